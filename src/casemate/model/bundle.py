@@ -1,0 +1,52 @@
+"""What a build produces and a node stores: an immutable bundle named by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from casemate.model.function import FunctionSpec
+
+BUNDLE_FORMAT = 1
+DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+
+
+class BundleFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One regular file of a bundle. `path` is relative, `/`-separated, without `..`."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """One dependency as locked: the exact wheel that was installed."""
+
+    name: str
+    version: str
+
+
+class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `bundle.json`, which names every other file of the bundle by hash.
+
+    Code is below `code/`, dependencies are below `deps/`.
+    """
+
+    format: int = BUNDLE_FORMAT
+    project: str
+    function: FunctionSpec
+    """`function.python` is always set here: compiled code fits one minor version."""
+    lock_sha256: str | None
+    """Hash of the lock file's text; None without dependencies."""
+    packages: tuple[LockedPackage, ...] = ()
+    files: tuple[BundleFile, ...] = ()
+    """Sorted by path."""
+
+    def canonical(self) -> bytes:
+        """Return the one encoding of this manifest: JSON, keys sorted, no white space."""
+        return msgspec.json.encode(self, order="sorted")
+
+    def digest(self) -> str:
+        """Return the bundle's name: the SHA-256 of its canonical encoding, in hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()

@@ -1,0 +1,76 @@
+"""What a node knows of deployed functions: versions, aliases, keys."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from casemate.model.function import FunctionSpec
+
+LIVE = "live"
+"""The alias that callers without a wish of their own are sent to."""
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployed bundle of a function. Numbers count up from 1 and are never used again."""
+
+    project: str
+    function: str
+    number: int
+    digest: str
+    spec: FunctionSpec
+    created_at: float
+    """Unix time in seconds."""
+    created_by: str
+    """Id of the key that deployed it."""
+
+
+class AliasTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A share of an alias. `weight` is a percentage; an alias's weights add up to 100."""
+
+    version: int
+    weight: int
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True):
+    """A named pointer to versions of one function."""
+
+    project: str
+    function: str
+    name: str
+    targets: tuple[AliasTarget, ...]
+    changed_at: float
+
+
+class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A function with all its versions (ascending) and aliases."""
+
+    project: str
+    name: str
+    versions: tuple[Version, ...]
+    aliases: tuple[Alias, ...]
+
+
+class KeyRole(StrEnum):
+    """What a key may do; custom roles take the place of this."""
+
+    ADMIN = "admin"
+    """Everything on the node."""
+    INVOKE = "invoke"
+    """Invoke functions, nothing else."""
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key as stored: its hash, never its text.
+
+    The text is `cm_<id>_<secret>`, the secret 32 random bytes in URL-safe base64. With 256 bits
+    of entropy a plain SHA-256 is a sound password hash (NIST SP 800-63B, look-up secrets).
+    """
+
+    id: str
+    name: str
+    role: KeyRole
+    sha256: str
+    created_at: float
+    revoked_at: float | None = None

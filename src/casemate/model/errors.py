@@ -1,0 +1,45 @@
+"""The one root of all our errors, and the kinds that more than one package raises.
+
+An error's docstring is its default message. `retryable` tells a caller whether the same call can
+succeed later without a change; it is what becomes a 503 or 429 instead of a 4xx.
+"""
+
+from __future__ import annotations
+
+
+class CasemateError(Exception):
+    """Something went wrong in Casemate."""
+
+    retryable = False
+
+    def __init__(self, message: str | None = None, *, next_step: str | None = None) -> None:
+        """Keep `message` (default: the docstring) and `next_step`, what the reader can do."""
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.next_step = next_step
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        """Return the message, followed by the next step where there is one."""
+        return f"{self.message} Next: {self.next_step}" if self.next_step else self.message
+
+
+class InvalidInputError(CasemateError):
+    """The input is not valid."""
+
+
+class NotFoundError(CasemateError):
+    """There is no such thing."""
+
+
+class ConflictError(CasemateError):
+    """The change conflicts with what is stored."""
+
+
+class UnavailableError(CasemateError):
+    """The service cannot do this at the moment."""
+
+    retryable = True
+
+
+class ProtectionMissingError(CasemateError):
+    """A protection that this operation requires cannot be put in place on this host."""

@@ -1,0 +1,106 @@
+"""What a project declares: functions, their triggers and their limits.
+
+Sizes are bytes and times are seconds throughout; the manifest's "64MB" and "10s" are converted
+at its edge.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+"""Project, function and alias names: a DNS label (RFC 1123) that starts with a letter."""
+
+HANDLER_PATTERN = r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+"""`module:function`, ASCII only."""
+
+SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Isolation(StrEnum):
+    """How many invocations one process may serve."""
+
+    REQUEST = "request"
+    """A fresh process for every invocation (the default)."""
+    INSTANCE = "instance"
+    """A process is reused for one invocation after the other; globals leak between them."""
+
+
+class Trust(StrEnum):
+    """Where the handler module is imported."""
+
+    NORMAL = "normal"
+    """Once, in the zygote; instances are forks of it."""
+    LOW = "low"
+    """In each instance, after the last lock-down step: slower, nothing shared by import."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that bounds one function. All are enforced; none can be switched off."""
+
+    memory: int = 256 * MIB
+    """Bytes one instance and all it starts may hold, what the zygote shares not counted."""
+    cpu: float = 1.0
+    """Cores one instance may use."""
+    processes: int = 32
+    """Processes and threads of one instance."""
+    open_files: int = 256
+    timeout: float = 10.0
+    """Seconds from the start of the handler to its answer."""
+    tmp: int = 64 * MIB
+    """Bytes in the instance's own /tmp."""
+    request: int = 6 * MIB
+    response: int = 6 * MIB
+    log: int = 256 * KIB
+    """Bytes of output kept for one invocation; the rest is dropped and said to be."""
+    concurrency: int = 16
+    """Instances of the function at the same time."""
+    queue: int = 128
+    """Invocations that may wait for an instance; the next one is refused."""
+    queue_time: float = 5.0
+    """Seconds one invocation may wait for an instance."""
+    keep: float = 300.0
+    """Seconds without an invocation until nothing of the function is left in memory."""
+
+
+class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """One route. `path` is a template such as `/users/{id}`; `{rest...}` takes what is left."""
+
+    method: str
+    path: str
+
+
+class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One function as its manifest declares it, validated and with every default filled in."""
+
+    name: str
+    handler: str
+    python: str | None = None
+    """`3.11` to `3.14`; None takes the newest supported interpreter of the building host."""
+    source: str = "."
+    """Folder of the code, relative to the manifest."""
+    requirements: str | None = None
+    """Requirements file relative to the manifest; None means no dependencies."""
+    description: str = ""
+    isolation: Isolation = Isolation.REQUEST
+    trust: Trust = Trust.NORMAL
+    public: bool = False
+    """True lets callers without a key invoke it."""
+    limits: Limits = Limits()
+    http: tuple[HttpTrigger, ...] = ()
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A validated manifest."""
+
+    name: str
+    functions: tuple[FunctionSpec, ...]
+
+    def function(self, name: str) -> FunctionSpec | None:
+        """Return the function called `name`, or None."""
+        return next((f for f in self.functions if f.name == name), None)

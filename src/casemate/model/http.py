@@ -1,0 +1,44 @@
+"""HTTP requests and responses as they cross from the server to the path and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+
+class HttpHead(msgspec.Struct, frozen=True):
+    """What is known before the body. Header names are lower case, in order, repeats kept."""
+
+    method: str
+    path: str
+    """Still percent-encoded, without the query, always starts with `/`."""
+    query: str
+    """Still percent-encoded, without the `?`; empty if there is none."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    peer: str
+    """Address of the client, without the port."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header by its lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A whole request."""
+
+    head: HttpHead
+    body: bytes
+
+
+class HttpResponse(msgspec.Struct):
+    """A response. A body that is an iterator is sent chunked as it comes."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes | AsyncIterator[bytes] = b""
+    close: bool = False
+    """True ends the connection after this response."""

@@ -1,0 +1,90 @@
+"""What one invocation leaves behind: its outcome, the owner's view of its error, its log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """How an invocation ended. The order is that of the path."""
+
+    INVALID = "invalid"
+    """The request could not be parsed or broke a limit; no code ran."""
+    DENIED = "denied"
+    """Not authenticated or not allowed; no code ran."""
+    NOT_FOUND = "not-found"
+    THROTTLED = "throttled"
+    """The function's queue was full or the wait too long; no code ran."""
+    UNAVAILABLE = "unavailable"
+    """The node could not provide an instance; no code ran."""
+    INIT_ERROR = "init-error"
+    """The handler's module could not be imported."""
+    OK = "ok"
+    HANDLER_ERROR = "handler-error"
+    """The handler raised."""
+    BAD_RESULT = "bad-result"
+    """The handler returned what cannot be sent."""
+    RESPONSE_TOO_LARGE = "response-too-large"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    CRASHED = "crashed"
+    """The process ended without an answer: exit, signal, closed socket."""
+    PROTOCOL_VIOLATION = "protocol-violation"
+    """The process wrote something else than an answer to its socket."""
+    INTERNAL_ERROR = "internal-error"
+    """A fault of ours."""
+
+
+class InvocationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One invocation, as `casemate logs` shows it. Never holds the event or the answer."""
+
+    id: str
+    project: str
+    function: str
+    version: int
+    trigger: str
+    """`invoke` or `http`."""
+    outcome: Outcome
+    status: int
+    """HTTP status the caller got."""
+    started_at: float
+    queued_ms: float
+    run_ms: float
+    cold: bool
+    """True if a zygote had to be started for it."""
+    request_bytes: int
+    response_bytes: int
+    error_id: str | None = None
+
+
+class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """All there is to know of an error, for those with the right to see it."""
+
+    id: str
+    invocation: str
+    project: str
+    function: str
+    version: int
+    outcome: Outcome
+    at: float
+    type: str
+    """Class of the exception, or the way the process died."""
+    message: str
+    trace: str
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that a function wrote, by print, logging or `context.log`."""
+
+    invocation: str
+    project: str
+    function: str
+    version: int
+    at: float
+    level: str
+    """`stdout` for plain output, otherwise a level of `logging` in lower case."""
+    text: str
+    sequence: int = 0
+    """Assigned by the store, ascending over the whole node; a place to go on reading from."""
