@@ -13,7 +13,7 @@ import msgspec
 NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """Project, function and alias names: a DNS label (RFC 1123) that starts with a letter."""
 
-HANDLER_PATTERN = r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 """`module:function`, ASCII only."""
 
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13", "3.14")

@@ -1,5 +1,30 @@
 """Durable records: versions, aliases, keys, invocations, errors, logs.
 
 Not the bundles' files (`casemate.build` writes those) and no cache of anything. `interface.py` is
-the port, one adapter per file. May import `model` only.
+the port; each adapter is a module or package of its own, imported by whoever chooses it
+(`casemate.store.sqlite`). May import `model` only.
 """
+
+from casemate.store.errors import (
+    StoreBusyError,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreForeignError,
+    StoreFullError,
+    StoreLockedError,
+    StoreVersionError,
+)
+from casemate.store.interface import Store
+
+__all__ = [
+    "Store",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreForeignError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreVersionError",
+]

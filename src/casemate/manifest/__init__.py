@@ -1,0 +1,16 @@
+"""`casemate.toml`: from its text to a validated `model.function.Project`.
+
+All that a manifest may say is in `tables`; validation, the JSON Schema and the reference page are
+made from there. Every mistake is reported at once, each with its place.
+
+Not the build: it looks at the files a manifest names only to say early what is missing. Nothing
+of a project is imported, run or copied here, and who opens its files later checks them again.
+
+May import `model` and nothing else of ours.
+"""
+
+from casemate.manifest.loading import MANIFEST_NAME, find, load
+from casemate.manifest.problem import ManifestError, Problem
+from casemate.manifest.schema import json_schema
+
+__all__ = ["MANIFEST_NAME", "ManifestError", "Problem", "find", "json_schema", "load"]

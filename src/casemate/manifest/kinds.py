@@ -1,0 +1,196 @@
+"""Kinds of values: each checks one value of a manifest and describes itself to a schema.
+
+Numbers, sizes and durations are in `numeric_kinds`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from casemate.manifest import routes
+from casemate.manifest.problem import described, suggestion
+from casemate.manifest.rejection import RejectedValueError
+
+JsonObject = dict[str, object]
+
+_MAX_PATH = 1024
+_UNSAFE_TEXT = "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u202a-\\u202e\\u2066-\\u2069"
+"""Control characters but tab and newline, and those that reorder text (CVE-2021-42574)."""
+
+_TEXT_PATTERN = rf"^[^{_UNSAFE_TEXT}]*$"
+_PATH_PATTERN = rf"^(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\t\n{_UNSAFE_TEXT}]+$"
+
+
+class ValueKind(Protocol):
+    """What every kind can do."""
+
+    @property
+    def expected(self) -> str:
+        """Say what a value must be, to follow "expected"."""
+        ...
+
+    def parse(self, value: object) -> object:
+        """Return `value` as the model holds it, or raise RejectedValueError."""
+        ...
+
+    def render(self, value: object) -> object:
+        """Return a value of the model as a manifest writes it."""
+        ...
+
+    def schema(self) -> JsonObject:
+        """Return the JSON Schema of what `parse` accepts, or of a little more than that."""
+        ...
+
+
+class Plain:
+    """A kind whose values are the same in the manifest and in the model."""
+
+    def render(self, value: object) -> object:
+        return value
+
+
+@dataclass(frozen=True)
+class Pattern(Plain):
+    """A string that one regular expression matches as a whole, ASCII classes only."""
+
+    pattern: str
+    expected: str
+    max_length: int = 200
+
+    def parse(self, value: object) -> str:
+        """Return the string."""
+        text = _string(value, self.expected)
+        if len(text) > self.max_length or not re.fullmatch(self.pattern, text, re.ASCII):
+            raise RejectedValueError(self.expected, described(value))
+        return text
+
+    def schema(self) -> JsonObject:
+        """Return type, pattern and length."""
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
+
+
+@dataclass(frozen=True)
+class Text(Plain):
+    """Free text of up to `max_length` characters, without control characters."""
+
+    max_length: int
+
+    @property
+    def expected(self) -> str:
+        """Name the bounds."""
+        return (
+            f"a string of at most {self.max_length} characters, "
+            "without control characters other than tab and newline"
+        )
+
+    def parse(self, value: object) -> str:
+        """Return the text."""
+        text = _string(value, self.expected)
+        if len(text) > self.max_length:
+            raise RejectedValueError(self.expected, f"a string of {len(text)} characters")
+        if not re.fullmatch(_TEXT_PATTERN, text):
+            raise RejectedValueError(self.expected, described(value))
+        return text
+
+    def schema(self) -> JsonObject:
+        """Return type, pattern and length."""
+        return {"type": "string", "pattern": _TEXT_PATTERN, "maxLength": self.max_length}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few strings."""
+
+    values: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """List the values."""
+        return "one of " + ", ".join(f'"{value}"' for value in self.values)
+
+    def parse(self, value: object) -> str:
+        """Return the string."""
+        text = _string(value, self.expected)
+        if text not in self.values:
+            guess = suggestion(text, list(self.values))
+            raise RejectedValueError(self.expected + guess, described(value))
+        return text
+
+    def render(self, value: object) -> object:
+        """Return the text of an enumeration's member."""
+        return str(value)
+
+    def schema(self) -> JsonObject:
+        """Return the enumeration."""
+        return {"enum": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Flag(Plain):
+    """True or false."""
+
+    expected: str = "true or false, without quotes"
+
+    def parse(self, value: object) -> bool:
+        """Return the flag."""
+        if not isinstance(value, bool):
+            raise RejectedValueError(self.expected, described(value))
+        return value
+
+    def schema(self) -> JsonObject:
+        """Return the type."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class RelativePath(Plain):
+    """A path below the project's folder, as written; what is there is checked later."""
+
+    expected: str
+
+    def parse(self, value: object) -> str:
+        """Return the path without `.` parts and repeated or trailing slashes."""
+        text = _string(value, self.expected)
+        if text.startswith("/"):
+            raise RejectedValueError(self.expected, f"{described(value)}, an absolute path")
+        if ".." in text.split("/"):
+            raise RejectedValueError(self.expected, f'{described(value)}, which contains ".."')
+        if len(text) > _MAX_PATH or not re.fullmatch(_PATH_PATTERN, text):
+            raise RejectedValueError(
+                f"{self.expected}, without backslashes and control characters", described(value)
+            )
+        return str(PurePosixPath(text))
+
+    def schema(self) -> JsonObject:
+        """Return type, pattern and length."""
+        return {"type": "string", "pattern": _PATH_PATTERN, "maxLength": _MAX_PATH}
+
+
+@dataclass(frozen=True)
+class PathTemplate(Plain):
+    """The path of a route: `/users/{id}`, `/files/{rest...}`."""
+
+    expected: str = "a path such as /users/{id} or /files/{rest...}"
+
+    def parse(self, value: object) -> str:
+        """Return the template."""
+        text = _string(value, self.expected)
+        routes.parse_template(text)
+        return text
+
+    def schema(self) -> JsonObject:
+        """Return type, pattern and length."""
+        return {
+            "type": "string",
+            "pattern": routes.TEMPLATE_PATTERN,
+            "maxLength": routes.MAX_TEMPLATE,
+        }
+
+
+def _string(value: object, expected: str) -> str:
+    if not isinstance(value, str):
+        raise RejectedValueError(expected, described(value))
+    return value

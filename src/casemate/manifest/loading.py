@@ -1,0 +1,120 @@
+"""From a path to a validated project, or to one error that names everything wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from casemate.manifest.folder import ProjectFolder
+from casemate.manifest.handlers import check_handler
+from casemate.manifest.locator import KeyPath
+from casemate.manifest.problem import ProblemCollector, dotted, file_problem
+from casemate.manifest.reading import missing, read_document
+from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.routes import RouteTable
+from casemate.manifest.tables import FUNCTION, MANIFEST
+from casemate.manifest.validation import Values, validate
+from casemate.model.function import Project
+
+MANIFEST_NAME = "casemate.toml"
+
+
+def load(path: Path) -> Project:
+    """Return the project that the manifest at `path` declares.
+
+    The manifest's folder is the project's folder: source and requirements must be inside it.
+    Raises ManifestError, and nothing else, with every problem found.
+    """
+    document = read_document(path)
+    problems = ProblemCollector(str(path), document.locator)
+    values = validate(MANIFEST, document.data, problems)
+    functions = _functions(values)
+    _check_routes(functions, problems)
+    try:
+        folder = ProjectFolder(path.parent)
+    except OSError as error:
+        raise file_problem(
+            path, f"a folder that cannot be read ({error.strerror})", "a readable project folder"
+        ) from error
+    for name, function in functions.items():
+        _check_files(folder, name, function, problems)
+    problems.raise_if_any()
+    try:
+        return msgspec.convert(
+            {
+                **_table(values, "project"),
+                "functions": [{**spec, "name": name} for name, spec in functions.items()],
+            },
+            Project,
+        )
+    except msgspec.ValidationError as error:
+        raise file_problem(path, f"values that do not fit ({error})", "a valid project") from error
+
+
+def find(start: Path) -> Path:
+    """Return the manifest in `start` or the nearest folder above it; ManifestError if none is.
+
+    A folder or link called casemate.toml is found as well, for `load` to say what is wrong.
+    """
+    try:
+        folder = start.resolve()
+        for candidate in (folder, *folder.parents):
+            path = candidate / MANIFEST_NAME
+            if path.exists() or path.is_symlink():
+                return path
+    except (OSError, RuntimeError, ValueError) as error:
+        raise file_problem(start, "a folder that cannot be read", "a project's folder") from error
+    raise missing(start, f"no {MANIFEST_NAME} here or in any folder above")
+
+
+def _functions(values: Values) -> dict[str, Values]:
+    functions = _table(values, "function")
+    return {name: value for name, value in functions.items() if isinstance(value, dict)}
+
+
+def _table(values: Values, name: str) -> Values:
+    table = values.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _check_routes(functions: dict[str, Values], problems: ProblemCollector) -> None:
+    """Note every route that answers what an earlier one of the project answers."""
+    table = RouteTable()
+    for name, function in functions.items():
+        triggers = function.get("http")
+        for index, trigger in enumerate(triggers if isinstance(triggers, list) else ()):
+            method, template = trigger.get("method"), trigger.get("path")
+            if not isinstance(method, str) or not isinstance(template, str):
+                continue
+            path: KeyPath = ("function", name, "http", index)
+            owner = table.add(method, template, f"{dotted(path[:2])} on line {problems.line(path)}")
+            if owner is not None:
+                problems.add(
+                    (*path, "path"),
+                    f"the route {method} {template}, which is the same as one of {owner}",
+                    "each route once in the project",
+                )
+
+
+def _check_files(
+    folder: ProjectFolder, name: str, function: Values, problems: ProblemCollector
+) -> None:
+    """Note what the source, the requirements and the handler lack on the disk."""
+    requirements, handler = function.get("requirements"), function.get("handler")
+    source = function.get("source", FUNCTION.default("source"))
+    python = function.get("python")
+    key = "source"
+    try:
+        if isinstance(source, str):
+            folder.source(source)
+            key = "handler"
+            if isinstance(handler, str):
+                check_handler(folder, source, handler, python if isinstance(python, str) else None)
+    except RejectedValueError as error:
+        problems.add(("function", name, key), error.found, error.expected)
+    try:
+        if isinstance(requirements, str):
+            folder.requirements(requirements)
+    except RejectedValueError as error:
+        problems.add(("function", name, "requirements"), error.found, error.expected)

@@ -1,0 +1,91 @@
+"""Walks the tables of a parsed manifest and notes everything that does not fit them."""
+
+from __future__ import annotations
+
+from casemate.manifest.locator import KeyPath
+from casemate.manifest.problem import ProblemCollector, described, suggestion
+from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.tables import Field, NamedTables, Table, TableArray
+
+Values = dict[str, object]
+"""Checked values by key: absent if the manifest does not say it, None if what it says is wrong."""
+
+
+def validate(table: Table, raw: object, problems: ProblemCollector) -> Values:
+    """Return the valid values of a whole manifest; note the problems of all others."""
+    return _table(table, raw, (), problems)
+
+
+def _table(table: Table, raw: object, path: KeyPath, problems: ProblemCollector) -> Values:
+    if not isinstance(raw, dict):
+        problems.add(path, described(raw), table.expected)
+        return {}
+    values: Values = {}
+    for name, value in raw.items():
+        field = table.field(name)
+        if field is None:
+            known = [f.name for f in table.fields]
+            problems.add(
+                (*path, name),
+                "an unknown key",
+                f"one of {', '.join(known)}{suggestion(name, known)}",
+            )
+        else:
+            _field(field, value, (*path, name), values, problems)
+    for field in table.fields:
+        if field.required and field.name not in raw:
+            problems.add(
+                (*path, field.name),
+                "nothing",
+                f"the required key {field.name}: {field.kind.expected}",
+            )
+    return values
+
+
+def _field(
+    field: Field, raw: object, path: KeyPath, values: Values, problems: ProblemCollector
+) -> None:
+    kind = field.kind
+    if isinstance(kind, Table):
+        values[field.name] = _table(kind, raw, path, problems)
+    elif isinstance(kind, NamedTables):
+        values[field.name] = _named_tables(kind, raw, path, problems)
+    elif isinstance(kind, TableArray):
+        values[field.name] = _table_array(kind, raw, path, problems)
+    else:
+        try:
+            values[field.name] = kind.parse(raw)
+        except RejectedValueError as error:
+            values[field.name] = None
+            problems.add(path, error.found, error.expected)
+
+
+def _named_tables(
+    kind: NamedTables, raw: object, path: KeyPath, problems: ProblemCollector
+) -> Values:
+    if not isinstance(raw, dict):
+        problems.add(path, described(raw), kind.expected)
+        return {}
+    if not 1 <= len(raw) <= kind.max_count:
+        problems.add(path, f"{len(raw)} tables", kind.expected)
+        return {}
+    values: Values = {}
+    for name, value in raw.items():
+        try:
+            kind.names.parse(name)
+        except RejectedValueError as error:
+            problems.add((*path, name), f"the name {error.found}", error.expected)
+        values[name] = _table(kind.table, value, (*path, name), problems)
+    return values
+
+
+def _table_array(
+    kind: TableArray, raw: object, path: KeyPath, problems: ProblemCollector
+) -> list[Values]:
+    if not isinstance(raw, list):
+        problems.add(path, described(raw), kind.expected)
+        return []
+    if len(raw) > kind.max_count:
+        problems.add(path, f"{len(raw)} tables", kind.expected)
+        return []
+    return [_table(kind.table, item, (*path, i), problems) for i, item in enumerate(raw)]

@@ -1,0 +1,136 @@
+"""The base zygote: one per interpreter, trusted code only.
+
+Runs in a bubblewrap sandbox under an unprivileged uid and keeps, inside its own user namespace,
+the rights to make namespaces and mounts. It makes blank zygotes and detached mounts when the
+supervisor asks, and never sees a function's code or data.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import socket
+import sys
+
+from . import control, linux, zygote
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def _warm() -> None:
+    """Import what most handlers import, so that it is shared by all of them."""
+    import base64
+    import collections.abc
+    import dataclasses
+    import datetime
+    import enum
+    import functools
+    import hashlib
+    import hmac
+    import io
+    import json.decoder
+    import math
+    import random
+    import string
+    import typing
+    import urllib.parse
+    import uuid
+
+    del base64, collections, dataclasses, datetime, enum, functools, hashlib, hmac, io, json
+    del math, random, string, typing, urllib, uuid
+
+
+def _init(child: int) -> None:
+    """Be the first process of a function's pid namespace: reap, and end with the zygote."""
+    while True:
+        pid, _status = os.waitpid(-1, 0)
+        if pid == child:
+            os._exit(0)
+
+
+class Base:
+    """Answers the supervisor's requests, one at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Read the configuration, the first message."""
+        self._sock = sock
+        self._cloner = linux.Cloner()
+        message, _ = control.receive(sock)
+        if message is None:
+            sys.exit(0)
+        libraries, links = message["libraries"], message["links"]
+        if not isinstance(libraries, list) or not isinstance(links, dict):
+            raise TypeError("the configuration names libraries and links")
+        self._libraries, self._links = libraries, links
+        # bubblewrap's mount namespace belongs to a user namespace above this process's.
+        linux.unshare(linux.CLONE_NEWNS)
+        control.send(sock, {"ev": "ready", "landlock_abi": linux.landlock_abi()})
+
+    def run(self) -> None:
+        """Serve until the supervisor goes away."""
+        while True:
+            message, descriptors = control.receive(self._sock)
+            if message is None:
+                return
+            try:
+                reply, sent = self._handle(message, descriptors)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                reply, sent = {"ev": "failed", "error": f"{type(error).__name__}: {error}"}, []
+            control.send(self._sock, reply, sent)
+            for descriptor in descriptors + sent:
+                os.close(descriptor)
+
+    def _handle(
+        self, message: dict[str, object], descriptors: list[int]
+    ) -> tuple[dict[str, object], list[int]]:
+        operation = message["op"]
+        if operation == "blank":
+            return {"ev": "blank", "pid": self._blank(descriptors[0])}, []
+        if operation == "tmpfs":
+            size, inodes, count = message["size"], message["inodes"], message["count"]
+            if not (isinstance(size, int) and isinstance(inodes, int) and isinstance(count, int)):
+                raise TypeError("size, inodes and count are whole numbers")
+            return {"ev": "tmpfs"}, [linux.new_tmpfs(size, inodes) for _ in range(count)]
+        if operation == "bundle":
+            digest = str(message["digest"])
+            if not _DIGEST.fullmatch(digest):
+                raise ValueError("a digest is 64 hexadecimal digits")
+            return {"ev": "bundle"}, [linux.clone_tree(f"/bundles/{digest}")]
+        raise ValueError(f"unknown operation {operation!r}")
+
+    def _blank(self, descriptor: int) -> int:
+        """Fork a blank zygote that is controlled through `descriptor`; return its init's pid."""
+        pid = self._cloner.clone(zygote.BLANK_NAMESPACES)
+        if pid:
+            return pid
+        try:
+            self._sock.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            linux.sethostname("function")
+            zygote.build_root(self._libraries, self._links)
+            # The zygote is not the first process of its pid namespace but the second: an instance
+            # is the first of its own, and OpenSSL tells a fork by a changed pid.
+            child = os.fork()
+            if child:
+                os.close(descriptor)
+                _init(child)
+            linux.die_with_parent()
+            zygote.Zygote(socket.socket(fileno=descriptor)).run()
+        except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
+            os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))
+        os._exit(1)
+
+
+def main(control_descriptor: int) -> None:
+    """Run the base zygote on the inherited control socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ended by init processes only; SIG_IGN has the kernel reap them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    linux.die_with_parent()
+    _warm()
+    base = Base(socket.socket(fileno=control_descriptor))
+    gc.collect()
+    gc.freeze()
+    base.run()

@@ -1,0 +1,51 @@
+"""Messages between the supervisor and the processes it starts.
+
+From the supervisor: JSON objects, one per packet of a SOCK_SEQPACKET socket, with descriptors.
+To the supervisor: from the base zygote JSON, since only trusted code runs there; from a function
+zygote a fixed 9-byte record and nothing else, since the supervisor parses no data of functions.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import socket
+import struct
+
+EVENT = struct.Struct("!cIi")
+"""kind, instance number, value."""
+HELLO, IMPORTED, IMPORT_FAILED, FORKED, FORK_FAILED, EXITED = b"H", b"I", b"F", b"K", b"E", b"X"
+EVENT_KINDS = frozenset((HELLO, IMPORTED, IMPORT_FAILED, FORKED, FORK_FAILED, EXITED))
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_DESCRIPTORS = 64
+
+
+def receive(sock: socket.socket) -> tuple[dict[str, object] | None, list[int]]:
+    """Return the next message and its descriptors; None when the peer is gone."""
+    data, descriptors, _flags, _address = socket.recv_fds(
+        sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    )
+    if not data:
+        return None, list(descriptors)
+    message = json.loads(data)
+    if not isinstance(message, dict):
+        raise TypeError("a control message is a JSON object")
+    return message, list(descriptors)
+
+
+def send(
+    sock: socket.socket, message: dict[str, object], descriptors: list[int] | None = None
+) -> None:
+    """Send one message with its descriptors."""
+    payload = json.dumps(message).encode()
+    if descriptors:
+        rights = array.array("i", descriptors)
+        sock.sendmsg([payload], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    else:
+        sock.send(payload)
+
+
+def send_event(sock: socket.socket, kind: bytes, instance: int = 0, value: int = 0) -> None:
+    """Send one fixed record to the supervisor."""
+    sock.send(EVENT.pack(kind, instance, value))

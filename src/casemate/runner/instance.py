@@ -1,0 +1,221 @@
+"""An instance: takes invocations from its socket, runs the handler, answers.
+
+Started by `zygote.py` right after the fork; `lock_down` comes before everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import landlock, linux, wire
+from .context import Context, Log
+
+Handler = Callable[[Any, Context], Any]
+
+SOCKET_FD = 3
+_MAX_TRACE = 48 * 1024
+_MAX_MESSAGE = 8 * 1024
+_decode = json.JSONDecoder().decode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class BadResultError(Exception):
+    """The handler returned something that cannot be sent."""
+
+
+def lock_down(*, tmpfs: int, landlock_abi: int, processes: int, program: bytes) -> None:
+    """Take the last rights away. The order matters, each step needs what the next one removes.
+
+    The private /tmp is mounted first: Landlock forbids mounts, and the capabilities that the new
+    user namespace brought are dropped after it. The filter comes last: it forbids the rest.
+    """
+    linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
+    os.close(tmpfs)
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    if landlock_abi:
+        landlock.restrict(landlock_abi)
+    linux.drop_capabilities(bounding=False)
+    linux.set_not_dumpable()
+    linux.install_filter(program)
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return an exception's type, message and trace, the runner's own frames left out."""
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a function's __str__ may do anything
+        message = "(the exception's text could not be made)"
+    try:
+        start = error.__traceback__
+        own = os.path.dirname(__file__)
+        while start is not None and os.path.dirname(start.tb_frame.f_code.co_filename) == own:
+            start = start.tb_next
+        trace = "".join(traceback.format_exception(kind, error, start, limit=200))
+    except Exception:  # noqa: BLE001
+        trace = "(the trace could not be made)"
+    return {"type": name[:200], "message": message[:_MAX_MESSAGE], "trace": trace[-_MAX_TRACE:]}
+
+
+def _json_bytes(value: object) -> bytes:
+    try:
+        return _encode(value).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadResultError(f"the handler's result is not JSON: {error}") from error
+
+
+def _body(value: object) -> tuple[bytes, str]:
+    """Return a response body as bytes with the content type it implies."""
+    if value is None:
+        return b"", ""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value), "application/octet-stream"
+    if isinstance(value, str):
+        try:
+            return value.encode(), "text/plain; charset=utf-8"
+        except UnicodeEncodeError as error:
+            raise BadResultError(f"the body is not valid Unicode: {error}") from error
+    return _json_bytes(value), "application/json"
+
+
+def _http_answer(result: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    unknown = set(result) - {"status", "headers", "body", "is_base64"}
+    if unknown:
+        raise BadResultError(
+            f"unknown keys in the handler's response: {sorted(map(str, unknown))}; "
+            "expected status, headers, body, is_base64"
+        )
+    status = result["status"]
+    if type(status) is not int or not 200 <= status <= 599:
+        raise BadResultError(f"status is {status!r}; expected a whole number from 200 to 599")
+    headers: list[list[str]] = []
+    given = result.get("headers") or {}
+    if not isinstance(given, dict):
+        raise BadResultError(f"headers is a {type(given).__name__}; expected a dict")
+    for name, value in given.items():
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            headers.append([str(name), str(one)])
+    body, implied = _body(result.get("body"))
+    if result.get("is_base64"):
+        try:
+            body, implied = base64.b64decode(body, validate=True), "application/octet-stream"
+        except ValueError as error:
+            raise BadResultError(f"body is not base64: {error}") from error
+    if implied and not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(["content-type", implied])
+    return {"status": status, "headers": headers}, body
+
+
+def answer(result: object, *, http: bool) -> tuple[dict[str, Any], bytes]:
+    """Return the head and body of the answer frame for a handler's result."""
+    if http and isinstance(result, dict) and "status" in result:
+        return _http_answer(result)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return {"type": "application/octet-stream"}, bytes(result)
+    return {}, _json_bytes(result)
+
+
+class Instance:
+    """Serves invocations one at a time."""
+
+    def __init__(self, handler: Handler, assignment: dict[str, Any], sock: socket.socket) -> None:
+        """Prepare everything that can be prepared before an event is there."""
+        self._handler = handler
+        self._sock = sock
+        self._project = assignment["project"]
+        self._function = assignment["function"]
+        self._version = assignment["digest"][:12]
+        self._memory = assignment["memory"]
+        self._max_response = assignment["response"]
+        self._reuse = assignment["isolation"] == "instance"
+        self._log = Log(self.emit)
+        self._run_async: Callable[[Any], Any] | None = None
+        if inspect.iscoroutinefunction(handler):
+            import asyncio
+
+            self._run_async = asyncio.new_event_loop().run_until_complete
+        self._reader = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
+
+    def emit(self, level: str, text: str) -> None:
+        """Send a log line."""
+        head = json.dumps({"level": level, "at": time.time()}).encode()
+        self._sock.sendall(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
+
+    def touch(self) -> None:
+        """Go once along the path of an invocation, so that its memory is this process's own."""
+        head = json.dumps({"id": "", "deadline": 0.0, "http": False, "version": ""}).encode()
+        reader = wire.FrameReader(frozenset((wire.INVOKE,)), 64)
+        for _kind, raw, body in reader.feed(wire.pack(wire.INVOKE, head, b"{}")):
+            context = self._context(_decode(raw.decode()))
+            del context
+            reply, data = answer(_decode(body.decode()), http=False)
+            wire.pack(wire.ANSWER, _encode(reply).encode(), data)
+        describe(ValueError())
+
+    def _context(self, head: dict[str, Any]) -> Context:
+        return Context(
+            request_id=head["id"],
+            deadline=head["deadline"],
+            project=self._project,
+            function_name=self._function,
+            function_version=head["version"],
+            memory_limit=self._memory,
+            log=self._log,
+        )
+
+    def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
+        """Run the handler once and return the frame to send."""
+        try:
+            result = self._handler(_decode(event.decode()), self._context(head))
+            if self._run_async is not None:
+                result = self._run_async(result)
+            reply, body = answer(result, http=head["http"])
+        except BadResultError as error:
+            detail = describe(error) | {"kind": "bad-result"}
+            return wire.pack(wire.ERROR, json.dumps(detail).encode())
+        except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
+            detail = describe(error) | {"kind": "handler-error"}
+            return wire.pack(wire.ERROR, json.dumps(detail).encode())
+        if len(body) > self._max_response:
+            size = f"{len(body)} bytes; the function's limit is {self._max_response}"
+            detail = {"kind": "response-too-large", "type": "ResponseTooLarge", "message": size}
+            return wire.pack(wire.ERROR, json.dumps(detail | {"trace": ""}).encode())
+        return wire.pack(wire.ANSWER, _encode(reply).encode(), body)
+
+    def serve(self) -> None:
+        """Answer invocations until the socket closes, or after one if not reused."""
+        receive, feed = self._sock.recv, self._reader.feed
+        self._sock.sendall(wire.pack(wire.READY))
+        while data := receive(262144):
+            for _kind, head, event in feed(data):
+                frame = self._frame(_decode(head.decode()), event)
+                for stream in (sys.stdout, sys.stderr):
+                    try:
+                        stream.flush()
+                    except Exception:  # noqa: BLE001, S110 - a handler may have closed it
+                        pass
+                self._sock.sendall(frame)
+                if not self._reuse:
+                    return
+
+
+def reseed() -> None:
+    """Give the random generators that do not notice a fork new seeds."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()

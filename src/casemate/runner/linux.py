@@ -1,0 +1,248 @@
+"""The Linux system calls that Python does not offer, by number, through ctypes.
+
+Numbers and structures are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`). Every
+function raises OSError with the kernel's errno.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MNT_DETACH = 2
+CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWCGROUP = 0x80, 0x20000, 0x2000000
+CLONE_NEWUTS, CLONE_NEWIPC = 0x4000000, 0x8000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 0x200000, 0x1000000
+CLONE_THREAD = 0x10000
+SIGCHLD = 17
+
+INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID
+"""The namespaces every instance gets of its own."""
+INSTANCE_CLONE_FLAGS = INSTANCE_NAMESPACES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
+"""The one combination of namespace flags that a function zygote's filter lets through."""
+
+_SYS_CLONE, _SYS_PIVOT_ROOT, _SYS_CAPSET, _SYS_SECCOMP = 56, 155, 126, 317
+_SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 428, 429, 430, 431, 432
+_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
+
+_PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
+_PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
+_PR_SET_PDEATHSIG = 1
+
+_OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
+_FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 1, 6
+_MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_NOEXEC = 2, 4, 8
+
+# PyDLL keeps the interpreter lock during the call: between clone and PyOS_AfterFork_Child no
+# other Python code may run.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def _tid_address() -> int:
+    """Return where the C library keeps this thread's id, so that a clone can update it.
+
+    The kernel knows it as the clear_child_tid address (`prctl(2)`, PR_GET_TID_ADDRESS).
+    """
+    address = ctypes.c_void_p()
+    _check(_libc.prctl(_PR_GET_TID_ADDRESS, ctypes.byref(address), 0, 0, 0), "prctl(TID_ADDRESS)")
+    if not address.value:
+        raise OSError("the C library has registered no thread-id address")
+    return address.value
+
+
+class Cloner:
+    """Forks this single-threaded process with namespace flags, as `os.fork` cannot.
+
+    Does what glibc's fork does for a process without other threads: the child's thread id is
+    written where the library caches it, and Python's own fork handlers run on both sides.
+    """
+
+    def __init__(self) -> None:
+        """Look up what each clone needs, so that a clone itself does nothing but clone."""
+        self._tid_address = _tid_address()
+        self._before = ctypes.pythonapi.PyOS_BeforeFork
+        self._parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+        self._child = ctypes.pythonapi.PyOS_AfterFork_Child
+        for call in (self._before, self._parent, self._child):
+            call.restype = None
+            call.argtypes = ()
+
+    def clone(self, flags: int) -> int:
+        """Fork with `flags`; return 0 in the child and the child's pid in the parent."""
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
+        self._before()
+        pid: int = _syscall(
+            _SYS_CLONE, ctypes.c_ulong(flags), None, None, ctypes.c_void_p(self._tid_address), None
+        )
+        number = ctypes.get_errno() if pid < 0 else 0
+        if pid == 0:
+            self._child()
+            return 0
+        self._parent()
+        if pid < 0:
+            raise OSError(number, f"clone(flags={flags:#x}): {os.strerror(number)}")
+        return pid
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """mount(2)."""
+    _check(
+        _libc.mount(
+            source.encode(),
+            target.encode(),
+            kind.encode() if kind else None,
+            ctypes.c_ulong(flags),
+            data.encode() if data else None,
+        ),
+        f"mount {source} on {target}",
+    )
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """umount2(2)."""
+    _check(_libc.umount2(target.encode(), flags), f"umount {target}")
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """pivot_root(2)."""
+    _check(_syscall(_SYS_PIVOT_ROOT, new_root.encode(), put_old.encode()), "pivot_root")
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _check(_libc.unshare(flags), f"unshare({flags:#x})")
+
+
+def sethostname(name: str) -> None:
+    """sethostname(2)."""
+    _check(_libc.sethostname(name.encode(), len(name.encode())), "sethostname")
+
+
+def clone_tree(path: str) -> int:
+    """Return a descriptor of a detached copy of the mount at `path` (open_tree(2), Linux 5.2)."""
+    return _check(
+        _syscall(_SYS_OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC),
+        f"open_tree {path}",
+    )
+
+
+def new_tmpfs(size: int, inodes: int) -> int:
+    """Return a descriptor of a new, detached tmpfs of at most `size` bytes (fsmount(2), 5.2)."""
+    context = _check(_syscall(_SYS_FSOPEN, b"tmpfs", _FSOPEN_CLOEXEC), "fsopen tmpfs")
+    try:
+        for key, value in (("size", size), ("nr_inodes", inodes), ("mode", "1777")):
+            _check(
+                _syscall(
+                    _SYS_FSCONFIG,
+                    context,
+                    _FSCONFIG_SET_STRING,
+                    key.encode(),
+                    str(value).encode(),
+                    0,
+                ),
+                f"fsconfig tmpfs {key}",
+            )
+        _check(
+            _syscall(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), "create tmpfs"
+        )
+        attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
+        return _check(
+            _syscall(_SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), "fsmount tmpfs"
+        )
+    finally:
+        os.close(context)
+
+
+def attach_mount(descriptor: int, target: str) -> None:
+    """Attach a detached mount at `target` (move_mount(2), Linux 5.2)."""
+    _check(
+        _syscall(
+            _SYS_MOVE_MOUNT,
+            descriptor,
+            b"",
+            _AT_FDCWD,
+            target.encode(),
+            _MOVE_MOUNT_F_EMPTY_PATH,
+        ),
+        f"move_mount on {target}",
+    )
+
+
+def set_no_new_privileges() -> None:
+    """Set no_new_privs (prctl(2)), which a filter without privileges needs."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
+
+
+def set_not_dumpable() -> None:
+    """Forbid core dumps and ptrace by others of the same uid (prctl(2), PR_SET_DUMPABLE)."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(DUMPABLE)")
+
+
+def die_with_parent() -> None:
+    """Have the kernel send SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG)."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "prctl(PDEATHSIG)")
+
+
+def drop_capabilities(*, bounding: bool) -> None:
+    """Empty the ambient, inheritable, permitted and effective sets, and the bounding set if asked.
+
+    See capabilities(7). Emptying the bounding set needs CAP_SETPCAP and so comes first.
+    """
+    if bounding:
+        for capability in range(64):
+            if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+                break
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
+    header = struct.pack("=Ii", 0x20080522, 0)
+    _check(_syscall(_SYS_CAPSET, header, bytes(24)), "capset")
+
+
+def install_filter(program: bytes) -> None:
+    """Load a seccomp filter (seccomp(2)) made of 8-byte BPF instructions, for every thread."""
+    count = len(program) // 8
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("=HxxxxxxQ", count, ctypes.addressof(buffer))
+    _check(_syscall(_SYS_SECCOMP, 1, 1, fprog), "seccomp(SET_MODE_FILTER)")
+
+
+def landlock_abi() -> int:
+    """Return the kernel's Landlock ABI version; 0 if it has none."""
+    return max(0, int(_syscall(_SYS_LANDLOCK_CREATE, None, 0, 1)))
+
+
+def landlock_create(handled_fs: int, handled_net: int, scoped: int, abi: int) -> int:
+    """Return a new Landlock ruleset (landlock_create_ruleset(2))."""
+    size = 8 if abi < 4 else 16 if abi < 6 else 24
+    attributes = struct.pack("=QQQ", handled_fs, handled_net, scoped)[:size]
+    return _check(_syscall(_SYS_LANDLOCK_CREATE, attributes, size, 0), "landlock_create_ruleset")
+
+
+def landlock_allow(ruleset: int, path: str, access: int) -> None:
+    """Allow `access` below `path` (landlock_add_rule(2), LANDLOCK_RULE_PATH_BENEATH)."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = struct.pack("=Qi", access, descriptor)
+        _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), f"landlock_add_rule {path}")
+    finally:
+        os.close(descriptor)
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """Enforce a ruleset on this thread and its children (landlock_restrict_self(2))."""
+    _check(_syscall(_SYS_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")

@@ -1,0 +1,291 @@
+"""A function zygote: one bundle's sealed process, from which its instances are forked.
+
+Starts blank, as a fork of the base zygote, with its own namespaces and root. Once the supervisor
+assigns it a bundle it gives up its rights, imports the handler, and from then on only forks.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from . import control, instance, linux, seccomp, wire
+
+_ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
+_DEVICES = ("null", "zero", "random", "urandom")
+BLANK_NAMESPACES = (
+    linux.CLONE_NEWPID
+    | linux.CLONE_NEWNS
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWUTS
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWCGROUP
+)
+
+
+class ThreadAtImportError(Exception):
+    """The module started a thread when it was imported; a thread does not survive the fork.
+
+    Start it in the handler, or set trust = "low" to import the module in every instance.
+    """
+
+
+def build_root(libraries: list[str], links: dict[str, str]) -> None:
+    """Enter a root that holds the interpreter's libraries read-only, four devices, and nothing else."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    os.makedirs(_ROOT, exist_ok=True)
+    guarded = linux.MS_NOSUID | linux.MS_NODEV
+    linux.mount("tmpfs", _ROOT, "tmpfs", guarded, "size=64k,mode=755")
+    for name in ("tmp", "function", "dev"):
+        os.mkdir(f"{_ROOT}/{name}")
+    for path in libraries:
+        os.makedirs(_ROOT + path)
+        linux.mount(path, _ROOT + path, None, linux.MS_BIND)
+    for path, target in links.items():
+        os.symlink(target, _ROOT + path)
+    os.symlink("/tmp", f"{_ROOT}/dev/shm")  # noqa: S108
+    for device in _DEVICES:
+        os.close(os.open(f"{_ROOT}/dev/{device}", os.O_CREAT | os.O_WRONLY, 0o600))
+        linux.mount(f"/dev/{device}", f"{_ROOT}/dev/{device}", None, linux.MS_BIND)
+    linux.mount("none", _ROOT, None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | guarded)
+    os.chdir(_ROOT)
+    linux.pivot_root(".", ".")
+    linux.umount(".", linux.MNT_DETACH)
+    os.chdir("/")
+
+
+def _environment(assignment: dict[str, Any]) -> None:
+    for name in list(os.environ):
+        del os.environ[name]
+    os.environ.update(
+        {
+            "HOME": "/tmp",  # noqa: S108
+            "TMPDIR": "/tmp",  # noqa: S108
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            # A zygote has no threads: these libraries would start some when imported.
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "NUMEXPR_NUM_THREADS": "1",
+            "CASEMATE_PROJECT": assignment["project"],
+            "CASEMATE_FUNCTION": assignment["function"],
+        }
+    )
+
+
+def give_up_rights(assignment: dict[str, Any]) -> None:
+    """Set the limits, drop every capability and load the filter. Mounts come before."""
+    files = assignment["open_files"]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+    resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20))
+    linux.set_no_new_privileges()
+    linux.drop_capabilities(bounding=True)
+    linux.set_not_dumpable()
+    linux.install_filter(seccomp.zygote_program())
+
+
+def load_handler(name: str) -> instance.Handler:
+    """Import `module:function` and return the function."""
+    module_name, _, function_name = name.partition(":")
+    __import__(module_name)
+    handler = getattr(sys.modules[module_name], function_name, None)
+    if not callable(handler):
+        raise ImportError(f"module {module_name!r} has no function {function_name!r}")
+    return handler  # type: ignore[no-any-return]
+
+
+def _forbid_threads() -> None:
+    try:
+        # Fails with EINVAL in a process with threads, changes nothing in one without.
+        linux.unshare(linux.CLONE_THREAD)
+    except OSError as error:
+        raise ThreadAtImportError((ThreadAtImportError.__doc__ or "").strip()) from error
+
+
+def _route_logging(emit: Any) -> None:
+    """Send what a handler logs with `logging` to `emit(level, text)`."""
+    logging = sys.modules.get("logging")
+    if logging is None or logging.root.handlers:
+        return
+
+    class _Handler(logging.Handler):  # type: ignore[name-defined,misc]
+        def emit(self, record: Any) -> None:
+            emit(record.levelname.lower(), self.format(record))
+
+    logging.root.addHandler(_Handler())
+    if logging.root.level == logging.WARNING:
+        logging.root.setLevel(logging.INFO)
+
+
+class Zygote:
+    """The loop of a function zygote."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Say hello, so that the supervisor learns this process's id from the kernel."""
+        self._sock = sock
+        self._cloner = linux.Cloner()
+        self._handler: instance.Handler | None = None
+        self._instances: dict[int, int] = {}
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        control.send_event(sock, control.HELLO)
+
+    def run(self) -> None:
+        """Wait for an assignment, then fork until the supervisor goes away."""
+        message, descriptors = control.receive(self._sock)
+        if message is None:
+            return
+        self._assignment: dict[str, Any] = message
+        bundle, tmpfs, report, output = descriptors
+        linux.attach_mount(bundle, "/function")
+        linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
+        os.close(bundle)
+        os.close(tmpfs)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        os.chdir("/function/code")
+        _environment(self._assignment)
+        give_up_rights(self._assignment)
+        self._program = seccomp.instance_program()
+        if not self._import(socket.socket(fileno=report)):
+            return
+        self._serve()
+
+    def _import(self, report: socket.socket) -> bool:
+        """Import the handler unless it is not trusted to be; tell how that went."""
+        sys.path[:] = [
+            "/function/code",
+            "/function/deps",
+            *(p for p in sys.path if p != "/casemate"),
+        ]
+        try:
+            if self._assignment["trust"] == "normal":
+                self._handler = load_handler(self._assignment["handler"])
+            _forbid_threads()
+        except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
+            detail = instance.describe(error) | {"kind": "init-error"}
+            report.sendall(wire.pack(wire.ERROR, json.dumps(detail).encode()))
+            control.send_event(self._sock, control.IMPORT_FAILED)
+            return False
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        gc.collect()
+        gc.freeze()
+        report.sendall(wire.pack(wire.READY))
+        report.close()
+        control.send_event(self._sock, control.IMPORTED)
+        return True
+
+    def _serve(self) -> None:
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        while True:
+            for descriptor, _events in poll.poll():
+                if descriptor == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                    self._reap()
+                elif not self._obey():
+                    return
+
+    def _reap(self) -> None:
+        while self._instances:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number = self._instances.pop(pid, None)
+            if number is not None:
+                control.send_event(self._sock, control.EXITED, number, status)
+
+    def _obey(self) -> bool:
+        """Take one request; return False when the supervisor is gone."""
+        message, descriptors = control.receive(self._sock)
+        if message is None:
+            return False
+        if "kill" in message:
+            for pid, running in self._instances.items():
+                if running == message["kill"]:
+                    os.kill(pid, signal.SIGKILL)
+            return True
+        number = message["i"]
+        if not isinstance(number, int) or len(descriptors) != 3:
+            raise TypeError("a fork request is a number and three descriptors")
+        self._fork(number, descriptors)
+        return True
+
+    def _fork(self, number: int, descriptors: list[int]) -> None:
+        try:
+            pid = self._cloner.clone(linux.INSTANCE_NAMESPACES)
+        except OSError as error:
+            control.send_event(self._sock, control.FORK_FAILED, number, error.errno or 0)
+            pid = -1
+        if pid == 0:
+            self._become_instance(*descriptors)
+        if pid > 0:
+            self._instances[pid] = number
+            control.send_event(self._sock, control.FORKED, number, pid)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _become_instance(self, channel: int, output: int, tmpfs: int) -> None:
+        """Never returns. In an instance nothing of the zygote's loop may go on."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.close(output)
+            self._sock.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            assignment = self._assignment
+            instance.lock_down(
+                tmpfs=tmpfs,
+                landlock_abi=assignment["landlock_abi"],
+                processes=assignment["processes"],
+                program=self._program,
+            )
+            sock = socket.socket(fileno=channel)
+            instance.reseed()
+            self._run_instance(sock)
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001
+            self._last_words(error)
+        os._exit(70)
+
+    def _run_instance(self, sock: socket.socket) -> None:
+        assignment = self._assignment
+        try:
+            handler = self._handler or load_handler(assignment["handler"])
+        except BaseException as error:  # noqa: BLE001
+            detail = instance.describe(error) | {"kind": "init-error"}
+            sock.sendall(wire.pack(wire.ERROR, json.dumps(detail).encode()))
+            return
+        served = instance.Instance(handler, assignment, sock)
+        _route_logging(served.emit)
+        served.touch()
+        served.serve()
+
+    @staticmethod
+    def _last_words(error: BaseException) -> None:
+        """Leave what went wrong outside the handler in the instance's output."""
+        try:
+            os.write(2, f"instance: {type(error).__name__}: {error}\n".encode(errors="replace"))
+        except OSError:
+            os._exit(71)

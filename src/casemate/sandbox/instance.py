@@ -1,0 +1,329 @@
+"""The gateway's end of one instance: its socket, its output, its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from casemate.model.invocation import Outcome
+from casemate.runner import wire
+
+_READ_BYTES = 262_144
+_OUTPUT_BYTES = 65_536
+_FLOOD_BYTES = 1 << 20
+_FLOOD_PAUSE_SECONDS = 0.01
+_EXIT_NOTICE_SECONDS = 1.0
+_ERROR_KINDS = {
+    "handler-error": Outcome.HANDLER_ERROR,
+    "bad-result": Outcome.BAD_RESULT,
+    "response-too-large": Outcome.RESPONSE_TOO_LARGE,
+    "init-error": Outcome.INIT_ERROR,
+}
+
+
+class ErrorHead(msgspec.Struct, frozen=True):
+    """The head of an error frame: what the runner tells of an exception."""
+
+    kind: str
+    type: str
+    message: str
+    trace: str
+
+
+class LogHead(msgspec.Struct, frozen=True):
+    """The head of a log frame. `at` is Unix time in seconds."""
+
+    level: str
+    at: float
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """How one invocation ended in its instance."""
+
+    outcome: Outcome
+    head: bytes = b""
+    """Head of the answer frame, not yet trusted; empty unless the outcome is OK."""
+    body: bytes = b""
+    type: str = ""
+    message: str = ""
+    trace: str = ""
+    reusable: bool = False
+    """True if the instance can serve another invocation."""
+
+
+class Output:
+    """What one invocation wrote, up to a limit: (unix time, level, text)."""
+
+    __slots__ = ("_left", "dropped", "entries")
+
+    def __init__(self, limit: int) -> None:
+        """Keep at most `limit` bytes."""
+        self._left = limit
+        self.dropped = 0
+        self.entries: list[tuple[float, str, bytes]] = []
+
+    def add(self, at: float, level: str, data: bytes) -> None:
+        """Keep what still fits, count what does not."""
+        if self._left <= 0:
+            self.dropped += len(data)
+            return
+        if len(data) > self._left:
+            self.dropped += len(data) - self._left
+            data = data[: self._left]
+        self._left -= len(data)
+        self.entries.append((at, level, data))
+
+
+_decode_error = msgspec.json.Decoder(ErrorHead).decode
+_decode_log = msgspec.json.Decoder(LogHead).decode
+
+
+def describe_status(status: int) -> str:
+    """Return in words what a status of waitpid(2) means."""
+    if os.WIFSIGNALED(status):
+        return f"was killed by signal {os.WTERMSIG(status)}"
+    return f"exited with code {os.WEXITSTATUS(status)}"
+
+
+class Instance:
+    """One instance. Callbacks come on the event loop; `on_ready` and `on_end` at most once.
+
+    Everything that arrives here was written by a function and is treated as hostile: whatever
+    is not exactly a frame that is due now ends the instance.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_exit_timer",
+        "_kill",
+        "_loop",
+        "_on_end",
+        "_on_ready",
+        "_output_fd",
+        "_reader",
+        "_ready",
+        "_sock",
+        "_unsent",
+        "_waiter",
+        "number",
+        "output",
+        "served",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        sock: socket.socket,
+        output: int,
+        max_body: int,
+        loop: asyncio.AbstractEventLoop,
+        on_ready: Callable[[Instance], None],
+        on_end: Callable[[Instance], None],
+        kill: Callable[[int], None],
+    ) -> None:
+        """Take over a socket and the reading end of a pipe, both non-blocking."""
+        self.number = number
+        self.served = 0
+        self.output: Output | None = None
+        self._sock = sock
+        self._output_fd = output
+        self._reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, max_body)
+        self._loop = loop
+        self._on_ready = on_ready
+        self._on_end = on_end
+        self._kill = kill
+        self._ready = False
+        self._ended = False
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._unsent = b""
+        self._exit_timer: asyncio.TimerHandle | None = None
+        loop.add_reader(sock.fileno(), self._readable)
+        loop.add_reader(output, self._read_output)
+
+    # -- invoking ------------------------------------------------------------------------------
+
+    def invoke(self, head: bytes, event: bytes, output: Output) -> asyncio.Future[Reply]:
+        """Send an event; the future holds the reply, however the invocation ends."""
+        self.output = output
+        waiter = self._waiter = self._loop.create_future()
+        if self._ended:
+            self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))
+            return waiter
+        frame = wire.pack(wire.INVOKE, head, event)
+        try:
+            sent = self._sock.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return waiter  # its end is about to be read
+        if sent < len(frame):
+            self._unsent = frame[sent:]
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+        return waiter
+
+    def expire(self) -> None:
+        """End the invocation under way: its time is up."""
+        self._fail(Outcome.TIMEOUT, "Timeout", "the handler did not answer within its time")
+
+    def _writable(self) -> None:
+        try:
+            self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent = b""
+        if not self._unsent:
+            self._loop.remove_writer(self._sock.fileno())
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lost()
+            return
+        try:
+            for kind, head, body in self._reader.feed(data):
+                self._on_frame(kind, head, body)
+        except (wire.FrameError, msgspec.MsgspecError, UnicodeError) as error:
+            self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
+
+    def _on_frame(self, kind: bytes, head: bytes, body: bytes) -> None:
+        if kind == wire.READY and not self._ready:
+            self._ready = True
+            self._on_ready(self)
+        elif kind == wire.LOG and self._waiter is not None:
+            entry = _decode_log(head)
+            if self.output is not None:
+                self.output.add(entry.at, entry.level[:16], body + b"\n")
+        elif kind == wire.ANSWER and self._waiter is not None:
+            self._finish(Reply(Outcome.OK, head, body, reusable=not self._reader.pending))
+        elif kind == wire.ERROR:
+            error = _decode_error(head)
+            outcome = _ERROR_KINDS.get(error.kind)
+            if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
+                raise wire.FrameError("an error that is not due")
+            reusable = not self._reader.pending and outcome is not Outcome.INIT_ERROR
+            self._finish(
+                Reply(
+                    outcome,
+                    type=error.type,
+                    message=error.message,
+                    trace=error.trace,
+                    reusable=reusable,
+                )
+            )
+        else:
+            raise wire.FrameError(f"a frame of kind {kind!r} is not due")
+
+    def _read_output(self) -> None:
+        try:
+            data = os.read(self._output_fd, _OUTPUT_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._output_fd)
+            return
+        if self.output is not None:
+            self.output.add(0.0, "stdout", data)
+            if self.output.dropped > _FLOOD_BYTES:
+                # What nobody keeps is read slowly, so that a flood costs its writer, not us.
+                self._loop.remove_reader(self._output_fd)
+                self._loop.call_later(_FLOOD_PAUSE_SECONDS, self._resume_output)
+
+    def _resume_output(self) -> None:
+        if not self._ended:
+            self._loop.add_reader(self._output_fd, self._read_output)
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def _finish(self, reply: Reply) -> None:
+        """Give the reply to whoever waits; what was written before it belongs to it."""
+        if not self._ended:
+            self._read_output()
+        waiter, self._waiter = self._waiter, None
+        self.served += 1
+        if not reply.reusable:
+            self.close()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
+        elif waiter is None:
+            self._on_end(self)
+
+    def _fail(self, outcome: Outcome, kind: str, message: str) -> None:
+        self._finish(Reply(outcome, type=kind, message=message))
+
+    def _lost(self) -> None:
+        """The socket is closed: wait shortly for the supervisor to say how the process ended."""
+        self._loop.remove_reader(self._sock.fileno())
+        if self._exit_timer is None:
+            # A process may close its socket and live on.
+            self._exit_timer = self._loop.call_later(
+                _EXIT_NOTICE_SECONDS,
+                self._fail,
+                Outcome.CRASHED,
+                "SocketClosed",
+                "the process closed its socket without an answer",
+            )
+
+    def exited(self, status: int, *, out_of_memory: bool) -> None:
+        """Take the supervisor's word that the process is gone."""
+        if self._ended:
+            return
+        # An answer may still be in the socket.
+        self._readable_rest()
+        if self._ended or (self._waiter is None and self._ready):
+            self.close()
+            self._on_end(self)
+        elif out_of_memory:
+            self._fail(
+                Outcome.OUT_OF_MEMORY, "OutOfMemory", "the instance took more than its memory limit"
+            )
+        else:
+            self._fail(Outcome.CRASHED, "Crashed", f"the process {describe_status(status)}")
+
+    def _readable_rest(self) -> None:
+        while not self._ended:
+            try:
+                data = self._sock.recv(_READ_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            try:
+                for kind, head, body in self._reader.feed(data):
+                    self._on_frame(kind, head, body)
+            except (wire.FrameError, msgspec.MsgspecError, UnicodeError) as error:
+                self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
+
+    def close(self) -> None:
+        """Kill the instance and release its descriptors. Closing twice is fine."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        if self._unsent:
+            self._loop.remove_writer(self._sock.fileno())
+        self._loop.remove_reader(self._output_fd)
+        self._sock.close()
+        os.close(self._output_fd)
+        self._kill(self.number)
+
+    @property
+    def alive(self) -> bool:
+        """True until it was closed."""
+        return not self._ended

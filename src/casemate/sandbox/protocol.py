@@ -1,0 +1,112 @@
+"""Messages between the gateway and the supervisor: JSON in SOCK_SEQPACKET packets.
+
+The supervisor trusts none of it: every message is decoded into exactly one of these types, with
+bounds on every field, and anything else ends the gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.function import HANDLER_PATTERN, NAME_PATTERN, Isolation, Trust
+
+
+def _whole(pattern: str) -> str:
+    """Return a pattern whose end is the text's end: Python's `$` lets a newline follow."""
+    return pattern.removesuffix("$") + r"\Z"
+
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFF)]
+Name = Annotated[str, msgspec.Meta(pattern=_whole(NAME_PATTERN))]
+Minor = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}\Z")]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
+
+
+class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
+    """Assign a bundle to a zygote. Carries two descriptors: report socket, output."""
+
+    z: Id
+    python: Minor
+    digest: Annotated[str, msgspec.Meta(pattern=_whole(DIGEST_PATTERN))]
+    project: Name
+    function: Name
+    handler: Annotated[str, msgspec.Meta(pattern=_whole(HANDLER_PATTERN), max_length=512)]
+    isolation: Isolation
+    trust: Trust
+    memory: Positive
+    cpu: Annotated[float, msgspec.Meta(gt=0, le=1024)]
+    processes: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    open_files: Annotated[int, msgspec.Meta(ge=16, le=1_000_000)]
+    tmp: Positive
+    response: Positive
+
+
+class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):
+    """Fork an instance. Carries two descriptors: the instance's socket, its output."""
+
+    z: Id
+    i: Id
+
+
+class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
+    """End an instance and all it started."""
+
+    z: Id
+    i: Id
+
+
+class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True):
+    """End a zygote and all its instances."""
+
+    z: Id
+
+
+class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=True):
+    """Have an interpreter's base zygote and a blank zygote ready."""
+
+    python: Minor
+
+
+Request = Open | Spawn | Kill | Close | Prepare
+
+
+def descriptors_of(request: Request) -> int:
+    """Return how many descriptors come with a request."""
+    return 2 if isinstance(request, (Open, Spawn)) else 0
+
+
+class Opened(msgspec.Struct, tag="opened", frozen=True):
+    """The zygote has imported its handler and takes Spawn."""
+
+    z: int
+
+
+class ZygoteEnded(msgspec.Struct, tag="zygote-ended", frozen=True):
+    """The zygote and all its instances are gone. `reason` is for the owner."""
+
+    z: int
+    reason: str
+
+
+class SpawnFailed(msgspec.Struct, tag="spawn-failed", frozen=True):
+    """No instance came of a Spawn."""
+
+    z: int
+    i: int
+    reason: str
+
+
+class Exited(msgspec.Struct, tag="exited", frozen=True):
+    """An instance is gone with all it started. `status` is that of waitpid(2)."""
+
+    z: int
+    i: int
+    status: int
+    out_of_memory: bool
+
+
+Event = Opened | ZygoteEnded | SpawnFailed | Exited
+MAX_PACKET = 16 * 1024

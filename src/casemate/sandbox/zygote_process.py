@@ -1,0 +1,229 @@
+"""The supervisor's side of one function zygote: its slots, its forks, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+from collections import deque
+
+from casemate.runner import control
+from casemate.sandbox.cgroups import Driver, SlotLimits
+from casemate.sandbox.protocol import Open
+
+_CREDENTIALS = struct.Struct("3i")
+_EVENT_BYTES = control.EVENT.size
+
+
+class ZygoteViolationError(Exception):
+    """A zygote sent something else than one of its fixed records."""
+
+
+class Fork:
+    """A fork that was asked for: instance number and the descriptors that go with it."""
+
+    __slots__ = ("descriptors", "number")
+
+    def __init__(self, number: int, descriptors: list[int]) -> None:
+        """Take over the descriptors."""
+        self.number = number
+        self.descriptors = descriptors
+
+    def close(self) -> None:
+        """Close the descriptors. Closing twice is fine."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors = []
+
+
+class ZygoteProcess:
+    """One zygote, blank at first. All methods are called from the supervisor's loop.
+
+    `slots` maps the index of each slot in use to the instance in it. The zygote sits in
+    `home`, the slot that the next instance will be born in, or in none (None) when the slot it
+    sits in is taken by an instance it has just forked.
+    """
+
+    def __init__(self, name: str, sock: socket.socket, cgroups: Driver | None) -> None:
+        """Control a blank zygote over `sock`."""
+        self.name = name
+        self.sock = sock
+        self.cgroups = cgroups
+        self.pid = 0
+        self.assigned: Open | None = None
+        self.ready = False
+        self.slots: dict[int, int] = {}
+        self.instances: dict[int, int] = {}
+        self.killed: set[int] = set()
+        self.waiting: deque[Fork] = deque()
+        self.forking: Fork | None = None
+        self.forking_since = 0.0
+        self.home: int | None = None
+        self._free: list[int] = []
+        self._made = 0
+        self._kills: dict[int, int] = {}
+        self._limits: SlotLimits | None = None
+        if cgroups is not None:
+            cgroups.create(name)
+        self._add_slot()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sock.setblocking(False)
+
+    # -- slots ---------------------------------------------------------------------------------
+
+    def _add_slot(self) -> None:
+        slot = self._made
+        if self.cgroups is not None:
+            self.cgroups.create(f"{self.name}/s{slot}")
+            if self._limits is not None:
+                self.cgroups.limit(f"{self.name}/s{slot}", self._limits)
+        self._made += 1
+        self._free.append(slot)
+
+    def slot_name(self, slot: int) -> str:
+        """Return the control group of a slot."""
+        return f"{self.name}/s{slot}"
+
+    def take_home(self) -> None:
+        """Move the zygote into a free slot, so that it can fork. Raises OSError."""
+        if self.home is not None:
+            return
+        if not self._free:
+            self._add_slot()
+        slot = self._free.pop()
+        if self.cgroups is not None:
+            self.cgroups.enter(self.slot_name(slot), self.pid)
+        self.home = slot
+
+    def release(self, slot: int) -> None:
+        """Give a slot back once nothing lives in it."""
+        del self.slots[slot]
+        self._free.append(slot)
+
+    def slot_empty(self, slot: int) -> bool:
+        """Tell whether nothing lives in a slot."""
+        return self.cgroups is None or self.cgroups.empty(self.slot_name(slot))
+
+    def kill_slot(self, slot: int) -> None:
+        """Kill all that lives in a slot."""
+        if self.cgroups is not None:
+            self.cgroups.kill(self.slot_name(slot))
+
+    def ran_out_of_memory(self, slot: int) -> bool:
+        """Tell whether the kernel killed in a slot for want of memory since it was last asked."""
+        if self.cgroups is None:
+            return False
+        kills = self.cgroups.out_of_memory_kills(self.slot_name(slot))
+        before, self._kills[slot] = self._kills.get(slot, 0), kills
+        return kills > before
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def assign(self, request: Open, landlock_abi: int, descriptors: list[int]) -> None:
+        """Hand over bundle, /tmp, report socket and output, limits set before. Raises OSError."""
+        self.assigned = request
+        # The zygote may sit in the slot while it forks: one process more than the instance's own.
+        self._limits = SlotLimits(request.memory, request.cpu, request.processes + 1)
+        if self.cgroups is not None:
+            self.cgroups.limit(self.slot_name(0), self._limits)
+        message: dict[str, object] = {
+            "project": request.project,
+            "function": request.function,
+            "digest": request.digest,
+            "handler": request.handler,
+            "isolation": request.isolation.value,
+            "trust": request.trust.value,
+            "memory": request.memory,
+            "processes": request.processes,
+            "open_files": request.open_files,
+            "response": request.response,
+            "landlock_abi": landlock_abi,
+        }
+        control.send(self.sock, message, descriptors)
+
+    def imported(self) -> None:
+        """Note that the handler is imported, and let its slot hold what the import took.
+
+        The memory of the import is charged to the first slot, where the zygote sat, and shared
+        by all instances; the limit is for what an instance takes beyond it.
+        """
+        self.ready = True
+        if self.cgroups is not None and self._limits is not None:
+            used = self.cgroups.memory_used(self.slot_name(0))
+            limits = SlotLimits(
+                self._limits.memory + used, self._limits.cpu, self._limits.processes
+            )
+            self.cgroups.limit(self.slot_name(0), limits)
+
+    def fork(self, fork: Fork, tmpfs: int, now: float) -> None:
+        """Have the zygote fork an instance into its home. Raises OSError."""
+        fork.descriptors.append(tmpfs)
+        control.send(self.sock, {"i": fork.number}, fork.descriptors)
+        if self.home is None:
+            raise OSError("the zygote sits in no free slot")
+        self.slots[self.home] = fork.number
+        self.instances[fork.number] = self.home
+        self.home = None
+        self.forking, self.forking_since = fork, now
+        fork.close()
+
+    def read_event(self) -> tuple[bytes, int, int] | None:
+        """Return the next record, None at the end. Raises ZygoteViolationError, BlockingIOError."""
+        data, ancillary, flags, _ = self.sock.recvmsg(
+            64, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            return None
+        if len(data) != _EVENT_BYTES or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise ZygoteViolationError("a record of the wrong size, or with descriptors")
+        kind, number, value = control.EVENT.unpack(data)
+        if kind not in control.EVENT_KINDS:
+            raise ZygoteViolationError("an unknown record")
+        if kind == control.HELLO and not self.pid:
+            for level, type_, payload in ancillary:
+                if level == socket.SOL_SOCKET and type_ == socket.SCM_CREDENTIALS:
+                    self.pid = _CREDENTIALS.unpack(payload)[0]
+        return kind, number, value
+
+    def settle(self) -> None:
+        """Put a blank zygote that has said hello into its first slot. Raises OSError."""
+        if self.pid <= 0:
+            raise ZygoteViolationError("the kernel did not tell the zygote's process id")
+        self.take_home()
+
+    def ask_to_kill(self, number: int) -> None:
+        """Without control groups: have the zygote kill its child. Raises OSError."""
+        control.send(self.sock, {"kill": number})
+
+    def end(self) -> None:
+        """Kill the zygote, its namespace and all its instances. Never raises."""
+        for fork in self.waiting:
+            fork.close()
+        self.waiting.clear()
+        try:
+            if self.pid > 0:
+                # Its init ends with it, and with the init the kernel ends the namespace.
+                os.kill(self.pid, signal.SIGKILL)
+            for slot in range(self._made):
+                self.kill_slot(slot)
+        except OSError:
+            self.sock.close()
+            return
+        self.sock.close()
+
+    def remove(self) -> bool:
+        """Remove the control groups; False while something still lives in them."""
+        if self.cgroups is None:
+            return True
+        try:
+            for slot in range(self._made):
+                if not self.slot_empty(slot):
+                    self.kill_slot(slot)
+                    return False
+            self.cgroups.remove(self.name)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True

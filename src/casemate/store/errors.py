@@ -1,0 +1,40 @@
+"""What a store raises besides the errors of the model."""
+
+from __future__ import annotations
+
+from casemate.model.errors import CasemateError, UnavailableError
+
+
+class StoreError(CasemateError):
+    """The store's medium failed."""
+
+
+class StoreFullError(StoreError, UnavailableError):
+    """The store's disk is full."""
+
+
+class StoreBusyError(StoreError, UnavailableError):
+    """Another program holds the store's database."""
+
+
+class StoreLockedError(StoreError):
+    """Another node has this store open."""
+
+
+class StoreForeignError(StoreError):
+    """What is at the store's place was not written by Casemate."""
+
+
+class StoreCorruptError(StoreError):
+    """The store's database is damaged."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer Casemate."""
+
+
+AFTER_RESTART = "Send the request again once the node has restarted."
+
+
+class StoreClosedError(UnavailableError):
+    """The store is closing."""

@@ -1,0 +1,11 @@
+"""The embedded store: one SQLite database in a folder of its own, for one node.
+
+One thread writes, with group commit; one thread reads. Not a place for SQL of other packages, and
+not for a network file system (SQLite's WAL needs shared memory). May import `model` and the
+store's own errors only.
+"""
+
+from casemate.store.sqlite.options import SqliteOptions
+from casemate.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteOptions", "SqliteStore"]

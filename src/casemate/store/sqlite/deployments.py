@@ -1,0 +1,276 @@
+"""Versions and aliases: the changes to them and the questions about them, in SQL.
+
+Every function runs on the thread that owns the connection it is given; changes run inside a
+transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.function import NAME_PATTERN, FunctionSpec
+
+_NAME = re.compile(NAME_PATTERN)
+_DIGEST = re.compile(DIGEST_PATTERN)
+_INSERT_VERSION = """
+    INSERT INTO version (project, function, number, digest, spec, created_at, created_by)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_SELECT_VERSIONS = """
+    SELECT project, function, number, digest, spec, created_at, created_by
+    FROM version ORDER BY project, function, number
+"""
+_SELECT_PRESENT_ALIASES = """
+    SELECT id, project, function, name, changed_at FROM alias_state
+    WHERE id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
+    ORDER BY name
+"""
+_SELECT_ALIAS_HISTORY = """
+    SELECT id, project, function, name, changed_at FROM alias_state
+    WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT ?
+"""
+
+
+def add_version(
+    connection: sqlite3.Connection,
+    *,
+    project: str,
+    function: str,
+    digest: str,
+    spec: FunctionSpec,
+    created_by: str,
+) -> Version:
+    """Insert the next version. Numbers come from a counter that outlives the function.
+
+    Raises InvalidInputError for a malformed name or digest.
+    """
+    require_name("project", project)
+    require_name("function", function)
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInputError(
+            f"The digest {digest[:80]!r} is not one of a bundle: expected 64 lower-case hex digits."
+        )
+    encoded = msgspec.json.encode(spec).decode()
+    (number,) = connection.execute(
+        "INSERT INTO function_counter VALUES (?, ?, 1) "
+        "ON CONFLICT DO UPDATE SET last_version = last_version + 1 RETURNING last_version",
+        (project, function),
+    ).fetchone()
+    version = Version(
+        project=project,
+        function=function,
+        number=number,
+        digest=digest,
+        spec=spec,
+        created_at=time.time(),
+        created_by=created_by,
+    )
+    connection.execute(
+        _INSERT_VERSION,
+        (project, function, number, digest, encoded, version.created_at, created_by),
+    )
+    return version
+
+
+def set_alias(
+    connection: sqlite3.Connection,
+    project: str,
+    function: str,
+    name: str,
+    targets: Sequence[AliasTarget],
+) -> Alias:
+    """Add a state to an alias; the newest one counts.
+
+    Raises InvalidInputError for weights that do not add up to 100 or a repeated version,
+    NotFoundError for a version that does not exist.
+    """
+    require_name("alias", name)
+    _require_shares(targets)
+    existing = {
+        row[0]
+        for row in connection.execute(
+            "SELECT number FROM version WHERE project = ? AND function = ?",
+            (project, function),
+        )
+    }
+    missing = sorted(t.version for t in targets if t.version not in existing)
+    if missing:
+        raise NotFoundError(
+            f"{project}/{function} has no version {', '.join(map(str, missing))}; "
+            f"it has {_numbers(existing)}.",
+            next_step="Point the alias at versions that exist, or deploy first.",
+        )
+    changed_at = time.time()
+    state = connection.execute(
+        "INSERT INTO alias_state (project, function, name, changed_at) VALUES (?, ?, ?, ?)",
+        (project, function, name, changed_at),
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)",
+        [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],
+    )
+    return Alias(
+        project=project,
+        function=function,
+        name=name,
+        targets=tuple(targets),
+        changed_at=changed_at,
+    )
+
+
+def deploy(
+    connection: sqlite3.Connection,
+    *,
+    project: str,
+    function: str,
+    digest: str,
+    spec: FunctionSpec,
+    created_by: str,
+) -> Version:
+    """Add a version and point `live` at it with 100 %."""
+    version = add_version(
+        connection,
+        project=project,
+        function=function,
+        digest=digest,
+        spec=spec,
+        created_by=created_by,
+    )
+    target = AliasTarget(version=version.number, weight=100)
+    set_alias(connection, project, function, LIVE, (target,))
+    return version
+
+
+def remove_function(connection: sqlite3.Connection, project: str, function: str) -> tuple[str, ...]:
+    """Delete a function's versions and aliases; return the digests no version has any more.
+
+    Raises NotFoundError if there is no such function.
+    """
+    key = (project, function)
+    digests = [
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT digest FROM version "
+            "WHERE project = ? AND function = ? ORDER BY digest",
+            key,
+        )
+    ]
+    if not digests:
+        raise NotFoundError(
+            f"There is no function {project}/{function}.", next_step="List what is deployed."
+        )
+    connection.execute("DELETE FROM alias_state WHERE project = ? AND function = ?", key)
+    connection.execute("DELETE FROM version WHERE project = ? AND function = ?", key)
+    still_used = "SELECT 1 FROM version WHERE digest = ? LIMIT 1"
+    return tuple(d for d in digests if not connection.execute(still_used, (d,)).fetchone())
+
+
+def functions(connection: sqlite3.Connection) -> tuple[DeployedFunction, ...]:
+    """Return every function from one snapshot, sorted by project and name."""
+    connection.execute("BEGIN")
+    try:
+        rows = connection.execute(_SELECT_VERSIONS).fetchall()
+        present = connection.execute(_SELECT_PRESENT_ALIASES).fetchall()
+        aliases: dict[tuple[str, str], list[Alias]] = defaultdict(list)
+        for alias in _with_targets(connection, present):
+            aliases[alias.project, alias.function].append(alias)
+    finally:
+        connection.execute("COMMIT")
+    versions: dict[tuple[str, str], list[Version]] = defaultdict(list)
+    for row in rows:
+        versions[row[0], row[1]].append(_version(row))
+    return tuple(
+        DeployedFunction(
+            project=project,
+            name=name,
+            versions=tuple(group),
+            aliases=tuple(aliases[project, name]),
+        )
+        for (project, name), group in versions.items()
+    )
+
+
+def alias_history(
+    connection: sqlite3.Connection, project: str, function: str, name: str, limit: int
+) -> tuple[Alias, ...]:
+    """Return the newest `limit` states of an alias, newest first."""
+    connection.execute("BEGIN")
+    try:
+        states = connection.execute(
+            _SELECT_ALIAS_HISTORY,
+            (project, function, name, limit),
+        ).fetchall()
+        return tuple(_with_targets(connection, states))
+    finally:
+        connection.execute("COMMIT")
+
+
+def require_name(what: str, name: str) -> None:
+    """Raise InvalidInputError unless `name` is a project, function or alias name."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"The {what} name {name[:80]!r} is not valid: expected at most 63 lower-case letters, "
+            "digits and hyphens, starting with a letter and not ending with a hyphen."
+        )
+
+
+def _require_shares(targets: Sequence[AliasTarget]) -> None:
+    for target in targets:
+        for value, lowest, highest in ((target.version, 1, 2**63 - 1), (target.weight, 0, 100)):
+            if type(value) is not int or not lowest <= value <= highest:
+                raise InvalidInputError(
+                    f"An alias target is not valid: version {target.version!r} with weight "
+                    f"{target.weight!r}; expected a version from 1 and a weight from 0 to 100."
+                )
+    versions = [t.version for t in targets]
+    total = sum(t.weight for t in targets)
+    if total != 100 or len(set(versions)) != len(versions):
+        raise InvalidInputError(
+            f"The weights of versions {versions} add up to {total}; "
+            "expected 100, every version named once.",
+            next_step="Give each version one weight in percent so that all add up to 100.",
+        )
+
+
+def _numbers(existing: Iterable[int]) -> str:
+    ordered = sorted(existing)
+    shown = ", ".join(map(str, ordered[-10:])) or "none"
+    return f"… {shown}" if len(ordered) > 10 else shown
+
+
+def _version(row: tuple[str, str, int, str, str, float, str]) -> Version:
+    project, function, number, digest, spec, created_at, created_by = row
+    return Version(
+        project=project,
+        function=function,
+        number=number,
+        digest=digest,
+        spec=msgspec.json.decode(spec, type=FunctionSpec),
+        created_at=created_at,
+        created_by=created_by,
+    )
+
+
+def _with_targets(
+    connection: sqlite3.Connection, states: Iterable[tuple[int, str, str, str, float]]
+) -> Iterable[Alias]:
+    for state, project, function, name, changed_at in states:
+        targets = connection.execute(
+            "SELECT version, weight FROM alias_target WHERE state = ? ORDER BY position", (state,)
+        )
+        yield Alias(
+            project=project,
+            function=function,
+            name=name,
+            targets=tuple(AliasTarget(version=v, weight=w) for v, w in targets),
+            changed_at=changed_at,
+        )

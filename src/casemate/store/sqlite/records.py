@@ -1,0 +1,263 @@
+"""Invocations, errors and log lines, in SQL: rows in, rows out.
+
+All text here may come from hostile code or callers: it is cut to a bound, and what is not Unicode
+is written as escapes. Runs on the thread that owns the connection it is given.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.store.sqlite.faults import UNSTORABLE
+from casemate.store.sqlite.transaction import savepoint
+
+MAX_NAME = 256
+"""Characters kept of ids, names, levels and classes."""
+MAX_TEXT = 16 * 1024
+"""Characters kept of a log line and of an error's message."""
+MAX_TRACE = 64 * 1024
+"""Characters kept of a trace: its end, where the error is."""
+
+Entry = tuple[InvocationRecord, ErrorRecord | None, Sequence[LogLine]]
+Row = tuple[str | int | float | None, ...]
+
+_INSERT_INVOCATION = """
+    INSERT INTO invocation (
+        stored_at, id, project, function, version, trigger, outcome, status, started_at,
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+    ) VALUES """
+_INSERT_ERROR = """
+    INSERT INTO error (
+        stored_at, id, invocation, project, function, version, outcome, at, type, message, trace
+    ) VALUES """
+_INSERT_LINE = """
+    INSERT INTO log_line (
+        stored_at, invocation, project, function, version, at, level, text
+    ) VALUES """
+_SELECT_INVOCATIONS = """
+    SELECT
+        id, project, function, version, trigger, outcome, status, started_at,
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+    FROM invocation """
+_SELECT_ERROR = """
+    SELECT id, invocation, project, function, version, outcome, at, type, message, trace
+    FROM error WHERE id = ? ORDER BY sequence DESC LIMIT 1
+"""
+_SELECT_LINES = """
+    SELECT invocation, project, function, version, at, level, text, sequence FROM log_line """
+_NEWEST = " ORDER BY sequence DESC LIMIT ?"
+_OLDEST = " ORDER BY sequence LIMIT ?"
+_ROWS_PER_STATEMENT = 64
+
+
+def insert_records(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> int:
+    """Insert what invocations left behind, each wholly or not at all; return how many were not.
+
+    `now` is the Unix time to keep as `stored_at`. Raises sqlite3.Error if the medium fails.
+    """
+    try:
+        with savepoint(connection):
+            _insert(connection, entries, now)
+    except UNSTORABLE:
+        if len(entries) == 1:
+            return 1
+        return sum(insert_records(connection, (entry,), now) for entry in entries)
+    return 0
+
+
+def invocation(connection: sqlite3.Connection, invocation_id: str) -> InvocationRecord | None:
+    """Return the newest invocation with this id."""
+    where, values = _conditions((("id", invocation_id),))
+    row = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
+    return _to_invocation(row) if row else None
+
+
+def invocations(
+    connection: sqlite3.Connection, project: str | None, function: str | None, limit: int
+) -> tuple[InvocationRecord, ...]:
+    """Return the newest invocations, newest first."""
+    where, values = _conditions((("function", function), ("project", project)))
+    rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, limit))
+    return tuple(_to_invocation(row) for row in rows)
+
+
+def error(connection: sqlite3.Connection, error_id: str) -> ErrorRecord | None:
+    """Return the newest error with this id."""
+    row = connection.execute(_SELECT_ERROR, (error_id,)).fetchone()
+    if row is None:
+        return None
+    error_id, of, project, function, version, outcome, at, kind, message, trace = row
+    return ErrorRecord(
+        id=error_id,
+        invocation=of,
+        project=project,
+        function=function,
+        version=version,
+        outcome=Outcome(outcome),
+        at=at,
+        type=kind,
+        message=message,
+        trace=trace,
+    )
+
+
+def logs(
+    connection: sqlite3.Connection,
+    *,
+    project: str | None,
+    function: str | None,
+    invocation: str | None,
+    after: int,
+    limit: int,
+) -> tuple[LogLine, ...]:
+    """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0."""
+    where, values = _conditions(
+        (("invocation", invocation), ("function", function), ("project", project))
+    )
+    if after:
+        where = f"{where} AND sequence > ?" if where else "WHERE sequence > ?"
+        values = (*values, after)
+    order = _OLDEST if after else _NEWEST
+    rows = connection.execute(_SELECT_LINES + where + order, (*values, limit)).fetchall()
+    return tuple(_to_line(row) for row in (rows if after else reversed(rows)))
+
+
+def _conditions(
+    filters: Iterable[tuple[str, str | None]],
+) -> tuple[str, tuple[str | int, ...]]:
+    """Build a WHERE clause; only the first, most selective filter may choose the index."""
+    given = [(column, value) for column, value in filters if value is not None]
+    if not given:
+        return "", ()
+    terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
+    return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)
+
+
+def _insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:
+    invocation_rows: list[Row] = []
+    error_rows: list[Row] = []
+    log_rows: list[Row] = []
+    for record, failure, lines in entries:
+        invocation_rows.append(_from_invocation(record, now))
+        if failure is not None:
+            error_rows.append(_from_error(failure, now))
+        if lines:
+            log_rows.extend(_from_line(line, now) for line in lines)
+    _insert_rows(connection, _INSERT_INVOCATION, 15, invocation_rows)
+    _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
+    _insert_rows(connection, _INSERT_LINE, 8, log_rows)
+
+
+def _insert_rows(connection: sqlite3.Connection, insert: str, width: int, rows: list[Row]) -> None:
+    """Insert rows, many per statement where there are many.
+
+    Each statement gives up the interpreter lock once. With one row per statement (executemany)
+    and a busy event loop, waiting to get the lock back doubled the time and slowed the loop.
+    """
+    one = f"({','.join('?' * width)})"
+    whole = len(rows) - len(rows) % _ROWS_PER_STATEMENT
+    if whole:
+        statement = insert + ",".join([one] * _ROWS_PER_STATEMENT)
+        for start in range(0, whole, _ROWS_PER_STATEMENT):
+            chunk = rows[start : start + _ROWS_PER_STATEMENT]
+            connection.execute(statement, [value for row in chunk for value in row])
+    if whole < len(rows):
+        connection.executemany(insert + one, rows[whole:])
+
+
+def _from_invocation(record: InvocationRecord, now: float) -> Row:
+    return (
+        now,
+        _clean(record.id),
+        _clean(record.project),
+        _clean(record.function),
+        record.version,
+        _clean(record.trigger),
+        record.outcome.value,
+        record.status,
+        record.started_at,
+        record.queued_ms,
+        record.run_ms,
+        1 if record.cold else 0,
+        record.request_bytes,
+        record.response_bytes,
+        None if record.error_id is None else _clean(record.error_id),
+    )
+
+
+def _from_error(record: ErrorRecord, now: float) -> Row:
+    trace = record.trace
+    if len(trace) > MAX_TRACE:
+        trace = f"[{len(trace) - MAX_TRACE} characters cut]\n{trace[-MAX_TRACE:]}"
+    return (
+        now,
+        _clean(record.id),
+        _clean(record.invocation),
+        _clean(record.project),
+        _clean(record.function),
+        record.version,
+        record.outcome.value,
+        record.at,
+        _clean(record.type),
+        _clean(record.message, MAX_TEXT),
+        _escaped(trace),
+    )
+
+
+def _from_line(line: LogLine, now: float) -> Row:
+    return (
+        now,
+        _clean(line.invocation),
+        _clean(line.project),
+        _clean(line.function),
+        line.version,
+        line.at,
+        _clean(line.level),
+        _clean(line.text, MAX_TEXT),
+    )
+
+
+def _clean(text: str, limit: int = MAX_NAME) -> str:
+    if len(text) > limit:
+        text = f"{text[:limit]} [{len(text) - limit} characters cut]"
+    return text if text.isascii() else _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
+    return InvocationRecord(
+        id=row[0],
+        project=row[1],
+        function=row[2],
+        version=row[3],
+        trigger=row[4],
+        outcome=Outcome(row[5]),
+        status=row[6],
+        started_at=row[7],
+        queued_ms=row[8],
+        run_ms=row[9],
+        cold=bool(row[10]),
+        request_bytes=row[11],
+        response_bytes=row[12],
+        error_id=row[13],
+    )
+
+
+def _to_line(row: tuple[Any, ...]) -> LogLine:
+    return LogLine(
+        invocation=row[0],
+        project=row[1],
+        function=row[2],
+        version=row[3],
+        at=row[4],
+        level=row[5],
+        text=row[6],
+        sequence=row[7],
+    )

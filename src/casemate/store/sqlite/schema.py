@@ -1,0 +1,161 @@
+"""The database's tables and how one version of them becomes the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from casemate.store.errors import StoreVersionError
+from casemate.store.sqlite.transaction import transaction
+
+APPLICATION_ID = 0x43534D54
+"""`CSMT`, in the database's header: tells our files from those of others."""
+
+_DEPLOYMENTS = (
+    """
+    CREATE TABLE function_counter (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        last_version INTEGER NOT NULL CHECK (last_version >= 1),
+        PRIMARY KEY (project, function)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE version (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        number INTEGER NOT NULL CHECK (number >= 1),
+        digest TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        created_by TEXT NOT NULL,
+        PRIMARY KEY (project, function, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX version_digest ON version (digest)",
+    """
+    CREATE TABLE alias_state (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        name TEXT NOT NULL,
+        changed_at REAL NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX alias_state_name ON alias_state (project, function, name, id)",
+    """
+    CREATE TABLE alias_target (
+        state INTEGER NOT NULL REFERENCES alias_state (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        weight INTEGER NOT NULL CHECK (weight BETWEEN 0 AND 100),
+        PRIMARY KEY (state, position),
+        FOREIGN KEY (project, function, version) REFERENCES version (project, function, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX alias_target_version ON alias_target (project, function, version)",
+    """
+    CREATE TABLE api_key (
+        sequence INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        revoked_at REAL
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE revoked_at IS NULL",
+)
+
+# `stored_at` is the store's own time: what a function claims must not decide what is kept.
+# Ids are not unique here: a repeated id must neither replace a record nor be lost.
+_RECORDS = (
+    """
+    CREATE TABLE invocation (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        id TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        trigger TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        started_at REAL NOT NULL,
+        queued_ms REAL NOT NULL,
+        run_ms REAL NOT NULL,
+        cold INTEGER NOT NULL,
+        request_bytes INTEGER NOT NULL,
+        response_bytes INTEGER NOT NULL,
+        error_id TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX invocation_id ON invocation (id)",
+    "CREATE INDEX invocation_function ON invocation (function)",
+    "CREATE INDEX invocation_project ON invocation (project)",
+    """
+    CREATE TABLE error (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        id TEXT NOT NULL,
+        invocation TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        at REAL NOT NULL,
+        type TEXT NOT NULL,
+        message TEXT NOT NULL,
+        trace TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX error_id ON error (id)",
+    """
+    CREATE TABLE log_line (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        invocation TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        at REAL NOT NULL,
+        level TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX log_line_invocation ON log_line (invocation)",
+    "CREATE INDEX log_line_function ON log_line (function)",
+    "CREATE INDEX log_line_project ON log_line (project)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_DEPLOYMENTS, *_RECORDS),)
+"""Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
+
+KEPT_TABLES = ("function_counter", "version", "alias_state", "alias_target", "api_key")
+"""The tables a node cannot serve without; small, so they can be checked at every start."""
+
+
+def migrate(
+    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Bring the schema up to `len(migrations)`, in one transaction: wholly or not at all.
+
+    Raises StoreVersionError if the database is newer than that, StoreError on a failure.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(migrations):
+        raise StoreVersionError(
+            f"The store has schema version {version}; this Casemate knows up to {len(migrations)}.",
+            next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
+        )
+    if version == len(migrations):
+        return
+    with transaction(connection):
+        for statements in migrations[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")

@@ -1,0 +1,47 @@
+"""One write transaction, ended in every case."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from casemate.store.sqlite.faults import translated
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block does, durably, or undo all of it.
+
+    Raises StoreError for a failure of the database and whatever the block raises.
+    """
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            _undo(connection, "ROLLBACK")
+            raise
+
+
+@contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undo what the block did if it raises, and leave the transaction around it standing."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            _undo(connection, "ROLLBACK TO part")
+            _undo(connection, "RELEASE part")
+        raise
+    connection.execute("RELEASE part")
+
+
+def _undo(connection: sqlite3.Connection, statement: str) -> None:
+    # SQLite itself has rolled back after some failures (sqlite.org/lang_transaction.html, 2.3);
+    # the error that led here must not be hidden by that of undoing it.
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute(statement)

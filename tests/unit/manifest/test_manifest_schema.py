@@ -1,0 +1,159 @@
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate.manifest import json_schema
+from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.schema import DIALECT, schema_text
+from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, MANIFEST, PROJECT
+
+PUBLISHED = Path(__file__).parents[3] / "docs" / "reference" / "casemate.schema.json"
+UPDATE = "run `python -m casemate.manifest docs/reference`"
+
+TYPES = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
+NOTES = {"title", "description", "default", "$schema"}
+
+
+def accepts(schema, value):
+    """Evaluate the keywords that our schema uses; any other one is a KeyError."""
+    checks = {
+        "type": lambda t: (
+            isinstance(value, TYPES[t]) and (t == "boolean" or not isinstance(value, bool))
+        ),
+        "enum": lambda values: value in values,
+        "pattern": lambda p: re.search(p, value) is not None,
+        "maxLength": lambda n: len(value) <= n,
+        "minimum": lambda n: value >= n,
+        "maximum": lambda n: value <= n,
+        "required": lambda names: all(name in value for name in names),
+        "minProperties": lambda n: len(value) >= n,
+        "maxProperties": lambda n: len(value) <= n,
+        "maxItems": lambda n: len(value) <= n,
+        "items": lambda inner: all(accepts(inner, item) for item in value),
+        "properties": lambda inner: all(
+            accepts(inner[name], item) for name, item in value.items() if name in inner
+        ),
+        "patternProperties": lambda inner: all(
+            accepts(s, item)
+            for p, s in inner.items()
+            for n, item in value.items()
+            if re.search(p, n)
+        ),
+        "additionalProperties": lambda allowed: all(
+            name in schema.get("properties", {})
+            or any(re.search(p, name) for p in schema.get("patternProperties", {}))
+            for name in value
+        ),
+    }
+    keywords = [key for key in schema if key not in NOTES]
+    keywords.sort(key=lambda key: key != "type")
+    return all(checks[key](schema[key]) for key in keywords)
+
+
+def every_schema(schema):
+    yield schema
+    children = [
+        *schema.get("properties", {}).values(),
+        *schema.get("patternProperties", {}).values(),
+    ]
+    if "items" in schema:
+        children.append(schema["items"])
+    for child in children:
+        yield from every_schema(child)
+
+
+def test_the_published_schema_is_the_generated_one():
+    assert PUBLISHED.read_text() == schema_text(), UPDATE
+
+
+def test_the_schema_is_plain_json_of_the_dialect():
+    schema = json.loads(schema_text())
+    assert schema == json_schema()
+    assert schema["$schema"] == DIALECT
+
+
+def test_everything_is_described_and_closed():
+    for schema in every_schema(json_schema()):
+        assert schema["description"]
+        if schema.get("type") == "object":
+            assert schema["additionalProperties"] is False
+
+
+def test_every_default_satisfies_its_own_schema():
+    defaults = [schema for schema in every_schema(json_schema()) if "default" in schema]
+    assert len(defaults) == 18
+    for schema in defaults:
+        assert accepts(schema, schema["default"])
+
+
+def test_the_example_of_the_page_is_valid():
+    page = PUBLISHED.with_name("manifest.md").read_text()
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    assert accepts(json_schema(), tomllib.loads(example))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x = 1",
+        'project.name = "A"\nfunction.f.handler = "a:b"',
+        'project.name = "a"\nfunction = {}',
+    ]
+    + ['project.name = "a"\nfunction.f.handler = "a"']
+    + [
+        f'project.name = "a"\nfunction.f = {{handler = "a:b", {more}}}'
+        for more in (
+            "x = 1",
+            "limits.memory = 64",
+            "limits.cpu = 0",
+            "python = 3.13",
+            'source = "../x"',
+            'source = "/x"',
+            "http = {}",
+            'http = [{method = "get", path = "/"}]',
+            'http = [{method = "GET", path = "a"}]',
+            'http = [{method = "GET", path = "/a/../b"}]',
+        )
+    ],
+)
+def test_the_schema_refuses_mistakes(text):
+    assert not accepts(json_schema(), tomllib.loads(text))
+
+
+FIELDS = [
+    f
+    for t in (MANIFEST, PROJECT, FUNCTION, LIMITS, HTTP)
+    for f in t.fields
+    if hasattr(f.kind, "parse")
+]
+ANY = st.one_of(
+    st.text(max_size=12),
+    st.text("/{}.ab:KMGBmsh019 ", max_size=12),
+    st.integers(-5, 2000),
+    st.floats(),
+    st.booleans(),
+    *(st.sampled_from(f.kind.values) for f in FIELDS if hasattr(f.kind, "values")),
+)
+
+
+@given(st.sampled_from(FIELDS), ANY)
+@settings(max_examples=800, deadline=None)
+def test_the_schema_accepts_what_validation_accepts(field, value):
+    try:
+        field.kind.parse(value)
+    except RejectedValueError:
+        return
+    assert accepts(field.kind.schema(), value)

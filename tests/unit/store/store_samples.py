@@ -1,0 +1,87 @@
+"""Sample records for the tests of the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casemate.model.deployment import Key, KeyRole
+from casemate.model.function import FunctionSpec, HttpTrigger
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.store.sqlite import SqliteStore
+
+
+def digest(letter: str) -> str:
+    return letter * 64
+
+
+def spec(name: str = "thumbs") -> FunctionSpec:
+    return FunctionSpec(
+        name=name,
+        handler="app.main:handler",
+        python="3.11",
+        public=True,
+        http=(HttpTrigger(method="GET", path="/a/{id}"),),
+    )
+
+
+def key(key_id: str = "k1", name: str = "first", created_at: float = 1.0) -> Key:
+    return Key(id=key_id, name=name, role=KeyRole.ADMIN, sha256=digest("e"), created_at=created_at)
+
+
+def invocation(invocation_id: str = "i1", **changes: object) -> InvocationRecord:
+    values: dict[str, object] = {
+        "id": invocation_id,
+        "project": "demo",
+        "function": "thumbs",
+        "version": 3,
+        "trigger": "http",
+        "outcome": Outcome.OK,
+        "status": 200,
+        "started_at": 1000.25,
+        "queued_ms": 0.5,
+        "run_ms": 1.5,
+        "cold": True,
+        "request_bytes": 10,
+        "response_bytes": 20,
+    }
+    return InvocationRecord(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def failure(error_id: str = "e1", **changes: object) -> ErrorRecord:
+    values: dict[str, object] = {
+        "id": error_id,
+        "invocation": "i1",
+        "project": "demo",
+        "function": "thumbs",
+        "version": 3,
+        "outcome": Outcome.HANDLER_ERROR,
+        "at": 1001.0,
+        "type": "ValueError",
+        "message": "no",
+        "trace": "Traceback …\nValueError: no",
+    }
+    return ErrorRecord(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def line(text: str = "hello", **changes: object) -> LogLine:
+    values: dict[str, object] = {
+        "invocation": "i1",
+        "project": "demo",
+        "function": "thumbs",
+        "version": 3,
+        "at": 1000.5,
+        "level": "info",
+        "text": text,
+    }
+    return LogLine(**{**values, **changes})  # type: ignore[arg-type]
+
+
+async def deploy(store: SqliteStore, letter: str = "a", name: str = "thumbs") -> int:
+    version = await store.deploy(
+        project="demo", function=name, digest=digest(letter), spec=spec(name), created_by="k1"
+    )
+    return version.number
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}

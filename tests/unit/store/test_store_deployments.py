@@ -1,0 +1,205 @@
+"""Versions and aliases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from store_samples import deploy, digest, spec
+
+from casemate.model.deployment import AliasTarget
+from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def using(tmp_path: Path) -> Callable[[Callable[[SqliteStore], Awaitable[None]]], None]:
+    """Return a function that runs a coroutine function on a fresh store and closes that."""
+
+    async def go(test: Callable[[SqliteStore], Awaitable[None]]) -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        try:
+            await test(store)
+        finally:
+            await store.close()
+
+    return lambda test: asyncio.run(go(test))
+
+
+def shares(*pairs: tuple[int, int]) -> tuple[AliasTarget, ...]:
+    return tuple(AliasTarget(version=v, weight=w) for v, w in pairs)
+
+
+def test_deploy_adds_a_version_and_points_live_at_it(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        version = await store.deploy(
+            project="demo", function="thumbs", digest=digest("a"), spec=spec(), created_by="k"
+        )
+        (function,) = await store.functions()
+        assert function.versions == (version,)
+        assert (function.project, function.name) == ("demo", "thumbs")
+        assert [(a.name, a.targets) for a in function.aliases] == [("live", shares((1, 100)))]
+        assert version.spec == spec()
+
+    using(test)
+
+
+def test_add_version_leaves_aliases_alone_and_numbers_a_digest_anew(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        for _ in range(2):
+            await store.add_version(
+                project="demo", function="thumbs", digest=digest("a"), spec=spec(), created_by="k"
+            )
+        (function,) = await store.functions()
+        assert [v.number for v in function.versions] == [1, 2]
+        assert function.aliases == ()
+
+    using(test)
+
+
+def test_numbers_are_never_used_again(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        assert [await deploy(store) for _ in range(3)] == [1, 2, 3]
+        await store.remove_function("demo", "thumbs")
+        assert await deploy(store) == 4
+        assert await deploy(store, name="other") == 1
+
+    using(test)
+
+
+def test_functions_are_sorted_by_project_and_name(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        for name in ("b", "a", "c"):
+            await deploy(store, name=name)
+        await store.add_version(
+            project="alpha", function="z", digest=digest("a"), spec=spec("z"), created_by="k"
+        )
+        assert [(f.project, f.name) for f in await store.functions()] == [
+            ("alpha", "z"),
+            ("demo", "a"),
+            ("demo", "b"),
+            ("demo", "c"),
+        ]
+
+    using(test)
+
+
+def test_remove_returns_the_digests_nothing_refers_to(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        for letter in ("a", "b", "a", "c"):
+            await deploy(store, letter)
+        await deploy(store, "b", name="other")
+        assert await store.remove_function("demo", "thumbs") == (digest("a"), digest("c"))
+        assert [f.name for f in await store.functions()] == ["other"]
+        assert await store.alias_history("demo", "thumbs", "live") == ()
+        assert await store.remove_function("demo", "other") == (digest("b"),)
+        with pytest.raises(NotFoundError, match="demo/other"):
+            await store.remove_function("demo", "other")
+
+    using(test)
+
+
+def test_alias_history_is_newest_first_and_limited(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        await deploy(store)
+        await deploy(store)
+        split = await store.set_alias("demo", "thumbs", "live", shares((1, 95), (2, 5)))
+        back = await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
+        await store.set_alias("demo", "thumbs", "beta", shares((2, 100), (1, 0)))
+        history = await store.alias_history("demo", "thumbs", "live")
+        assert history[:2] == (back, split)
+        assert [h.targets for h in history[2:]] == [shares((2, 100)), shares((1, 100))]
+        assert await store.alias_history("demo", "thumbs", "live", limit=1) == (back,)
+        assert await store.alias_history("demo", "thumbs", "live", limit=0) == ()
+        (function,) = await store.functions()
+        assert [(a.name, a.targets) for a in function.aliases] == [
+            ("beta", shares((2, 100), (1, 0))),
+            ("live", shares((1, 100))),
+        ]
+
+    using(test)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        (),
+        shares((1, 99)),
+        shares((1, 101)),
+        shares((1, 60), (2, 60)),
+        shares((1, 50), (1, 50)),
+        shares((1, 150), (2, -50)),
+        shares((0, 100)),
+        shares((-1, 100)),
+        shares((2**63, 100)),
+        (AliasTarget(version=1, weight=100.0),),  # type: ignore[arg-type]
+        (AliasTarget(version=True, weight=100),),
+    ],
+)
+def test_shares_that_are_not_valid_are_refused(using, targets: tuple[AliasTarget, ...]) -> None:
+    async def test(store: SqliteStore) -> None:
+        await deploy(store)
+        await deploy(store)
+        before = await store.functions()
+        with pytest.raises(InvalidInputError, match="expected"):
+            await store.set_alias("demo", "thumbs", "live", targets)
+        assert await store.functions() == before
+
+    using(test)
+
+
+def test_targets_must_exist(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        with pytest.raises(NotFoundError, match="it has none"):
+            await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
+        for _ in range(12):
+            await deploy(store)
+        with pytest.raises(NotFoundError, match=r"no version 13; it has … 3, .*, 12\."):
+            await store.set_alias("demo", "thumbs", "live", shares((1, 50), (13, 50)))
+        await store.remove_function("demo", "thumbs")
+        with pytest.raises(NotFoundError):
+            await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
+
+    using(test)
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a-", "a" * 64, "a\n", "../a", "\udc80"])
+def test_names_are_checked(using, name: str) -> None:
+    async def test(store: SqliteStore) -> None:
+        await deploy(store)
+        common = {"digest": digest("a"), "spec": spec(), "created_by": "k"}
+        with pytest.raises(InvalidInputError, match="project name"):
+            await store.deploy(project=name, function="f", **common)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="function name"):
+            await store.add_version(project="p", function=name, **common)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="alias name"):
+            await store.set_alias("demo", "thumbs", name, shares((1, 100)))
+        assert len(await store.functions()) == 1
+
+    using(test)
+
+
+@pytest.mark.parametrize("value", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n"])
+def test_digests_are_checked(using, value: str) -> None:
+    async def test(store: SqliteStore) -> None:
+        with pytest.raises(InvalidInputError, match="64 lower-case hex digits"):
+            await store.deploy(
+                project="demo", function="f", digest=value, spec=spec(), created_by="k"
+            )
+        assert await store.functions() == ()
+
+    using(test)
+
+
+def test_text_that_is_not_unicode_is_refused_not_half_written(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        with pytest.raises(InvalidInputError, match="cannot be stored"):
+            await store.deploy(
+                project="demo", function="f", digest=digest("a"), spec=spec(), created_by="\udc80"
+            )
+        assert await store.functions() == ()
+        assert await deploy(store, name="f") == 1
+
+    using(test)

@@ -1,0 +1,74 @@
+"""Errors of sqlite3 become the store's own."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from casemate.model.errors import InvalidInputError
+from casemate.store import (
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreForeignError,
+    StoreFullError,
+)
+from casemate.store.sqlite.faults import primary_code, translate, translated
+
+
+def fault(code: int, kind: type[sqlite3.Error] = sqlite3.OperationalError) -> sqlite3.Error:
+    error = kind("it failed")
+    error.sqlite_errorcode = code
+    error.sqlite_errorname = "SQLITE_TEST"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFullError, True),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, StoreFullError, True),
+        (sqlite3.SQLITE_BUSY, StoreBusyError, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusyError, True),
+        (sqlite3.SQLITE_LOCKED, StoreBusyError, True),
+        (sqlite3.SQLITE_CORRUPT, StoreCorruptError, False),
+        (sqlite3.SQLITE_CORRUPT_INDEX, StoreCorruptError, False),
+        (sqlite3.SQLITE_NOTADB, StoreForeignError, False),
+        (sqlite3.SQLITE_IOERR_FSYNC, StoreError, False),
+        (sqlite3.SQLITE_READONLY, StoreError, False),
+        (sqlite3.SQLITE_CANTOPEN, StoreError, False),
+    ],
+)
+def test_each_code_has_its_error(code: int, kind: type[StoreError], retryable: bool) -> None:
+    error = translate(fault(code))
+    assert type(error) is kind
+    assert error.retryable is retryable
+    assert "it failed (SQLITE_TEST)" in error.message
+    assert error.next_step
+
+
+def test_an_error_without_a_code_is_the_general_one() -> None:
+    error = sqlite3.ProgrammingError("Cannot operate on a closed database.")
+    assert primary_code(error) is None
+    assert type(translate(error)) is StoreError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.IntegrityError("NOT NULL constraint failed"),
+        OverflowError("Python int too large"),
+        UnicodeEncodeError("utf-8", "\udc80", 0, 1, "surrogates not allowed"),
+    ],
+)
+def test_values_at_fault_are_invalid_input(error: Exception) -> None:
+    with pytest.raises(InvalidInputError) as caught, translated():
+        raise error
+    assert caught.value.__cause__ is error
+    assert caught.value.next_step
+
+
+def test_other_errors_pass_untouched() -> None:
+    with pytest.raises(KeyError), translated():
+        raise KeyError

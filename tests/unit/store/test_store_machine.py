@@ -1,0 +1,217 @@
+"""The store against a plain in-memory reference, in any order of calls and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from store_samples import digest, invocation, key, line, spec
+
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Key, Version
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.invocation import InvocationRecord
+from casemate.store.sqlite import SqliteStore
+
+PROJECTS = st.sampled_from(["p", "q"])
+FUNCTIONS = st.sampled_from(["f", "g"])
+LETTERS = st.sampled_from("abc")
+NUMBERS = st.integers(0, 6)
+WEIGHTS = st.one_of(
+    st.just([100]), st.just([95, 5]), st.just([0, 100]), st.lists(st.integers(0, 100), max_size=3)
+)
+
+
+class Reference:
+    """What the port promises, in the plainest Python."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, str], int] = {}
+        self.versions: dict[tuple[str, str], list[Version]] = {}
+        self.aliases: dict[tuple[str, str, str], list[Alias]] = {}
+        self.keys: list[Key] = []
+        self.invocations: list[InvocationRecord] = []
+        self.lines: list[tuple[str, str]] = []
+
+    def functions(self) -> tuple[DeployedFunction, ...]:
+        return tuple(
+            DeployedFunction(
+                project=project,
+                name=name,
+                versions=tuple(self.versions[project, name]),
+                aliases=tuple(
+                    states[-1]
+                    for (p, n, _), states in sorted(self.aliases.items())
+                    if (p, n) == (project, name)
+                ),
+            )
+            for project, name in sorted(self.versions)
+        )
+
+    def unreferenced(self, removed: list[Version]) -> tuple[str, ...]:
+        left = {v.digest for versions in self.versions.values() for v in versions}
+        return tuple(sorted({v.digest for v in removed} - left))
+
+
+class StoreMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="casemate-store-"))
+        self.runner = asyncio.Runner()
+        self.store = SqliteStore.open(self.folder / "s")
+        self.reference = Reference()
+        self.count = 0
+
+    def teardown(self) -> None:
+        self.runner.run(self.store.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    @rule(project=PROJECTS, function=FUNCTIONS, letter=LETTERS, live=st.booleans())
+    def add_version(self, project: str, function: str, letter: str, live: bool) -> None:
+        call = self.store.deploy if live else self.store.add_version
+        version = self.runner.run(
+            call(
+                project=project,
+                function=function,
+                digest=digest(letter),
+                spec=spec(function),
+                created_by="k",
+            )
+        )
+        name = (project, function)
+        self.reference.last[name] = self.reference.last.get(name, 0) + 1
+        assert version.number == self.reference.last[name]
+        assert version.digest == digest(letter)
+        self.reference.versions.setdefault(name, []).append(version)
+        if live:
+            target = AliasTarget(version=version.number, weight=100)
+            newest = self.runner.run(self.store.alias_history(project, function, "live", 1))[0]
+            assert newest.targets == (target,)
+            self.reference.aliases.setdefault((*name, "live"), []).append(newest)
+
+    @rule(
+        project=PROJECTS,
+        function=FUNCTIONS,
+        alias=st.sampled_from(["live", "beta"]),
+        versions=st.lists(NUMBERS, max_size=3),
+        weights=WEIGHTS,
+    )
+    def set_alias(
+        self, project: str, function: str, alias: str, versions: list[int], weights: list[int]
+    ) -> None:
+        targets = tuple(
+            AliasTarget(version=v, weight=w) for v, w in zip(versions, weights, strict=False)
+        )
+        call = self.store.set_alias(project, function, alias, targets)
+        used = [t.version for t in targets]
+        known = {v.number for v in self.reference.versions.get((project, function), [])}
+        if sum(t.weight for t in targets) != 100 or len(set(used)) != len(used) or 0 in used:
+            with pytest.raises(InvalidInputError):
+                self.runner.run(call)
+        elif not known.issuperset(used):
+            with pytest.raises(NotFoundError):
+                self.runner.run(call)
+        else:
+            state = self.runner.run(call)
+            assert state.targets == targets
+            self.reference.aliases.setdefault((project, function, alias), []).append(state)
+
+    @rule(project=PROJECTS, function=FUNCTIONS)
+    def remove_function(self, project: str, function: str) -> None:
+        call = self.store.remove_function(project, function)
+        if (project, function) not in self.reference.versions:
+            with pytest.raises(NotFoundError):
+                self.runner.run(call)
+            return
+        removed = self.reference.versions.pop((project, function))
+        for name in [n for n in self.reference.aliases if n[:2] == (project, function)]:
+            del self.reference.aliases[name]
+        assert self.runner.run(call) == self.reference.unreferenced(removed)
+
+    @rule(key_id=st.sampled_from("xyz"), name=st.sampled_from(["one", "two"]))
+    def add_key(self, key_id: str, name: str) -> None:
+        self.count += 1
+        new = key(key_id, name, float(self.count))
+        taken = any(
+            k.id == key_id or (k.name == name and k.revoked_at is None) for k in self.reference.keys
+        )
+        if taken:
+            with pytest.raises(ConflictError):
+                self.runner.run(self.store.add_key(new))
+        else:
+            self.runner.run(self.store.add_key(new))
+            self.reference.keys.append(new)
+
+    @rule(key_id=st.sampled_from("xyz"))
+    def revoke_key(self, key_id: str) -> None:
+        call = self.store.revoke_key(key_id)
+        found = [i for i, k in enumerate(self.reference.keys) if k.id == key_id]
+        if not found:
+            with pytest.raises(NotFoundError):
+                self.runner.run(call)
+            return
+        revoked = self.runner.run(call)
+        before = self.reference.keys[found[0]]
+        if before.revoked_at is not None:
+            assert revoked == before
+        self.reference.keys[found[0]] = msgspec.structs.replace(
+            before, revoked_at=revoked.revoked_at
+        )
+
+    @rule(project=PROJECTS, function=FUNCTIONS, lines=st.integers(0, 3))
+    def record(self, project: str, function: str, lines: int) -> None:
+        self.count += 1
+        record = invocation(f"i{self.count}", project=project, function=function)
+        texts = [f"{self.count}-{n}" for n in range(lines)]
+        self.store.record(record, None, [line(text, function=function) for text in texts])
+        self.reference.invocations.append(record)
+        self.reference.lines += [(function, text) for text in texts]
+
+    @rule(project=st.none() | PROJECTS, function=st.none() | FUNCTIONS, limit=NUMBERS)
+    def read_records(self, project: str | None, function: str | None, limit: int) -> None:
+        self.runner.run(self.store.flush())
+        wanted = [
+            r
+            for r in reversed(self.reference.invocations)
+            if project in (None, r.project) and function in (None, r.function)
+        ]
+        found = self.runner.run(
+            self.store.invocations(project=project, function=function, limit=limit)
+        )
+        assert list(found) == wanted[:limit]
+        lines = self.runner.run(self.store.logs(function=function, limit=100_000))
+        assert [entry.text for entry in lines] == [
+            text for of, text in self.reference.lines if function in (None, of)
+        ]
+        sequences = [entry.sequence for entry in lines]
+        assert sequences == sorted(set(sequences))
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.store.close())
+        assert self.store.lost_records == 0
+        self.store = SqliteStore.open(self.folder / "s")
+
+    @invariant()
+    def deployments_and_keys_agree(self) -> None:
+        assert self.runner.run(self.store.functions()) == self.reference.functions()
+        assert self.runner.run(self.store.keys()) == tuple(self.reference.keys)
+        for (project, function, name), states in self.reference.aliases.items():
+            history = self.runner.run(self.store.alias_history(project, function, name, 100))
+            assert history == tuple(reversed(states))
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

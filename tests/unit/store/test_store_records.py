@@ -1,0 +1,223 @@
+"""Invocations, errors and log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_samples import failure, invocation, line
+
+from casemate.model.invocation import LogLine, Outcome
+from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.records import (
+    MAX_NAME,
+    MAX_TEXT,
+    MAX_TRACE,
+    Entry,
+    error,
+    insert_records,
+    invocations,
+    logs,
+)
+from casemate.store.sqlite.records import invocation as find
+from casemate.store.sqlite.schema import migrate
+
+
+def database() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    return connection
+
+
+def insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
+    connection.execute("BEGIN")
+    lost = insert_records(connection, entries, 5.0)
+    connection.execute("COMMIT")
+    return lost
+
+
+def read(connection: sqlite3.Connection, **asked: object) -> tuple[LogLine, ...]:
+    values = {"project": None, "function": None, "invocation": None, "after": 0, "limit": 1000}
+    return logs(connection, **{**values, **asked})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_every_record_is_kept_in_order_however_many_share_a_statement(count: int) -> None:
+    connection = database()
+    entries: list[Entry] = [
+        (invocation(f"i{n}"), failure(f"e{n}"), [line(f"{n}a"), line(f"{n}b")])
+        for n in range(count)
+    ]
+    assert insert(connection, entries) == 0
+    found = invocations(connection, None, None, 1000)
+    assert [r.id for r in found] == [f"i{n}" for n in reversed(range(count))]
+    assert find(connection, "i0") == invocation("i0")
+    assert error(connection, "e0") == failure("e0")
+    assert [entry.text for entry in read(connection)] == [
+        f"{n}{half}" for n in range(count) for half in "ab"
+    ]
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_comes_back(outcome: Outcome) -> None:
+    connection = database()
+    record = invocation(outcome=outcome, cold=False, error_id="e1")
+    insert(connection, [(record, failure(outcome=outcome), [])])
+    assert find(connection, "i1") == record
+    assert error(connection, "e1") == failure(outcome=outcome)
+
+
+def test_what_is_not_there_is_none() -> None:
+    connection = database()
+    assert find(connection, "i1") is None
+    assert error(connection, "e1") is None
+    assert read(connection) == ()
+
+
+def test_a_repeated_id_replaces_nothing() -> None:
+    connection = database()
+    insert(connection, [(invocation(status=1), None, []), (invocation(status=2), None, [])])
+    newest = find(connection, "i1")
+    assert newest is not None
+    assert newest.status == 2
+    assert len(invocations(connection, None, None, 10)) == 2
+
+
+def test_filters_and_limits() -> None:
+    connection = database()
+    for number in range(12):
+        where = {"project": f"p{number % 2}", "function": f"f{number % 3}"}
+        lines = [line(str(number), invocation=f"i{number}", **where)]
+        insert(connection, [(invocation(f"i{number}", **where), None, lines)])
+    assert [r.id for r in invocations(connection, None, None, 2)] == ["i11", "i10"]
+    assert [r.id for r in invocations(connection, "p1", None, 9)] == [
+        f"i{n}" for n in (11, 9, 7, 5, 3, 1)
+    ]
+    assert [r.id for r in invocations(connection, "p0", "f2", 9)] == ["i8", "i2"]
+    assert [r.id for r in invocations(connection, None, "f1", 1)] == ["i10"]
+    assert invocations(connection, "nobody", None, 9) == ()
+    assert [entry.text for entry in read(connection, invocation="i4")] == ["4"]
+    assert read(connection, invocation="i4", project="p1") == ()
+    assert [entry.text for entry in read(connection, function="f0", project="p0")] == ["0", "6"]
+
+
+def test_reading_on_from_a_sequence_sees_every_line_once() -> None:
+    connection = database()
+    for number in range(10):
+        insert(connection, [(invocation(), None, [line(str(number), function=f"f{number % 2}")])])
+    newest = read(connection, limit=3)
+    assert [(entry.text, entry.sequence) for entry in newest] == [("7", 8), ("8", 9), ("9", 10)]
+    seen: list[str] = []
+    after = 0
+    (first,) = read(connection, function="f0", limit=1000)[:1]
+    after = first.sequence
+    while lines := read(connection, function="f0", after=after, limit=2):
+        seen += [entry.text for entry in lines]
+        after = lines[-1].sequence
+    assert seen == ["2", "4", "6", "8"]
+    assert read(connection, after=10) == ()
+
+
+def test_sequences_go_on_after_all_lines_were_deleted() -> None:
+    connection = database()
+    insert(connection, [(invocation(), None, [line("a"), line("b")])])
+    connection.execute("DELETE FROM log_line")
+    insert(connection, [(invocation(), None, [line("c")])])
+    assert [entry.sequence for entry in read(connection, after=2)] == [3]
+
+
+def test_queries_of_filters_use_an_index() -> None:
+    connection = database()
+    for filters in ("invocation = ? AND +function = ?", "function = ? AND +project = ?"):
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN SELECT * FROM log_line WHERE {filters} "
+            "ORDER BY sequence DESC LIMIT 10",
+            ("a", "b"),
+        ).fetchall()
+        assert len(plan) == 1
+        assert "USING INDEX" in plan[0][3]
+
+
+def test_texts_are_cut_and_say_so() -> None:
+    connection = database()
+    huge = failure(
+        type="T" * 300, message="m" * (MAX_TEXT + 5), trace="start" + "t" * MAX_TRACE + "end"
+    )
+    insert(connection, [(invocation(), huge, [line("x" * (MAX_TEXT + 1), level="l" * 999)])])
+    found = error(connection, "e1")
+    assert found is not None
+    assert found.type == "T" * MAX_NAME + " [44 characters cut]"
+    assert found.message == "m" * MAX_TEXT + " [5 characters cut]"
+    assert found.trace.startswith("[8 characters cut]\nt")
+    assert found.trace.endswith("end")
+    (kept,) = read(connection)
+    assert kept.text == "x" * MAX_TEXT + " [1 characters cut]"
+    assert len(kept.level) < MAX_NAME + 30
+
+
+def test_lone_surrogates_and_nul_are_kept_readable() -> None:
+    connection = database()
+    insert(connection, [(invocation(), failure(trace="t\udfff"), [line("a\udc80b\0c é 😀")])])
+    assert read(connection)[0].text == "a\\udc80b\0c é 😀"
+    found = error(connection, "e1")
+    assert found is not None
+    assert found.trace == "t\\udfff"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.text(alphabet=st.characters(exclude_categories=())),
+    st.text(alphabet=st.characters(exclude_categories=())),
+)
+def test_no_text_is_lost_or_breaks_the_store(text: str, name: str) -> None:
+    connection = database()
+    entry: Entry = (
+        invocation(name, project=name, function=name, trigger=name),
+        failure(name, type=name, message=text, trace=text),
+        [line(text, level=name)],
+    )
+    assert insert(connection, [entry]) == 0
+    assert read(connection)[0].text == text.encode("utf-8", "backslashreplace").decode()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (invocation(status=2**63), None, []),
+        (invocation(run_ms=float("nan")), None, []),
+        (invocation(project=None), None, []),
+        (invocation(version="x"), None, []),
+        (invocation(), failure(trace=None), []),
+        (invocation(), None, [line(text=7)]),  # type: ignore[arg-type]
+        (invocation(), None, [line(at=object())]),
+        (invocation(outcome=None), None, []),
+        (None, None, []),
+    ],
+)
+def test_a_record_that_cannot_be_stored_is_lost_alone_and_wholly(bad: Entry) -> None:
+    connection = database()
+    good: list[Entry] = [(invocation(f"i{n}"), None, [line(f"l{n}")]) for n in range(100)]
+    assert insert(connection, [*good[:50], bad, *good[50:]]) == 1
+    assert len(invocations(connection, None, None, 1000)) == 100
+    assert [entry.text for entry in read(connection)] == [f"l{n}" for n in range(100)]
+    assert connection.execute("SELECT count(*) FROM error").fetchone() == (0,)
+
+
+def test_a_record_that_cannot_be_stored_is_counted_by_the_store(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        store.record(invocation("a"))
+        store.record(invocation("b", status=2**70))
+        store.record(invocation("c"))
+        await store.flush()
+        assert store.lost_records == 1
+        assert [r.id for r in await store.invocations()] == ["c", "a"]
+        await store.close()
+
+    asyncio.run(run())

@@ -1,0 +1,124 @@
+"""What is forgotten, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from store_samples import deploy, failure, invocation, key, line
+
+from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.store.sqlite import writer as writer_module
+from casemate.store.sqlite.records import insert_records
+from casemate.store.sqlite.retention import PRUNED_TABLES, prune, used_bytes
+from casemate.store.sqlite.schema import migrate
+
+NOW = 1_000_000.0
+
+
+def filled(count: int, stored_at: float = NOW) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    entries = [
+        (invocation(f"i{n}"), failure(f"e{n}"), [line(str(n), at=9e15)]) for n in range(count)
+    ]
+    insert_records(connection, entries, stored_at)
+    return connection
+
+
+def counts(connection: sqlite3.Connection) -> list[int]:
+    return [connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in PRUNED_TABLES]
+
+
+def run_all(connection: sqlite3.Connection, options: SqliteOptions, batch: int = 10) -> int:
+    rounds = 1
+    while prune(connection, options, now=NOW, batch=batch):
+        rounds += 1
+    return rounds
+
+
+def test_old_rows_go_in_batches_and_young_ones_stay() -> None:
+    connection = filled(35, stored_at=NOW - 101)
+    insert_records(connection, [(invocation("young"), failure(), [line()])], NOW - 99)
+    assert run_all(connection, SqliteOptions(retention=100)) == 4
+    assert counts(connection) == [1, 1, 1]
+    assert connection.execute("SELECT id FROM invocation").fetchall() == [("young",)]
+
+
+def test_a_function_cannot_keep_its_lines_by_a_time_of_its_own() -> None:
+    connection = filled(3, stored_at=NOW - 101)
+    run_all(connection, SqliteOptions(retention=100))
+    assert counts(connection) == [0, 0, 0]
+
+
+def test_beyond_max_records_the_oldest_go() -> None:
+    connection = filled(50)
+    run_all(connection, SqliteOptions(max_records=20))
+    assert counts(connection) == [20, 20, 20]
+    assert connection.execute("SELECT min(id) FROM invocation").fetchone() == ("i30",)
+
+
+def test_beyond_max_bytes_the_oldest_go_until_there_is_room() -> None:
+    connection = filled(3000)
+    limit = used_bytes(connection) // 2
+    run_all(connection, SqliteOptions(max_bytes=limit), batch=100)
+    assert used_bytes(connection) <= limit
+    left = counts(connection)
+    assert all(0 < count < 3000 for count in left)
+    assert connection.execute("SELECT max(sequence) FROM log_line").fetchone() == (3000,)
+
+
+def test_an_empty_store_beyond_max_bytes_does_not_loop() -> None:
+    connection = filled(0)
+    assert not prune(connection, SqliteOptions(max_bytes=1), now=NOW, batch=10)
+
+
+def test_nothing_is_due_within_the_bounds() -> None:
+    connection = filled(30)
+    assert not prune(connection, SqliteOptions(), now=NOW, batch=10)
+    assert counts(connection) == [30, 30, 30]
+
+
+def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_PRUNE_EVERY", 0.05)
+
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01))
+        await deploy(store)
+        await store.add_key(key())
+        for number in range(3000):
+            store.record(invocation(f"i{number}"), None, [line()])
+        await store.flush()
+        end = time.monotonic() + 10
+        while (await store.invocations() or await store.logs()) and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        assert await store.invocations() == ()
+        assert await store.logs() == ()
+        assert len(await store.functions()) == 1
+        assert len(await store.keys()) == 1
+        assert len(await store.alias_history("demo", "thumbs", "live")) == 1
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_the_bound_holds_while_records_come_fast(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_records=1000))
+        for number in range(15_000):
+            store.record(invocation(f"i{number}"), None, [line()])
+        await store.flush()
+        await deploy(store)
+        end = time.monotonic() + 10
+        while len(await store.logs(limit=50_000)) > 1000 and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        assert len(await store.invocations(limit=50_000)) == 1000
+        assert (await store.invocations(limit=1))[0].id == "i14999"
+        await store.close()
+
+    asyncio.run(run())

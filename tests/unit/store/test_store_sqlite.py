@@ -1,0 +1,229 @@
+"""The port's contract, on the SQLite adapter, through its public calls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from store_samples import deploy, failure, invocation, key, line
+
+from casemate.model.errors import InvalidInputError, UnavailableError
+from casemate.store import Store, StoreClosedError
+from casemate.store.sqlite import SqliteStore
+
+
+def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
+    for name, wanted in inspect.getmembers(Store, inspect.isfunction):
+        if name.startswith("_"):
+            continue
+        got = inspect.signature(getattr(SqliteStore, name))
+        assert got.parameters == inspect.signature(wanted).parameters, name
+    assert isinstance(inspect.getattr_static(SqliteStore, "lost_records"), property)
+
+
+def test_everything_survives_a_restart(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        await deploy(store)
+        await store.add_key(key())
+        store.record(invocation(error_id="e1"), failure(), [line("one"), line("two")])
+        before = (await store.functions(), await store.keys())
+        await store.close()
+        store = SqliteStore.open(tmp_path / "s")
+        assert (await store.functions(), await store.keys()) == before
+        assert await store.invocation("i1") == invocation(error_id="e1")
+        assert await store.error("e1") == failure()
+        assert [(entry.sequence, entry.text) for entry in await store.logs()] == [
+            (1, "one"),
+            (2, "two"),
+        ]
+        assert store.lost_records == 0
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_an_awaited_change_is_on_disk_and_seen_by_reads(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        for number in range(1, 6):
+            assert await deploy(store) == number
+            (function,) = await store.functions()
+            assert function.versions[-1].number == number
+            other = sqlite3.connect(tmp_path / "s" / "records.db")
+            assert other.execute("SELECT max(number) FROM version").fetchone() == (number,)
+            other.close()
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_close_writes_what_is_queued_and_may_be_called_again_and_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        store.record(invocation())
+        await asyncio.gather(store.close(), store.close())
+        await store.close()
+        store = SqliteStore.open(tmp_path / "s")
+        assert await store.invocation("i1") is not None
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_closed_store_refuses_with_a_retryable_error_and_counts_records(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        await store.close()
+        for call in (store.functions(), store.add_key(key()), store.flush(), deploy(store)):
+            with pytest.raises(StoreClosedError) as caught:
+                await call
+            assert isinstance(caught.value, UnavailableError)
+            assert caught.value.retryable
+            assert caught.value.next_step
+        store.record(invocation())
+        assert store.lost_records == 1
+
+    asyncio.run(run())
+
+
+def test_no_thread_or_descriptor_is_left_behind(tmp_path: Path) -> None:
+    async def run() -> None:
+        for _ in range(3):
+            store = SqliteStore.open(tmp_path / "s")
+            await deploy(store)
+            await store.functions()
+            await store.close()
+
+    asyncio.run(run())
+    threads, descriptors = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    asyncio.run(run())
+    assert threading.active_count() == threads
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_concurrent_changes_get_their_own_answers_and_share_commits(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        numbers = await asyncio.gather(*(deploy(store, name="same") for _ in range(200)))
+        assert sorted(numbers) == list(range(1, 201))
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        answers = await asyncio.gather(
+            store.add_key(key("k1")),
+            store.add_key(key("k2")),
+            store.add_key(key("k3", "third")),
+            deploy(store, letter="x"),
+            deploy(store),
+            return_exceptions=True,
+        )
+        assert [type(a).__name__ for a in answers] == [
+            "NoneType",
+            "ConflictError",
+            "NoneType",
+            "InvalidInputError",
+            "int",
+        ]
+        assert [k.id for k in await store.keys()] == ["k1", "k3"]
+        assert len(await store.functions()) == 1
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_awaiter_harms_nobody(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        task = asyncio.create_task(deploy(store))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await deploy(store)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_two_event_loops_may_use_one_store(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "s")
+    first = asyncio.run(deploy(store))
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(deploy(store))))
+    thread.start()
+    found.append(asyncio.run(deploy(store)))
+    thread.join()
+    assert {first, *found} == {1, 2, 3}
+    asyncio.run(store.close())
+
+
+def test_the_event_loop_runs_on_while_the_database_is_held(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        other = sqlite3.connect(tmp_path / "s" / "records.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(deploy(store))
+        longest = 0.0
+        for _ in range(20):
+            start = time.perf_counter()
+            store.record(invocation())
+            await store.functions()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - start)
+        assert not task.done()
+        assert longest < 1.0
+        other.execute("ROLLBACK")
+        other.close()
+        assert await task == 1
+        await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", -1), ("limit", 100_001), ("limit", True), ("after", -1), ("after", 2**63)],
+)
+def test_bounds_of_reads_are_checked(tmp_path: Path, name: str, value: int) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        with pytest.raises(InvalidInputError, match=name):
+            await store.logs(**{name: value})  # type: ignore[arg-type]
+        if name == "limit":
+            with pytest.raises(InvalidInputError):
+                await store.invocations(limit=value)
+            with pytest.raises(InvalidInputError):
+                await store.alias_history("demo", "thumbs", "live", limit=value)
+        await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("text", ["\udc80", "'; DROP TABLE version; --", "\0", "é" * 10_000])
+def test_hostile_text_in_a_question_finds_nothing_and_breaks_nothing(
+    tmp_path: Path, text: str
+) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s")
+        await deploy(store)
+        try:
+            assert await store.invocation(text) is None
+            assert await store.logs(function=text) == ()
+        except InvalidInputError as error:
+            assert text == "\udc80"
+            assert error.next_step
+        assert len(await store.functions()) == 1
+        await store.close()
+
+    asyncio.run(run())
