@@ -6,6 +6,7 @@ Started by `zygote.py` right after the fork; `lock_down` comes before everything
 from __future__ import annotations
 
 import base64
+import contextlib
 import inspect
 import json
 import os
@@ -205,10 +206,9 @@ class Instance:
             for _kind, head, event in feed(data):
                 frame = self._frame(_decode(head.decode()), event)
                 for stream in (sys.stdout, sys.stderr):
-                    try:
+                    # A handler may have closed or replaced it.
+                    with contextlib.suppress(Exception):
                         stream.flush()
-                    except Exception:  # noqa: BLE001, S110 - a handler may have closed it
-                        pass
                 self._sock.sendall(frame)
                 if not self._reuse:
                     return

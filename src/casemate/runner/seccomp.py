@@ -211,12 +211,41 @@ def instance_program() -> bytes:
     return _encode([*program, (_RET, 0, 0, _ALLOW)])
 
 
-_SANDBOX_MAKING = (
-    "ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot setns open_tree "
-    "fsopen fsconfig fsmount fspick mount_setattr bpf perf_event_open userfaultfd add_key "
-    "request_key keyctl kexec_load kexec_file_load init_module finit_module delete_module "
-    "open_by_handle_at pidfd_getfd kcmp process_madvise io_uring_setup reboot swapon swapoff"
-).split()
+_SANDBOX_MAKING = [
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "setns",
+    "open_tree",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "open_by_handle_at",
+    "pidfd_getfd",
+    "kcmp",
+    "process_madvise",
+    "io_uring_setup",
+    "reboot",
+    "swapon",
+    "swapoff",
+]
 
 
 def gateway_program() -> bytes:

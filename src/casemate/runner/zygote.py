@@ -38,7 +38,7 @@ class ThreadAtImportError(Exception):
 
 
 def build_root(libraries: list[str], links: dict[str, str]) -> None:
-    """Enter a root that holds the interpreter's libraries read-only, four devices, and nothing else."""
+    """Enter a root of the interpreter's libraries, read-only, four devices, and nothing else."""
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     os.makedirs(_ROOT, exist_ok=True)
     guarded = linux.MS_NOSUID | linux.MS_NODEV
@@ -103,7 +103,7 @@ def load_handler(name: str) -> instance.Handler:
     __import__(module_name)
     handler = getattr(sys.modules[module_name], function_name, None)
     if not callable(handler):
-        raise ImportError(f"module {module_name!r} has no function {function_name!r}")
+        raise ImportError(f"module {module_name!r} has no function {function_name!r}")  # noqa: TRY004
     return handler  # type: ignore[no-any-return]
 
 

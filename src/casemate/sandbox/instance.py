@@ -109,6 +109,7 @@ class Instance:
         "_sock",
         "_unsent",
         "_waiter",
+        "last",
         "number",
         "output",
         "served",
@@ -130,6 +131,8 @@ class Instance:
         self.number = number
         self.served = 0
         self.output: Output | None = None
+        self.last: Reply | None = None
+        """How it ended, if it ended while it served nobody."""
         self._sock = sock
         self._output_fd = output
         self._reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, max_body)
@@ -260,6 +263,7 @@ class Instance:
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)
         elif waiter is None:
+            self.last = reply
             self._on_end(self)
 
     def _fail(self, outcome: Outcome, kind: str, message: str) -> None:

@@ -68,7 +68,6 @@ class Supervisor:
         self._outbox: deque[bytes] = deque()
         self._gateway: socket.socket | None = None
         self._decoder = msgspec.json.Decoder(protocol.Request)
-        self._stopping = False
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -79,7 +78,7 @@ class Supervisor:
         self._selector.register(gateway, selectors.EVENT_READ, None)
         next_tick = time.monotonic() + _TICK_SECONDS
         try:
-            while not self._stopping:
+            while True:
                 ready = self._selector.select(self._timeout(next_tick))
                 for key, _ in ready:
                     if key.data is None:
@@ -108,9 +107,9 @@ class Supervisor:
             return _IDLE_SECONDS
         return max(0.0, next_tick - time.monotonic())
 
-    def stop(self) -> None:
-        """Have `run` return soon."""
-        self._stopping = True
+    def prepare(self, minor: str) -> None:
+        """Start an interpreter's base zygote and a blank one. Raises what is missing."""
+        self._refill_blanks(minor)
 
     def close(self) -> None:
         """End everything and remove the control groups."""

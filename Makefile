@@ -1,0 +1,43 @@
+# What people and CI call. Every target first makes sure that .venv is as uv.lock says.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs
+
+BIN := .venv/bin
+ARGS ?=
+
+help:
+	@printf 'make demo    start a node, deploy the examples, call each with real data, and end\n'
+	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
+	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
+	@printf 'make lint    check style, types, layers and known bad patterns\n'
+	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
+	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
+
+demo:
+	@scripts/bootstrap
+	@$(BIN)/python scripts/demo $(ARGS)
+
+test:
+	@scripts/bootstrap
+	@$(BIN)/pytest $(ARGS)
+
+lint:
+	@scripts/bootstrap
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy scripts/demo
+	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
+
+bench:
+	@scripts/bootstrap bench
+	@$(BIN)/python -m bench $(ARGS)
+
+# Each page is written only when it could be made: a failure must not leave an empty one.
+docs:
+	@scripts/bootstrap
+	$(BIN)/python -m casemate.manifest docs/reference
+	page=$$($(BIN)/python -m casemate.api.reference) && printf '%s\n' "$$page" >docs/reference/api.md
+	page=$$($(BIN)/python -m casemate.cli.reference) && printf '%s\n' "$$page" >docs/reference/cli.md

@@ -1,0 +1,59 @@
+"""The arithmetic: percentiles, medians, ratios by round."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MIN_FOR_P99 = 100
+"""With fewer samples a 99th percentile is just the slowest one, and is not given."""
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile: the smallest sample with `share` of all at or below.
+
+    `share` is within (0, 1]. Raises ValueError without samples or with another share.
+    """
+    if not samples:
+        raise ValueError("no samples: at least one is expected")
+    if not 0 < share <= 1:
+        raise ValueError(f"share is {share}: more than 0 and at most 1 is expected")
+    # rounded first: 0.99 * 100 is a little more than 99 in floating point
+    rank = math.ceil(round(share * len(samples), 9))
+    return sorted(samples)[rank - 1]
+
+
+def p99(samples: Sequence[float]) -> float | None:
+    """Return the 99th percentile, or None with too few samples to tell."""
+    return percentile(samples, 0.99) if len(samples) >= MIN_FOR_P99 else None
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Return the median of the values that are there, or None if there are none."""
+    there = [value for value in values if value is not None]
+    return statistics.median(there) if there else None
+
+
+def ratio_by_round(
+    upper: Mapping[int, float | None], lower: Mapping[int, float | None]
+) -> float | None:
+    """Return the median over the rounds of `upper / lower`, each taken within one round.
+
+    A round in which one of the two is missing or the lower one is zero does not count.
+    """
+    ratios: list[float | None] = []
+    for number, above in upper.items():
+        below = lower.get(number)
+        if above is not None and below:
+            ratios.append(above / below)
+    return median(ratios)
+
+
+def rotated(items: Sequence[T], by: int) -> list[T]:
+    """Return the items beginning with another one, so that no target always comes first."""
+    shift = by % len(items) if items else 0
+    return [*items[shift:], *items[:shift]]

@@ -1,0 +1,147 @@
+"""The targets that Casemate sets itself, each compared with what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, PLAIN, TABLES, Results
+
+MB = 1_000_000
+GROWTH_NOISE = 1.10
+"""Overhead counts as grown if the p50 with the most functions is over 1.1 times that with one."""
+DEPLOYED = 500
+FORK = "fork-per-request"
+FUNCTIONS_FRAMEWORK = "functions-framework"
+ASGI_UVLOOP = "functions-framework --asgi +uvloop"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One target. `met` is None if it was not measured."""
+
+    what: str
+    wanted: str
+    measured: str
+    met: bool | None
+
+
+def at_most(what: str, value: float | None, limit: float, unit: str, more: str = "") -> Verdict:
+    """Judge a value that must not be over a limit."""
+    met = None if value is None else value <= limit
+    return Verdict(
+        what=what, wanted=f"<= {limit:g}{unit}", measured=_say(value, unit, more), met=met
+    )
+
+
+def at_least(what: str, value: float | None, limit: float, unit: str, more: str = "") -> Verdict:
+    """Judge a value that must not be under a limit."""
+    met = None if value is None else value >= limit
+    return Verdict(
+        what=what, wanted=f">= {limit:g}{unit}", measured=_say(value, unit, more), met=met
+    )
+
+
+def _say(value: float | None, unit: str, more: str) -> str:
+    if value is None:
+        return "not measured"
+    digits = 0 if value >= 1000 or isinstance(value, int) else 1 if value >= 100 else 2
+    return f"{value:.{digits}f}{unit}" + (f" ({more})" if more else "")
+
+
+def _speed(results: Results) -> list[Verdict]:
+    request, instance = CASEMATE_REQUEST, CASEMATE_INSTANCE
+    p50, p99 = results.figures.paced_p50_ms, results.figures.paced_p99_ms
+    paced = ["" if value is None else f"at 50/s: {value:.2f}" for value in (p50, p99)]
+    asgi = results.ratio(instance, ASGI_UVLOOP, PLAIN, "per_second")
+    return [
+        at_most(
+            "request isolation, plain, p50",
+            results.median(request, PLAIN, "p50_ms"),
+            1.5,
+            " ms",
+            paced[0],
+        ),
+        at_most(
+            "request isolation, plain, p99",
+            results.median(request, PLAIN, "p99_ms"),
+            5,
+            " ms",
+            paced[1],
+        ),
+        at_least(
+            "request isolation, plain", results.median(request, PLAIN, "per_second"), 700, "/s"
+        ),
+        at_least(
+            "request isolation, pandas", results.median(request, TABLES, "per_second"), 350, "/s"
+        ),
+        at_least(
+            "request isolation / fork-per-request, plain",
+            results.ratio(request, FORK, PLAIN, "per_second"),
+            10,
+            " x",
+        ),
+        at_least(
+            "request isolation / fork-per-request, pandas",
+            results.ratio(request, FORK, TABLES, "per_second"),
+            10,
+            " x",
+        ),
+        at_least(
+            "instance isolation, plain", results.median(instance, PLAIN, "per_second"), 6000, "/s"
+        ),
+        at_least(
+            "instance isolation / functions-framework, plain",
+            results.ratio(instance, FUNCTIONS_FRAMEWORK, PLAIN, "per_second"),
+            3,
+            " x",
+        ),
+        at_least("instance isolation / its --asgi +uvloop, plain (a goal)", asgi, 1, " x"),
+    ]
+
+
+def _first_calls(results: Results) -> list[Verdict]:
+    f = results.figures
+    slowest = "" if f.first_kept_max_ms is None else f"slowest {f.first_kept_max_ms:.1f}"
+    bare = f.bare_import_ms
+    pandas = None if bare is None else f.first_gone_tables_ms
+    more = "" if f.import_only_ms is None else f"import statement alone {f.import_only_ms:.0f}"
+    what = "first call, zygote gone, pandas, p50: bare import + 20 ms"
+    return [
+        at_most("first call, zygote kept, p50", f.first_kept_ms, 5, " ms", slowest),
+        at_most("first call, zygote gone, plain, p50", f.first_gone_plain_ms, 15, " ms"),
+        at_most(what, pandas, round((bare or 0) + 20, 1), " ms", more),
+    ]
+
+
+def _memory(results: Results) -> list[Verdict]:
+    f = results.figures
+    weight = None if f.instance_memory is None else f.instance_memory / MB
+    crowd = None if f.crowd_memory is None or f.crowd != 50 else f.crowd_memory / MB
+    seen = "" if f.instances_seen is None else f"mean of {f.instances_seen}"
+    kept = "" if f.crowd_processes is None else f"{f.crowd_processes} processes"
+    asked = max(results.settings.deployed) >= DEPLOYED
+    past = ""
+    if f.past_keep_memory is not None and f.empty_node_memory is not None:
+        past = f"node {f.empty_node_memory / MB:.1f} MB before, {f.past_keep_memory / MB:.1f} after"
+    return [
+        at_most("one live plain instance", weight, 1.5, " MB", seen),
+        at_most("50 plain functions at rest, zygotes kept", crowd, 250, " MB", kept),
+        at_most(
+            "left of functions after their keep time", f.past_keep_processes, 0, " processes", past
+        ),
+        at_least("functions deployed on one node", f.deployed if asked else None, DEPLOYED, ""),
+    ]
+
+
+def _growth(results: Results) -> list[Verdict]:
+    points = results.figures.overhead_ms
+    few, many = (min(points), max(points)) if points else (0, 0)
+    growth = points[many] / points[few] if len(points) > 1 and points[few] else None
+    more = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(points.items()))
+    return [at_most("p50 with most / with one function deployed", growth, GROWTH_NOISE, " x", more)]
+
+
+def judge(results: Results) -> Sequence[Verdict]:
+    """Compare a run with every target."""
+    return (*_speed(results), *_first_calls(results), *_memory(results), *_growth(results))

@@ -1,0 +1,140 @@
+"""What one run leaves behind: raw cells, figures of Casemate alone, what could not be measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import msgspec
+
+from bench.figures import median, ratio_by_round
+from bench.settings import Settings
+
+FORMAT = 1
+CASEMATE_REQUEST = "casemate, request isolation"
+CASEMATE_INSTANCE = "casemate, instance isolation"
+PLAIN = "plain"
+TABLES = "tables"
+HANDLERS = (PLAIN, TABLES)
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One target with one handler in one round. Times are milliseconds, memory is bytes."""
+
+    target: str
+    handler: str
+    round: int
+    isolation: str
+    cold_ms: float
+    memory: int | None
+    """Proportional set size of all its processes, at rest after the first answer."""
+    p50_ms: float | None
+    p99_ms: float | None
+    """None with fewer than 100 samples."""
+    samples: int
+    per_second: float
+    """Right answers per second over the loaded connections."""
+    loaded_p50_ms: float
+    answers: int
+    """All right answers, one connection and many."""
+    failed: int
+    """Wrong answers, other statuses, lost connections and timeouts."""
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """What is measured of Casemate alone. None means not measured; see the notes."""
+
+    paced_p50_ms: float | None = None
+    """Request isolation, plain handler, one request each 20 ms."""
+    paced_p99_ms: float | None = None
+    first_kept_ms: float | None = None
+    first_kept_max_ms: float | None = None
+    first_gone_plain_ms: float | None = None
+    first_gone_tables_ms: float | None = None
+    bare_import_ms: float | None = None
+    """`python -I -c 'import numpy, pandas'`, start and end of the interpreter included."""
+    import_only_ms: float | None = None
+    """The import statement alone, taken inside that interpreter."""
+    instance_memory: float | None = None
+    """Bytes (proportional set size) of one live plain instance."""
+    instances_seen: int | None = None
+    crowd: int | None = None
+    crowd_memory: int | None = None
+    """Bytes of the whole node with that many plain functions at rest, zygotes kept."""
+    crowd_processes: int | None = None
+    empty_node_processes: int | None = None
+    empty_node_memory: int | None = None
+    """Of a node on which one function has been and gone."""
+    past_keep_processes: int | None = None
+    """Processes that functions still have after their keep time."""
+    past_keep_memory: int | None = None
+    """Bytes of the node then; compare with `empty_node_memory`."""
+    deployed: int | None = None
+    """Most functions deployed on one node, all checked calls right."""
+    overhead_ms: dict[int, float] = {}
+    """p50 of one function by the number of functions deployed on its node."""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it was measured."""
+
+    processor: str
+    cores: int
+    memory: int
+    kernel: str
+    python: str
+    load_before: float
+
+
+class Results(msgspec.Struct, kw_only=True):
+    """One whole run, as written by `--json`."""
+
+    format: int = FORMAT
+    started_at: float
+    seconds: float = 0.0
+    machine: Machine
+    settings: Settings
+    cells: list[Cell] = []
+    crowds: dict[str, int] = {}
+    """Bytes of as many functions at rest as `settings.crowd` says, by target."""
+    figures: Figures
+    not_measured: list[str] = []
+    leftovers: int = 0
+    """Processes that targets left behind and that had to be killed."""
+
+    def by_round(self, target: str, handler: str, field: str) -> dict[int, float | None]:
+        """Return one field of a target's cells by round."""
+        return {
+            cell.round: getattr(cell, field)
+            for cell in self.cells
+            if cell.target == target and cell.handler == handler
+        }
+
+    def median(self, target: str, handler: str, field: str) -> float | None:
+        """Return the median over the rounds of one field."""
+        return median(self.by_round(target, handler, field).values())
+
+    def ratio(self, upper: str, lower: str, handler: str, field: str) -> float | None:
+        """Return the median over the rounds of how many times `lower`'s figure `upper`'s is."""
+        return ratio_by_round(
+            self.by_round(upper, handler, field), self.by_round(lower, handler, field)
+        )
+
+    def targets(self) -> list[tuple[str, str]]:
+        """Return the measured targets with their isolation, in the order of the first round."""
+        return list(dict.fromkeys((cell.target, cell.isolation) for cell in self.cells))
+
+
+def this_machine() -> Machine:
+    """Describe the machine from /proc; nothing that names it or its owner."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return Machine(
+        processor=names[0] if names else platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release().split("-")[0],
+        python=platform.python_version(),
+        load_before=os.getloadavg()[0],
+    )

@@ -1,0 +1,151 @@
+"""One run: prepare every target, go round, weigh the crowds, then Casemate alone."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from bench import measure
+from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
+from bench.environment import Environments
+from bench.errors import BenchError
+from bench.figures import rotated
+from bench.results import CASEMATE_REQUEST, HANDLERS, PLAIN, Figures, Results, this_machine
+from bench.scaling import Scaling
+from bench.settings import Settings
+from bench.targets import PEERS, CasemateTarget, Node, PeerTarget, Target
+
+SCALING = "casemate, scaling"
+FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
+
+
+def names() -> list[str]:
+    """Return what `--only` can name: short names, without blanks."""
+    return ["casemate-request", "casemate-instance", "casemate-scaling", *map(short, PEER_NAMES)]
+
+
+def short(name: str) -> str:
+    """Return a target's name without blanks and signs, for the command line."""
+    return name.replace(" --", "-").replace(" +", "-").replace(" ", "-")
+
+
+PEER_NAMES = [peer.name for peer in PEERS]
+
+
+class Run:
+    """Holds the results while they come in, so that an interrupted run can still be shown."""
+
+    def __init__(
+        self, settings: Settings, only: Collection[str], say: Callable[[str], None]
+    ) -> None:
+        """`only` are short names; empty means everything."""
+        self._settings, self._only, self._say = settings, only, say
+        self._begun = time.monotonic()
+        self._environments = Environments(say)
+        self.results = Results(
+            started_at=time.time(), machine=this_machine(), settings=settings, figures=Figures()
+        )
+
+    def execute(self) -> None:
+        """Measure everything. Failures are noted and cost only what failed."""
+        try:
+            self._rounds()
+            self._crowds()
+            self._scaling()
+        finally:
+            self.results.seconds = time.monotonic() - self._begun
+
+    def _rounds(self) -> None:
+        node = Node()
+        try:
+            ready = self._prepare(self._targets(node))
+            for number in range(self._settings.rounds):
+                for target in rotated(ready, number * 3):
+                    self._cell(target, number)
+        finally:
+            node.close()
+
+    def _wanted(self, name: str) -> bool:
+        return not self._only or name in self._only
+
+    def _remaining(self) -> float:
+        return self._settings.budget - (time.monotonic() - self._begun)
+
+    def _targets(self, node: Node) -> list[Target]:
+        targets: list[Target] = []
+        for handler in HANDLERS:
+            for isolation in ("request", "instance"):
+                if self._wanted(f"casemate-{isolation}"):
+                    targets.append(CasemateTarget(node, handler, isolation))
+            for peer in PEERS:
+                if self._wanted(short(peer.name)):
+                    targets.append(PeerTarget(peer, handler, self._environments))
+        return targets
+
+    def _prepare(self, targets: Sequence[Target]) -> list[Target]:
+        ready = []
+        for target in targets:
+            try:
+                target.prepare()
+                ready.append(target)
+            except FAILURES as error:
+                self._note(f"{target.name}, {target.handler}: {error}")
+        return ready
+
+    def _note(self, line: str) -> None:
+        self._say(line)
+        if line not in self.results.not_measured:
+            self.results.not_measured.append(line)
+
+    def _cell(self, target: Target, number: int) -> None:
+        label = f"{target.name}, {target.handler}, round {number + 1}"
+        if self._remaining() <= 0:
+            self._note(f"{label}: the time for the run was over")
+            return
+        try:
+            found = measure.cell(target, number, self._settings, self._say)
+        except FAILURES as error:
+            self._note(f"{label}: {error}")
+            return
+        self.results.cells.append(found)
+        self._say(f"{label}: {found.p50_ms or 0:.2f} ms, {found.per_second:,.0f}/s")
+
+    def _crowds(self) -> None:
+        for peer in PEERS:
+            if not self._wanted(short(peer.name)):
+                continue
+            count = self._settings.crowd if peer.process_for_each_function else 1
+            label = f"{peer.name}, {self._settings.crowd} functions at rest"
+            if self._remaining() <= 0:
+                self._note(f"{label}: the time for the run was over")
+                continue
+            self._say(label)
+            try:
+                targets = [
+                    PeerTarget(peer, PLAIN, self._environments, copy=n) for n in range(count)
+                ]
+                for target in targets:
+                    target.prepare()
+                self.results.crowds[peer.name] = measure.crowd(targets)
+            except FAILURES as error:
+                self._note(f"{label}: {error}")
+
+    def _scaling(self) -> None:
+        if not self._wanted("casemate-scaling"):
+            return
+        try:
+            python = self._environments.python(HANDLERS_ENVIRONMENT)
+        except FAILURES as error:
+            self._note(f"casemate alone: {error}")
+            return
+        scaling = Scaling(
+            self._settings, python, lambda line: self._say(f"casemate: {line}"), self._remaining
+        )
+        # shared, so that what was measured before an interruption is there to be shown
+        self.results.figures = scaling.figures
+        scaling.measure()
+        for line in scaling.not_measured:
+            self._note(f"casemate, {line}")
+        if scaling.figures.crowd_memory is not None:
+            self.results.crowds[CASEMATE_REQUEST] = scaling.figures.crowd_memory

@@ -1,0 +1,208 @@
+"""Casemate, reached as a user reaches it: the command line and HTTP.
+
+Everything these measurements take for granted about Casemate is in this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench.client import Endpoint
+from bench.environment import HANDLERS, SOURCES
+from bench.errors import DeployError, StartError
+from bench.processes import ProcessId
+from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
+from bench.servers import Server, first_answer, free_port
+
+PROJECT = "bench"
+PROGRAM = Path(sys.prefix) / "bin" / "casemate"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+START_TIMEOUT = 30.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A function to deploy: one of the handlers with these settings."""
+
+    name: str
+    handler: str = "plain"
+    isolation: str = "request"
+    keep: str = "5m"
+    """How long the function zygote stays without an invocation."""
+
+
+def manifest(project: str, plans: Sequence[Plan]) -> str:
+    """Return the text of casemate.toml."""
+    lines = ["[project]", f'name = "{project}"']
+    for plan in plans:
+        lines += ["", f"[function.{plan.name}]", 'handler = "handler:handle"']
+        lines += [f'source = "{plan.handler}"', f'python = "{PYTHON}"']
+        lines += [f'isolation = "{plan.isolation}"', f'limits = {{ keep = "{plan.keep}" }}']
+        if plan.handler == TABLES:
+            lines += ['requirements = "requirements.txt"']
+    return "\n".join(lines) + "\n"
+
+
+def write_project(folder: Path, project: str, plans: Sequence[Plan]) -> None:
+    """Lay out a project: the manifest, and one source folder for each handler used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for handler in {plan.handler for plan in plans}:
+        (folder / handler).mkdir(exist_ok=True)
+        shutil.copy(SOURCES / HANDLERS / f"{handler}.py", folder / handler / "handler.py")
+    shutil.copy(SOURCES / HANDLERS / "requirements.txt", folder / "requirements.txt")
+    (folder / "casemate.toml").write_text(manifest(project, plans), "utf-8")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this environment, which may hold what the package index is reached with.
+
+    Without settings of Python and Casemate, which would make the node another one.
+    """
+    own = ("PYTHON", "CASEMATE_", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)} | more
+
+
+class Node:
+    """A node with its own data folder, which outlives a stop and ends with `close`."""
+
+    def __init__(self) -> None:
+        """Make the data folder: on disk, and with a path short enough for a socket's address."""
+        self.folder = Path(tempfile.mkdtemp(prefix="cmbench-", dir="/var/tmp"))
+        self.port = free_port()
+        self.server: Server | None = None
+        self.ready = False
+        """True once the functions to compare are deployed."""
+        self.failed = ""
+        """Why they could not be."""
+        self._key: str | None = None
+
+    def start(self) -> Server:
+        """Start it. The first start waits for the key, which is shown only then."""
+        command = [str(PROGRAM), "serve", "--json", "--data", str(self.folder / "data")]
+        command += ["--port", str(self.port)]
+        log = self.folder / "serve.log"
+        self.server = Server(command, env=environment(), folder=self.folder, log=log)
+        if self._key is None:
+            self._key = self._first_key(self.server)
+        return self.server
+
+    def _first_key(self, server: Server) -> str:
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end and not server.ended():
+            for line in server.log.read_text("utf-8", "replace").splitlines():
+                if line.startswith("{") and line.endswith("}"):
+                    said = json.loads(line)
+                    if said.get("key") and urlsplit(said.get("url", "")).port == self.port:
+                        return str(said["key"])
+            time.sleep(0.02)
+        raise StartError(f"`casemate serve` printed no url and key. Its output: {server.tail()}")
+
+    def deploy(self, plans: Sequence[Plan], timeout: float, project: str = PROJECT) -> None:
+        """Deploy functions as one project. Raises DeployError when it fails or takes too long."""
+        source = self.folder / "project" / project
+        write_project(source, project, plans)
+        url = f"http://127.0.0.1:{self.port}"
+        env = environment(CASEMATE_URL=url, CASEMATE_KEY=self._key or "")
+        what = f"deploying {len(plans)} function{'s' * (len(plans) > 1)}"
+        try:
+            result = subprocess.run(
+                [str(PROGRAM), "deploy"],
+                cwd=source,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DeployError(f"{what} took more than {timeout:.0f} s") from error
+        if result.returncode != 0:
+            said = (result.stderr or result.stdout).strip()[-800:]
+            raise DeployError(f"{what} ended with exit code {result.returncode}: {said}")
+
+    def endpoint(self, function: str, project: str = PROJECT) -> Endpoint:
+        """Return where to invoke a function."""
+        headers = (("Authorization", f"Bearer {self._key}"),)
+        return Endpoint(port=self.port, path=f"/invoke/{project}/{function}", headers=headers)
+
+    def processes(self) -> list[ProcessId]:
+        """Return all its processes, gateway, supervisor, zygotes and instances."""
+        return self.server.processes() if self.server else []
+
+    def stop(self) -> None:
+        """End it; the data stays."""
+        if self.server:
+            self.server.stop()
+            self.server = None
+
+    def close(self) -> None:
+        """End it and remove its data."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class CasemateTarget:
+    """One function of the shared node that holds all four measured side by side with the peers.
+
+    A start is that of the node with its functions deployed before, to the first right answer.
+    """
+
+    def __init__(self, node: Node, handler: str, isolation: str) -> None:
+        """Describe it; `isolation` is `request` or `instance`."""
+        self.name = CASEMATE_REQUEST if isolation == "request" else CASEMATE_INSTANCE
+        self.handler = handler
+        self.isolation = "sandbox, " + ("fresh" if isolation == "request" else "reused")
+        self._node, self._function = node, f"{handler}-{isolation}"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return where to call it."""
+        return self._node.endpoint(self._function)
+
+    def prepare(self) -> None:
+        """Deploy all four functions, unless that was done or has failed before."""
+        if self._node.failed:
+            raise DeployError(self._node.failed)
+        if self._node.ready:
+            return
+        try:
+            self._node.start()
+            self._node.deploy(
+                [
+                    Plan(name=f"{handler}-{isolation}", handler=handler, isolation=isolation)
+                    for handler in ("plain", TABLES)
+                    for isolation in ("request", "instance")
+                ],
+                timeout=120,
+            )
+            self._node.ready = True
+        except (StartError, DeployError, OSError, ValueError) as error:
+            self._node.failed = (
+                f"the node could not be prepared; see above ({type(error).__name__})"
+            )
+            raise
+        finally:
+            self._node.stop()
+
+    def start(self) -> float:
+        """Start the node; return milliseconds to the first right answer."""
+        return first_answer(self._node.start(), self.endpoint)
+
+    def processes(self) -> list[ProcessId]:
+        """Return all processes of the node."""
+        return self._node.processes()
+
+    def stop(self) -> None:
+        """End the node."""
+        self._node.stop()

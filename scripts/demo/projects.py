@@ -1,0 +1,53 @@
+"""The examples as projects of the demo: copied, prepared, deployed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from node import Node
+from workspace import CASEMATE, EXAMPLES, PROJECTS, UV, run
+
+WRITTEN_HERE = ("trusted_keys.txt", "sender.key")
+"""Files of a copied project that the demo itself adds to; a later copy leaves them alone."""
+
+
+def copy_project(name: str) -> Path:
+    """Copy an example, so that nothing is written into the checkout; return the copy."""
+    target = PROJECTS / name
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        written = Path(folder).relative_to(EXAMPLES / name)
+        kept = {n for n in WRITTEN_HERE if (target / written / n).exists()}
+        return (kept | {"__pycache__"}) & set(names)
+
+    shutil.copytree(EXAMPLES / name, target, ignore=left_out, dirs_exist_ok=True)
+    return target
+
+
+def deploy(project: Path, node: Node) -> str:
+    """Build and deploy a project; return what to print of it."""
+    start = time.perf_counter()
+    answer = json.loads(run([CASEMATE, "deploy", "--json"], project, node.variables))
+    (deployed,) = answer["deployed"]
+    spent = time.perf_counter() - start
+    state = "unchanged" if deployed["unchanged"] else f"in {spent:.1f} s"
+    return f"{deployed['function']} version {deployed['version']}, {state}"
+
+
+def sender(project: Path, *arguments: str | Path) -> str:
+    """Run the webhook example's sender in an environment that has what it needs."""
+    packages = ["--no-project", "--python", sys.executable, "--with-requirements"]
+    command = [UV, "run", "--quiet", *packages, "requirements.txt", "python", "sender.py"]
+    return run([*command, *map(str, arguments)], project)
+
+
+def signed_headers(project: Path, payload: Path) -> dict[str, str]:
+    """Return the headers that a file is sent with; make the sender's key first if it has none."""
+    if not (project / "sender.key").exists():
+        sender(project, "keygen")
+    lines = sender(project, "headers", payload).splitlines()
+    return dict(line.split(": ", 1) for line in lines)

@@ -1,0 +1,104 @@
+"""Everything deployed on this node, in memory: what the path looks up, and nothing it computes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+
+from casemate.admission.routes import Match, Route, Routes
+from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
+from casemate.model.errors import ConflictError
+
+
+class _Entry:
+    """One function with its aliases resolved to versions and cumulated weights."""
+
+    __slots__ = ("aliases", "deployed", "live", "versions")
+
+    def __init__(self, deployed: DeployedFunction) -> None:
+        self.deployed = deployed
+        self.versions = {version.number: version for version in deployed.versions}
+        self.aliases = {alias.name: self._resolve(alias) for alias in deployed.aliases}
+        self.live = self.aliases.get(LIVE)
+
+    def _resolve(self, alias: Alias) -> tuple[list[Version], list[int]]:
+        targets = [t for t in alias.targets if t.weight > 0]
+        return (
+            [self.versions[t.version] for t in targets],
+            list(accumulate(t.weight for t in targets)),
+        )
+
+
+class Catalogue:
+    """Functions by name and by route. Replaced whole by `replace`, so readers never see half."""
+
+    def __init__(self, choose: Callable[[], float] = random.random) -> None:
+        """`choose` returns a number in [0, 1) that picks a version of a weighted alias."""
+        self._choose = choose
+        self._functions: dict[tuple[str, str], _Entry] = {}
+        self._routes = Routes()
+
+    def replace(self, functions: Iterable[DeployedFunction]) -> None:
+        """Take over what is stored. The routes are those of each function's live versions."""
+        entries = {(f.project, f.name): _Entry(f) for f in functions}
+        routes = Routes()
+        for (project, name), entry in sorted(entries.items()):
+            if entry.live is not None:
+                # The newest of the live versions declares the routes.
+                newest = max(entry.live[0], key=lambda v: v.number)
+                for trigger in newest.spec.http:
+                    routes.add(Route(trigger.method, trigger.path, project, name))
+        self._functions, self._routes = entries, routes
+
+    def check_routes(self, project: str, function: str, version: Version) -> None:
+        """Raise ConflictError if another function has a route of this version already."""
+        routes = Routes()
+        for (other_project, other), entry in self._functions.items():
+            if (other_project, other) != (project, function) and entry.live is not None:
+                newest = max(entry.live[0], key=lambda v: v.number)
+                for trigger in newest.spec.http:
+                    routes.add(Route(trigger.method, trigger.path, other_project, other))
+        for trigger in version.spec.http:
+            taken = routes.add(Route(trigger.method, trigger.path, project, function))
+            if taken is not None and (taken.project, taken.function) != (project, function):
+                raise ConflictError(
+                    f"The route {trigger.method} {trigger.path} belongs to "
+                    f"{taken.project}/{taken.function}.",
+                    next_step="change the path in casemate.toml, or remove the other function",
+                )
+
+    def find(self, project: str, function: str, qualifier: str | None = None) -> Version | None:
+        """Return the version a call goes to, None if there is no such function or qualifier."""
+        entry = self._functions.get((project, function))
+        if entry is None:
+            return None
+        if qualifier is None:
+            resolved = entry.live
+        elif qualifier.isascii() and qualifier.isdigit():
+            return entry.versions.get(int(qualifier)) if len(qualifier) < 10 else None
+        else:
+            resolved = entry.aliases.get(qualifier)
+        if resolved is None:
+            return None
+        versions, weights = resolved
+        if len(versions) == 1:
+            return versions[0]
+        point = self._choose() * weights[-1]
+        return next(v for v, weight in zip(versions, weights, strict=True) if point < weight)
+
+    def route(self, method: str, path: str) -> Match | frozenset[str] | None:
+        """Return the match of a route; see `Routes.match`."""
+        return self._routes.match(method, path)
+
+    def digests(self) -> set[str]:
+        """Return the digests that some version of some function refers to."""
+        return {v.digest for e in self._functions.values() for v in e.versions.values()}
+
+    def live_versions(self) -> list[Version]:
+        """Return every version that the alias `live` of its function leads to."""
+        return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]
+
+    def __len__(self) -> int:
+        """Return the number of functions."""
+        return len(self._functions)

@@ -1,0 +1,24 @@
+"""The control API: `/api/v1`, what owners use to deploy, inspect and operate a node.
+
+Not the path of an invocation (`casemate.invocation`) and not the logic behind a change: that is
+behind `Control`, which the node implements. Imports `model` and Starlette, nothing else of ours.
+"""
+
+from casemate.api.app import PREFIX, create_app
+from casemate.api.control import (
+    Control,
+    IssuedKey,
+    NodeStatus,
+    ProtectionStatus,
+    StartFailedError,
+)
+
+__all__ = [
+    "PREFIX",
+    "Control",
+    "IssuedKey",
+    "NodeStatus",
+    "ProtectionStatus",
+    "StartFailedError",
+    "create_app",
+]

@@ -1,0 +1,108 @@
+"""The control API as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from casemate.api import bundles, functions, keys, node, records
+from casemate.api.authentication import RequireAdminKey
+from casemate.api.control import Control
+from casemate.api.inputs import Query
+from casemate.api.openapi import describe
+from casemate.api.operations import Operation, Service, json_response
+from casemate.api.problems import problem_response, response_to
+
+PREFIX = "/api/v1"
+
+
+async def _openapi(request: Request, _service: Service) -> Response:
+    Query(request).end()
+    return json_response(document())
+
+
+OPERATIONS = (
+    *node.OPERATIONS,
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        id="openapi",
+        tag="node",
+        summary="Return this description",
+        endpoint=_openapi,
+        response=dict[str, Any],
+    ),
+    *functions.OPERATIONS,
+    *bundles.OPERATIONS,
+    *records.OPERATIONS,
+    *keys.OPERATIONS,
+)
+"""Every operation of the API; there is no route that is not declared here."""
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the API."""
+    return describe(PREFIX, OPERATIONS)
+
+
+def create_app(control: Control, *, spool: Path) -> Starlette:
+    """Return the API on top of `control`, to be mounted where paths start with `/api/v1`.
+
+    `spool` is an existing, private folder for bundles while they are received; best on the disk
+    where they are kept.
+    """
+    service = Service(control, spool)
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    app = Starlette(
+        routes=[
+            Route(PREFIX + path, _dispatch(methods, service), methods=list(methods), name=path)
+            for path, methods in by_path.items()
+        ],
+        middleware=[Middleware(RequireAdminKey, control=control)],
+        exception_handlers={HTTPException: _not_routed},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _dispatch(
+    operations: dict[str, Operation], service: Service
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of one path, which turns whatever is raised into a problem."""
+
+    async def endpoint(request: Request) -> Response:
+        # Only methods of the route get here; HEAD stands for GET where it is not an operation.
+        operation = operations.get(request.method) or operations["GET"]
+        try:
+            return await operation.endpoint(request, service)
+        except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a problem
+            return response_to(error)
+
+    return endpoint
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """Answer a path or method that does not exist."""
+    headers = dict(getattr(error, "headers", None) or {})
+    if getattr(error, "status_code", None) == HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem_response(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"The method is {request.method[:20]}, expected {headers.get('Allow', 'another')}.",
+            headers=headers,
+        )
+    return problem_response(
+        HTTPStatus.NOT_FOUND,
+        "There is no such path.",
+        next_step=f"See GET {PREFIX}/openapi.json for those that exist.",
+    )

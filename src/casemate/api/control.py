@@ -1,0 +1,186 @@
+"""The port behind the control API: what a node must be able to do for its owners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from casemate.model.deployment import (
+    Alias,
+    AliasTarget,
+    DeployedFunction,
+    Key,
+    KeyRole,
+    Version,
+)
+from casemate.model.errors import InvalidInputError
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+
+
+class StartFailedError(InvalidInputError):
+    """The function could not be started once, so nothing was deployed.
+
+    `type`, `message` and `trace` tell the owner all there is to know: the class of the exception
+    (or the way the process died), its text, and its traceback.
+    """
+
+    def __init__(
+        self, detail: str, *, type: str, message: str, trace: str, next_step: str | None = None
+    ) -> None:
+        """Keep the detail and the owner's view of what the function did when it was started."""
+        super().__init__(
+            detail,
+            next_step=next_step or "Mend what the trace shows, then deploy again.",
+        )
+        self.type = type
+        self.failure_message = message
+        self.trace = trace
+
+
+class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key together with its text, which exists nowhere else and is shown once."""
+
+    key: Key
+    text: str
+
+
+class ProtectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One protection as probed on the node's host."""
+
+    name: str
+    holds: bool
+    required: bool
+    """True if the node refuses to start without it."""
+    accepted: bool = False
+    """True if the operator accepted the risk of going without it."""
+    detail: str = ""
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the node is. Sizes are bytes, times Unix seconds."""
+
+    version: str
+    started_at: float
+    protections: tuple[ProtectionStatus, ...]
+    pythons: tuple[str, ...]
+    """Full versions of the interpreters functions can run on."""
+    memory_total: int
+    """Memory the node may give to instances."""
+    memory_reserved: int
+    """Memory that the limits of the living instances add up to."""
+    cpus: float
+    functions: int
+    zygotes: int
+    instances: int
+    """Processes that serve an invocation now."""
+    spares: int
+    """Processes that wait for one."""
+    queued: int
+    lost_records: int
+    """Records of invocations that could not be written since the start."""
+
+
+class Control(Protocol):
+    """A node's control service.
+
+    Every method may raise NotFoundError, ConflictError, InvalidInputError or UnavailableError (of
+    `casemate.model.errors`); the API turns each into its status. `by` is the id of the key that
+    asks. A change that has returned is durable.
+    """
+
+    async def authenticate(self, authorization: str | None) -> Key | None:
+        """Return the valid, unrevoked key in an `Authorization` header's value, else None."""
+        ...
+
+    async def functions(self) -> tuple[DeployedFunction, ...]:
+        """Return every deployed function, sorted by project and name."""
+        ...
+
+    async def function(self, project: str, name: str) -> DeployedFunction:
+        """Return one deployed function (NotFoundError if there is none)."""
+        ...
+
+    async def remove(self, project: str, function: str, *, by: str) -> None:
+        """Remove a function with its versions and aliases (NotFoundError if there is none)."""
+        ...
+
+    async def has_bundle(self, digest: str) -> bool:
+        """Tell whether the node holds the bundle with that digest."""
+        ...
+
+    async def put_bundle(self, digest: str, archive: Path) -> None:
+        """Verify and keep a bundle.
+
+        `archive` is a tar.gz file that the API deletes afterwards. The control service unpacks it
+        with `casemate.build.archive.unpack`, which checks every path and hash, and raises
+        InvalidInputError if it is not a bundle or not the one `digest` names. Keeping a bundle
+        that is there already changes nothing.
+        """
+        ...
+
+    async def start_once(self, project: str, function: str, digest: str) -> None:
+        """Start the bundle's function and end it again.
+
+        Raises NotFoundError without such a bundle, InvalidInputError if the bundle is another
+        function's, StartFailedError if the handler cannot be imported in time.
+        """
+        ...
+
+    async def deploy(self, project: str, function: str, digest: str, *, by: str) -> Version:
+        """Start the bundle once (see `start_once`), add a version, point `live` at it."""
+        ...
+
+    async def set_alias(
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: str
+    ) -> Alias:
+        """Point an alias at versions; their weights add up to 100 (checked by the API)."""
+        ...
+
+    async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
+        """Point `live` at version `to`, or back at what it was before its last change."""
+        ...
+
+    async def invocations(
+        self, *, project: str | None, function: str | None, limit: int
+    ) -> tuple[InvocationRecord, ...]:
+        """Return the newest invocations, newest first."""
+        ...
+
+    async def invocation(self, invocation_id: str) -> InvocationRecord:
+        """Return one invocation (NotFoundError if there is none)."""
+        ...
+
+    async def error(self, error_id: str) -> ErrorRecord:
+        """Return all there is to know of one error (NotFoundError if there is none)."""
+        ...
+
+    async def logs(
+        self,
+        *,
+        project: str | None,
+        function: str | None,
+        invocation: str | None,
+        after: int,
+        limit: int,
+    ) -> tuple[LogLine, ...]:
+        """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
+        ...
+
+    async def keys(self) -> tuple[Key, ...]:
+        """Return every key, oldest first, revoked ones included."""
+        ...
+
+    async def add_key(self, name: str, role: KeyRole, *, by: str) -> IssuedKey:
+        """Make a key (ConflictError if the name is taken by one that is not revoked)."""
+        ...
+
+    async def revoke_key(self, key_id: str, *, by: str) -> Key:
+        """Revoke a key; ConflictError for the last admin key, which would lock everyone out."""
+        ...
+
+    async def node_status(self) -> NodeStatus:
+        """Return how the node is."""
+        ...

@@ -1,0 +1,188 @@
+"""Strict reading of path parameters, queries and bodies. What is not expected is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from casemate.api.problems import RequestError
+from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.function import NAME_PATTERN
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+"""Ids of invocations, errors and keys."""
+
+
+def whole(pattern: str) -> str:
+    """Return `pattern` so that its `$` is the end for every engine.
+
+    Python's `$` also matches before a trailing line feed, that of JSON Schema (ECMA-262) does not.
+    """
+    return pattern.removesuffix("$") + r"(?!\n)$"
+
+
+MAX_JSON_BYTES = 64 * 1024
+MAX_QUERY_BYTES = 2048
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+T = TypeVar("T")
+BodyT = TypeVar("BodyT", bound=msgspec.Struct)
+
+
+def _refuse(message: str, next_step: str | None = None) -> RequestError:
+    return RequestError(HTTPStatus.BAD_REQUEST, message, next_step=next_step)
+
+
+def _matching(request: Request, parameter: str, pattern: str) -> str:
+    value = str(request.path_params[parameter])
+    if re.fullmatch(pattern, value) is None:
+        raise _refuse(
+            f"The path's {parameter} is {value[:80]!r}, expected text that matches {pattern}."
+        )
+    return value
+
+
+def path_name(request: Request, parameter: str) -> str:
+    """Return a path parameter that is a project's, function's or alias's name."""
+    return _matching(request, parameter, NAME_PATTERN)
+
+
+def path_digest(request: Request) -> str:
+    """Return the path parameter `digest`."""
+    return _matching(request, "digest", DIGEST_PATTERN)
+
+
+def path_id(request: Request) -> str:
+    """Return the path parameter `id`."""
+    return _matching(request, "id", ID_PATTERN)
+
+
+class Query:
+    """The query of a request. Each parameter is read once; what stays unread is refused."""
+
+    def __init__(self, request: Request) -> None:
+        """Parse the query string; repeated parameters and broken encodings are refused."""
+        raw = request.scope.get("query_string", b"")
+        if len(raw) > MAX_QUERY_BYTES:
+            raise RequestError(
+                HTTPStatus.REQUEST_URI_TOO_LONG,
+                f"The query has {len(raw)} bytes, expected at most {MAX_QUERY_BYTES}.",
+            )
+        try:
+            pairs = parse_qsl(
+                raw.decode("ascii"),
+                keep_blank_values=True,
+                strict_parsing=bool(raw),
+                errors="strict",
+            )
+        except ValueError as error:
+            raise _refuse("The query string is not `name=value` pairs in UTF-8.") from error
+        self._values = dict(pairs)
+        if len(self._values) != len(pairs):
+            raise _refuse("A parameter of the query is given more than once.")
+
+    def _take(self, name: str, pattern: str, convert: Callable[[str], T], default: T) -> T:
+        value = self._values.pop(name, None)
+        if value is None:
+            return default
+        if re.fullmatch(pattern, value) is None:
+            raise _refuse(
+                f"The query's {name} is {value[:80]!r}, expected text that matches {pattern}."
+            )
+        return convert(value)
+
+    def name(self, name: str) -> str | None:
+        """Take a project's or function's name."""
+        return self._take(name, NAME_PATTERN, lambda value: value, None)
+
+    def id(self, name: str) -> str | None:
+        """Take an id."""
+        return self._take(name, ID_PATTERN, lambda value: value, None)
+
+    def flag(self, name: str) -> bool:
+        """Take `true` or `false` (the default)."""
+        return self._take(name, "true|false", lambda value: value == "true", False)
+
+    def number(self, name: str, *, default: int, minimum: int, maximum: int) -> int:
+        """Take a whole number between `minimum` and `maximum`, both included."""
+        value = self._take(name, _NUMBER.pattern, int, default)
+        if not minimum <= value <= maximum:
+            raise _refuse(f"The query's {name} is {value}, expected {minimum} to {maximum}.")
+        return value
+
+    def end(self) -> None:
+        """Refuse the request if a parameter was not taken."""
+        if self._values:
+            unknown = ", ".join(sorted(name[:40] for name in self._values))
+            raise _refuse(
+                f"The query has unknown parameters: {unknown}.",
+                "See GET /api/v1/openapi.json for those that exist.",
+            )
+
+
+def require_media_type(request: Request, expected: str) -> None:
+    """Refuse a body that is not of the media type `expected`, or that is compressed (415)."""
+    values = request.headers.getlist("content-type")
+    given = values[0].partition(";")[0].strip().lower() if len(values) == 1 else None
+    if given != expected:
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The Content-Type is {', '.join(values)[:80] or 'missing'}, expected {expected}.",
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has a Content-Encoding, expected none."
+        )
+
+
+def declared_length(request: Request, maximum: int) -> None:
+    """Refuse a body that says it is longer than `maximum` bytes before reading any of it."""
+    declared = request.headers.get("content-length")
+    if declared is not None and (_NUMBER.fullmatch(declared) is None or int(declared) > maximum):
+        raise too_large(maximum)
+
+
+def too_large(maximum: int) -> RequestError:
+    """Return the error for a body of more than `maximum` bytes."""
+    return RequestError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is longer than {maximum} bytes."
+    )
+
+
+async def _read(request: Request, maximum: int) -> bytes:
+    declared_length(request, maximum)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > maximum:
+                raise too_large(maximum)
+    except ClientDisconnect as error:
+        raise _refuse("The body ended before it was complete.") from error
+    return bytes(body)
+
+
+async def json_body(request: Request, kind: type[BodyT], *, default: BodyT | None = None) -> BodyT:
+    """Return the JSON body as `kind`, whose unknown fields are refused.
+
+    An empty body without a type gives `default` where there is one.
+    """
+    untyped = default is not None and "content-type" not in request.headers
+    if default is not None and untyped and await _read(request, MAX_JSON_BYTES) == b"":
+        return default
+    require_media_type(request, "application/json")
+    body = await _read(request, MAX_JSON_BYTES)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _refuse(
+            f"The body is not what is expected: {error}",
+            "See GET /api/v1/openapi.json for the fields of this body.",
+        ) from error

@@ -1,0 +1,149 @@
+"""Errors of the control API as RFC 9457 problem details, each with an error id.
+
+Callers of this API own the node, so the text of our own errors is for them. Anything else that
+was raised is a fault of ours: the caller gets its id, the node's own log gets the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from http import HTTPStatus
+
+import msgspec
+from starlette.responses import Response
+
+from casemate.api.control import StartFailedError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    ProtectionMissingError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+_KINDS = {
+    400: ("bad-request", "Bad request"),
+    401: ("unauthenticated", "Not authenticated"),
+    403: ("forbidden", "Not allowed"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    409: ("conflict", "Conflict"),
+    413: ("too-large", "Body too large"),
+    414: ("query-too-long", "Query too long"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+    422: ("unprocessable", "Cannot be processed"),
+    429: ("too-many-requests", "Too many requests"),
+    500: ("internal", "Internal error"),
+    503: ("unavailable", "Unavailable"),
+}
+"""What never changes of a problem: the last part of its type, and its title."""
+
+_RETRYABLE = (429, 503)
+
+_log = logging.getLogger("casemate.api")
+
+
+class RequestError(InvalidInputError):
+    """The request is not one that this API accepts."""
+
+    def __init__(self, status: HTTPStatus, message: str, *, next_step: str | None = None) -> None:
+        """Keep the status that tells the client what is wrong with its request."""
+        super().__init__(message, next_step=next_step)
+        self.status = status
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function did when it was started: for its owner, hence complete."""
+
+    type: str
+    message: str
+    trace: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem detail (RFC 9457, section 3.1) with our extension members."""
+
+    type: str
+    """`urn:casemate:problem:` and a word that does not change."""
+    title: str
+    status: int
+    detail: str
+    error_id: str
+    next_step: str | None = None
+    failure: Failure | None = None
+
+
+def new_error_id() -> str:
+    """Return an id that names one error in answers and in the node's log."""
+    return f"err_{secrets.token_hex(12)}"
+
+
+def problem_response(
+    status: HTTPStatus,
+    detail: str,
+    *,
+    next_step: str | None = None,
+    failure: Failure | None = None,
+    headers: dict[str, str] | None = None,
+    error_id: str | None = None,
+) -> Response:
+    """Return a problem detail as a response. Statuses of 500 and over are logged by the caller."""
+    kind, title = _KINDS[status.value]
+    problem = Problem(
+        type=f"urn:casemate:problem:{kind}",
+        title=title,
+        status=status.value,
+        detail=detail,
+        error_id=error_id or new_error_id(),
+        next_step=next_step,
+        failure=failure,
+    )
+    return Response(
+        msgspec.json.encode(problem), status.value, headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def status_of(error: CasemateError) -> HTTPStatus:
+    """Return the status that one of our errors is answered with."""
+    if isinstance(error, RequestError):
+        return error.status
+    if error.retryable or isinstance(error, ProtectionMissingError):
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(error, NotFoundError):
+        return HTTPStatus.NOT_FOUND
+    if isinstance(error, ConflictError):
+        return HTTPStatus.CONFLICT
+    if isinstance(error, InvalidInputError):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def response_to(error: Exception) -> Response:
+    """Return the response to anything raised while a request was served."""
+    error_id = new_error_id()
+    if not isinstance(error, CasemateError):
+        _log.error("error %s: unexpected %s", error_id, type(error).__name__, exc_info=error)
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "The node could not do this because of a fault of its own.",
+            next_step=f"Look for {error_id} in the node's log.",
+            error_id=error_id,
+        )
+    status = status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("error %s: %s", error_id, error, exc_info=error)
+    failure = None
+    if isinstance(error, StartFailedError):
+        failure = Failure(type=error.type, message=error.failure_message, trace=error.trace)
+    return problem_response(
+        status,
+        error.message,
+        next_step=error.next_step,
+        failure=failure,
+        headers=({"Retry-After": str(RETRY_AFTER_SECONDS)} if status.value in _RETRYABLE else None),
+        error_id=error_id,
+    )

@@ -1,0 +1,207 @@
+"""Operations on what invocations left behind: records, errors, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from casemate.api.inputs import Query, path_id
+from casemate.api.operations import (
+    FUNCTION,
+    NDJSON,
+    PROJECT,
+    Operation,
+    QueryParameter,
+    Service,
+    json_response,
+    number_parameter,
+)
+from casemate.api.problems import RequestError
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+
+MAX_INVOCATIONS = 1000
+MAX_LINES = 10_000
+MAX_SEQUENCE = 2**53
+POLL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 10.0
+"""A followed log that stays silent sends an empty line this often: a dead client is noticed."""
+
+_log = logging.getLogger("casemate.api")
+_encoder = msgspec.json.Encoder()
+
+
+class Invocations(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations, newest first."""
+
+    invocations: tuple[InvocationRecord, ...]
+
+
+def _scope(query: Query) -> tuple[str | None, str | None]:
+    project, function = query.name("project"), query.name("function")
+    if function is not None and project is None:
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST, "The query has `function` but no `project`, expected both."
+        )
+    return project, function
+
+
+async def _invocations(request: Request, service: Service) -> Response:
+    query = Query(request)
+    project, function = _scope(query)
+    limit = query.number("limit", default=100, minimum=1, maximum=MAX_INVOCATIONS)
+    query.end()
+    found = await service.control.invocations(project=project, function=function, limit=limit)
+    return json_response(Invocations(invocations=found))
+
+
+async def _invocation(request: Request, service: Service) -> Response:
+    Query(request).end()
+    return json_response(await service.control.invocation(path_id(request)))
+
+
+async def _error(request: Request, service: Service) -> Response:
+    Query(request).end()
+    return json_response(await service.control.error(path_id(request)))
+
+
+@dataclass(frozen=True)
+class _LogFilter:
+    project: str | None
+    function: str | None
+    invocation: str | None
+
+    async def read(self, service: Service, after: int, limit: int) -> tuple[LogLine, ...]:
+        return await service.control.logs(
+            project=self.project,
+            function=self.function,
+            invocation=self.invocation,
+            after=after,
+            limit=limit,
+        )
+
+
+async def _logs(request: Request, service: Service) -> Response:
+    query = Query(request)
+    wanted = _LogFilter(*_scope(query), query.id("invocation"))
+    after = query.number("after", default=0, minimum=0, maximum=MAX_SEQUENCE)
+    limit = query.number("limit", default=1000, minimum=1, maximum=MAX_LINES)
+    follow = query.flag("follow")
+    query.end()
+    if follow:
+        service.followers.require()
+    lines = await wanted.read(service, after, limit)
+    if not follow:
+        return Response(_encoder.encode_lines(lines), media_type=NDJSON)
+    return StreamingResponse(_follow(service, wanted, lines, after), media_type=NDJSON)
+
+
+async def _follow(
+    service: Service, wanted: _LogFilter, lines: tuple[LogLine, ...], after: int
+) -> AsyncIterator[bytes]:
+    """Yield `lines`, then what is written later, until the client is gone."""
+    loop = asyncio.get_running_loop()
+    with service.followers.counted():
+        yield _encoder.encode_lines(lines) or b"\n"
+        sent = loop.time()
+        while True:
+            after = lines[-1].sequence if lines else after
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                lines = await wanted.read(service, after, MAX_LINES)
+            except Exception:  # noqa: BLE001 - logged
+                # The head of the response is sent: all that is left is to end it early.
+                _log.exception("a followed log ended")
+                return
+            if lines:
+                yield _encoder.encode_lines(lines)
+                sent = loop.time()
+            elif loop.time() - sent >= HEARTBEAT_SECONDS:
+                yield b"\n"
+                sent = loop.time()
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/invocations",
+        id="listInvocations",
+        tag="records",
+        summary="List the newest invocations",
+        endpoint=_invocations,
+        query=(
+            PROJECT,
+            FUNCTION,
+            number_parameter(
+                "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
+            ),
+        ),
+        response=Invocations,
+    ),
+    Operation(
+        method="GET",
+        path="/invocations/{id}",
+        id="showInvocation",
+        tag="records",
+        summary="Show one invocation",
+        endpoint=_invocation,
+        response=InvocationRecord,
+        problems=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/errors/{id}",
+        id="showError",
+        tag="records",
+        summary="Show all there is to know of an error that a caller got the id of",
+        endpoint=_error,
+        response=ErrorRecord,
+        problems=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/logs",
+        id="readLogs",
+        tag="records",
+        summary="Read what functions wrote",
+        description=(
+            "One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the "
+            "answer goes on with new lines until the client ends it; an empty line says only "
+            "that the node is there."
+        ),
+        endpoint=_logs,
+        query=(
+            PROJECT,
+            FUNCTION,
+            QueryParameter(
+                name="invocation",
+                description="Only those of this invocation.",
+                schema={"$ref": "#/components/schemas/Id"},
+            ),
+            number_parameter(
+                "after",
+                "Only lines with a greater `sequence`; 0 gives the newest ones.",
+                default=0,
+                minimum=0,
+                maximum=MAX_SEQUENCE,
+            ),
+            number_parameter(
+                "limit", "How many at most at once.", default=1000, minimum=1, maximum=MAX_LINES
+            ),
+            QueryParameter(
+                name="follow",
+                description="Go on with new lines as they are written.",
+                schema={"type": "boolean", "default": False},
+            ),
+        ),
+        response=LogLine,
+        response_media_type=NDJSON,
+        problems=(429,),
+    ),
+)

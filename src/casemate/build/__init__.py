@@ -1,0 +1,67 @@
+"""Source and requirements -> an immutable bundle folder named by its digest.
+
+It finds interpreters, locks, installs and compiles dependencies in a sandbox, and packs and
+unpacks bundles. It runs no code of a function or package. It is not the sandbox functions run in,
+knows no node and no store, and does not look for advisories. May import `model` only.
+"""
+
+from casemate.build.archive import pack, unpack, verify
+from casemate.build.bundle import BuiltBundle, build
+from casemate.build.compile import RUNTIME_ROOT
+from casemate.build.errors import (
+    ArchiveError,
+    BuildError,
+    BuildTimeoutError,
+    CodeSyntaxError,
+    DependencyError,
+    HashMismatchError,
+    IndexUnavailableError,
+    NoMatchingWheelError,
+    RequirementConflictError,
+    RequirementNotFoundError,
+    RequirementsFileError,
+    SourceOnlyError,
+    SourceTreeError,
+    StaleLockError,
+    UnhashedRequirementError,
+    UnsupportedRuntimeError,
+)
+from casemate.build.interpreters import (
+    Interpreter,
+    RuntimeStatus,
+    choose_interpreter,
+    end_of_life,
+    find_interpreters,
+    runtime_status,
+)
+
+__all__ = [
+    "RUNTIME_ROOT",
+    "ArchiveError",
+    "BuildError",
+    "BuildTimeoutError",
+    "BuiltBundle",
+    "CodeSyntaxError",
+    "DependencyError",
+    "HashMismatchError",
+    "IndexUnavailableError",
+    "Interpreter",
+    "NoMatchingWheelError",
+    "RequirementConflictError",
+    "RequirementNotFoundError",
+    "RequirementsFileError",
+    "RuntimeStatus",
+    "SourceOnlyError",
+    "SourceTreeError",
+    "StaleLockError",
+    "UnhashedRequirementError",
+    "UnsupportedRuntimeError",
+    "build",
+    "choose_interpreter",
+    "end_of_life",
+    "find_interpreters",
+    "pack",
+    "runtime_status",
+    "unpack",
+    "verify",
+]

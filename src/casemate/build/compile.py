@@ -1,0 +1,140 @@
+"""Compiles a tree of Python files with the function's own interpreter, inside the sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from casemate.build import compile_script
+from casemate.build.bubblewrap import Mount, hand_over, run_step
+from casemate.build.errors import BuildError, CodeSyntaxError
+from casemate.build.interpreters import Interpreter
+from casemate.build.limits import COMPILE_TIMEOUT
+from casemate.build.tree import open_regular
+from casemate.model.bundle import BundleFile
+
+RUNTIME_ROOT = "/function"
+"""Where a bundle is mounted when it runs, and therefore what compiled code and traces name."""
+_MAX_PYC_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A file that is not valid Python."""
+
+    path: str
+    line: int
+    message: str
+
+
+def compile_tree(
+    root: Path, part: str, files: Sequence[BundleFile], interpreter: Interpreter, *, work: Path
+) -> tuple[tuple[BundleFile, ...], tuple[Failure, ...]]:
+    """Compile every `.py` file of the tree `root`, mounted as `/function/<part>`.
+
+    Writes `__pycache__` folders into the tree and returns the added files and those that failed.
+    The result depends on the sources, their order and the interpreter alone: one process, a fixed
+    hash seed, the path at run time, no time stamps. `work` is a private folder.
+    """
+    sources = [file.path for file in files if file.path.endswith(".py")]
+    if not sources:
+        return (), ()
+    output = work / f"compiled-{part}"
+    output.mkdir(mode=0o755)
+    hand_over(output)
+    inside = f"{RUNTIME_ROOT}/{part}"
+    finished = run_step(
+        interpreter,
+        # Without -I, which would ignore the hash seed; the environment is empty but for ours.
+        [
+            str(interpreter.path),
+            "-s",
+            "-S",
+            "-P",
+            "-W",
+            "ignore",
+            "/casemate/compile.py",
+            "/output",
+        ],
+        mounts=[
+            Mount(host=Path(compile_script.__file__).resolve(), inside="/casemate/compile.py"),
+            Mount(host=root, inside=inside),
+            Mount(host=output, inside="/output", writable=True),
+        ],
+        environment={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
+        folder="/",
+        network=False,
+        timeout=COMPILE_TIMEOUT,
+        stdin=json.dumps([f"{inside}/{path}" for path in sources]).encode(),
+    )
+    failures = _failures(finished.output if finished.status == 0 else "", sources)
+    failed = {failure.path for failure in failures}
+    added = [
+        _collect(output / f"{number}.pyc", root, cached_path(path, interpreter.cache_tag))
+        for number, path in enumerate(sources)
+        if path not in failed
+    ]
+    return tuple(added), failures
+
+
+def raise_syntax_errors(failures: Sequence[Failure]) -> None:
+    """Raise CodeSyntaxError if files of the function did not compile, naming the first ones."""
+    if not failures:
+        return
+    shown = "; ".join(
+        f"{f.path}, line {f.line}: {f.message}" if f.line else f"{f.path}: {f.message}"
+        for f in failures[:5]
+    )
+    more = f" ({len(failures) - 5} more)" if len(failures) > 5 else ""
+    raise CodeSyntaxError(
+        f"The code is not valid Python: {shown}{more}.",
+        next_step="Correct it, or list files that are no code in .casemateignore.",
+    )
+
+
+def cached_path(path: str, tag: str) -> str:
+    """Return where Python looks for the compiled form of a source file (PEP 3147)."""
+    folder, _, name = path.rpartition("/")
+    cached = f"__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
+    return f"{folder}/{cached}" if folder else cached
+
+
+def _failures(output: str, sources: Sequence[str]) -> tuple[Failure, ...]:
+    try:
+        told = msgspec.json.decode(output, type=list[tuple[int, int, str]])
+        return tuple(
+            Failure(path=sources[number], line=line, message=_printable(message))
+            for number, line, message in told
+        )
+    except (msgspec.MsgspecError, IndexError, UnicodeError) as error:
+        raise BuildError(
+            "The code could not be compiled: the compiler ended without a result.",
+            next_step="Look for a file that is nested very deeply or very large.",
+        ) from error
+
+
+def _printable(message: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in message)
+
+
+def _collect(compiled: Path, root: Path, path: str) -> BundleFile:
+    """Take one compiled file over into the tree."""
+    with os.fdopen(open_regular(compiled), "rb") as file:
+        data = file.read(_MAX_PYC_BYTES + 1)
+    if len(data) > _MAX_PYC_BYTES:
+        raise BuildError(f"The compiled form of {path} is too large.")
+    target = root / path
+    target.parent.mkdir(exist_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "wb") as written:
+        written.write(data)
+    if stat.S_IMODE(target.stat().st_mode) != 0o644:
+        target.chmod(0o644)
+    return BundleFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())

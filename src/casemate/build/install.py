@@ -1,0 +1,148 @@
+"""Installs a lock's wheels with uv, inside the sandbox, and reduces them to what runs.
+
+Nothing of a package is ever executed: only wheels are taken (`--only-binary :all:`), each checked
+against the lock (`--require-hashes`). Left out of the result: console scripts (`bin/`, they name
+an interpreter of the building host), `.pth` files (they would run code when Python starts; the
+runner does not process them either), compiled files and uv's own notes.
+"""
+
+from __future__ import annotations
+
+import csv
+import email.parser
+import email.policy
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from casemate.build.bubblewrap import hand_over
+from casemate.build.errors import DependencyError, SourceTreeError
+from casemate.build.limits import INSTALL_TIMEOUT, MAX_SOURCE_FILES
+from casemate.build.lock import Lock, input_folder, place_inputs
+from casemate.build.tree import check_collisions, normalise_modes, remove_tree, walk_files
+from casemate.build.uv_process import INSIDE, UvSession
+from casemate.model.bundle import LockedPackage
+
+_MAX_METADATA = 4 * 1024 * 1024
+_UV_NOTES = {"uv_cache.json", "uv_build.json"}
+
+
+def install(
+    lock: Lock, project_root: Path, session: UvSession
+) -> tuple[Path, tuple[LockedPackage, ...], tuple[str, ...]]:
+    """Install a lock into `<work>/deps`; return that folder, its packages and warnings.
+
+    Raises a DependencyError or IndexUnavailableError.
+    """
+    name = "pylock.toml" if lock.pylock else "casemate-requirements.txt"
+    place_inputs({f"{lock.folder}/{name}": lock.text}, lock.vendored, project_root, session.work)
+    target = session.work / "deps"
+    target.mkdir(mode=0o755)
+    hand_over(target)
+    session.run(
+        [
+            *("pip", "install", "-r", name, "--target", f"{INSIDE}/deps", "--quiet"),
+            *("--require-hashes", "--only-binary", ":all:"),
+        ],
+        folder=input_folder(lock.folder),
+        timeout=INSTALL_TIMEOUT,
+    )
+    normalise_modes(target)
+    try:
+        return target, *reduce_tree(target)
+    except SourceTreeError as error:
+        raise DependencyError(
+            f"A dependency cannot become part of a bundle. {error.message}",
+            next_step="Use another version or package.",
+        ) from error
+
+
+def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...]]:
+    """Remove what does not run from an installed tree; return its packages and warnings.
+
+    Raises SourceTreeError for links and names that a bundle may not hold.
+    """
+    warnings: list[str] = []
+    paths = sorted(path for path, _ in walk_files(target, max_files=MAX_SOURCE_FILES))
+    scripts = _take(paths, lambda path: path.startswith("bin/"))
+    if scripts:
+        warnings.append(f"Left out {len(scripts)} console script(s): {_listed(scripts)}.")
+    hooks = _take(paths, lambda path: "/" not in path and path.endswith(".pth"))
+    if hooks:
+        warnings.append(f"Left out start-up file(s), which would run code: {_listed(hooks)}.")
+    rest = _take(paths, _is_residue)
+    for path in (*scripts, *hooks, *rest):
+        (target / path).unlink()
+    check_collisions(paths)
+    present = set(paths)
+    for path in paths:
+        if re.fullmatch(r"[^/]+\.dist-info/RECORD", path):
+            _rewrite_record(target / path, present)
+    _remove_empty(target)
+    return _packages(target, paths), tuple(warnings)
+
+
+def _take(paths: list[str], chosen: Callable[[str], bool]) -> list[str]:
+    """Remove the chosen paths from the list and return them."""
+    taken = [path for path in paths if chosen(path)]
+    paths[:] = [path for path in paths if not chosen(path)]
+    return taken
+
+
+def _is_residue(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return (
+        path == ".lock"
+        or pure.suffix in {".pyc", ".pyo"}
+        or "__pycache__" in pure.parts
+        or (pure.name in _UV_NOTES and pure.parent.suffix == ".dist-info")
+    )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:5])
+    return shown if len(paths) <= 5 else f"{shown} and {len(paths) - 5} more"
+
+
+def _rewrite_record(record: Path, present: set[str]) -> None:
+    """Keep the rows of a RECORD (PEP 376) whose file is still there, sorted."""
+    text = _read(record)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as error:
+        raise DependencyError(f"{record.parent.name} has an unreadable RECORD.") from error
+    kept = sorted(row for row in rows if row[0] in present)
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerows(kept)
+    record.write_text(written.getvalue(), encoding="utf-8", newline="")
+
+
+def _packages(target: Path, paths: Sequence[str]) -> tuple[LockedPackage, ...]:
+    packages = set()
+    parser = email.parser.HeaderParser(policy=email.policy.compat32)
+    for path in paths:
+        if not re.fullmatch(r"[^/]+\.dist-info/METADATA", path):
+            continue
+        headers = parser.parsestr(_read(target / path))
+        name, version = str(headers["Name"] or ""), str(headers["Version"] or "")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.\-]{0,200}", name, re.ASCII) or not re.fullmatch(
+            r"[\w.+!\-]{1,200}", version, re.ASCII
+        ):
+            raise DependencyError(f"{path.split('/')[0]} has no valid name and version.")
+        packages.add((re.sub(r"[-_.]+", "-", name).lower(), version))
+    return tuple(LockedPackage(name=name, version=version) for name, version in sorted(packages))
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(_MAX_METADATA + 1)
+    if len(data) > _MAX_METADATA:
+        raise DependencyError(f"{path.parent.name}/{path.name} is too large.")
+    return data.decode("utf-8", "replace")
+
+
+def _remove_empty(root: Path) -> None:
+    for folder in sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            remove_tree(folder)

@@ -1,0 +1,146 @@
+"""Turns what uv prints when it fails into a short error without paths or credentials."""
+
+from __future__ import annotations
+
+import re
+
+from casemate.build.errors import (
+    DependencyError,
+    HashMismatchError,
+    IndexUnavailableError,
+    NoMatchingWheelError,
+    RequirementConflictError,
+    RequirementNotFoundError,
+    RequirementsFileError,
+    SourceOnlyError,
+    StaleLockError,
+    UnhashedRequirementError,
+)
+from casemate.build.interpreters import Interpreter
+from casemate.model.errors import CasemateError
+
+_MAX_MESSAGE = 600
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_INSIDE_PATHS = re.compile(r"(?:file://)?/(?:build|cache|casemate)(?:/[\w.\-+]+)*/?")
+_SUBJECT = r"([A-Za-z0-9][\w.\-]*(?:\[[^\]]*\])?(?:[=<>!~]=?=?[\w.*+!,<>=]+)?)"
+_WHEEL_ADVICE = (
+    "Pin a version that has wheels, use another package, or build a wheel yourself and name its "
+    "folder with `--find-links`."
+)
+
+# In this order: the first that matches decides.
+_KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
+    (
+        re.compile(rf"Hash mismatch for `{_SUBJECT}`"),
+        HashMismatchError,
+        "The file downloaded for {0} does not have a hash that the lock names.",
+        "Do not use it. If the release is known to have changed, lock again (`--relock`).",
+    ),
+    (
+        re.compile(rf"no trusted hash was provided for: `{_SUBJECT}`"),
+        UnhashedRequirementError,
+        "The lock has no hash for {0}, which another requirement needs.",
+        "Lock all dependencies with hashes, or remove the hashes and let Casemate lock.",
+    ),
+    (
+        re.compile(r"must (?:have a hash|have their versions pinned|be pinned)[^:]*: *(\S+)"),
+        UnhashedRequirementError,
+        "The lock does not pin {0} to one version with a hash.",
+        "Lock all dependencies with hashes, or remove the hashes and let Casemate lock.",
+    ),
+    (
+        re.compile(r"lockfile at `([^`]*)` needs to be updated"),
+        StaleLockError,
+        "{0} does not fit pyproject.toml any more.",
+        "Run `uv lock` and build again.",
+    ),
+    (
+        re.compile(r"(?:Request failed|client error|dns error|error sending request|timed out)"),
+        IndexUnavailableError,
+        "The package index cannot be reached.",
+        "Check the network, UV_DEFAULT_INDEX, HTTPS_PROXY and SSL_CERT_FILE, and try again.",
+    ),
+    (
+        re.compile(rf"{_SUBJECT} has no wheels? with a matching"),
+        NoMatchingWheelError,
+        "{0} has wheels, but none for Python {python} on this machine.",
+        "Pin a version that supports it, or set `python` of the function to another one.",
+    ),
+    (
+        re.compile(rf"{_SUBJECT} has no usable wheels"),
+        SourceOnlyError,
+        "{0} has no wheel that can be used with Python {python} here; building from source would "
+        "run its code and is never done.",
+        _WHEEL_ADVICE,
+    ),
+    (
+        re.compile(rf"Wheels are required for `{_SUBJECT}`"),
+        SourceOnlyError,
+        "{0} has no wheel; building from source would run its code and is never done.",
+        _WHEEL_ADVICE,
+    ),
+    (
+        re.compile(rf"{_SUBJECT} was not found in the (?:package registry|provided)"),
+        RequirementNotFoundError,
+        "There is no package {0} in the index.",
+        "Check its spelling and the index.",
+    ),
+    (
+        re.compile(rf"there (?:is|are) no versions? of {_SUBJECT}"),
+        RequirementNotFoundError,
+        "There is no {0} in the index.",
+        "Ask for a version that exists.",
+    ),
+    (
+        re.compile(r"(?:Couldn't parse requirement|Not a valid `pylock|TOML parse error)"),
+        RequirementsFileError,
+        "The requirements cannot be read: {text}",
+        "Correct the line.",
+    ),
+    (
+        re.compile(r"requirements are unsatisfiable"),
+        RequirementConflictError,
+        "The requirements cannot be met together: {text}",
+        "Loosen one of them.",
+    ),
+)
+
+
+def dependency_error(errors: str, interpreter: Interpreter) -> CasemateError:
+    """Return the error for what a failed uv wrote to its standard error."""
+    text = _clean(errors, interpreter)
+    for pattern, kind, message, advice in _KINDS:
+        match = pattern.search(text)
+        if match:
+            found = (match.group(1).rstrip(".,`"),) if pattern.groups else ()
+            return kind(
+                message.format(*found, python=interpreter.minor, text=_summary(text)),
+                next_step=advice,
+            )
+    return DependencyError(
+        f"The dependencies could not be resolved or installed: {_summary(text)}",
+        next_step="Correct the requirements and build again.",
+    )
+
+
+def _clean(errors: str, interpreter: Interpreter) -> str:
+    """Drop escape codes, host and sandbox paths, and credentials in addresses."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", errors)
+    for path in (interpreter.path, interpreter.prefix):
+        if len(path.parts) > 2:
+            text = text.replace(str(path), f"python{interpreter.minor}")
+    text = _CREDENTIALS.sub("", text)
+    text = _INSIDE_PATHS.sub(lambda m: m.group().rstrip("/").rsplit("/", 1)[-1], text)
+    return " ".join(
+        line.strip() for line in text.splitlines() if line.strip() and not _is_noise(line)
+    )
+
+
+def _is_noise(line: str) -> bool:
+    return line.lstrip().startswith(("Using CPython", "Resolved ", "Prepared ", "^", "warning:"))
+
+
+def _summary(text: str) -> str:
+    text = re.sub(r"^error: *", "", text)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…"

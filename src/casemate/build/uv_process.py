@@ -1,0 +1,110 @@
+"""Runs uv inside the build sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
+from casemate.build.interpreters import Interpreter
+from casemate.build.uv_messages import dependency_error
+from casemate.model.errors import ProtectionMissingError
+
+INSIDE = "/build"
+"""Where a step sees its own folder."""
+_UV = "/casemate/uv"
+_CERTIFICATES = "/casemate/certificates.pem"
+_PASSED = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy"),
+)
+_NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/share/ca-certificates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UvSession:
+    """What the uv runs of one build share.
+
+    `work` is a private folder of this build, seen as `/build`; `cache` is uv's own cache;
+    `environ` is the caller's environment, of which only index, proxy and certificate settings
+    are passed on.
+    """
+
+    interpreter: Interpreter
+    work: Path
+    cache: Path
+    environ: Mapping[str, str]
+
+    def run(self, arguments: Sequence[str], *, folder: str, timeout: float) -> Finished:
+        """Run uv in a folder below `/build`; return its output.
+
+        Raises a DependencyError or IndexUnavailableError with a short message if uv fails.
+        """
+        self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        hand_over(self.cache)
+        hand_over(self.work)
+        common = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
+        finished = run_step(
+            self.interpreter,
+            [_UV, *arguments, *common, "--python", str(self.interpreter.path)],
+            mounts=[
+                *_network_mounts(self.environ),
+                Mount(host=uv_binary(), inside=_UV),
+                Mount(host=self.work, inside=INSIDE, writable=True),
+                Mount(host=self.cache, inside="/cache", writable=True),
+            ],
+            environment=_environment(self.environ),
+            folder=folder,
+            network=True,
+            timeout=timeout,
+        )
+        if finished.status != 0:
+            raise dependency_error(finished.errors, self.interpreter)
+        return finished
+
+
+def uv_binary() -> Path:
+    """Return the uv that comes with this installation, or one on PATH."""
+    try:
+        return Path(uv.find_uv_bin()).resolve()
+    except FileNotFoundError as error:
+        found = shutil.which("uv")
+        if found is None:
+            raise ProtectionMissingError(
+                "uv, which installs dependencies, is not there.",
+                next_step="Reinstall Casemate, or `pip install uv`.",
+            ) from error
+        return Path(found).resolve()
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    passed = {name: environ[name] for name in _PASSED if environ.get(name)}
+    if environ.get("SSL_CERT_FILE"):
+        passed["SSL_CERT_FILE"] = _CERTIFICATES
+    return {
+        **passed,
+        "HOME": INSIDE,
+        "LANG": "C.UTF-8",
+        "PATH": "/nonexistent",
+        "UV_CACHE_DIR": "/cache",
+        "UV_HTTP_RETRIES": "2",
+        "UV_LINK_MODE": "copy",
+    }
+
+
+def _network_mounts(environ: Mapping[str, str]) -> list[Mount]:
+    mounts = []
+    for name in _NETWORK_FILES:
+        # Often a link into /run, which the sandbox does not have.
+        real = Path(os.path.realpath(name))
+        if real.exists():
+            mounts.append(Mount(host=real, inside=name))
+    bundle = environ.get("SSL_CERT_FILE")
+    if bundle:
+        mounts.append(Mount(host=Path(os.path.realpath(bundle)), inside=_CERTIFICATES))
+    return mounts

@@ -1,0 +1,77 @@
+"""Building a project's functions, as `build` and `deploy` do it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casemate.cli.errors import MissingError
+from casemate.cli.names import FunctionName, require_manifest
+from casemate.cli.terminal import YELLOW, note, progress
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.model.function import FunctionSpec, Project
+
+BUNDLES = Path(".casemate/bundles")
+"""Where bundles are built, relative to the manifest."""
+
+
+class Workspace:
+    """A project on disk, and the functions of it that were asked for."""
+
+    def __init__(self, manifest: Path | None, names: Sequence[str]) -> None:
+        """Load the manifest and choose the functions called `names`, or all without any."""
+        from casemate.manifest import load
+
+        path = require_manifest(manifest)
+        self.root = path.parent
+        self.project: Project = load(path)
+        self.chosen = [self._choose(name) for name in dict.fromkeys(names)]
+        if not names:
+            self.chosen = list(self.project.functions)
+
+    def _choose(self, name: str) -> FunctionSpec:
+        spec = self.project.function(name.removeprefix(f"{self.project.name}/"))
+        if spec is None:
+            known = ", ".join(f.name for f in self.project.functions)
+            raise MissingError(
+                f"The project {self.project.name} has no function {name!r}; it has {known}.",
+                next_step="Name one of these, or add it to the manifest.",
+            )
+        return spec
+
+    def name_of(self, spec: FunctionSpec) -> FunctionName:
+        """Return the full name of one of the functions."""
+        return FunctionName(self.project.name, spec.name)
+
+    def build(self, out: Path | None, *, relock: bool) -> Iterator[BuiltBundle]:
+        """Build the chosen functions one after the other, showing how far it is."""
+        from casemate.build import build, find_interpreters
+
+        interpreters = find_interpreters(today=date.today(), environ=os.environ)
+        for spec in self.chosen:
+            name = self.name_of(spec)
+            with progress(f"Building {name}") as step:
+                built = build(
+                    self.root,
+                    self.project.name,
+                    spec,
+                    out or self.root / BUNDLES,
+                    progress=lambda text, step=step, name=name: step.update(  # type: ignore[misc]
+                        f"Building {name}: {text}"
+                    ),
+                    relock=relock,
+                    interpreters=interpreters,
+                )
+            for warning in built.warnings:
+                note(f"Warning: {name}: {warning}", YELLOW)
+            yield built
+
+
+def total_size(built: BuiltBundle) -> int:
+    """Return the bytes of all files of a bundle."""
+    return sum(file.size for file in built.manifest.files)

@@ -1,0 +1,73 @@
+"""What differs between two versions of a function's declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from casemate.cli.text import seconds, size
+from casemate.model.function import FunctionSpec, Limits
+
+_SHOWN_AS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("memory", "tmp", "request", "response", "log"), size),
+    **dict.fromkeys(("timeout", "queue_time", "keep"), seconds),
+    "cpu": "{:g}".format,
+}
+_COMPARED = ("handler", "python", "isolation", "trust", "public")
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference; `before` and `after` are as people write them, empty for nothing."""
+
+    what: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return the change on one line."""
+        if not self.before:
+            return f"{self.what} {self.after} added"
+        if not self.after:
+            return f"{self.what} {self.before} removed"
+        return f"{self.what} {self.before} → {self.after}"
+
+
+def shown_limits(limits: Limits) -> dict[str, str]:
+    """Return every limit as people write it."""
+    return {
+        name: _SHOWN_AS.get(name, str)(getattr(limits, name)) for name in limits.__struct_fields__
+    }
+
+
+def routes_of(spec: FunctionSpec) -> list[str]:
+    """Return the routes of a function as `GET /path`."""
+    return [f"{trigger.method} {trigger.path}" for trigger in spec.http]
+
+
+def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    """Return what of `after` differs from `before` and matters to whoever operates it."""
+    found = []
+    for name in _COMPARED:
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            found.append(Change(what=name, before=_plain(old), after=_plain(new)))
+    old_limits, new_limits = shown_limits(before.limits), shown_limits(after.limits)
+    for name, value in new_limits.items():
+        if getattr(before.limits, name) != getattr(after.limits, name):
+            found.append(Change(what=name, before=old_limits[name], after=value))
+    old_routes, new_routes = routes_of(before), routes_of(after)
+    for route in old_routes:
+        if route not in new_routes:
+            found.append(Change(what="route", before=route, after=""))
+    for route in new_routes:
+        if route not in old_routes:
+            found.append(Change(what="route", before="", after=route))
+    return found
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "newest" if value is None else str(value)

@@ -1,0 +1,225 @@
+"""`casemate invoke`: call a function."""
+
+from __future__ import annotations
+
+import base64
+import json as json_module
+import sys
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import typer
+
+from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
+from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.names import FunctionName, resolve
+from casemate.cli.options import command, new_app
+from casemate.cli.terminal import RED, note, print_json
+from casemate.cli.text import many_lines, size
+
+app = new_app()
+
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+INVOCATION_HEADER = "x-request-id"
+_EXIT_CODES = {401: ExitCode.DENIED, 403: ExitCode.DENIED, 404: ExitCode.NOT_FOUND}
+
+
+@command(
+    app,
+    examples="""\
+$ casemate invoke hello '{"name": "Ada"}'
+$ casemate invoke thumbnail --file photo.jpg --content-type image/jpeg --output small.jpg
+$ echo '{"name": "Ada"}' | casemate invoke shop/greet@beta --json
+""",
+)
+def invoke(
+    function: Annotated[
+        str,
+        typer.Argument(
+            metavar="FUNCTION",
+            help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
+        ),
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
+    ] = None,
+    content_type: Annotated[
+        str, typer.Option("--content-type", help="What the event is.")
+    ] = JSON_TYPE,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
+    ] = 930.0,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
+    ] = False,
+) -> None:
+    """Call a function and print its answer.
+
+    Only the body goes to standard output. A status of 400 or more ends with an exit code that is
+    not 0: 3 for 404, 4 for 401 and 403, else 1.
+    """
+    name = resolve(function, qualified=True)
+    if not (content_type.isascii() and content_type.isprintable() and content_type.strip()):
+        raise UsageError(
+            f"{content_type!r} is not a media type.", next_step="Give one such as text/csv."
+        )
+    event = _read_event(data, file)
+    if content_type.partition(";")[0].strip().lower() == JSON_TYPE:
+        _check_json(event)
+    with connect() as client:
+        started = time.perf_counter()
+        response = client.exchange(
+            "POST",
+            _path(name),
+            content=event,
+            headers={"content-type": content_type},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+        )
+        duration = (time.perf_counter() - started) * 1000
+        _show(client, response, duration, output, json=json)
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        raise typer.Exit(_EXIT_CODES.get(response.status_code, ExitCode.FAILURE))
+
+
+def _path(name: FunctionName) -> str:
+    qualifier = f"@{quote(name.qualifier, safe='')}" if name.qualifier else ""
+    return f"/invoke/{name.project}/{name.function}{qualifier}"
+
+
+def _read_event(data: str | None, file: Path | None) -> bytes:
+    if data is not None and file is not None:
+        raise UsageError(
+            "The event is given twice, expected DATA or --file.", next_step="Leave out one."
+        )
+    if file is not None and str(file) != "-":
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"{file} cannot be read: {error.strerror}.", next_step="Name a file you can read."
+            ) from error
+    if data is not None and data != "-":
+        return data.encode("utf-8", "surrogateescape")
+    if data is None and file is None and sys.stdin.isatty():
+        return b"{}"
+    return sys.stdin.buffer.read() or b"{}"
+
+
+def _check_json(event: bytes) -> None:
+    try:
+        json_module.loads(event)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"The event is not JSON: {error}.",
+            next_step='Mind the quotes of your shell: \'{"name": "Ada"}\'. For anything else '
+            "than JSON say what it is with --content-type.",
+        ) from error
+
+
+def _show(
+    client: NodeClient,
+    response: httpx.Response,
+    duration: float,
+    output: Path | None,
+    *,
+    json: bool,
+) -> None:
+    problem = _is_problem(response)
+    if json:
+        print_json(_document(response, duration))
+    if output is not None and not problem:
+        _write(output, response.content)
+    elif not json and not problem:
+        _print_body(response)
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        _tell_failure(client, response)
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    """Tell whether the node answered in the place of the function."""
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    return response.status_code >= HTTPStatus.BAD_REQUEST and kind == PROBLEM_TYPE
+
+
+def _error_id(response: httpx.Response) -> str | None:
+    if not _is_problem(response):
+        return None
+    try:
+        found = json_module.loads(response.content)
+    except ValueError:
+        return None
+    error_id = found.get("error_id") if isinstance(found, dict) else None
+    return error_id if isinstance(error_id, str) else None
+
+
+def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
+    if not _is_problem(response):
+        note(f"The function answered with status {response.status_code}.", RED)
+        return
+    error = client.failure(response)
+    note(f"Error: {response.status_code}: {error.message}", RED)
+    error_id = _error_id(response)
+    if error_id is not None and response.status_code not in (401, 403, 404):
+        note(f"Next: `casemate errors show {error_id}` tells the owner what happened.")
+    else:
+        note(f"Next: {error.next_step}")
+
+
+def _document(response: httpx.Response, duration: float) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "status": response.status_code,
+        "headers": dict(response.headers),
+        "duration_ms": round(duration, 3),
+        "invocation_id": response.headers.get(INVOCATION_HEADER),
+        "error_id": _error_id(response),
+    }
+    try:
+        text = response.content.decode()
+    except UnicodeDecodeError:
+        return {**document, "body_base64": base64.b64encode(response.content).decode()}
+    try:
+        return {**document, "body": json_module.loads(text)}
+    except (ValueError, RecursionError):
+        return {**document, "body": text}
+
+
+def _print_body(response: httpx.Response) -> None:
+    """Print the body as it is, but never raw to a terminal: a function wrote it."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(response.content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        text = response.content.decode()
+    except UnicodeDecodeError:
+        kind = response.headers.get("content-type", "no type")
+        note(f"The body is binary: {kind}, {size(len(response.content))}. Use --output FILE.")
+        return
+    print(many_lines(text), end="" if text.endswith("\n") else "\n", flush=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}.", next_step="Choose another --output."
+        ) from error
+    note(f"{path}: {size(len(content))}")

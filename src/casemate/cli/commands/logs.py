@@ -1,0 +1,131 @@
+"""`casemate logs`: what functions wrote."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.errors import CommandError, UnreachableError
+from casemate.cli.names import resolve
+from casemate.cli.options import command, new_app
+from casemate.cli.terminal import (
+    DIM,
+    RED,
+    YELLOW,
+    note,
+    print_json,
+    print_json_line,
+    print_line,
+)
+from casemate.cli.text import clock, moment
+from casemate.model.invocation import LogLine
+
+app = new_app()
+
+SILENCE_SECONDS = 35.0
+"""A node sends something every ten seconds; a longer silence means that it is gone."""
+RETRY_SECONDS = 1.0
+_STYLES = {"debug": DIM, "warning": YELLOW, "error": RED, "critical": RED}
+
+
+@command(
+    app,
+    examples="""\
+$ casemate logs hello
+$ casemate logs -f shop/cart
+$ casemate logs --invocation 0198c1f2
+""",
+)
+def logs(
+    function: Annotated[
+        str | None, typer.Argument(metavar="FUNCTION", help="Only lines of this function.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")
+    ] = False,
+    invocation: Annotated[
+        str | None, typer.Option("--invocation", "-i", help="Only lines of this invocation.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many past lines at most.")
+    ] = 100,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON document, or with --follow one on each line."),
+    ] = False,
+) -> None:
+    """Print what functions wrote.
+
+    The oldest line comes first. Control characters in it are shown as escapes such as `\\x1b`, so
+    that a function cannot steer your terminal. A lost connection is taken up again where it broke
+    off.
+    """
+    name = resolve(function) if function is not None else None
+    query = {
+        "project": name.project if name else None,
+        "function": name.function if name else None,
+        "invocation": invocation,
+        "limit": limit,
+    }
+    with connect() as client:
+        if follow:
+            _follow(client, query, json=json)
+            return
+        response = client.ask(
+            "GET", path_of("logs"), params={k: v for k, v in query.items() if v is not None}
+        )
+        lines = [_decode(text) for text in response.text.split("\n") if text]
+    if json:
+        print_json({"lines": lines})
+        return
+    for line in lines:
+        _print(line, moment(line.at))
+    if not lines:
+        note("There are no lines yet. `casemate logs -f` waits for them.")
+
+
+def _follow(client: NodeClient, query: dict[str, Any], *, json: bool) -> None:
+    """Print lines until interrupted; connect again if the node went away after the first time."""
+    after, connected, told = 0, False, False
+    query = {**query, "follow": "true"}
+    while True:
+        try:
+            position = {**query, "after": after}
+            with client.stream(path_of("logs"), query=position, seconds=SILENCE_SECONDS) as texts:
+                connected = True
+                for text in texts:
+                    told = False
+                    if not text:
+                        continue
+                    line = _decode(text)
+                    after = max(after, line.sequence)
+                    if json:
+                        print_json_line(line)
+                    else:
+                        _print(line, clock(line.at))
+        except UnreachableError:
+            if not connected:
+                raise
+        if not told:
+            note("The connection is lost; trying again.", YELLOW)
+            told = True
+        time.sleep(RETRY_SECONDS)
+
+
+def _decode(text: str) -> LogLine:
+    try:
+        return msgspec.json.decode(text, type=LogLine)
+    except msgspec.MsgspecError as error:
+        raise CommandError(
+            f"The node sent a line that is not understood here: {error}",
+            next_step="Compare `casemate --version` with the version of the node.",
+        ) from error
+
+
+def _print(line: LogLine, at: str) -> None:
+    where = f"{line.project}/{line.function}@{line.version}"
+    print_line(f"{at}  {where}  {line.level:7}  {line.text}", _STYLES.get(line.level))

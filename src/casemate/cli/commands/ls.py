@@ -1,0 +1,43 @@
+"""`casemate ls`: what is deployed."""
+
+from __future__ import annotations
+
+from casemate.cli.client import connect
+from casemate.cli.deployment import deployed_functions, live_version
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_table
+from casemate.cli.text import moment
+from casemate.model.deployment import LIVE, Alias, DeployedFunction
+
+app = new_app()
+
+
+@command(app, examples="$ casemate ls\n$ casemate ls --json")
+def ls(json: JsonOption = False) -> None:
+    """List the functions of the node."""
+    with connect() as client:
+        functions = deployed_functions(client)
+    if json:
+        print_json({"functions": list(functions.values())})
+        return
+    print_table(
+        ("function", "live", "deployed", "callers", "routes"),
+        [(str(name), *_columns(function)) for name, function in functions.items()],
+        empty="There are no functions. Next: `casemate deploy` in a project's folder.",
+    )
+
+
+def shares(alias: Alias) -> str:
+    """Return where an alias points, as `7=95 8=5`, or just `8` where that gets everyone."""
+    if len(alias.targets) == 1:
+        return str(alias.targets[0].version)
+    return " ".join(f"{target.version}={target.weight}" for target in alias.targets)
+
+
+def _columns(function: DeployedFunction) -> tuple[str, str, str, str]:
+    live = next((shares(alias) for alias in function.aliases if alias.name == LIVE), "none")
+    version = live_version(function)
+    if version is None:
+        return live, "", "", ""
+    routes = ", ".join(f"{trigger.method} {trigger.path}" for trigger in version.spec.http)
+    return live, moment(version.created_at), "everyone" if version.spec.public else "key", routes

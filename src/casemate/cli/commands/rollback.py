@@ -1,0 +1,40 @@
+"""`casemate rollback`: back to what was live."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.commands.ls import shares
+from casemate.cli.names import resolve
+from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_line
+from casemate.model.deployment import Alias
+
+app = new_app()
+
+
+@command(app, examples="$ casemate rollback hello\n$ casemate rollback hello --to 3")
+def rollback(
+    function: FunctionArgument,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", min=1, metavar="VERSION", help="Go back to this version instead."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Take back the last change of what is live.
+
+    Nothing is built or uploaded: the pointer moves, with the next call.
+    """
+    name = resolve(function)
+    body = {} if to is None else {"to": to}
+    with connect() as client:
+        path = path_of("functions", name.project, name.function, "rollback")
+        changed = client.send("POST", path, Alias, body)
+    if json:
+        print_json(changed)
+    else:
+        print_line(f"{name}: live is version {shares(changed)} again.")

@@ -1,0 +1,189 @@
+"""Which node to speak to, and with which key.
+
+`CASEMATE_URL` and `CASEMATE_KEY` come first, then what `casemate login` stored below
+`$XDG_CONFIG_HOME` (XDG Base Directory Specification), in a file only its owner can read. A stored
+key is only ever sent to the address it was stored for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from casemate.cli.errors import CredentialsError, DeniedError, UsageError
+
+DEFAULT_URL = "http://127.0.0.1:8787"
+KEY_PATTERN = re.compile(r"cm_[A-Za-z0-9_-]{20,256}")
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*{_LABEL}\.?")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A node's address and a key for it. The key is not part of the representation."""
+
+    url: str
+    """Scheme, host and port, without a slash at the end."""
+    key: str | None = field(default=None, repr=False)
+    allow_http: bool = False
+    """True if the key may be sent to another machine without encryption."""
+
+
+def parse_url(text: str) -> str:
+    """Return a node's address in its one spelling; UsageError if it is none."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise _bad_url(text, str(error)) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _bad_url(text, "expected http or https and a host")
+    if parts.username is not None or parts.password is not None:
+        raise _bad_url("...", "expected no user name or password in it")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise _bad_url(text, "expected nothing behind the host and port")
+    host = f"[{parts.hostname}]" if _is_ipv6(parts.hostname) else parts.hostname
+    if not host.startswith("[") and _HOST.fullmatch(host) is None:
+        raise _bad_url(text, "expected a host name in ASCII, or an IP address")
+    return f"{parts.scheme}://{host}{f':{port}' if port is not None else ''}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6 and "%" not in host
+    except ValueError:
+        return False
+
+
+def _bad_url(text: str, reason: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not the address of a node: {reason}.",
+        next_step=f"Give an address such as {DEFAULT_URL}.",
+    )
+
+
+def parse_key(text: str) -> str:
+    """Return a key without the white space around it. An error never repeats the key."""
+    key = text.strip()
+    if KEY_PATTERN.fullmatch(key) is None:
+        raise UsageError(
+            "That is not a key: expected `cm_`, an id, `_` and a secret.",
+            next_step="Copy the whole key as `casemate serve` or `casemate keys add` showed it.",
+        )
+    return key
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether an address is on this machine, so that nothing crosses a network."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_safe_transport(credentials: Credentials) -> None:
+    """Refuse to send a key over a network that can read it (DeniedError)."""
+    if credentials.key is None or credentials.url.startswith("https://"):
+        return
+    if is_loopback(credentials.url) or credentials.allow_http:
+        return
+    raise DeniedError(
+        f"{credentials.url} is another machine and not encrypted: whoever is in between could "
+        "read the key.",
+        next_step="Use https, or forward the port with ssh. If the network is yours alone: "
+        "`casemate login --allow-http`, or CASEMATE_ALLOW_HTTP=1.",
+    )
+
+
+def file_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where credentials are stored. A relative XDG_CONFIG_HOME is ignored, as specified."""
+    configured = Path(environ.get("XDG_CONFIG_HOME", ""))
+    base = configured if configured.is_absolute() else Path.home() / ".config"
+    return base / "casemate" / "credentials.json"
+
+
+def choose(environ: Mapping[str, str] = os.environ) -> Credentials:
+    """Return the node that the environment or the stored credentials name."""
+    url = environ.get("CASEMATE_URL")
+    key = environ.get("CASEMATE_KEY")
+    allow_http = environ.get("CASEMATE_ALLOW_HTTP") == "1"
+    stored = None if url and key else load(environ)
+    if url:
+        url = parse_url(url)
+    elif stored is not None:
+        url = stored.url
+    else:
+        url = DEFAULT_URL
+    if stored is not None and stored.url == url:
+        key = key or stored.key
+        allow_http = allow_http or stored.allow_http
+    return Credentials(url, parse_key(key) if key else None, allow_http)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
+    """Return the stored credentials, or None. CredentialsError if others can read the file."""
+    path = file_path(environ)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CredentialsError(
+            f"{path} cannot be opened: {error.strerror}.", next_step="Run `casemate login` again."
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
+            raise CredentialsError(
+                f"{path} can be read or changed by others.",
+                next_step=f"Run `chmod 600 {path}`, and make a new key if others had access.",
+            )
+        content = file.read(65536)
+    try:
+        data = json.loads(content)
+        return Credentials(
+            parse_url(str(data["url"])),
+            parse_key(str(data["key"])),
+            data.get("allow_http") is True,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+        raise CredentialsError(
+            f"{path} does not hold credentials.", next_step="Run `casemate login` again."
+        ) from error
+
+
+def store(credentials: Credentials, environ: Mapping[str, str] = os.environ) -> Path:
+    """Write credentials for their owner alone (mode 0600), all or nothing; return the file."""
+    path = file_path(environ)
+    data = {
+        "url": credentials.url,
+        "key": credentials.key,
+        "allow_http": credentials.allow_http,
+    }
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials-")
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(data, file)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CredentialsError(
+            f"{path} cannot be written: {error.strerror}.",
+            next_step="Make the folder writable, or set CASEMATE_URL and CASEMATE_KEY instead.",
+        ) from error
+    return path

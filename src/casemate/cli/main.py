@@ -1,0 +1,221 @@
+"""The entry point: finds the command, runs it, and turns what it raises into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+import casemate
+from casemate.cli.errors import ExitCode, FunctionStartError, exit_code_of
+from casemate.cli.help import DocumentedGroup, Row
+from casemate.cli.options import HELP_NAMES
+from casemate.cli.terminal import BOLD, RED, note
+from casemate.model.errors import CasemateError
+
+EXAMPLES = """\
+A new project, tried out on this machine
+$ casemate init hello && cd hello
+$ casemate dev
+
+On a node
+$ casemate serve
+$ casemate login http://127.0.0.1:8787
+$ casemate deploy
+$ casemate invoke hello '{"name": "Ada"}'
+$ casemate logs -f hello
+"""
+
+
+class Entry(NamedTuple):
+    """One command: loaded from `casemate.cli.commands.<name>` when it is used."""
+
+    name: str
+    panel: str
+    summary: str
+
+
+PROJECT, NODE, OPERATE, ACCESS = (
+    "Write and deploy",
+    "Run a node",
+    "Look and operate",
+    "Keys",
+)
+
+ENTRIES = (
+    Entry("init", PROJECT, "Create a working project with one function and its test"),
+    Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
+    Entry("build", PROJECT, "Build the project's functions into bundles"),
+    Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
+    Entry("serve", NODE, "Run a node"),
+    Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
+    Entry("ls", OPERATE, "List the functions of the node"),
+    Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),
+    Entry("invoke", OPERATE, "Call a function and print its answer"),
+    Entry("logs", OPERATE, "Print what functions wrote"),
+    Entry("errors", OPERATE, "Look up the error that a caller got the id of"),
+    Entry("invocations", OPERATE, "List the latest invocations"),
+    Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
+    Entry("rollback", OPERATE, "Take back the last change of what is live"),
+    Entry("rm", OPERATE, "Remove a function from the node"),
+    Entry("login", ACCESS, "Store the address and key of a node"),
+    Entry("keys", ACCESS, "List, make and revoke the keys of a node"),
+)
+
+
+class RootGroup(DocumentedGroup):
+    """All commands. None is imported before it is used: help comes at once."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """Name the commands, which suggestions for misspelt ones are made from."""
+        super().__init__(**attributes)
+        self._loaded: dict[str, Any] = {}
+        commands: dict[str, Any] = dict.fromkeys(entry.name for entry in ENTRIES)
+        self.commands = commands
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names in the order of the help."""
+        return [entry.name for entry in ENTRIES]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return a command, or return None if there is none of that name."""
+        if cmd_name not in self.commands:
+            return None
+        if cmd_name not in self._loaded:
+            module = importlib.import_module(f"casemate.cli.commands.{cmd_name}")
+            loaded = typer.main.get_command(module.app)
+            loaded.name = cmd_name
+            self._loaded[cmd_name] = loaded
+        return self._loaded[cmd_name]
+
+    def panels(self, ctx: Any) -> list[tuple[str, list[Row]]]:
+        """Return the commands by panel, from the table above alone."""
+        titles = dict.fromkeys(entry.panel for entry in ENTRIES)
+        return [
+            (title, [(e.name, e.summary) for e in ENTRIES if e.panel == title]) for title in titles
+        ]
+
+
+app = typer.Typer(
+    cls=RootGroup,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EXAMPLES,
+    context_settings=HELP_NAMES,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"casemate {casemate.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Write, deploy and call functions; each call runs in a fresh sandbox.
+
+    The node is chosen by CASEMATE_URL and CASEMATE_KEY, else by what `casemate login` stored, else
+    it is http://127.0.0.1:8787. Functions are named PROJECT/FUNCTION, or just FUNCTION inside the
+    folder of a project.
+
+    Exit codes: 0 it worked, 1 it failed, 2 wrong usage, 3 not found, 4 denied, 5 the node does not
+    answer. `casemate COMMAND --help` explains a command.
+    """
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Nothing but bugs in Python escapes it."""
+    try:
+        command = typer.main.get_command(app)
+        result = command.main(list(arguments), prog_name="casemate", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, Abort):
+        note("\nInterrupted.")
+        return ExitCode.INTERRUPTED
+    except TyperException as error:
+        return _report_usage(error)
+    except CasemateError as error:
+        return _report(error)
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing is wrong, and nothing can be said any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILURE
+    except Exception as error:  # noqa: BLE001 - the boundary: a trace is for developers
+        return _report_fault(error)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _debugging() -> bool:
+    return os.environ.get("CASEMATE_DEBUG") == "1"
+
+
+def _report_usage(error: TyperException) -> int:
+    """Print what is wrong with the command line and how to learn what is right."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        note(error.format_message())
+        return ExitCode.USAGE
+    path = context.command_path if context is not None else "casemate"
+    note(f"Error: {error.format_message()}", RED)
+    note(f"Next: `{path} --help` shows how to use it.")
+    return ExitCode.USAGE
+
+
+def _report(error: CasemateError) -> int:
+    """Print an error and its next step."""
+    if _debugging():
+        _print_trace(error)
+    note(f"Error: {error.message}", RED)
+    if isinstance(error, FunctionStartError):
+        note(error.trace.rstrip())
+        note(f"{error.type}: {error.failure}", BOLD)
+    note(f"Next: {error.next_step or 'run it again with CASEMATE_DEBUG=1 to see where it failed.'}")
+    return exit_code_of(error)
+
+
+def _report_fault(error: Exception) -> int:
+    """Print that something failed that should not; the trace only to those who asked for it."""
+    if _debugging():
+        _print_trace(error)
+    note(f"Error: unexpected {type(error).__name__}: {error}", RED)
+    note("Next: run it again with CASEMATE_DEBUG=1 and report what it prints.")
+    return ExitCode.FAILURE
+
+
+def _print_trace(error: BaseException) -> None:
+    import traceback
+
+    note("".join(traceback.format_exception(error)))
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding lacks is shown as an escape, not answered with an error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if sys.stdin is None:  # closed by whoever started us
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

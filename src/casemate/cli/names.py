@@ -1,0 +1,110 @@
+"""Names of functions as they are given on the command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from casemate.cli.errors import UsageError
+from casemate.model.function import NAME_PATTERN
+
+MANIFEST_NAME = "casemate.toml"
+MAX_MANIFEST_BYTES = 1024 * 1024
+
+
+class FunctionName(NamedTuple):
+    """A function on a node."""
+
+    project: str
+    function: str
+    qualifier: str | None = None
+    """Alias or version behind `@`; None where none was given."""
+
+    def __str__(self) -> str:
+        """Return the name as it is written."""
+        suffix = f"@{self.qualifier}" if self.qualifier else ""
+        return f"{self.project}/{self.function}{suffix}"
+
+
+def find_manifest(start: Path | None = None) -> Path | None:
+    """Return the nearest `casemate.toml` from `start` (the working directory) upwards, or None."""
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        path = candidate / MANIFEST_NAME
+        if path.is_file():
+            return path
+    return None
+
+
+def require_manifest(given: Path | None) -> Path:
+    """Return the manifest to work on: `given` (a file or its folder), or the nearest one."""
+    if given is not None:
+        path = given / MANIFEST_NAME if given.is_dir() else given
+        if not path.is_file():
+            raise UsageError(
+                f"There is no file {path}.",
+                next_step="Name a project's casemate.toml, or make one with `casemate init`.",
+            )
+        return path
+    found = find_manifest()
+    if found is None:
+        raise UsageError(
+            f"There is no {MANIFEST_NAME} here or in a folder above.",
+            next_step="Go into a project's folder, or make one with `casemate init`.",
+        )
+    return found
+
+
+def resolve(text: str, *, qualified: bool = False) -> FunctionName:
+    """Return the function that `text` names: PROJECT/FUNCTION, or FUNCTION inside a project.
+
+    With `qualified` an alias or version may follow behind `@`. Raises UsageError.
+    """
+    name, at, qualifier = text.partition("@")
+    if at and not qualified:
+        raise UsageError(
+            f"{text!r} names a version, expected only a function.",
+            next_step=f"Leave out `@{qualifier}`.",
+        )
+    if at and not re.fullmatch(r"[1-9][0-9]{0,15}", qualifier):
+        _check("alias", qualifier)
+    project, slash, function = name.rpartition("/")
+    if not slash:
+        project = _project_here(name)
+    _check("project", project)
+    _check("function", function)
+    return FunctionName(project, function, qualifier if at else None)
+
+
+def _check(what: str, name: str) -> None:
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise UsageError(
+            f"{name!r} is not the name of {'an' if what == 'alias' else 'a'} {what}: expected "
+            "lower-case letters, digits and `-`, at most 63, a letter first.",
+            next_step="`casemate ls` lists the functions of the node.",
+        )
+
+
+def _project_here(function: str) -> str:
+    """Return the name of the project around the working directory.
+
+    Only the name is read: looking at a function must work while its manifest is being edited.
+    """
+    path = find_manifest()
+    if path is None:
+        raise UsageError(
+            f"{function!r} does not say which project, and there is no {MANIFEST_NAME} here.",
+            next_step=f"Name it PROJECT/{function}, or go into the project's folder.",
+        )
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_MANIFEST_BYTES).decode()
+        name = tomllib.loads(text)["project"]["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} does not tell the project's name: {error}.",
+            next_step=f"Mend it, or name the function PROJECT/{function}.",
+        ) from error
+    return str(name)

@@ -1,0 +1,148 @@
+"""The project that `casemate init` makes, and the writing of it: all of it or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casemate.cli.errors import CommandError
+
+MANIFEST = """\
+# docs/reference/manifest.md describes every key.
+
+[project]
+name = "{name}"
+
+[function.hello]
+description = "Greets whoever the event names."
+handler = "app:handler"
+source = "src"
+# requirements = "requirements.txt"
+# public = true    # lets everyone call it, without a key
+
+# [[function.hello.http]]
+# method = "GET"
+# path = "/hello/{{name}}"
+
+[function.hello.limits]
+memory = "128MB"
+timeout = "5s"
+"""
+
+HANDLER = '''\
+"""The function: casemate calls `handler` once for each event."""
+
+
+def handler(event, context):
+    """Return a greeting for the name in the event."""
+    name = str(event.get("name", "world"))
+    context.log.info("greeting", name=name)
+    return {"message": f"Hello, {name}!"}
+'''
+
+TEST = '''\
+"""Run with: python3 -m unittest discover tests"""
+
+import sys
+import unittest
+from pathlib import Path
+from unittest.mock import Mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from app import handler
+
+
+class HandlerTest(unittest.TestCase):
+    def test_greets_the_name_in_the_event(self):
+        context = Mock()
+        self.assertEqual(handler({"name": "Ada"}, context), {"message": "Hello, Ada!"})
+        context.log.info.assert_called_once_with("greeting", name="Ada")
+
+    def test_greets_the_world_without_a_name(self):
+        self.assertEqual(handler({}, Mock()), {"message": "Hello, world!"})
+
+
+if __name__ == "__main__":
+    unittest.main()
+'''
+
+README = """\
+# {name}
+
+Functions for Casemate.
+
+```console
+$ python3 -m unittest discover tests            # test
+$ casemate dev                                  # run here, reload on save
+$ casemate deploy                               # build, upload, make live
+$ casemate invoke hello '{{"name": "Ada"}}'       # call
+$ casemate logs -f hello                        # watch
+```
+"""
+
+GITIGNORE = """\
+.casemate/
+.venv/
+__pycache__/
+.env*
+"""
+
+
+def files(name: str) -> dict[str, str]:
+    """Return the project's files by relative path. The manifest, which makes it one, is last."""
+    return {
+        "src/app.py": HANDLER,
+        "tests/test_app.py": TEST,
+        "README.md": README.format(name=name),
+        ".gitignore": GITIGNORE,
+        "casemate.toml": MANIFEST.format(name=name),
+    }
+
+
+def write(folder: Path, name: str) -> list[Path]:
+    """Write the project `name` into `folder` and return its files.
+
+    Raises CommandError if one of them exists, or cannot be written; then nothing is left of it.
+    """
+    contents = {folder / path: text for path, text in files(name).items()}
+    existing = [path for path in contents if path.exists() or path.is_symlink()]
+    if existing:
+        raise CommandError(
+            "These files exist already: " + ", ".join(map(str, existing)) + ".",
+            next_step="Choose an empty folder: `casemate init FOLDER`.",
+        )
+    made: list[Path] = []
+    try:
+        for path, text in contents.items():
+            _make_folders(path.parent, made)
+            with path.open("x", encoding="utf-8") as file:
+                made.append(path)
+                file.write(text)
+    except BaseException as error:
+        _take_back(made)
+        if isinstance(error, OSError):
+            raise CommandError(
+                f"{error.filename or folder} cannot be written: {error.strerror}.",
+                next_step="Choose a folder you may write to.",
+            ) from error
+        raise
+    return list(contents)
+
+
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir()
+        made.append(parent)
+
+
+def _take_back(made: list[Path]) -> None:
+    """Remove what was made, newest first; what someone else filled meanwhile stays."""
+    for path in reversed(made):
+        try:
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+        except OSError:
+            continue

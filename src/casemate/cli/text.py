@@ -1,0 +1,66 @@
+"""Text for people: control characters made visible, sizes and times in their usual form."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+_UNSAFE = re.compile(
+    # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
+    # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
+    # encoded.
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ufeff\ud800-\udfff]"
+)
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line that cannot do anything to a terminal.
+
+    Each control character, line feeds included, is shown as an escape such as `\\x1b`.
+    """
+    return _UNSAFE.sub(_visible, text)
+
+
+def many_lines(text: str) -> str:
+    """Return `text` like `one_line` does, its line ends kept."""
+    return "\n".join(one_line(line) for line in re.split("\r\n|\n", text))
+
+
+def json_text(text: str) -> str:
+    """Return a JSON text with the characters that steer a terminal as `\\u` escapes.
+
+    They can only stand inside strings of a JSON text, except for the line ends, which are kept.
+    """
+    return "\n".join(
+        _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in text.split("\n")
+    )
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as `312 B` or `1.5 MB` (powers of 1024, as in the manifest)."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.0f} GB" if count == int(count) else f"{count:.1f} GB"
+
+
+def seconds(count: float) -> str:
+    """Return a duration as `10s` or `0.5s`."""
+    return f"{count:g}s"
+
+
+def moment(unix_time: float) -> str:
+    """Return a time in the local zone, to the second."""
+    return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock(unix_time: float) -> str:
+    """Return the time of day in the local zone, to the millisecond."""
+    return datetime.fromtimestamp(unix_time).astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -1,0 +1,339 @@
+"""The instances of one version: spares, busy ones, the queue for them, and their zygote."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+
+from casemate.dispatch.arrivals import ArrivalRate
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError
+from casemate.model.function import Isolation
+from casemate.model.invocation import Outcome
+from casemate.model.path import Failure, RefusedError
+from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.sandbox.instance import Instance
+
+_MAX_STARTING = 4
+"""Forks under way at once: a zygote forks one after the other, and others want the cores too."""
+_PATIENCE_SECONDS = 0.003
+"""How long a call waits for a busy, reusable instance before another one is started."""
+_REUSED_IDLE_SECONDS = 30.0
+_RECYCLE_SECONDS = 3600.0
+_RECYCLE_FORKS = 100_000
+_IMPORT_POLL_SECONDS = 0.25
+_IDLE_AT_START = 60.0
+"""A zygote that nobody has called yet counts as last called this long ago: no spares, but kept."""
+_CANNOT_START = "The function cannot be started."
+_FAILED_IMPORT_SECONDS = 1.0
+"""How long a failed import is remembered, so that a flood of calls does not repeat it."""
+
+
+class Waiter:
+    """A call in the queue."""
+
+    __slots__ = ("future", "timer")
+
+    timer: asyncio.TimerHandle
+
+    def __init__(self, future: asyncio.Future[Instance]) -> None:
+        """Wait on `future` until `timer`, set next, refuses the call."""
+        self.future = future
+
+
+class Pool:
+    """Serves one version. All methods run on the event loop."""
+
+    def __init__(
+        self, client: SandboxClient, version: Version, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Start with nothing: no zygote, no instance."""
+        self.version = version
+        self.limits = version.spec.limits
+        self.reuse = version.spec.isolation is Isolation.INSTANCE
+        self.busy = 0
+        self.retired = False
+        self.arrivals = ArrivalRate()
+        self._client = client
+        self._loop = loop
+        self._zygote: Zygote | None = None
+        self._opened_at = 0.0
+        self._opening: asyncio.Task[None] | None = None
+        self._spares: deque[tuple[Instance, float]] = deque()
+        self._starting = 0
+        self._waiting: deque[Waiter] = deque()
+        self._patience: asyncio.TimerHandle | None = None
+        self._import_failed: tuple[float, RefusedError] | None = None
+        self._old: list[Zygote] = []
+
+    # -- taking and giving back ----------------------------------------------------------------
+
+    def take(self) -> Instance | None:
+        """Return a ready instance, if one waits and nobody is in the queue before."""
+        now = self._loop.time()
+        self.arrivals.arrived(now)
+        while self._spares and not self._waiting and self.busy < self.limits.concurrency:
+            instance, _ = self._spares.pop()
+            if instance.alive:
+                self.busy += 1
+                return instance
+        return None
+
+    async def wait(self) -> Instance:
+        """Queue for an instance, starting what is needed. Raises RefusedError."""
+        if len(self._waiting) >= self.limits.queue:
+            raise self._throttled("The function's queue is full.")
+        if self._import_failed is not None:
+            failed_at, refusal = self._import_failed
+            if self._loop.time() - failed_at < _FAILED_IMPORT_SECONDS:
+                raise refusal
+            self._import_failed = None
+        future: asyncio.Future[Instance] = self._loop.create_future()
+        waiter = Waiter(future)
+        waiter.timer = self._loop.call_later(self.limits.queue_time, self._give_up, waiter)
+        self._waiting.append(waiter)
+        self._match()
+        self._supply()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.release(future.result())
+            raise
+        finally:
+            waiter.timer.cancel()
+
+    def release(self, instance: Instance) -> None:
+        """Take back an instance after its invocation; what is not reusable is replaced."""
+        self.busy -= 1
+        if self.reuse and instance.alive and not self.retired:
+            self._offer(instance)
+        else:
+            instance.close()
+            self._match()
+        # After the answer: the caller does not wait for the refill.
+        self._loop.call_soon(self._supply)
+
+    def _give_up(self, waiter: Waiter) -> None:
+        if waiter.future.done():
+            return
+        if self._opening is not None:
+            # A slow import is not a full queue; it has a deadline of its own.
+            waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
+            return
+        self._waiting.remove(waiter)
+        waiter.future.set_exception(self._throttled("The function has no free instance."))
+
+    def _throttled(self, message: str) -> RefusedError:
+        busy = max(1, self.busy)
+        wait = math.ceil(min(60.0, max(1.0, len(self._waiting) * 0.01 / busy)))
+        return RefusedError(Outcome.THROTTLED, message, retry_after=wait)
+
+    # -- supply --------------------------------------------------------------------------------
+
+    def _supply(self) -> None:
+        """Start the zygote or instances that the queue and the arrival rate ask for."""
+        if self.retired and not self._waiting:
+            return
+        now = self._loop.time()
+        wanted = self._wanted(now)
+        if wanted <= 0:
+            return
+        zygote = self._zygote
+        if zygote is None or not zygote.alive:
+            self._open()
+            return
+        for _ in range(wanted):
+            try:
+                zygote.spawn(self._on_ready, self._on_end)
+            except (OSError, CasemateError) as error:
+                self._refuse_all(self._unavailable(error))
+                return
+            self._starting += 1
+
+    def _wanted(self, now: float) -> int:
+        waiting, spares = len(self._waiting), len(self._spares)
+        total = self.busy + self._starting + spares
+        if self.reuse:
+            if total and waiting and not self._starting and self._patience is None:
+                # Busy instances come back soon: start another only for who waits too long.
+                self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
+            return 1 if waiting and not total else 0
+        target = self.arrivals.spares(now)
+        need = waiting + target - self._starting - spares
+        room = self.limits.concurrency + target - total
+        return min(need, room, _MAX_STARTING - self._starting)
+
+    def _impatient(self) -> None:
+        """Start one more reusable instance if the head of the queue is still waiting."""
+        self._patience = None
+        zygote = self._zygote
+        total = self.busy + self._starting + len(self._spares)
+        if not self._waiting or zygote is None or not zygote.alive or self._starting:
+            return
+        if total < self.limits.concurrency:
+            try:
+                zygote.spawn(self._on_ready, self._on_end)
+            except (OSError, CasemateError) as error:
+                self._refuse_all(self._unavailable(error))
+                return
+            self._starting += 1
+
+    def _open(self) -> None:
+        if self._opening is None:
+            self._opening = self._loop.create_task(self._open_zygote())
+
+    async def _open_zygote(self) -> None:
+        try:
+            zygote = await self._client.open(self.version)
+        except ImportFailedError as error:
+            failure = Failure(
+                type=error.error.type,
+                message=error.error.message,
+                trace=error.error.trace + error.output,
+            )
+            refusal = RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
+            self._import_failed = (self._loop.time(), refusal)
+            self._refuse_all(refusal)
+        except (OSError, CasemateError) as error:
+            self._refuse_all(self._unavailable(error))
+        else:
+            self.adopt(zygote)
+        finally:
+            self._opening = None
+        if self._zygote is not None:
+            self._supply()
+
+    def adopt(self, zygote: Zygote) -> None:
+        """Fork instances from this zygote from now on."""
+        self._zygote = zygote
+        self._opened_at = self._loop.time()
+        self.arrivals.last = max(self.arrivals.last, self._opened_at - _IDLE_AT_START)
+        zygote.on_ended = lambda _reason: self._zygote_ended(zygote)
+        if not zygote.alive:
+            self._zygote_ended(zygote)
+
+    def _zygote_ended(self, zygote: Zygote) -> None:
+        if zygote is self._zygote:
+            self._zygote = None
+            if self._waiting:
+                self._loop.call_soon(self._supply)
+        elif zygote in self._old:
+            self._old.remove(zygote)
+
+    def _on_ready(self, instance: Instance) -> None:
+        self._starting -= 1
+        self._offer(instance)
+
+    def _on_end(self, instance: Instance) -> None:
+        """An instance ended that served nobody: before it was ready, or as a spare."""
+        if any(spare is instance for spare, _ in self._spares):
+            self._spares = deque(s for s in self._spares if s[0] is not instance)
+        else:
+            self._starting -= 1
+            # It failed to start: whoever waits longest is told, so that this cannot go on.
+            self._refuse_next(self._start_failed(instance))
+        self._loop.call_soon(self._supply)
+
+    @staticmethod
+    def _start_failed(instance: Instance) -> RefusedError:
+        reply = instance.last
+        if reply is None:
+            return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1)
+        failure = Failure(type=reply.type, message=reply.message, trace=reply.trace)
+        if reply.outcome is Outcome.INIT_ERROR:
+            return RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
+        return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1, failure=failure)
+
+    def _offer(self, instance: Instance) -> None:
+        """Keep a ready instance, and give it to the head of the queue if there is one."""
+        self._spares.append((instance, self._loop.time()))
+        self._match()
+
+    def _match(self) -> None:
+        """Bring the queue and the ready instances together, first come, first served."""
+        while self._waiting and self._spares and self.busy < self.limits.concurrency:
+            waiter = self._waiting.popleft()
+            if waiter.future.done():
+                continue
+            instance, _ = self._spares.pop()
+            self.busy += 1
+            waiter.future.set_result(instance)
+
+    @staticmethod
+    def _unavailable(error: Exception) -> RefusedError:
+        failure = Failure(type=type(error).__qualname__, message=str(error))
+        return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1, failure=failure)
+
+    def _refuse_all(self, refusal: RefusedError) -> None:
+        while self._waiting:
+            self._refuse_next(refusal)
+
+    def _refuse_next(self, refusal: RefusedError) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.future.done():
+                waiter.future.set_exception(refusal)
+                return
+
+    # -- upkeep --------------------------------------------------------------------------------
+
+    def tend(self, now: float) -> bool:
+        """Let go of what is not needed; return False when nothing is left. Once a second."""
+        idle = now - self.arrivals.last
+        if self.reuse:
+            while self._spares and now - self._spares[0][1] > _REUSED_IDLE_SECONDS:
+                self._spares.popleft()[0].close()
+        else:
+            spares = self.arrivals.spares(now)
+            while len(self._spares) > spares:
+                self._spares.popleft()[0].close()
+        self._old = [z for z in self._old if not self._close_if_unused(z)]
+        zygote = self._zygote
+        unused = not (self._waiting or self.busy or self._starting)
+        if zygote is not None and unused and (self.retired or idle > self.limits.keep):
+            self.close()
+            zygote = None
+        if zygote is not None and self._is_worn(zygote, now):
+            self._retire_zygote(zygote)
+        return bool(zygote or self._opening or self._old or self._waiting or self.busy)
+
+    def _is_worn(self, zygote: Zygote, now: float) -> bool:
+        """Instances of one zygote share the layout of their memory and their hash seed."""
+        return now - self._opened_at > _RECYCLE_SECONDS or zygote.forks > _RECYCLE_FORKS
+
+    def _retire_zygote(self, zygote: Zygote) -> None:
+        while self._spares:
+            self._spares.popleft()[0].close()
+        self._old.append(zygote)
+        self._zygote = None
+
+    @staticmethod
+    def _close_if_unused(zygote: Zygote) -> bool:
+        if zygote.alive and not zygote.instances:
+            zygote.close()
+        return not zygote.alive
+
+    def close(self) -> None:
+        """End the zygote and every instance that serves nobody."""
+        while self._spares:
+            self._spares.popleft()[0].close()
+        if self._zygote is not None:
+            self._zygote.close()
+            self._zygote = None
+
+    @property
+    def spares(self) -> int:
+        """Number of instances that wait for a call."""
+        return len(self._spares)
+
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for an instance."""
+        return len(self._waiting)
+
+    @property
+    def has_zygote(self) -> bool:
+        """True while a zygote is kept."""
+        return self._zygote is not None

@@ -1,0 +1,69 @@
+"""Stage 1: raw input to a well-formed request. Sizes were cut by the transport before."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from casemate.model.invocation import Outcome
+from casemate.model.path import RawInvocation, RefusedError, Request
+
+MAX_DEPTH = 64
+"""Levels of arrays and objects in an event."""
+_JSON_TYPES = ("", "application/json")
+
+
+def _depth_is_bounded(body: bytes) -> bool:
+    """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return True
+    depth, in_string, escaped = 0, False, False
+    for byte in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x5B, 0x7B):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return False
+        elif byte in (0x5D, 0x7D):
+            depth -= 1
+    return True
+
+
+_check_json = msgspec.json.Decoder().decode
+
+
+def new_invocation_id() -> str:
+    """Return an id that cannot be guessed: 96 random bits."""
+    return "inv_" + secrets.token_hex(12)
+
+
+def parse(raw: RawInvocation) -> Request:
+    """Return the request. Raises RefusedError naming what is wrong, never quoting it."""
+    if raw.event is not None:
+        return Request(id=new_invocation_id(), raw=raw, event=msgspec.json.encode(raw.event))
+    media_type = raw.content_type.partition(";")[0].strip().lower()
+    if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
+        raise RefusedError(
+            Outcome.INVALID,
+            "The content type is not JSON; send application/json, or use an HTTP trigger.",
+            status=415,
+        )
+    if not raw.body:
+        return Request(id=new_invocation_id(), raw=raw, event=b"null")
+    try:
+        _check_json(raw.body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        message = "The body is not valid JSON (RFC 8259) in UTF-8."
+        raise RefusedError(Outcome.INVALID, message) from error
+    if not _depth_is_bounded(raw.body):
+        raise RefusedError(Outcome.INVALID, f"The body nests deeper than {MAX_DEPTH} levels.")
+    return Request(id=new_invocation_id(), raw=raw, event=raw.body)

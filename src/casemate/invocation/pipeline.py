@@ -1,0 +1,121 @@
+"""The path. Every invocation, from whatever trigger, goes through `Pipeline.invoke`.
+
+    (1) request  = parse(raw)                 well formed, within limits
+    (2) admitted = admission.admit(request)   authenticated, authorized: deny unless allowed
+    (3) placed   = dispatch.place(admitted)   an instance of its own, or a refusal
+    (4) finished = run(placed)                within its deadline
+    (5) response = seal.close(finished)       sealed, recorded
+
+Each stage takes only the type that the one before returns. Refusals and faults skip to (5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+
+import msgspec
+
+from casemate.admission import Admission
+from casemate.dispatch import Dispatcher
+from casemate.invocation.parse import parse
+from casemate.model.http import HttpResponse
+from casemate.model.invocation import Outcome
+from casemate.model.path import Failure, Finished, Placed, RawInvocation, RefusedError, Request
+from casemate.sandbox.instance import Instance, Output
+from casemate.seal import Seal
+
+
+class InvokeHead(msgspec.Struct):
+    """Head of an invoke frame, as `runner/instance.py` reads it."""
+
+    id: str
+    deadline: float
+    http: bool
+    version: str
+
+
+class Pipeline:
+    """Stages 1 to 5."""
+
+    def __init__(self, admission: Admission, dispatcher: Dispatcher, seal: Seal) -> None:
+        """Go through these."""
+        self._admission = admission
+        self._dispatcher = dispatcher
+        self._seal = seal
+        self._encode = msgspec.json.Encoder().encode
+
+    async def invoke(self, raw: RawInvocation) -> HttpResponse:
+        """Take one invocation along the path and return its answer. Never raises."""
+        request: Request | None = None
+        try:
+            request = parse(raw)  # (1)
+            admitted = self._admission.admit(request)  # (2)
+            placed = await self._dispatcher.place(admitted)  # (3)
+            finished = await self._run(placed)  # (4)
+        except RefusedError as refusal:
+            finished = self._refused(raw, request, refusal)
+        except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
+            finished = self._broken(raw, request, error)
+        return self._seal.close(finished)  # (5)
+
+    async def _run(self, placed: Placed) -> Finished:
+        instance = placed.instance
+        if not isinstance(instance, Instance):
+            raise TypeError("an invocation is placed on an instance")
+        admitted, version = placed.admitted, placed.admitted.version
+        request, limits = admitted.request, version.spec.limits
+        head = InvokeHead(
+            request.id,
+            time.time() + limits.timeout,
+            request.raw.event is not None,
+            str(version.number),
+        )
+        output = Output(limits.log)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        timer = loop.call_later(limits.timeout, instance.expire)
+        try:
+            reply = await instance.invoke(self._encode(head), request.event, output)
+        finally:
+            timer.cancel()
+            self._dispatcher.release(placed)
+        failure = None
+        if reply.outcome is not Outcome.OK:
+            failure = Failure(type=reply.type, message=reply.message, trace=reply.trace)
+        return Finished(
+            outcome=reply.outcome,
+            request=request,
+            version=version,
+            head=reply.head,
+            body=reply.body,
+            failure=failure,
+            queued=placed.queued,
+            ran=loop.time() - started,
+            cold=placed.cold,
+            output=output.entries,
+            output_dropped=output.dropped,
+        )
+
+    @staticmethod
+    def _refused(raw: RawInvocation, request: Request | None, refusal: RefusedError) -> Finished:
+        return Finished(
+            outcome=refusal.outcome,
+            request=request,
+            raw=raw,
+            failure=refusal.failure or Failure(type="Refused", message=refusal.message),
+            detail=refusal.message,
+            status=refusal.status,
+            retry_after=refusal.retry_after,
+        )
+
+    @staticmethod
+    def _broken(raw: RawInvocation, request: Request | None, error: Exception) -> Finished:
+        trace = "".join(traceback.format_exception(error))
+        return Finished(
+            outcome=Outcome.INTERNAL_ERROR,
+            request=request,
+            raw=raw,
+            failure=Failure(type=type(error).__qualname__, message=str(error), trace=trace),
+        )

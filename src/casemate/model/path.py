@@ -1,0 +1,123 @@
+"""The frozen types that an invocation passes through; each stage takes only the one before.
+
+RawInvocation -> Request -> Admitted -> Placed -> Finished -> HttpResponse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError
+from casemate.model.invocation import Outcome
+
+
+class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trigger hands over, nothing of it judged yet."""
+
+    trigger: str
+    """`invoke` or `http`."""
+    project: str
+    function: str
+    qualifier: str | None
+    """Alias or version number asked for; None means the alias `live`."""
+    credential: str | None
+    """The Authorization header's value."""
+    content_type: str
+    body: bytes
+    event: dict[str, object] | None = None
+    """The event to send for an HTTP trigger, built from the request; None for `invoke`."""
+    received_at: float
+    """Unix time in seconds."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """(1) A well-formed request; `event` is JSON."""
+
+    id: str
+    raw: RawInvocation
+    event: bytes
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """(2) A request that may run, and the version that it runs on."""
+
+    request: Request
+    version: Version
+    principal: str
+    """Id of the key, or `public`."""
+
+
+class RunningInstance(Protocol):
+    """An instance that a placed invocation has for itself."""
+
+    @property
+    def number(self) -> int:
+        """Its number within its zygote."""
+        ...
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """(3) An invocation with a ready instance of its own."""
+
+    admitted: Admitted
+    instance: RunningInstance
+    queued: float
+    """Seconds from admission to here."""
+    cold: bool
+    """True if a zygote was started for it."""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner, and nobody else, is told of a failure."""
+
+    type: str
+    message: str
+    trace: str = ""
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """(4) An invocation that is over, however it ended."""
+
+    outcome: Outcome
+    request: Request | None = None
+    raw: RawInvocation | None = None
+    version: Version | None = None
+    head: bytes = b""
+    """Head of the instance's answer, not yet trusted."""
+    body: bytes = b""
+    failure: Failure | None = None
+    detail: str | None = None
+    """Text for the caller: ours, fixed, about the caller's own request."""
+    queued: float = 0.0
+    ran: float = 0.0
+    cold: bool = False
+    output: Sequence[tuple[float, str, bytes]] = ()
+    output_dropped: int = 0
+    status: int | None = None
+    """HTTP status where the outcome alone does not tell."""
+    retry_after: int | None = None
+    """Seconds."""
+
+
+class RefusedError(CasemateError):
+    """The invocation is refused before any code of the function ran."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: int | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        """`message` is a fixed text for the caller that tells nothing of the inside."""
+        super().__init__(message)
+        self.outcome = outcome
+        self.status = status
+        self.retry_after = retry_after
+        self.failure = failure

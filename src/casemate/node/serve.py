@@ -1,0 +1,220 @@
+"""`casemate serve`: the supervisor process, which starts the gateway and makes sandboxes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import msgspec
+
+from casemate.api.control import ProtectionStatus
+from casemate.build import Interpreter, RuntimeStatus, find_interpreters
+from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.model.runtime import Runtime
+from casemate.node.options import (
+    GATEWAY_UID,
+    RISKS,
+    SANDBOX_UID,
+    Folders,
+    GatewayConfig,
+    ServeOptions,
+)
+from casemate.runner import linux
+from casemate.sandbox.cgroups import Driver, open_driver
+from casemate.sandbox.staging import Staging
+from casemate.sandbox.supervisor import Supervisor
+
+_RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
+_STEADY_SECONDS = 60.0
+_STOP_SECONDS = 40.0
+
+
+def report(message: str) -> None:
+    """Write a line of the supervisor's own log."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print(f"{stamp} supervisor: {message}", file=sys.stderr, flush=True)
+
+
+def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
+    """Return the supported interpreters of this host. Raises ProtectionMissingError for none.
+
+    One that is past its end of life is never offered.
+    """
+    today = datetime.now(UTC).date()
+    found = find_interpreters(today=today, environ=os.environ)
+    offered = [i for i in found if i.status is not RuntimeStatus.ENDED]
+    if wanted:
+        offered = [i for i in offered if i.minor in wanted]
+        missing = sorted(set(wanted) - {i.minor for i in offered})
+        if missing:
+            raise ProtectionMissingError(
+                f"This host has no supported Python {', '.join(missing)}.",
+                next_step="install it, or leave out --python",
+            )
+    if not offered:
+        raise ProtectionMissingError(
+            "This host has no supported Python for functions (3.11 to 3.14).",
+            next_step="install one, for example: apt-get install python3",
+        )
+    return offered
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket; the gateway listens on it. Raises UnavailableError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise UnavailableError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            next_step="choose another --port, or end what listens there",
+        ) from error
+    return sock
+
+
+class Node:
+    """One run of `casemate serve`."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        """Check the host and make the supervisor. Raises ProtectionMissingError."""
+        self._options = options
+        self._root = os.geteuid() == 0
+        self._folders = Folders(options.data.absolute())
+        self._folders.make(GATEWAY_UID if self._root else None)
+        self._interpreters = offered_interpreters(options.pythons)
+        self._listener = listen(options.host, options.port)
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        sandbox_uid = SANDBOX_UID if self._root else None
+        staging = Staging(self._folders.bundles, sandbox_uid, sandbox_uid)
+        cgroups, landlock = self._protections()
+        self._supervisor = Supervisor(
+            runtimes={
+                i.minor: Runtime(minor=i.minor, executable=str(i.path), prefix=str(i.prefix))
+                for i in self._interpreters
+            },
+            staging=staging,
+            cgroups=cgroups,
+            landlock=landlock,
+            report=report,
+        )
+        self._gateway: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+
+    def _protections(self) -> tuple[Driver | None, bool]:
+        """Return the control groups and whether Landlock is used, as the host and operator say."""
+        accepted = self._options.accepted_risks
+        for risk in accepted:
+            report(f"risk accepted by the operator: {risk}: {RISKS[risk]}")
+        cgroups = None
+        if "cgroups" not in accepted:
+            cgroups = open_driver(f"casemate-{os.getpid()}")
+        landlock = linux.landlock_abi() > 0
+        if not landlock and "landlock" not in accepted:
+            raise ProtectionMissingError(
+                "This kernel has no Landlock, which confines an instance to its own files.",
+                next_step="boot with lsm=landlock,..., or accept it: --accept-risk landlock",
+            )
+        return cgroups, landlock and "landlock" not in accepted
+
+    def _statuses(self) -> tuple[ProtectionStatus, ...]:
+        accepted = self._options.accepted_risks
+        names = ("user namespaces", "seccomp", "landlock", "cgroups")
+        return tuple(
+            ProtectionStatus(
+                name=name, holds=name not in accepted, required=True, accepted=name in accepted
+            )
+            for name in names
+        )
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. A gateway that ends by itself is started again."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        started, failures = 0.0, 0
+        try:
+            # Fails here, before anything listens, on a host that cannot make sandboxes.
+            self._supervisor.prepare(self._interpreters[-1].minor)
+            while not self._stopping:
+                started = time.monotonic()
+                self._run_gateway()
+                code = self._wait_for_gateway()
+                if self._stopping:
+                    break
+                failures = 0 if time.monotonic() - started > _STEADY_SECONDS else failures + 1
+                if failures == 1 and code == 1 and time.monotonic() - started < 1.0:
+                    raise UnavailableError(
+                        "The gateway could not start; its message is above.",
+                        next_step="mend what it names, then start the node again",
+                    )
+                pause = _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS)) - 1]
+                report(f"the gateway ended with code {code}; it is started again in {pause:g} s")
+                time.sleep(pause)
+        finally:
+            self._supervisor.close()
+            self._listener.close()
+
+    def _run_gateway(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        config = GatewayConfig(
+            data=str(self._folders.data),
+            listener=self._listener.fileno(),
+            supervisor=theirs.fileno(),
+            uid=GATEWAY_UID if self._root else None,
+            pythons={i.minor: i.version for i in self._interpreters},
+            protections=self._statuses(),
+            json=self._options.json,
+            started_at=time.time(),
+        )
+        with ours, theirs:
+            self._gateway = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "casemate.node.gateway",
+                    msgspec.json.encode(config).decode(),
+                ],
+                pass_fds=(theirs.fileno(), self._listener.fileno()),
+                stdin=subprocess.DEVNULL,
+                # Signals of the terminal reach the supervisor alone, which passes them on.
+                start_new_session=True,
+            )
+            theirs.close()
+            self._supervisor.run(ours)
+
+    def _wait_for_gateway(self) -> int:
+        gateway = self._gateway
+        if gateway is None:
+            return 0
+        try:
+            return gateway.wait(5.0)
+        except subprocess.TimeoutExpired:
+            gateway.kill()
+            return gateway.wait()
+
+    def _stop(self, *_: object) -> None:
+        """Have the gateway drain; its end is the end of the supervisor's loop."""
+        self._stopping = True
+        if self._gateway is not None and self._gateway.poll() is None:
+            self._gateway.send_signal(signal.SIGTERM)
+
+
+def serve(options: ServeOptions) -> None:
+    """Run a node until it is told to stop. Raises CasemateError if it cannot start."""
+    try:
+        node = Node(options)
+    except OSError as error:
+        raise CasemateError(
+            f"The node cannot be set up: {error}", next_step="run casemate doctor"
+        ) from error
+    node.run()

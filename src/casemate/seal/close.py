@@ -1,0 +1,181 @@
+"""Closes an invocation: response out, record written, whatever happened."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.model.http import HttpResponse
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.model.path import Failure, Finished
+from casemate.seal.answer import AnswerError, response
+from casemate.store.interface import Store
+
+_STATUS = {
+    Outcome.OK: 200,
+    Outcome.INVALID: 400,
+    Outcome.DENIED: 401,
+    Outcome.NOT_FOUND: 404,
+    Outcome.THROTTLED: 429,
+    Outcome.UNAVAILABLE: 503,
+    Outcome.TIMEOUT: 504,
+}
+"""Every other outcome is 500: a caller is not told how a function failed."""
+_TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Body too large",
+    415: "Unsupported media type",
+    429: "Too many requests",
+    500: "The function failed",
+    503: "Unavailable",
+    504: "The function took too long",
+}
+_PROBLEM = (b"content-type", b"application/problem+json")
+_NO_STORE = (b"cache-control", b"no-store")
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="casemate"')
+_MAX_LINES = 10_000
+
+
+def problem(
+    status: int, error_id: str, detail: str | None = None, retry_after: int | None = None
+) -> HttpResponse:
+    """Return an RFC 9457 problem: status, fixed title, error id, and nothing of the inside."""
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "error_id": error_id,
+    }
+    if detail is not None:
+        document["detail"] = detail
+    headers = [_PROBLEM, _NO_STORE]
+    if status == 401:
+        headers.append(_CHALLENGE)
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    return HttpResponse(status, tuple(headers), msgspec.json.encode(document))
+
+
+class Seal:
+    """Stage 5."""
+
+    def __init__(self, store: Store) -> None:
+        """Record into `store`."""
+        self._store = store
+
+    def close(self, finished: Finished) -> HttpResponse:
+        """Return the response and record the invocation."""
+        answer = None
+        if finished.outcome is Outcome.OK:
+            try:
+                answer = response(finished.head, finished.body)
+            except AnswerError as error:
+                failure = Failure(type="BadResult", message=str(error))
+                finished = msgspec.structs.replace(
+                    finished, outcome=Outcome.BAD_RESULT, failure=failure
+                )
+        record: ErrorRecord | None = None
+        if answer is None:
+            status = finished.status or _STATUS.get(finished.outcome, 500)
+            error_id = "err_" + secrets.token_hex(12)
+            answer = problem(status, error_id, finished.detail, finished.retry_after)
+            record = self._error(error_id, finished)
+        request_id = finished.request.id if finished.request else "inv_" + secrets.token_hex(12)
+        answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))
+        self._record(finished, answer, record, request_id)
+        return answer
+
+    @staticmethod
+    def _error(error_id: str, finished: Finished) -> ErrorRecord:
+        raw = finished.raw or (finished.request.raw if finished.request else None)
+        failure = finished.failure or Failure(type=finished.outcome.value, message="")
+        return ErrorRecord(
+            id=error_id,
+            invocation=finished.request.id if finished.request else "",
+            project=raw.project if raw else "",
+            function=raw.function if raw else "",
+            version=finished.version.number if finished.version else 0,
+            outcome=finished.outcome,
+            at=time.time(),
+            type=failure.type,
+            message=failure.message,
+            trace=failure.trace,
+        )
+
+    def _record(
+        self,
+        finished: Finished,
+        answer: HttpResponse,
+        error: ErrorRecord | None,
+        request_id: str,
+    ) -> None:
+        raw = finished.raw or (finished.request.raw if finished.request else None)
+        if raw is None:
+            return
+        body = answer.body
+        record = InvocationRecord(
+            id=request_id,
+            project=raw.project,
+            function=raw.function,
+            version=finished.version.number if finished.version else 0,
+            trigger=raw.trigger,
+            outcome=finished.outcome,
+            status=answer.status,
+            started_at=raw.received_at,
+            queued_ms=finished.queued * 1000,
+            run_ms=finished.ran * 1000,
+            cold=finished.cold,
+            request_bytes=len(raw.body),
+            response_bytes=len(body) if isinstance(body, bytes) else 0,
+            error_id=error.id if error else None,
+        )
+        self._store.record(record, error, self._lines(finished, record))
+
+    @staticmethod
+    def _lines(finished: Finished, record: InvocationRecord) -> Sequence[LogLine]:
+        if not finished.output and not finished.output_dropped:
+            return ()
+        lines: list[LogLine] = []
+
+        def add(at: float, level: str, text: str) -> None:
+            lines.append(
+                LogLine(
+                    invocation=record.id,
+                    project=record.project,
+                    function=record.function,
+                    version=record.version,
+                    at=at or record.started_at,
+                    level=level,
+                    text=text,
+                )
+            )
+
+        for at, level, text in merge_output(finished.output):
+            for line in text.decode(errors="replace").splitlines():
+                add(at, level, line)
+        if len(lines) > _MAX_LINES:
+            del lines[_MAX_LINES:]
+            add(0.0, "warning", f"more than {_MAX_LINES} lines; the rest was dropped")
+        if finished.output_dropped:
+            dropped = finished.output_dropped
+            add(0.0, "warning", f"output over the log limit: {dropped} bytes or more were dropped")
+        return lines
+
+
+def merge_output(entries: Sequence[tuple[float, str, bytes]]) -> list[tuple[float, str, bytes]]:
+    """Join what was read in pieces, so that a line cut by a read is one line again."""
+    merged: list[tuple[float, str, bytes]] = []
+    for at, level, data in entries:
+        if merged and level == "stdout" == merged[-1][1] and not merged[-1][2].endswith(b"\n"):
+            first, _, before = merged[-1]
+            merged[-1] = (first, level, before + data)
+        else:
+            merged.append((at, level, data))
+    return merged

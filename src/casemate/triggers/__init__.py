@@ -1,0 +1,6 @@
+"""Where things that happen outside become requests: one adapter for each kind of trigger.
+
+It is: the HTTP front door in `http_server`; schedules, queues and others join it here.
+It is not: routing, authentication or a decision on what may run; those belong to the path.
+It may import: `casemate.model`.
+"""

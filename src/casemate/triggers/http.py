@@ -1,0 +1,220 @@
+"""The HTTP trigger: requests to `/invoke/...` and to declared routes become raw invocations."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
+
+from casemate.admission import Catalogue, Keyring
+from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.model.invocation import Outcome
+from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.seal import Seal
+
+Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
+INVOKE_PREFIX = "/invoke/"
+API_PREFIX = "/api/"
+_UNKNOWN_BODY_LIMIT = 64 * 1024
+_BUNDLE_LIMIT = 512 * 1024 * 1024
+_API_LIMIT = 1024 * 1024
+_MAX_QUERY_FIELDS = 256
+_TEXT_TYPES = frozenset(
+    (
+        "application/json",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/javascript",
+    )
+)
+_HIDDEN = frozenset((b"authorization", b"proxy-authorization"))
+"""The platform's own credentials: a function has no use for its caller's key."""
+
+
+def split_invoke_path(path: str) -> tuple[str, str, str | None] | None:
+    """Return project, function and qualifier of `/invoke/<project>/<function>[@qualifier]`."""
+    parts = path[len(INVOKE_PREFIX) :].split("/")
+    if len(parts) != 2 or not all(parts):
+        return None
+    function, _, qualifier = parts[1].partition("@")
+    return parts[0], function, qualifier or None
+
+
+def is_text(content_type: str) -> bool:
+    """Tell whether a media type's body is handed over as text when it is valid UTF-8."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return (
+        media_type.startswith("text/")
+        or media_type in _TEXT_TYPES
+        or media_type.endswith(("+json", "+xml"))
+    )
+
+
+def _body(request: HttpRequest, content_type: str) -> tuple[str | None, bool]:
+    if not request.body:
+        return None, False
+    if is_text(content_type):
+        try:
+            return request.body.decode(), False
+        except UnicodeDecodeError:
+            pass  # what is not the text it claims to be is handed over as bytes
+    return base64.b64encode(request.body).decode(), True
+
+
+def http_event(
+    request: HttpRequest, template: str, parameters: dict[str, str]
+) -> dict[str, object]:
+    """Return the event of an HTTP trigger. Raises ValueError for a query with too many fields."""
+    head = request.head
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        if raw_name in _HIDDEN:
+            continue
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    query: dict[str, list[str]] = {}
+    fields = parse_qsl(head.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    for name, value in fields:
+        query.setdefault(name, []).append(value)
+    body, is_base64 = _body(request, headers.get("content-type", ""))
+    return {
+        "method": head.method,
+        "path": head.path,
+        "route": template,
+        "path_parameters": parameters,
+        "query": query,
+        "headers": headers,
+        "body": body,
+        "is_base64": is_base64,
+        "remote_address": head.peer,
+    }
+
+
+class HttpTrigger:
+    """Sends each request to the control API, to a function, or away."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        keyring: Keyring,
+        seal: Seal,
+        invoke: Invoke,
+        api: Callable[[HttpRequest], Awaitable[HttpResponse]],
+    ) -> None:
+        """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`."""
+        self._catalogue = catalogue
+        self._keyring = keyring
+        self._seal = seal
+        self._invoke = invoke
+        self._api = api
+
+    def body_limit(self, head: HttpHead) -> int:
+        """Return the bytes a body may have. Callers without a key are given little to send."""
+        path = head.path
+        if path.startswith(API_PREFIX):
+            if self._keyring.authenticate(_credential(head)) is None:
+                return _UNKNOWN_BODY_LIMIT
+            return _BUNDLE_LIMIT if path.startswith("/api/v1/bundles/") else _API_LIMIT
+        if path.startswith(INVOKE_PREFIX):
+            names = split_invoke_path(path)
+            version = self._catalogue.find(*names) if names else None
+        else:
+            match = self._catalogue.route(head.method, path)
+            if match is None or isinstance(match, frozenset):
+                return _UNKNOWN_BODY_LIMIT
+            version = self._catalogue.find(match.route.project, match.route.function)
+        if version is None:
+            return _UNKNOWN_BODY_LIMIT
+        if not version.spec.public and self._keyring.authenticate(_credential(head)) is None:
+            return _UNKNOWN_BODY_LIMIT
+        return version.spec.limits.request
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        path = request.head.path
+        if path.startswith(INVOKE_PREFIX):
+            return await self._handle_invoke(request)
+        if path.startswith(API_PREFIX):
+            return await self._api(request)
+        return await self._handle_route(request)
+
+    async def _handle_invoke(self, request: HttpRequest) -> HttpResponse:
+        head = request.head
+        names = split_invoke_path(head.path)
+        if names is None:
+            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+        if head.method != "POST":
+            detail = "Functions are invoked with POST."
+            answer = self._lead_nowhere(request, Outcome.INVALID, 405, detail)
+            answer.headers = (*answer.headers, (b"allow", b"POST"))
+            return answer
+        content_type = head.header(b"content-type")
+        return await self._invoke(
+            RawInvocation(
+                trigger="invoke",
+                project=names[0],
+                function=names[1],
+                qualifier=names[2],
+                credential=_credential(head),
+                content_type=content_type.decode("latin-1") if content_type else "",
+                body=request.body,
+                received_at=time.time(),
+            )
+        )
+
+    async def _handle_route(self, request: HttpRequest) -> HttpResponse:
+        head = request.head
+        match = self._catalogue.route(head.method, head.path)
+        if match is None:
+            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+        if isinstance(match, frozenset):
+            detail = "This path does not take this method."
+            answer = self._lead_nowhere(request, Outcome.INVALID, 405, detail)
+            allowed = ", ".join(sorted(match)).encode()
+            answer.headers = (*answer.headers, (b"allow", allowed))
+            return answer
+        try:
+            event = http_event(request, match.route.template, match.parameters)
+        except ValueError:
+            detail = f"The query has more than {_MAX_QUERY_FIELDS} fields."
+            return self._lead_nowhere(request, Outcome.INVALID, 400, detail)
+        return await self._invoke(
+            RawInvocation(
+                trigger="http",
+                project=match.route.project,
+                function=match.route.function,
+                qualifier=None,
+                credential=_credential(head),
+                content_type="",
+                body=request.body,
+                event=event,
+                received_at=time.time(),
+            )
+        )
+
+    def _lead_nowhere(
+        self, request: HttpRequest, outcome: Outcome, status: int, detail: str
+    ) -> HttpResponse:
+        """Refuse a request that names no function. Without a key all of them look the same."""
+        if self._keyring.authenticate(_credential(request.head)) is None:
+            outcome, status, detail = Outcome.DENIED, 401, "This needs a valid key."
+        raw = RawInvocation(
+            trigger="http",
+            project="",
+            function="",
+            qualifier=None,
+            credential=None,
+            content_type="",
+            body=b"",
+            received_at=time.time(),
+        )
+        failure = Failure(type="Refused", message=f"{detail} {request.head.method}")
+        return self._seal.close(
+            Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
+        )
+
+
+def _credential(head: HttpHead) -> str | None:
+    value = head.header(b"authorization")
+    return None if value is None else value.decode("latin-1")

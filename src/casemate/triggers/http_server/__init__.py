@@ -1,0 +1,26 @@
+"""The HTTP/1.1 front door: sockets and bytes in, whole requests out, responses back.
+
+It is: a strict parser with limits on everything a client controls, keep-alive, flow control,
+defence against slow clients, graceful drain, and a bridge for ASGI 3 applications.
+It is not: a router, TLS (a proxy in front ends it), HTTP/2, WebSocket, or a judge of who may call.
+It may import: `casemate.model`.
+"""
+
+from casemate.triggers.http_server.asgi import AsgiProtocolError, asgi_handler
+from casemate.triggers.http_server.limits import HttpLimits
+from casemate.triggers.http_server.listen import ListenError
+from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.request_head import RequestRefusedError
+from casemate.triggers.http_server.response_head import InvalidResponseError
+from casemate.triggers.http_server.server import HttpServer
+
+__all__ = [
+    "AsgiProtocolError",
+    "HttpLimits",
+    "HttpServer",
+    "InvalidResponseError",
+    "ListenError",
+    "RequestRefusedError",
+    "asgi_handler",
+    "problem_response",
+]

@@ -1,0 +1,127 @@
+"""Chunked bodies (RFC 9112, section 7.1), decoded strictly and with bounds on their overhead.
+
+The project's own decoder because llhttp cannot stop at the end of a message: here the end is
+known exactly, so what follows stays unparsed until this request has been answered. Extensions
+and trailer fields are checked for syntax and dropped.
+"""
+
+from __future__ import annotations
+
+import re
+
+from casemate.triggers.http_server.request_head import RequestRefusedError
+
+LINE_BYTES = 1024
+"""Longest size line with extensions, and longest trailer field."""
+TRAILER_BYTES = 8 * 1024
+OVERHEAD_BYTES = 16 * 1024
+"""Framing that is allowed on top of as much framing as there is data."""
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})((?:;"
+    + _TOKEN
+    + rb"(?:=(?:"
+    + _TOKEN
+    + rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?)*)\r\n'
+)
+_TRAILER_LINE = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
+
+_SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
+
+
+class ChunkedBody:
+    """Decoder of one body of at most `limit` bytes."""
+
+    __slots__ = ("_limit", "_overhead", "_pieces", "_remaining", "_state", "_trailer", "size")
+
+    def __init__(self, limit: int) -> None:
+        """Start before the first chunk."""
+        self.size = 0
+        """Bytes of data decoded so far."""
+        self._limit = limit
+        self._overhead = 0
+        self._pieces: list[bytes] = []
+        self._remaining = 0
+        self._state = _SIZE
+        self._trailer = 0
+
+    @property
+    def done(self) -> bool:
+        """True once the whole body, trailer included, was consumed."""
+        return self._state == _DONE
+
+    def body(self) -> bytes:
+        """Return the data decoded so far."""
+        return b"".join(self._pieces)
+
+    def feed(self, data: bytes) -> int:
+        """Consume from the start of `data`; return how many bytes were taken.
+
+        What was not taken must be given again, followed by more. Raises RequestRefusedError:
+        400 for bad framing, 413 as soon as a chunk goes beyond the limit.
+        """
+        position = 0
+        while self._state != _DONE:
+            step = self._take_data if self._state == _DATA else self._take_framing
+            taken = step(data, position)
+            if taken == 0:
+                break
+            position += taken
+        return position
+
+    def _take_data(self, data: bytes, start: int) -> int:
+        piece = data[start : start + self._remaining]
+        if piece:
+            self._pieces.append(piece)
+            self.size += len(piece)
+            self._remaining -= len(piece)
+            if self._remaining == 0:
+                self._state = _DATA_END
+        return len(piece)
+
+    def _take_framing(self, data: bytes, start: int) -> int:
+        if self._state == _DATA_END:
+            end = data[start : start + 2]
+            if len(end) < 2:
+                return 0
+            if end != b"\r\n":
+                raise RequestRefusedError(400, "A chunk is longer than its size.")
+            self._state = _SIZE
+            return self._count(2)
+        newline = data.find(b"\n", start, start + LINE_BYTES)
+        if newline < 0:
+            if len(data) - start >= LINE_BYTES:
+                raise RequestRefusedError(400, "A line of the chunked framing is too long.")
+            return 0
+        line = data[start : newline + 1]
+        if self._state == _SIZE:
+            self._take_size(line)
+        else:
+            self._take_trailer(line)
+        return self._count(len(line))
+
+    def _take_size(self, line: bytes) -> None:
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise RequestRefusedError(400, "A chunk size line is not valid.")
+        self._remaining = int(match[1], 16)
+        if self._remaining == 0:
+            self._state = _TRAILER
+        elif self.size + self._remaining > self._limit:
+            raise RequestRefusedError(413, "The request body is too large.")
+        else:
+            self._state = _DATA
+
+    def _take_trailer(self, line: bytes) -> None:
+        if line == b"\r\n":
+            self._state = _DONE
+            return
+        self._trailer += len(line)
+        if self._trailer > TRAILER_BYTES or _TRAILER_LINE.fullmatch(line) is None:
+            raise RequestRefusedError(400, "The trailer of the body is not valid.")
+
+    def _count(self, framing: int) -> int:
+        self._overhead += framing
+        if self._overhead > self.size + OVERHEAD_BYTES:
+            raise RequestRefusedError(400, "The body consists mostly of framing.")
+        return framing

@@ -1,0 +1,84 @@
+"""What all connections of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.triggers.http_server.limits import HttpLimits
+from casemate.triggers.http_server.peers import ConnectionCounter
+from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.response_head import date_line
+
+if TYPE_CHECKING:
+    from casemate.triggers.http_server.connection import Connection
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+BodyLimit = Callable[[HttpHead], int | HttpResponse]
+OnError = Callable[[BaseException], str]
+Problem = Callable[[int, str, str | None], HttpResponse]
+
+_logger = logging.getLogger(__name__)
+
+
+class ServerContext:
+    """Callbacks, limits and counters of one server; used from its event loop only."""
+
+    __slots__ = (
+        "_on_error",
+        "_problem",
+        "body_limit",
+        "buffered",
+        "closed",
+        "connections",
+        "counter",
+        "date",
+        "draining",
+        "handler",
+        "limits",
+        "loop",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        handler: Handler,
+        body_limit: BodyLimit,
+        limits: HttpLimits,
+        on_error: OnError,
+        problem: Problem,
+    ) -> None:
+        """Bind to the running event loop."""
+        self.handler = handler
+        self.body_limit = body_limit
+        self.limits = limits
+        self._problem = problem
+        self.loop = asyncio.get_running_loop()
+        self.counter = ConnectionCounter(limits)
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.buffered = 0
+        """Bytes of request bodies in memory."""
+        self.draining = False
+        self.closed = False
+        self.date = date_line()
+        self._on_error = on_error
+
+    def report(self, error: BaseException) -> str | None:
+        """Hand an error to its owner; return its id, None if even that failed."""
+        try:
+            return self._on_error(error)
+        except Exception:  # whatever it raises, the connection must be answered
+            _logger.exception("on_error failed for %s", type(error).__name__)
+            return None
+
+    def problem(self, status: int, detail: str, error_id: str | None = None) -> HttpResponse:
+        """Return the error response for a status; the plain one if the callback fails."""
+        try:
+            return self._problem(status, detail, error_id)
+        except Exception as error:  # noqa: BLE001 - the connection must be answered
+            self.report(error)
+            return problem_response(status, detail, error_id)

@@ -1,0 +1,56 @@
+"""Listening sockets: made, drained of connections that wait in them, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from casemate.model.errors import CasemateError
+
+BACKLOG = 4096
+
+
+class ListenError(CasemateError):
+    """The server cannot listen there."""
+
+
+async def open_listeners(host: str, port: int) -> list[socket.socket]:
+    """Return bound, listening TCP sockets, one for each address of `host`.
+
+    With port 0 only the first address is used. Raises ListenError, with no socket left open.
+    """
+    loop = asyncio.get_running_loop()
+    listeners: list[socket.socket] = []
+    try:
+        infos = await loop.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _kind, _protocol, _name, address in infos[:1] if port == 0 else infos:
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+    except (OSError, OverflowError) as error:
+        for listener in listeners:
+            listener.close()
+        raise ListenError(
+            f"Cannot listen on {host} port {port}: {error}.",
+            next_step="choose another address or port, or stop what is using it",
+        ) from error
+    return listeners
+
+
+def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Accept every connection whose handshake is complete, so that closing resets none."""
+    accepted = []
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _address = listener.accept()
+            connection.setblocking(False)
+            accepted.append(connection)
+    return accepted

@@ -1,0 +1,73 @@
+"""Who is connected, and how often: the limits on connections, in total and for each peer."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from casemate.triggers.http_server.limits import HttpLimits
+
+REFUSED_CONNECTIONS = 64
+"""Refused connections that may wait for their answer to be read; beyond it they are just cut."""
+
+
+def peer_address(peername: object) -> str:
+    """Return the address in a transport's peer name; an IPv4-mapped one as IPv4.
+
+    Unix sockets have none: the result is then empty.
+    """
+    if not isinstance(peername, tuple) or not peername:
+        return ""
+    address = str(peername[0]).partition("%")[0]
+    if ":" not in address:
+        return address
+    mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    return str(mapped) if mapped is not None else address
+
+
+def peer_group(address: str) -> str:
+    """Return what is counted as one peer: an IPv4 address or an IPv6 /64 network."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether the peer is on this host (Unix sockets included)."""
+    return not address or ipaddress.ip_address(address).is_loopback
+
+
+class ConnectionCounter:
+    """Counts open connections against the limits."""
+
+    def __init__(self, limits: HttpLimits) -> None:
+        """Start at none."""
+        self._limits = limits
+        self._cap = limits.connection_cap()
+        self._groups: dict[str, int] = {}
+        self.open = 0
+        """Connections admitted and not released."""
+        self.refused = 0
+        """Refused connections that are still open."""
+
+    def admit(self, address: str) -> int:
+        """Count a connection and return 0, or the status to refuse it with: 503 or 429."""
+        if self.open >= self._cap:
+            return 503
+        if not (self._limits.exempt_loopback and is_loopback(address)):
+            group = peer_group(address)
+            held = self._groups.get(group, 0)
+            if held >= self._limits.connections_per_peer:
+                return 429
+            self._groups[group] = held + 1
+        self.open += 1
+        return 0
+
+    def release(self, address: str) -> None:
+        """Forget a connection that was admitted."""
+        self.open -= 1
+        group = peer_group(address)
+        held = self._groups.get(group, 0)
+        if held > 1:
+            self._groups[group] = held - 1
+        else:
+            self._groups.pop(group, None)

@@ -1,0 +1,107 @@
+"""Response heads: status line, the fields we always set, the handler's own fields, checked."""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+
+from casemate.model.errors import CasemateError
+from casemate.model.http import HttpResponse
+from casemate.triggers.http_server.problem import reason_phrase
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+# Ours, or of one connection only (RFC 9110, 7.6.1), so never taken from a handler.
+_DROPPED = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-content-type-options",
+    )
+)
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_status_lines: dict[int, bytes] = {}
+
+
+class InvalidResponseError(CasemateError):
+    """The handler's response cannot be sent."""
+
+
+def date_line() -> bytes:
+    """Return the Date header line of this moment."""
+    return b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
+
+
+def has_body(status: int) -> bool:
+    """Tell whether a response of this status may have content (RFC 9110, 6.4.1)."""
+    return status not in (204, 304)
+
+
+def _status_line(status: int) -> bytes:
+    if type(status) is not int or not 200 <= status <= 599:
+        raise InvalidResponseError(
+            f"The response has status {status!r}, expected a number from 200 to 599.",
+            next_step="return a final status; 1xx responses are the server's own",
+        )
+    line = f"HTTP/1.1 {status} {reason_phrase(status)}\r\nx-content-type-options: nosniff\r\n"
+    return _status_lines.setdefault(status, line.encode())
+
+
+def asks_to_close(response: HttpResponse) -> bool:
+    """Tell whether the handler wants the connection closed."""
+    if response.close:
+        return True
+    for name, value in response.headers:
+        if name.lower() == b"connection" and b"close" in value.lower():
+            return True
+    return False
+
+
+def _check(name: object, value: object) -> None:
+    if not isinstance(name, bytes) or not isinstance(value, bytes):
+        raise InvalidResponseError(
+            f"A response header is ({type(name).__name__}, {type(value).__name__}), "
+            "expected (bytes, bytes)."
+        )
+    if _NAME.fullmatch(name) is None:
+        raise InvalidResponseError("A response header name is not a token (RFC 9110, 5.6.2).")
+    if _VALUE.fullmatch(value) is None:
+        raise InvalidResponseError("A response header value holds control characters.")
+
+
+def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
+    """Return the head with its final empty line.
+
+    `date` is a line of `date_line`; `framing` holds whole lines that say how the body ends and
+    whether the connection stays. Raises InvalidResponseError for what could split a response.
+    """
+    status = response.status
+    parts = [_status_lines.get(status) or _status_line(status), date]
+    nominated: set[bytes] = set()
+    try:
+        for name, value in response.headers:
+            _check(name, value)
+            lower = name.lower()
+            if lower not in _DROPPED:
+                parts += (name, b": ", value, b"\r\n")
+            elif lower == b"connection":
+                nominated |= {option.strip() for option in value.lower().split(b",")}
+    except (TypeError, ValueError) as error:
+        raise InvalidResponseError(
+            "The response's headers are not pairs of bytes.",
+            next_step="return a tuple of (name, value) pairs, both bytes",
+        ) from error
+    if nominated:
+        nominated.add(b"connection")
+        trimmed = tuple(h for h in response.headers if h[0].lower() not in nominated)
+        return encode_head(HttpResponse(status, trimmed), date, framing)
+    parts += (framing, b"\r\n")
+    return b"".join(parts)

@@ -1,0 +1,166 @@
+"""The writing side of a connection: whole and streamed responses, flow control."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+
+from casemate.model.http import HttpResponse
+from casemate.triggers.http_server.context import ServerContext
+from casemate.triggers.http_server.kernel_queue import bytes_unacknowledged
+from casemate.triggers.http_server.request_head import RequestHead
+from casemate.triggers.http_server.response_head import (
+    LAST_CHUNK,
+    InvalidResponseError,
+    encode_head,
+    has_body,
+)
+
+_COPY_BYTES = 64 * 1024
+"""Bodies up to this are joined with their head, which is cheaper than a vectored write."""
+_CLOSE = b"connection: close\r\n"
+_KEEP_ALIVE = b"connection: keep-alive\r\n"
+
+
+async def close_iterator(body: object) -> None:
+    """Close an async generator (or what offers `aclose`) that will not be read to its end."""
+    aclose = getattr(body, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+class ResponseWriter:
+    """Writes to one transport, whose high-water mark is 0: `paused` means bytes are unsent."""
+
+    __slots__ = ("_context", "_transport", "_unread", "_waiter", "deadline", "lost", "paused")
+
+    def __init__(self, context: ServerContext, transport: asyncio.Transport) -> None:
+        """Write to `transport`."""
+        self._context = context
+        self._transport = transport
+        self._waiter: asyncio.Future[None] | None = None
+        self._unread = 0
+        self.paused = False
+        self.lost = False
+        self.deadline = math.inf
+        """Loop time at which `check_progress` must be called."""
+        transport.set_write_buffer_limits(high=0)
+
+    def whole(self, request: RequestHead | None, response: HttpResponse, close: bool) -> None:
+        """Write a response whose body is bytes. Raises InvalidResponseError, nothing written."""
+        body = response.body
+        if not isinstance(body, bytes):
+            raise InvalidResponseError(
+                f"The response body is {type(body).__name__}, expected bytes or an async iterator."
+            )
+        framing = _connection_line(request, close)
+        if has_body(response.status):
+            framing = b"content-length: %d\r\n%b" % (len(body), framing)
+            if request is not None and request.head.method == "HEAD":
+                body = b""
+        else:
+            body = b""
+        head = encode_head(response, self._context.date, framing)
+        if len(body) <= _COPY_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+
+    async def stream(self, request: RequestHead, response: HttpResponse, close: bool) -> None:
+        """Write a response as its iterator yields, and close the iterator in any case.
+
+        Raises what the iterator raises, and InvalidResponseError. Once the head is out an error
+        cuts the connection, which is how a client sees that the body is incomplete.
+        """
+        started = False
+        try:
+            body = _iterator(response)
+            bodiless = not has_body(response.status) or request.head.method == "HEAD"
+            framing = _connection_line(request, close)
+            if not bodiless and not request.http10:
+                framing = b"transfer-encoding: chunked\r\n" + framing
+            head = encode_head(response, self._context.date, framing)
+            if self.lost:
+                return
+            started = True
+            self._transport.write(head)
+            if not bodiless:
+                await self._write_chunks(body, chunked=not request.http10)
+        except BaseException:
+            if started:
+                self._transport.abort()
+            raise
+        finally:
+            await close_iterator(response.body)
+
+    async def _write_chunks(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+        async for chunk in body:
+            if not isinstance(chunk, bytes):
+                raise InvalidResponseError(
+                    f"The response body yielded {type(chunk).__name__}, expected bytes."
+                )
+            if not chunk:
+                continue
+            self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            if self.paused:
+                self._waiter = self._context.loop.create_future()
+                await self._waiter
+            if self.lost:
+                return
+        if chunked:
+            self._transport.write(LAST_CHUNK)
+
+    def pause(self) -> None:
+        """Note that the client reads more slowly than we write."""
+        self.paused = True
+        self._unread = self._measure()
+        self.deadline = self._context.loop.time() + self._context.limits.write_seconds
+
+    def resume(self) -> None:
+        """Note that all was sent."""
+        self.paused = False
+        self.deadline = math.inf
+        self._wake()
+
+    def check_progress(self, now: float) -> None:
+        """Cut a client off that read too little since the last look, else look again later."""
+        limits = self._context.limits
+        unread = self._measure()
+        if self._unread - unread < limits.body_min_rate * limits.write_seconds:
+            self._transport.abort()
+        self._unread = unread
+        self.deadline = now + limits.write_seconds
+
+    def _measure(self) -> int:
+        """Return the bytes the client has not taken, those in the kernel included.
+
+        The transport alone would show progress only in steps of a third of the send buffer.
+        """
+        return self._transport.get_write_buffer_size() + bytes_unacknowledged(self._transport)
+
+    def connection_lost(self) -> None:
+        """Release a waiting stream; nothing more is written."""
+        self.lost = True
+        self.deadline = math.inf
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+def _iterator(response: HttpResponse) -> AsyncIterator[bytes]:
+    body = response.body
+    if isinstance(body, bytes) or not hasattr(body, "__aiter__"):
+        raise InvalidResponseError(
+            f"The response body is {type(body).__name__}, expected bytes or an async iterator."
+        )
+    return body
+
+
+def _connection_line(request: RequestHead | None, close: bool) -> bytes:
+    if close:
+        return _CLOSE
+    return _KEEP_ALIVE if request is not None and request.http10 else b""

@@ -1,0 +1,195 @@
+"""The server: listens, looks after deadlines, drains and closes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+
+from casemate.triggers.http_server.connection import Connection
+from casemate.triggers.http_server.context import (
+    BodyLimit,
+    Handler,
+    OnError,
+    Problem,
+    ServerContext,
+)
+from casemate.triggers.http_server.limits import HttpLimits
+from casemate.triggers.http_server.listen import (
+    BACKLOG,
+    ListenError,
+    accept_waiting,
+    open_listeners,
+)
+from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.response_head import date_line
+
+_POLL_SECONDS = 0.01
+
+
+class HttpServer:
+    """An HTTP/1.1 server on the running event loop.
+
+    `handler` gets each whole request and returns its response; it is never cancelled because a
+    client went away. `body_limit` is called when a head is complete, before its body is read:
+    it returns the most bytes the body may have, or a response to give at once. `on_error` gets
+    whatever these raise and returns the id put into the fixed 500 answer.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        body_limit: BodyLimit,
+        limits: HttpLimits | None = None,
+        *,
+        on_error: OnError,
+        problem: Problem = problem_response,
+    ) -> None:
+        """Keep the callbacks; nothing is opened before `start`."""
+        self._handler = handler
+        self._body_limit = body_limit
+        self._limits = limits or HttpLimits()
+        self._on_error = on_error
+        self._problem = problem
+        self._context: ServerContext | None = None
+        self._listeners: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._address: tuple[str, int] = ("", 0)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the first listening socket; a Unix socket has its path and 0."""
+        return self._address
+
+    @property
+    def port(self) -> int:
+        """Port of the first listening socket."""
+        return self._address[1]
+
+    @property
+    def open_connections(self) -> int:
+        """Connections open now, refused ones included."""
+        return len(self._context.connections) if self._context else 0
+
+    @property
+    def running_requests(self) -> int:
+        """Requests whose handler or streamed body is not finished."""
+        return len(self._context.tasks) if self._context else 0
+
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None
+    ) -> None:
+        """Listen on `host` and `port` (0: any free one), or on `sock`, a bound stream socket.
+
+        The server owns `sock` from here on; a caller that keeps a duplicate of it keeps its
+        queue of connections across a restart. Raises ListenError.
+        """
+        if self._context is not None:
+            raise ListenError(
+                "The server was started before.", next_step="make a new HttpServer for each start"
+            )
+        if sock is None:
+            self._listeners = await open_listeners(host, port)
+        else:
+            sock.setblocking(False)
+            self._listeners = [sock]
+        name = self._listeners[0].getsockname()
+        self._address = (name[0], name[1]) if isinstance(name, tuple) else (str(name), 0)
+        self._context = context = ServerContext(
+            self._handler, self._body_limit, self._limits, self._on_error, self._problem
+        )
+        loop = context.loop
+        for listener in self._listeners:
+            create = (
+                loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+            )
+            try:
+                self._servers.append(
+                    await create(lambda: Connection(context), sock=listener, backlog=BACKLOG)
+                )
+            except (OSError, ValueError) as error:
+                await self.close()
+                raise ListenError(f"Cannot listen on the socket: {error}.") from error
+        self._sweep()
+
+    async def drain(self, timeout: float | None = None) -> int:  # noqa: ASYNC109
+        """Stop accepting, answer every request that has begun, then close.
+
+        Connections that were already queued in the listening socket are still served. Answers
+        carry `Connection: close`; kept-alive connections close once silent for
+        `drain_idle_seconds`. After `timeout` seconds (default: `drain_seconds`) the rest is cut
+        off. Returns how many connections and handlers that was; 0 means nothing was dropped.
+        """
+        context = self._context
+        if context is None:
+            return 0
+        deadline = context.loop.time() + (
+            self._limits.drain_seconds if timeout is None else timeout
+        )
+        context.draining = True
+        waiting = [c for listener in self._listeners for c in accept_waiting(listener)]
+        self._stop_listening()
+        for connection in waiting:
+            await context.loop.connect_accepted_socket(lambda: Connection(context), connection)
+        now = context.loop.time()
+        for open_connection in tuple(context.connections):
+            open_connection.begin_drain(now)
+        self._sweep()
+        await asyncio.sleep(_POLL_SECONDS)  # the loop may be about to announce a connection
+        await self._wait(deadline)
+        left = len(context.connections) + sum(not task.done() for task in context.tasks)
+        await self.close()
+        return left
+
+    async def close(self) -> None:
+        """Cut all connections, cancel running handlers, wait for both. Closing twice is fine."""
+        self._stop_listening()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        context = self._context
+        if context is None:
+            return
+        context.draining = context.closed = True
+        for connection in tuple(context.connections):
+            connection.abort()
+        tasks = tuple(context.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._wait(math.inf)
+
+    async def _wait(self, deadline: float) -> None:
+        """Wait until no connection and no handler is left, or for `deadline` (loop time)."""
+        context = self._context
+        while context is not None and (context.connections or context.tasks):
+            if context.loop.time() >= deadline:
+                break
+            # Polled, so that the hot path has nothing to signal.
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers = []
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+
+    def _sweep(self) -> None:
+        """Look at all deadlines; the one timer of the server."""
+        context = self._context
+        if context is None:
+            return
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        now = context.loop.time()
+        due = [c for c in context.connections if c.deadline <= now or c.writer.deadline <= now]
+        for connection in due:
+            connection.expire(now)
+        context.date = date_line()
+        pause = self._limits.sweep_seconds()
+        if context.draining:
+            pause = min(pause, max(_POLL_SECONDS, self._limits.drain_idle_seconds / 4))
+        self._sweep_timer = context.loop.call_later(pause, self._sweep)

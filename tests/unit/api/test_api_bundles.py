@@ -1,0 +1,123 @@
+"""Uploading bundles: streamed, bounded, verified, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from api_fake_control import ADMIN_TEXT
+
+from casemate.api import bundles
+
+DIGEST = "d" * 64
+PATH = f"/bundles/{DIGEST}"
+GZIP = {"content-type": "application/gzip"}
+
+
+def test_upload_and_ask(ask, control) -> None:
+    assert ask("HEAD", PATH).status_code == 404
+
+    async def pieces():
+        for _ in range(40):
+            yield b"x" * 65536
+
+    response = ask("PUT", PATH, content=pieces(), headers=GZIP)
+    assert response.status_code == 201
+    assert response.json() == {"digest": DIGEST, "size": 40 * 65536}
+    assert control.bundles[DIGEST] == b"x" * 40 * 65536
+    assert ask("HEAD", PATH).status_code == 200
+    assert ask("PUT", PATH, content=b"again", headers=GZIP).status_code == 200
+    assert list(ask.spool.iterdir()) == []
+
+
+def test_what_is_no_bundle_is_refused_and_leaves_nothing(ask, control) -> None:
+    response = ask("PUT", PATH, content=b"junk", headers=GZIP)
+    assert response.status_code == 422
+    assert control.bundles == {}
+    assert list(ask.spool.iterdir()) == []
+
+
+def test_limit_holds_for_a_declared_and_for_a_counted_length(ask, monkeypatch, control) -> None:
+    monkeypatch.setattr(bundles, "MAX_BUNDLE_BYTES", 1000)
+    assert ask("PUT", PATH, content=b"x" * 1001, headers=GZIP).status_code == 413
+
+    async def pieces():
+        for _ in range(11):
+            yield b"x" * 100
+
+    assert ask("PUT", PATH, content=pieces(), headers=GZIP).status_code == 413
+    assert control.bundles == {}
+    assert list(ask.spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream", "text/plain"])
+def test_wrong_media_type(ask, kind) -> None:
+    response = ask("PUT", PATH, content=b"x", headers={"content-type": kind})
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("digest", ["d" * 63, "D" * 64, "d" * 64 + "%0A", "..%2f..", "d" * 65])
+def test_what_is_no_digest(ask, digest) -> None:
+    response = ask("PUT", f"/bundles/{digest}", content=b"x", headers=GZIP)
+    assert response.status_code in (400, 404)
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_nothing(ask, control) -> None:
+    messages = iter(
+        [
+            {"type": "http.request", "body": b"x" * 100, "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive():
+        return next(messages)
+
+    async def send(_message):
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/api/v1" + PATH,
+        "query_string": b"",
+        "headers": [
+            (b"authorization", f"Bearer {ADMIN_TEXT}".encode()),
+            (b"content-type", b"application/gzip"),
+        ],
+    }
+    asyncio.run(ask.app(scope, receive, send))
+    assert control.bundles == {}
+    assert list(ask.spool.iterdir()) == []
+
+
+def test_uploads_at_the_same_time_are_bounded(ask) -> None:
+    async def run() -> list[int]:
+        import httpx
+
+        gate = asyncio.Event()
+
+        async def slow():
+            yield b"x"
+            await gate.wait()
+            yield b"y"
+
+        transport = httpx.ASGITransport(ask.app)
+        headers = {**GZIP, "authorization": f"Bearer {ADMIN_TEXT}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+            url = "/api/v1" + PATH
+            waiting = [
+                asyncio.create_task(client.put(url, content=slow(), headers=headers))
+                for _ in range(4)
+            ]
+            await asyncio.sleep(0.05)
+            refused = await client.put(url, content=b"x", headers=headers)
+            gate.set()
+            done = await asyncio.gather(*waiting)
+            later = await client.put(url, content=b"x", headers=headers)
+        assert refused.headers["retry-after"]
+        return [refused.status_code, *(r.status_code for r in done), later.status_code]
+
+    first, *rest = asyncio.run(run())
+    assert first == 429
+    assert all(status in (200, 201) for status in rest)

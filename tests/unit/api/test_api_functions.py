@@ -1,0 +1,152 @@
+"""Deploying, listing, aliasing, rolling back and removing through the API."""
+
+from __future__ import annotations
+
+import pytest
+from api_fake_control import ADMIN_TEXT, BROKEN_DIGEST
+
+from casemate.model.errors import CasemateError, ConflictError, ProtectionMissingError
+
+DIGEST = "a" * 64
+CART = "/functions/shop/cart"
+
+
+@pytest.fixture
+def deployed(ask, control):
+    control.bundles[DIGEST] = b"bundle"
+    assert ask("POST", CART + "/versions", json={"digest": DIGEST}).status_code == 201
+    return ask
+
+
+def test_deploy_then_list_and_show(deployed, control) -> None:
+    listed = deployed("GET", "/functions").json()["functions"]
+    shown = deployed("GET", CART).json()
+    assert listed == [shown]
+    assert shown["versions"][0]["digest"] == DIGEST
+    assert shown["aliases"][0]["targets"] == [{"version": 1, "weight": 100}]
+    assert control.asked_by == ["admin"]
+
+
+def test_head_answers_like_get_without_a_body(deployed) -> None:
+    response = deployed("HEAD", CART)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_import_error_is_told_in_full_and_nothing_is_deployed(ask) -> None:
+    response = ask("POST", CART + "/versions", json={"digest": BROKEN_DIGEST})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["failure"]["type"] == "ModuleNotFoundError"
+    assert "nothere" in problem["failure"]["message"]
+    assert "import nothere" in problem["failure"]["trace"]
+    assert problem["error_id"].startswith("err_")
+    assert ask("GET", "/functions").json() == {"functions": []}
+
+
+def test_dry_run_deploys_nothing(ask, control) -> None:
+    control.bundles[DIGEST] = b"bundle"
+    response = ask("POST", CART + "/versions", json={"digest": DIGEST, "dry_run": True})
+    assert (response.status_code, response.json()) == (200, {"digest": DIGEST})
+    assert control.deployed == {}
+    body = {"digest": BROKEN_DIGEST, "dry_run": True}
+    assert ask("POST", CART + "/versions", json=body).status_code == 422
+
+
+def test_deploy_without_the_bundle_says_what_to_do(ask) -> None:
+    response = ask("POST", CART + "/versions", json={"digest": DIGEST})
+    assert response.status_code == 404
+    assert response.json()["next_step"] == "Upload it first."
+
+
+def test_alias_with_weights(deployed) -> None:
+    deployed("POST", CART + "/versions", json={"digest": DIGEST})
+    targets = [{"version": 1, "weight": 95}, {"version": 2, "weight": 5}]
+    response = deployed("PUT", CART + "/aliases/live", json={"targets": targets})
+    assert response.json()["targets"] == targets
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [],
+        [{"version": 1, "weight": 99}],
+        [{"version": 1, "weight": 50}, {"version": 1, "weight": 50}],
+        [{"version": 0, "weight": 100}],
+        [{"version": 1, "weight": 100}, {"version": 2, "weight": 0}],
+        [{"version": 1, "weight": 200}, {"version": 2, "weight": -100}],
+        [{"version": True, "weight": 100}],
+        [{"version": 1.5, "weight": 100}],
+        [{"version": "1", "weight": 100}],
+        [{"version": 1, "weight": 100, "extra": 1}],
+        [{"version": n, "weight": 1} for n in range(1, 101)],
+    ],
+)
+def test_wrong_targets(deployed, targets) -> None:
+    response = deployed("PUT", CART + "/aliases/live", json={"targets": targets})
+    assert response.status_code == 400
+    assert response.json()["detail"]
+
+
+def test_alias_to_a_version_that_does_not_exist(deployed) -> None:
+    body = {"targets": [{"version": 9, "weight": 100}]}
+    assert deployed("PUT", CART + "/aliases/live", json=body).status_code == 404
+
+
+def test_rollback_with_and_without_a_version(deployed) -> None:
+    assert deployed("POST", CART + "/rollback").status_code == 409
+    deployed("POST", CART + "/versions", json={"digest": DIGEST})
+    back = deployed("POST", CART + "/rollback")
+    assert back.json()["targets"] == [{"version": 1, "weight": 100}]
+    forth = deployed("POST", CART + "/rollback", json={"to": 2})
+    assert forth.json()["targets"] == [{"version": 2, "weight": 100}]
+
+
+def test_remove(deployed) -> None:
+    response = deployed("DELETE", CART)
+    assert (response.status_code, response.content) == (204, b"")
+    assert deployed("DELETE", CART).status_code == 404
+    assert deployed("GET", CART).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/functions/Shop/cart",
+        "/functions/shop/cart%0a",
+        "/functions/shop/-cart",
+        "/functions/shop/" + "c" * 64,
+        "/functions/sh%00p/cart",
+        "/functions/%2e%2e/cart",
+        "/functions/shop/c%C3%A4rt",
+    ],
+)
+def test_names_that_are_none(ask, path) -> None:
+    response = ask("GET", path)
+    assert response.status_code == 400
+    assert "expected text that matches" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (ConflictError("busy"), 409),
+        (ProtectionMissingError("no seccomp"), 503),
+        (CasemateError("odd"), 500),
+    ],
+)
+def test_our_own_errors_keep_their_text(ask, control, fault, status) -> None:
+    control.fault = fault
+    response = ask("GET", "/functions")
+    assert response.status_code == status
+    assert response.json()["detail"] == fault.message
+
+
+def test_foreign_errors_are_sealed_and_logged(ask, control, caplog) -> None:
+    control.fault = RuntimeError(f"secret {ADMIN_TEXT}")
+    response = ask("GET", "/functions")
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert "RuntimeError" not in response.text
+    assert response.json()["error_id"] in caplog.text
+    assert "secret" in caplog.text

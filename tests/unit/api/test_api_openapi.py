@@ -1,0 +1,109 @@
+"""The description is complete and valid, and the reference is made from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from starlette.routing import Route
+
+from casemate.api.app import OPERATIONS, PREFIX, document
+from casemate.api.reference import markdown
+
+METHODS = {"get", "put", "post", "delete", "head", "patch", "options", "trace"}
+ROOT = Path(__file__).parents[3]
+
+
+def test_served_as_described(ask) -> None:
+    assert ask("GET", "/openapi.json").json() == json.loads(json.dumps(document()))
+
+
+def test_every_route_is_described_and_nothing_else(ask) -> None:
+    served = set()
+    for route in ask.app.routes:
+        assert isinstance(route, Route)
+        methods = {m.lower() for m in route.methods}
+        if "get" in methods:
+            methods.discard("head")  # HEAD follows from GET (RFC 9110)
+        served |= {(route.path, method) for method in methods}
+    described = {
+        (path, method)
+        for path, item in document()["paths"].items()
+        for method in item
+        if method in METHODS
+    }
+    assert served == described
+    assert len(described) == len(OPERATIONS)
+
+
+def references(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [r for value in node.values() for r in references(value)]
+    if isinstance(node, list | tuple):
+        return [r for value in node for r in references(value)]
+    return []
+
+
+def test_every_reference_resolves() -> None:
+    found = document()
+    assert references(found)
+    for reference in references(found):
+        node = found
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+
+
+def test_structure_is_what_openapi_requires() -> None:
+    found = document()
+    assert re.fullmatch(r"3\.1\.\d+", found["openapi"])
+    assert found["info"]["title"]
+    assert found["info"]["version"]
+    assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", n) for n in found["components"]["schemas"])
+    ids = []
+    for path, item in found["paths"].items():
+        assert path.startswith(PREFIX + "/")
+        named = [p["name"] for p in item.get("parameters", ()) if p["in"] == "path"]
+        assert named == re.findall(r"{(\w+)}", path)
+        assert all(p["required"] is True for p in item.get("parameters", ()))
+        for method in METHODS & item.keys():
+            operation = item[method]
+            ids.append(operation["operationId"])
+            assert operation["summary"]
+            assert operation["responses"]
+            for status, response in operation["responses"].items():
+                assert re.fullmatch(r"[1-5]\d\d", status)
+                assert response["description"]
+                if int(status) >= 400 and method != "head":
+                    assert list(response["content"]) == ["application/problem+json"]
+            for parameter in operation.get("parameters", ()):
+                assert {"name", "in", "schema"} <= parameter.keys()
+                assert parameter["in"] == "query"
+            if operation.get("security") != []:
+                assert {"401", "403"} <= operation["responses"].keys()
+    assert len(ids) == len(set(ids))
+
+
+def test_only_health_is_open() -> None:
+    open_paths = [
+        path
+        for path, item in document()["paths"].items()
+        for operation in item.values()
+        if isinstance(operation, dict) and operation.get("security") == []
+    ]
+    assert open_paths == ["/api/v1/health"]
+
+
+def test_described_query_parameters_are_those_that_are_read(ask) -> None:
+    samples = {"project": "p", "function": "f", "invocation": "i", "follow": "false"}
+    for operation in OPERATIONS:
+        if operation.method != "GET" or "{" in operation.path:
+            continue
+        query = "&".join(f"{p.name}={samples.get(p.name, '1')}" for p in operation.query)
+        assert ask("GET", f"{operation.path}?{query}").status_code == 200, operation.id
+
+
+def test_reference_is_up_to_date() -> None:
+    page = ROOT / "docs/reference/api.md"
+    assert page.read_text() == markdown(), "run: python -m casemate.api.reference"

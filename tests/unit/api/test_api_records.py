@@ -1,0 +1,192 @@
+"""Invocations, errors and logs, followed too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from api_fake_control import ADMIN_TEXT, log_line
+
+from casemate.api import records
+from casemate.model.http import HttpHead, HttpRequest
+from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome
+from casemate.triggers.http_server.asgi import asgi_handler
+
+
+def invocation(number: int, function: str = "cart") -> InvocationRecord:
+    return InvocationRecord(
+        id=f"inv_{number}",
+        project="shop",
+        function=function,
+        version=1,
+        trigger="invoke",
+        outcome=Outcome.OK,
+        status=200,
+        started_at=1.0,
+        queued_ms=0.1,
+        run_ms=1.5,
+        cold=False,
+        request_bytes=2,
+        response_bytes=3,
+    )
+
+
+def test_invocations(ask, control) -> None:
+    control.invocation_records = [invocation(2), invocation(1, "mail")]
+    assert len(ask("GET", "/invocations").json()["invocations"]) == 2
+    found = ask("GET", "/invocations?project=shop&function=mail").json()["invocations"]
+    assert [r["id"] for r in found] == ["inv_1"]
+    assert len(ask("GET", "/invocations?limit=1").json()["invocations"]) == 1
+    assert ask("GET", "/invocations/inv_2").json()["run_ms"] == 1.5
+    assert ask("GET", "/invocations/inv_9").status_code == 404
+    assert ask("GET", "/invocations/%2e%2e").status_code == 400
+
+
+def test_error_is_shown_in_full(ask, control) -> None:
+    control.error_records["err_1"] = ErrorRecord(
+        id="err_1",
+        invocation="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        outcome=Outcome.HANDLER_ERROR,
+        at=1.0,
+        type="KeyError",
+        message="'price'",
+        trace="Traceback ...",
+    )
+    assert ask("GET", "/errors/err_1").json()["trace"] == "Traceback ..."
+    assert ask("GET", "/errors/err_2").status_code == 404
+
+
+def test_logs_as_ndjson(ask, control) -> None:
+    control.lines = [log_line(1, "a\n\x1b[31mb"), log_line(2, "c", "inv_2")]
+    response = ask("GET", "/logs")
+    assert response.headers["content-type"] == "application/x-ndjson"
+    texts = [json.loads(line)["text"] for line in response.text.splitlines()]
+    assert texts == ["a\n\x1b[31mb", "c"]
+    assert len(ask("GET", "/logs?after=1").text.splitlines()) == 1
+    assert json.loads(ask("GET", "/logs?invocation=inv_1").text)["sequence"] == 1
+    assert ask("GET", "/logs?project=other").text == ""
+
+
+class Following:
+    """A client that follows the log until told to go."""
+
+    def __init__(self, app, query: str = "follow=true") -> None:
+        self.chunks: list[bytes] = []
+        self.status = 0
+        self.gone = asyncio.Event()
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/v1/logs",
+            "query_string": query.encode(),
+            "headers": [(b"authorization", f"Bearer {ADMIN_TEXT}".encode())],
+        }
+        self.task = asyncio.create_task(app(scope, self.receive, self.send))
+
+    async def receive(self):
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message) -> None:
+        self.status = message.get("status", self.status)
+        self.chunks.append(message.get("body", b""))
+
+    async def until(self, text: bytes) -> None:
+        async with asyncio.timeout(5):
+            while text not in b"".join(self.chunks):
+                await asyncio.sleep(0.005)
+
+    async def leave(self) -> None:
+        self.gone.set()
+        async with asyncio.timeout(5):
+            await self.task
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    monkeypatch.setattr(records, "POLL_SECONDS", 0.01)
+
+
+def test_follow_until_the_client_leaves(ask, control, fast) -> None:
+    async def run() -> bytes:
+        control.lines = [log_line(1, "first")]
+        client = Following(ask.app)
+        await client.until(b"first")
+        control.lines.append(log_line(2, "second"))
+        control.lines.append(log_line(3, "third"))
+        await client.until(b"third")
+        await client.leave()
+        return b"".join(client.chunks)
+
+    numbers = [json.loads(line)["sequence"] for line in asyncio.run(run()).splitlines()]
+    assert numbers == [1, 2, 3]
+
+
+def test_follow_through_the_bridge_of_the_http_server(ask, control, fast) -> None:
+    async def run() -> None:
+        handle = asgi_handler(ask.app)
+        head = HttpHead(
+            method="GET",
+            path="/api/v1/logs",
+            query="follow=true",
+            headers=((b"authorization", f"Bearer {ADMIN_TEXT}".encode()),),
+            peer="127.0.0.1",
+        )
+        control.lines = [log_line(1, "first")]
+        response = await handle(HttpRequest(head, b""))
+        parts = aiter(response.body)
+        assert b"first" in await anext(parts)
+        control.lines.append(log_line(2, "second"))
+        assert b"second" in await anext(parts)
+        await response.body.aclose()
+        control.lines.append(log_line(3, "third"))
+        async with asyncio.timeout(5):
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_silence_is_filled_with_empty_lines(ask, control, fast, monkeypatch) -> None:
+    monkeypatch.setattr(records, "HEARTBEAT_SECONDS", 0.02)
+
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n\n\n")
+        await client.leave()
+
+    asyncio.run(run())
+
+
+def test_a_fault_ends_the_stream_and_is_logged(ask, control, fast, caplog) -> None:
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        control.fault = RuntimeError("disk gone")
+        async with asyncio.timeout(5):
+            await client.task
+        assert b"disk gone" not in b"".join(client.chunks)
+
+    asyncio.run(run())
+    assert "disk gone" in caplog.text
+
+
+def test_followers_are_bounded_and_give_their_slot_back(ask, control, fast) -> None:
+    async def run() -> list[int]:
+        clients = [Following(ask.app) for _ in range(64)]
+        for client in clients:
+            await client.until(b"\n")
+        refused = Following(ask.app)
+        await refused.task
+        for client in clients:
+            await client.leave()
+        later = Following(ask.app)
+        await later.until(b"\n")
+        await later.leave()
+        return [refused.status, later.status]
+
+    assert asyncio.run(run()) == [429, 200]

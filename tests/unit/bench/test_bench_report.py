@@ -1,0 +1,161 @@
+"""Verdicts and tables from made-up runs."""
+
+import json
+
+import pytest
+from bench import report
+from bench.errors import BenchError
+from bench.judge import at_least, at_most, judge
+from bench.load import Load, parse
+from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, Cell, Figures, Machine, Results
+from bench.settings import QUICK, Settings
+
+MACHINE = Machine(
+    processor="Made Up", cores=2, memory=1 << 30, kernel="6.1", python="3.11.0", load_before=0.1
+)
+
+
+def cell(target: str, handler: str, number: int, per_second: float, p50: float = 1.0) -> Cell:
+    return Cell(
+        target=target,
+        handler=handler,
+        round=number,
+        isolation="none",
+        cold_ms=100.0,
+        memory=40_000_000,
+        p50_ms=p50,
+        p99_ms=2 * p50,
+        samples=500,
+        per_second=per_second,
+        loaded_p50_ms=p50,
+        answers=1000,
+        failed=0,
+    )
+
+
+def results(cells: list[Cell], figures: Figures | None = None) -> Results:
+    return Results(
+        started_at=0.0,
+        machine=MACHINE,
+        settings=Settings(),
+        cells=cells,
+        figures=figures or Figures(),
+    )
+
+
+def good() -> Results:
+    cells = []
+    for number, machine in enumerate((1.0, 0.5, 1.1)):
+        for handler in ("plain", "tables"):
+            cells += [
+                cell(CASEMATE_REQUEST, handler, number, 900 * machine),
+                cell(CASEMATE_INSTANCE, handler, number, 16000 * machine, 0.2),
+                cell("fork-per-request", handler, number, 80 * machine, 25.0),
+                cell("functions-framework", handler, number, 2000 * machine, 0.5),
+                cell("functions-framework --asgi +uvloop", handler, number, 14000 * machine),
+            ]
+    figures = Figures(
+        first_kept_ms=4.0,
+        first_gone_plain_ms=12.0,
+        first_gone_tables_ms=300.0,
+        bare_import_ms=290.0,
+        instance_memory=1_200_000.0,
+        crowd=50,
+        crowd_memory=200_000_000,
+        past_keep_processes=0,
+        deployed=500,
+        overhead_ms={1: 1.0, 50: 1.2, 500: 1.05},
+    )
+    return results(cells, figures)
+
+
+def test_a_good_run_meets_every_target() -> None:
+    found = judge(good())
+    assert [verdict.what for verdict in found if verdict.met is not True] == []
+    assert len(found) == 17
+
+
+def test_an_empty_run_meets_no_target() -> None:
+    assert {verdict.met for verdict in judge(results([]))} == {None}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("first_kept_ms", 5.1, "zygote kept"),
+        ("first_gone_plain_ms", 15.1, "gone, plain"),
+        ("first_gone_tables_ms", 311.0, "gone, pandas"),
+        ("instance_memory", 1_600_000.0, "live plain"),
+        ("crowd_memory", 251_000_000, "at rest"),
+        ("past_keep_processes", 1, "keep time"),
+        ("deployed", 499, "deployed on one node"),
+        ("overhead_ms", {1: 1.0, 500: 1.2}, "one function deployed"),
+    ],
+)
+def test_each_figure_over_its_limit_is_missed(field: str, value: object, what: str) -> None:
+    run = good()
+    setattr(run.figures, field, value)
+    assert [what in verdict.what for verdict in judge(run) if verdict.met is False] == [True]
+
+
+def test_pandas_is_not_judged_without_the_bare_import() -> None:
+    run = good()
+    run.figures.bare_import_ms = None
+    assert [v.met for v in judge(run) if "pandas, p50" in v.what] == [None]
+
+
+def test_fewer_functions_at_rest_are_not_taken_for_fifty() -> None:
+    run = good()
+    run.figures.crowd = 10
+    assert [v.met for v in judge(run) if "at rest" in v.what] == [None]
+
+
+def test_limits_are_inclusive() -> None:
+    assert at_most("x", 5.0, 5, " ms").met
+    assert at_least("x", 5.0, 5, " ms").met
+    assert not at_most("x", 5.001, 5, " ms").met
+    assert not at_least("x", 4.999, 5, " ms").met
+
+
+def test_text_shows_medians_ratios_failures_and_gaps() -> None:
+    run = good()
+    run.not_measured.append("something: a reason")
+    run.leftovers = 2
+    text = report.text(run)
+    assert "| 900 |" in " ".join(text.split())
+    assert "11.25" in text  # 900 / 80 in each round
+    assert "2 processes were left behind" in text
+    assert "- something: a reason" in text
+    assert "MISSED" not in text
+
+
+def test_tables_are_aligned() -> None:
+    lines = report.table(["a", "bb"], [["long name", "1"], ["x", "1,000"]]).split("\n")
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1].startswith("| ---------")
+    assert lines[1].endswith(":|") or lines[1].endswith(": |")
+
+
+def test_json_holds_everything() -> None:
+    whole = json.loads(report.as_json(good()))
+    assert whole["format"] == 1
+    assert len(whole["cells"]) == 30
+    assert whole["figures"]["overhead_ms"] == {"1": 1.0, "50": 1.2, "500": 1.05}
+    assert len(whole["targets"]) == 17
+    assert {"what", "wanted", "measured", "met"} == set(whole["targets"][0])
+
+
+def test_quick_is_less_than_the_default() -> None:
+    assert QUICK.budget < Settings().budget
+    assert QUICK.rounds <= Settings().rounds
+
+
+def test_load_result_is_read_among_other_output() -> None:
+    line = (
+        'RESULT {"per_second": 10.5, "p50_ms": 1.0, "p99_ms": 2.0, "right": 9, "wrong": 1, '
+        '"lost": 0}'
+    )
+    expected = Load(per_second=10.5, p50_ms=1.0, p99_ms=2.0, right=9, wrong=1, lost=0)
+    assert parse(f"Running 3s test\n{line}\n") == expected
+    with pytest.raises(BenchError, match="no result"):
+        parse("unable to connect")

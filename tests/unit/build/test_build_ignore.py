@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.build.errors import SourceTreeError
+from casemate.build.ignore import DEFAULT_PATTERNS, Ignore, read_ignore
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        *((".env", False), ("a/.env.production", False), (".git", True), (".git", False)),
+        *(("a/__pycache__", True), ("x.pyc", False), ("a/.venv", True), ("venv", True)),
+        *(("node_modules", True), (".ssh", True), ("requirements.txt.cp312-x86_64.lock", False)),
+        *((".casemateignore", False), ("id_rsa", False)),
+    ],
+)
+def test_secrets_and_leftovers_stay_out(path: str, folder: bool) -> None:
+    assert Ignore(DEFAULT_PATTERNS).matches(path, folder=folder)
+
+
+@pytest.mark.parametrize(
+    "path", ["app.py", "tests/test_a.py", "casemate.toml", "env.py", "uv.lock"]
+)
+def test_the_rest_stays_in(path: str) -> None:
+    assert not Ignore(DEFAULT_PATTERNS).matches(path, folder=False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "folder", "expected"),
+    [
+        ("*.csv", "a/b.csv", False, True),
+        ("/*.csv", "a/b.csv", False, False),
+        ("/*.csv", "b.csv", False, True),
+        ("data/*.csv", "data/b.csv", False, True),
+        ("data/*.csv", "data/x/b.csv", False, False),
+        ("data/**/b.csv", "data/x/y/b.csv", False, True),
+        ("data/**/b.csv", "data/b.csv", False, True),
+        ("data/**", "data/x/y", False, True),
+        ("build/", "build", False, False),
+        ("build/", "x/build", True, True),
+        ("a?c", "abc", False, True),
+        ("a?c", "a/c", False, False),
+        ("[!a]b", "cb", False, True),
+        ("[!a]b", "ab", False, False),
+        ("a.b", "axb", False, False),
+        ("a+(b)", "a+(b)", False, True),
+        ("[", "[", False, True),
+    ],
+)
+def test_patterns(pattern: str, path: str, folder: bool, expected: bool) -> None:
+    assert Ignore([pattern]).matches(path, folder=folder) is expected
+
+
+def test_the_file_adds_patterns(tmp_path: Path) -> None:
+    (tmp_path / ".casemateignore").write_text("# notes\n\n  tests/  \n")
+    ignore = read_ignore(tmp_path)
+    assert ignore.matches("tests", folder=True)
+    assert ignore.matches(".env", folder=False)
+    assert not ignore.matches("# notes", folder=False)
+
+
+@pytest.mark.parametrize("text", ["!keep", "/", "x" * 501])
+def test_unusable_patterns_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".casemateignore").write_text(text)
+    with pytest.raises(SourceTreeError, match=r"\.casemateignore"):
+        read_ignore(tmp_path)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_pattern_is_taken_or_refused(pattern: str, path: str) -> None:
+    try:
+        ignore = Ignore([pattern])
+    except SourceTreeError:
+        return
+    ignore.matches(path, folder=False)

@@ -1,0 +1,128 @@
+"""Exit codes for everything a node can answer, or not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from api_fake_control import ADMIN_TEXT, INVOKE_TEXT
+
+from casemate.model.errors import ConflictError, UnavailableError
+
+
+def test_unreachable(cli, monkeypatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("CASEMATE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        result = cli("ls")
+    assert result.code == 5
+    assert "casemate serve" in result.err
+
+
+def test_denied(cli, node, monkeypatch) -> None:
+    monkeypatch.setenv("CASEMATE_KEY", "cm_wrong_" + "z" * 43)
+    result = cli("ls")
+    assert result.code == 4
+    assert "cm_wrong" not in result.err
+    monkeypatch.setenv("CASEMATE_KEY", INVOKE_TEXT)
+    result = cli("ls")
+    assert result.code == 4
+    assert "admin" in result.err
+    monkeypatch.delenv("CASEMATE_KEY")
+    result = cli("ls")
+    assert result.code == 4
+    assert "casemate login" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "shop/cart"),
+        ("rm", "shop/cart", "--yes"),
+        ("rollback", "shop/cart"),
+        ("promote", "shop/cart", "1"),
+        ("errors", "show", "err_1"),
+        ("invocations", "--id", "inv_1"),
+        ("keys", "rm", "nobody", "--yes"),
+    ],
+)
+def test_not_found(cli, node, arguments) -> None:
+    result = cli(*arguments)
+    assert result.code == 3
+    assert "\nNext: " in result.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (ConflictError("taken"), "taken"),
+        (UnavailableError("closing"), "closing"),
+        (RuntimeError("secret"), "error id err_"),
+    ],
+)
+def test_failures(cli, node, fault, text) -> None:
+    node.control.fault = fault
+    result = cli("ls")
+    assert result.code == 1
+    assert text in result.err
+    assert "secret" not in result.err
+
+
+def serve_raw(answer: bytes) -> tuple[str, threading.Thread, list[bytes]]:
+    """Answer every connection with the same bytes; return the address and what was received."""
+    server = socket.create_server(("127.0.0.1", 0))
+    received: list[bytes] = []
+
+    def loop() -> None:
+        server.settimeout(10)
+        with server:
+            connection, _ = server.accept()
+            with connection:
+                received.append(connection.recv(65536))
+                connection.sendall(answer)
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}", thread, received
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 1),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 1),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nhalf", 5),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", 5),
+        (b"", 5),
+        (b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n", 1),
+        (b"HTTP/1.1 404 No\r\ncontent-type: application/problem+json\r\n\r\n[\xff", 3),
+        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\njunk", 5),
+    ],
+)
+def test_answers_that_are_no_node(cli, monkeypatch, answer, code) -> None:
+    url, thread, _ = serve_raw(answer)
+    monkeypatch.setenv("CASEMATE_URL", url)
+    result = cli("ls")
+    thread.join(10)
+    assert result.code == code, result.err
+    assert "Traceback" not in result.err
+    assert "\nNext: " in result.err
+
+
+def test_redirects_do_not_get_the_key(cli, node, monkeypatch) -> None:
+    answer = f"HTTP/1.1 307 Go\r\nlocation: {node.url}/api/v1/functions\r\n\r\n".encode()
+    url, thread, received = serve_raw(answer)
+    monkeypatch.setenv("CASEMATE_URL", url)
+    result = cli("ls")
+    thread.join(10)
+    assert result.code == 1
+    assert ADMIN_TEXT.encode() in received[0]
+    assert node.requests == []
+
+
+def test_hostile_error_texts_cannot_steer_the_terminal(cli, node) -> None:
+    node.control.fault = ConflictError("\x1b[2Jgone\x07")
+    result = cli("ls")
+    assert "\x1b" not in result.err
+    assert "\\x1b[2Jgone" in result.err

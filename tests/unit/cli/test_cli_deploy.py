@@ -1,0 +1,224 @@
+"""Building, uploading and deploying."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import casemate.build
+from casemate.build import BuiltBundle
+from casemate.cli.changes import changes
+from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
+from casemate.model.errors import InvalidInputError
+from casemate.model.function import FunctionSpec, HttpTrigger, Isolation, Limits
+
+MANIFEST = """\
+[project]
+name = "shop"
+[function.cart]
+handler = "app:handle"
+public = true
+[[function.cart.http]]
+method = "GET"
+path = "/cart"
+[function.mail]
+handler = "app:handle"
+"""
+
+
+@pytest.fixture
+def project(home) -> Path:
+    (home / "casemate.toml").write_text(MANIFEST)
+    (home / "app.py").write_text("def handle(event, context):\n    return 1\n")
+    return home
+
+
+@pytest.fixture
+def built(node, monkeypatch):
+    """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
+
+    def build(root, project, spec, out, *, progress, relock, interpreters) -> BuiltBundle:
+        progress("copying")
+        code = (root / "app.py").read_bytes()
+        if b"SYNTAX" in code:
+            raise InvalidInputError("app.py is not Python.", next_step="Mend it.")
+        manifest = BundleManifest(
+            project=project,
+            function=msgspec.structs.replace(spec, python="3.12"),
+            lock_sha256=None,
+            packages=(LockedPackage(name="pillow", version="11.0"),),
+            files=(
+                BundleFile(
+                    path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest()
+                ),
+            ),
+        )
+        digest = manifest.digest()
+        folder = out / digest
+        (folder / "code").mkdir(parents=True, exist_ok=True)
+        (folder / "code/app.py").write_bytes(code)
+        (folder / "bundle.json").write_bytes(manifest.canonical())
+        node.control.specs[digest] = manifest.function
+        warnings = ("relocked",) if relock else ()
+        return BuiltBundle(digest=digest, path=folder, manifest=manifest, warnings=warnings)
+
+    monkeypatch.setattr(casemate.build, "build", build)
+    monkeypatch.setattr(casemate.build, "find_interpreters", lambda **_: ())
+
+
+def test_build_prints_digest_size_and_packages(cli, project, built) -> None:
+    result = cli("build", "cart", "--relock")
+    header, row = result.out.splitlines()
+    assert header.split() == ["FUNCTION", "DIGEST", "SIZE", "PYTHON", "PACKAGES"]
+    assert "pillow 11.0" in row
+    assert "Warning: shop/cart: relocked" in result.err
+    document = json.loads(cli("build", "--json", "--out", "there").out)
+    assert [b["function"] for b in document["bundles"]] == ["cart", "mail"]
+    assert Path(document["bundles"][0]["path"]).parent == Path("there")
+
+
+def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> None:
+    result = cli("deploy")
+    assert result.code == 0, result.err
+    assert "shop/cart  version 1 is live\n" in result.out
+    assert f"{node.url}/invoke/shop/cart" in result.out
+    assert "route    GET /cart" in result.out
+    assert result.out.count("PUBLIC") == 1
+    assert len(node.control.bundles) == 2
+    text = MANIFEST + '[function.mail.limits]\nmemory = "512MB"\n'
+    (project / "casemate.toml").write_text(text)
+    result = cli("deploy")
+    assert "shop/cart  version 1 is live, unchanged\n" in result.out
+    assert "shop/mail  version 2 is live, before it 1\n" in result.out
+    assert "changed  memory 256 MB → 512 MB" in result.out
+
+
+def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:
+    cli("deploy", "cart")
+    node.requests.clear()
+    document = json.loads(cli("deploy", "cart", "--force", "--json").out)
+    assert document["deployed"][0]["version"] == 2
+    assert document["deployed"][0]["uploaded"] is False
+    assert [r[0] for r in node.requests] == ["GET", "HEAD", "POST"]
+
+
+def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:
+    cli("deploy", "mail")
+    ((digest, archive),) = node.control.bundles.items()
+    file = tmp_path / "x.tar.gz"
+    file.write_bytes(archive)
+    with file.open("rb") as source:
+        assert casemate.build.unpack(source, tmp_path / digest, digest).function.name == "mail"
+
+
+def test_weights_count_as_a_change(cli, project, built) -> None:
+    cli("deploy", "mail")
+    cli("deploy", "mail", "--force")
+    cli("promote", "mail", "1=50", "2=50")
+    assert "version 3 is live" in cli("deploy", "mail").out
+
+
+def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch) -> None:
+    from casemate.api import StartFailedError
+
+    async def broken(*_a):
+        raise StartFailedError(
+            "shop/cart cannot be started.",
+            type="ModuleNotFoundError",
+            message="No module named 'x\x1b[2J'",
+            trace="Traceback\n  import x",
+        )
+
+    monkeypatch.setattr(node.control, "start_once", broken)
+    result = cli("deploy")
+    assert result.code == 1
+    assert "  import x\n" in result.err
+    assert "ModuleNotFoundError: No module named 'x\\x1b[2J'" in result.err
+    assert "Not deployed: shop/cart, shop/mail." in result.err
+    document = cli("deploy", "--json")
+    assert document.code == 1
+    assert json.loads(document.out)["not_deployed"] == ["shop/cart", "shop/mail"]
+
+
+def test_nothing_is_deployed_if_one_cannot_be_built(cli, project, built, node) -> None:
+    (project / "app.py").write_text("def handle(): pass  # SYNTAX")
+    result = cli("deploy")
+    assert result.code == 1
+    assert node.control.deployed == {}
+    assert "Next: Mend it." in result.err
+
+
+def test_names_and_manifests(cli, project, built) -> None:
+    assert cli("deploy", "shop/mail").code == 0
+    result = cli("deploy", "none")
+    assert result.code == 3
+    assert "cart, mail" in result.err
+    assert cli("build", "-m", "nowhere.toml").code == 2
+    (project / "casemate.toml").write_text("[project]\nname = 1\n")
+    result = cli("build")
+    assert result.code == 1
+    assert "casemate.toml:2" in result.err
+
+
+def test_found_from_a_folder_below(cli, project, built, monkeypatch) -> None:
+    (project / "deep/er").mkdir(parents=True)
+    monkeypatch.chdir(project / "deep/er")
+    assert cli("build").code == 0
+
+
+def test_the_node_is_asked_before_anything_is_built(cli, project, built, monkeypatch) -> None:
+    monkeypatch.setenv("CASEMATE_KEY", "cm_wrong_" + "z" * 43)
+    result = cli("deploy")
+    assert result.code == 4
+    assert "Building" not in result.err
+
+
+def test_progress_is_plain_lines_without_a_terminal(cli, project, built) -> None:
+    result = cli("deploy", "mail")
+    steps = [line for line in result.err.splitlines() if "shop/mail" in line]
+    assert [step.split()[0] for step in steps] == ["Building", "Packing", "Uploading", "Starting"]
+    assert "\x1b" not in result.err
+
+
+def test_every_kind_of_change_is_told() -> None:
+    before = FunctionSpec(
+        name="a", handler="a:b", http=(HttpTrigger(method="GET", path="/old"),), python="3.12"
+    )
+    after = msgspec.structs.replace(
+        before,
+        handler="a:c",
+        python="3.13",
+        public=True,
+        isolation=Isolation.INSTANCE,
+        limits=Limits(timeout=0.5, cpu=2.0, processes=1),
+        http=(HttpTrigger(method="POST", path="/new"),),
+    )
+    assert [str(change) for change in changes(before, after)] == [
+        "handler a:b → a:c",
+        "python 3.12 → 3.13",
+        "isolation request → instance",
+        "public no → yes",
+        "cpu 1 → 2",
+        "processes 32 → 1",
+        "timeout 10s → 0.5s",
+        "route GET /old removed",
+        "route POST /new added",
+    ]
+    assert changes(after, after) == []
+
+
+@pytest.mark.sandbox
+def test_the_real_build(cli, terminal, node, home) -> None:
+    assert cli("init", "p").code == 0
+    result = cli("deploy", "-m", "p", "--json")
+    assert result.code == 0, result.err
+    deployed = json.loads(result.out)["deployed"][0]
+    assert deployed["function"] == "p/hello"
+    assert node.control.bundles.keys() == {deployed["digest"]}
+    result = terminal("deploy", "-m", "p", "--force")
+    assert result.code == 0, result.out
+    assert "p/hello  version 2 is live" in result.out

@@ -1,0 +1,248 @@
+"""Looking at a node and changing what is live."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import msgspec
+import pytest
+from api_fake_control import ADMIN_TEXT, log_line
+
+from casemate.cli.commands import logs as logs_module
+from casemate.cli.commands.promote import parse_targets
+from casemate.cli.errors import UsageError
+from casemate.model.function import FunctionSpec, HttpTrigger
+from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome
+
+SPEC = FunctionSpec(
+    name="cart",
+    handler="cart:handle",
+    python="3.12",
+    public=True,
+    description="Carts \x1b[31m",
+    http=(HttpTrigger(method="GET", path="/cart/{id}"),),
+)
+
+
+@pytest.fixture
+def shop(node):
+    """Versions 1 and 2 of shop/cart, 2 live."""
+    import asyncio
+
+    for digest in ("a" * 64, "b" * 63 + "c"):
+        node.control.bundles[digest] = b""
+        node.control.specs[digest] = SPEC
+        asyncio.run(node.control.deploy("shop", "cart", digest, by="admin"))
+    return node
+
+
+def test_ls(cli, shop) -> None:
+    result = cli("ls")
+    header, row = result.out.splitlines()
+    assert header.split() == ["FUNCTION", "LIVE", "DEPLOYED", "CALLERS", "ROUTES"]
+    assert row.startswith("shop/cart  2 ")
+    assert "everyone" in row
+    assert "GET /cart/{id}" in row
+    assert json.loads(cli("ls", "--json").out)["functions"][0]["name"] == "cart"
+
+
+def test_ls_of_an_empty_node(cli, node) -> None:
+    result = cli("ls")
+    assert (result.code, result.out) == (0, "")
+    assert "casemate deploy" in result.err
+    assert json.loads(cli("ls", "--json").out) == {"functions": []}
+
+
+def test_tables_at_a_terminal_do_not_interpret_markup(terminal, shop) -> None:
+    result = terminal("ls", environ={"COLUMNS": "160"})
+    assert "shop/cart" in result.out
+    shop.control.specs["a" * 64] = SPEC
+    result = terminal("show", "shop/cart", environ={"COLUMNS": "160"})
+    assert "Carts \\x1b[31m" in result.out
+
+
+def test_show(cli, shop) -> None:
+    result = cli("show", "shop/cart")
+    for text in ("cart:handle", "3.12", "PUBLIC", "GET /cart/{id}", "memory 256 MB", "timeout 10s"):
+        assert text in result.out
+    assert "\x1b" not in result.out
+    assert len(json.loads(cli("show", "shop/cart", "--json").out)["versions"]) == 2
+
+
+def test_names_inside_a_project(cli, shop, home) -> None:
+    (home / "casemate.toml").write_text('[project]\nname = "shop"\n[function.broken')
+    assert cli("show", "cart").code == 2
+    (home / "casemate.toml").write_text('[project]\nname = "shop"\n[unknown]\n')
+    (home / "src").mkdir()
+    assert cli("show", "cart").code == 0
+
+
+def test_promote_and_rollback(cli, shop) -> None:
+    result = cli("promote", "shop/cart", "1=95", "2=5")
+    assert result.out == "shop/cart@live now points to 1=95 2=5.\n"
+    assert "1=95 2=5" in cli("ls").out
+    assert cli("rollback", "shop/cart").out == "shop/cart: live is version 2 again.\n"
+    assert json.loads(cli("rollback", "shop/cart", "--to", "1", "--json").out)["targets"] == [
+        {"version": 1, "weight": 100}
+    ]
+    assert cli("promote", "shop/cart", "v2", "--alias", "beta").code == 0
+    assert cli("promote", "shop/cart", "9").code == 3
+    assert cli("promote", "shop/cart", "1", "--alias", "No Name").code == 1
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["8=5"], ["8", "7"], ["8=50", "8=50"], ["8=0", "7=100"], ["x"], ["8=5=5"], ["-1"], ["8=101"]],
+)
+def test_wrong_targets(texts) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_targets(texts)
+    assert caught.value.next_step
+
+
+def test_rm_asks(cli, shop, terminal) -> None:
+    assert cli("rm", "shop/cart").code == 2
+    result = terminal("rm", "shop/cart", keys=b"n\n", prompt=b"[y/N]")
+    assert result.code == 1
+    assert "2 versions" in result.out
+    assert shop.control.deployed
+    result = terminal("rm", "shop/cart", keys=b"y\n", prompt=b"[y/N]")
+    assert result.code == 0
+    assert not shop.control.deployed
+
+
+def test_rm_with_yes(cli, shop) -> None:
+    assert json.loads(cli("rm", "shop/cart", "--yes", "--json").out)["removed"] == "shop/cart"
+    assert cli("rm", "shop/cart", "--yes").code == 3
+
+
+def test_errors_show(cli, node) -> None:
+    node.control.error_records["err_1"] = ErrorRecord(
+        id="err_1",
+        invocation="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        outcome=Outcome.HANDLER_ERROR,
+        at=1.0,
+        type="KeyError",
+        message="'price'\x1b[2J",
+        trace='Traceback\n  File "cart.py", line 3\n\x1b]0;x\x07',
+    )
+    result = cli("errors", "show", "err_1")
+    assert result.out.splitlines()[-1] == "KeyError: 'price'\\x1b[2J"
+    assert '  File "cart.py", line 3\n' in result.out
+    assert "\x1b" not in result.out
+    assert json.loads(cli("errors", "show", "err_1", "--json").out)["message"] == "'price'\x1b[2J"
+    assert cli("errors", "show", "../../x").code == 3
+
+
+def test_invocations(cli, node) -> None:
+    record = InvocationRecord(
+        id="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        trigger="invoke",
+        outcome=Outcome.TIMEOUT,
+        status=504,
+        started_at=1.0,
+        queued_ms=0.1,
+        run_ms=10000.0,
+        cold=True,
+        request_bytes=2,
+        response_bytes=0,
+        error_id="err_1",
+    )
+    node.control.invocation_records = [record, msgspec.structs.replace(record, function="mail")]
+    result = cli("invocations", "shop/cart")
+    assert len(result.out.splitlines()) == 2
+    assert "timeout" in result.out
+    assert "cold" in result.out
+    assert len(json.loads(cli("invocations", "--json").out)["invocations"]) == 2
+    assert json.loads(cli("invocations", "--id", "inv_1", "--json").out)["invocations"]
+
+
+def test_keys(cli, node) -> None:
+    result = cli("keys", "add", "webshop")
+    key = result.out.strip()
+    assert key.startswith("cm_")
+    assert key not in result.err
+    assert "invoke" in result.err
+    listed = cli("keys", "ls").out
+    assert key not in listed
+    assert "webshop" in listed
+    key_id = key.split("_")[1]
+    assert cli("keys", "rm", key_id).code == 2
+    assert cli("keys", "rm", key_id, "--yes").code == 0
+    assert json.loads(cli("keys", "ls", "--json").out)["keys"][-1]["revoked_at"] == 3.0
+    assert cli("keys", "add", "root").code == 1
+    assert cli("keys", "add", "x", "--role", "god").code == 2
+
+
+def test_no_command_prints_the_key_it_uses(cli, shop, monkeypatch) -> None:
+    monkeypatch.setenv("CASEMATE_DEBUG", "1")
+    for arguments in (
+        ["ls"],
+        ["show", "shop/cart", "--json"],
+        ["keys", "ls", "--json"],
+        ["show", "shop/none"],
+        ["invoke", "shop/cart", "{}", "--json"],
+    ):
+        result = cli(*arguments)
+        assert ADMIN_TEXT not in result.out + result.err
+
+
+def test_logs(cli, node) -> None:
+    node.control.lines = [log_line(1, "one\n\x1b[31mred\u2028"), log_line(2, "two", "inv_2")]
+    result = cli("logs", "shop/cart")
+    first, second = result.out.splitlines()
+    assert first.endswith("one\\x0a\\x1b[31mred\\u2028")
+    assert "shop/cart@1" in second
+    assert cli("logs", "-i", "inv_2").out.count("\n") == 1
+    lines = json.loads(cli("logs", "--json").out)["lines"]
+    assert lines[0]["text"] == "one\n\x1b[31mred\u2028"
+    assert cli("logs", "shop/other").out == ""
+
+
+def test_logs_at_a_terminal_are_neutralised(terminal, node) -> None:
+    node.control.lines = [log_line(1, "\x1b]52;c;ZXZpbA==\x07\x9b2J\u202e")]
+    out = terminal("logs", environ={"NO_COLOR": "1"}).out
+    assert "\x1b" not in out
+    assert "\x9b" not in out
+    assert "\\x1b]52;c;ZXZpbA==\\x07\\x9b2J\\u202e" in out
+
+
+def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(logs_module, "RETRY_SECONDS", 0.05)
+    node.control.lines = [log_line(1, "first")]
+    printed: list[str] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def keep(line: object) -> None:
+        printed.append(line.text)
+        if line.text == "third":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(logs_module, "print_json_line", keep)
+
+    def break_and_go_on() -> None:
+        while "first" not in printed:
+            time.sleep(0.01)
+        node.drop_connections = True
+        node.control.lines.append(log_line(2, "second"))
+        time.sleep(0.4)
+        node.control.lines.append(log_line(3, "third"))
+        node.drop_connections = False
+
+    thread = threading.Thread(target=break_and_go_on, daemon=True)
+    thread.start()
+    result = cli("logs", "-f", "--json")
+    thread.join(10)
+    assert result.code == 130
+    assert printed == ["first", "second", "third"]
+    assert result.err.count("connection is lost") == 1

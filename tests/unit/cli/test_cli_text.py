@@ -1,0 +1,65 @@
+"""Nothing that a function wrote can steer a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.cli.text import json_text, many_lines, one_line, seconds, size
+
+
+def harmless(text: str, *, lines: bool = False) -> bool:
+    return all(
+        c == "\t" or (lines and c == "\n") or (ord(c) >= 32 and not 0x7F <= ord(c) <= 0x9F)
+        for c in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ü 漢 🙂\t|", "plain ü 漢 🙂\t|"),
+        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
+        ("a\rb", "a\\x0db"),
+        ("a\nb", "a\\x0ab"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\x7f\x00\x08", "\\x7f\\x00\\x08"),
+        ("\u202eevil\u2066", "\\u202eevil\\u2066"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_control_characters_are_shown(text, shown) -> None:
+    assert one_line(text) == shown
+
+
+def test_lines_are_kept_where_there_may_be_several() -> None:
+    assert many_lines("a\r\nb\n\x1bc\rd") == "a\nb\n\\x1bc\\x0dd"
+
+
+@given(st.text())
+def test_no_text_gets_through(text) -> None:
+    assert harmless(one_line(text))
+    assert harmless(many_lines(text), lines=True)
+    one_line(text).encode()
+
+
+@given(st.recursive(st.text() | st.integers(), lambda v: st.dictionaries(st.text(), v)))
+def test_json_stays_the_same_document(value) -> None:
+    text = json_text(json.dumps(value, indent=2, ensure_ascii=False))
+    assert harmless(text, lines=True)
+    assert json.loads(text) == value
+
+
+def test_sizes_and_times() -> None:
+    assert [size(n) for n in (0, 1023, 1024, 1536, 64 << 20, 3 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1 KB",
+        "1.5 KB",
+        "64 MB",
+        "3 GB",
+    ]
+    assert (seconds(10.0), seconds(0.5)) == ("10s", "0.5s")

@@ -1,0 +1,154 @@
+"""The examples: whole projects whose own tests pass with exactly the packages they name."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from casemate.manifest import load
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples"
+NAMES = ("csv-summary", "markdown", "thumbnail", "webhook")
+PINNED = re.compile(r"[a-z0-9-]+==[0-9][0-9.]*")
+UV = Path(sys.executable).with_name("uv")
+
+
+def test_every_folder_is_tested_and_described() -> None:
+    assert sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()) == sorted(NAMES)
+    described = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        assert f"]({name})" in described
+        assert (EXAMPLES / name / "README.md").is_file()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_manifest_is_valid_and_pins_what_it_needs(name: str) -> None:
+    project = load(EXAMPLES / name / "casemate.toml")
+    assert project.name == name
+    for function in project.functions:
+        assert function.http
+        assert function.source == "src", "data and tests have no place in a bundle"
+        assert function.requirements is not None
+        text = (EXAMPLES / name / function.requirements).read_text(encoding="utf-8")
+        for line in text.split():
+            assert PINNED.fullmatch(line)
+
+
+def test_only_the_webhook_is_public() -> None:
+    public = {
+        name
+        for name in NAMES
+        for function in load(EXAMPLES / name / "casemate.toml").functions
+        if function.public
+    }
+    assert public == {"webhook"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_readme_names_its_routes_and_data(name: str) -> None:
+    folder = EXAMPLES / name
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    for function in load(folder / "casemate.toml").functions:
+        for route in function.http:
+            assert f"`{route.method} {route.path}`" in readme
+    for mentioned in re.findall(r"(?<!\w)@?((?:data|src)/[\w.-]+\w)", readme):
+        assert (folder / mentioned).is_file(), mentioned
+
+
+def test_no_private_key_is_shipped() -> None:
+    tracked = [path for path in EXAMPLES.rglob("*") if path.is_file() and path.name != "sender.key"]
+    for path in tracked:
+        assert not re.search(rb"whsk_[A-Za-z0-9+/]{43}=|PRIVATE KEY-----", path.read_bytes()), path
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def installed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Return an example's folder and one that its requirements are installed in."""
+    folder = EXAMPLES / request.param
+    packages = tmp_path_factory.mktemp("packages")
+    done = subprocess.run(
+        [
+            *(UV, "pip", "install", "--quiet", "--only-binary", ":all:"),
+            *("--python", sys.executable, "--target", packages, "-r", folder / "requirements.txt"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, packages
+
+
+def test_its_own_tests_pass(installed: tuple[Path, Path]) -> None:
+    folder, packages = installed
+    done = subprocess.run(
+        [
+            *(sys.executable, "-B", "-W", "error::DeprecationWarning"),
+            *("-m", "unittest", "discover", "--start-directory", "tests", "--verbose"),
+        ],
+        check=False,
+        cwd=folder,
+        env={"PATH": os.defpath, "PYTHONPATH": str(packages), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    # unittest of 3.11 calls it a success if it finds nothing at all
+    count = re.search(r"^Ran (\d+) tests", done.stderr, re.MULTILINE)
+    assert count and int(count[1]) >= 5, done.stderr
+    assert "skipped" not in done.stderr
+
+
+def test_a_new_sender_key_is_kept_for_its_owner_alone_and_never_replaced(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    packages = tmp_path_factory.mktemp("packages")
+    example = EXAMPLES / "webhook"
+    install = [UV, "pip", "install", "--quiet", "--only-binary", ":all:", "--target", packages]
+    subprocess.run(
+        [*install, "--python", sys.executable, "-r", example / "requirements.txt"],
+        check=True,
+        timeout=100,
+    )
+    (tmp_path / "src").mkdir()
+    (tmp_path / "sender.py").write_bytes((example / "sender.py").read_bytes())
+    shipped = (example / "src" / "trusted_keys.txt").read_text(encoding="utf-8")
+    (tmp_path / "src" / "trusted_keys.txt").write_text(shipped, encoding="utf-8")
+
+    def keygen() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-B", tmp_path / "sender.py", "keygen"],
+            check=False,
+            env={"PATH": os.defpath, "PYTHONPATH": str(packages)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert keygen().returncode == 0
+    key = tmp_path / "sender.key"
+    written = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert keygen().returncode != 0
+    assert key.read_bytes() == written
+    trusted = (tmp_path / "src" / "trusted_keys.txt").read_text(encoding="utf-8")
+    assert trusted.removeprefix(shipped).startswith("whpk_")
+    assert trusted.count("whpk_") == shipped.count("whpk_") + 1
+
+
+def test_its_private_key_stays_out_of_git() -> None:
+    ignored = (EXAMPLES / "webhook" / ".gitignore").read_text(encoding="utf-8")
+    assert "/sender.key" in ignored.splitlines()
+    manifest = tomllib.loads((EXAMPLES / "webhook" / "casemate.toml").read_text(encoding="utf-8"))
+    assert manifest["function"]["receive"]["source"] == "src", "the key lies outside of src"

@@ -1,0 +1,239 @@
+"""Responses whose body is an async iterator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from triggers_server import GET, run, serving
+
+from casemate.model.http import HttpRequest, HttpResponse
+
+
+class Source:
+    """An async iterator, not a generator, that notes how it ended."""
+
+    def __init__(self, *items: Any) -> None:
+        self.items = list(items)
+        self.closed = 0
+
+    def __aiter__(self) -> Source:
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self.items:
+            raise StopAsyncIteration
+        item = self.items.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def answering(*bodies: Any, status: int = 200) -> Callable[[HttpRequest], Any]:
+    left = list(bodies)
+
+    async def handler(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status, (), left.pop(0))
+
+    return handler
+
+
+def test_a_stream_is_chunked_and_the_connection_goes_on() -> None:
+    first = Source(b"ab", b"", b"c" * 100_000)
+
+    async def main() -> None:
+        async with serving(answering(first, b"next")) as served:
+            client = await served.connect()
+            await client.send(GET + GET)
+            response = await client.response()
+            assert response.body == b"ab" + b"c" * 100_000
+            assert response.headers["transfer-encoding"] == "chunked"
+            assert "content-length" not in response.headers
+            assert (await client.response()).body == b"next"
+            assert first.closed == 1
+            client.close()
+
+    run(main())
+
+
+def test_parts_are_sent_as_they_come() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"now"
+            await gate.wait()
+            yield b"later"
+
+        async with serving(answering(parts())) as served:
+            client = await served.connect()
+            await client.send(GET)
+            assert (await client.reader.readuntil(b"3\r\nnow\r\n")).startswith(b"HTTP/1.1 200")
+            gate.set()
+            assert await client.reader.readuntil(b"0\r\n\r\n") == b"5\r\nlater\r\n0\r\n\r\n"
+            client.close()
+
+    run(main())
+
+
+def test_http10_gets_a_stream_that_ends_with_the_connection() -> None:
+    async def main() -> None:
+        async with serving(answering(Source(b"ab", b"c"))) as served:
+            data = await served.talk(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            head, _, body = data.partition(b"\r\n\r\n")
+            assert body == b"abc"
+            assert b"connection: close" in head
+            assert b"chunked" not in head
+
+    run(main())
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+def test_without_a_body_the_iterator_is_closed_unread(method: bytes, status: int) -> None:
+    source = Source(b"abc")
+
+    async def main() -> None:
+        async with serving(answering(source, source, status=status)) as served:
+            client = await served.connect()
+            for _ in range(2):
+                await client.send(method + GET[3:])
+                response = await client.response(bodiless=True)
+                assert "transfer-encoding" not in response.headers
+            assert source.items == [b"abc"]
+            assert source.closed == 2
+            client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("bad", [ValueError("secret"), "text", 5])
+def test_an_error_within_a_stream_cuts_the_connection(bad: Any) -> None:
+    source = Source(b"part", bad)
+
+    async def main() -> None:
+        async with serving(answering(source)) as served:
+            client = await served.connect()
+            await client.send(GET + GET)
+            data = await client.rest()
+            assert b"secret" not in data
+            assert not data.endswith(b"0\r\n\r\n")
+            assert b"500" not in data
+            assert len(served.errors) == 1
+            assert source.closed == 1
+            client.close()
+            await served.settled()
+            assert len(served.requests) == 1
+
+    run(main())
+
+
+def test_a_head_that_cannot_be_sent_is_a_500_and_closes_the_iterator() -> None:
+    source = Source(b"part")
+
+    async def handler(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, ((b"x", b"a\r\nb"),), source)
+
+    async def main() -> None:
+        async with serving(handler) as served:
+            client = await served.connect()
+            assert (await client.get()).status == 500
+            assert source.closed == 1
+            client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_disconnect_closes_the_iterator_at_once(reset: bool) -> None:
+    async def main() -> None:
+        ended: list[str] = []
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                yield b"first"
+                await asyncio.sleep(3600)
+                yield b"never"
+            finally:
+                ended.append("closed")
+
+        async with serving(answering(parts())) as served:
+            client = await served.connect()
+            await client.send(GET)
+            await client.reader.readuntil(b"first")
+            if reset:
+                client.reset()
+            else:
+                client.close()
+            await served.settled()
+            assert ended == ["closed"]
+            assert served.errors == []
+
+    run(main())
+
+
+def test_a_client_gone_before_the_stream_began_closes_the_iterator() -> None:
+    source = Source(b"abc")
+
+    async def main() -> None:
+        started, gate = asyncio.Event(), asyncio.Event()
+
+        async def handler(_request: HttpRequest) -> HttpResponse:
+            started.set()
+            await gate.wait()
+            return HttpResponse(200, (), source)
+
+        async with serving(handler) as served:
+            client = await served.connect()
+            await client.send(GET)
+            await started.wait()
+            client.reset()
+            while served.server.open_connections:
+                await asyncio.sleep(0.005)
+            gate.set()
+            await served.settled()
+            assert source.closed == 1
+            assert source.items == [b"abc"]
+
+    run(main())
+
+
+def test_a_producer_waits_for_its_client() -> None:
+    produced = 0
+
+    async def parts() -> AsyncIterator[bytes]:
+        nonlocal produced
+        for _ in range(200):
+            produced += 1
+            yield b"x" * 65536
+
+    async def main() -> None:
+        async with serving(answering(parts())) as served:
+            client = await served.connect()
+            await client.send(GET)
+            await asyncio.sleep(0.2)
+            assert produced < 180
+            assert len((await client.response()).body) == 200 * 65536
+            client.close()
+
+    run(main())
+
+
+def test_the_limit_may_answer_with_a_stream() -> None:
+    async def main() -> None:
+        def limit(_head: object) -> HttpResponse:
+            return HttpResponse(403, (), Source(b"no", b"thing"))
+
+        async with serving(body_limit=limit) as served:
+            client = await served.connect()
+            for _ in range(2):
+                response = await client.get()
+                assert (response.status, response.body) == (403, b"nothing")
+            client.close()
+            assert served.requests == []
+
+    run(main())
