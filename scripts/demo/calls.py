@@ -129,9 +129,9 @@ def call_example(client: httpx.Client, call: Call, key: str) -> None:
 
 def call_refused(client: httpx.Client) -> None:
     """Show that what should be refused is."""
-    thumbnail, webhook = CALLS[0], CALLS[-1]
+    markdown, webhook = CALLS[2], CALLS[3]
     say("\n--> What is refused")
-    refused, _ = send(client, thumbnail, None)
+    refused, _ = send(client, markdown, None)
     expect(refused, 401, "a call without a key")
     say(f"    without a key:          {refused.status_code} {refused.text[:200]}")
     refused, _ = send(client, webhook, None, {"webhook-id": "msg_forged"})

@@ -1,4 +1,4 @@
-"""The HTTP server under load from other threads: many connections, and a drain that drops nothing."""
+"""The HTTP server under load from other threads: many connections, drains that drop nothing."""
 
 from __future__ import annotations
 

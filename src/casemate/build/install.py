@@ -16,12 +16,11 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from casemate.build.bubblewrap import hand_over
 from casemate.build.errors import DependencyError, SourceTreeError
 from casemate.build.limits import INSTALL_TIMEOUT, MAX_SOURCE_FILES
-from casemate.build.lock import Lock, input_folder, place_inputs
+from casemate.build.lock import Lock, place_inputs
 from casemate.build.tree import check_collisions, normalise_modes, remove_tree, walk_files
-from casemate.build.uv_process import INSIDE, UvSession
+from casemate.build.uv_process import TARGET, UvSession
 from casemate.model.bundle import LockedPackage
 
 _MAX_METADATA = 4 * 1024 * 1024
@@ -36,26 +35,29 @@ def install(
     Raises a DependencyError or IndexUnavailableError.
     """
     name = "pylock.toml" if lock.pylock else "casemate-requirements.txt"
-    place_inputs({f"{lock.folder}/{name}": lock.text}, lock.vendored, project_root, session.work)
+    given = session.work / "install"
+    place_inputs({f"{lock.folder}/{name}": lock.text}, lock.vendored, project_root, given)
     target = session.work / "deps"
     target.mkdir(mode=0o755)
-    hand_over(target)
     session.run(
         [
-            *("pip", "install", "-r", name, "--target", f"{INSIDE}/deps", "--quiet"),
+            *("pip", "install", "-r", name, "--target", TARGET, "--quiet"),
             *("--require-hashes", "--only-binary", ":all:"),
         ],
-        folder=input_folder(lock.folder),
+        given=given,
+        folder=lock.folder,
+        target=target,
         timeout=INSTALL_TIMEOUT,
     )
-    normalise_modes(target)
     try:
-        return target, *reduce_tree(target)
+        packages, warnings = reduce_tree(target)
     except SourceTreeError as error:
         raise DependencyError(
             f"A dependency cannot become part of a bundle. {error.message}",
             next_step="Use another version or package.",
         ) from error
+    normalise_modes(target)
+    return target, packages, warnings
 
 
 def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...]]:

@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -24,13 +25,13 @@ from casemate.build.errors import (
 from casemate.build.interpreters import machine
 from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES, MAX_SOURCE_FILES
 from casemate.build.requirements import Kind, Requirements, check_strong_hashes
-from casemate.build.uv_process import INSIDE, UvSession
+from casemate.build.tree import normalise_modes
+from casemate.build.uv_process import UvSession
 
 LOCK_PATTERN = r"\.cp3\d+-\w+\.lock$"
 """Ends the name of every lock that is written; such files never enter a bundle."""
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
 _FINGERPRINT = re.compile(r"\A# casemate lock 1\n# fingerprint: ([0-9a-f]{64})\n")
-_INPUT = "input"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,36 +88,32 @@ def lock_path(project_root: Path, name: str, minor: str) -> Path:
 
 
 def place_inputs(
-    files: dict[str, str], vendored: tuple[str, ...], project_root: Path, work: Path
+    files: dict[str, str], vendored: tuple[str, ...], project_root: Path, given: Path
 ) -> None:
-    """Lay out files and vendored wheels below `work/input` as they are in the project."""
+    """Lay out files and vendored wheels in the new folder `given` as they are in the project."""
+    given.mkdir()
     for name, text in files.items():
-        target = work / _INPUT / name
+        target = given / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     for folder in vendored:
-        target = work / _INPUT / folder
+        target = given / folder
         target.mkdir(parents=True, exist_ok=True)
         _copy_wheels(project_root / folder, target)
-    for path in (work / _INPUT).rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    (work / _INPUT).chmod(0o755)
-
-
-def input_folder(folder: str) -> str:
-    """Return a folder of the project as a step sees it."""
-    return f"{INSIDE}/{_INPUT}" if folder == "." else f"{INSIDE}/{_INPUT}/{folder}"
+    normalise_modes(given)
 
 
 def _resolve(requirements: Requirements, project_root: Path, session: UvSession) -> str:
-    place_inputs(requirements.files, requirements.vendored, project_root, session.work)
+    given = session.work / "lock"
+    place_inputs(requirements.files, requirements.vendored, project_root, given)
     name = PurePosixPath(requirements.name)
     finished = session.run(
         [
             *("pip", "compile", name.name, "--no-header", "--no-annotate"),
             *("--generate-hashes", "--only-binary", ":all:"),
         ],
-        folder=input_folder(name.parent.as_posix()),
+        given=given,
+        folder=name.parent.as_posix(),
         timeout=LOCK_TIMEOUT,
     )
     links = [f"--find-links {os.path.relpath(v, name.parent)}" for v in requirements.vendored]
@@ -134,16 +131,22 @@ def _export(requirements: Requirements, session: UvSession) -> tuple[str, str | 
     )
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8"), None
-    place_inputs(requirements.files, (), Path(), session.work)
-    folder = input_folder(PurePosixPath(requirements.name).parent.as_posix())
+    given = session.work / "lock"
+    place_inputs(requirements.files, (), Path(), given)
+    run = partial(
+        session.run,
+        given=given,
+        folder=PurePosixPath(requirements.name).parent.as_posix(),
+        timeout=LOCK_TIMEOUT,
+    )
     command = ["export", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
     command += ["--format", "requirements.txt", "--no-build"]
     warning = None
     try:
-        finished = session.run([*command, "--locked"], folder=folder, timeout=LOCK_TIMEOUT)
+        finished = run([*command, "--locked"])
     except IndexUnavailableError:
         warning = "Without network it was not checked that uv.lock fits pyproject.toml."
-        finished = session.run([*command, "--frozen"], folder=folder, timeout=LOCK_TIMEOUT)
+        finished = run([*command, "--frozen"])
     for line in finished.output.splitlines():
         if line.startswith(("-e ", "./", "../", "/")) or " @ git+" in line or " @ file:" in line:
             raise RequirementsFileError(

@@ -158,7 +158,10 @@ def hash_file(root: Path, path: str) -> BundleFile:
 
 
 def normalise_modes(root: Path) -> None:
-    """Make every folder 0755 and every file 0644, owned by this process's user."""
+    """Make every folder 0755 and every file 0644, owned by this process's user.
+
+    Raises SourceTreeError at a link, through which the mode of another file would change.
+    """
     as_root = os.geteuid() == 0
     for folder, _, files in os.walk(root):
         Path(folder).chmod(0o755)
@@ -166,6 +169,8 @@ def normalise_modes(root: Path) -> None:
             os.chown(folder, 0, 0, follow_symlinks=False)
         for name in files:
             path = Path(folder, name)
+            if path.is_symlink():
+                raise SourceTreeError(f"{name!a} is a symbolic link, not a file.")
             if as_root:
                 os.chown(path, 0, 0, follow_symlinks=False)
             path.chmod(0o644)

@@ -15,8 +15,10 @@ from casemate.build.interpreters import Interpreter
 from casemate.build.uv_messages import dependency_error
 from casemate.model.errors import ProtectionMissingError
 
-INSIDE = "/build"
-"""Where a step sees its own folder."""
+INPUT = "/build"
+"""Where uv sees what it is given; it cannot write there."""
+TARGET = "/target"
+"""Where uv sees the folder that it may fill."""
 _UV = "/casemate/uv"
 _CERTIFICATES = "/casemate/certificates.pem"
 _PASSED = (
@@ -30,9 +32,9 @@ _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/shar
 class UvSession:
     """What the uv runs of one build share.
 
-    `work` is a private folder of this build, seen as `/build`; `cache` is uv's own cache;
-    `environ` is the caller's environment, of which only index, proxy and certificate settings
-    are passed on.
+    `work` is a private folder of this build that uv never sees as such: what it could write to,
+    the host must not write to or follow names in afterwards. `cache` is uv's own cache; `environ`
+    is the caller's environment, of which only index, proxy and certificate settings are passed on.
     """
 
     interpreter: Interpreter
@@ -40,14 +42,26 @@ class UvSession:
     cache: Path
     environ: Mapping[str, str]
 
-    def run(self, arguments: Sequence[str], *, folder: str, timeout: float) -> Finished:
-        """Run uv in a folder below `/build`; return its output.
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        given: Path,
+        folder: str = ".",
+        target: Path | None = None,
+        timeout: float,
+    ) -> Finished:
+        """Run uv in a folder below `given`, seen as `/build`; return its output.
 
-        Raises a DependencyError or IndexUnavailableError with a short message if uv fails.
+        `target` is seen as `/target` and can be written to. Raises a DependencyError or
+        IndexUnavailableError with a short message if uv fails.
         """
         self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         hand_over(self.cache)
-        hand_over(self.work)
+        filled = []
+        if target is not None:
+            hand_over(target)
+            filled = [Mount(host=target, inside=TARGET, writable=True)]
         common = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
         finished = run_step(
             self.interpreter,
@@ -55,11 +69,12 @@ class UvSession:
             mounts=[
                 *_network_mounts(self.environ),
                 Mount(host=uv_binary(), inside=_UV),
-                Mount(host=self.work, inside=INSIDE, writable=True),
+                Mount(host=given, inside=INPUT),
                 Mount(host=self.cache, inside="/cache", writable=True),
+                *filled,
             ],
             environment=_environment(self.environ),
-            folder=folder,
+            folder=INPUT if folder == "." else f"{INPUT}/{folder}",
             network=True,
             timeout=timeout,
         )
@@ -88,7 +103,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         passed["SSL_CERT_FILE"] = _CERTIFICATES
     return {
         **passed,
-        "HOME": INSIDE,
+        "HOME": "/tmp",  # noqa: S108
         "LANG": "C.UTF-8",
         "PATH": "/nonexistent",
         "UV_CACHE_DIR": "/cache",

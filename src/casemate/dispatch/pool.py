@@ -61,7 +61,7 @@ class Pool:
         self._opened_at = 0.0
         self._opening: asyncio.Task[None] | None = None
         self._spares: deque[tuple[Instance, float]] = deque()
-        self._starting = 0
+        self._starting: set[Instance] = set()
         self._waiting: deque[Waiter] = deque()
         self._patience: asyncio.TimerHandle | None = None
         self._import_failed: tuple[float, RefusedError] | None = None
@@ -145,40 +145,39 @@ class Pool:
             self._open()
             return
         for _ in range(wanted):
-            try:
-                zygote.spawn(self._on_ready, self._on_end)
-            except (OSError, CasemateError) as error:
-                self._refuse_all(self._unavailable(error))
+            if not self._spawn(zygote):
                 return
-            self._starting += 1
+
+    def _spawn(self, zygote: Zygote) -> bool:
+        try:
+            self._starting.add(zygote.spawn(self._on_ready, self._on_end))
+        except (OSError, CasemateError) as error:
+            self._refuse_all(self._unavailable(error))
+            return False
+        return True
 
     def _wanted(self, now: float) -> int:
         waiting, spares = len(self._waiting), len(self._spares)
-        total = self.busy + self._starting + spares
+        total = self.busy + len(self._starting) + spares
         if self.reuse:
             if total and waiting and not self._starting and self._patience is None:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
             return 1 if waiting and not total else 0
         target = self.arrivals.spares(now)
-        need = waiting + target - self._starting - spares
+        need = waiting + target - len(self._starting) - spares
         room = self.limits.concurrency + target - total
-        return min(need, room, _MAX_STARTING - self._starting)
+        return min(need, room, _MAX_STARTING - len(self._starting))
 
     def _impatient(self) -> None:
         """Start one more reusable instance if the head of the queue is still waiting."""
         self._patience = None
         zygote = self._zygote
-        total = self.busy + self._starting + len(self._spares)
+        total = self.busy + len(self._starting) + len(self._spares)
         if not self._waiting or zygote is None or not zygote.alive or self._starting:
             return
         if total < self.limits.concurrency:
-            try:
-                zygote.spawn(self._on_ready, self._on_end)
-            except (OSError, CasemateError) as error:
-                self._refuse_all(self._unavailable(error))
-                return
-            self._starting += 1
+            self._spawn(zygote)
 
     def _open(self) -> None:
         if self._opening is None:
@@ -223,15 +222,14 @@ class Pool:
             self._old.remove(zygote)
 
     def _on_ready(self, instance: Instance) -> None:
-        self._starting -= 1
+        self._starting.discard(instance)
         self._offer(instance)
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
-        if any(spare is instance for spare, _ in self._spares):
-            self._spares = deque(s for s in self._spares if s[0] is not instance)
-        else:
-            self._starting -= 1
+        self._spares = deque(s for s in self._spares if s[0] is not instance)
+        if instance in self._starting:
+            self._starting.remove(instance)
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._refuse_next(self._start_failed(instance))
         self._loop.call_soon(self._supply)

@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
+from casemate.model.function import Isolation
 from casemate.runner import wire
 from casemate.sandbox import protocol
 from casemate.sandbox.instance import ErrorHead, Instance
@@ -42,6 +43,7 @@ class Zygote:
         """Made by SandboxClient.open only."""
         self._client = client
         self._max_body = version.spec.limits.response
+        self._reuse = version.spec.isolation is Isolation.INSTANCE
         self.number = number
         self.version = version
         self.alive = True
@@ -75,6 +77,7 @@ class Zygote:
             sock=ours,
             output=reading,
             max_body=self._max_body,
+            reuse=self._reuse,
             loop=self._client.loop,
             on_ready=on_ready,
             on_end=on_end,

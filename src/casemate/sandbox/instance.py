@@ -106,6 +106,7 @@ class Instance:
         "_output_fd",
         "_reader",
         "_ready",
+        "_reuse",
         "_sock",
         "_unsent",
         "_waiter",
@@ -122,6 +123,7 @@ class Instance:
         sock: socket.socket,
         output: int,
         max_body: int,
+        reuse: bool,
         loop: asyncio.AbstractEventLoop,
         on_ready: Callable[[Instance], None],
         on_end: Callable[[Instance], None],
@@ -140,6 +142,7 @@ class Instance:
         self._on_ready = on_ready
         self._on_end = on_end
         self._kill = kill
+        self._reuse = reuse
         self._ready = False
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
@@ -210,13 +213,13 @@ class Instance:
             if self.output is not None:
                 self.output.add(entry.at, entry.level[:16], body + b"\n")
         elif kind == wire.ANSWER and self._waiter is not None:
-            self._finish(Reply(Outcome.OK, head, body, reusable=not self._reader.pending))
+            self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
         elif kind == wire.ERROR:
             error = _decode_error(head)
             outcome = _ERROR_KINDS.get(error.kind)
             if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
                 raise wire.FrameError("an error that is not due")
-            reusable = not self._reader.pending and outcome is not Outcome.INIT_ERROR
+            reusable = self._reusable and outcome is not Outcome.INIT_ERROR
             self._finish(
                 Reply(
                     outcome,
@@ -228,6 +231,10 @@ class Instance:
             )
         else:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
+
+    @property
+    def _reusable(self) -> bool:
+        return self._reuse and not self._reader.pending
 
     def _read_output(self) -> None:
         try:

@@ -98,7 +98,7 @@ class Supervisor:
             self._gateway = None
             self._outbox.clear()
             for zygote in list(self._zygotes.values()):
-                self._end(zygote, "the gateway is gone", tell=False)
+                self._end(zygote, "the gateway is gone", tell=False, expected=True)
 
     def _timeout(self, next_tick: float) -> float:
         if self._draining or self._outbox:
@@ -118,7 +118,7 @@ class Supervisor:
                 self._forget(zygote)
         self._blanks.clear()
         for zygote in list(self._zygotes.values()):
-            self._end(zygote, "the node stops", tell=False)
+            self._end(zygote, "the node stops", tell=False, expected=True)
         for base in self._bases.values():
             base.close()
         self._bases.clear()
@@ -194,7 +194,7 @@ class Supervisor:
                 self._kill(request)
             case protocol.Close():
                 if (zygote := self._zygotes.get(request.z)) is not None:
-                    self._end(zygote, "closed")
+                    self._end(zygote, "closed", expected=True)
             case protocol.Prepare():
                 self._prepare(request)
 
@@ -256,12 +256,17 @@ class Supervisor:
         if zygote is None or slot is None:
             return
         zygote.killed.add(request.i)
+        if zygote.forking is None or zygote.forking.number != request.i:
+            self._kill_instance(zygote, request.i, slot)
+        # Otherwise the zygote still sits in the slot: it is killed once the zygote has left.
+
+    def _kill_instance(self, zygote: ZygoteProcess, number: int, slot: int) -> None:
         try:
             if self._cgroups is not None:
                 zygote.kill_slot(slot)
             else:
-                zygote.ask_to_kill(request.i)
-                self._asked[request.z, request.i] = time.monotonic()
+                zygote.ask_to_kill(number)
+                self._asked[self._ids[zygote], number] = time.monotonic()
         except OSError as error:
             self._end(zygote, f"an instance cannot be killed: {error}")
 
@@ -288,7 +293,7 @@ class Supervisor:
             zygote.imported()
             self._tell(protocol.Opened(self._ids[zygote]))
         elif kind == control.IMPORT_FAILED and not zygote.ready:
-            self._end(zygote, "the handler cannot be imported")
+            self._end(zygote, "the handler cannot be imported", expected=True)
         elif kind in (control.FORKED, control.FORK_FAILED):
             if zygote.forking is None or zygote.forking.number != number:
                 raise ZygoteViolationError("an answer to a fork that was not asked for")
@@ -299,6 +304,8 @@ class Supervisor:
                 self._tell(protocol.SpawnFailed(self._ids[zygote], number, reason))
             # Off the path: the next instance finds the zygote in its slot.
             zygote.take_home()
+            if number in zygote.killed:
+                self._kill_instance(zygote, number, zygote.instances[number])
             self._fork_next(zygote)
         elif kind == control.EXITED and number in zygote.instances:
             self._exited(zygote, number, value)
@@ -364,7 +371,12 @@ class Supervisor:
     def _remove_ended(self) -> None:
         self._ended = [z for z in self._ended if not z.remove()]
 
-    def _end(self, zygote: ZygoteProcess, reason: str, *, tell: bool = True) -> None:
+    def _end(
+        self, zygote: ZygoteProcess, reason: str, *, tell: bool = True, expected: bool = False
+    ) -> None:
+        if not expected and zygote.assigned is not None:
+            owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
+            self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
         number = self._ids.pop(zygote, None)
         if number is not None:
             del self._zygotes[number]

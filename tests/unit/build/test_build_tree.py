@@ -120,6 +120,16 @@ def test_modes_are_normalised(tmp_path: Path) -> None:
     assert (tmp_path / "a/b").stat().st_mode & 0o7777 == 0o644
 
 
+def test_modes_are_never_changed_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("")
+    (tmp_path / "outside").chmod(0o600)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/link").symlink_to("../outside")
+    with pytest.raises(SourceTreeError, match="symbolic link"):
+        normalise_modes(tmp_path / "tree")
+    assert (tmp_path / "outside").stat().st_mode & 0o777 == 0o600
+
+
 def test_publishing_replaces_at_once(tmp_path: Path) -> None:
     for name in ("new", "final", "trash"):
         (tmp_path / name).mkdir()

@@ -12,15 +12,7 @@ from triggers_server import GET_CLOSE, Served, run, serving
 
 from casemate.triggers.http_server import HttpLimits
 
-_LIMITS = HttpLimits(
-    header_bytes=2000,
-    target_bytes=200,
-    header_seconds=0.02,
-    body_seconds_idle=0.02,
-    keep_alive_seconds=0.02,
-    linger_seconds=0.02,
-    drain_idle_seconds=0.01,
-)
+_LIMITS = HttpLimits(header_bytes=2000, target_bytes=200, drain_idle_seconds=0.01)
 
 
 async def _statuses(served: Served, pieces: list[bytes]) -> list[bytes]:
@@ -28,6 +20,7 @@ async def _statuses(served: Served, pieces: list[bytes]) -> list[bytes]:
     for piece in pieces:
         await client.send(piece)
         await asyncio.sleep(0)
+    await client.end()
     data = await client.rest()
     client.close()
     return re.findall(rb"HTTP/1\.1 (\d{3}) ", data)

@@ -108,9 +108,14 @@ class Client:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, RuntimeError):  # closed by the server
+            self.writer.write(data)
             await self.writer.drain()
+
+    async def end(self) -> None:
+        """Say that nothing more will be sent."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.writer.write_eof()
 
     async def response(self, *, bodiless: bool = False) -> Response:
         """Read one response; fails the test if it is not well formed."""

@@ -331,22 +331,22 @@ class Connection(asyncio.Protocol):
         """Send a whole response, unless nobody is there."""
         if self._state >= CLOSING:
             return
-        cut = cut or self._ends_after(response)
-        close = cut or (self._request is not None and not self._request.keep_alive)
-        self.writer.whole(self._request, response, close)
-        self._end_response(close, cut)
+        request = self._request
+        close = cut or (request is not None and not request.keep_alive)
+        close = close or self._ends_after(response)
+        self.writer.whole(request, response, close)
+        self._end_response(close)
 
     async def _stream(self, response: HttpResponse, *, cut: bool) -> None:
         if self._state >= CLOSING:
             await close_iterator(response.body)
             return
         request = cast(RequestHead, self._request)
-        cut = cut or self._ends_after(response)
-        close = cut or request.http10 or not request.keep_alive
+        close = cut or request.http10 or not request.keep_alive or self._ends_after(response)
         self._state = STREAMING
         await self.writer.stream(request, response, close)
         if self._state == STREAMING:
-            self._end_response(close, cut)
+            self._end_response(close)
 
     def _ends_after(self, response: HttpResponse) -> bool:
         return asks_to_close(response) or (
@@ -355,14 +355,17 @@ class Connection(asyncio.Protocol):
             and not bytes_received(self._transport)
         )
 
-    def _end_response(self, close: bool, cut: bool) -> None:
-        """Go back to idle, or close: at once if the client asked for it, else lingering."""
+    def _end_response(self, close: bool) -> None:
+        """Go back to idle, or say that nothing follows and wait for the client to close.
+
+        Closing while the client still sends would reset the connection, and with it the answer.
+        """
         limits = self._context.limits
         self._request = None
         if not close:
             self._state = IDLE
             self.deadline = self._context.loop.time() + limits.keep_alive_seconds
-        elif not cut or self._eof or not limits.linger_seconds:
+        elif self._eof or not limits.linger_seconds:
             self._close()
         else:
             self._state = LINGERING
