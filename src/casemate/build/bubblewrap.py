@@ -35,6 +35,10 @@ _INSTALL_HINT = (
     "(`sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu an AppArmor profile for bwrap), "
     "then run `casemate doctor`."
 )
+_READABLE_HINT = (
+    "A step runs without rights: make the interpreter and Casemate's installation readable for all "
+    "users (`chmod -R a+rX`), or build as an ordinary user."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +111,12 @@ def run_step(
         *command,
     ]
     finished = _execute(full, stdin=stdin, timeout=timeout)
-    if finished.status == enter_script.REFUSED or finished.errors.startswith("bwrap: "):
+    refused = finished.status == enter_script.REFUSED
+    if refused or finished.errors.startswith("bwrap: "):
+        lines = finished.errors.strip().splitlines() or ["no reason given"]
         raise ProtectionMissingError(
-            "The build sandbox cannot be made on this host: "
-            f"{finished.errors.strip().splitlines()[-1][:300] if finished.errors else 'refused'}.",
-            next_step=_INSTALL_HINT,
+            f"The build sandbox cannot be made on this host: {lines[-1][:300]}.",
+            next_step=_READABLE_HINT if refused else _INSTALL_HINT,
         )
     return finished
 
@@ -148,7 +153,7 @@ def _namespace_options(*, as_root: bool, network: bool) -> Iterator[str]:
         yield from ("--unshare-user", "--unshare-all")
         if network:
             yield "--share-net"
-    yield from ("--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
+    yield from ("--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108  # nosec B108
 
 
 def _system_mounts() -> Iterator[Mount]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,10 +21,10 @@ from casemate.build.limits import MAX_BUNDLE_BYTES
 from casemate.build.lock import lock
 from casemate.build.requirements import read_requirements
 from casemate.build.source import copy_source
-from casemate.build.tree import normalise_modes, publish, remove_tree
+from casemate.build.tree import fresh_folder, normalise_modes, publish, remove_tree
 from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
-from casemate.model.function import FunctionSpec
+from casemate.model.function import NAME_PATTERN, FunctionSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,11 @@ def build(
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
     UnavailableError when the index cannot be reached or a step takes too long.
     """
+    for name in (project, spec.name):
+        if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or name.endswith("\n"):
+            raise BuildError(
+                f"{name!a} is not a name; expected lower-case letters, digits and `-`."
+            )
     day = today or date.today()
     environ = dict(os.environ)
     found = find_interpreters(today=day, environ=environ) if interpreters is None else interpreters
@@ -97,7 +102,7 @@ def build(
         # uv trusts its cache: nobody else may write there, not even with the id of a step.
         caches.chmod(0o700)
         with exclusive(out / f".{project}.{spec.name}.lock"):
-            work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
+            work = fresh_folder(out, f".build-{project}.{spec.name}@")
             try:
                 built = _build(
                     _Job(

@@ -50,6 +50,7 @@ def compile_tree(
     output.mkdir(mode=0o755)
     hand_over(output)
     inside = f"{RUNTIME_ROOT}/{part}"
+    script = Path(compile_script.__file__).read_text(encoding="utf-8")
     finished = run_step(
         interpreter,
         # Without -I, which would ignore the hash seed; the environment is empty but for ours.
@@ -60,11 +61,11 @@ def compile_tree(
             "-P",
             "-W",
             "ignore",
-            "/casemate/compile.py",
+            "-c",
+            script,
             "/output",
         ],
         mounts=[
-            Mount(host=Path(compile_script.__file__).resolve(), inside="/casemate/compile.py"),
             Mount(host=root, inside=inside),
             Mount(host=output, inside="/output", writable=True),
         ],

@@ -12,7 +12,7 @@ import resource
 import sys
 
 REFUSED = 97
-"""Exit status if rights could not be given up."""
+"""Exit status if rights could not be given up, or the command not be started without them."""
 _CAPABILITY_VERSION_3 = 0x20080522
 """Header of capset(2) for 64-bit capability sets."""
 
@@ -47,10 +47,10 @@ def main(arguments: list[str]) -> None:
         elif os.geteuid() == 0:
             raise PermissionError("still root")
         os.chdir(folder)
+        os.execv(command[0], command)  # noqa: S606
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"casemate-enter: {error}\n")
+        sys.stderr.write(f"casemate-enter: {command[0]}: {error}\n")
         sys.exit(REFUSED)
-    os.execv(command[0], command)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from casemate.build.interpreters import machine
 from casemate.build.limits import MAX_SOURCE_FILES, WAIT_TIMEOUT
 from casemate.build.lock import Lock
 from casemate.build.tree import (
+    fresh_folder,
     hash_file,
     normalise_modes,
     publish,
@@ -67,7 +67,7 @@ def dependencies(
         held = _held(folder)
         if held is not None:
             return folder / "deps", held
-        staging = Path(tempfile.mkdtemp(prefix=".layer-", dir=layers))
+        staging = fresh_folder(layers, f".{key}@")
         try:
             layer = _make(lock, project_root, session, staging, progress)
             publish(staging / "layer", folder, trash=staging)

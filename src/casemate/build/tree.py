@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -207,6 +208,18 @@ def publish(staged: Path, final: Path, *, trash: Path) -> None:
         final.rename(trash / "replaced")
     staged.rename(final)
     sync_folder(final.parent)
+
+
+def fresh_folder(parent: Path, prefix: str) -> Path:
+    """Make a private folder whose name begins with `prefix`.
+
+    The caller holds the lock that goes with the prefix: what has it already was left by a process
+    that died, and is removed.
+    """
+    for left in parent.iterdir():
+        if left.name.startswith(prefix):
+            remove_tree(left)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 def remove_tree(folder: Path) -> None:

@@ -103,7 +103,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         passed["SSL_CERT_FILE"] = _CERTIFICATES
     return {
         **passed,
-        "HOME": "/tmp",  # noqa: S108
+        "HOME": "/tmp",  # noqa: S108  # nosec B108
         "LANG": "C.UTF-8",
         "PATH": "/nonexistent",
         "UV_CACHE_DIR": "/cache",

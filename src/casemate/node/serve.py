@@ -97,6 +97,8 @@ class Node:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         sandbox_uid = SANDBOX_UID if self._root else None
         staging = Staging(self._folders.bundles, sandbox_uid, sandbox_uid)
+        # The gateway's uid may not be able to walk to the folder by its own path either.
+        self._visible_data = staging.visible(str(self._folders.data))
         cgroups, landlock = self._protections()
         self._supervisor = Supervisor(
             runtimes={
@@ -167,7 +169,7 @@ class Node:
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         config = GatewayConfig(
-            data=str(self._folders.data),
+            data=self._visible_data,
             listener=self._listener.fileno(),
             supervisor=theirs.fileno(),
             uid=GATEWAY_UID if self._root else None,

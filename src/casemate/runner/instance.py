@@ -30,6 +30,11 @@ _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
+_TOUCH = wire.pack(
+    wire.INVOKE, b'{"id":"","deadline":0.5,"http":false,"version":""}', b'{"a":["b",1]}'
+)
+
+
 class BadResultError(Exception):
     """The handler returned something that cannot be sent."""
 
@@ -154,19 +159,15 @@ class Instance:
 
     def emit(self, level: str, text: str) -> None:
         """Send a log line."""
-        head = json.dumps({"level": level, "at": time.time()}).encode()
+        head = _encode({"level": level, "at": time.time()}).encode()
         self._sock.sendall(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
 
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
-        head = json.dumps({"id": "", "deadline": 0.0, "http": False, "version": ""}).encode()
-        reader = wire.FrameReader(frozenset((wire.INVOKE,)), 64)
-        for _kind, raw, body in reader.feed(wire.pack(wire.INVOKE, head, b"{}")):
-            context = self._context(_decode(raw.decode()))
-            del context
+        for _kind, raw, body in self._reader.feed(_TOUCH):
+            self._context(_decode(raw.decode()))
             reply, data = answer(_decode(body.decode()), http=False)
             wire.pack(wire.ANSWER, _encode(reply).encode(), data)
-        describe(ValueError())
 
     def _context(self, head: dict[str, Any]) -> Context:
         return Context(
@@ -188,14 +189,14 @@ class Instance:
             reply, body = answer(result, http=head["http"])
         except BadResultError as error:
             detail = describe(error) | {"kind": "bad-result"}
-            return wire.pack(wire.ERROR, json.dumps(detail).encode())
+            return wire.pack(wire.ERROR, _encode(detail).encode())
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
             detail = describe(error) | {"kind": "handler-error"}
-            return wire.pack(wire.ERROR, json.dumps(detail).encode())
+            return wire.pack(wire.ERROR, _encode(detail).encode())
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"kind": "response-too-large", "type": "ResponseTooLarge", "message": size}
-            return wire.pack(wire.ERROR, json.dumps(detail | {"trace": ""}).encode())
+            return wire.pack(wire.ERROR, _encode(detail | {"trace": ""}).encode())
         return wire.pack(wire.ANSWER, _encode(reply).encode(), body)
 
     def serve(self) -> None:

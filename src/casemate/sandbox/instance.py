@@ -295,7 +295,9 @@ class Instance:
             return
         # An answer may still be in the socket.
         self._readable_rest()
-        if self._ended or (self._waiter is None and self._ready):
+        if self._ended:
+            return
+        if self._waiter is None and self._ready:
             self.close()
             self._on_end(self)
         elif out_of_memory:

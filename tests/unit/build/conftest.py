@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +19,14 @@ from casemate.model.function import FunctionSpec
 TODAY = date(2026, 11, 1)
 MakeWheel = Callable[..., Path]
 MakeBundle = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """What the tests make themselves, a step must be able to read."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

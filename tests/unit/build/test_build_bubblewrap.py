@@ -182,6 +182,19 @@ def test_without_bubblewrap_nothing_runs(
         attempt(interpreter, "open('/tmp/evil', 'w')")
 
 
+def test_a_command_that_cannot_be_started_is_told(interpreter: Interpreter) -> None:
+    with pytest.raises(ProtectionMissingError, match=r"/missing.*chmod -R a\+rX"):
+        run_step(
+            interpreter,
+            ["/missing"],
+            mounts=(),
+            environment={},
+            folder="/",
+            network=False,
+            timeout=20,
+        )
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
 def test_the_entry_refuses_to_go_on_as_root() -> None:
     done = subprocess.run(

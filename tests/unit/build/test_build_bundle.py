@@ -71,6 +71,15 @@ def test_the_digest_depends_on_the_content_alone(building: Building) -> None:
     assert building().digest != first.digest
 
 
+def test_a_strict_umask_changes_nothing(building: Building) -> None:
+    first = building()
+    os.umask(0o077)
+    second = building(out="strict")
+    assert second.digest == first.digest
+    for path in [second.path, *second.path.rglob("*")]:
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
+
+
 def test_a_damaged_bundle_is_replaced(building: Building) -> None:
     built = building()
     (built.path / "code/app.py").write_text("evil")
@@ -119,6 +128,21 @@ def test_an_output_inside_the_source_stays_out(building: Building) -> None:
     assert all(
         f.path.startswith("code/app") or "__pycache__/app" in f.path for f in built.manifest.files
     )
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", "a\n", "A"])
+def test_names_are_checked_before_they_become_paths(building: Building, name: str) -> None:
+    with pytest.raises(BuildError, match="not a name"):
+        building(FunctionSpec(name=name, handler="app:handler"))
+    assert not (building.tmp_path / "out").exists()
+
+
+def test_what_a_killed_build_left_is_removed(building: Building) -> None:
+    out = building.tmp_path / "out"
+    for name in (".build-demo.hello@left", ".build-demo.hello-2@running"):
+        (out / name / "bundle").mkdir(parents=True)
+    built = building()
+    assert building.left() == [".build-demo.hello-2@running", built.digest]
 
 
 def test_a_result_that_is_not_valid_is_refused(building: Building) -> None:

@@ -12,7 +12,6 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from casemate.model.errors import CasemateError
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
@@ -29,10 +28,6 @@ _REFUSED = {
     429: "Too many connections from this address.",
     503: "The server has no room for another connection.",
 }
-
-
-class InvalidLimitError(CasemateError):
-    """The callback for body limits returned something else than a limit."""
 
 
 async def _ready(response: HttpResponse) -> HttpResponse:
@@ -143,10 +138,15 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Do what a passed deadline calls for."""
-        if self.writer.deadline <= now:
-            self.writer.check_progress(now)
-        if self.deadline > now:
-            return
+        try:
+            if self.writer.deadline <= now:
+                self.writer.check_progress(now)
+            if self.deadline <= now:
+                self._expire_state(now)
+        except Exception as error:  # noqa: BLE001 - a fault of ours
+            self._give_up(error)
+
+    def _expire_state(self, now: float) -> None:
         limits = self._context.limits
         if self._state == IDLE:
             if self._paused or bytes_received(self._transport):
@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
                 self.deadline = context.loop.time() + context.limits.header_seconds
             return False
         self._request = request
-        allowed = _SERVER_OPTIONS if request.asterisk else self._ask_limit(request)
+        allowed = _SERVER_OPTIONS if request.asterisk else context.ask_limit(request.head)
         if isinstance(allowed, HttpResponse):
             self._answer(allowed, cut=request.length != 0)
             return True
@@ -236,19 +236,6 @@ class Connection(asyncio.Protocol):
             return False
         self._handle(cast(RequestHead, self._request), body)
         return True
-
-    def _ask_limit(self, request: RequestHead) -> int | HttpResponse:
-        try:
-            allowed = self._context.body_limit(request.head)
-        except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
-            return self._failure(error)
-        if isinstance(allowed, HttpResponse) or (type(allowed) is int and allowed >= 0):
-            return allowed
-        return self._failure(
-            InvalidLimitError(
-                f"The body limit is {allowed!r}, expected a number of bytes or an HttpResponse."
-            )
-        )
 
     def _extend_body_deadline(self) -> None:
         limits = self._context.limits
@@ -325,7 +312,8 @@ class Connection(asyncio.Protocol):
             self._task = None
             self._context.tasks.discard(task)
             self._release_body()
-        self._continue()
+        if self._reader.waiting or self._paused or self._eof:
+            self._continue()
 
     def _write(self, response: HttpResponse, *, cut: bool) -> None:
         """Send a whole response, unless nobody is there."""
@@ -381,13 +369,9 @@ class Connection(asyncio.Protocol):
         self._reader.clear()
         self._transport.close()
 
-    def _failure(self, error: BaseException) -> HttpResponse:
-        error_id = self._context.report(error)
-        return self._context.problem(500, "The request could not be answered.", error_id)
-
     def _fail(self, error: BaseException, *, cut: bool) -> None:
         """Answer 500 for `error`, if that is still possible."""
-        response = self._failure(error)
+        response = self._context.failure(error)
         if self._transport.is_closing():
             return
         try:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from casemate.model.errors import CasemateError
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
@@ -22,6 +23,10 @@ OnError = Callable[[BaseException], str]
 Problem = Callable[[int, str, str | None], HttpResponse]
 
 _logger = logging.getLogger(__name__)
+
+
+class InvalidLimitError(CasemateError):
+    """The callback for body limits returned something else than a limit."""
 
 
 class ServerContext:
@@ -82,3 +87,21 @@ class ServerContext:
         except Exception as error:  # noqa: BLE001 - the connection must be answered
             self.report(error)
             return problem_response(status, detail, error_id)
+
+    def failure(self, error: BaseException) -> HttpResponse:
+        """Report an error and return the 500 that carries its id and nothing else of it."""
+        return self.problem(500, "The request could not be answered.", self.report(error))
+
+    def ask_limit(self, head: HttpHead) -> int | HttpResponse:
+        """Return the most bytes the body may have, or the answer if there is no such limit."""
+        try:
+            allowed = self.body_limit(head)
+        except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
+            return self.failure(error)
+        if isinstance(allowed, HttpResponse) or (type(allowed) is int and allowed >= 0):
+            return allowed
+        return self.failure(
+            InvalidLimitError(
+                f"The body limit is {allowed!r}, expected a number of bytes or an HttpResponse."
+            )
+        )

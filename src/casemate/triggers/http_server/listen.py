@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 
 from casemate.model.errors import CasemateError
@@ -47,10 +46,13 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
 
 def accept_waiting(listener: socket.socket) -> list[socket.socket]:
     """Accept every connection whose handshake is complete, so that closing resets none."""
-    accepted = []
-    with contextlib.suppress(OSError):
-        while True:
+    accepted: list[socket.socket] = []
+    while True:
+        try:
             connection, _address = listener.accept()
-            connection.setblocking(False)
-            accepted.append(connection)
-    return accepted
+        except ConnectionAbortedError:
+            continue
+        except OSError:  # none left (EAGAIN), or no descriptor for it
+            return accepted
+        connection.setblocking(False)
+        accepted.append(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 
@@ -131,7 +132,8 @@ class HttpServer:
         waiting = [c for listener in self._listeners for c in accept_waiting(listener)]
         self._stop_listening()
         for connection in waiting:
-            await context.loop.connect_accepted_socket(lambda: Connection(context), connection)
+            with contextlib.suppress(OSError):  # reset by its client in the meantime
+                await context.loop.connect_accepted_socket(lambda: Connection(context), connection)
         now = context.loop.time()
         for open_connection in tuple(context.connections):
             open_connection.begin_drain(now)
@@ -184,12 +186,12 @@ class HttpServer:
             return
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
-        now = context.loop.time()
-        due = [c for c in context.connections if c.deadline <= now or c.writer.deadline <= now]
-        for connection in due:
-            connection.expire(now)
-        context.date = date_line()
         pause = self._limits.sweep_seconds()
         if context.draining:
             pause = min(pause, max(_POLL_SECONDS, self._limits.drain_idle_seconds / 4))
         self._sweep_timer = context.loop.call_later(pause, self._sweep)
+        context.date = date_line()
+        now = context.loop.time()
+        due = [c for c in context.connections if c.deadline <= now or c.writer.deadline <= now]
+        for connection in due:
+            connection.expire(now)

@@ -1,0 +1,1 @@
+"""What tests of a whole node share: starting one, deploying to it, calling it."""

@@ -1,0 +1,173 @@
+"""A real node as a child process: supervisor, gateway, sandboxes, on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from casemate.build import build, pack
+from casemate.manifest import load
+
+MANIFEST = """
+[project]
+name = "{project}"
+[function.{name}]
+handler = "app:handler"
+{settings}
+[function.{name}.limits]
+{limits}
+{routes}
+"""
+
+
+class TestNode:
+    """One `casemate serve`. `url` and `key` are there once it is ready."""
+
+    __test__ = False
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        self.arguments = arguments
+        self.url = ""
+        self.key = ""
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+        self.client = httpx.Client(timeout=60)
+        self.errors = data.parent / f"{data.name}.stderr"
+
+    def start(self) -> TestNode:
+        stderr = self.errors.open("a")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "casemate.cli.main", "serve", "--data", str(self.data)]
+            + ["--port", str(self.port), "--json", *self.arguments],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the node did not start: {self.errors.read_text()}")
+        ready = json.loads(line)
+        self.url = ready["url"]
+        self.port = int(self.url.rsplit(":", 1)[1])
+        self.key = ready["key"] or self.key
+        self.client.headers["authorization"] = f"Bearer {self.key}"
+        return self
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(45)
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def deploy(
+        self,
+        source: str | Path,
+        *,
+        name: str = "f",
+        project: str = "t",
+        settings: str = "",
+        limits: str = "",
+        routes: str = "",
+        expect: int = 201,
+    ) -> dict[str, Any]:
+        """Build and deploy a function from the text of `app.py` or from a project folder."""
+        with tempfile.TemporaryDirectory() as temporary:
+            root = Path(temporary)
+            if isinstance(source, Path):
+                manifest = source / "casemate.toml"
+                root = source
+            else:
+                (root / "app.py").write_text(source)
+                manifest = root / "casemate.toml"
+                manifest.write_text(
+                    MANIFEST.format(
+                        project=project, name=name, settings=settings, limits=limits, routes=routes
+                    )
+                )
+            loaded = load(manifest)
+            spec = loaded.functions[0]
+            with tempfile.TemporaryDirectory() as out:
+                built = build(root, loaded.name, spec, Path(out))
+                archive = Path(out) / "bundle.tar.gz"
+                with archive.open("wb") as stream:
+                    pack(built.path, stream)
+                uploaded = self.client.put(
+                    f"{self.url}/api/v1/bundles/{built.digest}",
+                    content=archive.read_bytes(),
+                    headers={"content-type": "application/gzip"},
+                )
+                assert uploaded.status_code in (200, 201, 204), uploaded.text
+            answer = self.client.post(
+                f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
+                json={"digest": built.digest},
+            )
+            assert answer.status_code == expect, answer.text
+            return answer.json()
+
+    def invoke(self, event: Any = None, *, function: str = "t/f", **rest: Any) -> httpx.Response:
+        return self.client.post(f"{self.url}/invoke/{function}", json=event, **rest)
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.client.get(f"{self.url}/api/v1{path}", params=query)
+        answer.raise_for_status()
+        return answer.json()
+
+    def error(self, response: httpx.Response) -> dict[str, Any]:
+        """Return the owner's view of a sealed error."""
+        return self.get(f"/errors/{response.json()['error_id']}")
+
+    def outcome(self, response: httpx.Response) -> str:
+        """Return how the invocation behind a response ended."""
+        return self.get(f"/invocations/{response.headers['x-request-id']}")["outcome"]
+
+    def processes(self) -> list[int]:
+        """Return every process below the node's supervisor, the supervisor included."""
+        assert self.process is not None
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            try:
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            except OSError:
+                continue
+            todo += [int(child) for child in children]
+        return found
+
+    def wait_until(self, condition: Any, seconds: float = 10.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"not within {seconds} s; node says: {self.errors.read_text()}"
+                )
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.stop()
+        self.client.close()
+
+
+def cgroups_of(pid: int) -> list[Path]:
+    """Return the control group folders that a supervisor's pid names."""
+    found = []
+    for root, folders, _ in os.walk("/sys/fs/cgroup"):
+        found += [Path(root) / f for f in folders if f == f"casemate-{pid}"]
+        if root.count("/") > 5:
+            folders.clear()
+    return found
