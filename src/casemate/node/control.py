@@ -21,7 +21,7 @@ from casemate.model.deployment import (
     KeyRole,
     Version,
 )
-from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.node.bundles import BundleFolder
@@ -53,6 +53,8 @@ class NodeControl:
         self._client = client
         self._bundles = bundles
         self._changing = asyncio.Lock()
+        self.stopping = False
+        """True ends followed logs, which would otherwise hold up the end of the node."""
 
     async def load(self) -> str | None:
         """Read what is stored; on the very first start make an admin key and return its text."""
@@ -253,6 +255,8 @@ class NodeControl:
         limit: int,
     ) -> tuple[LogLine, ...]:
         """See Control."""
+        if self.stopping:
+            raise UnavailableError("The node is stopping.", next_step="try again soon")
         await self._store.flush()
         return await self._store.logs(
             project=project, function=function, invocation=invocation, after=after, limit=limit

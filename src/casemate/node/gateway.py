@@ -74,6 +74,7 @@ async def _serve(config: GatewayConfig) -> None:
         waiting = asyncio.ensure_future(stopping.wait())
         await asyncio.wait((waiting, gateway.client.lost), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        gateway.control.stopping = True
         if stopping.is_set():
             await gateway.server.drain(_DRAIN_SECONDS)
         await gateway.server.close()

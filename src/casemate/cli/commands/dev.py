@@ -2,14 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from casemate.cli.building import Workspace
+from casemate.cli.client import NodeClient, path_of
+from casemate.cli.commands.logs import follow_lines
+from casemate.cli.credentials import Credentials
+from casemate.cli.deployment import deploy, deployed_functions
+from casemate.cli.errors import CommandError
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
+from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text
+from casemate.model.errors import CasemateError
 
 app = new_app()
+
+_IGNORED = frozenset(
+    (".casemate", ".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache")
+)
+_DEBOUNCE_MS = 60
+_POLL_SECONDS = 0.3
+_START_SECONDS = 30.0
+_STOP_SECONDS = 40.0
+
+
+@contextmanager
+def _node(data: Path, host: str, port: int, risks: list[str]) -> Iterator[Credentials]:
+    """Run a node with empty data for as long as the block lasts."""
+    shutil.rmtree(data, ignore_errors=True)
+    arguments = ["serve", "--data", str(data), "--host", host, "--port", str(port), "--json"]
+    for risk in risks:
+        arguments += ["--accept-risk", risk]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        # Ctrl-C reaches this command alone, which then ends the node.
+        start_new_session=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise CommandError(
+                "The node did not start; its message is above.", next_step="run casemate doctor"
+            )
+        ready = json.loads(line)
+        yield Credentials(url=ready["url"], key=ready["key"])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _deploy_all(manifest: Path, client: NodeClient) -> None:
+    """Build and deploy what changed; an error is shown, and what was live stays live."""
+    started = time.monotonic()
+    try:
+        workspace = Workspace(manifest, ())
+        before = deployed_functions(client)
+        for built in workspace.build(None, relock=False):
+            name = workspace.name_of(built.manifest.function)
+            done = deploy(client, name, built, before.get(name), force=False)
+            if not done.unchanged:
+                took = (time.monotonic() - started) * 1000
+                print_line(f"{name}  version {done.version} is live after {took:.0f} ms", GREEN)
+                print_line(f"  POST {done.address}", DIM)
+                for route in done.routes:
+                    print_line(f"  {route}", DIM)
+    except CasemateError as error:
+        note(f"Error: {error}", RED)
+        if error.next_step is None:
+            note("What was live before stays live.")
+
+
+def _show_errors(client: NodeClient, stop: threading.Event) -> None:
+    """Print every error of an invocation in full, as it happens."""
+    seen: set[str] = set()
+    while not stop.wait(_POLL_SECONDS):
+        try:
+            listed = client.get(path_of("invocations"), dict[str, Any], query={"limit": 50})
+            for record in reversed(listed["invocations"]):
+                error_id = record.get("error_id")
+                if error_id and error_id not in seen:
+                    seen.add(error_id)
+                    _show_error(client, error_id)
+        except CasemateError:
+            continue  # the node is busy or ending; the next turn tells
+
+
+def _show_error(client: NodeClient, error_id: str) -> None:
+    error = client.get(path_of("errors", error_id), dict[str, Any])
+    function = f"{error['project']}/{error['function']}" if error["function"] else "request"
+    print_line(f"{function}  {error['outcome']}  {error_id}", RED)
+    print_line(f"{error['type']}: {error['message']}", RED)
+    if error["trace"]:
+        print_text(error["trace"].rstrip() + "\n")
+
+
+def _watch(manifest: Path, client: NodeClient) -> None:
+    from watchfiles import watch
+
+    for changes in watch(manifest.parent, debounce=_DEBOUNCE_MS, step=20, raise_interrupt=True):
+        paths = [Path(path).relative_to(manifest.parent) for _, path in changes]
+        if any(not _IGNORED.intersection(path.parts) for path in paths):
+            _deploy_all(manifest, client)
 
 
 @command(app, examples="$ casemate dev\n$ casemate dev --port 8000")
@@ -34,14 +144,32 @@ def dev(
     A node of its own, with its data below .casemate of the project: the same sandbox, limits and
     errors as in production. What the functions write, and their errors in full, appear here.
     """
-    from casemate.wiring import DevOptions
-    from casemate.wiring import dev as run
+    path = require_manifest(manifest).absolute()
+    stop = threading.Event()
+    with _node(path.parent / ".casemate/dev", host, port, accept_risk or []) as credentials:
+        print_line(f"The node is at {credentials.url}; its key, for this run:")
+        print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
+        with NodeClient(credentials) as client, NodeClient(credentials) as reader:
+            _deploy_all(path, client)
+            watchers = (
+                threading.Thread(
+                    target=_follow_quietly, args=(NodeClient(credentials),), daemon=True
+                ),
+                threading.Thread(target=_show_errors, args=(reader, stop), daemon=True),
+            )
+            for thread in watchers:
+                thread.start()
+            print_line("Watching for changes; Ctrl-C ends.", DIM)
+            try:
+                _watch(path, client)
+            finally:
+                stop.set()
+                watchers[1].join(2 * _POLL_SECONDS)
 
-    run(
-        DevOptions(
-            manifest=require_manifest(manifest),
-            host=host,
-            port=port,
-            accepted_risks=tuple(accept_risk or ()),
-        )
-    )
+
+def _follow_quietly(client: NodeClient) -> None:
+    """Print new log lines until the node ends."""
+    try:
+        follow_lines(client, {"limit": 1}, json=False)
+    except CasemateError:
+        return

@@ -73,7 +73,7 @@ def logs(
     }
     with connect() as client:
         if follow:
-            _follow(client, query, json=json)
+            follow_lines(client, query, json=json)
             return
         response = client.ask(
             "GET", path_of("logs"), params={k: v for k, v in query.items() if v is not None}
@@ -88,7 +88,7 @@ def logs(
         note("There are no lines yet. `casemate logs -f` waits for them.")
 
 
-def _follow(client: NodeClient, query: dict[str, Any], *, json: bool) -> None:
+def follow_lines(client: NodeClient, query: dict[str, Any], *, json: bool) -> None:
     """Print lines until interrupted; connect again if the node went away after the first time."""
     after, connected, told = 0, False, False
     query = {**query, "follow": "true"}
