@@ -52,7 +52,7 @@ class Catalogue:
         self._functions, self._routes = entries, routes
 
     def check_routes(self, project: str, function: str, version: Version) -> None:
-        """Raise ConflictError if another function has a route of this version already."""
+        """Raise ConflictError if another function answers to a route of this version already."""
         routes = Routes()
         for (other_project, other), entry in self._functions.items():
             if (other_project, other) != (project, function) and entry.live is not None:
@@ -60,8 +60,7 @@ class Catalogue:
                 for trigger in newest.spec.http:
                     routes.add(Route(trigger.method, trigger.path, other_project, other))
         for trigger in version.spec.http:
-            taken = routes.add(Route(trigger.method, trigger.path, project, function))
-            if taken is not None and (taken.project, taken.function) != (project, function):
+            for taken in routes.rivals(Route(trigger.method, trigger.path, project, function)):
                 raise ConflictError(
                     f"The route {trigger.method} {trigger.path} belongs to "
                     f"{taken.project}/{taken.function}.",

@@ -2,17 +2,19 @@
 
 A literal segment wins over a parameter, a parameter over `{rest...}`; a method over `*`. Paths
 are split before they are decoded, so that an encoded slash never makes a segment; what decodes
-to `.`, `..`, a slash or a control character matches nothing.
+to `.`, `..`, a slash or a control character, or is no percent-encoding, matches nothing.
 """
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 _MAX_SEGMENTS = 64
+_MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -45,6 +47,8 @@ def _decode(segment: str) -> str | None:
     """Return a path segment decoded, None if it is one that no honest client sends."""
     if "%" not in segment:
         decoded = segment
+    elif _MALFORMED.search(segment) is not None:
+        return None
     else:
         try:
             decoded = unquote_to_bytes(segment).decode()
@@ -66,29 +70,42 @@ class Routes:
 
     def add(self, route: Route) -> Route | None:
         """Add a route; return the one that already has this method and shape instead, if any."""
+        target, names = self._place(route.template)
+        present = target.get(route.method)
+        if present is not None:
+            return present[0]
+        target[route.method] = (route, names)
+        return None
+
+    def rivals(self, route: Route) -> list[Route]:
+        """Return the routes of the same shape that take a method of this one; `*` takes all."""
+        target, _ = self._place(route.template)
+        return [
+            other
+            for method, (other, _) in target.items()
+            if "*" in (method, route.method) or method == route.method
+        ]
+
+    def _place(
+        self, template: str
+    ) -> tuple[dict[str, tuple[Route, tuple[str, ...]]], tuple[str, ...]]:
+        """Return where the routes of a template's shape are kept by method, and its names."""
         node, names = self._root, []
-        segments = [s for s in route.template.split("/") if s]
-        target = None
-        for segment in segments:
+        for segment in (s for s in template.split("/") if s):
             if segment.startswith("{") and segment.endswith("...}"):
-                names.append(segment[1:-4])
-                target = node.rest
-                break
+                return node.rest, (*names, segment[1:-4])
             if segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
                 node = node.literals.setdefault(segment, _Node())
-        target = node.routes if target is None else target
-        present = target.get(route.method)
-        if present is not None:
-            return present[0]
-        target[route.method] = (route, tuple(names))
-        return None
+        return node.routes, tuple(names)
 
     def match(self, method: str, path: str) -> Match | frozenset[str] | None:
         """Return the match; the methods allowed if only the method does not fit; else None."""
+        if not path.startswith("/"):
+            return None
         raw = path.split("/")[1:]
         if raw == [""]:
             raw = []

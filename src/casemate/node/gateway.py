@@ -35,6 +35,8 @@ def confine(uid: int | None) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+    # Only now: the kernel forgets this with a change of uid (prctl(2)).
+    linux.die_with_parent()
     linux.set_no_new_privileges()
     linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
@@ -61,6 +63,7 @@ async def _serve(config: GatewayConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     folders = Folders(Path(config.data))
+    folders.clear_spool()
     store = SqliteStore.open(folders.store)
     supervisor = socket.socket(fileno=config.supervisor)
     gateway = Gateway(config, folders, store, supervisor, loop)
@@ -91,7 +94,6 @@ def main() -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    linux.die_with_parent()
     try:
         confine(config.uid)
         uvloop.run(_serve(config))

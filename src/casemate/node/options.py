@@ -79,3 +79,8 @@ class Folders:
                 os.chown(folder, uid, uid)
         # Sandboxes read bundles through a mount of this folder; only `data` above it is private.
         self.bundles.chmod(0o755)
+
+    def clear_spool(self) -> None:
+        """Delete uploads that a killed gateway was still receiving. Raises OSError."""
+        for upload in self.spool.iterdir():
+            upload.unlink()

@@ -161,10 +161,16 @@ class Node:
                     )
                 pause = _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS)) - 1]
                 report(f"the gateway ended with code {code}; it is started again in {pause:g} s")
-                time.sleep(pause)
+                self._wait(pause)
         finally:
             self._supervisor.close()
             self._listener.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but not for longer than until the node is to stop."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
 
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -192,6 +198,8 @@ class Node:
                 start_new_session=True,
             )
             theirs.close()
+            if self._stopping:  # told while the gateway was being started
+                self._stop()
             self._supervisor.run(ours)
 
     def _wait_for_gateway(self) -> int:
@@ -208,6 +216,8 @@ class Node:
         """Have the gateway drain; its end is the end of the supervisor's loop."""
         self._stopping = True
         if self._gateway is not None and self._gateway.poll() is None:
+            # While a copy of it is open clients are let in that nobody would answer any more.
+            self._listener.close()
             self._gateway.send_signal(signal.SIGTERM)
 
 

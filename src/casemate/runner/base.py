@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 
-from . import control, linux, zygote
+from . import control, instance, linux, sharing, zygote
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -131,6 +131,8 @@ def main(control_descriptor: int) -> None:
     linux.die_with_parent()
     _warm()
     base = Base(socket.socket(fileno=control_descriptor))
+    instance.rehearse(linux.landlock_abi())
     gc.collect()
+    sharing.make_immortal()
     gc.freeze()
     base.run()

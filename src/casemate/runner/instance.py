@@ -26,6 +26,7 @@ Handler = Callable[[Any, Context], Any]
 SOCKET_FD = 3
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
+_REHEARSALS = 40
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -39,20 +40,26 @@ class BadResultError(Exception):
     """The handler returned something that cannot be sent."""
 
 
-def lock_down(*, tmpfs: int, landlock_abi: int, processes: int, program: bytes) -> None:
+def lock_down(
+    *,
+    tmpfs: int,
+    restriction: landlock.Restriction | None,
+    processes: int,
+    program: linux.PreparedFilter,
+) -> None:
     """Take the last rights away. The order matters, each step needs what the next one removes.
 
     The private /tmp is mounted first: Landlock forbids mounts, and the capabilities that the new
     user namespace brought are dropped after it. The filter comes last: it forbids the rest.
     """
     linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
-    os.close(tmpfs)
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    if landlock_abi:
-        landlock.restrict(landlock_abi)
+    if restriction is not None:
+        restriction.apply(tmpfs)
+    os.close(tmpfs)
     linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
-    linux.install_filter(program)
+    program.install()
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -213,6 +220,29 @@ class Instance:
                 self._sock.sendall(frame)
                 if not self._reuse:
                     return
+
+
+def rehearse(landlock_abi: int) -> None:
+    """Run the path of an invocation often enough for the interpreter to specialise its code."""
+    restriction = landlock.Restriction(landlock_abi) if landlock_abi else None
+    anywhere = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    assignment = {
+        "project": "",
+        "function": "",
+        "digest": "",
+        "memory": 0,
+        "response": 1024,
+        "isolation": "request",
+    }
+    for _ in range(_REHEARSALS):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.sendall(_TOUCH)
+            rehearsed = Instance(lambda event, context: event, assignment, theirs)
+            rehearsed.touch()
+            rehearsed.serve()
+            if restriction is not None:
+                os.close(restriction.prepare(anywhere))
 
 
 def reseed() -> None:

@@ -10,34 +10,42 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_BLOCK, _IOCTL_DEVICE = 1 << 6, 1 << 11, 1 << 15
 _NET_BIND_CONNECT = 3
 _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
-def _handled_files(abi: int) -> int:
+def handled_files(abi: int) -> int:
     """Return every file access right the kernel's ABI knows: what is not allowed is denied."""
     bits = 13 if abi == 1 else 14 if abi == 2 else 15 if abi < 5 else 16
     return (1 << bits) - 1
 
 
-def restrict(abi: int) -> None:
-    """Deny this process everything but reading its root and writing its /tmp.
+class Restriction:
+    """Denies a process everything but reading its root and writing its own /tmp.
 
     Network rights are handled from ABI 4 on, signals and abstract sockets from ABI 6 on; below
-    that the namespaces alone hold. Raises OSError if the kernel refuses any step.
+    that the namespaces alone hold. Made in the zygote, applied in each instance.
     """
-    handled = _handled_files(abi)
-    ruleset = linux.landlock_create(
-        handled,
-        _NET_BIND_CONNECT if abi >= 4 else 0,
-        _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0,
-        abi,
-    )
-    try:
-        linux.landlock_allow(ruleset, "/", _READ_FILE | _READ_DIR)
-        for device in _DEVICES:
-            linux.landlock_allow(ruleset, device, _READ_FILE | _WRITE_FILE)
-        private = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEVICE)
-        linux.landlock_allow(ruleset, "/tmp", private)  # noqa: S108
+
+    def __init__(self, abi: int) -> None:
+        """Open the root and /dev, which holds the four devices of `zygote.build_root` only."""
+        self._abi = abi
+        self._handled = handled_files(abi)
+        self._private = self._handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEVICE)
+        self._root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self._devices = os.open("/dev", os.O_PATH | os.O_CLOEXEC)
+
+    def prepare(self, tmpfs: int) -> int:
+        """Return a ruleset for an instance whose /tmp is the mount `tmpfs`. Raises OSError."""
+        network = _NET_BIND_CONNECT if self._abi >= 4 else 0
+        scoped = _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if self._abi >= 6 else 0
+        ruleset = linux.landlock_create(self._handled, network, scoped, self._abi)
+        linux.landlock_allow(ruleset, self._root, _READ_FILE | _READ_DIR)
+        linux.landlock_allow(ruleset, self._devices, _READ_FILE | _WRITE_FILE)
+        linux.landlock_allow(ruleset, tmpfs, self._private)
+        return ruleset
+
+    def apply(self, tmpfs: int) -> None:
+        """Restrict this process for good and close what was open for it. Raises OSError."""
+        ruleset = self.prepare(tmpfs)
         linux.landlock_restrict(ruleset)
-    finally:
-        os.close(ruleset)
+        for descriptor in (ruleset, self._root, self._devices):
+            os.close(descriptor)

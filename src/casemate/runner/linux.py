@@ -40,6 +40,11 @@ _FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
 _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 1, 6
 _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_NOEXEC = 2, 4, 8
 
+_CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)
+"""Version 3 of the interface, this thread."""
+_NO_CAPABILITIES = bytes(24)
+_LANDLOCK_RULE = struct.Struct("=Qi")
+
 # PyDLL keeps the interpreter lock during the call: between clone and PyOS_AfterFork_Child no
 # other Python code may run.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -209,16 +214,25 @@ def drop_capabilities(*, bounding: bool) -> None:
             if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
                 break
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
-    header = struct.pack("=Ii", 0x20080522, 0)
-    _check(_syscall(_SYS_CAPSET, header, bytes(24)), "capset")
+    _check(_syscall(_SYS_CAPSET, _CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
+
+
+class PreparedFilter:
+    """A seccomp filter laid out in memory, so that loading it is one call and nothing else."""
+
+    def __init__(self, program: bytes) -> None:
+        """Lay out `program`, 8-byte BPF instructions."""
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._fprog = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(self._buffer))
+
+    def install(self) -> None:
+        """Load the filter for every thread (seccomp(2), SECCOMP_FILTER_FLAG_TSYNC)."""
+        _check(_syscall(_SYS_SECCOMP, 1, 1, self._fprog), "seccomp(SET_MODE_FILTER)")
 
 
 def install_filter(program: bytes) -> None:
-    """Load a seccomp filter (seccomp(2)) made of 8-byte BPF instructions, for every thread."""
-    count = len(program) // 8
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("=HxxxxxxQ", count, ctypes.addressof(buffer))
-    _check(_syscall(_SYS_SECCOMP, 1, 1, fprog), "seccomp(SET_MODE_FILTER)")
+    """Load a seccomp filter made of 8-byte BPF instructions, for every thread."""
+    PreparedFilter(program).install()
 
 
 def landlock_abi() -> int:
@@ -233,14 +247,10 @@ def landlock_create(handled_fs: int, handled_net: int, scoped: int, abi: int) ->
     return _check(_syscall(_SYS_LANDLOCK_CREATE, attributes, size, 0), "landlock_create_ruleset")
 
 
-def landlock_allow(ruleset: int, path: str, access: int) -> None:
-    """Allow `access` below `path` (landlock_add_rule(2), LANDLOCK_RULE_PATH_BENEATH)."""
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = struct.pack("=Qi", access, descriptor)
-        _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), f"landlock_add_rule {path}")
-    finally:
-        os.close(descriptor)
+def landlock_allow(ruleset: int, descriptor: int, access: int) -> None:
+    """Allow `access` below an open folder (landlock_add_rule(2), RULE_PATH_BENEATH)."""
+    rule = _LANDLOCK_RULE.pack(access, descriptor)
+    _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), "landlock_add_rule")
 
 
 def landlock_restrict(ruleset: int) -> None:

@@ -16,7 +16,7 @@ import socket
 import sys
 from typing import Any
 
-from . import control, instance, linux, seccomp, wire
+from . import control, instance, landlock, linux, seccomp, wire
 
 _ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -159,7 +159,9 @@ class Zygote:
         os.chdir("/function/code")
         _environment(self._assignment)
         give_up_rights(self._assignment)
-        self._program = seccomp.instance_program()
+        abi = int(self._assignment["landlock_abi"])
+        self._restriction = landlock.Restriction(abi) if abi else None
+        self._program = linux.PreparedFilter(seccomp.instance_program())
         if not self._import(socket.socket(fileno=report)):
             return
         self._serve()
@@ -257,7 +259,7 @@ class Zygote:
             assignment = self._assignment
             instance.lock_down(
                 tmpfs=tmpfs,
-                landlock_abi=assignment["landlock_abi"],
+                restriction=self._restriction,
                 processes=assignment["processes"],
                 program=self._program,
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ CONTROLLERS = ("memory", "cpu", "pids")
 _MOUNTS = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
 _UNPOPULATED = "populated 0"
+_NODE_GROUP = re.compile(r"casemate-([1-9][0-9]{0,6})")
+"""The group of a node, named by the pid of its supervisor."""
 
 
 class SlotLimits(msgspec.Struct, frozen=True):
@@ -247,6 +250,38 @@ def _unified_candidates() -> Iterator[Path]:
         yield _MOUNTS / own.lstrip("/")
 
 
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _holds_processes(path: str) -> bool:
+    if _read(f"{path}/cgroup.procs"):
+        return True
+    folders = (entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
+    return any(map(_holds_processes, folders))
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove the groups of nodes that had no time to: of a dead pid, with nothing living in them.
+
+    Both are asked for, because a pid says nothing of a node in another pid namespace.
+    """
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(parent)):
+            match = _NODE_GROUP.fullmatch(entry.name)
+            if match is None or _lives(int(match[1])):
+                continue
+            with contextlib.suppress(OSError):  # another node may be removing it too
+                if not _holds_processes(entry.path):
+                    _remove_tree(entry.path)
+
+
 def _open_unified(parent: Path, name: str) -> UnifiedDriver:
     """Make a subtree with all controllers below `parent`. Raises OSError or ValueError."""
     available = (parent / "cgroup.controllers").read_text().split()
@@ -262,6 +297,7 @@ def _open_unified(parent: Path, name: str) -> UnifiedDriver:
     wanted = " ".join(f"+{c}" for c in CONTROLLERS if c not in enabled)
     if wanted:
         _write(str(parent / "cgroup.subtree_control"), wanted)
+    _remove_stale(parent)
     root = parent / name
     root.mkdir()
     _write(str(root / "cgroup.subtree_control"), " ".join(f"+{c}" for c in CONTROLLERS))
@@ -278,6 +314,7 @@ def _open_legacy(name: str) -> LegacyDriver:
     unified = _MOUNTS / "unified"
     kill_root = unified / name if (unified / "cgroup.procs").exists() else None
     for root in (*roots.values(), *([kill_root] if kill_root else [])):
+        _remove_stale(root.parent)
         root.mkdir()
     return LegacyDriver(roots, kill_root)
 
@@ -286,7 +323,8 @@ def open_driver(name: str, parent: Path | None = None) -> Driver:
     """Return the driver this host can offer, its subtree made.
 
     `parent` is a v2 group delegated to us; without it root takes the top of the hierarchy, an
-    ordinary user its own group. Raises ProtectionMissingError that says what is missing.
+    ordinary user its own group. What killed nodes left there is removed. Raises
+    ProtectionMissingError that says what is missing.
     """
     reasons = []
     for candidate in [parent] if parent else _unified_candidates():

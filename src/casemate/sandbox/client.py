@@ -87,7 +87,7 @@ class Zygote:
         return instance
 
     def _kill(self, number: int) -> None:
-        if self.alive:
+        if self.alive and number in self.instances:
             self._client.send(protocol.Kill(self.number, number), ())
 
     def close(self) -> None:

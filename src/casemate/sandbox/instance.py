@@ -15,6 +15,7 @@ from casemate.runner import wire
 _READ_BYTES = 262_144
 _OUTPUT_BYTES = 65_536
 _FLOOD_BYTES = 1 << 20
+EXIT_SECONDS = 0.05
 _FLOOD_PAUSE_SECONDS = 0.01
 _EXIT_NOTICE_SECONDS = 1.0
 _ERROR_KINDS = {
@@ -266,7 +267,8 @@ class Instance:
         waiter, self._waiter = self._waiter, None
         self.served += 1
         if not reply.reusable:
-            self.close()
+            # One that has answered ends by itself; who does not is killed a little later.
+            self.close(gently=reply.outcome is Outcome.OK)
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)
         elif waiter is None:
@@ -321,8 +323,11 @@ class Instance:
             except (wire.FrameError, msgspec.MsgspecError, UnicodeError) as error:
                 self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
 
-    def close(self) -> None:
-        """Kill the instance and release its descriptors. Closing twice is fine."""
+    def close(self, *, gently: bool = False) -> None:
+        """Kill the instance and release its descriptors. Closing twice is fine.
+
+        `gently` gives it EXIT_SECONDS to end by itself first.
+        """
         if self._ended:
             return
         self._ended = True
@@ -334,7 +339,10 @@ class Instance:
         self._loop.remove_reader(self._output_fd)
         self._sock.close()
         os.close(self._output_fd)
-        self._kill(self.number)
+        if gently:
+            self._loop.call_later(EXIT_SECONDS, self._kill, self.number)
+        else:
+            self._kill(self.number)
 
     @property
     def alive(self) -> bool:

@@ -26,6 +26,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
         b"date",
         b"server",
+        b"x-request-id",
     )
 )
 """Headers that belong to the connection (RFC 9110, 7.6.1) or to the server, not to a function."""
@@ -58,7 +59,7 @@ def response(head: bytes, body: bytes) -> HttpResponse:
         raise AnswerError(f"status {answer.status} is not from 200 to 599")
     if not answer.headers:
         if answer.status == 200:
-            return HttpResponse(200, ((b"content-type", _value("type", answer.type)),), body)
+            return HttpResponse(200, _headers([("content-type", answer.type)]), body)
         return HttpResponse(answer.status, (), body)
     return HttpResponse(answer.status, _headers(answer.headers), body)
 

@@ -1,0 +1,298 @@
+"""Samples and in-memory parts for the tests of the path: store, deployed functions, an instance's
+other end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from casemate.model.deployment import (
+    LIVE,
+    Alias,
+    AliasTarget,
+    DeployedFunction,
+    Key,
+    Version,
+)
+from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.function import FunctionSpec, HttpTrigger, Limits
+from casemate.model.http import HttpHead, HttpRequest
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.path import RawInvocation, Request
+from casemate.runner import wire
+from casemate.sandbox.instance import Instance
+
+
+def spec(name: str = "f", *, routes: Sequence[str] = (), **changes: Any) -> FunctionSpec:
+    """`routes` are texts such as `GET /users/{id}`."""
+    http = tuple(HttpTrigger(method=m, path=p) for m, p in (r.split(" ", 1) for r in routes))
+    values: dict[str, Any] = {"name": name, "handler": "app:handler", "python": "3.11"}
+    return FunctionSpec(**{**values, "http": http, **changes})
+
+
+def version(
+    number: int = 1, *, project: str = "t", name: str = "f", digest: str = "a" * 64, **changes: Any
+) -> Version:
+    return Version(
+        project=project,
+        function=name,
+        number=number,
+        digest=digest,
+        spec=spec(name, **changes),
+        created_at=1.0,
+        created_by="k",
+    )
+
+
+def deployed(
+    *versions: Version, live: dict[int, int] | None = None, **aliases: dict[int, int]
+) -> DeployedFunction:
+    """Return a function whose alias `live` leads to its newest version unless told otherwise.
+
+    Aliases map version numbers to weights; `live={}` leaves the alias out.
+    """
+    first = versions[0]
+    states = {**aliases, LIVE: {versions[-1].number: 100} if live is None else live}
+    return DeployedFunction(
+        project=first.project,
+        name=first.function,
+        versions=versions,
+        aliases=tuple(
+            Alias(
+                project=first.project,
+                function=first.function,
+                name=alias,
+                targets=tuple(AliasTarget(version=n, weight=w) for n, w in weights.items()),
+                changed_at=2.0,
+            )
+            for alias, weights in states.items()
+            if weights
+        ),
+    )
+
+
+def raw(**changes: Any) -> RawInvocation:
+    values: dict[str, Any] = {
+        "trigger": "invoke",
+        "project": "t",
+        "function": "f",
+        "qualifier": None,
+        "credential": None,
+        "content_type": "application/json",
+        "body": b"{}",
+        "received_at": 5.0,
+    }
+    return RawInvocation(**{**values, **changes})
+
+
+def request(**changes: Any) -> Request:
+    given = raw(**changes)
+    return Request(id="inv_test", raw=given, event=given.body)
+
+
+def http_request(
+    method: str = "GET",
+    path: str = "/",
+    *,
+    query: str = "",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+    key: str | None = None,
+) -> HttpRequest:
+    credential = () if key is None else ((b"authorization", b"Bearer " + key.encode()),)
+    head = HttpHead(method, path, query, (*headers, *credential), "192.0.2.7")
+    return HttpRequest(head, body)
+
+
+class MemoryStore:
+    """The store's port in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[InvocationRecord, ErrorRecord | None, tuple[LogLine, ...]]] = []
+        self.states: dict[tuple[str, str, str], list[Alias]] = {}
+        self.versions: dict[tuple[str, str], list[Version]] = {}
+        self.stored_keys: list[Key] = []
+        self.fault: Exception | None = None
+        """Raised by the next change."""
+        self.flushed = 0
+        self.lost_records = 0
+
+    def _change(self) -> None:
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
+
+    def record(
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None = None,
+        log: Sequence[LogLine] = (),
+    ) -> None:
+        self.records.append((invocation, error, tuple(log)))
+
+    async def deploy(
+        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
+    ) -> Version:
+        self._change()
+        known = self.versions.setdefault((project, function), [])
+        made = Version(
+            project=project,
+            function=function,
+            number=len(known) + 1,
+            digest=digest,
+            spec=spec,
+            created_at=3.0,
+            created_by=created_by,
+        )
+        known.append(made)
+        await self.set_alias(
+            project, function, LIVE, (AliasTarget(version=made.number, weight=100),)
+        )
+        return made
+
+    async def set_alias(
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
+    ) -> Alias:
+        self._change()
+        known = {v.number for v in self.versions.get((project, function), ())}
+        if not {t.version for t in targets} <= known:
+            raise NotFoundError("There is no such version.")
+        alias = Alias(
+            project=project, function=function, name=name, targets=tuple(targets), changed_at=4.0
+        )
+        self.states.setdefault((project, function, name), []).append(alias)
+        return alias
+
+    async def functions(self) -> tuple[DeployedFunction, ...]:
+        return tuple(
+            DeployedFunction(
+                project=project,
+                name=name,
+                versions=tuple(self.versions[project, name]),
+                aliases=tuple(
+                    states[-1]
+                    for (p, n, _), states in sorted(self.states.items())
+                    if (p, n) == (project, name)
+                ),
+            )
+            for project, name in sorted(self.versions)
+        )
+
+    async def alias_history(
+        self, project: str, function: str, name: str, limit: int = 20
+    ) -> tuple[Alias, ...]:
+        if (project, function) not in self.versions:
+            raise NotFoundError("There is no such function.")
+        return tuple(reversed(self.states.get((project, function, name), ())))[:limit]
+
+    async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
+        self._change()
+        gone = self.versions.pop((project, function), None)
+        if gone is None:
+            raise NotFoundError("There is no such function.")
+        for state in [s for s in self.states if s[:2] == (project, function)]:
+            del self.states[state]
+        left = {v.digest for versions in self.versions.values() for v in versions}
+        return tuple(sorted({v.digest for v in gone} - left))
+
+    async def add_key(self, key: Key) -> None:
+        self._change()
+        if any(k.name == key.name and k.revoked_at is None for k in self.stored_keys):
+            raise ConflictError("The name is taken.")
+        self.stored_keys.append(key)
+
+    async def keys(self) -> tuple[Key, ...]:
+        return tuple(self.stored_keys)
+
+    async def revoke_key(self, key_id: str) -> Key:
+        self._change()
+        for index, key in enumerate(self.stored_keys):
+            if key.id == key_id:
+                revoked = msgspec.structs.replace(key, revoked_at=key.revoked_at or 6.0)
+                self.stored_keys[index] = revoked
+                return revoked
+        raise NotFoundError("There is no such key.")
+
+    async def invocation(self, invocation_id: str) -> InvocationRecord | None:
+        return next((r for r, _, _ in self.records if r.id == invocation_id), None)
+
+    async def invocations(
+        self, *, project: str | None = None, function: str | None = None, limit: int = 100
+    ) -> tuple[InvocationRecord, ...]:
+        return tuple(r for r, _, _ in reversed(self.records))[:limit]
+
+    async def error(self, error_id: str) -> ErrorRecord | None:
+        return next((e for _, e, _ in self.records if e is not None and e.id == error_id), None)
+
+    async def logs(self, **_: Any) -> tuple[LogLine, ...]:
+        return tuple(line for _, _, lines in self.records for line in lines)
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+    async def close(self) -> None:
+        pass
+
+
+class InstancePeer:
+    """A gateway's Instance, and the other end of its socket and output to play the process."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        reuse: bool = False,
+        max_body: int = Limits().response,
+        kill: Any = None,
+    ) -> None:
+        ours, self.sock = socket.socketpair()
+        reading, self.output = os.pipe()
+        ours.setblocking(False)
+        os.set_blocking(reading, False)
+        self.sock.setblocking(False)
+        self.loop = loop
+        self.ready: list[Instance] = []
+        self.ended: list[Instance] = []
+        self.killed: list[int] = []
+        self.received = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
+        self.instance = Instance(
+            7,
+            sock=ours,
+            output=reading,
+            max_body=max_body,
+            reuse=reuse,
+            loop=loop,
+            on_ready=self.ready.append,
+            on_end=self.ended.append,
+            kill=kill or self.killed.append,
+        )
+
+    async def send(self, data: bytes) -> None:
+        """Send, then let the gateway's end read all of it."""
+        await self.loop.sock_sendall(self.sock, data)
+        await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+
+    async def event(self) -> tuple[bytes, bytes]:
+        """Return head and body of the next invoke frame."""
+        while True:
+            data = await self.loop.sock_recv(self.sock, 65536)
+            if not data:
+                raise ConnectionError("the gateway closed the socket")
+            for _kind, head, body in self.received.feed(data):
+                return head, body
+
+    def close(self) -> None:
+        self.instance.close()
+        self.sock.close()
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1

@@ -1,0 +1,85 @@
+"""Which process of a node is which, and whether it still lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one of the same pid by the time it started at."""
+
+    pid: int
+    started: str
+
+    @property
+    def lives(self) -> bool:
+        fields = _stat(self.pid)
+        return fields is not None and fields[19] == self.started and fields[0] not in "ZX"
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/pid/stat from the state on (proc_pid_stat(5), field 3)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def process(pid: int) -> Process:
+    fields = _stat(pid)
+    return Process(pid, fields[19] if fields else "")
+
+
+def command(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def gateway_of(supervisor: int) -> int | None:
+    """Return the pid of the gateway."""
+    return next((p for p in children(supervisor) if "casemate.node.gateway" in command(p)), None)
+
+
+def bases_of(supervisor: int) -> list[int]:
+    """Return the pids of the base zygotes: below each bubblewrap the first that is not one."""
+    found = []
+    for top in children(supervisor):
+        if not command(top)[:1] or not command(top)[0].endswith("bwrap"):
+            continue
+        todo = [top]
+        while todo:
+            pid = todo.pop()
+            if command(pid)[:1] and not command(pid)[0].endswith("bwrap"):
+                found.append(pid)
+            else:
+                todo += children(pid)
+    return found
+
+
+def zygotes_of(supervisor: int) -> list[int]:
+    """Return the pids of all zygotes, blank ones included: a child of a child of a base."""
+    return [
+        zygote
+        for base in bases_of(supervisor)
+        for init in children(base)
+        for zygote in children(init)
+    ]
+
+
+def memory(pid: int, field: str) -> int:
+    """Return a figure of /proc/pid/status, such as VmHWM, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no {field}")
