@@ -23,8 +23,8 @@ _REUSED_IDLE_SECONDS = 30.0
 _RECYCLE_SECONDS = 3600.0
 _RECYCLE_FORKS = 100_000
 _IMPORT_POLL_SECONDS = 0.25
-_IDLE_AT_START = 60.0
-"""A zygote that nobody has called yet counts as last called this long ago: no spares, but kept."""
+_UNCALLED_SECONDS = 10.0
+"""How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
 _CANNOT_START = "The function cannot be started."
 _FAILED_IMPORT_SECONDS = 1.0
 """How long a failed import is remembered, so that a flood of calls does not repeat it."""
@@ -208,7 +208,8 @@ class Pool:
         """Fork instances from this zygote from now on."""
         self._zygote = zygote
         self._opened_at = self._loop.time()
-        self.arrivals.last = max(self.arrivals.last, self._opened_at - _IDLE_AT_START)
+        idle = max(self.limits.keep - _UNCALLED_SECONDS, 0.0)
+        self.arrivals.last = max(self.arrivals.last, self._opened_at - idle)
         zygote.on_ended = lambda _reason: self._zygote_ended(zygote)
         if not zygote.alive:
             self._zygote_ended(zygote)

@@ -78,6 +78,10 @@ class Pipeline:
         timer = loop.call_later(limits.timeout, instance.expire)
         try:
             reply = await instance.invoke(self._encode(head), request.event, output)
+        except BaseException:
+            # Nobody waits for its answer any more: it must not meet the next caller.
+            instance.close()
+            raise
         finally:
             timer.cancel()
             self._dispatcher.release(placed)

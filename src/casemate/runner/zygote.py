@@ -147,7 +147,8 @@ class Zygote:
         message, descriptors = control.receive(self._sock)
         if message is None:
             return
-        self._assignment: dict[str, Any] = message
+        assignment: dict[str, Any] = message
+        self._assignment = assignment
         bundle, tmpfs, report, output = descriptors
         linux.attach_mount(bundle, "/function")
         linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
@@ -157,9 +158,9 @@ class Zygote:
         os.dup2(output, 2)
         os.close(output)
         os.chdir("/function/code")
-        _environment(self._assignment)
-        give_up_rights(self._assignment)
-        abi = int(self._assignment["landlock_abi"])
+        _environment(assignment)
+        give_up_rights(assignment)
+        abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi) if abi else None
         self._program = linux.PreparedFilter(seccomp.instance_program())
         if not self._import(socket.socket(fileno=report)):

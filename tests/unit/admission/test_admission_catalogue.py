@@ -63,8 +63,27 @@ def test_a_qualifier_names_a_version_or_an_alias() -> None:
 
 @pytest.mark.parametrize(
     "qualifier",
-    ["", "0", "3", "-1", "1.0", "+1", " 1", "1 ", "\uff11", "\u00b2", "LIVE", "live ", "liv"]
-    + ["9" * 9, "1" * 10, "1" * 100_000, "\x00", "../live", "live@1"],
+    [
+        "",
+        "0",
+        "3",
+        "-1",
+        "1.0",
+        "+1",
+        " 1",
+        "1 ",
+        "\uff11",
+        "\u00b2",
+        "LIVE",
+        "live ",
+        "liv",
+        "9" * 9,
+        "1" * 10,
+        "1" * 100_000,
+        "\x00",
+        "../live",
+        "live@1",
+    ],
 )
 def test_any_other_qualifier_leads_nowhere(qualifier: str) -> None:
     catalogue = catalogue_of(deployed(version(1), version(2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -311,6 +312,6 @@ def test_the_number_of_lines_is_bounded_and_the_cut_is_said() -> None:
 def test_however_output_is_cut_the_lines_are_the_same(text: str, cuts: list[int]) -> None:
     data = text.encode()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(edges)]
     whole = lines_of((0.0, "stdout", data)) if data else []
     assert lines_of(*((0.0, "stdout", piece) for piece in pieces)) == whole
