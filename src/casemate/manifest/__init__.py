@@ -11,6 +11,15 @@ May import `model` and nothing else of ours.
 
 from casemate.manifest.loading import MANIFEST_NAME, find, load
 from casemate.manifest.problem import ManifestError, Problem
+from casemate.manifest.received import check_received
 from casemate.manifest.schema import json_schema
 
-__all__ = ["MANIFEST_NAME", "ManifestError", "Problem", "find", "json_schema", "load"]
+__all__ = [
+    "MANIFEST_NAME",
+    "ManifestError",
+    "Problem",
+    "check_received",
+    "find",
+    "json_schema",
+    "load",
+]

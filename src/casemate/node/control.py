@@ -12,6 +12,7 @@ from casemate import __version__
 from casemate.admission import Catalogue, Keyring, new_key
 from casemate.api.control import IssuedKey, NodeStatus, StartFailedError
 from casemate.dispatch import Dispatcher
+from casemate.manifest import check_received
 from casemate.model.deployment import (
     LIVE,
     Alias,
@@ -156,6 +157,7 @@ class NodeControl:
                 f"The bundle is of {manifest.project}/{spec.name}, not of {project}/{function}.",
                 next_step="deploy it under its own name",
             )
+        check_received(spec)
         self._check_python(spec)
         return Version(
             project=project,

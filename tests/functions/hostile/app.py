@@ -129,14 +129,15 @@ def allocate_in_child(event):
 
 def allocate_in_many_children(event):
     """None of them is too large by itself; together they are."""
+    children = []
     for _ in range(8):
-        if os.fork() == 0:
-            held = touch(24 << 20)
-            time.sleep(HOUR)
-            return len(held)
-    touch(24 << 20)
-    time.sleep(HOUR)
-    return None
+        child = os.fork()
+        if child == 0:
+            touch(24 << 20)
+            time.sleep(0.2)
+            os._exit(0)
+        children.append(child)
+    return sum(os.WIFSIGNALED(os.waitpid(child, 0)[1]) for child in children)
 
 
 # -- ways to die -------------------------------------------------------------------------------
