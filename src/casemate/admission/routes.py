@@ -90,7 +90,8 @@ class Routes:
         self, template: str
     ) -> tuple[dict[str, tuple[Route, tuple[str, ...]]], tuple[str, ...]]:
         """Return where the routes of a template's shape are kept by method, and its names."""
-        node, names = self._root, []
+        node = self._root
+        names: list[str] = []
         for segment in (s for s in template.split("/") if s):
             if segment.startswith("{") and segment.endswith("...}"):
                 return node.rest, (*names, segment[1:-4])

@@ -28,6 +28,19 @@ _UNCALLED_SECONDS = 10.0
 _CANNOT_START = "The function cannot be started."
 _FAILED_IMPORT_SECONDS = 1.0
 """How long a failed import is remembered, so that a flood of calls does not repeat it."""
+_SETTLED_SECONDS = 1.0
+"""A spare that lived at least this long is replaced when it ends by itself."""
+
+
+def _again(refusal: RefusedError) -> RefusedError:
+    """Return a copy: an exception raised in many calls would keep the frames of all of them."""
+    return RefusedError(
+        refusal.outcome,
+        refusal.message,
+        status=refusal.status,
+        retry_after=refusal.retry_after,
+        failure=refusal.failure,
+    )
 
 
 class Waiter:
@@ -87,7 +100,7 @@ class Pool:
         if self._import_failed is not None:
             failed_at, refusal = self._import_failed
             if self._loop.time() - failed_at < _FAILED_IMPORT_SECONDS:
-                raise refusal
+                raise _again(refusal)
             self._import_failed = None
         future: asyncio.Future[Instance] = self._loop.create_future()
         waiter = Waiter(future)
@@ -98,7 +111,9 @@ class Pool:
         try:
             return await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            elif not future.cancelled() and future.exception() is None:
                 self.release(future.result())
             raise
         finally:
@@ -107,7 +122,7 @@ class Pool:
     def release(self, instance: Instance) -> None:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
-        if self.reuse and instance.alive and not self.retired:
+        if self.reuse and instance.alive and not self.retired and not self._is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()
@@ -172,11 +187,13 @@ class Pool:
     def _impatient(self) -> None:
         """Start one more reusable instance if the head of the queue is still waiting."""
         self._patience = None
-        zygote = self._zygote
-        total = self.busy + len(self._starting) + len(self._spares)
-        if not self._waiting or zygote is None or not zygote.alive or self._starting:
+        total = self.busy + len(self._spares)
+        if not self._waiting or self._starting or total >= self.limits.concurrency:
             return
-        if total < self.limits.concurrency:
+        zygote = self._zygote
+        if zygote is None or not zygote.alive:
+            self._open()
+        else:
             self._spawn(zygote)
 
     def _open(self) -> None:
@@ -225,15 +242,20 @@ class Pool:
     def _on_ready(self, instance: Instance) -> None:
         self._starting.discard(instance)
         self._offer(instance)
+        # Others may still wait: forks under way at once are few.
+        self._loop.call_soon(self._supply)
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
+        since = next((at for spare, at in self._spares if spare is instance), self._loop.time())
         self._spares = deque(s for s in self._spares if s[0] is not instance)
         if instance in self._starting:
             self._starting.remove(instance)
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._refuse_next(self._start_failed(instance))
-        self._loop.call_soon(self._supply)
+        # Replacing what ends at once, with nobody waiting for it, would fork without end.
+        if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
+            self._loop.call_soon(self._supply)
 
     @staticmethod
     def _start_failed(instance: Instance) -> RefusedError:
@@ -267,7 +289,7 @@ class Pool:
 
     def _refuse_all(self, refusal: RefusedError) -> None:
         while self._waiting:
-            self._refuse_next(refusal)
+            self._refuse_next(_again(refusal))
 
     def _refuse_next(self, refusal: RefusedError) -> None:
         while self._waiting:
@@ -308,6 +330,9 @@ class Pool:
         self._old.append(zygote)
         self._zygote = None
 
+    def _is_of_old(self, instance: Instance) -> bool:
+        return any(z.instances.get(instance.number) is instance for z in self._old)
+
     @staticmethod
     def _close_if_unused(zygote: Zygote) -> bool:
         if zygote.alive and not zygote.instances:
@@ -315,9 +340,11 @@ class Pool:
         return not zygote.alive
 
     def close(self) -> None:
-        """End the zygote and every instance that serves nobody."""
+        """End every zygote and with them every instance."""
         while self._spares:
             self._spares.popleft()[0].close()
+        for old in self._old:
+            old.close()
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None

@@ -195,9 +195,22 @@ class NodeControl:
     ) -> Alias:
         """See Control."""
         async with self._changing:
-            alias = await self._store.set_alias(project, function, name, targets)
-            await self._reload()
-            return alias
+            return await self._point(project, function, name, targets)
+
+    async def _point(
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
+    ) -> Alias:
+        """Point an alias, unless another function has taken a route that would come back."""
+        if name == LIVE:
+            found = await self.function(project, function)
+            numbers = {target.version for target in targets if target.weight > 0}
+            pointed = [version for version in found.versions if version.number in numbers]
+            if pointed:  # the newest of them declares the routes; the store refuses missing ones
+                newest = max(pointed, key=lambda version: version.number)
+                self._catalogue.check_routes(project, function, newest)
+        alias = await self._store.set_alias(project, function, name, targets)
+        await self._reload()
+        return alias
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
         """See Control."""
@@ -212,9 +225,7 @@ class NodeControl:
                         next_step="name the version to go to, see casemate show",
                     )
                 targets = history[1].targets
-            alias = await self._store.set_alias(project, function, LIVE, targets)
-            await self._reload()
-            return alias
+            return await self._point(project, function, LIVE, targets)
 
     # -- records -------------------------------------------------------------------------------
 

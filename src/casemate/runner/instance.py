@@ -26,7 +26,7 @@ Handler = Callable[[Any, Context], Any]
 SOCKET_FD = 3
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
-_REHEARSALS = 40
+REHEARSALS = 40
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -234,7 +234,7 @@ def rehearse(landlock_abi: int) -> None:
         "response": 1024,
         "isolation": "request",
     }
-    for _ in range(_REHEARSALS):
+    for _ in range(REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)

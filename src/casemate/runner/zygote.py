@@ -14,12 +14,15 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from . import control, instance, landlock, linux, seccomp, wire
+from . import control, instance, landlock, linux, seccomp, sharing, wire
 
 _ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
 _DEVICES = ("null", "zero", "random", "urandom")
+_SETTLE_MS = 100
+_SETTLE_FORKS = 64
 BLANK_NAMESPACES = (
     linux.CLONE_NEWPID
     | linux.CLONE_NEWNS
@@ -115,19 +118,32 @@ def _forbid_threads() -> None:
         raise ThreadAtImportError((ThreadAtImportError.__doc__ or "").strip()) from error
 
 
-def _route_logging(emit: Any) -> None:
-    """Send what a handler logs with `logging` to `emit(level, text)`."""
+class LogSink:
+    """Where what a handler logs with `logging` goes: nowhere in a zygote, out in an instance."""
+
+    __slots__ = ("emit",)
+
+    def __init__(self) -> None:
+        """Start without a way out."""
+        self.emit: Callable[[str, str], None] | None = None
+
+
+def _route_logging() -> LogSink:
+    """Send what is logged with `logging`, if the handler uses it, to the sink returned."""
+    sink = LogSink()
     logging = sys.modules.get("logging")
     if logging is None or logging.root.handlers:
-        return
+        return sink
 
     class _Handler(logging.Handler):  # type: ignore[name-defined,misc]
         def emit(self, record: Any) -> None:
-            emit(record.levelname.lower(), self.format(record))
+            if sink.emit is not None:
+                sink.emit(record.levelname.lower(), self.format(record))
 
     logging.root.addHandler(_Handler())
     if logging.root.level == logging.WARNING:
         logging.root.setLevel(logging.INFO)
+    return sink
 
 
 class Zygote:
@@ -139,6 +155,8 @@ class Zygote:
         self._cloner = linux.Cloner()
         self._handler: instance.Handler | None = None
         self._instances: dict[int, int] = {}
+        self._forks = 0
+        self._settled = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
 
@@ -186,6 +204,7 @@ class Zygote:
         finally:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
+        self._log_sink = _route_logging()
         gc.collect()
         gc.freeze()
         report.sendall(wire.pack(wire.READY))
@@ -200,12 +219,24 @@ class Zygote:
         poll.register(self._sock, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
         while True:
-            for descriptor, _events in poll.poll():
+            ready = poll.poll(None if self._settled else _SETTLE_MS)
+            if not self._settled and (not ready or self._forks >= _SETTLE_FORKS):
+                self._settle()
+            for descriptor, _events in ready:
                 if descriptor == self._wake_read:
                     os.read(self._wake_read, 4096)
                     self._reap()
                 elif not self._obey():
                     return
+
+    def _settle(self) -> None:
+        """Make the memory of future instances stay shared; takes too long for a cold start."""
+        self._settled = True
+        for _ in range(instance.REHEARSALS):
+            instance.reseed()
+        gc.collect()
+        sharing.make_immortal()
+        gc.freeze()
 
     def _reap(self) -> None:
         while self._instances:
@@ -241,6 +272,7 @@ class Zygote:
         if pid == 0:
             self._become_instance(*descriptors)
         if pid > 0:
+            self._forks += 1
             self._instances[pid] = number
             control.send_event(self._sock, control.FORKED, number, pid)
         for descriptor in descriptors:
@@ -281,7 +313,9 @@ class Zygote:
             sock.sendall(wire.pack(wire.ERROR, json.dumps(detail).encode()))
             return
         served = instance.Instance(handler, assignment, sock)
-        _route_logging(served.emit)
+        if self._handler is None:
+            self._log_sink = _route_logging()
+        self._log_sink.emit = served.emit
         served.touch()
         served.serve()
 

@@ -143,15 +143,18 @@ class Seal:
         if not finished.output and not finished.output_dropped:
             return ()
         lines: list[LogLine] = []
+        now = time.time()
 
         def add(at: float, level: str, text: str) -> None:
+            # A function says when it logged; it is believed within its own invocation.
+            believed = record.started_at <= at <= now
             lines.append(
                 LogLine(
                     invocation=record.id,
                     project=record.project,
                     function=record.function,
                     version=record.version,
-                    at=at or record.started_at,
+                    at=at if believed else record.started_at,
                     level=level,
                     text=text,
                 )

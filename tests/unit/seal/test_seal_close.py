@@ -274,6 +274,11 @@ def test_output_becomes_lines_in_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("at", [-1.0, 4.9, 1e18, 1e308, float("inf"), float("nan")])
+def test_a_time_outside_of_the_invocation_is_not_believed(at: float) -> None:
+    assert lines_of((at, "info", b"x\n")) == [(5.0, "info", "x")]
+
+
 def test_a_line_cut_by_a_read_is_one_line() -> None:
     text = "caf\u00e9\n".encode()
     assert lines_of((0.0, "stdout", text[:4]), (0.0, "stdout", text[4:])) == [

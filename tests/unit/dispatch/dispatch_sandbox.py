@@ -1,0 +1,202 @@
+"""A sandbox whose zygotes and instances do what a test says, and a loop whose time is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from casemate.model.deployment import Version
+from casemate.model.function import Limits
+from casemate.model.invocation import Outcome
+from casemate.sandbox.client import SupervisorLostError
+from casemate.sandbox.instance import Instance, Reply
+from support.core import version
+
+
+class StuckError(Exception):
+    """Nothing is scheduled: whoever waits now waits for ever."""
+
+
+class _Jump(selectors.DefaultSelector):
+    """Does not wait for a timer but moves the clock to it."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise StuckError
+        self.loop.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop of which a minute takes microseconds."""
+
+    now = 1000.0
+
+    def __init__(self) -> None:
+        selector = _Jump()
+        super().__init__(selector)
+        selector.loop = self
+
+    def time(self) -> float:
+        return self.now
+
+
+class FakeInstance(Instance):
+    """An instance without a process. `on_end` is called as by the real one."""
+
+    def __init__(
+        self,
+        zygote: FakeZygote,
+        number: int,
+        on_ready: Callable[[Instance], None],
+        on_end: Callable[[Instance], None],
+    ) -> None:
+        self.zygote = zygote
+        self.number = number
+        self.last: Reply | None = None
+        self.is_ready = False
+        self.serving = False
+        self.closed = False
+        self.ready_callback, self.end_callback = on_ready, on_end
+
+    @property
+    def alive(self) -> bool:
+        return not self.closed
+
+    def close(self) -> None:
+        """Kill: the supervisor's notice comes later."""
+        if not self.closed:
+            self.closed = True
+            self.zygote.loop.call_soon(self.zygote.instances.pop, self.number, None)
+
+    def get_ready(self) -> None:
+        if not self.closed and not self.is_ready:
+            self.is_ready = True
+            self.ready_callback(self)
+
+    def die(self, outcome: Outcome = Outcome.CRASHED) -> None:
+        """End by itself, as seen by the gateway."""
+        self.zygote.instances.pop(self.number, None)
+        if self.closed:
+            return
+        self.closed = True
+        if self.serving:
+            return
+        if not self.is_ready:
+            self.last = Reply(outcome, type="T", message="m", trace="t")
+        self.end_callback(self)
+
+
+class FakeZygote:
+    """A zygote without a process."""
+
+    def __init__(self, sandbox: FakeSandbox, version: Version) -> None:
+        self.loop = sandbox.loop
+        self.sandbox = sandbox
+        self.version = version
+        self.alive = True
+        self.closing = False
+        self.forks = 0
+        self.instances: dict[int, FakeInstance] = {}
+        self.on_ended: Callable[[str], None] = lambda reason: None
+
+    def spawn(
+        self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
+    ) -> FakeInstance:
+        if self.sandbox.spawn_fault is not None:
+            raise self.sandbox.spawn_fault
+        number, self.forks = self.forks, self.forks + 1
+        instance = FakeInstance(self, number, on_ready, on_end)
+        self.instances[number] = instance
+        self.sandbox.spawned.append(instance)
+        if self.sandbox.stillborn:
+            self.loop.call_later(self.sandbox.fork_seconds, instance.die, self.sandbox.stillborn)
+        elif self.sandbox.automatic:
+            self.loop.call_later(self.sandbox.fork_seconds, instance.get_ready)
+        return instance
+
+    def close(self) -> None:
+        if self.alive and not self.closing:
+            self.closing = True
+            self.loop.call_soon(self.end, "closed")
+
+    def end(self, reason: str = "gone") -> None:
+        """Be gone, with all instances."""
+        if not self.alive:
+            return
+        self.alive = False
+        instances, self.instances = self.instances, {}
+        for instance in instances.values():
+            instance.die()
+        self.on_ended(reason)
+
+
+class FakeSandbox:
+    """In place of the sandbox's client."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.automatic = True
+        """Zygotes open and instances get ready by themselves."""
+        self.open_seconds = 0.05
+        self.fork_seconds = 0.002
+        self.open_fault: Exception | None = None
+        self.spawn_fault: Exception | None = None
+        self.stillborn: Outcome | None = None
+        self.opens = 0
+        self.opening: list[asyncio.Future[None]] = []
+        self.zygotes: list[FakeZygote] = []
+        self.spawned: list[FakeInstance] = []
+
+    async def open(self, version: Version) -> FakeZygote:
+        self.opens += 1
+        if self.automatic:
+            await asyncio.sleep(self.open_seconds)
+        else:
+            gate = self.loop.create_future()
+            self.opening.append(gate)
+            try:
+                await gate
+            finally:
+                self.opening.remove(gate)
+        if self.open_fault is not None:
+            raise self.open_fault
+        zygote = FakeZygote(self, version)
+        self.zygotes.append(zygote)
+        return zygote
+
+    @property
+    def starting(self) -> list[FakeInstance]:
+        return [i for i in self.spawned if not i.is_ready and not i.closed]
+
+    @property
+    def living(self) -> list[FakeInstance]:
+        return [i for i in self.spawned if not i.closed]
+
+
+def lost() -> SupervisorLostError:
+    return SupervisorLostError("the supervisor takes no requests")
+
+
+def version_of(*, number: int = 1, name: str = "f", **changes: Any) -> Version:
+    """`concurrency`, `queue` and other limits are given by name; so is `isolation`."""
+    own = {k: changes.pop(k) for k in ("isolation", "trust") if k in changes}
+    return version(number, name=name, limits=Limits(**changes), **own)
+
+
+def run(scenario: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
+    """Run a scenario; raises what the loop's callbacks and forgotten tasks raised."""
+    faults: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.set_exception_handler(lambda _loop, context: faults.append(context))
+        runner.run(scenario(loop))
+    assert not faults, faults
