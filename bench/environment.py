@@ -7,19 +7,28 @@ share one environment.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from bench.errors import PeerInstallError, ToolMissingError
+from casemate.build import RuntimeStatus, find_interpreters
 
 BENCH = Path(__file__).resolve().parent
 SOURCES = BENCH / "peers_src"
 PEERS = BENCH / ".peers"
 HANDLERS = "handlers"
 """The environment with nothing but what the handlers need."""
+INTERPRETER = [
+    i
+    for i in find_interpreters(today=date.today(), environ=os.environ)
+    if i.status is not RuntimeStatus.ENDED
+][-1]
+"""What all of them run on: the interpreter that Casemate takes where a manifest names none."""
 TOOLS = {"bwrap": "bubblewrap", "wrk": "wrk"}
 
 
@@ -76,7 +85,8 @@ class Environments:
             raise PeerInstallError(self._failed[name])
         folder = PEERS / name
         requirements = SOURCES / name / "requirements.txt"
-        wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+        origin = requirements.read_bytes() + INTERPRETER.version.encode()
+        wanted = hashlib.sha256(origin).hexdigest()
         mark = folder / "complete"
         if not (mark.exists() and mark.read_text("ascii") == wanted):
             self._say(f"installing {name}")
@@ -104,7 +114,7 @@ class Environments:
 
 def _install(folder: Path, requirements: Path) -> None:
     uv, python = _uv(), str(folder / "bin" / "python")
-    make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)]
+    make = [uv, "venv", "--quiet", "--clear", "--python", str(INTERPRETER.path), str(folder)]
     _run(make, f"making {folder.name}")
     install = [uv, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
     install += ["--compile-bytecode", "--python", python, "-r", str(requirements)]
@@ -113,5 +123,4 @@ def _install(folder: Path, requirements: Path) -> None:
 
 def site_packages(python: Path) -> Path:
     """Return the folder of an environment's packages."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return python.parent.parent / "lib" / version / "site-packages"
+    return python.parent.parent / "lib" / f"python{INTERPRETER.minor}" / "site-packages"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.environment import INTERPRETER
 from bench.figures import median, ratio_by_round
 from bench.settings import Settings
 
@@ -135,6 +136,6 @@ def this_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release().split("-")[0],
-        python=platform.python_version(),
+        python=INTERPRETER.version,
         load_before=os.getloadavg()[0],
     )

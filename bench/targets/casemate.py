@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.client import Endpoint
-from bench.environment import HANDLERS, SOURCES
+from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import DeployError, StartError
 from bench.processes import ProcessId
 from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
@@ -27,7 +27,7 @@ from bench.servers import Server, first_answer, free_port
 
 PROJECT = "bench"
 PROGRAM = Path(sys.prefix) / "bin" / "casemate"
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON = INTERPRETER.minor
 START_TIMEOUT = 30.0
 
 

@@ -23,10 +23,12 @@ import uvloop
 from casemate.model.errors import CasemateError
 from casemate.node.options import Folders, GatewayConfig
 from casemate.runner import linux, seccomp
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.wiring import Gateway
 
 _DRAIN_SECONDS = 30.0
+_FLUSH_SECONDS = 0.2
+"""How long records of invocations may wait for company; reading them back flushes first."""
 
 
 def confine(uid: int | None) -> None:
@@ -64,7 +66,7 @@ async def _serve(config: GatewayConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     folders = Folders(Path(config.data))
     folders.clear_spool()
-    store = SqliteStore.open(folders.store)
+    store = SqliteStore.open(folders.store, SqliteOptions(flush_interval=_FLUSH_SECONDS))
     supervisor = socket.socket(fileno=config.supervisor)
     gateway = Gateway(config, folders, store, supervisor, loop)
     try:

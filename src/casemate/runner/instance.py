@@ -208,10 +208,10 @@ class Instance:
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""
-        receive, feed = self._sock.recv, self._reader.feed
+        receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
-        while data := receive(262144):
-            for _kind, head, event in feed(data):
+        while data := receive(reader.read_size):
+            for _kind, head, event in reader.feed(data):
                 frame = self._frame(_decode(head.decode()), event)
                 for stream in (sys.stdout, sys.stderr):
                     # A handler may have closed or replaced it.

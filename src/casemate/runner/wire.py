@@ -17,6 +17,8 @@ KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG))
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""
 
+SHORT_READ, LONG_READ = 16 * 1024, 1024 * 1024
+
 
 class FrameError(Exception):
     """The peer sent something that is not a frame."""
@@ -28,23 +30,38 @@ def pack(kind: bytes, head: bytes = b"", body: bytes = b"") -> bytes:
 
 
 class FrameReader:
-    """Cuts a byte stream into frames. Feed it what was read; it keeps what is incomplete."""
+    """Cuts a byte stream into frames. Feed it what was read; it keeps what is incomplete.
 
-    __slots__ = ("_buffer", "_kinds", "_max_body")
+    Pieces of a long frame are kept as they came and joined once, when it is complete.
+    """
+
+    __slots__ = ("_held", "_kinds", "_max_body", "_pieces", "_wanted")
 
     def __init__(self, kinds: frozenset[bytes], max_body: int) -> None:
         """Accept only `kinds`, and bodies of at most `max_body` bytes."""
-        self._buffer = b""
         self._kinds = kinds
         self._max_body = max_body
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._wanted = HEADER_BYTES
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes, bytes]]:
         """Return the frames (kind, head, body) that `data` completes. Raises FrameError."""
-        buffer = self._buffer + data if self._buffer else data
+        if self._pieces:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return []
+            data = b"".join(self._pieces)
+            self._pieces = []
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> list[tuple[bytes, bytes, bytes]]:
         frames = []
-        start = 0
-        while len(buffer) - start >= HEADER_BYTES:
-            kind, head_length, body_length = HEADER.unpack_from(buffer, start)
+        start, length = 0, len(data)
+        self._wanted = HEADER_BYTES
+        while length - start >= HEADER_BYTES:
+            kind, head_length, body_length = HEADER.unpack_from(data, start)
             if kind not in self._kinds:
                 raise FrameError(f"unknown frame kind {kind!r}")
             if head_length > MAX_HEAD_BYTES or body_length > self._max_body:
@@ -52,14 +69,22 @@ class FrameReader:
             head_start = start + HEADER_BYTES
             body_start = head_start + head_length
             end = body_start + body_length
-            if len(buffer) < end:
+            if length < end:
+                self._wanted = end - start
                 break
-            frames.append((kind, buffer[head_start:body_start], buffer[body_start:end]))
+            frames.append((kind, data[head_start:body_start], data[body_start:end]))
             start = end
-        self._buffer = buffer[start:] if start else buffer
+        self._held = length - start
+        if self._held:
+            self._pieces = [data[start:] if start else data]
         return frames
 
     @property
     def pending(self) -> int:
         """Number of bytes of a frame that has not ended."""
-        return len(self._buffer)
+        return self._held
+
+    @property
+    def read_size(self) -> int:
+        """Number of bytes to read next: few for a short frame, up to 1 MiB of a long one."""
+        return min(max(self._wanted - self._held, SHORT_READ), LONG_READ)

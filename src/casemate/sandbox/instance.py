@@ -12,7 +12,6 @@ import msgspec
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
 
-_READ_BYTES = 262_144
 _OUTPUT_BYTES = 65_536
 _FLOOD_BYTES = 1 << 20
 EXIT_SECONDS = 0.05
@@ -191,7 +190,7 @@ class Instance:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self._sock.recv(self._reader.read_size)
         except BlockingIOError:
             return
         except OSError:
@@ -312,7 +311,7 @@ class Instance:
     def _readable_rest(self) -> None:
         while not self._ended:
             try:
-                data = self._sock.recv(_READ_BYTES)
+                data = self._sock.recv(self._reader.read_size)
             except OSError:
                 return
             if not data:

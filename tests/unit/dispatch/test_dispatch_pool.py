@@ -602,6 +602,22 @@ def test_a_worn_zygote_is_replaced_and_ends_with_its_last_call(isolation: Isolat
     run(scenario)
 
 
+def test_steady_load_does_not_keep_a_worn_zygote_alive() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, isolation=REUSED)
+
+        async def load() -> None:
+            while True:
+                await calls.call(0.9)
+
+        load_task = loop.create_task(load())
+        await calls.tend(3700.0)
+        load_task.cancel()
+        assert [z.alive for z in calls.sandbox.zygotes] == [False, True]
+
+    run(scenario)
+
+
 def test_forks_wear_a_zygote_too() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop)

@@ -1,0 +1,131 @@
+"""Many functions on one node cost those that are called nothing; what is not called goes away."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from support.bundles import make_bundle, publish
+from support.node import TestNode
+from support.processes import children, gateway_of, memory, zygotes_of
+
+ECHO = """
+def handler(event, context):
+    return event
+"""
+MIB = 1024 * 1024
+FUNCTIONS = 200
+CALLS = 150
+
+
+def median_ms(node: TestNode, function: str) -> float:
+    """Return the median time of calls one after the other, in milliseconds."""
+    taken = []
+    for number in range(CALLS):
+        started = time.perf_counter()
+        answer = node.invoke({"n": number}, function=function)
+        taken.append((time.perf_counter() - started) * 1000)
+        assert answer.status_code == 200, answer.text
+    return statistics.median(taken[20:])
+
+
+def status(node: TestNode) -> dict[str, int]:
+    found: dict[str, int] = node.get("/node")
+    return found
+
+
+def test_two_hundred_functions_cost_one_function_nothing(
+    fresh_node: TestNode, record_property
+) -> None:
+    node = fresh_node
+    gateway = gateway_of(node.process.pid if node.process else 0)
+    assert gateway is not None
+    probe = make_bundle(ECHO, name="probe")
+    publish(node, probe)
+    # Each has a route, and nothing but a short life in memory.
+    template = make_bundle(
+        ECHO,
+        name="other",
+        limits='keep = "1s"',
+        routes='[[function.other.http]]\nmethod = "GET"\npath = "/other"\n',
+    )
+    (trigger,) = template.manifest.function.http
+    before = min(median_ms(node, "t/probe") for _ in range(2))
+    resting = memory(gateway, "VmRSS")
+    started = time.monotonic()
+    for number in range(FUNCTIONS):
+        route = type(trigger)(method="GET", path=f"/other/{number}/{{name}}")
+        publish(node, template.declared(name=f"other-{number}", http=(route,)))
+    deploying = time.monotonic() - started
+    assert status(node)["functions"] == FUNCTIONS + 1
+    node.wait_until(lambda: status(node)["zygotes"] <= 1, 15)
+    after = min(median_ms(node, "t/probe") for _ in range(2))
+    grown = memory(gateway, "VmRSS") - resting
+    figures = {"before_ms": before, "after_ms": after, "grown": grown, "deploying": deploying}
+    record_property("scale", figures)
+    print({name: round(value, 2) for name, value in figures.items()})
+    assert after < before * 1.5 + 0.5, figures
+    assert grown < 16 * MIB, figures
+    # Any of them still starts when it is called, on either way.
+    for number in (0, FUNCTIONS // 2, FUNCTIONS - 1):
+        assert node.invoke([1], function=f"t/other-{number}").json() == [1]
+        answer = node.client.get(f"{node.url}/other/{number}/x")
+        assert answer.json()["path_parameters"] == {"name": "x"}
+
+
+def test_a_restart_with_many_functions_is_quick(fresh_node: TestNode) -> None:
+    node = fresh_node
+    template = make_bundle(ECHO, name="other", limits='keep = "1s"')
+    for number in range(60):
+        publish(node, template.declared(name=f"other-{number}"))
+    assert node.stop() == 0
+    started = time.monotonic()
+    node.start()
+    assert node.invoke([2], function="t/other-59").json() == [2]
+    assert time.monotonic() - started < 2
+    assert status(node)["functions"] == 60
+    assert status(node)["zygotes"] == 1
+
+
+def test_a_function_goes_to_nothing_after_its_time_and_comes_back(fresh_node: TestNode) -> None:
+    node = fresh_node
+    supervisor = node.process.pid if node.process else 0
+    node.deploy(ECHO, name="brief", limits='keep = "1s"')
+    first = node.invoke({}, function="t/brief")
+    assert first.status_code == 200
+    node.wait_until(lambda: status(node)["zygotes"] == 0, 6)
+    assert (status(node)["spares"], status(node)["memory_reserved"]) == (0, 0)
+    # What is left is the blank zygote that waits for whoever comes first.
+    node.wait_until(lambda: len(zygotes_of(supervisor)) <= 1)
+    assert all(not children(zygote) for zygote in zygotes_of(supervisor))
+    again = node.invoke({}, function="t/brief")
+    assert again.status_code == 200
+    assert node.get(f"/invocations/{again.headers['x-request-id']}")["cold"] is True
+    warm = node.invoke({}, function="t/brief")
+    assert node.get(f"/invocations/{warm.headers['x-request-id']}")["cold"] is False
+
+
+def test_a_call_keeps_it_in_memory(fresh_node: TestNode) -> None:
+    node = fresh_node
+    node.deploy(ECHO, name="kept", limits='keep = "2s"')
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        answer = node.invoke({}, function="t/kept")
+        assert status(node)["zygotes"] == 1
+        time.sleep(0.3)
+    assert node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"] is False
+
+
+def test_spares_follow_the_calls_and_go_with_them(fresh_node: TestNode) -> None:
+    node = fresh_node
+    node.deploy(ECHO, name="busy")
+    for number in range(60):
+        assert node.invoke(number, function="t/busy").json() == number
+    node.wait_until(lambda: status(node)["spares"] >= 2, 3)
+    assert status(node)["spares"] <= 8
+    node.wait_until(lambda: status(node)["spares"] == 0, 15)
+    assert status(node)["zygotes"] == 1
+    assert (status(node)["instances"], status(node)["memory_reserved"]) == (0, 0)
+    for zygote in zygotes_of(node.process.pid if node.process else 0):
+        node.wait_until(lambda zygote=zygote: not children(zygote))
+    assert node.invoke(1, function="t/busy").json() == 1

@@ -1,0 +1,250 @@
+"""The supervisor decodes every packet into exactly one bounded type, or refuses it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.model.function import Isolation, Trust
+from casemate.sandbox import protocol
+
+decode = msgspec.json.Decoder(protocol.Request).decode
+
+OPEN: dict[str, Any] = {
+    "type": "open",
+    "z": 1,
+    "python": "3.11",
+    "digest": "a" * 64,
+    "project": "shop",
+    "function": "thumbs",
+    "handler": "app.main:handler",
+    "isolation": "request",
+    "trust": "normal",
+    "memory": 1 << 28,
+    "cpu": 1.0,
+    "processes": 32,
+    "open_files": 256,
+    "tmp": 1 << 26,
+    "response": 1 << 22,
+}
+SPAWN = {"type": "spawn", "z": 1, "i": 2}
+KILL = {"type": "kill", "z": 1, "i": 2}
+CLOSE = {"type": "close", "z": 1}
+PREPARE = {"type": "prepare", "python": "3.13"}
+ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
+
+
+def refused(message: Any) -> None:
+    data = message if isinstance(message, bytes) else json.dumps(message).encode()
+    with pytest.raises((msgspec.MsgspecError, UnicodeError)):
+        decode(data)
+
+
+@pytest.mark.parametrize("message", ALL.values(), ids=ALL.keys())
+def test_a_request_survives_the_way(message: dict[str, Any]) -> None:
+    request = decode(json.dumps(message).encode())
+    assert json.loads(msgspec.json.encode(request)) == message
+    assert decode(msgspec.json.encode(request)) == request
+    assert len(msgspec.json.encode(request)) < protocol.MAX_PACKET
+
+
+def test_descriptors_come_with_open_and_spawn_only() -> None:
+    assert {
+        name: protocol.descriptors_of(decode(json.dumps(m).encode())) for name, m in ALL.items()
+    } == {"open": 2, "spawn": 2, "kill": 0, "close": 0, "prepare": 0}
+
+
+def test_typed_fields() -> None:
+    request = decode(json.dumps(OPEN).encode())
+    assert (request.isolation, request.trust) == (Isolation.REQUEST, Trust.NORMAL)
+
+
+BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
+    ("z", [0, 1, 0x7FFFFFFF], [-1, 0x80000000, 1 << 64, 1.5, "1", None, True, [], {}]),
+    (
+        "python",
+        ["3.1", "3.11", "3.99"],
+        [
+            "",
+            "3",
+            "3.",
+            "3.111",
+            "2.7",
+            "3.11\n",
+            "3.11 ",
+            " 3.11",
+            "3.1a",
+            "../3.11",
+            "\u0663.11",
+            "3.\u0661\u0661",
+            3.11,
+            None,
+        ],
+    ),
+    (
+        "digest",
+        ["0" * 64, "f" * 64, "0123456789abcdef" * 4],
+        [
+            "",
+            "a" * 63,
+            "a" * 65,
+            "A" * 64,
+            "g" * 64,
+            "a" * 64 + "\n",
+            "../" + "a" * 61,
+            None,
+            "a" * 63 + "/",
+            "\uff41" * 64,
+            "a" * 32 + "\n" + "a" * 31,
+        ],
+    ),
+    (
+        "memory",
+        [1, 1 << 46],
+        [0, -1, (1 << 46) + 1, 1 << 70, 1.5, "1", None],
+    ),
+    ("tmp", [1, 1 << 46], [0, -1, (1 << 46) + 1, None, "64m"]),
+    ("response", [1, 1 << 46], [0, -1, (1 << 46) + 1, None]),
+    ("cpu", [0.001, 1, 1024], [0, 0.0, -1, 1024.001, 1e308, "1", None, True]),
+    ("processes", [1, 100_000], [0, -1, 100_001, None, "1", 1.5]),
+    ("open_files", [16, 1_000_000], [15, 0, -1, 1_000_001, None]),
+    ("isolation", ["request", "instance"], ["", "none", "Request", "request\n", None, 1]),
+    ("trust", ["normal", "low"], ["", "high", "LOW", None, 0]),
+    (
+        "handler",
+        ["a:b", "_a.b1:c_d", "a" * 200 + ":" + "b" * 200],
+        [
+            "",
+            ":",
+            "a",
+            "a:",
+            ":b",
+            "a:b:c",
+            "a.:b",
+            ".a:b",
+            "a..b:c",
+            "1a:b",
+            "a:1",
+            "a b:c",
+            "a:b\n",
+            "a:b ",
+            "a/b:c",
+            "../a:b",
+            "a:b()",
+            "a:b.c",
+            "\u00e9:b",
+            "a:\u00e9",
+            None,
+            "a" * 256 + ":" + "b" * 256,
+            "a;b:c",
+            "a\x00:b",
+        ],
+    ),
+]
+NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]
+NAMES_REFUSED += ["a" * 64, "\u00e9", "a\r", "a\u2028"]
+BOUNDS += [(field, ["a", "a" * 63, "a-1"], NAMES_REFUSED) for field in ("project", "function")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, good, _ in BOUNDS for value in good]
+)
+def test_the_edges_of_every_field_are_taken(field: str, value: Any) -> None:
+    request = decode(json.dumps(OPEN | {field: value}).encode())
+    assert getattr(request, field) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, _, bad in BOUNDS for value in bad]
+)
+def test_what_is_beyond_the_edges_is_refused(field: str, value: Any) -> None:
+    refused(OPEN | {field: value})
+
+
+def test_every_field_of_open_is_tested() -> None:
+    assert {field for field, _, _ in BOUNDS} == set(OPEN) - {"type"}
+
+
+@pytest.mark.parametrize("message", ALL.values(), ids=ALL.keys())
+def test_every_field_is_needed_and_no_other_is_taken(message: dict[str, Any]) -> None:
+    for field in message:
+        refused({k: v for k, v in message.items() if k != field})
+    for extra in ("x", "", "Z", "z ", "uid", "__class__"):
+        refused(message | {extra: 1})
+
+
+@pytest.mark.parametrize("message", [SPAWN, KILL, CLOSE])
+def test_numbers_are_bounded_everywhere(message: dict[str, Any]) -> None:
+    for field in set(message) - {"type"}:
+        for value in (-1, 0x80000000, 1 << 64, "1", None, 0.5, False):
+            refused(message | {field: value})
+
+
+@pytest.mark.parametrize("value", ["3.11\n", "3", "x", 3, None, "3.11; rm"])
+def test_prepare_takes_a_minor_version_only(value: Any) -> None:
+    refused(PREPARE | {"python": value})
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "Open", "open\n", "OPEN", "opened", "exited", "exec", 0, None, ["open"], {}]
+)
+def test_other_tags_are_refused(tag: Any) -> None:
+    for message in ALL.values():
+        refused(message | {"type": tag})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" ",
+        b"null",
+        b"[]",
+        b"[1,2]",
+        b'"close"',
+        b"{}",
+        b"\xff",
+        b"\x00",
+        b'{"type":"close","z":1',
+        b'{"type":"close","z":1}x',
+        b'{"type":"close","z":1}{"type":"close","z":2}',
+        b'{"type":"close","z":1,}',
+        b'{"type":"close","z":01}',
+        b'{"type":"close","z":1e400}',
+        b'{"type":"prepare","python":"3.1\xff"}',
+        b'{"type":"prepare","python":"\\ud800"}',
+    ],
+)
+def test_what_is_no_single_json_object_is_refused(data: bytes) -> None:
+    refused(data)
+
+
+@pytest.mark.parametrize("event", [protocol.Opened(1), protocol.Exited(1, 2, 3, False)])
+def test_an_event_is_no_request(event: Any) -> None:
+    refused(msgspec.json.encode(event))
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(st.dictionaries(st.sampled_from([*OPEN, "i", "x"]), VALUES | st.sampled_from([*ALL, "3.1"])))
+def test_fuzzed_messages_are_requests_or_refused(message: dict[str, Any]) -> None:
+    for base in ({}, OPEN, SPAWN, PREPARE):
+        try:
+            request = decode(json.dumps(base | message).encode())
+        except msgspec.MsgspecError:
+            continue
+        assert type(request).__struct_config__.tag == (base | message)["type"]
+        for value in msgspec.structs.asdict(request).values():
+            assert not isinstance(value, str) or (value.isascii() and value.isprintable())
+
+
+@given(st.binary(max_size=60))
+def test_fuzzed_bytes_are_refused(data: bytes) -> None:
+    refused(data)
+    refused(json.dumps(OPEN).encode() + (data.strip() or b"x"))
