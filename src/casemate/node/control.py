@@ -218,6 +218,7 @@ class NodeControl:
             if to is not None:
                 targets: Sequence[AliasTarget] = (AliasTarget(version=to, weight=100),)
             else:
+                await self.function(project, function)
                 history = await self._store.alias_history(project, function, LIVE, limit=2)
                 if len(history) < 2:
                     raise ConflictError(

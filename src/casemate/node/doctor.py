@@ -155,7 +155,7 @@ def _user_namespaces() -> Finding:
         return Finding(name="user namespaces", holds=True, detail="an ordinary user can make them")
     next_step = "sysctl -w user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1"
     if _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1":
-        next_step = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        next_step = "allow it for bwrap by an AppArmor profile; see docs/howto/run-a-node.md"
     return Finding(
         name="user namespaces", holds=False, detail=tried.stderr.strip()[:200], next_step=next_step
     )

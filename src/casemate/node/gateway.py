@@ -8,6 +8,7 @@ behind a filter under which it can neither make nor enter a sandbox.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import logging
 import os
@@ -27,6 +28,8 @@ from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.wiring import Gateway
 
 _DRAIN_SECONDS = 30.0
+_CODECS = ("ascii", "latin-1", "idna")
+"""Modules that the standard library loads on first use, when it may be out of reach."""
 _FLUSH_SECONDS = 0.2
 """How long records of invocations may wait for company; reading them back flushes first."""
 
@@ -96,6 +99,8 @@ def main() -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for codec in _CODECS:
+        codecs.lookup(codec)
     try:
         confine(config.uid)
         uvloop.run(_serve(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import signal
 import socket
@@ -87,6 +88,12 @@ class Node:
 
     def __init__(self, options: ServeOptions) -> None:
         """Check the host and make the supervisor. Raises ProtectionMissingError."""
+        if platform.system() != "Linux" or platform.machine() != "x86_64":
+            raise ProtectionMissingError(
+                f"This host is {platform.system()} on {platform.machine()}; the system-call filter "
+                "is made for Linux on x86_64.",
+                next_step="run the node on such a host",
+            )
         self._options = options
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())

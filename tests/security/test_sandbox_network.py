@@ -1,0 +1,111 @@
+"""A function has no network, and no socket by which it reaches another process."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from support.node import TestNode
+
+Attack = Callable[..., dict[str, Any]]
+UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
+TEST_NET = "192.0.2.1"
+"""TEST-NET-1 (RFC 5737): no host has it, should a packet get out after all."""
+FAMILIES = {
+    "unix": (1, socket.SOCK_STREAM, 0),
+    "netlink": (16, socket.SOCK_RAW, 0),
+    "packet": (17, socket.SOCK_RAW, 0),
+    "bluetooth": (31, socket.SOCK_RAW, 0),
+    "alg": (38, socket.SOCK_SEQPACKET, 0),
+    "vsock": (40, socket.SOCK_STREAM, 0),
+    "xdp": (44, socket.SOCK_RAW, 0),
+    "can": (29, socket.SOCK_RAW, 1),
+    "tipc": (30, socket.SOCK_STREAM, 0),
+    "key": (15, socket.SOCK_RAW, 2),
+}
+SPECIAL = {
+    "raw-tcp": (2, socket.SOCK_RAW, 6),
+    "raw-icmp": (2, socket.SOCK_RAW, 1),
+    "raw-ip": (2, socket.SOCK_RAW, 255),
+    "ping": (2, socket.SOCK_DGRAM, 1),
+    "raw-icmp6": (10, socket.SOCK_RAW, 58),
+}
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_family_is_refused(attack: Attack, name: str) -> None:
+    family, kind, protocol = FAMILIES[name]
+    answer = attack("open_socket", family=family, kind=kind, protocol=protocol)
+    assert answer == {"errno": errno.EAFNOSUPPORT}
+
+
+@pytest.mark.parametrize("name", list(SPECIAL))
+def test_the_raw_socket_is_refused(attack: Attack, name: str) -> None:
+    family, kind, protocol = SPECIAL[name]
+    answer = attack("open_socket", family=family, kind=kind, protocol=protocol)
+    assert answer["errno"] in {errno.EPERM, errno.EACCES}
+
+
+@pytest.mark.parametrize(
+    ("address", "family"),
+    [
+        ("127.0.0.1", socket.AF_INET),
+        (TEST_NET, socket.AF_INET),
+        ("169.254.169.254", socket.AF_INET),
+        ("::1", socket.AF_INET6),
+        ("2001:db8::1", socket.AF_INET6),
+    ],
+)
+def test_nothing_is_reached(
+    attacked: TestNode, attack: Attack, address: str, family: socket.AddressFamily
+) -> None:
+    """Neither the node's own gateway, which does listen on 127.0.0.1, nor anything else."""
+    connected = attack("connect", address=address, port=attacked.port, family=family)
+    assert connected.get("errno") in UNREACHABLE
+    sent = attack("send_datagram", address=address, port=9, family=family)
+    assert sent.get("errno") in UNREACHABLE
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_it_cannot_listen(attack: Attack, family: socket.AddressFamily) -> None:
+    assert attack("bind", port=8080, family=family)["errno"] in {errno.EACCES, errno.EPERM}
+
+
+def test_there_is_no_interface_to_use(attack: Attack) -> None:
+    assert attack("bring_up_loopback")["errno"] in {errno.EPERM, errno.EACCES}
+
+
+def _meet(node: TestNode, listener: str, sender: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Let one instance listen on an abstract address, and another one send to it."""
+
+    def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
+        answer = httpx.post(
+            f"{node.url}/invoke/{function}",
+            json=event,
+            headers={"authorization": f"Bearer {node.key}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(call, listener, {"attack": "abstract_listen", "seconds": 1.0})
+        node.wait_until(lambda: node.get("/node")["instances"] == 1)
+        sent = []
+        while not heard.done() and len(sent) < 20:
+            sent.append(call(sender, {"attack": "abstract_send"}))
+        return heard.result(), sent[-1]
+
+
+@pytest.mark.parametrize("sender", ["t/attack", "t/victim"])
+def test_abstract_sockets_join_no_instances(attacked: TestNode, sender: str) -> None:
+    heard, sent = _meet(attacked, "t/attack", sender)
+    assert "result" not in heard
+    assert sent["errno"] in {errno.EPERM, errno.EACCES, errno.ECONNREFUSED}

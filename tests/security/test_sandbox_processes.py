@@ -1,0 +1,290 @@
+"""A function's processes: whom they can signal, what they hold, what they are on the host."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from casemate.node.options import GATEWAY_UID, SANDBOX_UID
+from support.bystanders import processes_named
+from support.node import TestNode
+from support.processes import bases_of, gateway_of, zygotes_of
+
+Attack = Callable[..., dict[str, Any]]
+NOTHING = "0000000000000000"
+
+
+def status(pid: int) -> dict[str, str]:
+    """Return /proc/<pid>/status as the host sees it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def nice(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
+
+
+@contextmanager
+def lingering(node: TestNode, function: str, name: str, seconds: float = 10) -> Iterator[int]:
+    """Keep an instance running; yield its pid on the host."""
+    failures: list[str] = []
+
+    def call() -> None:
+        answer = httpx.post(
+            f"{node.url}/invoke/{function}",
+            json={"attack": "linger", "name": name, "seconds": seconds},
+            headers={"authorization": f"Bearer {node.key}"},
+            timeout=30,
+        )
+        if answer.status_code != 200:
+            failures.append(answer.text)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    try:
+        node.wait_until(lambda: processes_named(name))
+        yield processes_named(name)[0]
+    finally:
+        thread.join()
+    assert not failures, failures
+
+
+@pytest.fixture(scope="module")
+def pids(attacked: TestNode) -> list[int]:
+    """The supervisor, the gateway, the base zygotes, every zygote, this process, and init."""
+    assert attacked.process is not None
+    supervisor = attacked.process.pid
+    gateway = gateway_of(supervisor)
+    assert gateway is not None
+    zygotes = zygotes_of(supervisor)
+    assert len(zygotes) >= 3
+    return [supervisor, gateway, *bases_of(supervisor), *zygotes, os.getpid()]
+
+
+# -- signals -----------------------------------------------------------------------------------
+
+
+def test_processes_of_the_host_are_not_there(attack: Attack, pids: list[int]) -> None:
+    assert attack("kill", pids=pids)["errnos"] == [errno.ESRCH]
+
+
+def test_its_zygote_has_no_number(attack: Attack) -> None:
+    assert attack("kill_parent")["parent"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+@pytest.mark.parametrize("how", ["kill_all", "kill_group"])
+def test_a_signal_to_everybody_reaches_nobody(
+    attacked: TestNode, pids: list[int], how: str, number: int
+) -> None:
+    """`kill(-1)` and `kill(0)`: neither another instance nor a zygote is hit."""
+    with (
+        lingering(attacked, "t/attack", "same", 0.5),
+        lingering(attacked, "t/victim", "other", 0.5),
+    ):
+        attacked.invoke({"attack": how, "number": int(number)}, function="t/attack")
+    assert all(status(pid)["State"][0] in "SR" for pid in pids)
+
+
+@pytest.fixture(scope="module")
+def without_landlock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """A node as it is on kernels whose Landlock has no scopes (before Linux 6.12)."""
+    data = tmp_path_factory.mktemp("bare") / "data"
+    node = TestNode(data, "--accept-risk", "landlock").start()
+    source = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
+    node.deploy(source.read_text(), name="attack")
+    node.deploy(source.read_text(), name="victim")
+    yield node
+    node.close()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="all sandboxes share one process group; without Landlock's scopes nothing guards it",
+)
+@pytest.mark.parametrize("number", [signal.SIGKILL])
+def test_a_signal_to_the_group_reaches_nobody_on_older_kernels(
+    without_landlock: TestNode, number: int
+) -> None:
+    node = without_landlock
+    assert node.process is not None
+    before = [*bases_of(node.process.pid), *zygotes_of(node.process.pid)]
+    with lingering(node, "t/victim", "older", 0.5):
+        node.invoke({"attack": "kill_group", "number": int(number)}, function="t/attack")
+    assert [p for p in before if not Path(f"/proc/{p}").exists()] == []
+
+
+@pytest.mark.xfail(
+    strict=True, reason="all sandboxes share one process group, and setpriority(2) may name it"
+)
+def test_the_priority_of_others_is_not_its_to_set(
+    attacked: TestNode, attack: Attack, pids: list[int]
+) -> None:
+    before = [nice(pid) for pid in pids]
+    attack("renice_group")
+    attack("renice_user")
+    assert [nice(pid) for pid in pids] == before
+
+
+# -- what it is on the host --------------------------------------------------------------------
+
+
+def test_an_instance_has_no_right_on_the_host(attacked: TestNode) -> None:
+    with lingering(attacked, "t/attack", "seen", 0.5) as pid:
+        seen = status(pid)
+        parent = status(int(seen["PPid"]))
+        namespaces = {
+            name: os.readlink(f"/proc/{pid}/ns/{name}") for name in os.listdir(f"/proc/{pid}/ns")
+        }
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        dumpable_owner = Path(f"/proc/{pid}/environ").stat().st_uid
+    uid = SANDBOX_UID if os.geteuid() == 0 else os.geteuid()
+    for what in (seen, parent):
+        assert set(what["Uid"].split()) == {str(uid)} != {"0"}
+        assert set(what["Gid"].split()) != {"0"}
+        for capabilities in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert what[capabilities] == NOTHING
+        assert what["NoNewPrivs"] == "1"
+        assert what["Seccomp"] == "2"
+    assert parent["CapBnd"] == NOTHING
+    assert int(seen["Seccomp_filters"]) == int(parent["Seccomp_filters"]) + 1
+    for name in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+        assert namespaces[name] != os.readlink(f"/proc/self/ns/{name}"), name
+    assert "Max core file size         0                    0" in limits
+    # Not dumpable: what is in its /proc belongs to root, not to its uid.
+    assert dumpable_owner != uid
+
+
+def test_two_functions_share_no_namespace(attacked: TestNode) -> None:
+    with (
+        lingering(attacked, "t/attack", "one", 0.5) as one,
+        lingering(attacked, "t/victim", "two", 0.5) as two,
+    ):
+        for name in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            links = {os.readlink(f"/proc/{pid}/ns/{name}") for pid in (one, two)}
+            assert len(links) == 2, name
+
+
+def test_it_sees_itself_as_nobody(attack: Attack) -> None:
+    identity = attack("identity")["result"]
+    assert identity["pid"] == 1
+    assert set(identity["uid"]) == set(identity["gid"]) == {65534}
+    assert set(identity["groups"]) <= {65534}
+    assert identity["host"] == "function"
+
+
+def test_it_holds_its_own_descriptors_only(attack: Attack) -> None:
+    found = {int(number): kind for number, kind in attack("descriptors")["result"].items()}
+    sockets = [number for number, kind in found.items() if kind == 0o140000]
+    assert len(sockets) == 1
+    assert set(found) == {0, 1, 2, *sockets}
+
+
+@pytest.mark.xfail(strict=True, reason="the socket keeps the number it was received under")
+def test_its_socket_has_a_fixed_number(attack: Attack) -> None:
+    assert set(attack("descriptors")["result"]) == {"0", "1", "2", "3"}
+
+
+def test_the_environment_is_not_the_hosts(attack: Attack) -> None:
+    given = attack("environment")["result"]
+    expected = {
+        "HOME", "TMPDIR", "PATH", "LANG", "TZ", "CASEMATE_PROJECT", "CASEMATE_FUNCTION",
+        "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+        "LC_CTYPE",
+    }  # fmt: skip
+    assert set(given) <= expected
+    assert given["HOME"] == "/tmp"
+
+
+@pytest.mark.parametrize(
+    "name", ["CORE", "NOFILE", "NPROC", "MEMLOCK", "MSGQUEUE", "RTPRIO", "STACK"]
+)
+def test_no_limit_can_be_raised(attack: Attack, name: str) -> None:
+    answer = attack("raise_limit", name=name)
+    assert answer["errno"] == errno.EPERM
+    if name in ("CORE", "MSGQUEUE", "RTPRIO"):
+        assert answer["hard"] == 0
+
+
+def test_no_memory_can_be_locked(attack: Attack) -> None:
+    assert attack("lock_memory")["errno"] in {errno.ENOMEM, errno.EPERM}
+
+
+# -- from one invocation to the next -----------------------------------------------------------
+
+
+def test_nothing_is_there_the_next_time(attack: Attack) -> None:
+    planted = set(attack("plant")["result"])
+    assert planted >= {
+        "global", "environment", "umask", "folder", "tmp", "shm", "thread", "signal", "timer",
+        "descriptor", "module", "child",
+    }  # fmt: skip
+    for _ in range(3):
+        assert attack("look") == {"result": []}
+
+
+# -- the gateway -------------------------------------------------------------------------------
+
+
+def test_the_gateway_is_confined(attacked: TestNode, pids: list[int]) -> None:
+    supervisor, gateway = pids[:2]
+    seen = status(gateway)
+    assert seen["NoNewPrivs"] == "1"
+    assert seen["Seccomp"] == "2"
+    for capabilities in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert seen[capabilities] == NOTHING
+    if os.geteuid() == 0:
+        assert set(seen["Uid"].split()) == set(seen["Gid"].split()) == {str(GATEWAY_UID)}
+        assert seen["Groups"] == ""
+    assert status(supervisor)["Uid"].split()[0] == str(os.geteuid())
+
+
+def _as_user(uid: int, path: Path) -> int:
+    """Open a file as a uid without rights; return the errno, 0 if it worked."""
+    child = os.fork()
+    if child == 0:
+        code = 0
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.listdir(path) if path.is_dir() else os.close(os.open(path, os.O_RDONLY))
+        except OSError as error:
+            code = error.errno or 255
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="uids can be changed by root only")
+
+
+@needs_root
+@pytest.mark.parametrize("file", ["mem", "environ", "maps", "fd"])
+@pytest.mark.parametrize("uid", [GATEWAY_UID, SANDBOX_UID])
+def test_nobody_reads_the_supervisor_or_the_gateway(pids: list[int], file: str, uid: int) -> None:
+    for pid in pids[:2]:
+        refused = _as_user(uid, Path(f"/proc/{pid}/{file}"))
+        assert refused in {errno.EACCES, errno.EPERM}, (pid, file)
+
+
+@needs_root
+@pytest.mark.parametrize("folder", ["", "store", "spool"])
+def test_the_sandboxes_uid_cannot_read_the_data(attacked: TestNode, folder: str) -> None:
+    inside = attacked.data / folder
+    # Reached through a descriptor, so that folders above it do not decide.
+    descriptor = os.open(inside, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        path = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+        assert _as_user(SANDBOX_UID, path) == errno.EACCES
+    finally:
+        os.close(descriptor)
+    assert inside.stat().st_mode & 0o077 == 0

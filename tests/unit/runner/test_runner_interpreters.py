@@ -1,0 +1,130 @@
+"""The runner is run by whichever interpreter a function asks for: all of them understand it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import casemate.runner
+from casemate.build import Interpreter, find_interpreters
+from casemate.model.function import SUPPORTED_PYTHONS
+
+RUNNER = Path(casemate.runner.__file__).parent
+MODULES = sorted(RUNNER.glob("*.py"))
+INTERPRETERS = find_interpreters(today=datetime.now(UTC).date(), environ=os.environ)
+
+each_interpreter = pytest.mark.parametrize("interpreter", INTERPRETERS, ids=lambda i: i.minor)
+
+
+def run(interpreter: Interpreter, code: str) -> str:
+    # As the base zygote is started.
+    done = subprocess.run(
+        [str(interpreter.path), "-I", "-S", "-B", "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_there_is_an_interpreter_to_test_with() -> None:
+    assert INTERPRETERS
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_the_syntax_is_that_of_the_oldest(module: Path) -> None:
+    oldest = tuple(int(part) for part in SUPPORTED_PYTHONS[0].split("."))
+    ast.parse(module.read_text(), feature_version=oldest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_nothing_but_the_standard_library_is_imported(module: Path) -> None:
+    for node in ast.walk(ast.parse(module.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1, "nothing from outside of the package"
+        for name in names:
+            assert name.split(".")[0] in {*os.sys.stdlib_module_names}, name  # type: ignore[attr-defined]
+
+
+@each_interpreter
+def test_every_module_compiles_without_a_warning(interpreter: Interpreter) -> None:
+    for module in MODULES:
+        code = f"compile(open({str(module)!r}).read(), {module.name!r}, 'exec')"
+        run(interpreter, code)
+
+
+IMPORT = f"import sys; sys.path.insert(0, {str(RUNNER.parent)!r}); "
+
+
+@each_interpreter
+def test_every_module_imports_as_in_the_sandbox(interpreter: Interpreter) -> None:
+    names = [path.stem for path in MODULES if path.stem != "__init__"]
+    code = IMPORT + "from runner import " + ", ".join(names)
+    run(interpreter, code + "; print('casemate' in sys.modules)")
+
+
+@each_interpreter
+def test_an_invocation_is_answered(interpreter: Interpreter) -> None:
+    code = (
+        IMPORT
+        + """
+from runner import instance, wire
+import socket
+gateway, sock = socket.socketpair()
+assignment = {"project": "p", "function": "f", "digest": "d" * 64, "memory": 1, "response": 99,
+              "isolation": "request"}
+head = b'{"id":"i","deadline":1.5,"http":false,"version":"1"}'
+gateway.sendall(wire.pack(wire.INVOKE, head, b'[1,2]'))
+served = instance.Instance(lambda event, context: sum(event), assignment, sock)
+served.touch()
+served.serve()
+frames = wire.FrameReader(wire.KINDS_FROM_INSTANCE, 99).feed(gateway.recv(1000))
+print(frames[-1][2].decode())
+gateway.close(); sock.close()
+"""
+    )
+    assert run(interpreter, code) == "3"
+
+
+@each_interpreter
+def test_the_filters_are_the_same_everywhere(interpreter: Interpreter) -> None:
+    from casemate.runner import seccomp
+
+    code = IMPORT + (
+        "from runner import seccomp; import hashlib; print(hashlib.sha256("
+        "seccomp.zygote_program() + seccomp.instance_program()).hexdigest())"
+    )
+    import hashlib
+
+    programs = seccomp.zygote_program() + seccomp.instance_program()
+    assert run(interpreter, code) == hashlib.sha256(programs).hexdigest()
+
+
+@each_interpreter
+def test_immortal_objects_survive_use_and_the_interpreter_s_end(interpreter: Interpreter) -> None:
+    code = IMPORT + (
+        "from runner import sharing, instance, zygote; import gc, json, os, functools\n"
+        "made = sharing.make_immortal(); gc.collect(); gc.freeze()\n"
+        "class A: pass\n"
+        "for n in range(1000): json.loads(json.dumps({'a': [n]})); A(); functools.partial(len, [])\n"
+        "pid = os.fork()\n"
+        "if not pid: gc.collect(); os._exit(7)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
+        "assert (made > 1000) == (sys.version_info >= (3, 12)), made\n"
+        "print('ok')"
+    )
+    assert run(interpreter, code) == "ok"

@@ -1,0 +1,352 @@
+"""The filters, evaluated instruction by instruction as the kernel does, and once by the kernel."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.runner import linux, seccomp
+from casemate.runner.seccomp import ALLOWED, FORBIDDEN, NAMESPACE_FLAGS
+
+X86_64 = 0xC000003E
+ALLOW, KILL = 0x7FFF0000, 0x80000000
+EPERM, EACCES, ENOSYS, EAFNOSUPPORT = (0x00050000 | errno for errno in (1, 13, 38, 97))
+CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT = 56, 435, 41, 59, 322
+UNSHARE, MOVE_MOUNT, IOCTL = 272, 429, 16
+SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL}
+PROGRAMS = {
+    "zygote": seccomp.zygote_program(),
+    "instance": seccomp.instance_program(),
+    "gateway": seccomp.gateway_program(),
+}
+
+
+@cache
+def decoded(name: str) -> list[tuple[int, int, int, int]]:
+    return list(struct.iter_unpack("=HBBI", PROGRAMS[name]))
+
+
+def run(name: str, number: int, *args: int, arch: int = X86_64) -> int:
+    """Evaluate a filter for one system call (linux/filter.h, seccomp_data); return its action."""
+    values = [*args, 0, 0, 0, 0, 0, 0][:6]
+    data = struct.pack("=IIQ6Q", number & 0xFFFFFFFF, arch, 0, *values)
+    program, place, accumulator = decoded(name), 0, 0
+    while True:
+        code, if_true, if_false, k = program[place]
+        place += 1
+        if code == 0x20:
+            [accumulator] = struct.unpack_from("=I", data, k)
+        elif code == 0x06:
+            return k
+        elif code == 0x05:
+            place += k
+        else:
+            holds = {
+                0x15: accumulator == k,
+                0x25: accumulator > k,
+                0x35: accumulator >= k,
+                0x45: accumulator & k != 0,
+            }[code]
+            place += if_true if holds else if_false
+
+
+def in_instance(number: int, *args: int) -> int:
+    """Return the action of both filters of an instance: the stricter one counts."""
+    actions = [run("zygote", number, *args), run("instance", number, *args)]
+    refusals = [action for action in actions if action != ALLOW]
+    return refusals[-1] if refusals else ALLOW
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_one_the_kernel_takes(name: str) -> None:
+    program = decoded(name)
+    assert 0 < len(program) <= 4096
+    for place, (code, if_true, if_false, k) in enumerate(program):
+        assert code in (0x20, 0x06, 0x05, 0x15, 0x25, 0x35, 0x45)
+        left = len(program) - place - 1
+        if code == 0x05:
+            assert k < left
+        elif code == 0x06:
+            assert k in (ALLOW, KILL, EPERM, EACCES, ENOSYS, EAFNOSUPPORT)
+        elif code == 0x20:
+            assert k % 4 == 0 and k < 64 and left > 0
+        else:
+            assert max(if_true, if_false) < left
+    assert program[-1][0] == 0x06
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("arch", [0x40000003, 0xC00000B7, 0, X86_64 ^ 1, 0xFFFFFFFF])
+def test_another_architecture_is_killed(name: str, arch: int) -> None:
+    for number in (0, 1, CLONE, 231, 0x40000000):
+        assert run(name, number, arch=arch) == KILL
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_x32_calls_are_killed(name: str) -> None:
+    for number in range(600):
+        assert run(name, number | 0x40000000) == KILL
+    for number in (0x7FFFFFFF, 0x80000000, 0xC0000000, 0xFFFFFFFF):
+        assert run(name, number) == KILL
+
+
+def test_the_tables_have_nothing_in_common() -> None:
+    allowed, forbidden = set(ALLOWED.values()), set(FORBIDDEN.values())
+    assert not allowed & forbidden
+    assert not forbidden & SPECIAL
+    assert len(allowed) == len(ALLOWED) and len(forbidden) == len(FORBIDDEN)
+
+
+def test_names_and_numbers_are_the_kernel_s() -> None:
+    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    if not header.exists():
+        pytest.skip("the kernel's headers are not installed")
+    known = {
+        name: int(number)
+        for name, number in re.findall(r"#define __NR_(\w+)\s+(\d+)", header.read_text())
+    }
+    for name, number in {**ALLOWED, **FORBIDDEN}.items():
+        # A header of an older kernel lacks the newest calls.
+        if name in known or number <= max(known.values()):
+            assert known[name] == number, name
+    for name, number in {
+        "clone": CLONE,
+        "clone3": CLONE3,
+        "socket": SOCKET,
+        "execve": EXECVE,
+        "execveat": EXECVEAT,
+        "unshare": UNSHARE,
+        "move_mount": MOVE_MOUNT,
+        "ioctl": IOCTL,
+    }.items():
+        assert known[name] == number
+
+
+def test_every_allowed_call_is_allowed_whatever_its_arguments() -> None:
+    for number in set(ALLOWED.values()) - SPECIAL:
+        for args in ((), (2**64 - 1,) * 6, (0x5412,) * 6):
+            assert in_instance(number, *args) == ALLOW
+
+
+def test_every_forbidden_call_is_refused_whatever_its_arguments() -> None:
+    for name, number in FORBIDDEN.items():
+        for args in ((), (2**64 - 1,) * 6):
+            assert in_instance(number, *args) == EPERM, name
+
+
+def test_every_other_call_does_not_exist() -> None:
+    known = {*ALLOWED.values(), *FORBIDDEN.values(), *SPECIAL}
+    for number in {*range(1024), 0x1000, 0xFFFF, 0x3FFFFFFF} - known:
+        assert in_instance(number) == ENOSYS
+
+
+@given(st.integers(0, 0x3FFFFFFF), st.lists(st.integers(0, 2**64 - 1), min_size=6, max_size=6))
+def test_nothing_but_the_tables_decides(number: int, args: list[int]) -> None:
+    action = in_instance(number, *args)
+    if number in ALLOWED.values() and number not in SPECIAL:
+        assert action == ALLOW
+    elif number in FORBIDDEN.values():
+        assert action == EPERM
+    elif number not in SPECIAL:
+        assert action == ENOSYS
+    else:
+        assert action != KILL
+
+
+@pytest.mark.parametrize("number", [EXECVE, EXECVEAT])
+def test_no_program_is_started(number: int) -> None:
+    assert in_instance(number, 1, 2, 3) == EACCES
+    assert run("gateway", number) == EPERM
+
+
+def test_clone3_falls_back_to_clone() -> None:
+    assert in_instance(CLONE3, 0x7000) == ENOSYS
+    assert run("gateway", CLONE3) == ENOSYS
+
+
+# -- clone ---------------------------------------------------------------------------------------
+
+NAMESPACES = [
+    linux.CLONE_NEWTIME,
+    linux.CLONE_NEWNS,
+    linux.CLONE_NEWCGROUP,
+    linux.CLONE_NEWUTS,
+    linux.CLONE_NEWIPC,
+    linux.CLONE_NEWUSER,
+    linux.CLONE_NEWPID,
+    linux.CLONE_NEWNET,
+]
+THREAD = 0x3D0F00
+"""Flags of a thread as the C library makes it."""
+
+
+def test_the_flags_are_the_kernel_s() -> None:
+    assert NAMESPACES == [
+        0x00000080,
+        0x00020000,
+        0x02000000,
+        0x04000000,
+        0x08000000,
+        0x10000000,
+        0x20000000,
+        0x40000000,
+    ]
+    assert sum(NAMESPACES) == NAMESPACE_FLAGS
+    assert linux.INSTANCE_NAMESPACES == 0x10000000 | 0x00020000 | 0x20000000
+    assert linux.INSTANCE_CLONE_FLAGS == linux.INSTANCE_NAMESPACES | 0x01000000 | 0x00200000 | 17
+
+
+def may_clone(name: str, flags: int) -> bool:
+    action = run(name, CLONE, flags)
+    assert action in (ALLOW, EPERM)
+    return action == ALLOW
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_threads_and_plain_forks_are_allowed(name: str) -> None:
+    for flags in (17, 0x1200011, THREAD, 0):
+        assert may_clone(name, flags)
+
+
+def test_the_zygote_makes_instances_and_no_other_namespace() -> None:
+    ways = [0, 17, 0x1200011, THREAD, linux.INSTANCE_CLONE_FLAGS & ~NAMESPACE_FLAGS]
+    for chosen in itertools.product((False, True), repeat=len(NAMESPACES)):
+        flags = sum(itertools.compress(NAMESPACES, chosen))
+        for way in ways:
+            whole = flags | way
+            expected = not flags or whole == linux.INSTANCE_CLONE_FLAGS
+            assert may_clone("zygote", whole) is expected, hex(whole)
+            assert may_clone("instance", whole) is (not flags)
+            assert may_clone("gateway", whole) is (not flags)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_the_rule_over_all_flags(flags: int) -> None:
+    # The kernel looks at the lower half only, so whatever is above must not matter.
+    low = flags & 0xFFFFFFFF
+    plain = low & NAMESPACE_FLAGS == 0
+    assert may_clone("zygote", flags) is (plain or low == linux.INSTANCE_CLONE_FLAGS)
+    assert may_clone("instance", flags) is plain
+    assert may_clone("gateway", flags) is plain
+
+
+@given(st.sets(st.integers(0, 31), min_size=1, max_size=3))
+def test_one_bit_beside_those_of_an_instance_is_refused(bits: set[int]) -> None:
+    flags = linux.INSTANCE_CLONE_FLAGS
+    for bit in bits:
+        flags ^= 1 << bit
+    if flags & NAMESPACE_FLAGS:
+        assert not may_clone("zygote", flags)
+
+
+# -- the other calls with arguments --------------------------------------------------------------
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_unshare_is_for_finding_threads_in_the_zygote_only(flags: int) -> None:
+    expected = ALLOW if flags & 0xFFFFFFFF == 0x10000 else EPERM
+    assert run("zygote", UNSHARE, flags) == expected
+    assert in_instance(UNSHARE, flags) == EPERM
+    assert run("gateway", UNSHARE, flags) == EPERM
+
+
+def test_the_zygote_may_attach_mounts_and_nobody_else() -> None:
+    assert run("zygote", MOVE_MOUNT) == ALLOW
+    assert in_instance(MOVE_MOUNT) == EPERM
+    assert run("gateway", MOVE_MOUNT) == EPERM
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_sockets_are_of_the_internet_only(domain: int) -> None:
+    expected = ALLOW if domain & 0xFFFFFFFF in (2, 10) else EAFNOSUPPORT
+    assert in_instance(SOCKET, domain) == expected
+
+
+@pytest.mark.parametrize("domain", range(64))
+def test_every_socket_domain(domain: int) -> None:
+    assert in_instance(SOCKET, domain) == (ALLOW if domain in (2, 10) else EAFNOSUPPORT)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_terminals_are_not_typed_into(request: int) -> None:
+    hostile = request & 0xFFFFFFFF in (0x5412, 0x541C)
+    assert in_instance(IOCTL, 0, request) == (EPERM if hostile else ALLOW)
+
+
+@pytest.mark.parametrize("request_", [0x5412, 0x541C, 0x1_0000_5412, 0xFFFFFFFF_0000541C])
+def test_the_upper_half_hides_nothing(request_: int) -> None:
+    assert in_instance(IOCTL, 0, request_) == EPERM
+
+
+def test_the_gateway_makes_and_enters_no_sandbox_and_may_do_the_rest() -> None:
+    refused = {number for number in range(1024) if run("gateway", number, NAMESPACE_FLAGS) != ALLOW}
+    names = {number: name for name, number in FORBIDDEN.items()}
+    for name in ("ptrace", "mount", "umount2", "pivot_root", "chroot", "setns", "bpf"):
+        assert FORBIDDEN[name] in refused
+    for name in ("open_tree", "fsopen", "fsmount", "mount_setattr", "pidfd_getfd", "keyctl"):
+        assert FORBIDDEN[name] in refused
+    others = refused - set(FORBIDDEN.values())
+    assert others == {CLONE, CLONE3, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT}
+    assert "sync" not in {names[n] for n in refused - others}
+
+
+# -- the kernel ----------------------------------------------------------------------------------
+
+KERNEL = """
+import ctypes, errno, os, sys
+sys.path.insert(0, "src")
+from casemate.runner import linux, seccomp
+linux.set_no_new_privileges()
+linux.install_filter(seccomp.zygote_program())
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*args):
+    ctypes.set_errno(0)
+    result = libc.syscall(*args)
+    return errno.errorcode.get(ctypes.get_errno(), "ok") if result < 0 else "ok"
+checks = [call(39), call(101, 0, 0, 0, 0), call(999), call(59, 0, 0, 0), call(41, 1, 1, 0),
+          call(435, 0, 0), call(272, 0x10000000), call(272, 0x10000), call(165, 0, 0, 0, 0, 0)]
+linux.install_filter(seccomp.instance_program())
+checks += [call(272, 0x10000), call(429, -1, 0, -1, 0, 0), call(56, 0x10000000 | 17, 0, 0, 0, 0)]
+pid = os.fork()
+if pid == 0:
+    os._exit(7)
+checks.append(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+print(",".join(checks), flush=True)
+libc.syscall(0x40000000 | 39)
+"""
+
+
+def test_the_kernel_takes_the_filters_and_agrees() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.stdout.strip().split(",") == [
+        "ok",
+        "EPERM",
+        "ENOSYS",
+        "EACCES",
+        "EAFNOSUPPORT",
+        "ENOSYS",
+        "EPERM",
+        "ok",
+        "EPERM",
+        "EPERM",
+        "EPERM",
+        "EPERM",
+        "7",
+    ], done.stderr
+    assert done.returncode == -31, "an x32 call is killed with SIGSYS"
