@@ -231,7 +231,6 @@ def test_everything_else_needs_one_and_tells_nothing(node: TestNode, path: str) 
     assert document["detail"] == "This needs a valid key."
 
 
-@pytest.mark.xfail(strict=True, reason="a 401 of the HTTP trigger still carries Allow")
 def test_a_method_that_a_private_route_lacks_is_not_told_without_a_key(node: TestNode) -> None:
     answer = anonymous(node, "DELETE", "/users/7")
     assert answer.status_code == 401

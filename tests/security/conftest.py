@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +35,14 @@ def attack(attacked: TestNode) -> Attack:
         return result
 
     return run
+
+
+@pytest.fixture(scope="module")
+def without_landlock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """A node as it is on kernels whose Landlock has no scopes (before Linux 6.12)."""
+    data = tmp_path_factory.mktemp("bare") / "data"
+    node = TestNode(data, "--accept-risk", "landlock").start()
+    node.deploy(SOURCE.read_text(), name="attack")
+    node.deploy(SOURCE.read_text(), name="victim")
+    yield node
+    node.close()

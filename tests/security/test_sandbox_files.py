@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from casemate.build import find_interpreters
 from support.node import TestNode
 
 Attack = Callable[..., dict[str, Any]]
@@ -64,11 +67,8 @@ def test_the_root_holds_only_what_it_must(attack: Attack) -> None:
 
 def _prefixes() -> list[str]:
     """Return where this host's interpreters live, whose libraries can be read."""
-    import os
-
-    from casemate.build import find_interpreters
-
-    return [str(i.prefix) for i in find_interpreters(environ=os.environ)]
+    today = datetime.now(UTC).date()
+    return [str(i.prefix) for i in find_interpreters(today=today, environ=os.environ)]
 
 
 def test_the_hosts_tmp_is_not_the_functions(attack: Attack) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from casemate.dispatch.arrivals import ArrivalRate
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
-from casemate.model.function import Isolation
+from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, RefusedError
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
@@ -23,6 +23,10 @@ _REUSED_IDLE_SECONDS = 30.0
 _RECYCLE_SECONDS = 3600.0
 _RECYCLE_FORKS = 100_000
 _IMPORT_POLL_SECONDS = 0.25
+_START_SECONDS_LEAST = 10.0
+"""An instance has at least this long to become ready: it may have a module to import."""
+_START_SECONDS_LEAST = 10.0
+"""An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
 """How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
 _CANNOT_START = "The function cannot be started."
@@ -46,13 +50,14 @@ def _again(refusal: RefusedError) -> RefusedError:
 class Waiter:
     """A call in the queue."""
 
-    __slots__ = ("future", "timer")
+    __slots__ = ("future", "latest", "timer")
 
     timer: asyncio.TimerHandle
 
-    def __init__(self, future: asyncio.Future[Instance]) -> None:
-        """Wait on `future` until `timer`, set next, refuses the call."""
+    def __init__(self, future: asyncio.Future[Instance], latest: float) -> None:
+        """Wait on `future` until `timer`, set next, refuses the call; never beyond `latest`."""
         self.future = future
+        self.latest = latest
 
 
 class Pool:
@@ -65,6 +70,8 @@ class Pool:
         self.version = version
         self.limits = version.spec.limits
         self.reuse = version.spec.isolation is Isolation.INSTANCE
+        self._imports_late = version.spec.trust is Trust.LOW
+        self._start_seconds = max(self.limits.timeout, _START_SECONDS_LEAST)
         self.busy = 0
         self.retired = False
         self.arrivals = ArrivalRate()
@@ -74,7 +81,7 @@ class Pool:
         self._opened_at = 0.0
         self._opening: asyncio.Task[None] | None = None
         self._spares: deque[tuple[Instance, float]] = deque()
-        self._starting: set[Instance] = set()
+        self._starting: dict[Instance, float] = {}
         self._waiting: deque[Waiter] = deque()
         self._patience: asyncio.TimerHandle | None = None
         self._import_failed: tuple[float, RefusedError] | None = None
@@ -95,7 +102,9 @@ class Pool:
 
     async def wait(self) -> Instance:
         """Queue for an instance, starting what is needed. Raises RefusedError."""
-        if len(self._waiting) >= self.limits.queue:
+        # Calls that only wait for their own instance to start are not in anybody's way.
+        room = max(0, self.limits.concurrency - self.busy)
+        if len(self._waiting) - room >= self.limits.queue:
             raise self._throttled("The function's queue is full.")
         if self._import_failed is not None:
             failed_at, refusal = self._import_failed
@@ -103,8 +112,10 @@ class Pool:
                 raise _again(refusal)
             self._import_failed = None
         future: asyncio.Future[Instance] = self._loop.create_future()
-        waiter = Waiter(future)
-        waiter.timer = self._loop.call_later(self.limits.queue_time, self._give_up, waiter)
+        patience = self.limits.queue_time
+        latest = self._loop.time() + patience + 2 * self._start_seconds
+        waiter = Waiter(future, latest)
+        waiter.timer = self._loop.call_later(patience, self._give_up, waiter)
         self._waiting.append(waiter)
         self._match()
         self._supply()
@@ -133,7 +144,9 @@ class Pool:
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
-        if self._opening is not None:
+        room = self.busy < self.limits.concurrency
+        importing = self._opening or (self._imports_late and self._starting and room)
+        if importing and self._loop.time() < waiter.latest:
             # A slow import is not a full queue; it has a deadline of its own.
             waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
             return
@@ -165,10 +178,11 @@ class Pool:
 
     def _spawn(self, zygote: Zygote) -> bool:
         try:
-            self._starting.add(zygote.spawn(self._on_ready, self._on_end))
+            instance = zygote.spawn(self._on_ready, self._on_end)
         except (OSError, CasemateError) as error:
             self._refuse_all(self._unavailable(error))
             return False
+        self._starting[instance] = self._loop.time()
         return True
 
     def _wanted(self, now: float) -> int:
@@ -240,7 +254,7 @@ class Pool:
             self._old.remove(zygote)
 
     def _on_ready(self, instance: Instance) -> None:
-        self._starting.discard(instance)
+        self._starting.pop(instance, None)
         self._offer(instance)
         # Others may still wait: forks under way at once are few.
         self._loop.call_soon(self._supply)
@@ -249,21 +263,23 @@ class Pool:
         """An instance ended that served nobody: before it was ready, or as a spare."""
         since = next((at for spare, at in self._spares if spare is instance), self._loop.time())
         self._spares = deque(s for s in self._spares if s[0] is not instance)
-        if instance in self._starting:
-            self._starting.remove(instance)
+        if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._refuse_next(self._start_failed(instance))
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
         if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
             self._loop.call_soon(self._supply)
 
-    @staticmethod
-    def _start_failed(instance: Instance) -> RefusedError:
+    def _start_failed(self, instance: Instance) -> RefusedError:
         reply = instance.last
         if reply is None:
             return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1)
         failure = Failure(type=reply.type, message=reply.message, trace=reply.trace)
-        if reply.outcome is Outcome.INIT_ERROR:
+        late = reply.outcome is Outcome.TIMEOUT
+        if late:
+            message = f"the instance was not ready after {self._start_seconds:g} s"
+            failure = Failure(type="StartTimeout", message=message)
+        if reply.outcome is Outcome.INIT_ERROR or (late and self._imports_late):
             return RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
         return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1, failure=failure)
 
@@ -310,6 +326,9 @@ class Pool:
             spares = self.arrivals.spares(now)
             while len(self._spares) > spares:
                 self._spares.popleft()[0].close()
+        for instance, since in list(self._starting.items()):
+            if now - since > self._start_seconds:
+                instance.expire()
         self._old = [z for z in self._old if not self._close_if_unused(z)]
         zygote = self._zygote
         unused = not (self._waiting or self.busy or self._starting)

@@ -22,7 +22,15 @@ from casemate.dispatch import Dispatcher
 from casemate.invocation.parse import parse
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.path import Failure, Finished, Placed, RawInvocation, RefusedError, Request
+from casemate.model.path import (
+    Admitted,
+    Failure,
+    Finished,
+    Placed,
+    RawInvocation,
+    RefusedError,
+    Request,
+)
 from casemate.sandbox.instance import Instance, Output
 from casemate.seal import Seal
 
@@ -49,13 +57,14 @@ class Pipeline:
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
         """Take one invocation along the path and return its answer. Never raises."""
         request: Request | None = None
+        admitted: Admitted | None = None
         try:
             request = parse(raw)  # (1)
             admitted = self._admission.admit(request)  # (2)
             placed = await self._dispatcher.place(admitted)  # (3)
             finished = await self._run(placed)  # (4)
         except RefusedError as refusal:
-            finished = self._refused(raw, request, refusal)
+            finished = self._refused(raw, request, admitted, refusal)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = self._broken(raw, request, error)
         return self._seal.close(finished)  # (5)
@@ -103,10 +112,16 @@ class Pipeline:
         )
 
     @staticmethod
-    def _refused(raw: RawInvocation, request: Request | None, refusal: RefusedError) -> Finished:
+    def _refused(
+        raw: RawInvocation,
+        request: Request | None,
+        admitted: Admitted | None,
+        refusal: RefusedError,
+    ) -> Finished:
         return Finished(
             outcome=refusal.outcome,
             request=request,
+            version=admitted.version if admitted else None,
             raw=raw,
             failure=refusal.failure or Failure(type="Refused", message=refusal.message),
             detail=refusal.message,

@@ -39,11 +39,15 @@ class BundleFolder:
             raise NotFoundError(
                 f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
             ) from error
-        manifest = msgspec.json.decode(data, type=BundleManifest)
+        damaged = NotFoundError(
+            f"The bundle {digest} on this node is damaged.", next_step="upload it again"
+        )
+        try:
+            manifest = msgspec.json.decode(data, type=BundleManifest)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise damaged from error
         if manifest.digest() != digest:
-            raise NotFoundError(
-                f"The bundle {digest} on this node is damaged.", next_step="upload it again"
-            )
+            raise damaged
         return manifest
 
     def remove(self, digest: str) -> None:

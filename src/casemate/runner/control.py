@@ -21,17 +21,30 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DESCRIPTORS = 64
 
 
+def receive_packet(sock: socket.socket, size: int) -> tuple[bytes, list[int], int]:
+    """Return the next packet, its descriptors (closed on exec) and the flags of recvmsg(2).
+
+    `socket.recv_fds` does not pass its flags on before Python 3.14.
+    """
+    descriptors = array.array("i")
+    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
+    data, ancillary, flags, _address = sock.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            whole = len(payload) - len(payload) % descriptors.itemsize
+            descriptors.frombytes(payload[:whole])
+    return data, list(descriptors), flags
+
+
 def receive(sock: socket.socket) -> tuple[dict[str, object] | None, list[int]]:
     """Return the next message and its descriptors; None when the peer is gone."""
-    data, descriptors, _flags, _address = socket.recv_fds(
-        sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-    )
+    data, descriptors, _flags = receive_packet(sock, MAX_MESSAGE_BYTES)
     if not data:
-        return None, list(descriptors)
+        return None, descriptors
     message = json.loads(data)
     if not isinstance(message, dict):
         raise TypeError("a control message is a JSON object")
-    return message, list(descriptors)
+    return message, descriptors
 
 
 def send(

@@ -72,7 +72,7 @@ def describe(error: BaseException) -> dict[str, str]:
     )
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - a function's __str__ may do anything
+    except BaseException:  # noqa: BLE001 - a function's __str__ may do anything
         message = "(the exception's text could not be made)"
     try:
         start = error.__traceback__
@@ -80,9 +80,25 @@ def describe(error: BaseException) -> dict[str, str]:
         while start is not None and os.path.dirname(start.tb_frame.f_code.co_filename) == own:
             start = start.tb_next
         trace = "".join(traceback.format_exception(kind, error, start, limit=200))
-    except Exception:  # noqa: BLE001
+        if len(trace) > _MAX_TRACE:
+            # A long message must not hide where it came from: keep both ends.
+            half = _MAX_TRACE // 2
+            trace = f"{trace[:half]}\n... ({len(trace) - 2 * half} characters) ...\n{trace[-half:]}"
+    except BaseException:  # noqa: BLE001
         trace = "(the trace could not be made)"
-    return {"type": name[:200], "message": message[:_MAX_MESSAGE], "trace": trace[-_MAX_TRACE:]}
+    return {"type": name[:200], "message": message[:_MAX_MESSAGE], "trace": trace}
+
+
+def error_frame(kind: str, detail: dict[str, str]) -> bytes:
+    """Return the frame that tells an error; what is not Unicode in it is replaced."""
+    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"))
+
+
+def flush_output() -> None:
+    """Write out what was printed. A handler may have closed or replaced the streams."""
+    for name in ("stdout", "stderr"):
+        with contextlib.suppress(Exception):
+            getattr(sys, name).flush()
 
 
 def _json_bytes(value: object) -> bytes:
@@ -195,15 +211,13 @@ class Instance:
                 result = self._run_async(result)
             reply, body = answer(result, http=head["http"])
         except BadResultError as error:
-            detail = describe(error) | {"kind": "bad-result"}
-            return wire.pack(wire.ERROR, _encode(detail).encode())
+            return error_frame("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            detail = describe(error) | {"kind": "handler-error"}
-            return wire.pack(wire.ERROR, _encode(detail).encode())
+            return error_frame("handler-error", describe(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
-            detail = {"kind": "response-too-large", "type": "ResponseTooLarge", "message": size}
-            return wire.pack(wire.ERROR, _encode(detail | {"trace": ""}).encode())
+            detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
+            return error_frame("response-too-large", detail)
         return wire.pack(wire.ANSWER, _encode(reply).encode(), body)
 
     def serve(self) -> None:
@@ -213,10 +227,7 @@ class Instance:
         while data := receive(reader.read_size):
             for _kind, head, event in reader.feed(data):
                 frame = self._frame(_decode(head.decode()), event)
-                for stream in (sys.stdout, sys.stderr):
-                    # A handler may have closed or replaced it.
-                    with contextlib.suppress(Exception):
-                        stream.flush()
+                flush_output()
                 self._sock.sendall(frame)
                 if not self._reuse:
                     return

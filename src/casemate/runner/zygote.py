@@ -7,7 +7,6 @@ assigns it a bundle it gives up its rights, imports the handler, and from then o
 from __future__ import annotations
 
 import gc
-import json
 import os
 import resource
 import select
@@ -175,6 +174,8 @@ class Zygote:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
+        # What is printed must not be lost with a process that is killed.
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         os.chdir("/function/code")
         _environment(assignment)
         give_up_rights(assignment)
@@ -197,13 +198,11 @@ class Zygote:
                 self._handler = load_handler(self._assignment["handler"])
             _forbid_threads()
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
-            detail = instance.describe(error) | {"kind": "init-error"}
-            report.sendall(wire.pack(wire.ERROR, json.dumps(detail).encode()))
+            instance.flush_output()
+            report.sendall(instance.error_frame("init-error", instance.describe(error)))
             control.send_event(self._sock, control.IMPORT_FAILED)
             return False
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
+        instance.flush_output()
         self._log_sink = _route_logging()
         gc.collect()
         gc.freeze()
@@ -309,8 +308,7 @@ class Zygote:
         try:
             handler = self._handler or load_handler(assignment["handler"])
         except BaseException as error:  # noqa: BLE001
-            detail = instance.describe(error) | {"kind": "init-error"}
-            sock.sendall(wire.pack(wire.ERROR, json.dumps(detail).encode()))
+            sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
         served = instance.Instance(handler, assignment, sock)
         if self._handler is None:

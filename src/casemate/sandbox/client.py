@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -19,7 +20,17 @@ from casemate.sandbox.instance import ErrorHead, Instance
 
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
+_PRINTED_BYTES = 64 * 1024
 _decode_event = msgspec.json.Decoder(protocol.Event).decode
+
+
+def _collect(descriptor: int, printed: bytearray) -> None:
+    """Read what an import prints, so that it never waits for us; keep the first of it."""
+    try:
+        data = os.read(descriptor, 65536)
+    except OSError:
+        return
+    printed += data[: _PRINTED_BYTES - len(printed)]
 
 
 class SupervisorLostError(UnavailableError):
@@ -66,7 +77,7 @@ class Zygote:
                 os.set_blocking(reading, False)
                 request = protocol.Spawn(self.number, number)
                 self._client.send(request, [theirs.fileno(), writing])
-            except OSError:
+            except BaseException:
                 ours.close()
                 os.close(reading)
                 raise
@@ -88,12 +99,15 @@ class Zygote:
 
     def _kill(self, number: int) -> None:
         if self.alive and number in self.instances:
-            self._client.send(protocol.Kill(self.number, number), ())
+            # Without a supervisor there is no instance either.
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Kill(self.number, number), ())
 
     def close(self) -> None:
         """End the zygote and its instances."""
         if self.alive:
-            self._client.send(protocol.Close(self.number), ())
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Close(self.number), ())
 
     def handle(self, event: protocol.Event) -> None:
         """Take an event of this zygote."""
@@ -159,6 +173,7 @@ class SandboxClient:
         zygote = self._zygotes[number] = Zygote(self, number, version)
         report, theirs = socket.socketpair()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        printed = bytearray()
         os.set_blocking(writing, True)
         try:
             with theirs:
@@ -180,18 +195,24 @@ class SandboxClient:
                 )
                 try:
                     self.send(request, [theirs.fileno(), writing])
+                except BaseException:
+                    del self._zygotes[number]
+                    raise
                 finally:
                     os.close(writing)
+            self.loop.add_reader(reading, _collect, reading, printed)
             report.setblocking(False)
             reason = await self._opened(opened, limits.timeout)
             if reason is not None:
-                raise self._failure(reason, report, reading)
+                _collect(reading, printed)
+                raise self._failure(reason, report, printed.decode(errors="replace"))
         except BaseException:
             zygote.close()
             raise
         finally:
             del self._opening[number]
             report.close()
+            self.loop.remove_reader(reading)
             os.close(reading)
         return zygote
 
@@ -205,12 +226,8 @@ class SandboxClient:
             return f"the import took longer than {seconds:g} s"
 
     @staticmethod
-    def _failure(reason: str, report: socket.socket, output: int) -> CasemateError:
+    def _failure(reason: str, report: socket.socket, printed: str) -> CasemateError:
         """Return the error to raise, with the function's own words where there are any."""
-        try:
-            printed = os.read(output, 65536).decode(errors="replace")
-        except OSError:
-            printed = ""
         try:
             data = report.recv(wire.MAX_HEAD_BYTES)
             frames = wire.FrameReader(frozenset((wire.ERROR, wire.READY)), 0).feed(data)

@@ -265,12 +265,12 @@ class Instance:
             self._read_output()
         waiter, self._waiter = self._waiter, None
         self.served += 1
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
         if not reply.reusable:
             # One that has answered ends by itself; who does not is killed a little later.
             self.close(gently=reply.outcome is Outcome.OK)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(reply)
-        elif waiter is None:
+        if waiter is None:
             self.last = reply
             self._on_end(self)
 

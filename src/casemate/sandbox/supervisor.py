@@ -158,9 +158,7 @@ class Supervisor:
     def _read_gateway(self, gateway: socket.socket) -> bool:
         for _ in range(32):
             try:
-                data, descriptors, flags, _ = socket.recv_fds(
-                    gateway, protocol.MAX_PACKET, 8, socket.MSG_CMSG_CLOEXEC
-                )
+                data, descriptors, flags = control.receive_packet(gateway, protocol.MAX_PACKET)
             except BlockingIOError:
                 return True
             except OSError:
@@ -168,7 +166,7 @@ class Supervisor:
             if not data:
                 return False
             try:
-                self._handle(data, list(descriptors), flags)
+                self._handle(data, descriptors, flags)
             except (GatewayViolationError, msgspec.MsgspecError) as error:
                 self._report(f"the gateway broke the protocol: {error}")
                 return False

@@ -146,9 +146,7 @@ class HttpTrigger:
             return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
         if head.method != "POST":
             detail = "Functions are invoked with POST."
-            answer = self._lead_nowhere(request, Outcome.INVALID, 405, detail)
-            answer.headers = (*answer.headers, (b"allow", b"POST"))
-            return answer
+            return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=b"POST")
         content_type = head.header(b"content-type")
         return await self._invoke(
             RawInvocation(
@@ -170,10 +168,8 @@ class HttpTrigger:
             return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
         if isinstance(match, frozenset):
             detail = "This path does not take this method."
-            answer = self._lead_nowhere(request, Outcome.INVALID, 405, detail)
-            allowed = ", ".join(sorted(match)).encode()
-            answer.headers = (*answer.headers, (b"allow", allowed))
-            return answer
+            allow = ", ".join(sorted(match)).encode()
+            return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=allow)
         try:
             event = http_event(request, match.route.template, match.parameters)
         except ValueError:
@@ -194,11 +190,18 @@ class HttpTrigger:
         )
 
     def _lead_nowhere(
-        self, request: HttpRequest, outcome: Outcome, status: int, detail: str
+        self,
+        request: HttpRequest,
+        outcome: Outcome,
+        status: int,
+        detail: str,
+        *,
+        allow: bytes | None = None,
     ) -> HttpResponse:
         """Refuse a request that names no function. Without a key all of them look the same."""
         if self._keyring.authenticate(_credential(request.head)) is None:
             outcome, status, detail = Outcome.DENIED, 401, "This needs a valid key."
+            allow = None
         raw = RawInvocation(
             trigger="http",
             project="",
@@ -210,9 +213,12 @@ class HttpTrigger:
             received_at=time.time(),
         )
         failure = Failure(type="Refused", message=f"{detail} {request.head.method}")
-        return self._seal.close(
+        answer = self._seal.close(
             Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
         )
+        if allow is not None:
+            answer.headers = (*answer.headers, (b"allow", allow))
+        return answer
 
 
 def _credential(head: HttpHead) -> str | None:

@@ -29,6 +29,8 @@ NAMESPACES = {
     "pid": 0x20000000,
     "network": 0x40000000,
     "user-mount-pid": 0x30020000,
+    # With the flags of a plain fork, exactly what a zygote starts an instance with.
+    "instance": 0x30020000 | 0x1200000,
 }
 
 
@@ -162,7 +164,7 @@ def _reaped(result):
 
 
 def clone(name):
-    return _reaped(syscall(56, NAMESPACES[name] | 17, None, None, None, None))
+    return _reaped(syscall(56, NAMESPACES[name] | 17, None, None, SCRATCH, None))
 
 
 def clone3(name):
@@ -327,6 +329,8 @@ ABSTRACT = "\0zebra7"
 def abstract_listen(seconds):
     """A pair of sockets needs no socket(2); one of them may be given a name all the same."""
     one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # Let go of the other one (AF_UNSPEC): a connected socket hears its peer alone.
+    LIBC.connect(one.fileno(), struct.pack("=H", 0), 2)
     try:
         one.bind(ABSTRACT)
     except OSError as error:
@@ -404,6 +408,17 @@ def descriptors():
     return {"result": found}
 
 
+def folders():
+    """Return what is in the folders that this process holds open, and was not given."""
+    found = []
+    for descriptor in range(3, 1024):
+        with contextlib.suppress(OSError):
+            inside = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+            found += os.listdir(inside)
+            os.close(inside)
+    return {"result": sorted(set(found))}
+
+
 def environment():
     return {"result": dict(os.environ)}
 
@@ -445,7 +460,8 @@ def plant():
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_VIRTUAL, 3600)
     LIBC.inotify_init1(0)
-    os.memfd_create("planted")
+    for number in range(20):
+        os.memfd_create(f"planted-{number}")
     one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with contextlib.suppress(OSError):
         one.bind("\0planted")
@@ -474,7 +490,7 @@ def look():
         "thread": threading.active_count() > 1,
         "signal": signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN,
         "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 0,
-        "descriptor": len(descriptors()["result"]) > 6,
+        "descriptor": len(descriptors()["result"]) > 20,
         "module": hasattr(json, "planted"),
         "child": tried(os.waitpid, -1, os.WNOHANG).get("errno") != 10,
         "socket": tried(one.sendto, b"x", "\0planted").get("errno") is None,
@@ -489,7 +505,7 @@ ATTACKS = {
         set_user_id_file, execute, execute_copy, execute_memory, map_executable, load_library,
         open_socket, connect, send_datagram, bind, bring_up_loopback, interfaces,
         abstract_listen, abstract_send, kill, kill_all, kill_group, kill_parent, renice_group,
-        renice_user, raise_limit, lock_memory, descriptors, environment, identity, linger,
+        renice_user, raise_limit, lock_memory, descriptors, folders, environment, identity, linger,
         plant, look,
     )
 }  # fmt: skip

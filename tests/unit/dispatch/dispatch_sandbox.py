@@ -81,6 +81,11 @@ class FakeInstance(Instance):
             self.is_ready = True
             self.ready_callback(self)
 
+    def expire(self) -> None:
+        """Be killed because its time is up."""
+        if not self.closed:
+            self.die(Outcome.TIMEOUT)
+
     def die(self, outcome: Outcome = Outcome.CRASHED) -> None:
         """End by itself, as seen by the gateway."""
         self.zygote.instances.pop(self.number, None)

@@ -10,7 +10,7 @@ from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, lost, run, 
 
 from casemate.dispatch.pool import Pool
 from casemate.model.errors import UnavailableError
-from casemate.model.function import Isolation
+from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
 from casemate.sandbox.client import ImportFailedError
@@ -234,6 +234,48 @@ def test_a_slow_import_that_brings_no_instance_is_given_up() -> None:
         began = loop.time()
         assert await outcomes(calls.start(3)) == [Outcome.THROTTLED] * 3
         assert loop.time() - began < 9.0
+
+    run(scenario)
+
+
+def test_an_import_in_the_instance_is_waited_for_as_well() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, queue_time=0.5, trust=Trust.LOW)
+        calls.sandbox.fork_seconds = 8.0
+        assert await outcomes(calls.start(3)) == [None] * 3
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("trust", "outcome"), [(Trust.LOW, Outcome.INIT_ERROR), (Trust.NORMAL, Outcome.UNAVAILABLE)]
+)
+def test_an_instance_that_never_gets_ready_is_ended(trust: Trust, outcome: Outcome) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, queue_time=60.0, keep=20.0, trust=trust)
+        calls.sandbox.fork_seconds = 1e9
+        tasks = calls.start(1)
+        assert await calls.tend(9.0)
+        assert not tasks[0].done() and calls.sandbox.living
+        await calls.tend(3.0)
+        assert await outcomes(tasks) == [outcome]
+        error = tasks[0].exception()
+        assert isinstance(error, RefusedError) and error.failure is not None
+        assert error.failure.message == "the instance was not ready after 10 s"
+        assert not await calls.tend(40.0)
+        assert calls.sandbox.living == []
+
+    run(scenario)
+
+
+def test_late_imports_do_not_make_the_wait_unbounded() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, concurrency=4, queue_time=0.5, trust=Trust.LOW)
+        calls.sandbox.fork_seconds = 9.0
+        began = loop.time()
+        ended = await outcomes(calls.start(60, seconds=3.0))
+        assert set(ended) == {None, Outcome.THROTTLED}
+        assert loop.time() - began < 30.0
 
     run(scenario)
 

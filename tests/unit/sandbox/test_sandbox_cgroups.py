@@ -21,8 +21,13 @@ UNIFIED = ("cgroup.procs", "cgroup.kill", "cgroup.events", "cgroup.subtree_contr
 UNIFIED += ("memory.swap.max", "memory.current", "memory.events", "pids.max", "cpu.max")
 UNIFIED += ("cgroup.controllers",)
 LEGACY = {
-    "memory": ("cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
-    + ("memory.usage_in_bytes", "memory.oom_control"),
+    "memory": (
+        "cgroup.procs",
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "memory.oom_control",
+    ),
     "cpu": ("cgroup.procs", "cpu.cfs_period_us", "cpu.cfs_quota_us"),
     "pids": ("cgroup.procs", "pids.max"),
     "unified": ("cgroup.procs", "cgroup.kill"),

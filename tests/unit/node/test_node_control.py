@@ -1,0 +1,575 @@
+"""The control service: nothing is stored that does not start, and nobody is locked out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casemate.admission import Catalogue, Keyring
+from casemate.api.control import StartFailedError
+from casemate.dispatch.dispatcher import Name
+from casemate.model.bundle import BundleManifest
+from casemate.model.deployment import LIVE, AliasTarget, KeyRole, Version
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from casemate.node.bundles import BundleFolder
+from casemate.node.control import NodeControl
+from casemate.node.options import GatewayConfig
+from casemate.sandbox.client import ImportFailedError
+from casemate.sandbox.instance import ErrorHead
+from support.core import MemoryStore, spec
+
+
+class Zygote:
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Client:
+    """Opens zygotes, at once or when `gate` is set."""
+
+    zygotes = 3
+
+    def __init__(self) -> None:
+        self.opened: list[Zygote] = []
+        self.prepared: list[str] = []
+        self.fault: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        self.opening = 0
+
+    async def open(self, version: Version) -> Zygote:
+        self.opening += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        self.opening -= 1
+        if self.fault is not None:
+            raise self.fault
+        zygote = Zygote(version)
+        self.opened.append(zygote)
+        return zygote
+
+    def prepare(self, minor: str) -> None:
+        self.prepared.append(minor)
+
+
+class Dispatcher:
+    busy, spares, waiting, reserved_memory = 1, 2, 3, 4
+
+    def __init__(self) -> None:
+        self.adopted: list[tuple[Version, Zygote]] = []
+        self.kept: list[set[Name]] = []
+
+    def adopt(self, version: Version, zygote: Zygote) -> None:
+        self.adopted.append((version, zygote))
+
+    def retire(self, keep: set[Name]) -> None:
+        self.kept.append(keep)
+
+
+class Node:
+    """A control service whose store, sandbox and dispatcher are in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
+        self.catalogue, self.keyring = Catalogue(), Keyring()
+        config = GatewayConfig(
+            data=str(folder),
+            listener=0,
+            supervisor=0,
+            uid=None,
+            pythons={"3.11": "3.11.9", "3.13": "3.13.1"},
+            protections=(),
+            json=False,
+            started_at=7.0,
+        )
+        self.control = NodeControl(
+            config=config,
+            store=self.store,
+            catalogue=self.catalogue,
+            keyring=self.keyring,
+            dispatcher=self.dispatcher,  # type: ignore[arg-type]
+            client=self.client,  # type: ignore[arg-type]
+            bundles=BundleFolder(folder),
+        )
+
+    def bundle(self, name: str = "f", *, project: str = "t", **changes: Any) -> str:
+        """Keep a bundle; return its digest."""
+        manifest = BundleManifest(project=project, function=spec(name, **changes), lock_sha256=None)
+        folder = self.folder / manifest.digest()
+        folder.mkdir(exist_ok=True)
+        (folder / "bundle.json").write_bytes(manifest.canonical())
+        return manifest.digest()
+
+    async def deploy(self, name: str = "f", *, project: str = "t", **changes: Any) -> Version:
+        digest = self.bundle(name, project=project, **changes)
+        return await self.control.deploy(project, name, digest, by="k")
+
+    def live(self, name: str = "f") -> int | None:
+        found = self.catalogue.find("t", name)
+        return found.number if found else None
+
+    def route(self, path: str, method: str = "GET") -> str | None:
+        match = self.catalogue.route(method, path)
+        return getattr(getattr(match, "route", None), "function", None)
+
+    def nothing_changed(self) -> bool:
+        return self.store.versions == {} and not self.dispatcher.adopted and self.live() is None
+
+
+@pytest.fixture
+def on_node(tmp_path: Path) -> Callable[[Callable[[Node], Awaitable[None]]], None]:
+    def play(scene: Callable[[Node], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await asyncio.wait_for(scene(Node(tmp_path)), 10)
+
+        asyncio.run(run())
+
+    return play
+
+
+OnNode = Callable[[Callable[[Node], Awaitable[None]]], None]
+
+# -- deploy --------------------------------------------------------------------------------------
+
+
+def test_a_deploy_starts_stores_and_serves(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        digest = node.bundle(routes=["GET /a"])
+        version = await node.control.deploy("t", "f", digest, by="key-1")
+        assert (version.number, version.digest, version.created_by) == (1, digest, "key-1")
+        [(adopted, zygote)] = node.dispatcher.adopted
+        assert adopted == version and zygote in node.client.opened and not zygote.closed
+        assert zygote.version.digest == digest
+        assert node.live() == 1 and node.route("/a") == "f"
+        assert node.dispatcher.kept == [{("t", "f", 1)}]
+
+    on_node(scene)
+
+
+def test_the_next_deploy_retires_the_one_before(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(description="new")
+        assert node.live() == 2
+        assert node.dispatcher.kept[-1] == {("t", "f", 2)}
+
+    on_node(scene)
+
+
+def test_a_version_that_some_alias_leads_to_is_kept(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy()
+        await node.deploy()
+        targets = [AliasTarget(version=1, weight=100), AliasTarget(version=2, weight=0)]
+        await node.control.set_alias("t", "f", "old", targets, by="k")
+        assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 3)}
+
+    on_node(scene)
+
+
+def import_error() -> ImportFailedError:
+    return ImportFailedError(ErrorHead("init-error", "ImportError", "no x", "trace\n"), "printed")
+
+
+def test_what_does_not_start_is_not_deployed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.fault = import_error()
+        with pytest.raises(StartFailedError) as failed:
+            await node.deploy()
+        assert (failed.value.type, failed.value.failure_message) == ("ImportError", "no x")
+        assert failed.value.trace == "trace\nprinted"
+        assert node.nothing_changed()
+        with pytest.raises(StartFailedError):
+            await node.control.start_once("t", "f", node.bundle())
+
+    on_node(scene)
+
+
+def test_a_node_that_cannot_start_anything_says_so(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.fault = UnavailableError("no room")
+        with pytest.raises(UnavailableError, match="no room"):
+            await node.deploy()
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_store_that_fails_leaves_no_zygote(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.store.fault = CasemateError("disk full")
+        with pytest.raises(CasemateError, match="disk full"):
+            await node.deploy()
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_trial_start_leaves_nothing(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.start_once("t", "f", node.bundle())
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        digest = node.bundle("g", project="other")
+        for project, name in (("t", "g"), ("other", "f"), ("t", "f")):
+            with pytest.raises(InvalidInputError, match="other/g"):
+                await node.control.deploy(project, name, digest, by="k")
+            with pytest.raises(InvalidInputError):
+                await node.control.start_once(project, name, digest)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.10", "2.7", None])
+def test_a_python_that_is_not_offered_is_refused(on_node: OnNode, python: str | None) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError, match=r"python|Python"):
+            await node.deploy(python=python)
+        assert node.client.opened == []
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"handler": "app.py"},
+        {"handler": "../app:handler"},
+        {"routes": ["GET /api/v1/keys"]},
+        {"routes": ["GET /invoke/{x}"]},
+        {"routes": ["BREW /a"]},
+        {"routes": ["GET a"]},
+        {"routes": ["GET /a/../b"]},
+    ],
+)
+def test_a_bundle_that_no_manifest_made_is_refused(
+    on_node: OnNode, changes: dict[str, Any]
+) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError):
+            await node.deploy(**changes)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_that_is_not_there_is_not_found(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.deploy("t", "f", "0" * 64, by="k")
+        assert not await node.control.has_bundle("0" * 64)
+
+    on_node(scene)
+
+
+def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.gate = asyncio.Event()
+        both = [
+            asyncio.ensure_future(node.deploy(routes=["GET /a"])),
+            asyncio.ensure_future(node.deploy("g", routes=["GET /a"])),
+            asyncio.ensure_future(node.control.add_key("n", KeyRole.INVOKE, by="k")),
+        ]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert node.client.opening == 1 and not any(task.done() for task in both)
+        node.client.gate.set()
+        first, second, key = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(first, Version) and not isinstance(key, BaseException)
+        # The second sees the route that the first has taken meanwhile.
+        assert isinstance(second, ConflictError)
+
+    on_node(scene)
+
+
+# -- routes --------------------------------------------------------------------------------------
+
+
+def test_a_route_of_another_function_stops_a_deploy_before_it_starts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a/{id}"])
+        opened = len(node.client.opened)
+        for project in ("t", "other"):
+            with pytest.raises(ConflictError, match="t/f"):
+                await node.deploy("g", project=project, routes=["GET /a/{other}"])
+        assert len(node.client.opened) == opened
+        assert list(node.store.versions) == [("t", "f")]
+        assert node.route("/a/1") == "f"
+
+    on_node(scene)
+
+
+def test_a_route_is_free_once_its_function_is_removed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.control.remove("t", "f", by="k")
+        assert node.route("/a") is None
+        await node.deploy("g", routes=["GET /a"])
+        assert node.route("/a") == "g"
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("way", ["rollback", "rollback to", "alias"])
+def test_going_back_takes_no_route_from_another_function(on_node: OnNode, way: str) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy()
+        await node.deploy("g", routes=["GET /a"])
+        with pytest.raises(ConflictError, match="t/g"):
+            if way == "alias":
+                targets = [AliasTarget(version=1, weight=100)]
+                await node.control.set_alias("t", "f", LIVE, targets, by="k")
+            else:
+                to = 1 if way == "rollback to" else None
+                await node.control.rollback("t", "f", to, by="k")
+        assert node.live() == 2 and node.route("/a") == "g"
+
+    on_node(scene)
+
+
+def test_another_alias_has_no_routes(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy()
+        await node.deploy("g", routes=["GET /a"])
+        targets = [AliasTarget(version=1, weight=100)]
+        await node.control.set_alias("t", "f", "old", targets, by="k")
+        assert node.route("/a") == "g"
+        found = node.catalogue.find("t", "f", "old")
+        assert found is not None and found.number == 1
+
+    on_node(scene)
+
+
+# -- rollback and remove -------------------------------------------------------------------------
+
+
+def test_rollback_goes_back_to_what_was_and_forth_again(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for _ in range(3):
+            await node.deploy()
+        alias = await node.control.rollback("t", "f", None, by="k")
+        assert alias.targets == (AliasTarget(version=2, weight=100),) and node.live() == 2
+        await node.control.rollback("t", "f", None, by="k")
+        assert node.live() == 3
+        await node.control.rollback("t", "f", 1, by="k")
+        assert node.live() == 1
+        assert node.dispatcher.kept[-1] == {("t", "f", 1)}
+
+    on_node(scene)
+
+
+def test_rollback_restores_weights(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy()
+        weights = (AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10))
+        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        await node.deploy()
+        alias = await node.control.rollback("t", "f", None, by="k")
+        assert alias.targets == weights
+        assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 2)}
+
+    on_node(scene)
+
+
+def test_there_is_nothing_before_the_first(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        with pytest.raises(ConflictError) as refused:
+            await node.control.rollback("t", "f", None, by="k")
+        assert refused.value.next_step
+        assert node.live() == 1
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("to", [None, 1])
+def test_rolling_back_what_is_not_there(on_node: OnNode, to: int | None) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.rollback("t", "nothing", to, by="k")
+
+    on_node(scene)
+
+
+def test_rolling_back_to_a_version_that_is_not_there_changes_nothing(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        with pytest.raises(NotFoundError):
+            await node.control.rollback("t", "f", 9, by="k")
+        with pytest.raises(NotFoundError):
+            await node.control.set_alias(
+                "t", "f", "x", [AliasTarget(version=9, weight=100)], by="k"
+            )
+        assert node.live() == 1
+
+    on_node(scene)
+
+
+def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        first = await node.deploy()
+        second = await node.deploy(description="b")
+        other = await node.deploy("g")
+        await node.control.remove("t", "f", by="k")
+        assert node.live() is None and node.live("g") == 1
+        assert node.dispatcher.kept[-1] == {("t", "g", 1)}
+        kept = {path.name for path in node.folder.iterdir()}
+        assert kept == {other.digest}
+        assert not {first.digest, second.digest} & kept
+        with pytest.raises(NotFoundError):
+            await node.control.remove("t", "f", by="k")
+        with pytest.raises(NotFoundError):
+            await node.control.function("t", "f")
+        assert [f.name for f in await node.control.functions()] == ["g"]
+
+    on_node(scene)
+
+
+# -- keys ----------------------------------------------------------------------------------------
+
+
+def test_the_first_start_makes_one_admin_key_and_shows_it_once(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        text = await node.control.load()
+        assert text is not None
+        key = await node.control.authenticate(f"Bearer {text}")
+        assert key is not None and key.role is KeyRole.ADMIN
+        assert text not in repr(node.store.stored_keys)
+        assert await node.control.load() is None
+        assert len(await node.control.keys()) == 1
+        assert await node.control.authenticate(f"Bearer {text}") == key
+
+    on_node(scene)
+
+
+def test_the_last_admin_key_cannot_be_revoked(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        text = await node.control.load()
+        [admin] = await node.control.keys()
+        await node.control.add_key("caller", KeyRole.INVOKE, by=admin.id)
+        with pytest.raises(ConflictError, match="last admin key"):
+            await node.control.revoke_key(admin.id, by=admin.id)
+        assert await node.control.authenticate(f"Bearer {text}") == admin
+        second = await node.control.add_key("second", KeyRole.ADMIN, by=admin.id)
+        revoked = await node.control.revoke_key(admin.id, by=second.key.id)
+        assert revoked.revoked_at is not None
+        assert await node.control.authenticate(f"Bearer {text}") is None
+        with pytest.raises(ConflictError, match="last admin key"):
+            await node.control.revoke_key(second.key.id, by=second.key.id)
+
+    on_node(scene)
+
+
+def test_a_key_counts_from_when_it_was_added_until_it_is_revoked(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.load()
+        issued = await node.control.add_key("ci", KeyRole.INVOKE, by="k")
+        assert await node.control.authenticate(f"Bearer {issued.text}") == issued.key
+        await node.control.revoke_key(issued.key.id, by="k")
+        assert await node.control.authenticate(f"Bearer {issued.text}") is None
+        again = await node.control.revoke_key(issued.key.id, by="k")
+        assert again.revoked_at is not None
+        with pytest.raises(NotFoundError):
+            await node.control.revoke_key("nothing", by="k")
+
+    on_node(scene)
+
+
+def test_a_key_that_could_not_be_stored_lets_nobody_in(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.load()
+        await node.control.add_key("ci", KeyRole.INVOKE, by="k")
+        with pytest.raises(ConflictError):
+            await node.control.add_key("ci", KeyRole.ADMIN, by="k")
+        assert len(await node.control.keys()) == 2
+
+    on_node(scene)
+
+
+# -- the rest ------------------------------------------------------------------------------------
+
+
+def test_a_restart_serves_what_is_stored_and_prepares_its_interpreters(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy("g", python="3.13")
+        again = Node(node.folder)
+        again.store.versions, again.store.states = node.store.versions, node.store.states
+        await again.control.load()
+        assert again.live() == again.live("g") == 1 and again.route("/a") == "f"
+        assert sorted(again.client.prepared) == ["3.11", "3.13"]
+
+    on_node(scene)
+
+
+def test_an_interpreter_that_is_gone_is_not_prepared(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.store.deploy(
+            project="t", function="f", digest="a" * 64, spec=spec(python="3.12"), created_by="k"
+        )
+        await node.control.load()
+        assert node.client.prepared == [] and node.live() == 1
+
+    on_node(scene)
+
+
+def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for ask in (node.control.invocation, node.control.error):
+            with pytest.raises(NotFoundError) as missing:
+                await ask("x")
+            assert missing.value.next_step
+        await node.control.invocations(project=None, function=None, limit=1)
+        await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+        assert node.store.flushed == 4
+
+    on_node(scene)
+
+
+def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.control.stopping = True
+        with pytest.raises(UnavailableError):
+            await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+
+    on_node(scene)
+
+
+def test_the_status_counts_what_there_is(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        node.store.lost_records = 5
+        status = await node.control.node_status()
+        assert (status.functions, status.zygotes, status.instances) == (1, 3, 1)
+        assert (status.spares, status.queued, status.memory_reserved) == (2, 3, 4)
+        assert (status.started_at, status.lost_records) == (7.0, 5)
+        assert status.pythons == ("3.11.9", "3.13.1")
+        assert status.memory_total > 0 and status.cpus >= 1
+
+    on_node(scene)

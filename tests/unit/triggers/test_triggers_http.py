@@ -1,0 +1,417 @@
+"""The HTTP trigger: which requests become which invocations, and which lead nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.admission import Admission, Catalogue, Keyring, new_key
+from casemate.invocation import Pipeline
+from casemate.model.deployment import KeyRole
+from casemate.model.function import Limits
+from casemate.model.http import HttpRequest, HttpResponse
+from casemate.model.path import RawInvocation
+from casemate.seal import Seal
+from casemate.triggers.http import HttpTrigger, http_event, is_text, split_invoke_path
+from support.core import MemoryStore, deployed, http_request, version
+
+KEY, TEXT = new_key("k", KeyRole.INVOKE)
+REVOKED, REVOKED_TEXT = new_key("old", KeyRole.ADMIN)
+KIB, MIB = 1024, 1024 * 1024
+
+
+class Gateway:
+    """A trigger with a private and a public function; invocations and API requests are kept."""
+
+    def __init__(self) -> None:
+        self.catalogue, self.keyring, self.store = Catalogue(), Keyring(), MemoryStore()
+        private = version(
+            name="private",
+            routes=["GET /private", "POST /private", "GET /items/{id}", "* /any"],
+            limits=Limits(request=3 * MIB),
+        )
+        public = version(
+            name="public",
+            public=True,
+            routes=["GET /public/{rest...}", "POST /hook"],
+            limits=Limits(request=2 * MIB),
+        )
+        self.catalogue.replace([deployed(private), deployed(public)])
+        self.keyring.replace([KEY, msgspec.structs.replace(REVOKED, revoked_at=1.0)])
+        self.invoked: list[RawInvocation] = []
+        self.api: list[HttpRequest] = []
+        self.trigger = HttpTrigger(
+            self.catalogue, self.keyring, Seal(self.store), self._invoke, self._ask_api
+        )
+
+    async def _invoke(self, raw: RawInvocation) -> HttpResponse:
+        self.invoked.append(raw)
+        return HttpResponse(200, (), b"invoked")
+
+    async def _ask_api(self, request: HttpRequest) -> HttpResponse:
+        self.api.append(request)
+        return HttpResponse(200, (), b"api")
+
+    def ask(self, *args: Any, **rest: Any) -> HttpResponse:
+        return asyncio.run(self.trigger.handle(http_request(*args, **rest)))
+
+    def limit(self, *args: Any, **rest: Any) -> int:
+        return self.trigger.body_limit(http_request(*args, **rest).head)
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+# -- /invoke -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/invoke/p/f", ("p", "f", None)),
+        ("/invoke/p/f@live", ("p", "f", "live")),
+        ("/invoke/p/f@7", ("p", "f", "7")),
+        ("/invoke/p/f@", ("p", "f", None)),
+        ("/invoke/p/f@a@b", ("p", "f", "a@b")),
+        ("/invoke/p/@a", ("p", "", "a")),
+        ("/invoke/", None),
+        ("/invoke/p", None),
+        ("/invoke/p/", None),
+        ("/invoke//f", None),
+        ("/invoke/p/f/", None),
+        ("/invoke/p/f/g", None),
+        ("/invoke///", None),
+    ],
+)
+def test_names_of_an_invoke_path(path: str, names: tuple[str, str, str | None] | None) -> None:
+    assert split_invoke_path(path) == names
+
+
+def test_an_invocation_by_name(gateway: Gateway) -> None:
+    answer = gateway.ask(
+        "POST",
+        "/invoke/t/private@2",
+        query="ignored=1",
+        headers=[(b"content-type", b"application/json")],
+        body=b'{"a":1}',
+        key=TEXT,
+    )
+    assert answer.body == b"invoked"
+    [raw] = gateway.invoked
+    assert msgspec.structs.replace(raw, received_at=0.0) == RawInvocation(
+        trigger="invoke",
+        project="t",
+        function="private",
+        qualifier="2",
+        credential=f"Bearer {TEXT}",
+        content_type="application/json",
+        body=b'{"a":1}',
+        event=None,
+        received_at=0.0,
+    )
+
+
+def test_what_may_be_invoked_is_decided_by_admission(gateway: Gateway) -> None:
+    for path in ("/invoke/t/private", "/invoke/no/such", "/invoke/t/%70rivate", "/invoke/../x"):
+        gateway.ask("POST", path)
+    assert [(r.project, r.function, r.credential) for r in gateway.invoked] == [
+        ("t", "private", None),
+        ("no", "such", None),
+        ("t", "%70rivate", None),
+        ("..", "x", None),
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post"])
+def test_functions_are_invoked_with_post_only(gateway: Gateway, method: str) -> None:
+    answer = gateway.ask(method, "/invoke/t/private", key=TEXT)
+    assert answer.status == 405
+    assert dict(answer.headers)[b"allow"] == b"POST"
+    assert gateway.invoked == []
+
+
+def test_the_api_has_its_own_paths(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/api/v1/functions").body == b"api"
+    assert gateway.ask("GET", "/api/").body == b"api"
+    assert gateway.ask("GET", "/api", key=TEXT).status == 404
+    assert len(gateway.api) == 2
+
+
+# -- routes --------------------------------------------------------------------------------------
+
+
+def test_a_route_becomes_an_event(gateway: Gateway) -> None:
+    gateway.ask(
+        "GET",
+        "/items/caf%C3%A9",
+        query="a=1&b=&a=2&c=%C3%A9+x",
+        headers=[(b"accept", b"a/b"), (b"x-a", b"1"), (b"x-a", b"2")],
+        key=TEXT,
+    )
+    [raw] = gateway.invoked
+    assert (raw.trigger, raw.project, raw.function) == ("http", "t", "private")
+    assert (raw.qualifier, raw.content_type) == (None, "")
+    assert raw.credential == f"Bearer {TEXT}"
+    assert raw.event == {
+        "method": "GET",
+        "path": "/items/caf%C3%A9",
+        "route": "/items/{id}",
+        "path_parameters": {"id": "caf\u00e9"},
+        "query": {"a": ["1", "2"], "b": [""], "c": ["\u00e9 x"]},
+        "headers": {"accept": "a/b", "x-a": "1, 2"},
+        "body": None,
+        "is_base64": False,
+        "remote_address": "192.0.2.7",
+    }
+
+
+def test_a_public_route_needs_no_key_here(gateway: Gateway) -> None:
+    gateway.ask("GET", "/public/a/b")
+    assert gateway.invoked[0].event is not None
+    assert gateway.invoked[0].event["path_parameters"] == {"rest": "a/b"}
+    assert gateway.invoked[0].credential is None
+
+
+def event_of(**rest: Any) -> dict[str, Any]:
+    return http_event(http_request("POST", "/x", **rest), "/x", {})
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"proxy-authorization"])
+def test_the_caller_s_key_is_hidden_from_functions(name: bytes) -> None:
+    event = event_of(headers=[(name, b"Bearer s3cr3t"), (name, b"again s3cr3t"), (b"x-a", b"b")])
+    assert event["headers"] == {"x-a": "b"}
+    assert "s3cr3t" not in json.dumps(event)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"a", b"b", b"cookie", b"authorization", b"x-forwarded-for"]),
+            st.binary(max_size=6),
+        ),
+        max_size=8,
+    )
+)
+def test_headers_of_the_same_name_are_joined_in_order(headers: list[tuple[bytes, bytes]]) -> None:
+    joined = event_of(headers=headers)["headers"]
+    for name in {name for name, _ in headers} - {b"authorization"}:
+        values = [value.decode("latin-1") for key, value in headers if key == name]
+        assert joined[name.decode()] == ", ".join(values)
+    assert "authorization" not in joined
+    assert set(joined) == {name.decode() for name, _ in headers} - {"authorization"}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "TEXT/HTML; charset=utf-8",
+        "application/json",
+        "application/ld+json",
+        "image/svg+xml",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/javascript",
+    ],
+)
+def test_text_is_handed_over_as_text(content_type: str) -> None:
+    assert is_text(content_type)
+    body = "caf\u00e9 & more".encode()
+    event = event_of(headers=[(b"content-type", content_type.encode())], body=body)
+    assert (event["body"], event["is_base64"]) == ("caf\u00e9 & more", False)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "image/png",
+        "application/octet-stream",
+        "multipart/form-data; x=text/plain",
+        "application/jsonp",
+        "textual/plain",
+        "application/grpc",
+        "x/y; a=+json",
+        "application/zip",
+    ],
+)
+def test_anything_else_is_base64(content_type: str) -> None:
+    assert not is_text(content_type)
+    event = event_of(headers=[(b"content-type", content_type.encode())], body=b"abc")
+    assert (event["body"], event["is_base64"]) == ("YWJj", True)
+
+
+def test_text_that_is_none_is_base64() -> None:
+    for body in (b"\xff\xfe", b"caf\xe9", b"\xed\xa0\x80"):
+        event = event_of(headers=[(b"content-type", b"text/plain")], body=body)
+        assert event["is_base64"] is True
+        assert base64.b64decode(event["body"]) == body
+
+
+@given(st.binary(max_size=100), st.sampled_from([b"text/plain", b"image/png", b"application/json"]))
+def test_no_byte_of_a_body_is_lost(body: bytes, content_type: bytes) -> None:
+    event = event_of(headers=[(b"content-type", content_type)], body=body)
+    sent = json.loads(msgspec.json.encode(event))
+    if not body:
+        assert sent["body"] is None
+    elif sent["is_base64"]:
+        assert base64.b64decode(sent["body"]) == body
+    else:
+        assert sent["body"].encode() == body
+
+
+@given(st.text(alphabet="ab&=%+;19eEfF\u00e9", max_size=60))
+def test_a_query_never_fails_to_be_read(query: str) -> None:
+    event = event_of(query=query)
+    msgspec.json.encode(event)
+    for values in event["query"].values():
+        assert values and all(isinstance(value, str) for value in values)
+
+
+def test_the_number_of_query_fields_is_bounded(gateway: Gateway) -> None:
+    assert gateway.ask("GET", "/public/a", query="&".join(["a=1"] * 256)).body == b"invoked"
+    answer = gateway.ask("GET", "/items/1", query="&".join(["a=1"] * 257), key=TEXT)
+    assert answer.status == 400 and b"256" in answer.body
+    assert len(gateway.invoked) == 1
+
+
+def test_only_the_method_does_not_fit(gateway: Gateway) -> None:
+    answer = gateway.ask("DELETE", "/private", key=TEXT)
+    assert answer.status == 405
+    assert dict(answer.headers)[b"allow"] == b"GET, POST"
+    assert gateway.ask("DELETE", "/any", key=TEXT).body == b"invoked"
+
+
+# -- leading nowhere -----------------------------------------------------------------------------
+
+NOWHERE = [
+    ("GET", "/"),
+    ("GET", "/nothing"),
+    ("DELETE", "/private"),
+    ("PUT", "/hook"),
+    ("GET", "/invoke/t/private"),
+    ("GET", "/invoke/no/such"),
+    ("POST", "/invoke/"),
+    ("POST", "/invoke/t"),
+    ("POST", "/invoke/a/b/c"),
+    ("GET", "/items/%2e%2e"),
+    ("GET", "/items/a%2fb"),
+    ("GET", "//items/1"),
+    ("GET", "/items/"),
+    ("GET", "/items/%zz"),
+]
+
+
+def sealed(answer: HttpResponse) -> tuple[object, ...]:
+    """Return a response without what is new in each: its ids."""
+    assert isinstance(answer.body, bytes)
+    body = json.loads(answer.body)
+    assert len(body.pop("error_id")) == 28
+    headers = dict(answer.headers)
+    assert len(headers.pop(b"x-request-id")) == 28
+    return answer.status, headers, body
+
+
+@pytest.mark.parametrize(("method", "path"), NOWHERE)
+@pytest.mark.parametrize("key", [None, REVOKED_TEXT, "cm_x_y", ""])
+def test_without_a_key_nothing_is_learned(
+    gateway: Gateway, method: str, path: str, key: str | None
+) -> None:
+    status, headers, body = sealed(gateway.ask(method, path, key=key))
+    assert status == 401
+    assert headers[b"www-authenticate"].startswith(b"Bearer")  # type: ignore[index]
+    assert body == {
+        "type": "about:blank",
+        "title": "Not authenticated",
+        "status": 401,
+        "detail": "This needs a valid key.",
+    }
+    assert gateway.invoked == []
+
+
+@pytest.mark.parametrize(("method", "path"), NOWHERE)
+def test_with_a_key_the_caller_is_told(gateway: Gateway, method: str, path: str) -> None:
+    assert gateway.ask(method, path, key=TEXT).status in (404, 405)
+
+
+def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> None:
+    pipeline = Pipeline(
+        Admission(gateway.catalogue, gateway.keyring),
+        None,  # type: ignore[arg-type]
+        Seal(gateway.store),
+    )
+    trigger = HttpTrigger(
+        gateway.catalogue,
+        gateway.keyring,
+        Seal(gateway.store),
+        pipeline.invoke,
+        None,  # type: ignore[arg-type]
+    )
+
+    def ask(method: str, path: str, **rest: Any) -> tuple[object, ...]:
+        return sealed(asyncio.run(trigger.handle(http_request(method, path, **rest))))
+
+    private = ask("GET", "/private")
+    assert private[0] == 401
+    for method, path in [*NOWHERE, ("GET", "/items/1"), ("PUT", "/any")]:
+        assert "allow" not in str(ask(method, path))
+        assert ask(method, path) == private
+    for path in ("/invoke/t/private", "/invoke/t/no", "/invoke/no/no", "/invoke/t/private@9"):
+        assert ask("POST", path) == private
+        assert ask("POST", path, key="cm_forged_x") == private
+    too_many = "&".join(["a=1"] * 257)
+    assert ask("GET", "/items/1", query=too_many) == private
+
+
+def test_what_leads_nowhere_is_recorded(gateway: Gateway) -> None:
+    answer = gateway.ask("GET", "/nothing")
+    [(record, error, _)] = gateway.store.records
+    assert (record.project, record.function, record.status) == ("", "", 401)
+    assert error is not None and record.id.encode() == dict(answer.headers)[b"x-request-id"]
+
+
+# -- how much may be sent ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "without", "with_key"),
+    [
+        ("POST", "/invoke/t/private", 64 * KIB, 3 * MIB),
+        ("POST", "/invoke/t/private@live", 64 * KIB, 3 * MIB),
+        ("POST", "/invoke/t/private@9", 64 * KIB, 64 * KIB),
+        ("POST", "/invoke/t/public", 2 * MIB, 2 * MIB),
+        ("POST", "/invoke/t/nothing", 64 * KIB, 64 * KIB),
+        ("POST", "/invoke/x", 64 * KIB, 64 * KIB),
+        ("POST", "/private", 64 * KIB, 3 * MIB),
+        ("PUT", "/private", 64 * KIB, 64 * KIB),
+        ("POST", "/hook", 2 * MIB, 2 * MIB),
+        ("POST", "/nothing", 64 * KIB, 64 * KIB),
+        ("POST", "/", 64 * KIB, 64 * KIB),
+        ("POST", "/api/v1/keys", 64 * KIB, MIB),
+        ("PUT", "/api/v1/bundles/x", 64 * KIB, 512 * MIB),
+        ("PUT", "/api/v1/bundles", 64 * KIB, MIB),
+        ("PUT", "/api/v2/bundles/x", 64 * KIB, MIB),
+        ("PUT", "/api", 64 * KIB, 64 * KIB),
+    ],
+)
+def test_the_limit_of_a_body(
+    gateway: Gateway, method: str, path: str, without: int, with_key: int
+) -> None:
+    for key in (None, "", "cm_x_y", REVOKED_TEXT, TEXT[:-1]):
+        assert gateway.limit(method, path, key=key) == without
+    assert gateway.limit(method, path, key=TEXT) == with_key
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "/invoke/", "/api/", "/api/v1/bundles/", "/"]))
+def test_the_limit_is_known_for_any_path(path: str, prefix: str) -> None:
+    gateway = Gateway()
+    assert gateway.limit("POST", prefix + path) in (64 * KIB, 2 * MIB)
