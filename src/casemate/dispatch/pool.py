@@ -24,8 +24,6 @@ _RECYCLE_SECONDS = 3600.0
 _RECYCLE_FORKS = 100_000
 _IMPORT_POLL_SECONDS = 0.25
 _START_SECONDS_LEAST = 10.0
-"""An instance has at least this long to become ready: it may have a module to import."""
-_START_SECONDS_LEAST = 10.0
 """An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
 """How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""

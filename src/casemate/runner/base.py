@@ -16,6 +16,7 @@ import sys
 
 from . import control, instance, linux, sharing, zygote
 
+_MAX_DESCRIPTOR = 1 << 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,6 +41,12 @@ def _warm() -> None:
 
     del base64, collections, dataclasses, datetime, enum, functools, hashlib, hmac, io, json
     del math, random, string, typing, urllib, uuid
+
+
+def keep_only(descriptor: int) -> None:
+    """Move a descriptor to SOCKET_FD and close every other but the three standard ones."""
+    os.dup2(descriptor, instance.SOCKET_FD)
+    os.closerange(instance.SOCKET_FD + 1, _MAX_DESCRIPTOR)
 
 
 def _init(child: int) -> None:
@@ -106,7 +113,10 @@ class Base:
         if pid:
             return pid
         try:
-            self._sock.close()
+            self._sock.detach()
+            keep_only(descriptor)
+            # Signals and priorities reach a process group: each sandbox has one of its own.
+            os.setsid()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             linux.sethostname("function")
             zygote.build_root(self._libraries, self._links)
@@ -114,10 +124,10 @@ class Base:
             # is the first of its own, and OpenSSL tells a fork by a changed pid.
             child = os.fork()
             if child:
-                os.close(descriptor)
+                os.close(instance.SOCKET_FD)
                 _init(child)
             linux.die_with_parent()
-            zygote.Zygote(socket.socket(fileno=descriptor)).run()
+            zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD)).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
             os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))
         os._exit(1)

@@ -24,6 +24,7 @@ from .context import Context, Log
 Handler = Callable[[Any, Context], Any]
 
 SOCKET_FD = 3
+"""Where an instance has its socket; its zygote has the control socket there before the fork."""
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
 REHEARSALS = 40
@@ -82,7 +83,7 @@ def describe(error: BaseException) -> dict[str, str]:
         trace = "".join(traceback.format_exception(kind, error, start, limit=200))
         if len(trace) > _MAX_TRACE:
             # A long message must not hide where it came from: keep both ends.
-            half = _MAX_TRACE // 2
+            half = _MAX_TRACE // 2 - 64
             trace = f"{trace[:half]}\n... ({len(trace) - 2 * half} characters) ...\n{trace[-half:]}"
     except BaseException:  # noqa: BLE001
         trace = "(the trace could not be made)"
@@ -210,6 +211,7 @@ class Instance:
             if self._run_async is not None:
                 result = self._run_async(result)
             reply, body = answer(result, http=head["http"])
+            answer_head = _json_bytes(reply)
         except BadResultError as error:
             return error_frame("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
@@ -218,7 +220,7 @@ class Instance:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
             return error_frame("response-too-large", detail)
-        return wire.pack(wire.ANSWER, _encode(reply).encode(), body)
+        return wire.pack(wire.ANSWER, answer_head, body)
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""
@@ -254,6 +256,10 @@ def rehearse(landlock_abi: int) -> None:
             rehearsed.serve()
             if restriction is not None:
                 os.close(restriction.prepare(anywhere))
+    # A descriptor of the base's root would lead every function to every bundle.
+    os.close(anywhere)
+    if restriction is not None:
+        restriction.close()
 
 
 def reseed() -> None:

@@ -43,9 +43,14 @@ class Restriction:
         linux.landlock_allow(ruleset, tmpfs, self._private)
         return ruleset
 
+    def close(self) -> None:
+        """Close what was opened for it."""
+        os.close(self._root)
+        os.close(self._devices)
+
     def apply(self, tmpfs: int) -> None:
         """Restrict this process for good and close what was open for it. Raises OSError."""
         ruleset = self.prepare(tmpfs)
         linux.landlock_restrict(ruleset)
-        for descriptor in (ruleset, self._root, self._devices):
-            os.close(descriptor)
+        os.close(ruleset)
+        self.close()

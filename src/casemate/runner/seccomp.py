@@ -26,7 +26,7 @@ read=0 write=1 open=2 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprot
 brk=12 rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 ioctl=16 pread64=17 pwrite64=18 readv=19
 writev=20 access=21 pipe=22 select=23 sched_yield=24 mremap=25 msync=26 mincore=27 madvise=28
 dup=32 dup2=33 pause=34 nanosleep=35 getitimer=36 alarm=37 setitimer=38 getpid=39 sendfile=40
-connect=42 accept=43 sendto=44 recvfrom=45 sendmsg=46 recvmsg=47 shutdown=48 bind=49 listen=50
+connect=42 accept=43 sendto=44 recvfrom=45 sendmsg=46 recvmsg=47 shutdown=48
 getsockname=51 getpeername=52 socketpair=53 setsockopt=54 getsockopt=55 exit=60 wait4=61 kill=62
 uname=63 fcntl=72 flock=73 fsync=74 fdatasync=75 truncate=76 ftruncate=77 getdents=78 getcwd=79
 chdir=80 fchdir=81 rename=82 mkdir=83 rmdir=84 creat=85 link=86 unlink=87 symlink=88 readlink=89
@@ -61,7 +61,7 @@ futex_wait=455 futex_requeue=456
 """System calls that a function may make, whatever their arguments."""
 
 FORBIDDEN = _table("""
-fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
+bind=49 listen=50 fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
 modify_ldt=154 pivot_root=155 _sysctl=156 adjtimex=159 chroot=161 sync=162 acct=163
 settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170
 setdomainname=171 iopl=172 ioperm=173 init_module=175 delete_module=176 quotactl=179

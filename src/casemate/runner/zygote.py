@@ -285,7 +285,10 @@ class Zygote:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
-            self._sock.close()
+            # In the place of the zygote's control socket, which is closed by this.
+            os.dup2(channel, instance.SOCKET_FD)
+            os.close(channel)
+            os.setsid()
             os.close(self._wake_read)
             os.close(self._wake_write)
             assignment = self._assignment
@@ -295,7 +298,8 @@ class Zygote:
                 processes=assignment["processes"],
                 program=self._program,
             )
-            sock = socket.socket(fileno=channel)
+            self._sock.detach()
+            sock = socket.socket(fileno=instance.SOCKET_FD)
             instance.reseed()
             self._run_instance(sock)
             os._exit(0)

@@ -148,7 +148,8 @@ class PoolMachine(RuleBasedStateMachine):
         pool = self.pool
         assert 0 <= pool.busy <= pool.limits.concurrency
         assert len(self.holding) <= pool.busy
-        assert pool.waiting <= pool.limits.queue
+        room = max(0, pool.limits.concurrency - pool.busy)
+        assert pool.waiting <= pool.limits.queue + room
         assert len(self.sandbox.living) <= pool.limits.concurrency * 2 + 8
         assert len(self.sandbox.starting) <= 8
         assert self.faults == []

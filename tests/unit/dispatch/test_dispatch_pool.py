@@ -195,7 +195,8 @@ def test_the_queue_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back(
         calls = Calls(loop, concurrency=1, queue=3, queue_time=100.0)
         tasks = calls.start(6, seconds=1.0)
         ended = await outcomes(tasks)
-        assert ended.count(Outcome.THROTTLED) == 3 and ended.count(None) == 3
+        # One runs, three wait for it; the first was in nobody's way while its instance started.
+        assert ended.count(Outcome.THROTTLED) == 2 and ended.count(None) == 4
         errors = [e for t in tasks if isinstance(e := t.exception(), RefusedError)]
         assert all(e.retry_after is not None and 1 <= e.retry_after <= 60 for e in errors)
         assert calls.pool.waiting == 0

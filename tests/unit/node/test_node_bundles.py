@@ -65,11 +65,6 @@ DAMAGED = {
 }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(msgspec.MsgspecError, UnicodeError, RecursionError),
-    reason="BundleFolder.manifest lets the decoder's errors through: they become a fault of ours",
-)
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_damaged_manifest_is_told_and_can_be_uploaded_again(tmp_path: Path, data: bytes) -> None:
     keep(tmp_path, data=data)

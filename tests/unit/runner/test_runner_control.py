@@ -33,11 +33,6 @@ def test_a_message_arrives_with_its_descriptors(pair: Pair) -> None:
         os.close(descriptor)
 
 
-@pytest.mark.xfail(
-    strict=sys.version_info < (3, 14),
-    reason="socket.recv_fds ignores its flags, MSG_CMSG_CLOEXEC with them, in these Pythons: "
-    "call recvmsg instead",
-)
 def test_a_descriptor_that_arrives_is_not_inherited(pair: Pair) -> None:
     control.send(pair[0], {}, [pair[0].fileno()])
     [passed] = control.receive(pair[1])[1]

@@ -242,7 +242,7 @@ def test_causes_are_shown() -> None:
 def test_what_is_long_is_cut() -> None:
     detail = describe(ValueError("x" * 1_000_000))
     assert len(detail["message"]) == 8 * 1024
-    assert len(detail["trace"]) == 48 * 1024
+    assert 47 * 1024 < len(detail["trace"]) <= 48 * 1024
     endless = describe(raised(lambda: (_ for _ in ()).throw(recursion())))
     assert len(endless["trace"]) <= 48 * 1024
     assert len(describe(type("E" * 5000, (Exception,), {})("x"))["type"]) == 200
@@ -451,7 +451,6 @@ SURROGATES = (
 )
 
 
-@pytest.mark.xfail(strict=True, reason=SURROGATES + " there and ends the instance as crashed")
 def test_an_exception_with_a_lone_surrogate_is_the_handler_s_error() -> None:
     def handler(event: Any, context: Any) -> None:
         raise ValueError("\ud800")
@@ -463,7 +462,6 @@ def test_an_exception_with_a_lone_surrogate_is_the_handler_s_error() -> None:
         served.close()
 
 
-@pytest.mark.xfail(strict=True, reason=SURROGATES + " there and ends the instance as crashed")
 def test_a_header_with_a_lone_surrogate_is_a_bad_result() -> None:
     served = make(lambda event, context: {"status": 200, "headers": {"x-a": "\ud800"}})
     try:
@@ -472,9 +470,6 @@ def test_a_header_with_a_lone_surrogate_is_a_bad_result() -> None:
         served.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="describe catches Exception only: an exit in __str__ ends the instance"
-)
 def test_an_exit_in_an_exception_s_text_is_the_handler_s_error() -> None:
     class Exiting(Exception):
         def __str__(self) -> str:

@@ -438,11 +438,6 @@ def test_a_socket_that_is_full_is_an_error_and_does_not_block() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Zygote.spawn catches OSError, but SandboxClient.send raises SupervisorLostError: the "
-    "reading end of the output pipe stays open",
-)
 def test_a_spawn_that_cannot_be_asked_for_leaves_no_descriptor() -> None:
     async def scene(supervisor: Supervisor) -> None:
         zygote = await supervisor.opened()
@@ -455,10 +450,6 @@ def test_a_spawn_that_cannot_be_asked_for_leaves_no_descriptor() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="SandboxClient.open keeps the zygote's entry when the request could not be sent",
-)
 def test_an_open_that_cannot_be_asked_for_leaves_no_zygote() -> None:
     async def scene(supervisor: Supervisor) -> None:
         with pytest.raises(SupervisorLostError):

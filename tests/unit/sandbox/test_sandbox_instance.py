@@ -547,11 +547,6 @@ def test_a_peer_that_stops_reading_while_a_large_event_is_sent() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Instance._finish closes, and so asks for the kill, before it gives the reply: when the "
-    "request cannot be sent the caller waits for ever",
-)
 def test_a_reply_is_given_even_if_the_kill_cannot_be_asked_for() -> None:
     def refuse(number: int) -> None:
         raise UnavailableError("the supervisor takes no requests")
