@@ -218,22 +218,9 @@ def test_the_caller_gets_an_id_and_the_owner_everything(
         assert SECRET in error["message"] + error["trace"]
 
 
-DIES = ("os-exit", "abort", "segfault", "memory", "timeout", "close", "garbage")
-
-
 @pytest.mark.parametrize(
     "how",
-    [
-        pytest.param(
-            how,
-            marks=pytest.mark.xfail(
-                strict=True, reason="standard output is block-buffered, and lost with its process"
-            ),
-        )
-        if how in DIES
-        else how
-        for how in WAYS
-    ],
+    list(WAYS),
 )
 def test_what_it_printed_before_it_failed_is_kept(node: TestNode, how: str) -> None:
     invocation = fail(node, "invoke", how).headers["x-request-id"]
@@ -274,16 +261,12 @@ def test_an_import_that_fails_in_the_instance_is_sealed(node: TestNode, trigger:
     assert "app.py" in error["trace"]
 
 
-@pytest.mark.xfail(strict=True, reason="the refusal of stage 3 forgets the version it was for")
 def test_the_owner_learns_which_version_cannot_be_imported(node: TestNode) -> None:
     source = "def handler(e, c): ...\nraise RuntimeError('at import')\n"
     node.deploy(source, name="versioned", settings='trust = "low"')
     assert node.error(fail(node, "invoke", "x", "versioned"))["version"] == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a trace is cut at its start, so a long message is all of it"
-)
 def test_a_long_message_does_not_hide_where_it_was_raised(node: TestNode) -> None:
     error = node.error(fail(node, "invoke", "long"))
     assert error["message"].startswith(SECRET)
@@ -340,7 +323,6 @@ def test_a_refused_deploy_tells_the_owner_all(node: TestNode) -> None:
     assert node.invoke({}, function="t/refused").status_code == 404
 
 
-@pytest.mark.xfail(reason="the import's output is flushed only after its failure was reported")
 def test_a_refused_deploy_shows_what_the_import_printed(node: TestNode) -> None:
     source = "def handler(e, c): ...\nprint('as far as here')\nhandler()\n"
     document = node.deploy(source, name="refused", expect=422)

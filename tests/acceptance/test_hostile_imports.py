@@ -95,10 +95,6 @@ def test_an_import_that_kills_the_instance_is_sealed(hostile: TestNode, how: str
     assert hostile.error(answer)["outcome"] in ("init-error", "crashed", "unavailable")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an instance that is starting has no deadline: it runs on, and its pool never ends",
-)
 def test_an_endless_import_in_the_instance_is_ended(fresh_node: TestNode) -> None:
     source = (
         "def handler(event, context):\n    return 1\n"
@@ -117,9 +113,6 @@ def test_an_endless_import_in_the_instance_is_ended(fresh_node: TestNode) -> Non
 CHATTY = "print('x' * 200_000)\ndef handler(event, context):\n    return 'chatty'\n"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nobody reads the output while the import runs: the pipe fills up"
-)
 def test_an_import_may_print_more_than_a_pipe_holds(hostile: TestNode) -> None:
     hostile.deploy(CHATTY, name="chatty")
     assert hostile.invoke({}, function="t/chatty").json() == "chatty"

@@ -221,11 +221,6 @@ def handler(event, context):
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an instance runs while its zygote is still in its slot: the kernel may kill the "
-    "zygote for what the instance took, and with it every other instance of the function",
-)
 def test_an_instance_out_of_memory_does_not_take_its_zygote_along(node: TestNode) -> None:
     limits = 'memory = "16MB"\ntmp = "64MB"'
     outcomes = []
@@ -437,7 +432,6 @@ NOT_WAITING = (
 )
 
 
-@pytest.mark.xfail(strict=True, reason=NOT_WAITING)
 def test_a_queue_of_none_refuses_only_what_would_wait(node: TestNode) -> None:
     node.deploy(SPAN, name="unqueued", limits="concurrency = 1\nqueue = 0")
     with Callers(node, "t/unqueued") as callers:
@@ -448,7 +442,6 @@ def test_a_queue_of_none_refuses_only_what_would_wait(node: TestNode) -> None:
         assert refused.status_code == 429
 
 
-@pytest.mark.xfail(strict=True, reason=NOT_WAITING)
 def test_the_queue_is_for_calls_beyond_the_concurrency(node: TestNode) -> None:
     node.deploy(SPAN, name="burst", limits="concurrency = 8\nqueue = 1")
     with Callers(node, "t/burst") as callers:

@@ -111,10 +111,6 @@ def test_abstract_sockets_join_no_instances(attacked: TestNode, sender: str) -> 
     assert sent["errno"] in {errno.EPERM, errno.EACCES, errno.ECONNREFUSED}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="instances of one function share its network namespace, in which bind(2) is allowed",
-)
 def test_abstract_sockets_join_no_instances_on_older_kernels(without_landlock: TestNode) -> None:
     heard, _ = _meet(without_landlock, "t/attack", "t/attack")
     assert "result" not in heard

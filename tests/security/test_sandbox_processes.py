@@ -98,10 +98,6 @@ def test_a_signal_to_everybody_reaches_nobody(
     assert not [pid for pid in pids if status(pid)["State"][0] in "TtZX"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="all sandboxes share one process group; without Landlock's scopes nothing guards it",
-)
 @pytest.mark.parametrize("number", [signal.SIGKILL])
 def test_a_signal_to_the_group_reaches_nobody_on_older_kernels(
     without_landlock: TestNode, number: int
@@ -114,9 +110,6 @@ def test_a_signal_to_the_group_reaches_nobody_on_older_kernels(
     assert [p for p in before if not Path(f"/proc/{p}").exists()] == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="all sandboxes share one process group, and setpriority(2) may name it"
-)
 def test_the_priority_of_others_is_not_its_to_set(
     attacked: TestNode, attack: Attack, pids: list[int]
 ) -> None:
@@ -177,7 +170,6 @@ def test_it_sees_itself_as_nobody(attack: Attack) -> None:
 LEFT_OPEN = "the base zygote's rehearsal leaves its / and /dev open; every zygote inherits them"
 
 
-@pytest.mark.xfail(strict=True, reason=LEFT_OPEN)
 def test_it_holds_its_own_descriptors_only(attack: Attack) -> None:
     found = {int(number): kind for number, kind in attack("descriptors")["result"].items()}
     sockets = [number for number, kind in found.items() if kind == 0o140000]
@@ -185,7 +177,6 @@ def test_it_holds_its_own_descriptors_only(attack: Attack) -> None:
     assert set(found) == {0, 1, 2, *sockets}
 
 
-@pytest.mark.xfail(strict=True, reason=LEFT_OPEN)
 def test_the_import_reaches_no_other_bundle(attacked: TestNode) -> None:
     """Landlock comes with the instance: at import a folder left open would be a way out."""
     source = SOURCE.read_text() + (
@@ -196,7 +187,6 @@ def test_the_import_reaches_no_other_bundle(attacked: TestNode) -> None:
     assert not set(seen) & {"bundles", "casemate", "bin", "pts"}
 
 
-@pytest.mark.xfail(strict=True, reason="the socket keeps the number it was received under")
 def test_its_socket_has_a_fixed_number(attack: Attack) -> None:
     assert set(attack("descriptors")["result"]) == {"0", "1", "2", "3"}
 

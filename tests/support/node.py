@@ -47,8 +47,10 @@ class TestNode:
     def start(self) -> TestNode:
         stderr = self.errors.open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "casemate.cli.main", "serve", "--data", str(self.data)]
-            + ["--port", str(self.port), "--json", *self.arguments],
+            [
+                *(sys.executable, "-m", "casemate.cli.main", "serve", "--json"),
+                *("--data", str(self.data), "--port", str(self.port), *self.arguments),
+            ],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

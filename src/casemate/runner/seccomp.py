@@ -61,7 +61,8 @@ futex_wait=455 futex_requeue=456
 """System calls that a function may make, whatever their arguments."""
 
 FORBIDDEN = _table("""
-bind=49 listen=50 fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
+bind=49 listen=50
+fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
 modify_ldt=154 pivot_root=155 _sysctl=156 adjtimex=159 chroot=161 sync=162 acct=163
 settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170
 setdomainname=171 iopl=172 ioperm=173 init_module=175 delete_module=176 quotactl=179

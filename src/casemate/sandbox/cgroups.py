@@ -61,6 +61,10 @@ class Driver(Protocol):
         """Tell whether nothing lives in a slot."""
         ...
 
+    def members(self, name: str) -> list[int]:
+        """Return the processes in a slot."""
+        ...
+
     def memory_used(self, name: str) -> int:
         """Return the bytes charged to a slot."""
         ...
@@ -159,6 +163,10 @@ class UnifiedDriver:
         """See Driver."""
         return _UNPOPULATED in _read(f"{self._root}/{name}/cgroup.events")
 
+    def members(self, name: str) -> list[int]:
+        """See Driver."""
+        return [int(pid) for pid in _read(f"{self._root}/{name}/cgroup.procs").split()]
+
     def memory_used(self, name: str) -> int:
         """See Driver."""
         return int(_read(f"{self._root}/{name}/memory.current"))
@@ -218,6 +226,10 @@ class LegacyDriver:
     def empty(self, name: str) -> bool:
         """See Driver."""
         return not _read(f"{self._memory}/{name}/cgroup.procs")
+
+    def members(self, name: str) -> list[int]:
+        """See Driver."""
+        return [int(pid) for pid in _read(f"{self._memory}/{name}/cgroup.procs").split()]
 
     def memory_used(self, name: str) -> int:
         """See Driver."""

@@ -6,6 +6,7 @@ zygotes; it never parses the network, a bundle, an event, or anything a function
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -300,6 +301,9 @@ class Supervisor:
                 self._gone(zygote, number)
                 reason = f"clone failed: {os.strerror(value)}"
                 self._tell(protocol.SpawnFailed(self._ids[zygote], number, reason))
+            else:
+                with contextlib.suppress(OSError):
+                    zygote.prefer_as_victim(zygote.instances[number])
             # Off the path: the next instance finds the zygote in its slot.
             zygote.take_home()
             if number in zygote.killed:

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 from collections import deque
+from pathlib import Path
 
 from casemate.runner import control
 from casemate.sandbox.cgroups import Driver, SlotLimits
@@ -109,6 +110,18 @@ class ZygoteProcess:
         """Kill all that lives in a slot."""
         if self.cgroups is not None:
             self.cgroups.kill(self.slot_name(slot))
+
+    def prefer_as_victim(self, slot: int) -> None:
+        """Have the kernel kill the instance, not this zygote, when a slot's memory runs out.
+
+        For as long as both are in the slot; memory in /tmp counts for neither of them. Raises
+        OSError if the instance has ended, or, for an ordinary user, is not ours to adjust.
+        """
+        if self.cgroups is None:
+            return
+        for pid in self.cgroups.members(self.slot_name(slot)):
+            if pid != self.pid:
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
     def ran_out_of_memory(self, slot: int) -> bool:
         """Tell whether the kernel killed in a slot for want of memory since it was last asked."""

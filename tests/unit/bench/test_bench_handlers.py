@@ -1,12 +1,11 @@
 """The handlers that are measured and the manifest that deploys them to Casemate."""
 
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
 from bench.client import answer, event
-from bench.environment import SOURCES, TOOLS, check_tools
+from bench.environment import INTERPRETER, SOURCES, TOOLS, check_tools
 from bench.errors import ToolMissingError
 from bench.run import names
 from bench.targets.casemate import Plan, manifest, write_project
@@ -35,7 +34,7 @@ def test_manifest_is_one_that_casemate_takes(tmp_path: Path) -> None:
     assert (one.isolation, one.limits.keep, one.requirements) == (Isolation.REQUEST, 300.0, None)
     assert (two.isolation, two.limits.keep) == (Isolation.INSTANCE, 2.0)
     assert two.requirements == "requirements.txt"
-    assert one.python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert one.python == INTERPRETER.minor
     assert manifest("sample", plans) == (tmp_path / "casemate.toml").read_text("utf-8")
 
 

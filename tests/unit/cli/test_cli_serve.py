@@ -1,46 +1,39 @@
-"""What `serve`, `dev` and `doctor` hand over."""
+"""What `serve`, `dev` and `doctor` hand over, and what they refuse before anything starts."""
 
 from __future__ import annotations
 
-import sys
-import types
+import json
 from pathlib import Path
 
 import pytest
 
+from casemate.node.doctor import Finding
+
 
 @pytest.fixture
-def wiring(monkeypatch):
-    """The wiring's entry points, replaced by ones that remember what they were given."""
+def served(monkeypatch):
+    """The options that `serve` was started with, instead of a node."""
     calls = []
-    module = types.ModuleType("casemate.wiring")
-
-    class Options:
-        def __init__(self, **given):
-            self.__dict__.update(given)
-
-    module.ServeOptions = module.DevOptions = Options
-    module.serve = module.dev = lambda options: calls.append(vars(options))
-    module.doctor = lambda *, json: calls.append({"json": json}) or json
-    monkeypatch.setitem(sys.modules, "casemate.wiring", module)
+    monkeypatch.setattr("casemate.node.serve.serve", calls.append)
     return calls
 
 
-def test_serve(cli, wiring) -> None:
-    assert (
-        cli("serve", "--data", "d", "--port", "0", "--accept-risk", "a", "--python", "3.12").code
-        == 0
-    )
-    assert wiring == [
-        {
-            "data": Path("d"),
-            "host": "127.0.0.1",
-            "port": 0,
-            "accepted_risks": ("a",),
-            "pythons": ("3.12",),
-        }
-    ]
+def test_serve(cli, served) -> None:
+    given = ("--data", "d", "--port", "0", "--accept-risk", "landlock", "--python", "3.12")
+    assert cli("serve", *given, "--json").code == 0
+    options = served[0]
+    assert (options.data, options.host, options.port) == (Path("d"), "127.0.0.1", 0)
+    assert (options.accepted_risks, options.pythons) == (("landlock",), ("3.12",))
+    assert options.json is True
     assert cli("serve", "--port", "70000").code == 2
+
+
+def test_a_risk_that_nobody_can_accept_is_refused(cli, served) -> None:
+    result = cli("serve", "--accept-risk", "seccomp")
+    assert result.code == 1
+    assert "cgroups, landlock" in result.err
+    assert "Next:" in result.err
+    assert served == []
 
 
 @pytest.mark.parametrize(
@@ -51,22 +44,25 @@ def test_serve(cli, wiring) -> None:
         (1000, {"XDG_DATA_HOME": "relative"}, "~/.local/share/casemate"),
     ],
 )
-def test_where_data_goes(cli, wiring, monkeypatch, uid, environ, expected) -> None:
+def test_where_data_goes(cli, served, monkeypatch, uid, environ, expected) -> None:
     monkeypatch.setattr("os.geteuid", lambda: uid)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     cli("serve")
-    assert wiring[0]["data"] == Path(expected).expanduser()
+    assert served[0].data == Path(expected).expanduser()
 
 
-def test_dev_needs_a_project(cli, wiring, home) -> None:
+def test_dev_needs_a_project(cli) -> None:
     assert cli("dev").code == 2
-    (home / "casemate.toml").write_text("")
-    assert cli("dev", "--port", "8000").code == 0
-    assert wiring[0]["manifest"] == home / "casemate.toml"
-    assert wiring[0]["port"] == 8000
 
 
-def test_doctor_ends_with_what_it_found(cli, wiring) -> None:
-    assert cli("doctor", "--json").code == 0
-    assert cli("doctor").code == 1
+@pytest.mark.parametrize("holds", [True, False])
+def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
+    finding = Finding(name="cgroups", holds=holds, detail="tried", next_step="do this")
+    monkeypatch.setattr("casemate.node.doctor.examine", lambda: [finding])
+    result = cli("doctor", "--json")
+    assert result.code == (0 if holds else 1)
+    assert json.loads(result.out)["ok"] is holds
+    shown = cli("doctor")
+    assert shown.code == (0 if holds else 1)
+    assert ("Next: do this" in shown.out) is not holds

@@ -446,11 +446,6 @@ def test_touching_needs_no_handler() -> None:
     served.close()
 
 
-SURROGATES = (
-    "Instance._frame encodes outside of its try: a lone surrogate raises UnicodeEncodeError"
-)
-
-
 def test_an_exception_with_a_lone_surrogate_is_the_handler_s_error() -> None:
     def handler(event: Any, context: Any) -> None:
         raise ValueError("\ud800")
