@@ -23,6 +23,8 @@ class Admission:
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
+        if not isinstance(request, Request):
+            raise TypeError("stage 2 takes a Request")
         raw = request.raw
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         principal = self._principal(raw.credential, version)

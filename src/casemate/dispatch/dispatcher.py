@@ -29,6 +29,8 @@ class Dispatcher:
 
     async def place(self, admitted: Admitted) -> Placed:
         """Return the invocation with a ready instance. Raises RefusedError."""
+        if not isinstance(admitted, Admitted):
+            raise TypeError("stage 3 takes an Admitted")
         version = admitted.version
         pool = self._pools.get((version.project, version.function, version.number))
         if pool is None:

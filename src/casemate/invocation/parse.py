@@ -48,6 +48,8 @@ def new_invocation_id() -> str:
 
 def parse(raw: RawInvocation) -> Request:
     """Return the request. Raises RefusedError naming what is wrong, never quoting it."""
+    if not isinstance(raw, RawInvocation):
+        raise TypeError("stage 1 takes a RawInvocation")
     if raw.event is not None:
         return Request(id=new_invocation_id(), raw=raw, event=msgspec.json.encode(raw.event))
     media_type = raw.content_type.partition(";")[0].strip().lower()

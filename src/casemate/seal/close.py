@@ -72,6 +72,8 @@ class Seal:
 
     def close(self, finished: Finished) -> HttpResponse:
         """Return the response and record the invocation."""
+        if not isinstance(finished, Finished):
+            raise TypeError("stage 5 takes a Finished")
         answer = None
         if finished.outcome is Outcome.OK:
             try:
