@@ -33,7 +33,16 @@ from casemate.sandbox.supervisor import Supervisor
 
 _RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
 _STEADY_SECONDS = 60.0
-_STOP_SECONDS = 40.0
+
+
+def failures_in_a_row(before: int, ran: float) -> int:
+    """Return how often the gateway ended by itself; a steady run of `ran` seconds starts anew."""
+    return 1 if ran > _STEADY_SECONDS else before + 1
+
+
+def restart_pause(failures: int) -> float:
+    """Return the seconds to wait before the gateway is started again; none the first time."""
+    return _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS)) - 1]
 
 
 def report(message: str) -> None:
@@ -125,15 +134,14 @@ class Node:
         accepted = self._options.accepted_risks
         for risk in accepted:
             report(f"risk accepted by the operator: {risk}: {RISKS[risk]}")
-        cgroups = None
-        if "cgroups" not in accepted:
-            cgroups = open_driver(f"casemate-{os.getpid()}")
         landlock = linux.landlock_abi() > 0
         if not landlock and "landlock" not in accepted:
             raise ProtectionMissingError(
                 "This kernel has no Landlock, which confines an instance to its own files.",
                 next_step="boot with lsm=landlock,..., or accept it: --accept-risk landlock",
             )
+        # Last: what is refused above must leave no control group behind.
+        cgroups = None if "cgroups" in accepted else open_driver(f"casemate-{os.getpid()}")
         return cgroups, landlock and "landlock" not in accepted
 
     def _statuses(self) -> tuple[ProtectionStatus, ...]:
@@ -150,7 +158,7 @@ class Node:
         """Serve until SIGTERM or SIGINT. A gateway that ends by itself is started again."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        started, failures = 0.0, 0
+        failures = 0
         try:
             # Fails here, before anything listens, on a host that cannot make sandboxes.
             self._supervisor.prepare(self._interpreters[-1].minor)
@@ -160,13 +168,14 @@ class Node:
                 code = self._wait_for_gateway()
                 if self._stopping:
                     break
-                failures = 0 if time.monotonic() - started > _STEADY_SECONDS else failures + 1
-                if failures == 1 and code == 1 and time.monotonic() - started < 1.0:
+                ran = time.monotonic() - started
+                failures = failures_in_a_row(failures, ran)
+                if failures == 1 and code == 1 and ran < 1.0:
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",
                         next_step="mend what it names, then start the node again",
                     )
-                pause = _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS)) - 1]
+                pause = restart_pause(failures)
                 report(f"the gateway ended with code {code}; it is started again in {pause:g} s")
                 self._wait(pause)
         finally:

@@ -73,7 +73,7 @@ class Supervisor:
     # -- the loop ------------------------------------------------------------------------------
 
     def run(self, gateway: socket.socket) -> None:
-        """Serve one gateway until it goes away or `stop` is called; then end every zygote."""
+        """Serve one gateway until it goes away; then end every zygote."""
         self._gateway = gateway
         gateway.setblocking(False)
         self._selector.register(gateway, selectors.EVENT_READ, None)
