@@ -7,6 +7,7 @@ import hashlib
 import msgspec
 
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Resources
 
 BUNDLE_FORMAT = 1
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
@@ -37,6 +38,8 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     function: FunctionSpec
     """`function.python` is always set here: compiled code fits one minor version."""
+    resources: Resources = Resources()
+    """What the project declares and this function is granted."""
     lock_sha256: str | None
     """Hash of the lock file's text; None without dependencies."""
     packages: tuple[LockedPackage, ...] = ()

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.grant import Grant, Resources
+
 NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """Project, function and alias names: a DNS label (RFC 1123) that starts with a letter."""
 
@@ -90,7 +92,14 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation = Isolation.REQUEST
     trust: Trust = Trust.NORMAL
     public: bool = False
-    """True lets callers without a key invoke it."""
+    """True lets callers without credentials invoke it."""
+    internal: bool = False
+    """True lets nothing but functions with a grant invoke it."""
+    grants: tuple[Grant, ...] = ()
+    """Sorted by kind (in the order of GrantKind) and name; one for each resource."""
+    environment: dict[str, str] = {}
+    """Variables of the process's environment. Not for secrets: whoever may read the function's
+    settings sees them."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
 
@@ -100,6 +109,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     functions: tuple[FunctionSpec, ...]
+    resources: Resources = Resources()
 
     def function(self, name: str) -> FunctionSpec | None:
         """Return the function called `name`, or None."""

@@ -3,7 +3,8 @@
 A frame is a 9-byte header `!cII` (kind, head length, body length), then the head (UTF-8 JSON
 object, may be empty) and the body (bytes). Both ends check lengths before they allocate.
 
-Gateway to instance: `I` invoke. Instance to gateway: `R` ready, `A` answer, `E` error, `L` log.
+Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R` ready,
+`A` answer, `E` error, `L` log, `C` capability request.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import struct
 HEADER = struct.Struct("!cII")
 HEADER_BYTES = HEADER.size
 INVOKE, READY, ANSWER, ERROR, LOG = b"I", b"R", b"A", b"E", b"L"
-KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG))
+CAPABILITY, REPLY = b"C", b"S"
+KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY))
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""
 

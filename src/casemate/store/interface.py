@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Key, Version
+from casemate.model.account import PolicyFile, Token, User, UserRoles
+from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 
@@ -49,16 +51,105 @@ class Store(Protocol):
         """Forget a function; return the digests that nothing refers to any more."""
         ...
 
-    async def add_key(self, key: Key) -> None:
-        """Keep a key. ConflictError if its id or its name (of one not revoked) is taken."""
+    async def add_user(self, user: User) -> None:
+        """Keep a user. ConflictError if the name, or its OIDC issuer and subject, is taken."""
         ...
 
-    async def keys(self) -> tuple[Key, ...]:
-        """Return every key, oldest first, revoked ones included."""
+    async def replace_user(self, user: User) -> None:
+        """Replace the user of that name (NotFoundError if there is none)."""
         ...
 
-    async def revoke_key(self, key_id: str) -> Key:
-        """Mark a key revoked (NotFoundError if there is none); revoking twice changes nothing."""
+    async def accept_totp_step(self, name: str, step: int) -> bool:
+        """Set `totp_last` if `step` is later; False if it is not: that code was used before."""
+        ...
+
+    async def remove_user(self, name: str) -> None:
+        """Forget a user with its roles, and revoke its tokens (NotFoundError if there is none)."""
+        ...
+
+    async def users(self) -> tuple[User, ...]:
+        """Return every user, by name."""
+        ...
+
+    async def set_roles(self, roles: UserRoles) -> None:
+        """Replace a user's roles (NotFoundError if there is no such user)."""
+        ...
+
+    async def roles(self) -> tuple[UserRoles, ...]:
+        """Return the roles of every user that has any."""
+        ...
+
+    async def add_token(self, token: Token) -> None:
+        """Keep a token. ConflictError if its id, or the name of a service token in force, is taken."""
+        ...
+
+    async def tokens(self) -> tuple[Token, ...]:
+        """Return every token, oldest first; those that ended a month ago may be left out."""
+        ...
+
+    async def revoke_token(self, token_id: str) -> Token:
+        """Mark a token revoked (NotFoundError if there is none); revoking twice changes nothing."""
+        ...
+
+    async def revoke_tokens_of(self, user: str) -> int:
+        """Mark every token of a user revoked; return how many were in force."""
+        ...
+
+    async def touch_tokens(self, used: dict[str, float]) -> None:
+        """Note when tokens were last used; unknown ids are left out."""
+        ...
+
+    async def put_policy(self, policy: PolicyFile) -> None:
+        """Keep a policy file in place of the one of that name."""
+        ...
+
+    async def remove_policy(self, name: str) -> None:
+        """Forget a policy file (NotFoundError if there is none)."""
+        ...
+
+    async def policies(self) -> tuple[PolicyFile, ...]:
+        """Return every policy file, by name."""
+        ...
+
+    async def add_approval(self, approval: GrantApproval) -> None:
+        """Keep an approval."""
+        ...
+
+    async def approvals(self, project: str, function: str) -> tuple[GrantApproval, ...]:
+        """Return the approvals of a function, newest first."""
+        ...
+
+    async def add_uses(self, uses: Sequence[GrantUse]) -> None:
+        """Add counts to what is stored for the same version, grant, action and prefix."""
+        ...
+
+    async def uses(
+        self, project: str, function: str, version: int | None = None
+    ) -> tuple[GrantUse, ...]:
+        """Return what a function's versions used, newest version first."""
+        ...
+
+    def deny(self, denial: Denial) -> None:
+        """Queue the record of a denied attempt, as `record` does. Any thread."""
+        ...
+
+    async def denials(
+        self,
+        *,
+        project: str | None = None,
+        function: str | None = None,
+        invocation: str | None = None,
+        limit: int = 100,
+    ) -> tuple[Denial, ...]:
+        """Return the newest denials, newest first."""
+        ...
+
+    async def node_value(self, name: str) -> bytes | None:
+        """Return a small value that the node keeps for itself, such as a certificate."""
+        ...
+
+    async def set_node_value(self, name: str, value: bytes) -> None:
+        """Keep a small value of the node itself."""
         ...
 
     def record(

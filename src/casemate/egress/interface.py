@@ -1,0 +1,50 @@
+"""What the gateway asks of the egress proxy, which is a process of its own.
+
+Functions reach the network through listeners in their own, otherwise empty network namespace. The
+proxy accepts there, outside of it resolves and connects, and lets through what is granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from casemate.model.grant import Grant
+
+
+class EgressEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that was allowed, or denied and why."""
+
+    zygote: int
+    at: float
+    host: str
+    port: int
+    allowed: bool
+    grant: str = ""
+    """`Grant.text` of the grant that allowed it."""
+    reason: str = ""
+    """Why it was denied: `not granted`, `private address 10.0.0.1`, ..."""
+    count: int = 1
+
+
+class Egress(Protocol):
+    """The proxy's handle in the gateway. Calls never block and never raise.
+
+    When the proxy process is gone, functions reach nothing; nothing falls back to anything.
+    """
+
+    on_event: Callable[[EgressEvent], None]
+
+    def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
+        """Serve a zygote's namespace. `listeners` maps local ports to listening sockets' descriptors.
+
+        Port `PROXY_PORT` is the HTTP proxy; the others are `forward` ports of `grants`. The
+        descriptors are copied; the caller closes its own.
+        """
+        ...
+
+    def close(self, zygote: int) -> None:
+        """End every connection of a zygote and close its listeners."""
+        ...

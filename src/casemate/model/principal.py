@@ -1,0 +1,149 @@
+"""Who asks, for what, on what: the three things every decision is about."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class PrincipalKind(StrEnum):
+    """Kinds of principals."""
+
+    USER = "user"
+    TOKEN = "token"  # noqa: S105
+    FUNCTION = "function"
+    TRIGGER = "trigger"
+    ANONYMOUS = "anonymous"
+
+
+OWNER, DEVELOPER, OPERATOR, AUDITOR, INVOKER = (
+    "owner",
+    "developer",
+    "operator",
+    "auditor",
+    "invoker",
+)
+BUILT_IN_ROLES = (OWNER, DEVELOPER, OPERATOR, AUDITOR, INVOKER)
+
+
+class RoleBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A role that a principal has: on the whole node, in one project, or on one function."""
+
+    role: str
+    project: str | None = None
+    function: str | None = None
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated principal. Equal ones are decided alike, so they can be a cache's key."""
+
+    kind: PrincipalKind
+    id: str
+    """Of a user the name, of a token its id, of a function `project/name`."""
+    bindings: tuple[RoleBinding, ...] = ()
+    expires_at: float | None = None
+    """Unix time after which the authentication itself does not hold any more."""
+
+    @property
+    def text(self) -> str:
+        """`kind:id`, as records show it."""
+        return f"{self.kind.value}:{self.id}"
+
+
+ANONYMOUS = Principal(kind=PrincipalKind.ANONYMOUS, id="public")
+
+
+class Action(StrEnum):
+    """Everything that can be asked for. The values are the names in policies."""
+
+    NODE_READ = "node:read"
+    NODE_BACKUP = "node:backup"
+    FUNCTION_READ = "function:read"
+    FUNCTION_INVOKE = "function:invoke"
+    FUNCTION_DEPLOY = "function:deploy"
+    FUNCTION_ALIAS = "function:alias"
+    """Point aliases, roll back, promote."""
+    FUNCTION_REMOVE = "function:remove"
+    GRANT_READ = "grant:read"
+    GRANT_APPROVE = "grant:approve"
+    """Let a deploy widen what a function is granted."""
+    INVOCATION_READ = "invocation:read"
+    LOG_READ = "log:read"
+    ERROR_READ = "error:read"
+    DENIAL_READ = "denial:read"
+    SECRET_LIST = "secret:list"  # noqa: S105
+    SECRET_WRITE = "secret:write"  # noqa: S105
+    """Set a value, make a version, delete. No principal but a function reads a value."""
+    SECRET_READ = "secret:read"  # noqa: S105
+    VAULT_ROTATE = "vault:rotate"
+    BUCKET_READ = "bucket:read"
+    BUCKET_WRITE = "bucket:write"
+    BUCKET_LIST = "bucket:list"
+    BUCKET_DELETE = "bucket:delete"
+    TABLE_GET = "table:get"
+    TABLE_PUT = "table:put"
+    TABLE_QUERY = "table:query"
+    TABLE_DELETE = "table:delete"
+    QUEUE_SEND = "queue:send"
+    QUEUE_READ = "queue:read"
+    """See how much waits, and purge it."""
+    TOPIC_PUBLISH = "topic:publish"
+    EGRESS_CONNECT = "egress:connect"
+    ACCOUNT_READ = "account:read"
+    ACCOUNT_WRITE = "account:write"
+    """Users, their roles, and service tokens of others."""
+    TOKEN_WRITE = "token:write"  # noqa: S105
+    """Make and revoke service tokens that can do no more than their maker."""
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
+
+
+class ResourceKind(StrEnum):
+    """Kinds of resources in policies; NODE and PROJECT contain the others."""
+
+    NODE = "node"
+    PROJECT = "project"
+    FUNCTION = "function"
+    BUCKET = "bucket"
+    TABLE = "table"
+    QUEUE = "queue"
+    TOPIC = "topic"
+    SECRET = "secret"  # noqa: S105
+    HOST = "host"
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """What is acted on."""
+
+    kind: ResourceKind
+    project: str = ""
+    """Empty for the node itself."""
+    name: str = ""
+    """Empty for the node and for a project."""
+    internal: bool = False
+    """Functions only: no caller from outside reaches it, whatever its roles."""
+    public: bool = False
+    """Functions only: callers without credentials may invoke it."""
+
+    @property
+    def text(self) -> str:
+        """`kind:project/name`, as records and commands show it."""
+        if self.kind is ResourceKind.NODE:
+            return "node"
+        if self.kind is ResourceKind.PROJECT:
+            return f"project:{self.project}"
+        return f"{self.kind.value}:{self.project}/{self.name}"
+
+
+NODE = Resource(kind=ResourceKind.NODE)
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided and by which policies."""
+
+    allowed: bool
+    reasons: tuple[str, ...] = ()
+    """Ids of the policies that decided; empty means that none allows it."""
+    errors: tuple[str, ...] = ()
+    """What went wrong in policies on the way; an error never allows."""

@@ -1,0 +1,152 @@
+"""What the rest of the node asks of the vault, which is a process of its own.
+
+The vault alone ever holds the master key, the key of secrets, and the values of secrets. The
+gateway gets data keys of single purposes, and secrets' values pass it only sealed (on their way
+in) or by a descriptor that it hands on (on their way out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class Purpose(StrEnum):
+    """What a data key is for. Each is derived from the project's key (HKDF-SHA-256, RFC 5869)."""
+
+    STORE = "store"
+    """Page encryption of the node's own records; project is `""`."""
+    DATA = "data"
+    """Page encryption of a project's tables, queues and object index."""
+    OBJECTS = "objects"
+    """Content of objects, AES-256-GCM."""
+    BUNDLES = "bundles"
+    """Bundle archives, AES-256-GCM; project is `""`."""
+
+
+class DataKey(msgspec.Struct, frozen=True, kw_only=True):
+    """32 bytes for one purpose. The representation does not show them."""
+
+    version: int
+    key: bytes
+
+    def __repr__(self) -> str:
+        """Leave out the key."""
+        return f"DataKey(version={self.version})"
+
+
+class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a secret, without its value."""
+
+    project: str
+    name: str
+    version: int
+    created_at: float
+    created_by: str
+
+
+class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret and its versions, oldest first, without values."""
+
+    project: str
+    name: str
+    versions: tuple[SecretVersion, ...]
+
+
+class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the vault is."""
+
+    master_key: str
+    """Where the master key comes from, such as `file:/etc/casemate/master.key`; never the key."""
+    master_key_id: str
+    """First 16 hexadecimal digits of a hash of it, to tell keys apart."""
+    master_rotated_at: float
+    projects: int
+    secrets: int
+    oldest_data_key_at: float | None
+
+
+class Vault(Protocol):
+    """The vault. Raises VaultError (of `casemate.vault`) with what is wrong and the next step,
+    NotFoundError for a project's secret or version that is not there."""
+
+    async def data_key(
+        self, project: str, purpose: Purpose, version: int | None = None
+    ) -> DataKey:
+        """Return a data key: the given version, or the newest, made if there is none."""
+        ...
+
+    async def public_key(self) -> bytes:
+        """Return the X25519 public key (32 bytes) to which values are sealed on their way in."""
+        ...
+
+    async def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
+        """Keep a new version of a secret, given as `casemate.vault.seal_value` made it."""
+        ...
+
+    async def deliver_secret(
+        self, project: str, name: str, version: int | None, descriptor: int
+    ) -> SecretVersion:
+        """Write a secret's value to a descriptor (the writing end of a pipe), and close it there.
+
+        The caller keeps and closes its own copy. The value never enters the caller's memory.
+        """
+        ...
+
+    async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
+        """Return what secrets there are, sorted by project and name."""
+        ...
+
+    async def delete_secret(self, project: str, name: str) -> None:
+        """Forget a secret with all its versions."""
+        ...
+
+    async def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Replace every known secret value of the project in `texts` by `[redacted:NAME]`.
+
+        Finds a value also in base64, percent-encoding, hexadecimal and JSON's escapes. Values
+        under 6 bytes are not searched for (`put_secret` warns by refusing values under 6 bytes).
+        """
+        ...
+
+    async def has_secrets(self, project: str) -> bool:
+        """Tell whether a project has any secret, so that texts need redacting at all."""
+        ...
+
+    async def wrap(self, context: str, value: bytes) -> bytes:
+        """Encrypt a small value under the node's own key, bound to `context`."""
+        ...
+
+    async def unwrap(self, context: str, wrapped: bytes) -> bytes:
+        """Return what `wrap` was given. VaultError if it is not exactly that, in that context."""
+        ...
+
+    async def sign_token(self, claims: dict[str, object]) -> str:
+        """Return a JWT (RFC 7519) of the claims, signed with EdDSA (RFC 8037), `kid` set."""
+        ...
+
+    async def public_keys(self) -> dict[str, object]:
+        """Return the JWKS (RFC 7517) by which tokens of `sign_token` are verified."""
+        ...
+
+    async def rotate_master(self, source: str) -> VaultStatus:
+        """Wrap everything with the master key at `source`; the old one is not needed after it."""
+        ...
+
+    async def rotate_data_keys(self, project: str | None) -> tuple[str, ...]:
+        """Make a new version of a project's key (None: of all); return the projects.
+
+        What is stored stays readable by the older versions; new writes use the new one.
+        """
+        ...
+
+    async def rotate_signing_key(self) -> str:
+        """Sign with a new key from now on; the old one is published for a day more. Its kid."""
+        ...
+
+    async def status(self) -> VaultStatus:
+        """Return how the vault is."""
+        ...
