@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import socket
 import traceback
+from functools import partial
+from pathlib import Path
 
-from casemate.admission import Admission, Catalogue, Keyring
+from casemate.accounts import Accounts
+from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
+from casemate.api.operations import Service
+from casemate.capabilities import Broker, Operations, UseCounter
+from casemate.data import SqliteProjectData
 from casemate.dispatch import Dispatcher
+from casemate.egress import EgressClient
+from casemate.egress.interface import EgressEvent
 from casemate.invocation import Pipeline
-from casemate.node.bundles import BundleFolder
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import Version
+from casemate.node.bundles import BundleStore
+from casemate.node.certificates import Names
 from casemate.node.control import NodeControl
+from casemate.node.given_certificate import GivenFiles
+from casemate.node.host_names import host_names
+from casemate.node.identity import IdentityRoutes
 from casemate.node.options import Folders, GatewayConfig
-from casemate.sandbox.client import SandboxClient
-from casemate.seal import Seal
+from casemate.node.own_certificate import OwnCertificate
+from casemate.node.tls import AuthorityRoute, CertificateSource, NodeTls
+from casemate.policy import CedarPolicy
+from casemate.sandbox.client import SandboxClient, Zygote
+from casemate.sandbox.system_calls import DeniedCall
+from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler
+from casemate.vault import VaultClient
+from casemate.vault.interface import DataKey, Purpose
 
 _logger = logging.getLogger(__name__)
+_UNPACKED_SHARE = 4
+"""What part of the host's memory the files of unused bundles may take: one of so many."""
 
 
 class Gateway:
@@ -32,35 +55,192 @@ class Gateway:
         config: GatewayConfig,
         folders: Folders,
         store: Store,
-        supervisor: socket.socket,
+        vault: VaultClient,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Build; nothing is served before the server is started."""
+        """Build; nothing is served before `load` and before the server is started."""
         self.store = store
-        self.client = SandboxClient(supervisor, loop)
+        self.vault = vault
+        self.policy = CedarPolicy()
+        self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=store.deny)
         self.catalogue = Catalogue()
-        self.keyring = Keyring()
-        self.seal = Seal(store)
-        self.dispatcher = Dispatcher(self.client)
-        self.pipeline = Pipeline(
-            Admission(self.catalogue, self.keyring), self.dispatcher, self.seal
+        self.data = SqliteProjectData(folders.projects, vault.data_key)
+        self.uses = UseCounter(store)
+        self.redactor = Redactor(store, vault)
+        self.egress = EgressClient(socket.socket(fileno=config.egress), loop)
+        self.egress.on_event = self._on_egress
+        unpacked = Path(config.unpacked)
+        self.bundles = BundleStore(
+            folders.bundles,
+            unpacked,
+            partial(_bundle_key, vault),
+            capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
         )
+        self.client = SandboxClient(
+            socket.socket(fileno=config.supervisor),
+            loop,
+            bundles=self.bundles,
+            egress=self.egress,
+            on_denied_call=self._on_denied_call,
+        )
+        self.dispatcher = Dispatcher(self.client)
+        self.operations = Operations(self.data, vault, config.public_url or "")
+        broker = Broker(
+            policy=self.policy,
+            operations=self.operations,
+            uses=self.uses,
+            deny=store.deny,
+            learn=config.learn,
+        )
+        self.seal = Seal(self.redactor)
+        admission = Admission(self.catalogue, self.accounts, self.policy, store.deny)
+        self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
+        broker.invoke = self.pipeline.invoke
         self.control = NodeControl(
             config=config,
             store=store,
             catalogue=self.catalogue,
-            keyring=self.keyring,
             dispatcher=self.dispatcher,
             client=self.client,
-            bundles=BundleFolder(folders.bundles),
+            bundles=self.bundles,
+            data=self.data,
+            uses=self.uses,
+            redactor=self.redactor,
         )
-        api = asgi_handler(create_app(self.control, spool=folders.spool))
+        service = Service(
+            control=self.control,
+            # In memory: what is received is in clear until it is checked and sealed.
+            spool=unpacked,
+            accounts=self.accounts,
+            policy=self.policy,
+            vault=vault,
+            data=self.data,
+            store=store,
+            deny=store.deny,
+        )
         self.trigger = HttpTrigger(
-            self.catalogue, self.keyring, self.seal, self.pipeline.invoke, api
+            self.catalogue,
+            self.accounts,
+            self.seal,
+            self.pipeline.invoke,
+            asgi_handler(create_app(service)),
         )
-        self.server = HttpServer(
-            self.trigger.handle, self.trigger.body_limit, on_error=report_fault
+        self.tls = _tls(config, store, vault)
+        identity = IdentityRoutes(
+            vault, lambda: self.operations.issuer, self.trigger.handle, self.trigger.body_limit
         )
+        handle, body_limit = identity.handle, identity.body_limit
+        if self.tls is not None:
+            route = AuthorityRoute(self.tls, handle, body_limit)
+            handle, body_limit = route.handle, route.body_limit
+        self.server = HttpServer(handle, body_limit, on_error=report_fault)
+
+    async def load(self) -> str | None:
+        """Read what is stored; return the first owner's token on the very first start."""
+        self.policy.activate(self.policy.prepare(await self.store.policies()))
+        token = await self.accounts.load()
+        await self.redactor.load()
+        await self.control.load()
+        return token
+
+    async def close(self) -> None:
+        """Write what waits in memory and let go of everything but the store."""
+        self.dispatcher.close()
+        self.uses.close()
+        await self.uses.flush()
+        await self.redactor.flush()
+        await self.accounts.close()
+        await self.data.close()
+        if self.tls is not None:
+            await self.tls.close()
+        self.vault.close()
+
+    def _on_denied_call(self, zygote: Zygote, call: DeniedCall) -> None:
+        """Record a system call that a function's filter denied."""
+        serving = {i.serving for i in zygote.instances.values() if i.serving}
+        self.store.deny(
+            _denial(
+                zygote.version,
+                DenialKind.SYSTEM_CALL,
+                action=call.name,
+                resource="kernel",
+                reason="no function may make this system call",
+                # One filter tells of all instances; with one at work it is clear which.
+                invocation=serving.pop() if len(serving) == 1 else "",
+                at=call.at,
+                count=call.count,
+            )
+        )
+
+    def _on_egress(self, event: EgressEvent) -> None:
+        """Count a connection that was let through, record one that was not."""
+        version = self.client.version_of(event.zygote)
+        if version is None:
+            return
+        if event.allowed:
+            self.uses.note(version, event.grant, "connect", "", event.count)
+            return
+        self.store.deny(
+            _denial(
+                version,
+                DenialKind.EGRESS,
+                action="egress:connect",
+                resource=f"host:{event.host}:{event.port}",
+                reason=event.reason,
+                invocation="",
+                at=event.at,
+                count=event.count,
+            )
+        )
+
+
+def _denial(
+    version: Version,
+    kind: DenialKind,
+    *,
+    action: str,
+    resource: str,
+    reason: str,
+    invocation: str,
+    at: float,
+    count: int,
+) -> Denial:
+    return Denial(
+        at=at,
+        kind=kind,
+        principal=f"function:{version.project}/{version.function}",
+        action=action,
+        resource=resource,
+        reason=reason,
+        project=version.project,
+        function=version.function,
+        version=version.number,
+        invocation=invocation,
+        count=count,
+    )
+
+
+def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | None:
+    """Return where certificates come from, None on an address that needs no TLS."""
+    if not config.tls:
+        return None
+    source: CertificateSource
+    if config.tls_certificate and config.tls_key:
+        source = GivenFiles(Path(config.tls_certificate), Path(config.tls_key))
+    else:
+        source = OwnCertificate(
+            vault,
+            store,
+            wanted=Names.of(config.tls_names),
+            found=host_names(config.host),
+            report=_logger.info,
+            new_authority=config.tls_new_authority,
+        )
+    return NodeTls(source, _logger.info)
+
+
+async def _bundle_key(vault: VaultClient, version: int | None) -> DataKey:
+    return await vault.data_key("", Purpose.BUNDLES, version)
 
 
 def report_fault(error: BaseException) -> str:

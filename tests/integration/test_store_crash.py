@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -56,7 +55,7 @@ async def record(store, start):
 
 
 async def main():
-    store = SqliteStore.open(Path(sys.argv[1]))
+    store = SqliteStore.open(Path(sys.argv[1]), key=KEY)
     os.write(1, b"open\\n")
     await asyncio.gather(
         *(deploy(store, f"f{i}") for i in range(8)), record(store, sys.argv[2])
@@ -91,7 +90,7 @@ async def lines_newest_first(store: SqliteStore) -> list[LogLine]:
 async def check(folder: Path, versions: dict[str, int], records: list[str]) -> float:
     """Open the store, look for all that was acknowledged, return the seconds opening took."""
     begin = time.perf_counter()
-    store = SqliteStore.open(folder)
+    store = SqliteStore.open(folder, key=KEY)
     functions = {f.name: f for f in await store.functions()}
     elapsed = time.perf_counter() - begin
     try:
@@ -108,7 +107,7 @@ async def check(folder: Path, versions: dict[str, int], records: list[str]) -> f
         assert [r.id for r in kept] == [entry.text for entry in await lines_newest_first(store)]
     finally:
         await store.close()
-    database = sqlite3.connect(folder / "records.db")
+    database = opened(folder)
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     database.close()

@@ -11,19 +11,23 @@ from typing import Any
 
 import msgspec
 
-from casemate.model.deployment import (
-    LIVE,
-    Alias,
-    AliasTarget,
-    DeployedFunction,
-    Key,
-    Version,
-)
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import RawInvocation, Request
+from casemate.model.principal import (
+    INVOKER,
+    OWNER,
+    Action,
+    Decision,
+    Principal,
+    PrincipalKind,
+    Resource,
+    RoleBinding,
+)
 from casemate.runner import wire
 from casemate.sandbox.instance import Instance
 
@@ -109,6 +113,54 @@ def http_request(
     return HttpRequest(head, body)
 
 
+OWNER_TOKEN, INVOKER_TOKEN = "owner-token", "invoker-token"
+
+
+class TwoTokens:
+    """Accounts with an owner's token and an invoker's."""
+
+    def __init__(self) -> None:
+        self.known = {
+            f"Bearer {text}": Principal(
+                kind=PrincipalKind.TOKEN, id=role, bindings=(RoleBinding(role=role),)
+            )
+            for text, role in ((OWNER_TOKEN, OWNER), (INVOKER_TOKEN, INVOKER))
+        }
+
+    def authenticate(self, authorization: str | None) -> Principal | None:
+        return self.known.get(authorization or "")
+
+
+class PlainPolicy:
+    """A policy in a few lines: owners all, invokers invoke, functions what is granted."""
+
+    def __init__(self) -> None:
+        self.revision = 1
+        self.forbidden: set[tuple[Action, str]] = set()
+        """Actions and resources' texts that are denied to everybody."""
+        self.asked: list[tuple[Principal, Action, Resource, bool]] = []
+
+    def decide(
+        self, principal: Principal, action: Action, resource: Resource, *, granted: bool = False
+    ) -> Decision:
+        self.asked.append((principal, action, resource, granted))
+        roles = {binding.role for binding in principal.bindings}
+        invoking = action is Action.FUNCTION_INVOKE
+        allowed = (
+            OWNER in roles
+            or (invoking and INVOKER in roles)
+            or (invoking and resource.public and principal.kind is PrincipalKind.ANONYMOUS)
+        ) and not resource.internal
+        if principal.kind is PrincipalKind.FUNCTION:
+            allowed = granted
+        return Decision(allowed=allowed and (action, resource.text) not in self.forbidden)
+
+    def allows(
+        self, principal: Principal, action: Action, resource: Resource, *, granted: bool = False
+    ) -> bool:
+        return self.decide(principal, action, resource, granted=granted).allowed
+
+
 class MemoryStore:
     """The store's port in memory."""
 
@@ -116,7 +168,9 @@ class MemoryStore:
         self.records: list[tuple[InvocationRecord, ErrorRecord | None, tuple[LogLine, ...]]] = []
         self.states: dict[tuple[str, str, str], list[Alias]] = {}
         self.versions: dict[tuple[str, str], list[Version]] = {}
-        self.stored_keys: list[Key] = []
+        self.denied: list[Denial] = []
+        self.used: list[GrantUse] = []
+        self.approved: list[GrantApproval] = []
         self.fault: Exception | None = None
         """Raised by the next change."""
         self.flushed = 0
@@ -200,23 +254,27 @@ class MemoryStore:
         left = {v.digest for versions in self.versions.values() for v in versions}
         return tuple(sorted({v.digest for v in gone} - left))
 
-    async def add_key(self, key: Key) -> None:
-        self._change()
-        if any(k.name == key.name and k.revoked_at is None for k in self.stored_keys):
-            raise ConflictError("The name is taken.")
-        self.stored_keys.append(key)
+    def deny(self, denial: Denial) -> None:
+        self.denied.append(denial)
 
-    async def keys(self) -> tuple[Key, ...]:
-        return tuple(self.stored_keys)
+    async def denials(self, **_: Any) -> tuple[Denial, ...]:
+        return tuple(reversed(self.denied))
 
-    async def revoke_key(self, key_id: str) -> Key:
+    async def add_uses(self, uses: Sequence[GrantUse]) -> None:
         self._change()
-        for index, key in enumerate(self.stored_keys):
-            if key.id == key_id:
-                revoked = msgspec.structs.replace(key, revoked_at=key.revoked_at or 6.0)
-                self.stored_keys[index] = revoked
-                return revoked
-        raise NotFoundError("There is no such key.")
+        self.used += uses
+
+    async def uses(
+        self, project: str, function: str, version: int | None = None
+    ) -> tuple[GrantUse, ...]:
+        return tuple(u for u in self.used if (u.project, u.function) == (project, function))
+
+    async def add_approval(self, approval: GrantApproval) -> None:
+        self._change()
+        self.approved.append(approval)
+
+    async def approvals(self, project: str, function: str) -> tuple[GrantApproval, ...]:
+        return tuple(self.approved)
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         return next((r for r, _, _ in self.records if r.id == invocation_id), None)
@@ -247,7 +305,7 @@ class InstancePeer:
         loop: asyncio.AbstractEventLoop,
         *,
         reuse: bool = False,
-        max_body: int = Limits().response,
+        max_response: int = Limits().response,
         kill: Any = None,
     ) -> None:
         ours, self.sock = socket.socketpair()
@@ -259,12 +317,12 @@ class InstancePeer:
         self.ready: list[Instance] = []
         self.ended: list[Instance] = []
         self.killed: list[int] = []
-        self.received = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
+        self.received = wire.FrameReader(frozenset((wire.INVOKE, wire.REPLY)), 1 << 31)
         self.instance = Instance(
             7,
             sock=ours,
             output=reading,
-            max_body=max_body,
+            max_response=max_response,
             reuse=reuse,
             loop=loop,
             on_ready=self.ready.append,

@@ -1,44 +1,117 @@
-"""The decision: authenticate, find, authorize."""
+"""The decision: authenticate, authorize, find."""
 
 from __future__ import annotations
 
-from casemate.admission.catalogue import Catalogue
-from casemate.admission.keys import Keyring
-from casemate.model.deployment import Version
-from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, RefusedError, Request
+import time
+from collections.abc import Callable
+from typing import Protocol
 
-PUBLIC = "public"
-_NO_KEY = "This needs a valid key."
+from casemate.admission.catalogue import Catalogue
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.invocation import Outcome
+from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
+from casemate.model.principal import (
+    ANONYMOUS,
+    Action,
+    Principal,
+    Resource,
+    ResourceKind,
+)
+from casemate.policy.interface import Policy
+
+_NO_CREDENTIAL = "This needs a valid token."
+_NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
 
 
-class Admission:
-    """Admits requests. Whoever has no key learns nothing, not even what exists."""
+class Authenticator(Protocol):
+    """Tells whose credential an Authorization header's value holds."""
 
-    def __init__(self, catalogue: Catalogue, keyring: Keyring) -> None:
-        """Decide by these."""
+    def authenticate(self, authorization: str | None) -> Principal | None:
+        """Return the principal, None if the value holds no valid credential."""
+        ...
+
+
+class Admission:
+    """Admits requests. Whoever is not allowed learns nothing, not even what exists."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        accounts: Authenticator,
+        policy: Policy,
+        deny: Callable[[Denial], None],
+    ) -> None:
+        """Decide by these; every denial goes to `deny` as well."""
         self._catalogue = catalogue
-        self._keyring = keyring
+        self._accounts = accounts
+        self._policy = policy
+        self._deny = deny
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
         if not isinstance(request, Request):
             raise TypeError("stage 2 takes a Request")
         raw = request.raw
+        principal = self._authenticate(raw, request.id)
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        principal = self._principal(raw.credential, version)
+        spec = version.spec if version is not None else None
+        resource = Resource(
+            kind=ResourceKind.FUNCTION,
+            project=raw.project,
+            name=raw.function,
+            internal=spec is not None and spec.internal,
+            public=spec is not None and spec.public,
+        )
+        granted = raw.caller is not None
+        if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
+            raise self._refusal(raw, request.id, principal, resource)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
         return Admitted(request=request, version=version, principal=principal)
 
-    def _principal(self, credential: str | None, version: Version | None) -> str:
-        if credential is not None:
-            # A wrong key is refused even where none is needed: its owner should learn of it.
-            key = self._keyring.authenticate(credential)
-            if key is None:
-                raise RefusedError(Outcome.DENIED, _NO_KEY)
-            return key.id
-        if version is None or not version.spec.public:
-            raise RefusedError(Outcome.DENIED, _NO_KEY)
-        return PUBLIC
+    def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
+        if raw.caller is not None:
+            return raw.caller.principal
+        if raw.credential is None:
+            return ANONYMOUS
+        principal = self._accounts.authenticate(raw.credential)
+        if principal is None:
+            # A wrong token is refused even where none is needed: its owner should learn of it.
+            self._record(raw, invocation, ANONYMOUS, "no valid token", DenialKind.AUTHENTICATION)
+            raise RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
+        return principal
+
+    def _refusal(
+        self, raw: RawInvocation, invocation: str, principal: Principal, resource: Resource
+    ) -> RefusedError:
+        known = principal is not ANONYMOUS
+        kind = DenialKind.AUTHORIZATION if known else DenialKind.AUTHENTICATION
+        reason = "no policy allows it" if known else "no token"
+        self._record(raw, invocation, principal, reason, kind)
+        if known:
+            return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
+        return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
+
+    def _record(
+        self,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        reason: str,
+        kind: DenialKind,
+    ) -> None:
+        self._deny(
+            Denial(
+                at=time.time(),
+                kind=kind,
+                principal=principal.text,
+                action=Action.FUNCTION_INVOKE.value,
+                resource=f"function:{raw.project}/{raw.function}",
+                reason=reason,
+                project=raw.project,
+                function=raw.function,
+                invocation=invocation,
+                remote_address=raw.remote_address,
+            )
+        )

@@ -7,7 +7,6 @@ behind `Control`, which the node implements. Imports `model` and Starlette, noth
 from casemate.api.app import PREFIX, create_app
 from casemate.api.control import (
     Control,
-    IssuedKey,
     NodeStatus,
     ProtectionStatus,
     StartFailedError,
@@ -16,7 +15,6 @@ from casemate.api.control import (
 __all__ = [
     "PREFIX",
     "Control",
-    "IssuedKey",
     "NodeStatus",
     "ProtectionStatus",
     "StartFailedError",

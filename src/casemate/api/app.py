@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,9 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from casemate.api import bundles, functions, keys, node, records
-from casemate.api.authentication import RequireAdminKey
-from casemate.api.control import Control
+from casemate.api import (
+    accounts,
+    backup,
+    bundles,
+    data,
+    functions,
+    grants,
+    node,
+    policy,
+    records,
+    secrets,
+)
+from casemate.api.authentication import RequireCredential
 from casemate.api.inputs import Query
 from casemate.api.openapi import describe
 from casemate.api.operations import Operation, Service, json_response
@@ -44,7 +53,12 @@ OPERATIONS = (
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *records.OPERATIONS,
-    *keys.OPERATIONS,
+    *grants.OPERATIONS,
+    *data.OPERATIONS,
+    *secrets.OPERATIONS,
+    *accounts.OPERATIONS,
+    *policy.OPERATIONS,
+    *backup.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""
 
@@ -54,13 +68,8 @@ def document() -> dict[str, Any]:
     return describe(PREFIX, OPERATIONS)
 
 
-def create_app(control: Control, *, spool: Path) -> Starlette:
-    """Return the API on top of `control`, to be mounted where paths start with `/api/v1`.
-
-    `spool` is an existing, private folder for bundles while they are received; best on the disk
-    where they are kept.
-    """
-    service = Service(control, spool)
+def create_app(service: Service) -> Starlette:
+    """Return the API on top of `service`, to be mounted where paths start with `/api/v1`."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -69,7 +78,18 @@ def create_app(control: Control, *, spool: Path) -> Starlette:
             Route(PREFIX + path, _dispatch(methods, service), methods=list(methods), name=path)
             for path, methods in by_path.items()
         ],
-        middleware=[Middleware(RequireAdminKey, control=control)],
+        middleware=[
+            Middleware(
+                RequireCredential,
+                authenticate=service.accounts.authenticate,
+                deny=service.deny,
+                open_paths=frozenset(
+                    (operation.method, PREFIX + operation.path)
+                    for operation in OPERATIONS
+                    if not operation.authenticated
+                ),
+            )
+        ],
         exception_handlers={HTTPException: _not_routed},
     )
     app.router.redirect_slashes = False
@@ -79,12 +99,14 @@ def create_app(control: Control, *, spool: Path) -> Starlette:
 def _dispatch(
     operations: dict[str, Operation], service: Service
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of one path, which turns whatever is raised into a problem."""
+    """Return the endpoint of one path: it decides, acts, and turns what is raised into a problem."""
 
     async def endpoint(request: Request) -> Response:
         # Only methods of the route get here; HEAD stands for GET where it is not an operation.
         operation = operations.get(request.method) or operations["GET"]
         try:
+            if operation.action is not None:
+                service.require(request, operation.action, operation.resource(request))
             return await operation.endpoint(request, service)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a problem
             return response_to(error)

@@ -1,82 +1,97 @@
-"""Authentication of the control API: everything but health needs an admin key.
+"""Authentication of the control API: everything but health and logging in needs a credential.
 
-It stands before the router, so that a caller without a key learns nothing, not even which paths
-exist, and before the body is read.
+It stands before the router, so that a caller without one learns nothing, not even which paths
+exist, and before the body is read. What the caller may do is decided before each operation.
 """
 
 from __future__ import annotations
 
-import logging
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from casemate.api.control import Control
 from casemate.api.problems import problem_response, response_to
-from casemate.model.deployment import Key, KeyRole
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.principal import ANONYMOUS, Principal
 
-OPEN_PATHS = frozenset({"/api/v1/health"})
-
-_log = logging.getLogger("casemate.api")
+Authenticate = Callable[[str | None], Principal | None]
 
 
-class RequireAdminKey:
-    """ASGI middleware that lets only requests with a valid admin key through."""
+class RequireCredential:
+    """ASGI middleware that lets only requests with a valid credential through."""
 
-    def __init__(self, app: ASGIApp, control: Control) -> None:
-        """Guard `app` with the keys that `control` knows."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticate: Authenticate,
+        deny: Callable[[Denial], None],
+        open_paths: frozenset[tuple[str, str]],
+    ) -> None:
+        """`open_paths` are the methods and paths that need none."""
         self._app = app
-        self._control = control
+        self._authenticate = authenticate
+        self._deny = deny
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the key in `scope["casemate.key"]`, or answer it."""
+        """Pass the request on, with who asks in `scope["casemate.principal"]`, or answer it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
             return  # no WebSocket here: a connection that is not accepted is refused
         send = _safe(send, without_body=scope["method"] == "HEAD")
-        if scope["path"] in OPEN_PATHS:
-            await self._app(scope, receive, send)
+        if (scope["method"], scope["path"]) in self._open_paths:
+            await self._app({**scope, "casemate.principal": ANONYMOUS}, receive, send)
             return
-        key = await self._check(Headers(scope=scope))
-        if isinstance(key, Response):
-            await key(scope, receive, send)
+        asking = self._check(scope)
+        if isinstance(asking, Response):
+            await asking(scope, receive, send)
             return
-        await self._app({**scope, "casemate.key": key}, receive, send)
+        await self._app({**scope, "casemate.principal": asking}, receive, send)
 
-    async def _check(self, headers: Headers) -> Key | Response:
-        """Return the admin key, or the response that denies the request."""
-        values = headers.getlist("authorization")
+    def _check(self, scope: Scope) -> Principal | Response:
+        """Return who asks, or the response that denies the request."""
+        values = Headers(scope=scope).getlist("authorization")
         if len(values) > 1:
-            return _unauthenticated("There is more than one Authorization header.")
+            return self._denied(scope, "There is more than one Authorization header.")
         try:
-            key = await self._control.authenticate(values[0] if values else None)
+            asking = self._authenticate(values[0] if values else None)
         except Exception as error:  # noqa: BLE001 - whatever happens inside a check denies
             return response_to(error)
-        if not isinstance(key, Key) or key.revoked_at is not None:
-            return _unauthenticated(
-                "The key is not valid or revoked."
+        if not isinstance(asking, Principal):
+            return self._denied(
+                scope,
+                "The token is not valid, expired or revoked."
                 if values
-                else "There is no Authorization header."
+                else "There is no Authorization header.",
             )
-        if key.role is not KeyRole.ADMIN:
-            _log.warning("key %s with role %s refused by the control API", key.id, key.role)
-            return problem_response(
-                HTTPStatus.FORBIDDEN,
-                f"The key has the role {key.role.value!r}, this needs {KeyRole.ADMIN.value!r}.",
-                next_step="Use an admin key: `casemate login`.",
+        return asking
+
+    def _denied(self, scope: Scope, detail: str) -> Response:
+        self._deny(
+            Denial(
+                at=time.time(),
+                kind=DenialKind.AUTHENTICATION,
+                principal=ANONYMOUS.text,
+                action=f"{scope['method']} api",
+                resource="node",
+                reason=detail,
+                remote_address=(scope.get("client") or ("",))[0],
             )
-        return key
+        )
+        return _unauthenticated(detail)
 
 
 def _unauthenticated(detail: str) -> Response:
     return problem_response(
         HTTPStatus.UNAUTHORIZED,
         detail,
-        next_step="Send `Authorization: Bearer cm_...` with an admin key of this node.",
+        next_step="Send `Authorization: Bearer cm_...`; `casemate login` gets one.",
         headers={"WWW-Authenticate": 'Bearer realm="casemate"'},
     )
 

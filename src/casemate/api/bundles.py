@@ -12,9 +12,11 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from casemate.api.authorization import function_of, principal
 from casemate.api.inputs import Query, declared_length, path_digest, require_media_type, too_large
 from casemate.api.operations import GZIP, Operation, Service, json_response
 from casemate.api.problems import RequestError
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
 
 MAX_BUNDLE_BYTES = 512 * 1024 * 1024
 _WRITE_BYTES = 1024 * 1024
@@ -29,7 +31,22 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the archive as received."""
 
 
+def _require_deployer(request: Request, service: Service) -> None:
+    """Let in who may deploy at least one function: a bundle belongs to none until it is deployed."""
+    asking = principal(request)
+    wanted = [NODE] + [
+        function_of(binding.project, binding.function)
+        if binding.function is not None
+        else Resource(kind=ResourceKind.PROJECT, project=binding.project)
+        for binding in asking.bindings
+        if binding.project is not None
+    ]
+    if not any(service.may(request, Action.FUNCTION_DEPLOY, resource) for resource in wanted):
+        service.require(request, Action.FUNCTION_DEPLOY, NODE)
+
+
 async def _has(request: Request, service: Service) -> Response:
+    _require_deployer(request, service)
     digest = path_digest(request)
     Query(request).end()
     held = await service.control.has_bundle(digest)
@@ -38,6 +55,7 @@ async def _has(request: Request, service: Service) -> Response:
 
 
 async def _put(request: Request, service: Service) -> Response:
+    _require_deployer(request, service)
     digest = path_digest(request)
     Query(request).end()
     require_media_type(request, GZIP)

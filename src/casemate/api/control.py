@@ -8,12 +8,11 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     Alias,
     AliasTarget,
     DeployedFunction,
-    Key,
-    KeyRole,
     Version,
 )
 from casemate.model.errors import InvalidInputError
@@ -38,13 +37,6 @@ class StartFailedError(InvalidInputError):
         self.type = type
         self.failure_message = message
         self.trace = trace
-
-
-class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A new key together with its text, which exists nowhere else and is shown once."""
-
-    key: Key
-    text: str
 
 
 class ProtectionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +79,9 @@ class Control(Protocol):
     """A node's control service.
 
     Every method may raise NotFoundError, ConflictError, InvalidInputError or UnavailableError (of
-    `casemate.model.errors`); the API turns each into its status. `by` is the id of the key that
+    `casemate.model.errors`); the API turns each into its status. `by` names the principal that
     asks. A change that has returned is durable.
     """
-
-    async def authenticate(self, authorization: str | None) -> Key | None:
-        """Return the valid, unrevoked key in an `Authorization` header's value, else None."""
-        ...
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """Return every deployed function, sorted by project and name."""
@@ -129,8 +117,13 @@ class Control(Protocol):
         """
         ...
 
-    async def deploy(self, project: str, function: str, digest: str, *, by: str) -> Version:
-        """Start the bundle once (see `start_once`), add a version, point `live` at it."""
+    async def deploy(
+        self, project: str, function: str, digest: str, *, approve: bool, by: str
+    ) -> Version:
+        """Start the bundle once (see `start_once`), add a version, point `live` at it.
+
+        Without `approve`, WideningError if it is granted more than the live version.
+        """
         ...
 
     async def set_alias(
@@ -169,16 +162,19 @@ class Control(Protocol):
         """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
         ...
 
-    async def keys(self) -> tuple[Key, ...]:
-        """Return every key, oldest first, revoked ones included."""
+    async def denials(
+        self,
+        *,
+        project: str | None,
+        function: str | None,
+        invocation: str | None,
+        limit: int,
+    ) -> tuple[Denial, ...]:
+        """Return the newest denied attempts, newest first."""
         ...
 
-    async def add_key(self, name: str, role: KeyRole, *, by: str) -> IssuedKey:
-        """Make a key (ConflictError if the name is taken by one that is not revoked)."""
-        ...
-
-    async def revoke_key(self, key_id: str, *, by: str) -> Key:
-        """Revoke a key; ConflictError for the last admin key, which would lock everyone out."""
+    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
+        """Return which grants a function's versions used, up to this moment."""
         ...
 
     async def node_status(self) -> NodeStatus:

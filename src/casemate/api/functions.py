@@ -9,11 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.api.authorization import function, function_of, principal
 from casemate.api.inputs import Query, json_body, path_name, whole
 from casemate.api.operations import Operation, Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.bundle import DIGEST_PATTERN
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Key, Version
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.principal import Action
 
 MAX_TARGETS = 16
 
@@ -32,6 +34,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     digest: Annotated[str, msgspec.Meta(pattern=whole(DIGEST_PATTERN))]
     dry_run: bool = False
+    approve: bool = False
+    """True lets the function have more than it was granted before; needs `grant:approve`."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,19 +63,20 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     to: VersionNumber | None = None
 
 
-def key_id(request: Request) -> str:
-    """Return the id of the key that the request was authenticated with."""
-    key: Key = request.scope["casemate.key"]
-    return key.id
-
-
 def _function(request: Request) -> tuple[str, str]:
     return path_name(request, "project"), path_name(request, "function")
 
 
 async def _list(request: Request, service: Service) -> Response:
     Query(request).end()
-    return json_response(Functions(functions=await service.control.functions()))
+    visible = tuple(
+        deployed
+        for deployed in await service.control.functions()
+        if service.may(
+            request, Action.FUNCTION_READ, function_of(deployed.project, deployed.name)
+        )
+    )
+    return json_response(Functions(functions=visible))
 
 
 async def _show(request: Request, service: Service) -> Response:
@@ -81,23 +86,27 @@ async def _show(request: Request, service: Service) -> Response:
 
 async def _remove(request: Request, service: Service) -> Response:
     Query(request).end()
-    await service.control.remove(*_function(request), by=key_id(request))
+    await service.control.remove(*_function(request), by=principal(request).text)
     return Response(status_code=HTTPStatus.NO_CONTENT.value)
 
 
 async def _deploy(request: Request, service: Service) -> Response:
-    project, function = _function(request)
+    project, name = _function(request)
     Query(request).end()
     body = await json_body(request, Deployment)
     if body.dry_run:
-        await service.control.start_once(project, function, body.digest)
+        await service.control.start_once(project, name, body.digest)
         return json_response(Started(digest=body.digest))
-    version = await service.control.deploy(project, function, body.digest, by=key_id(request))
+    if body.approve:
+        service.require(request, Action.GRANT_APPROVE, function_of(project, name))
+    version = await service.control.deploy(
+        project, name, body.digest, approve=body.approve, by=principal(request).text
+    )
     return json_response(version, HTTPStatus.CREATED)
 
 
 async def _set_alias(request: Request, service: Service) -> Response:
-    project, function = _function(request)
+    project, function_name = _function(request)
     name = path_name(request, "name")
     Query(request).end()
     targets = (await json_body(request, Targets)).targets
@@ -112,20 +121,20 @@ async def _set_alias(request: Request, service: Service) -> Response:
         )
     alias = await service.control.set_alias(
         project,
-        function,
+        function_name,
         name,
         [AliasTarget(version=target.version, weight=target.weight) for target in targets],
-        by=key_id(request),
+        by=principal(request).text,
     )
     return json_response(alias)
 
 
 async def _rollback(request: Request, service: Service) -> Response:
-    project, function = _function(request)
+    project, name = _function(request)
     Query(request).end()
     body = await json_body(request, Rollback, default=Rollback())
     return json_response(
-        await service.control.rollback(project, function, body.to, by=key_id(request))
+        await service.control.rollback(project, name, body.to, by=principal(request).text)
     )
 
 
@@ -148,6 +157,8 @@ OPERATIONS = (
         tag="functions",
         summary="Show one function",
         endpoint=_show,
+        action=Action.FUNCTION_READ,
+        resource=function,
         response=DeployedFunction,
         problems=(404,),
     ),
@@ -158,6 +169,8 @@ OPERATIONS = (
         tag="functions",
         summary="Remove a function with all its versions and aliases",
         endpoint=_remove,
+        action=Action.FUNCTION_REMOVE,
+        resource=function,
         status=HTTPStatus.NO_CONTENT,
         problems=(404,),
     ),
@@ -173,6 +186,8 @@ OPERATIONS = (
             "deployed. The bundle must have been uploaded before."
         ),
         endpoint=_deploy,
+        action=Action.FUNCTION_DEPLOY,
+        resource=function,
         body=Deployment,
         status=HTTPStatus.CREATED,
         response=Version,
@@ -186,6 +201,8 @@ OPERATIONS = (
         tag="functions",
         summary="Point an alias at versions by weight",
         endpoint=_set_alias,
+        action=Action.FUNCTION_ALIAS,
+        resource=function,
         body=Targets,
         response=Alias,
         problems=(404, 409, 413, 415, 422),
@@ -198,6 +215,8 @@ OPERATIONS = (
         summary="Point `live` back at what it was, or at a version",
         description="Without a body, `live` gets the state it had before its last change.",
         endpoint=_rollback,
+        action=Action.FUNCTION_ALIAS,
+        resource=function,
         body=Rollback,
         body_optional=True,
         response=Alias,

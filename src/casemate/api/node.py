@@ -10,6 +10,7 @@ import casemate
 from casemate.api.control import NodeStatus
 from casemate.api.inputs import Query
 from casemate.api.operations import Operation, Service, json_response
+from casemate.model.principal import Action
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ OPERATIONS = (
         path="/health",
         id="health",
         tag="node",
-        summary="Tell whether the node answers; needs no key",
+        summary="Tell whether the node answers; needs no credential",
         endpoint=_health,
         response=Health,
         authenticated=False,
@@ -48,5 +49,6 @@ OPERATIONS = (
         summary="Show the node's protections, capacity and load",
         endpoint=_status,
         response=NodeStatus,
+        action=Action.NODE_READ,
     ),
 )

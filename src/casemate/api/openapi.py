@@ -27,8 +27,8 @@ _PARAMETER_SCHEMAS = {"digest": "Digest", "id": "Id"}
 
 _PROBLEMS = {
     400: "The request is malformed.",
-    401: "There is no valid key.",
-    403: "The key is not an admin key.",
+    401: "There is no valid credential.",
+    403: "No policy allows it.",
     404: "There is no such thing.",
     409: "The change conflicts with what is stored.",
     413: "The body is too large.",

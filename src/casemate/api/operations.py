@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.accounts import Accounts
+from casemate.api.authorization import ResourceOf, node, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
+from casemate.data.interface import ProjectData
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.policy.interface import ManagedPolicy
+from casemate.store.interface import Store
+from casemate.vault.interface import Vault
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -47,15 +56,51 @@ class Slots:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """What every endpoint works with."""
 
     control: Control
     spool: Path
     """Folder for bundles while they are received; on the disk that keeps them afterwards."""
+    accounts: Accounts
+    policy: ManagedPolicy
+    vault: Vault
+    data: ProjectData
+    store: Store
+    deny: Callable[[Denial], None]
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
+    backups: Slots = field(default_factory=lambda: Slots("backups", 1))
+
+    def may(self, request: Request, action: Action, resource: Resource) -> bool:
+        """Tell whether who asks may do this; nothing is recorded."""
+        return self.policy.allows(principal(request), action, resource)
+
+    def require(self, request: Request, action: Action, resource: Resource) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403)."""
+        asking = principal(request)
+        if self.policy.allows(asking, action, resource):
+            return
+        self.deny(
+            Denial(
+                at=time.time(),
+                kind=DenialKind.AUTHORIZATION,
+                principal=asking.text,
+                action=action.value,
+                resource=resource.text,
+                reason="no policy allows it",
+                project=resource.project,
+                function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
+                remote_address=request.client.host if request.client else "",
+            )
+        )
+        raise RequestError(
+            HTTPStatus.FORBIDDEN,
+            f"{asking.text} may not {action.value} on {resource.text}.",
+            next_step="Ask an owner for a role that allows it; "
+            f"`casemate can {asking.text} {action.value} {resource.text} --why` tells which.",
+        )
 
 
 Endpoint = Callable[[Request, Service], Awaitable[Response]]
@@ -97,6 +142,11 @@ class Operation:
     problems: tuple[int, ...] = ()
     """Statuses of problems beyond 400, 401, 403 and 500, which every operation can answer with."""
     authenticated: bool = True
+    action: Action | None = None
+    """What must be allowed; None (only with `authenticated=False`, or where the endpoint itself
+    decides for each thing it shows) asks for nothing."""
+    resource: ResourceOf = node
+    """What the action is on."""
 
 
 def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:

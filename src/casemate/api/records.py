@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from casemate.api.authorization import function_of, queried
 from casemate.api.inputs import Query, path_id
 from casemate.api.operations import (
     FUNCTION,
@@ -24,7 +25,9 @@ from casemate.api.operations import (
     number_parameter,
 )
 from casemate.api.problems import RequestError
+from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.principal import Action
 
 MAX_INVOCATIONS = 1000
 MAX_LINES = 10_000
@@ -41,6 +44,12 @@ class Invocations(msgspec.Struct, frozen=True, kw_only=True):
     """Invocations, newest first."""
 
     invocations: tuple[InvocationRecord, ...]
+
+
+class Denials(msgspec.Struct, frozen=True, kw_only=True):
+    """Denied attempts, newest first."""
+
+    denials: tuple[Denial, ...]
 
 
 def _scope(query: Query) -> tuple[str | None, str | None]:
@@ -63,12 +72,28 @@ async def _invocations(request: Request, service: Service) -> Response:
 
 async def _invocation(request: Request, service: Service) -> Response:
     Query(request).end()
-    return json_response(await service.control.invocation(path_id(request)))
+    record = await service.control.invocation(path_id(request))
+    service.require(request, Action.INVOCATION_READ, function_of(record.project, record.function))
+    return json_response(record)
 
 
 async def _error(request: Request, service: Service) -> Response:
     Query(request).end()
-    return json_response(await service.control.error(path_id(request)))
+    record = await service.control.error(path_id(request))
+    service.require(request, Action.ERROR_READ, function_of(record.project, record.function))
+    return json_response(record)
+
+
+async def _denials(request: Request, service: Service) -> Response:
+    query = Query(request)
+    project, function = _scope(query)
+    invocation = query.id("invocation")
+    limit = query.number("limit", default=100, minimum=1, maximum=MAX_INVOCATIONS)
+    query.end()
+    found = await service.control.denials(
+        project=project, function=function, invocation=invocation, limit=limit
+    )
+    return json_response(Denials(denials=found))
 
 
 @dataclass(frozen=True)
@@ -135,6 +160,8 @@ OPERATIONS = (
         tag="records",
         summary="List the newest invocations",
         endpoint=_invocations,
+        action=Action.INVOCATION_READ,
+        resource=queried,
         query=(
             PROJECT,
             FUNCTION,
@@ -166,6 +193,29 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        path="/denials",
+        id="listDenials",
+        tag="records",
+        summary="List what was tried and not allowed",
+        endpoint=_denials,
+        action=Action.DENIAL_READ,
+        resource=queried,
+        query=(
+            PROJECT,
+            FUNCTION,
+            QueryParameter(
+                name="invocation",
+                description="Only those of this invocation.",
+                schema={"$ref": "#/components/schemas/Id"},
+            ),
+            number_parameter(
+                "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
+            ),
+        ),
+        response=Denials,
+    ),
+    Operation(
+        method="GET",
         path="/logs",
         id="readLogs",
         tag="records",
@@ -176,6 +226,8 @@ OPERATIONS = (
             "that the node is there."
         ),
         endpoint=_logs,
+        action=Action.LOG_READ,
+        resource=queried,
         query=(
             PROJECT,
             FUNCTION,

@@ -25,6 +25,7 @@ from casemate.build.tree import fresh_folder, normalise_modes, publish, remove_t
 from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import NAME_PATTERN, FunctionSpec
+from casemate.model.grant import Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class _Job:
     environ: Mapping[str, str]
     tell: Callable[[str], None]
     relock: bool
+    resources: Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +77,13 @@ def build(
     cache: Path | None = None,
     interpreters: Sequence[Interpreter] | None = None,
     today: date | None = None,
+    resources: Resources | None = None,
 ) -> BuiltBundle:
     """Build `spec` of the project at `project_root` into `out/<digest>`.
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
-    `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. Equal input
+    `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
+    what the project declares; those that the function is granted go into the bundle. Equal input
     gives an equal digest, in whatever folder. Builds of the same function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
@@ -116,6 +120,7 @@ def build(
                         environ=environ,
                         tell=progress or (lambda _: None),
                         relock=relock,
+                        resources=resources or Resources(),
                     )
                 )
             finally:
@@ -143,6 +148,7 @@ def _build(job: _Job) -> BuiltBundle:
     manifest = BundleManifest(
         project=job.project,
         function=msgspec.structs.replace(job.spec, python=job.interpreter.minor),
+        resources=job.resources.granted(job.spec.grants),
         lock_sha256=needed.lock_sha256,
         packages=needed.layer.packages,
         files=tuple(sorted(files, key=lambda file: file.path)),
@@ -215,7 +221,8 @@ def _check(manifest: BundleManifest) -> None:
     except ArchiveError as error:
         raise BuildError(
             f"The result is not a valid bundle. {error.message}",
-            next_step=f"A bundle holds up to {MAX_BUNDLE_BYTES // 1024 // 1024} MiB.",
+            next_step="What a function is granted must be declared in the manifest, and a bundle "
+            f"holds up to {MAX_BUNDLE_BYTES // 1024 // 1024} MiB.",
         ) from error
 
 

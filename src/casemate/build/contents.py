@@ -60,6 +60,14 @@ def check_manifest(manifest: BundleManifest) -> None:
         (_matches(HANDLER_PATTERN, function.handler), "the handler is not `module:function`"),
         (function.python in SUPPORTED_PYTHONS, "the Python version is missing or not supported"),
         (
+            manifest.resources.granted(function.grants) == manifest.resources,
+            "a resource that the function is not granted",
+        ),
+        (
+            not _undeclared(manifest),
+            f"granted but not declared: {', '.join(_undeclared(manifest))}"[:300],
+        ),
+        (
             manifest.lock_sha256 is None or _matches(DIGEST_PATTERN, manifest.lock_sha256),
             "the lock's hash is not valid",
         ),
@@ -73,6 +81,16 @@ def check_manifest(manifest: BundleManifest) -> None:
         if not fine:
             raise ArchiveError(f"{MANIFEST_NAME}: {problem}.")
     _check_files(manifest.files)
+
+
+def _undeclared(manifest: BundleManifest) -> list[str]:
+    """Return the grants whose bucket, table, queue or topic does not come with the bundle."""
+    names = manifest.resources.names()
+    return [
+        ascii(grant.text)
+        for grant in manifest.function.grants
+        if grant.kind in names and grant.name not in names[grant.kind]
+    ]
 
 
 def _check_files(files: tuple[BundleFile, ...]) -> None:

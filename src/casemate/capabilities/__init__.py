@@ -1,5 +1,11 @@
 """The host's side of what a running function may use: each use is decided, made and noted.
 
-Not the handles inside the sandbox (`runner.capabilities`). May import `policy`, `data`, `vault`,
-`egress`, `store` and what is below them.
+Not the handles inside the sandbox (`runner.capabilities`), not what is stored (`data`, `vault`).
+May import `sandbox`, `data`, `policy`, `vault`, `store`, `runner` and `model`.
 """
+
+from casemate.capabilities.broker import Broker, Session
+from casemate.capabilities.operations import Operations
+from casemate.capabilities.uses import UseCounter
+
+__all__ = ["Broker", "Operations", "Session", "UseCounter"]

@@ -15,7 +15,7 @@ _SHOWN_AS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("timeout", "queue_time", "keep"), seconds),
     "cpu": "{:g}".format,
 }
-_COMPARED = ("handler", "python", "isolation", "trust", "public")
+_COMPARED = ("handler", "python", "isolation", "trust", "public", "internal")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,7 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for name, value in new_limits.items():
         if getattr(before.limits, name) != getattr(after.limits, name):
             found.append(Change(what=name, before=old_limits[name], after=value))
+    found += _environment_changes(before.environment, after.environment)
     old_routes, new_routes = routes_of(before), routes_of(after)
     for route in old_routes:
         if route not in new_routes:
@@ -64,6 +65,17 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
+    return found
+
+
+def _environment_changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:
+    """Return which variables changed, without their values."""
+    found = [Change(what="variable", before=n, after="") for n in before if n not in after]
+    for name, value in after.items():
+        if name not in before:
+            found.append(Change(what="variable", before="", after=name))
+        elif before[name] != value:
+            found.append(Change(what=f"variable {name}", before="one value", after="another"))
     return found
 
 

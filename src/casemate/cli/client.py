@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from casemate.cli.authority import client_context
 from casemate.cli.credentials import Credentials, choose, is_loopback, require_safe_transport
 from casemate.cli.errors import (
     CommandError,
@@ -58,6 +59,7 @@ class NodeClient:
         self._http = httpx.Client(
             base_url=credentials.url,
             follow_redirects=False,
+            verify=client_context(credentials.ca) if credentials.ca else True,
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback(credentials.url),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
@@ -178,6 +180,12 @@ class NodeClient:
         reason = str(error) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
             reason = "it took too long"
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return UnreachableError(
+                f"The certificate of {self.url} is not trusted: {reason}",
+                next_step=f"If it is the node's own, run `casemate login {self.url} "
+                "--ca-fingerprint SHA256` with the fingerprint that `casemate serve` shows.",
+            )
         return UnreachableError(
             f"{self.url} does not answer: {reason}.",
             next_step="Start a node with `casemate serve`, or name another one with "

@@ -1,8 +1,8 @@
-"""Which node to speak to, and with which key.
+"""Which node to speak to, with which token, and which certificate authority it is trusted by.
 
-`CASEMATE_URL` and `CASEMATE_KEY` come first, then what `casemate login` stored below
-`$XDG_CONFIG_HOME` (XDG Base Directory Specification), in a file only its owner can read. A stored
-key is only ever sent to the address it was stored for.
+`CASEMATE_URL`, `CASEMATE_KEY` and `CASEMATE_CA` come first, then what `casemate login` stored
+below `$XDG_CONFIG_HOME` (XDG Base Directory Specification), in a file only its owner can read. A
+stored token is only ever sent to the address it was stored for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import re
+import ssl
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -22,19 +23,22 @@ from casemate.cli.errors import CredentialsError, DeniedError, UsageError
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 KEY_PATTERN = re.compile(r"cm_[A-Za-z0-9_-]{20,256}")
+MAX_CA_BYTES = 32 * 1024
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 _HOST = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*{_LABEL}\.?")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A node's address and a key for it. The key is not part of the representation."""
+    """A node's address and a token for it. The token is not part of the representation."""
 
     url: str
     """Scheme, host and port, without a slash at the end."""
     key: str | None = field(default=None, repr=False)
     allow_http: bool = False
-    """True if the key may be sent to another machine without encryption."""
+    """True if the token may be sent to another machine without encryption."""
+    ca: str | None = field(default=None, repr=False)
+    """Certificates in PEM that alone vouch for the node; None takes those of the system."""
 
 
 def parse_url(text: str) -> str:
@@ -71,14 +75,45 @@ def _bad_url(text: str, reason: str) -> UsageError:
 
 
 def parse_key(text: str) -> str:
-    """Return a key without the white space around it. An error never repeats the key."""
+    """Return a token without the white space around it. An error never repeats the token."""
     key = text.strip()
     if KEY_PATTERN.fullmatch(key) is None:
         raise UsageError(
-            "That is not a key: expected `cm_`, an id, `_` and a secret.",
-            next_step="Copy the whole key as `casemate serve` or `casemate keys add` showed it.",
+            "That is not a token: expected `cm_`, an id, `_` and a secret.",
+            next_step="Copy it whole, as `casemate serve` or `casemate tokens add` showed it.",
         )
     return key
+
+
+def parse_ca(text: str) -> str:
+    """Return certificates in PEM; UsageError if they cannot be read as such."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise UsageError(
+            "The certificate authority is not a certificate in PEM.",
+            next_step="Give a file that starts with `-----BEGIN CERTIFICATE-----`.",
+        ) from error
+    return text
+
+
+def read_ca(path: Path) -> str:
+    """Return the certificates in a PEM file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CA_BYTES + 1)
+        text = content.decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read as a certificate in PEM.",
+            next_step="Set CASEMATE_CA to a file that holds one.",
+        ) from error
+    if len(content) > MAX_CA_BYTES:
+        raise UsageError(
+            f"{path} has more than {MAX_CA_BYTES} bytes.",
+            next_step="Give the node's certificate authority alone.",
+        )
+    return parse_ca(text)
 
 
 def is_loopback(url: str) -> bool:
@@ -93,14 +128,18 @@ def is_loopback(url: str) -> bool:
 
 
 def require_safe_transport(credentials: Credentials) -> None:
-    """Refuse to send a key over a network that can read it (DeniedError)."""
-    if credentials.key is None or credentials.url.startswith("https://"):
-        return
-    if is_loopback(credentials.url) or credentials.allow_http:
+    """Refuse to send a token over a network that can read it (DeniedError)."""
+    if credentials.key is not None:
+        require_safe_address(credentials.url, allow_http=credentials.allow_http)
+
+
+def require_safe_address(url: str, *, allow_http: bool) -> None:
+    """Refuse to send a secret to where others could read it on the way (DeniedError)."""
+    if url.startswith("https://") or is_loopback(url) or allow_http:
         return
     raise DeniedError(
-        f"{credentials.url} is another machine and not encrypted: whoever is in between could "
-        "read the key.",
+        f"{url} is another machine and not encrypted: whoever is in between could read what "
+        "you log in with.",
         next_step="Use https, or forward the port with ssh. If the network is yours alone: "
         "`casemate login --allow-http`, or CASEMATE_ALLOW_HTTP=1.",
     )
@@ -118,6 +157,8 @@ def choose(environ: Mapping[str, str] = os.environ) -> Credentials:
     url = environ.get("CASEMATE_URL")
     key = environ.get("CASEMATE_KEY")
     allow_http = environ.get("CASEMATE_ALLOW_HTTP") == "1"
+    ca_path = environ.get("CASEMATE_CA")
+    ca = read_ca(Path(ca_path)) if ca_path else None
     stored = None if url and key else load(environ)
     if url:
         url = parse_url(url)
@@ -128,7 +169,8 @@ def choose(environ: Mapping[str, str] = os.environ) -> Credentials:
     if stored is not None and stored.url == url:
         key = key or stored.key
         allow_http = allow_http or stored.allow_http
-    return Credentials(url, parse_key(key) if key else None, allow_http)
+        ca = ca or stored.ca
+    return Credentials(url, parse_key(key) if key else None, allow_http, ca)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
@@ -147,7 +189,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
             raise CredentialsError(
                 f"{path} can be read or changed by others.",
-                next_step=f"Run `chmod 600 {path}`, and make a new key if others had access.",
+                next_step=f"Run `chmod 600 {path}`; if others had access, `casemate logout` and "
+                "log in again.",
             )
         content = file.read(65536)
     try:
@@ -156,6 +199,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Credentials | None:
             parse_url(str(data["url"])),
             parse_key(str(data["key"])),
             data.get("allow_http") is True,
+            parse_ca(str(data["ca"])) if data.get("ca") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise CredentialsError(
@@ -170,6 +214,7 @@ def store(credentials: Credentials, environ: Mapping[str, str] = os.environ) -> 
         "url": credentials.url,
         "key": credentials.key,
         "allow_http": credentials.allow_http,
+        "ca": credentials.ca,
     }
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,3 +232,17 @@ def store(credentials: Credentials, environ: Mapping[str, str] = os.environ) -> 
             next_step="Make the folder writable, or set CASEMATE_URL and CASEMATE_KEY instead.",
         ) from error
     return path
+
+
+def forget(environ: Mapping[str, str] = os.environ) -> bool:
+    """Remove the stored credentials; False if there were none."""
+    path = file_path(environ)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CredentialsError(
+            f"{path} cannot be removed: {error.strerror}.", next_step="Remove it yourself."
+        ) from error
+    return True

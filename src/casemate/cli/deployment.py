@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
+from casemate.admission.grants import GrantDifference, difference
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, path_of
 from casemate.cli.errors import CommandError
+from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
@@ -33,6 +35,12 @@ class FunctionList(msgspec.Struct):
     functions: tuple[DeployedFunction, ...]
 
 
+class _Widening(msgspec.Struct):
+    """What we read of a problem that refuses a widening."""
+
+    grants: GrantDifference | None = None
+
+
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     """What deploying one function came to."""
 
@@ -47,6 +55,8 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     public: bool
     routes: tuple[str, ...]
     changes: tuple[Change, ...]
+    grants: GrantDifference
+    """From the grants of the version that was live to those of this one."""
     address: str
 
 
@@ -72,8 +82,13 @@ def deploy(
     before: DeployedFunction | None,
     *,
     force: bool,
+    approve: bool = False,
 ) -> Deployed:
-    """Deploy one bundle as `name`. `before` is what the node has of that function."""
+    """Deploy one bundle as `name`. `before` is what the node has of that function.
+
+    Raises ApprovalNeededError if the node finds that it widens the function's grants and `approve`
+    is not said.
+    """
     live = live_version(before) if before is not None else None
     alone = before is not None and any(
         alias.name == LIVE and len(alias.targets) == 1 for alias in before.aliases
@@ -82,14 +97,33 @@ def deploy(
         return _outcome(client, name, live, live, uploaded=False, unchanged=True)
     uploaded = upload(client, name, built)
     with progress(f"Starting {name} once on the node"):
-        version = client.send(
-            "POST",
-            path_of("functions", name.project, name.function, "versions"),
-            Version,
-            {"digest": built.digest},
-            seconds=START_SECONDS,
-        )
+        version = _add_version(client, name, built.digest, approve=approve)
     return _outcome(client, name, version, live, uploaded=uploaded, unchanged=False)
+
+
+def _add_version(client: NodeClient, name: FunctionName, digest: str, *, approve: bool) -> Version:
+    body: dict[str, object] = {"digest": digest}
+    response = client.exchange(
+        "POST",
+        path_of("functions", name.project, name.function, "versions"),
+        content=msgspec.json.encode({**body, "approve": True} if approve else body),
+        headers={"content-type": "application/json"},
+        timeout=httpx.Timeout(START_SECONDS, connect=CONNECT_SECONDS),
+    )
+    if response.is_success:
+        return client.decode(response, Version)
+    if response.status_code == httpx.codes.CONFLICT:
+        refused = _difference_in(response)
+        if refused is not None:
+            raise ApprovalNeededError([(name, refused)]) from client.failure(response)
+    raise client.failure(response)
+
+
+def _difference_in(response: httpx.Response) -> GrantDifference | None:
+    try:
+        return msgspec.json.decode(response.content, type=_Widening).grants
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _outcome(
@@ -111,6 +145,9 @@ def _outcome(
         public=version.spec.public,
         routes=tuple(routes_of(version.spec)),
         changes=tuple(changes(previous.spec, version.spec)) if previous is not None else (),
+        grants=difference(
+            previous.spec.grants if previous is not None else (), version.spec.grants
+        ),
         address=f"{client.url}/invoke/{name}",
     )
 

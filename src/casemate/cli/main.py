@@ -41,11 +41,12 @@ class Entry(NamedTuple):
     summary: str
 
 
-PROJECT, NODE, OPERATE, ACCESS = (
+PROJECT, NODE, OPERATE, DATA, ACCESS = (
     "Write and deploy",
     "Run a node",
     "Look and operate",
-    "Keys",
+    "Data and secrets",
+    "Who may do what",
 )
 
 ENTRIES = (
@@ -55,17 +56,33 @@ ENTRIES = (
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("serve", NODE, "Run a node"),
     Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
+    Entry("tls", NODE, "Show the node's certificate and its authority"),
+    Entry("vault", NODE, "Show the vault, rotate its keys"),
+    Entry("backup", NODE, "Take a backup of everything the node keeps, encrypted as it is"),
+    Entry("restore", NODE, "Make a data folder from a backup"),
     Entry("ls", OPERATE, "List the functions of the node"),
     Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),
     Entry("invoke", OPERATE, "Call a function and print its answer"),
     Entry("logs", OPERATE, "Print what functions wrote"),
     Entry("errors", OPERATE, "Look up the error that a caller got the id of"),
     Entry("invocations", OPERATE, "List the latest invocations"),
+    Entry("denials", OPERATE, "List what was tried and not allowed"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
     Entry("rollback", OPERATE, "Take back the last change of what is live"),
     Entry("rm", OPERATE, "Remove a function from the node"),
-    Entry("login", ACCESS, "Store the address and key of a node"),
-    Entry("keys", ACCESS, "List, make and revoke the keys of a node"),
+    Entry("secrets", DATA, "Set, list and delete the secrets of projects"),
+    Entry("buckets", DATA, "List buckets and their objects, get and put objects"),
+    Entry("tables", DATA, "List tables, get and query items"),
+    Entry("queues", DATA, "List queues and topics, see how much waits, purge"),
+    Entry("grants", ACCESS, "Compare what a function is granted with what it uses"),
+    Entry("can", ACCESS, "Tell whether somebody may do something, and why"),
+    Entry("policy", ACCESS, "Check, test, list and change the custom policies of a node"),
+    Entry("users", ACCESS, "List, add and remove people and their roles"),
+    Entry("tokens", ACCESS, "List, make and revoke service tokens"),
+    Entry("login", ACCESS, "Log in to a node"),
+    Entry("logout", ACCESS, "End the session with a node"),
+    Entry("whoami", ACCESS, "Show who you are to the node"),
+    Entry("oidc", ACCESS, "Let people log in by an OpenID provider"),
 )
 
 

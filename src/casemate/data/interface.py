@@ -8,6 +8,7 @@ LimitError (of `casemate.data`) when a size or count limit is reached.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -176,9 +177,7 @@ class ProjectData(Protocol):
         """Return a page of a bucket's objects."""
         ...
 
-    async def object_revisions(
-        self, project: str, bucket: str, key: str
-    ) -> tuple[ObjectInfo, ...]:
+    async def object_revisions(self, project: str, bucket: str, key: str) -> tuple[ObjectInfo, ...]:
         """Return the revisions kept, newest first."""
         ...
 
@@ -248,9 +247,7 @@ class ProjectData(Protocol):
         """Lease the oldest messages; who does not `acknowledge` in time sees them again."""
         ...
 
-    async def acknowledge(
-        self, project: str, kind: str, name: str, ids: Sequence[str]
-    ) -> int:
+    async def acknowledge(self, project: str, kind: str, name: str, ids: Sequence[str]) -> int:
         """Delete messages that were handled; return how many were there."""
         ...
 
@@ -264,6 +261,14 @@ class ProjectData(Protocol):
 
     async def rekey(self, project: str) -> None:
         """Encrypt what is stored with the newest data keys. Calls go on meanwhile."""
+        ...
+
+    async def snapshot(self, folder: Path) -> None:
+        """Copy the data of all projects into `folder`, each as it is at one moment, for backups.
+
+        Leaves there what a data folder has: databases, and files of objects below `objects/`, all
+        encrypted as they are. Calls go on meanwhile.
+        """
         ...
 
     async def close(self) -> None:

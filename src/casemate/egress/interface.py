@@ -13,6 +13,9 @@ import msgspec
 
 from casemate.model.grant import Grant
 
+PROXY_PORT = 3128
+"""Local port of the HTTP proxy in a function's network namespace."""
+
 
 class EgressEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that was allowed, or denied and why."""
@@ -38,13 +41,32 @@ class Egress(Protocol):
     on_event: Callable[[EgressEvent], None]
 
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
-        """Serve a zygote's namespace. `listeners` maps local ports to listening sockets' descriptors.
+        """Serve a zygote's namespace. `listeners` maps local ports to listening descriptors.
 
-        Port `PROXY_PORT` is the HTTP proxy; the others are `forward` ports of `grants`. The
-        descriptors are copied; the caller closes its own.
+        Port `PROXY_PORT` is the HTTP proxy; the others are `forward` ports of `grants`, or of
+        those that come later with `grant`. The descriptors are copied; the caller closes its own.
         """
+        ...
+
+    def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
+        """Let a zygote's instances reach what is granted, from now on; before that, nothing."""
         ...
 
     def close(self, zygote: int) -> None:
         """End every connection of a zygote and close its listeners."""
         ...
+
+
+class NoEgress:
+    """Leads nowhere: for nodes and tests without a proxy process."""
+
+    on_event: Callable[[EgressEvent], None]
+
+    def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
+        """Serve nothing: what connects is never accepted."""
+
+    def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
+        """Grant nothing."""
+
+    def close(self, zygote: int) -> None:
+        """Have nothing to close."""

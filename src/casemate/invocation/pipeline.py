@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 
 import msgspec
 
 from casemate.admission import Admission
+from casemate.capabilities import Broker
 from casemate.dispatch import Dispatcher
 from casemate.invocation.parse import parse
+from casemate.invocation.unfinished import broken, refused
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
@@ -47,10 +48,13 @@ class InvokeHead(msgspec.Struct):
 class Pipeline:
     """Stages 1 to 5."""
 
-    def __init__(self, admission: Admission, dispatcher: Dispatcher, seal: Seal) -> None:
-        """Go through these."""
+    def __init__(
+        self, admission: Admission, dispatcher: Dispatcher, broker: Broker, seal: Seal
+    ) -> None:
+        """Go through these; the broker serves what a running function asks for."""
         self._admission = admission
         self._dispatcher = dispatcher
+        self._broker = broker
         self._seal = seal
         self._encode = msgspec.json.Encoder().encode
 
@@ -64,9 +68,11 @@ class Pipeline:
             placed = await self._dispatcher.place(admitted)  # (3)
             finished = await self._run(placed)  # (4)
         except RefusedError as refusal:
-            finished = self._refused(raw, request, admitted, refusal)
+            finished = refused(raw, request, admitted, refusal)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
-            finished = self._broken(raw, request, error)
+            finished = broken(raw, request, error)
+        if finished.used_secret:
+            finished = await self._seal.redact(finished)
         return self._seal.close(finished)  # (5)
 
     async def _run(self, placed: Placed) -> Finished:
@@ -75,24 +81,35 @@ class Pipeline:
             raise TypeError("an invocation is placed on an instance")
         admitted, version = placed.admitted, placed.admitted.version
         request, limits = admitted.request, version.spec.limits
+        timeout, flow = limits.timeout, admitted.flow
+        if flow is not None:
+            timeout = max(0.0, min(timeout, flow.deadline - time.time()))
+        deadline = time.time() + timeout
         head = InvokeHead(
             request.id,
-            time.time() + limits.timeout,
+            deadline,
             request.raw.event is not None,
             str(version.number),
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        timer = loop.call_later(limits.timeout, instance.expire)
+        timer = loop.call_later(timeout, instance.expire)
+        instance.serving = request.id
+        session = None
         try:
-            reply = await instance.invoke(self._encode(head), request.event, output)
+            session = self._broker.serve(admitted, deadline)
+            reply = await instance.invoke(
+                self._encode(head), request.event, output, session.on_request
+            )
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.
             instance.close()
             raise
         finally:
             timer.cancel()
+            if session is not None:
+                session.close()
             self._dispatcher.release(placed)
         failure = None
         if reply.outcome is not Outcome.OK:
@@ -109,32 +126,5 @@ class Pipeline:
             cold=placed.cold,
             output=output.entries,
             output_dropped=output.dropped,
-        )
-
-    @staticmethod
-    def _refused(
-        raw: RawInvocation,
-        request: Request | None,
-        admitted: Admitted | None,
-        refusal: RefusedError,
-    ) -> Finished:
-        return Finished(
-            outcome=refusal.outcome,
-            request=request,
-            version=admitted.version if admitted else None,
-            raw=raw,
-            failure=refusal.failure or Failure(type="Refused", message=refusal.message),
-            detail=refusal.message,
-            status=refusal.status,
-            retry_after=refusal.retry_after,
-        )
-
-    @staticmethod
-    def _broken(raw: RawInvocation, request: Request | None, error: Exception) -> Finished:
-        trace = "".join(traceback.format_exception(error))
-        return Finished(
-            outcome=Outcome.INTERNAL_ERROR,
-            request=request,
-            raw=raw,
-            failure=Failure(type=type(error).__qualname__, message=str(error), trace=trace),
+            used_secret=session.used_secret,
         )

@@ -9,17 +9,25 @@ of a project is imported, run or copied here, and who opens its files later chec
 May import `model` and nothing else of ours.
 """
 
+from casemate.manifest.editing import EditError, ManifestChangedError, ManifestEditor
+from casemate.manifest.hosts import is_private
 from casemate.manifest.loading import MANIFEST_NAME, find, load
 from casemate.manifest.problem import ManifestError, Problem
 from casemate.manifest.received import check_received
+from casemate.manifest.rendering import grants_text
 from casemate.manifest.schema import json_schema
 
 __all__ = [
     "MANIFEST_NAME",
+    "EditError",
+    "ManifestChangedError",
+    "ManifestEditor",
     "ManifestError",
     "Problem",
     "check_received",
     "find",
+    "grants_text",
+    "is_private",
     "json_schema",
     "load",
 ]

@@ -74,30 +74,39 @@ class Pattern(Plain):
 
 @dataclass(frozen=True)
 class Text(Plain):
-    """Free text of up to `max_length` characters, without control characters."""
+    """Free text of `min_length` to `max_length` characters, without control characters."""
 
     max_length: int
+    min_length: int = 0
 
     @property
     def expected(self) -> str:
         """Name the bounds."""
+        length = f"{self.min_length} to" if self.min_length else "at most"
         return (
-            f"a string of at most {self.max_length} characters, "
+            f"a string of {length} {self.max_length} characters, "
             "without control characters other than tab and newline"
         )
 
     def parse(self, value: object) -> str:
         """Return the text."""
         text = _string(value, self.expected)
-        if len(text) > self.max_length:
+        if not self.min_length <= len(text) <= self.max_length:
             raise RejectedValueError(self.expected, f"a string of {len(text)} characters")
+        if self.min_length and len(text.strip()) < self.min_length:
+            raise RejectedValueError(self.expected, "a string of mostly white space")
         if not re.fullmatch(_TEXT_PATTERN, text):
-            raise RejectedValueError(self.expected, described(value))
+            raise RejectedValueError(self.expected, "a string with control characters")
         return text
 
     def schema(self) -> JsonObject:
         """Return type, pattern and length."""
-        return {"type": "string", "pattern": _TEXT_PATTERN, "maxLength": self.max_length}
+        schema: JsonObject = {
+            "type": "string",
+            "pattern": _TEXT_PATTERN,
+            "maxLength": self.max_length,
+        }
+        return {**schema, "minLength": self.min_length} if self.min_length else schema
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,20 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.manifest.environment import check_environment
 from casemate.manifest.folder import ProjectFolder
+from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.handlers import check_handler
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector, dotted, file_problem
 from casemate.manifest.reading import missing, read_document
 from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.resources import declared_names, resources_of
 from casemate.manifest.routes import RouteTable
 from casemate.manifest.tables import FUNCTION, MANIFEST
 from casemate.manifest.validation import Values, validate
 from casemate.model.function import Project
+from casemate.model.grant import Grant, GrantKind
 
 MANIFEST_NAME = "casemate.toml"
 
@@ -31,6 +35,12 @@ def load(path: Path) -> Project:
     values = validate(MANIFEST, document.data, problems)
     functions = _functions(values)
     _check_routes(functions, problems)
+    resources = resources_of(values, problems)
+    declared = {GrantKind(key): names for key, names in declared_names(values).items()}
+    declared[GrantKind.FUNCTION] = list(functions)
+    grants = {
+        name: _grants(name, function, declared, problems) for name, function in functions.items()
+    }
     try:
         folder = ProjectFolder(path.parent)
     except OSError as error:
@@ -44,7 +54,11 @@ def load(path: Path) -> Project:
         return msgspec.convert(
             {
                 **_table(values, "project"),
-                "functions": [{**spec, "name": name} for name, spec in functions.items()],
+                "functions": [
+                    {**spec, "name": name, "grants": msgspec.to_builtins(grants[name])}
+                    for name, spec in functions.items()
+                ],
+                "resources": msgspec.to_builtins(resources),
             },
             Project,
         )
@@ -95,6 +109,28 @@ def _check_routes(functions: dict[str, Values], problems: ProblemCollector) -> N
                     f"the route {method} {template}, which is the same as one of {owner}",
                     "each route once in the project",
                 )
+
+
+def _grants(
+    name: str,
+    function: Values,
+    declared: dict[GrantKind, list[str]],
+    problems: ProblemCollector,
+) -> tuple[Grant, ...]:
+    """Return the grants of a function; note what is wrong with these, or with who may call it."""
+    path: KeyPath = ("function", name)
+    environment = function.get("environment")
+    if isinstance(environment, dict):
+        check_environment(environment, (*path, "environment"), problems)
+    if function.get("internal") is True and (function.get("public") or function.get("http")):
+        problems.add(
+            (*path, "internal"),
+            "true for a function that is public or has routes",
+            "internal only for what other functions alone invoke",
+        )
+    placed = grants_of(_table(function, "grants"), (*path, "grants"), problems)
+    check_declared(placed, declared, problems)
+    return ordered(placed)
 
 
 def _check_files(

@@ -46,6 +46,13 @@ class Position(NamedTuple):
     column: int
 
 
+class Header(NamedTuple):
+    """A `[table]` or `[[table]]` line: its path (with the index of an array's table) and line."""
+
+    path: KeyPath
+    line: int
+
+
 class _Frame:
     """An array (`close` is `]`) or an inline table that is being read."""
 
@@ -67,6 +74,7 @@ class KeyLocator:
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._offsets: dict[KeyPath, int] = {}
         self._table_counts: dict[KeyPath, int] = {}
+        self._headers: list[tuple[KeyPath, int]] = []
         self._prefix: KeyPath = ()
         self._pos = 0
         self._too_deep: int | None = None
@@ -76,6 +84,11 @@ class KeyLocator:
     def too_deep(self) -> Position | None:
         """Place of the first key or array that is nested deeper than MAX_DEPTH, or None."""
         return None if self._too_deep is None else self.position(self._too_deep)
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers of tables in their order; those beyond MAX_KEYS keys are left out."""
+        return [Header(path, self.position(offset).line) for path, offset in self._headers]
 
     def locate(self, path: KeyPath) -> Position:
         """Return the place of a key, or of the nearest table around it that has one."""
@@ -117,6 +130,8 @@ class KeyLocator:
             index = self._table_counts.get(path, 0)
             self._table_counts[path] = index + 1
             path = (*path, index)
+        if len(self._offsets) < MAX_KEYS:
+            self._headers.append((path, offset))
         self._record(path, offset)
         self._prefix = path
 

@@ -94,6 +94,15 @@ class ProblemCollector:
             )
         )
 
+    def __len__(self) -> int:
+        """Return how many were noted."""
+        return len(self._problems) + self._left_out
+
+    @property
+    def noted(self) -> tuple[Problem, ...]:
+        """What was noted, in that order; at most MAX_PROBLEMS."""
+        return tuple(self._problems)
+
     def line(self, path: KeyPath) -> int:
         """Return the line that `path` is on."""
         return self._locator.locate(path).line

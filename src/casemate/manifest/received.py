@@ -1,12 +1,26 @@
-"""Checks a function that arrives already decoded, in a bundle: its maker may not have been us."""
+"""Checks a function that arrives already decoded, in a bundle: its maker may not have been us.
+
+What a table of the manifest describes is written back as a manifest would write it and validated
+by that very table, so that a bundle cannot hold what a manifest could not.
+"""
 
 from __future__ import annotations
 
 import re
 
+from casemate.manifest.environment import check_environment
+from casemate.manifest.grant_tables import GRANTS
+from casemate.manifest.grants import check_declared, grants_of, ordered
+from casemate.manifest.locator import KeyLocator
+from casemate.manifest.problem import ProblemCollector, printable
 from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.rendering import grants_table, resources_tables
+from casemate.manifest.resource_tables import RESOURCES
+from casemate.manifest.resources import resources_of
 from casemate.manifest.routes import METHODS, parse_template
-from casemate.manifest.tables import LIMITS, MAX_ROUTES
+from casemate.manifest.structure import Field, Table
+from casemate.manifest.tables import FUNCTION, LIMITS, MAX_ROUTES
+from casemate.manifest.validation import validate
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     HANDLER_PATTERN,
@@ -14,6 +28,37 @@ from casemate.model.function import (
     SUPPORTED_PYTHONS,
     FunctionSpec,
 )
+from casemate.model.grant import Resources
+
+_RESOURCES = Table("Resources", "Those of the bundle.", RESOURCES)
+_ENVIRONMENT = Table(
+    "Environment",
+    "That of the bundle.",
+    tuple(Field(f.name, f.kind, f.description) for f in FUNCTION.fields if f.name == "environment"),
+)
+
+
+def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> None:  # noqa: B008
+    """Raise InvalidInputError, naming everything that the manifest would have refused.
+
+    `resources` are the bundle's; they must be those that the function is granted, no more and no
+    fewer. Which functions of the project there are to invoke is not known of a bundle.
+    """
+    problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
+    problems += _environment_problems(spec)
+    if spec.internal and (spec.public or spec.http):
+        problems.append("internal together with public or routes")
+    if not re.fullmatch(NAME_PATTERN, spec.name, re.ASCII):
+        problems.append(f"name {spec.name[:80]!r} is not a DNS label")
+    if len(spec.handler) > 512 or not re.fullmatch(HANDLER_PATTERN, spec.handler, re.ASCII):
+        problems.append(f"handler {spec.handler[:80]!r} is not module:function")
+    if spec.python not in SUPPORTED_PYTHONS:
+        problems.append(f"python {spec.python!r} is none of {', '.join(SUPPORTED_PYTHONS)}")
+    if problems:
+        raise InvalidInputError(
+            f"The bundle's function is not valid: {'; '.join(problems)}.",
+            next_step="build it with casemate build, which checks the manifest",
+        )
 
 
 def _limit_problems(spec: FunctionSpec) -> list[str]:
@@ -40,17 +85,38 @@ def _route_problems(spec: FunctionSpec) -> list[str]:
     return problems
 
 
-def check_received(spec: FunctionSpec) -> None:
-    """Raise InvalidInputError, naming everything that the manifest would have refused."""
-    problems = _limit_problems(spec) + _route_problems(spec)
-    if not re.fullmatch(NAME_PATTERN, spec.name, re.ASCII):
-        problems.append(f"name {spec.name[:80]!r} is not a DNS label")
-    if len(spec.handler) > 512 or not re.fullmatch(HANDLER_PATTERN, spec.handler, re.ASCII):
-        problems.append(f"handler {spec.handler[:80]!r} is not module:function")
-    if spec.python not in SUPPORTED_PYTHONS:
-        problems.append(f"python {spec.python!r} is none of {', '.join(SUPPORTED_PYTHONS)}")
-    if problems:
-        raise InvalidInputError(
-            f"The bundle's function is not valid: {'; '.join(problems)}.",
-            next_step="build it with casemate build, which checks the manifest",
-        )
+def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
+    """Return the problems of the grants, and of the resources that come with them."""
+    problems = _collector()
+    placed = grants_of(validate(GRANTS, grants_table(spec.grants), problems), (), problems)
+    check_declared(placed, resources.names(), problems)
+    try:
+        declared = validate(_RESOURCES, resources_tables(resources), problems)
+    except (ArithmeticError, ValueError):
+        return [*_told(problems), "resources with numbers that are none"]
+    again = resources_of(declared, problems)
+    found = _told(problems)
+    if not found and ordered(placed) != spec.grants:
+        found.append("grants that are not in the one form that a manifest gives them")
+    if not found and again != resources:
+        found.append("resources that are not in the one form that a manifest gives them")
+    if not found and resources.granted(spec.grants) != resources:
+        found.append("resources that are not granted")
+    return found
+
+
+def _environment_problems(spec: FunctionSpec) -> list[str]:
+    problems = _collector()
+    validate(_ENVIRONMENT, {"environment": spec.environment}, problems)
+    check_environment(dict(spec.environment), ("environment",), problems)
+    return _told(problems)
+
+
+def _collector() -> ProblemCollector:
+    return ProblemCollector("bundle.json", KeyLocator(""))
+
+
+def _told(problems: ProblemCollector) -> list[str]:
+    return [
+        f"{printable(p.key)}: found {p.found}, expected {p.expected}" for p in problems.noted[:20]
+    ]

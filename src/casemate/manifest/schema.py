@@ -6,7 +6,15 @@ import json
 
 from casemate.manifest.kinds import JsonObject
 from casemate.manifest.numeric_kinds import Duration, Size
-from casemate.manifest.tables import MANIFEST, Field, NamedTables, Table, TableArray
+from casemate.manifest.structure import (
+    Field,
+    NamedTables,
+    NamedValues,
+    Table,
+    TableArray,
+    ValueArray,
+)
+from casemate.manifest.tables import MANIFEST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -15,7 +23,7 @@ def json_schema() -> JsonObject:
     """Return the schema of `casemate.toml` as JSON-able data.
 
     What `load` accepts is valid under it. The reverse does not hold: files, bounds of sizes and
-    durations, and routes that clash are beyond a schema.
+    durations, routes that clash, and grants that name what is not there are beyond a schema.
     """
     return {"$schema": DIALECT, **_table(MANIFEST)}
 
@@ -55,8 +63,25 @@ def _field(field: Field) -> JsonObject:
             "minProperties": 1,
             "maxProperties": kind.max_count,
         }
+    elif isinstance(kind, NamedValues):
+        schema = {
+            "type": "object",
+            "patternProperties": {
+                kind.names.pattern: {**kind.kind.schema(), "description": kind.description}
+            },
+            "additionalProperties": False,
+            "maxProperties": kind.max_count,
+        }
     elif isinstance(kind, TableArray):
         schema = {"type": "array", "items": _table(kind.table), "maxItems": kind.max_count}
+    elif isinstance(kind, ValueArray):
+        schema = {
+            "type": "array",
+            "items": {**kind.kind.schema(), "description": kind.description},
+            "minItems": kind.min_count,
+            "maxItems": kind.max_count,
+            "uniqueItems": True,
+        }
     else:
         schema = kind.schema()
     schema["description"] = description

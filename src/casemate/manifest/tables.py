@@ -5,10 +5,8 @@ Which keys exist, which are required and what their defaults are is taken from t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import msgspec
-
+from casemate.manifest.environment import MAX_VARIABLES, NAMES, VALUE
+from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.kinds import (
     Choice,
     Flag,
@@ -19,7 +17,16 @@ from casemate.manifest.kinds import (
     ValueKind,
 )
 from casemate.manifest.numeric_kinds import Duration, Number, Size, Whole
+from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.routes import METHODS
+from casemate.manifest.structure import (
+    Field,
+    NamedTables,
+    NamedValues,
+    Table,
+    TableArray,
+    model_field,
+)
 from casemate.model.function import (
     HANDLER_PATTERN,
     KIB,
@@ -45,77 +52,8 @@ NAME = Pattern(
 )
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table with fixed keys."""
-
-    title: str
-    description: str
-    fields: tuple[Field, ...]
-
-    def field(self, name: str) -> Field | None:
-        """Return the field called `name`, or None."""
-        return next((f for f in self.fields if f.name == name), None)
-
-    def default(self, name: str) -> object:
-        """Return the default of the field called `name`; None if there is none."""
-        field = self.field(name)
-        return None if field is None else field.default
-
-    @property
-    def expected(self) -> str:
-        """Say what a value must be, to follow "expected"."""
-        return "a table"
-
-
-@dataclass(frozen=True)
-class NamedTables:
-    """Tables of one kind under names that the author chooses; at least one."""
-
-    table: Table
-    names: Pattern
-    max_count: int
-
-    @property
-    def expected(self) -> str:
-        """Say what a value must be, to follow "expected"."""
-        return f"1 to {self.max_count} tables, each with a name of its own"
-
-
-@dataclass(frozen=True)
-class TableArray:
-    """An array of tables."""
-
-    table: Table
-    max_count: int
-
-    @property
-    def expected(self) -> str:
-        """Say what a value must be, to follow "expected"."""
-        return f"an array of at most {self.max_count} tables, each under [[...]] with two brackets"
-
-
-@dataclass(frozen=True)
-class Field:
-    """One key. `default` is as the manifest would write it; None means that there is none."""
-
-    name: str
-    kind: ValueKind | Table | NamedTables | TableArray
-    description: str
-    required: bool
-    default: object = None
-
-
-def _value(model: type[msgspec.Struct], name: str, kind: ValueKind, description: str) -> Field:
-    field = next(f for f in msgspec.structs.fields(model) if f.name == name)
-    required = field.default is msgspec.NODEFAULT
-    unset = required or field.default is None
-    default = None if unset else kind.render(field.default)
-    return Field(name, kind, description, required, default)
-
-
 def _limit(name: str, kind: ValueKind, description: str) -> Field:
-    return _value(Limits, name, kind, description)
+    return model_field(Limits, name, kind, description)
 
 
 LIMITS = Table(
@@ -166,13 +104,13 @@ HTTP = Table(
     "HTTP trigger",
     "A route that invokes the function.",
     (
-        _value(
+        model_field(
             HttpTrigger,
             "method",
             Choice(METHODS),
             'Method of the request; "*" stands for every one.',
         ),
-        _value(
+        model_field(
             HttpTrigger,
             "path",
             PathTemplate(),
@@ -182,49 +120,62 @@ HTTP = Table(
 )
 
 _FUNCTION_FIELDS = (
-    _value(
+    model_field(
         FunctionSpec,
         "handler",
         Pattern(HANDLER_PATTERN, 'module:function, such as "thumbnail:handler"'),
         "What is called for each event, as module:function; the module is looked for in source.",
     ),
-    _value(FunctionSpec, "description", Text(1000), "What the function does, for people."),
-    _value(
+    model_field(FunctionSpec, "description", Text(1000), "What the function does, for people."),
+    model_field(
         FunctionSpec,
         "python",
         Choice(SUPPORTED_PYTHONS),
         "Version of Python, in quotes; without it the newest supported one of the building host.",
     ),
-    _value(
+    model_field(
         FunctionSpec,
         "source",
         RelativePath("a folder inside the project, relative to the manifest"),
         "Folder of the code, relative to the manifest.",
     ),
-    _value(
+    model_field(
         FunctionSpec,
         "requirements",
         RelativePath("a file inside the project, relative to the manifest"),
         "Dependencies: a requirements file (.txt, .in), pyproject.toml, uv.lock or pylock.toml; "
         "without it there are none.",
     ),
-    _value(
+    model_field(
         FunctionSpec,
         "isolation",
         Choice(tuple(choice.value for choice in Isolation)),
         '"request": a fresh process for each invocation. "instance": processes are reused and '
         "globals leak from one invocation to the next.",
     ),
-    _value(
+    model_field(
         FunctionSpec,
         "trust",
         Choice(tuple(choice.value for choice in Trust)),
         '"normal": the module is imported once and instances are forked from there. "low": it is '
         "imported in each instance, after the last lock-down step.",
     ),
-    _value(FunctionSpec, "public", Flag(), "True lets callers without a key invoke it."),
-    Field("limits", LIMITS, LIMITS.description, required=False),
-    Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it.", required=False),
+    model_field(FunctionSpec, "public", Flag(), "True lets callers without a key invoke it."),
+    model_field(
+        FunctionSpec,
+        "internal",
+        Flag(),
+        "True lets nothing invoke it but functions of the project that are granted to. Not "
+        "together with public or routes.",
+    ),
+    Field("grants", GRANTS, GRANTS.description),
+    Field(
+        "environment",
+        NamedValues(VALUE, NAMES, MAX_VARIABLES, "Value of the variable."),
+        "Variables of its environment, at most 4 KB altogether. Not for secrets.",
+    ),
+    Field("limits", LIMITS, LIMITS.description),
+    Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it."),
 )
 
 FUNCTION = Table("Function", "One function.", _FUNCTION_FIELDS)
@@ -232,12 +183,13 @@ FUNCTION = Table("Function", "One function.", _FUNCTION_FIELDS)
 PROJECT = Table(
     "Project",
     "What is said of the project as a whole.",
-    (_value(Project, "name", NAME, "Name of the project, part of every function's address."),),
+    (model_field(Project, "name", NAME, "Name of the project, part of every function's address."),),
 )
 
 MANIFEST = Table(
     "Casemate manifest",
-    "casemate.toml: the functions of a project, their triggers and their limits.",
+    "casemate.toml: the functions of a project, their triggers, grants and limits, and what they "
+    "keep data in.",
     (
         Field("project", PROJECT, PROJECT.description, required=True),
         Field(
@@ -246,5 +198,6 @@ MANIFEST = Table(
             "The functions by name, at least one.",
             required=True,
         ),
+        *RESOURCES,
     ),
 )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from casemate.manifest.kinds import Pattern, ValueKind
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector, described, suggestion
 from casemate.manifest.rejection import RejectedValueError
-from casemate.manifest.tables import Field, NamedTables, Table, TableArray
+from casemate.manifest.structure import (
+    Field,
+    NamedTables,
+    NamedValues,
+    Table,
+    TableArray,
+    ValueArray,
+)
 
 Values = dict[str, object]
 """Checked values by key: absent if the manifest does not say it, None if what it says is wrong."""
@@ -50,14 +58,22 @@ def _field(
         values[field.name] = _table(kind, raw, path, problems)
     elif isinstance(kind, NamedTables):
         values[field.name] = _named_tables(kind, raw, path, problems)
+    elif isinstance(kind, NamedValues):
+        values[field.name] = _named_values(kind, raw, path, problems)
     elif isinstance(kind, TableArray):
         values[field.name] = _table_array(kind, raw, path, problems)
+    elif isinstance(kind, ValueArray):
+        values[field.name] = _value_array(kind, raw, path, problems)
     else:
-        try:
-            values[field.name] = kind.parse(raw)
-        except RejectedValueError as error:
-            values[field.name] = None
-            problems.add(path, error.found, error.expected)
+        values[field.name] = _value(kind, raw, path, problems)
+
+
+def _value(kind: ValueKind, raw: object, path: KeyPath, problems: ProblemCollector) -> object:
+    try:
+        return kind.parse(raw)
+    except RejectedValueError as error:
+        problems.add(path, error.found, error.expected)
+        return None
 
 
 def _named_tables(
@@ -71,12 +87,30 @@ def _named_tables(
         return {}
     values: Values = {}
     for name, value in raw.items():
-        try:
-            kind.names.parse(name)
-        except RejectedValueError as error:
-            problems.add((*path, name), f"the name {error.found}", error.expected)
+        _check_name(kind.names, name, path, problems)
         values[name] = _table(kind.table, value, (*path, name), problems)
     return values
+
+
+def _named_values(
+    kind: NamedValues, raw: object, path: KeyPath, problems: ProblemCollector
+) -> Values:
+    if not isinstance(raw, dict):
+        problems.add(path, described(raw), kind.expected)
+        return {}
+    if len(raw) > kind.max_count:
+        problems.add(path, f"{len(raw)} keys", kind.expected)
+        return {}
+    for name in raw:
+        _check_name(kind.names, name, path, problems)
+    return {name: _value(kind.kind, value, (*path, name), problems) for name, value in raw.items()}
+
+
+def _check_name(names: Pattern, name: str, path: KeyPath, problems: ProblemCollector) -> None:
+    try:
+        names.parse(name)
+    except RejectedValueError as error:
+        problems.add((*path, name), f"the name {error.found}", error.expected)
 
 
 def _table_array(
@@ -89,3 +123,23 @@ def _table_array(
         problems.add(path, f"{len(raw)} tables", kind.expected)
         return []
     return [_table(kind.table, item, (*path, i), problems) for i, item in enumerate(raw)]
+
+
+def _value_array(
+    kind: ValueArray, raw: object, path: KeyPath, problems: ProblemCollector
+) -> list[object]:
+    """Return the values in their order; the place of one that is wrong is kept by a None."""
+    if not isinstance(raw, list):
+        problems.add(path, described(raw), kind.expected)
+        return []
+    if not kind.min_count <= len(raw) <= kind.max_count:
+        problems.add(path, f"{len(raw)} values", kind.expected)
+        return []
+    values: list[object] = []
+    for index, item in enumerate(raw):
+        value = _value(kind.kind, item, (*path, index), problems)
+        if value is not None and value in values:
+            problems.add((*path, index), f"{described(item)} once more", "each value once")
+            value = None
+        values.append(value)
+    return values

@@ -6,6 +6,7 @@ covers is denied.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -108,3 +109,22 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[TableSpec, ...] = ()
     queues: tuple[QueueSpec, ...] = ()
     topics: tuple[QueueSpec, ...] = ()
+
+    def names(self) -> dict[GrantKind, tuple[str, ...]]:
+        """Return what there is of each kind that a manifest declares."""
+        return {
+            GrantKind.BUCKET: tuple(bucket.name for bucket in self.buckets),
+            GrantKind.TABLE: tuple(table.name for table in self.tables),
+            GrantKind.QUEUE: tuple(queue.name for queue in self.queues),
+            GrantKind.TOPIC: tuple(topic.name for topic in self.topics),
+        }
+
+    def granted(self, grants: Iterable[Grant]) -> Resources:
+        """Return those of these resources that `grants` name, in their order."""
+        named = {(grant.kind, grant.name) for grant in grants}
+        return Resources(
+            buckets=tuple(b for b in self.buckets if (GrantKind.BUCKET, b.name) in named),
+            tables=tuple(t for t in self.tables if (GrantKind.TABLE, t.name) in named),
+            queues=tuple(q for q in self.queues if (GrantKind.QUEUE, q.name) in named),
+            topics=tuple(t for t in self.topics if (GrantKind.TOPIC, t.name) in named),
+        )

@@ -12,14 +12,39 @@ import msgspec
 
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
+from casemate.model.grant import Grant
 from casemate.model.invocation import Outcome
+from casemate.model.principal import Principal
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """What led to an invocation by a function. From one link to the next it only shrinks.
+
+    It is made by the host and never leaves it: a function cannot show, change or keep one.
+    """
+
+    root: str
+    """Id of the invocation that began it."""
+    chain: tuple[str, ...]
+    """The functions on the way as `project/name`, the outermost first."""
+    deadline: float
+    """Unix time by which all of it has ended."""
+    ceilings: tuple[tuple[Grant, ...], ...] = ()
+    """Every use must be within each of these, whatever the function itself is granted."""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The function that invokes another one; known to the host, so it shows no credential."""
+
+    principal: Principal
+    flow: Flow
 
 
 class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """What a trigger hands over, nothing of it judged yet."""
 
     trigger: str
-    """`invoke` or `http`."""
+    """`invoke`, `http` or `function`."""
     project: str
     function: str
     qualifier: str | None
@@ -32,6 +57,8 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """The event to send for an HTTP trigger, built from the request; None for `invoke`."""
     received_at: float
     """Unix time in seconds."""
+    remote_address: str = ""
+    caller: Caller | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +74,13 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 
     request: Request
     version: Version
-    principal: str
-    """Id of the key, or `public`."""
+    principal: Principal
+
+    @property
+    def flow(self) -> Flow | None:
+        """What led here, if another function invoked this one."""
+        caller = self.request.raw.caller
+        return None if caller is None else caller.flow
 
 
 class RunningInstance(Protocol):
@@ -101,6 +133,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP status where the outcome alone does not tell."""
     retry_after: int | None = None
     """Seconds."""
+    used_secret: bool = False
+    """True if the function was given a secret's value: its answer may hold it."""
 
 
 class RefusedError(CasemateError):
@@ -114,6 +148,7 @@ class RefusedError(CasemateError):
         status: int | None = None,
         retry_after: int | None = None,
         failure: Failure | None = None,
+        principal: Principal | None = None,
     ) -> None:
         """`message` is a fixed text for the caller that tells nothing of the inside."""
         super().__init__(message)
@@ -121,3 +156,5 @@ class RefusedError(CasemateError):
         self.status = status
         self.retry_after = retry_after
         self.failure = failure
+        self.principal = principal
+        """Who was refused, where that is known."""

@@ -1,61 +1,238 @@
-"""The bundles on a node's disk."""
+"""The bundles of a node: encrypted on its disk, unpacked in memory while they are in use.
+
+On the disk a bundle is one file, its archive sealed with the node's key. Sandboxes read unpacked
+files through a mount, so those of bundles in use, and of as many others as fit, are kept in a
+folder in memory (tmpfs) that the supervisor made.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import shutil
+import struct
+import tempfile
 import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
-from casemate.build import unpack
+from casemate.build import pack, unpack
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
+from casemate.vault import decrypt_stream, encrypt_stream
+from casemate.vault.interface import DataKey
 
+_SUFFIX = ".sealed"
 _UNUSED_SECONDS = 24 * 3600.0
+_KEY_VERSION = struct.Struct("!I")
+Keys = Callable[[int | None], Awaitable[DataKey]]
+"""Returns the data key for bundles of a version, of the newest with None."""
 
 
-class BundleFolder:
-    """Bundles by digest. The methods block; call them from a worker thread."""
+class BundleStore:
+    """Bundles by digest. All methods but those that say so run on the event loop."""
 
-    def __init__(self, path: Path) -> None:
-        """Keep bundles in `path`."""
-        self._path = path
+    def __init__(self, sealed: Path, unpacked: Path, keys: Keys, *, capacity: int) -> None:
+        """Keep bundles in `sealed` and at most about `capacity` bytes of files in `unpacked`."""
+        self._sealed = sealed
+        self._unpacked = unpacked
+        self._keys = keys
+        self._capacity = capacity
+        self._users: dict[str, int] = {}
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._unpacking: dict[str, asyncio.Task[None]] = {}
 
-    def has(self, digest: str) -> bool:
+    def _file(self, digest: str) -> Path:
+        return self._sealed / f"{digest}{_SUFFIX}"
+
+    async def has(self, digest: str) -> bool:
         """Tell whether a bundle is there."""
-        return (self._path / digest / "bundle.json").is_file()
+        return await asyncio.to_thread(self._file(digest).is_file)
 
-    def put(self, digest: str, archive: Path) -> BundleManifest:
-        """Unpack an archive. Raises ArchiveError if it is not exactly that bundle."""
+    async def put(self, digest: str, archive: Path) -> None:
+        """Check an archive and keep it. Raises ArchiveError if it is not exactly that bundle."""
+        if await self.has(digest):
+            return
+        key = await self._keys(None)
+        await asyncio.to_thread(self._unpack_archive, digest, archive)
+        self._note(digest)
+        await asyncio.to_thread(self._seal, digest, archive, key)
+
+    def _unpack_archive(self, digest: str, archive: Path) -> None:
         with archive.open("rb") as stream:
-            return unpack(stream, self._path / digest, digest)
+            unpack(stream, self._unpacked / digest, digest)
 
-    def manifest(self, digest: str) -> BundleManifest:
-        """Return a bundle's manifest. Raises NotFoundError."""
+    def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
+        """Write the sealed file whole or not at all."""
+        draft = self._sealed / f".{digest}.new"
         try:
-            data = (self._path / digest / "bundle.json").read_bytes()
+            with archive.open("rb") as source, draft.open("wb") as target:
+                target.write(_KEY_VERSION.pack(key.version))
+                encrypt_stream(key.key, _context(digest), source, target)
+                target.flush()
+                os.fsync(target.fileno())
+            draft.rename(self._file(digest))
+            _sync(self._sealed)
         except OSError as error:
-            raise NotFoundError(
-                f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
+            draft.unlink(missing_ok=True)
+            raise UnavailableError(
+                f"The bundle cannot be kept: {error.strerror}.",
+                next_step="make room on the node's disk, then deploy again",
             ) from error
+
+    async def manifest(self, digest: str) -> BundleManifest:
+        """Return a bundle's manifest. Raises NotFoundError."""
+        await self.acquire(digest)
+        try:
+            return await asyncio.to_thread(self._manifest, digest)
+        finally:
+            self.release(digest)
+
+    def _manifest(self, digest: str) -> BundleManifest:
         damaged = NotFoundError(
-            f"The bundle {digest} on this node is damaged.", next_step="upload it again"
+            f"The bundle {digest} on this node is damaged.", next_step="deploy it again"
         )
         try:
+            data = (self._unpacked / digest / "bundle.json").read_bytes()
             manifest = msgspec.json.decode(data, type=BundleManifest)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise damaged from error
         if manifest.digest() != digest:
             raise damaged
         return manifest
 
-    def remove(self, digest: str) -> None:
-        """Delete a bundle; one that is not there is fine."""
-        shutil.rmtree(self._path / digest, ignore_errors=True)
+    async def acquire(self, digest: str) -> None:
+        """Have a bundle's files in memory until `release`. NotFoundError if it is not there."""
+        self._users[digest] = self._users.get(digest, 0) + 1
+        try:
+            if digest in self._sizes:
+                self._sizes.move_to_end(digest)
+                return
+            unpacking = self._unpacking.get(digest)
+            if unpacking is None:
+                unpacking = asyncio.ensure_future(self._unpack(digest))
+                self._unpacking[digest] = unpacking
+                unpacking.add_done_callback(lambda _: self._unpacking.pop(digest, None))
+            await asyncio.shield(unpacking)
+        except BaseException:
+            self.release(digest)
+            raise
 
-    def remove_unused(self, used: set[str]) -> None:
-        """Delete bundles that no version refers to and that were not uploaded just now."""
-        for folder in self._path.iterdir():
-            if folder.name not in used and time.time() - folder.stat().st_mtime > _UNUSED_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+    async def _unpack(self, digest: str) -> None:
+        file = self._file(digest)
+        try:
+            stream = await asyncio.to_thread(file.open, "rb")
+        except OSError as error:
+            raise NotFoundError(
+                f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
+            ) from error
+        with stream:
+            version = stream.read(_KEY_VERSION.size)
+            if len(version) < _KEY_VERSION.size:
+                raise NotFoundError(f"The bundle {digest} is cut short.", next_step="deploy it again")
+            key = await self._keys(_KEY_VERSION.unpack(version)[0])
+            await asyncio.to_thread(self._unseal, digest, stream, key)
+        self._note(digest)
+
+    def _unseal(self, digest: str, sealed: object, key: DataKey) -> None:
+        """Decrypt and unpack; what does not authenticate, or is not that bundle, leaves nothing."""
+        with tempfile.TemporaryFile(dir=self._unpacked) as archive:
+            decrypt_stream(key.key, _context(digest), sealed, archive)  # type: ignore[arg-type]
+            archive.seek(0)
+            unpack(archive, self._unpacked / digest, digest)
+
+    def _note(self, digest: str) -> None:
+        """Count a bundle that is unpacked now, and let go of others that nobody uses."""
+        folder = self._unpacked / digest
+        self._sizes[digest] = sum(f.lstat().st_size for f in folder.rglob("*"))
+        self._sizes.move_to_end(digest)
+        self._trim(keep=digest)
+
+    def _trim(self, keep: str = "") -> None:
+        total = sum(self._sizes.values())
+        for digest in list(self._sizes):
+            if total <= self._capacity:
+                return
+            if digest != keep and not self._users.get(digest):
+                total -= self._sizes.pop(digest)
+                shutil.rmtree(self._unpacked / digest, ignore_errors=True)
+
+    def release(self, digest: str) -> None:
+        """Need a bundle's files no longer; they stay for as long as there is room."""
+        left = self._users.get(digest, 0) - 1
+        if left > 0:
+            self._users[digest] = left
+        else:
+            self._users.pop(digest, None)
+            self._trim()
+
+    async def remove(self, digest: str) -> None:
+        """Delete a bundle; one that is not there is fine."""
+        self._file(digest).unlink(missing_ok=True)
+        if not self._users.get(digest) and self._sizes.pop(digest, None) is not None:
+            await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
+
+    async def load(self, used: set[str]) -> None:
+        """Seal what an earlier version left in clear, and delete what no version refers to.
+
+        What was uploaded within a day is kept: its deploy may be under way.
+        """
+        for entry in sorted(self._sealed.iterdir()):
+            if entry.is_dir():
+                await self._convert(entry, used)
+            elif entry.suffix != _SUFFIX:
+                entry.unlink()
+            elif entry.stem not in used and time.time() - entry.stat().st_mtime > _UNUSED_SECONDS:
+                entry.unlink()
+
+    async def _convert(self, folder: Path, used: set[str]) -> None:
+        if folder.name in used:
+            key = await self._keys(None)
+            await asyncio.to_thread(self._seal_folder, folder, key)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _seal_folder(self, folder: Path, key: DataKey) -> None:
+        with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
+            with contextlib.suppress(CasemateError):  # a damaged one is not worth keeping
+                pack(folder, archive)  # type: ignore[arg-type]
+                archive.flush()
+                self._seal(folder.name, Path(archive.name), key)
+
+    async def rekey(self) -> None:
+        """Seal every bundle with the newest key."""
+        key = await self._keys(None)
+        for file in sorted(self._sealed.glob(f"*{_SUFFIX}")):
+            await self._rekey_one(file.stem, key)
+
+    async def _rekey_one(self, digest: str, key: DataKey) -> None:
+        with await asyncio.to_thread(self._file(digest).open, "rb") as stream:
+            version = _KEY_VERSION.unpack(stream.read(_KEY_VERSION.size))[0]
+            if version == key.version:
+                return
+            old = await self._keys(version)
+            with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
+                await asyncio.to_thread(
+                    decrypt_stream,
+                    old.key,
+                    _context(digest),
+                    stream,
+                    archive,  # type: ignore[arg-type]
+                )
+                archive.flush()
+                await asyncio.to_thread(self._seal, digest, Path(archive.name), key)
+
+
+def _context(digest: str) -> bytes:
+    return b"casemate bundle " + digest.encode()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

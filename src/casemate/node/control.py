@@ -9,25 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from casemate import __version__
-from casemate.admission import Catalogue, Keyring, new_key
-from casemate.api.control import IssuedKey, NodeStatus, StartFailedError
+from casemate.admission import Catalogue
+from casemate.api.control import NodeStatus, StartFailedError
+from casemate.capabilities import UseCounter
+from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.manifest import check_received
-from casemate.model.deployment import (
-    LIVE,
-    Alias,
-    AliasTarget,
-    DeployedFunction,
-    Key,
-    KeyRole,
-    Version,
-)
+from casemate.model.denial import Denial, DenialKind, GrantApproval, GrantUse
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Resources
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
-from casemate.node.bundles import BundleFolder
+from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
+from casemate.admission.grants import GrantDifference, WideningError, require_approval
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.seal import Redactor
 from casemate.store.interface import Store
 
 
@@ -40,42 +38,34 @@ class NodeControl:
         config: GatewayConfig,
         store: Store,
         catalogue: Catalogue,
-        keyring: Keyring,
         dispatcher: Dispatcher,
         client: SandboxClient,
-        bundles: BundleFolder,
+        bundles: BundleStore,
+        data: ProjectData,
+        uses: UseCounter,
+        redactor: Redactor,
     ) -> None:
         """Act on these."""
         self._config = config
         self._store = store
         self._catalogue = catalogue
-        self._keyring = keyring
         self._dispatcher = dispatcher
         self._client = client
         self._bundles = bundles
+        self._data = data
+        self._uses = uses
+        self._redactor = redactor
         self._changing = asyncio.Lock()
         self.stopping = False
         """True ends followed logs, which would otherwise hold up the end of the node."""
 
-    async def load(self) -> str | None:
-        """Read what is stored; on the very first start make an admin key and return its text."""
-        keys = await self._store.keys()
-        text = None
-        if not keys:
-            key, text = new_key("admin", KeyRole.ADMIN)
-            await self._store.add_key(key)
-            keys = (key,)
-        self._keyring.replace(keys)
+    async def load(self) -> None:
+        """Read what is stored."""
         self._catalogue.replace(await self._store.functions())
-        await asyncio.to_thread(self._bundles.remove_unused, self._catalogue.digests())
+        await self._bundles.load(self._catalogue.digests())
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
-        return text
-
-    async def authenticate(self, authorization: str | None) -> Key | None:
-        """See Control."""
-        return self._keyring.authenticate(authorization)
 
     # -- functions -----------------------------------------------------------------------------
 
@@ -96,7 +86,7 @@ class NodeControl:
             unused = await self._store.remove_function(project, function)
             await self._reload()
             for digest in unused:
-                await asyncio.to_thread(self._bundles.remove, digest)
+                await self._bundles.remove(digest)
 
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
@@ -115,24 +105,29 @@ class NodeControl:
 
     async def has_bundle(self, digest: str) -> bool:
         """See Control."""
-        return await asyncio.to_thread(self._bundles.has, digest)
+        return await self._bundles.has(digest)
 
     async def put_bundle(self, digest: str, archive: Path) -> None:
         """See Control."""
-        await asyncio.to_thread(self._bundles.put, digest, archive)
+        await self._bundles.put(digest, archive)
 
     async def start_once(self, project: str, function: str, digest: str) -> None:
         """See Control."""
-        zygote = await self._start(self._tentative(project, function, digest))
+        tentative, _ = await self._tentative(project, function, digest)
+        zygote = await self._start(tentative)
         zygote.close()
 
-    async def deploy(self, project: str, function: str, digest: str, *, by: str) -> Version:
+    async def deploy(
+        self, project: str, function: str, digest: str, *, approve: bool, by: str
+    ) -> Version:
         """See Control."""
         async with self._changing:
-            tentative = self._tentative(project, function, digest)
+            tentative, resources = await self._tentative(project, function, digest)
             self._catalogue.check_routes(project, function, tentative)
+            difference = self._require_approval(tentative, approve=approve, by=by)
             zygote = await self._start(tentative)
             try:
+                await self._data.ensure(project, resources)
                 version = await self._store.deploy(
                     project=project,
                     function=function,
@@ -140,17 +135,58 @@ class NodeControl:
                     spec=tentative.spec,
                     created_by=by,
                 )
+                if difference.widens:
+                    await self._record_approval(version, difference, by)
             except BaseException:
                 zygote.close()
                 raise
             # The first call finds the zygote that has just shown that the handler imports.
+            zygote.version = version
             self._dispatcher.adopt(version, zygote)
             await self._reload()
             return version
 
-    def _tentative(self, project: str, function: str, digest: str) -> Version:
+    def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:
+        """Return what a deploy changes; WideningError, and a record, if it may not."""
+        live = self._catalogue.find(tentative.project, tentative.function)
+        try:
+            return require_approval(
+                live.spec if live is not None else None, tentative.spec, approve=approve
+            )
+        except WideningError as error:
+            self._store.deny(
+                Denial(
+                    at=time.time(),
+                    kind=DenialKind.GRANTS,
+                    principal=by,
+                    action="function:deploy",
+                    resource=f"function:{tentative.project}/{tentative.function}",
+                    reason=error.message,
+                    project=tentative.project,
+                    function=tentative.function,
+                )
+            )
+            raise
+
+    async def _record_approval(
+        self, version: Version, difference: GrantDifference, by: str
+    ) -> None:
+        await self._store.add_approval(
+            GrantApproval(
+                project=version.project,
+                function=version.function,
+                version=version.number,
+                added=difference.widening,
+                by=by,
+                at=time.time(),
+            )
+        )
+
+    async def _tentative(
+        self, project: str, function: str, digest: str
+    ) -> tuple[Version, Resources]:
         """Return the version that a deploy would make, checked against what the node can run."""
-        manifest = self._bundles.manifest(digest)
+        manifest = await self._bundles.manifest(digest)
         spec = manifest.function
         if (manifest.project, spec.name) != (project, function):
             raise InvalidInputError(
@@ -159,7 +195,7 @@ class NodeControl:
             )
         check_received(spec)
         self._check_python(spec)
-        return Version(
+        version = Version(
             project=project,
             function=function,
             number=0,
@@ -168,6 +204,7 @@ class NodeControl:
             created_at=time.time(),
             created_by="",
         )
+        return version, manifest.resources
 
     def _check_python(self, spec: FunctionSpec) -> None:
         offered = sorted(self._config.pythons)
@@ -228,18 +265,22 @@ class NodeControl:
                 targets = history[1].targets
             return await self._point(project, function, LIVE, targets)
 
+    async def _flush(self) -> None:
+        await self._redactor.flush()
+        await self._store.flush()
+
     # -- records -------------------------------------------------------------------------------
 
     async def invocations(
         self, *, project: str | None, function: str | None, limit: int
     ) -> tuple[InvocationRecord, ...]:
         """See Control."""
-        await self._store.flush()
+        await self._flush()
         return await self._store.invocations(project=project, function=function, limit=limit)
 
     async def invocation(self, invocation_id: str) -> InvocationRecord:
         """See Control."""
-        await self._store.flush()
+        await self._flush()
         record = await self._store.invocation(invocation_id)
         if record is None:
             raise NotFoundError(
@@ -250,7 +291,7 @@ class NodeControl:
 
     async def error(self, error_id: str) -> ErrorRecord:
         """See Control."""
-        await self._store.flush()
+        await self._flush()
         record = await self._store.error(error_id)
         if record is None:
             raise NotFoundError(
@@ -271,38 +312,24 @@ class NodeControl:
         """See Control."""
         if self.stopping:
             raise UnavailableError("The node is stopping.", next_step="try again soon")
-        await self._store.flush()
+        await self._flush()
         return await self._store.logs(
             project=project, function=function, invocation=invocation, after=after, limit=limit
         )
 
-    # -- keys ----------------------------------------------------------------------------------
-
-    async def keys(self) -> tuple[Key, ...]:
+    async def denials(
+        self, *, project: str | None, function: str | None, invocation: str | None, limit: int
+    ) -> tuple[Denial, ...]:
         """See Control."""
-        return await self._store.keys()
+        await self._flush()
+        return await self._store.denials(
+            project=project, function=function, invocation=invocation, limit=limit
+        )
 
-    async def add_key(self, name: str, role: KeyRole, *, by: str) -> IssuedKey:
+    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
         """See Control."""
-        async with self._changing:
-            key, text = new_key(name, role)
-            await self._store.add_key(key)
-            self._keyring.replace(await self._store.keys())
-            return IssuedKey(key=key, text=text)
-
-    async def revoke_key(self, key_id: str, *, by: str) -> Key:
-        """See Control."""
-        async with self._changing:
-            keys = await self._store.keys()
-            admins = [k.id for k in keys if k.role is KeyRole.ADMIN and k.revoked_at is None]
-            if admins == [key_id]:
-                raise ConflictError(
-                    "This is the last admin key; without it nobody could control the node.",
-                    next_step="add another admin key first: casemate keys add NAME --role admin",
-                )
-            key = await self._store.revoke_key(key_id)
-            self._keyring.replace(await self._store.keys())
-            return key
+        await self._uses.flush()
+        return await self._store.uses(project, function)
 
     # -- the node ------------------------------------------------------------------------------
 

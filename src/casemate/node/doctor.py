@@ -9,7 +9,6 @@ import platform
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.egress.interface import NoEgress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
@@ -182,6 +182,16 @@ def _cgroups() -> Finding:
     return Finding(name="cgroups", holds=True, detail=f"memory, cpu and pids ({kind} hierarchy)")
 
 
+class _Probe:
+    """The probe's bundle is where the supervisor finds it for as long as the probe runs."""
+
+    async def acquire(self, digest: str) -> None:
+        """Do nothing."""
+
+    def release(self, digest: str) -> None:
+        """Do nothing."""
+
+
 async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
     loop = asyncio.get_running_loop()
     limits = Limits(memory=64 << 20, processes=4, tmp=1 << 20)
@@ -195,7 +205,9 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
         created_at=time.time(),
         created_by="doctor",
     )
-    client = SandboxClient(gateway, loop)
+    client = SandboxClient(
+        gateway, loop, bundles=_Probe(), egress=NoEgress(), on_denied_call=lambda *_: None
+    )
     zygote = await client.open(version)
     ready: asyncio.Future[Instance] = loop.create_future()
 
@@ -213,11 +225,13 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
 
 
 @contextlib.contextmanager
-def _supervisor(bundles: Path, runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
+def _supervisor(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
     uid = SANDBOX_UID if os.geteuid() == 0 else None
+    staging = Staging(uid, uid, f"doctor-{os.getpid()}")
+    _write_probe(Path(staging.bundles))
     supervisor = Supervisor(
         runtimes={runtime.minor: runtime},
-        staging=Staging(bundles, uid, uid),
+        staging=staging,
         cgroups=open_driver(f"casemate-doctor-{os.getpid()}") if cgroups else None,
         landlock=linux.landlock_abi() > 0,
         report=lambda _: None,
@@ -232,6 +246,16 @@ def _supervisor(bundles: Path, runtime: Runtime, cgroups: bool) -> Iterator[sock
         thread.join(5)
         theirs.close()
         supervisor.close()
+        staging.close()
+
+
+def _write_probe(bundles: Path) -> None:
+    code = bundles / _DIGEST / "code"
+    code.mkdir(parents=True)
+    (code.parent / "deps").mkdir()
+    (code / "probe.py").write_text(_PROBE)
+    for path in (bundles, code.parent, code):
+        path.chmod(0o755)
 
 
 def _sandbox(cgroups: bool) -> list[Finding]:
@@ -243,15 +267,8 @@ def _sandbox(cgroups: bool) -> list[Finding]:
             executable=str(interpreter.path),
             prefix=str(interpreter.prefix),
         )
-        with tempfile.TemporaryDirectory() as temporary:
-            code = Path(temporary) / _DIGEST / "code"
-            code.mkdir(parents=True)
-            (code.parent / "deps").mkdir()
-            (code / "probe.py").write_text(_PROBE)
-            for path in (Path(temporary), code.parent, code):
-                path.chmod(0o755)
-            with _supervisor(Path(temporary), runtime, cgroups) as gateway:
-                reply = asyncio.run(_invoke_probe(gateway, runtime.minor))
+        with _supervisor(runtime, cgroups) as gateway:
+            reply = asyncio.run(_invoke_probe(gateway, runtime.minor))
     except (CasemateError, OSError, TimeoutError) as error:
         return [_missing("sandbox", error)]
     if reply.message or not reply.body:

@@ -23,8 +23,12 @@ import uvloop
 
 from casemate.model.errors import CasemateError
 from casemate.node.options import Folders, GatewayConfig
+from casemate.node.tls import NodeTls
 from casemate.runner import linux, seccomp
+from casemate.store.errors import StoreKeyError
 from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.vault import VaultClient
+from casemate.vault.interface import Purpose
 from casemate.wiring import Gateway
 
 _DRAIN_SECONDS = 30.0
@@ -48,18 +52,43 @@ def confine(uid: int | None) -> None:
     linux.install_filter(seccomp.gateway_program())
 
 
-def _announce(config: GatewayConfig, url: str, key: str | None) -> None:
+def _announce(
+    config: GatewayConfig, url: str, token: str | None, tls: NodeTls | None
+) -> None:
+    fingerprint = tls.authority_fingerprint if tls is not None else None
     if config.json:
-        line = msgspec.json.encode({"url": url, "key": key}).decode()
-        print(line, flush=True)
+        line = {"url": url, "key": token, "ca_fingerprint": fingerprint}
+        print(msgspec.json.encode(line).decode(), flush=True)
         return
     print(f"Casemate serves on {url}", flush=True)
-    if key is not None:
+    trust = ""
+    if fingerprint is not None:
+        print(f"Its authority's fingerprint: {fingerprint}", flush=True)
+        trust = f" --ca-fingerprint {fingerprint}"
+    if token is not None:
         print(
-            f"\nThe admin key, shown this once:\n\n    {key}\n\n"
-            f"Keep it, then: casemate login {url}\n",
+            f"\nThe first owner's token, shown this once:\n\n    {token}\n\n"
+            f"Keep it, then: casemate login {url}{trust}\n",
             flush=True,
         )
+
+
+async def _open_store(path: Path, vault: VaultClient) -> SqliteStore:
+    """Open the store with the key that it has, which may be one before the newest."""
+    newest = await vault.data_key("", Purpose.STORE)
+    options = SqliteOptions(flush_interval=_FLUSH_SECONDS)
+    key = newest
+    while True:
+        try:
+            store = SqliteStore.open(path, options, key=key.key)
+            break
+        except StoreKeyError:
+            if key.version <= 1:
+                raise
+            key = await vault.data_key("", Purpose.STORE, key.version - 1)
+    if key.version != newest.version:
+        await store.rekey(newest.key)
+    return store
 
 
 async def _serve(config: GatewayConfig) -> None:
@@ -69,25 +98,36 @@ async def _serve(config: GatewayConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     folders = Folders(Path(config.data))
     folders.clear_spool()
-    store = SqliteStore.open(folders.store, SqliteOptions(flush_interval=_FLUSH_SECONDS))
-    supervisor = socket.socket(fileno=config.supervisor)
-    gateway = Gateway(config, folders, store, supervisor, loop)
+    vault = VaultClient(socket.socket(fileno=config.vault), loop)
+    store = await _open_store(folders.store, vault)
+    gateway = Gateway(config, folders, store, vault, loop)
+    upkeep = asyncio.ensure_future(gateway.accounts.maintain())
     try:
-        key = await gateway.control.load()
+        token = await gateway.load()
         listener = socket.socket(fileno=config.listener)
-        await gateway.server.start(sock=listener)
+        tls = gateway.tls
+        if tls is not None:
+            await tls.start()
+            loop.add_signal_handler(signal.SIGHUP, tls.reload)
+        await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
         host, port = gateway.server.address[:2]
         host = f"[{host}]" if ":" in host else host
-        _announce(config, f"http://{host}:{port}", key)
+        url = f"{'https' if tls is not None else 'http'}://{host}:{port}"
+        gateway.operations.issuer = config.public_url or url
+        _announce(config, url, token, tls)
         waiting = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait((waiting, gateway.client.lost), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            (waiting, gateway.client.lost, vault.lost), return_when=asyncio.FIRST_COMPLETED
+        )
         waiting.cancel()
         gateway.control.stopping = True
         if stopping.is_set():
             await gateway.server.drain(_DRAIN_SECONDS)
         await gateway.server.close()
     finally:
-        gateway.dispatcher.close()
+        upkeep.cancel()
+        with contextlib.suppress(CasemateError):
+            await gateway.close()
         with contextlib.suppress(CasemateError):
             await store.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import os
 from pathlib import Path
 
@@ -12,12 +14,15 @@ from casemate.model.errors import ProtectionMissingError
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
-"""Host uids of the gateway and of sandboxes when the supervisor is root. Of no account, so that
-they own nothing but what a node gives them."""
+VAULT_UID = 64_802
+EGRESS_UID = 64_803
+"""Host uids of the gateway, sandboxes, vault and egress proxy when the supervisor is root. Of no
+account, so that they own nothing but what a node gives them."""
 
 RISKS = {
     "cgroups": "no limit on the memory, CPU and processes that an instance takes together",
     "landlock": "one layer less between an instance and the files it can see",
+    "plaintext": "whoever is between a client and the node reads and changes all they say",
 }
 """What an operator can accept by name. Everything else is required without exception."""
 
@@ -32,7 +37,18 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     pythons: tuple[str, ...] = ()
     """Minor versions to offer; empty means all that are found and supported."""
     json: bool = False
-    """True prints the address and the first key as one line of JSON."""
+    """True prints the address and the first token as one line of JSON."""
+    master_key: str | None = None
+    """Where the vault's master key is; None: a file of its own outside the data folder."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_names: tuple[str, ...] = ()
+    """Further names for the certificate of the node's own authority."""
+    tls_new_authority: bool = False
+    public_url: str | None = None
+    """The address by which others know the node; None: where it listens."""
+    learn: bool = False
+    """True lets functions use what they are not granted, and notes it. On loopback only."""
 
     def __post_init__(self) -> None:
         """Refuse risks that nobody can accept."""
@@ -53,34 +69,71 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the bound, not yet listening socket."""
     supervisor: int
     """Descriptor of the socket to the supervisor."""
+    vault: int
+    """Descriptor of the socket to the vault."""
+    egress: int
+    """Descriptor of the socket to the egress proxy."""
+    unpacked: str
+    """Folder in memory for the files of bundles in use."""
     uid: int | None
     pythons: dict[str, str]
     """Minor version to full version."""
     protections: tuple[ProtectionStatus, ...]
     json: bool
     started_at: float
+    host: str
+    tls: bool
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_names: tuple[str, ...] = ()
+    tls_new_authority: bool = False
+    public_url: str | None = None
+    learn: bool = False
 
 
 class Folders:
-    """The folders of a node's data."""
+    """The folders of a node's data. Nothing in them is in clear but names of files."""
 
     def __init__(self, data: Path) -> None:
         """Name them; see `make`."""
         self.data = data
         self.store = data / "store"
+        self.projects = data / "data"
         self.bundles = data / "bundles"
+        self.vault = data / "vault"
         self.spool = data / "spool"
 
-    def make(self, uid: int | None) -> None:
-        """Make what is missing, private to `uid` (None: to whoever runs this)."""
-        for folder in (self.data, self.store, self.bundles, self.spool):
+    def make(self, uid: int | None, vault_uid: int | None) -> None:
+        """Make what is missing, private to `uid` (None: to whoever runs this); the vault's own."""
+        for folder in (self.data, self.store, self.projects, self.bundles, self.spool, self.vault):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if uid is not None:
-                os.chown(folder, uid, uid)
-        # Sandboxes read bundles through a mount of this folder; only `data` above it is private.
-        self.bundles.chmod(0o755)
+            folder.chmod(0o700)
+            owner = vault_uid if folder == self.vault else uid
+            if owner is not None:
+                os.chown(folder, owner, owner)
+        # The vault's process walks through `data`, which is the gateway's.
+        if vault_uid is not None:
+            self.data.chmod(0o711)
 
     def clear_spool(self) -> None:
-        """Delete uploads that a killed gateway was still receiving. Raises OSError."""
-        for upload in self.spool.iterdir():
-            upload.unlink()
+        """Delete what a killed gateway was still sending. Raises OSError."""
+        for leftover in self.spool.iterdir():
+            leftover.unlink()
+
+
+def default_master_key(data: Path) -> str:
+    """Return where the master key of a data folder is kept unless the operator says otherwise.
+
+    Outside the data folder, so that who gets hold of that, or of a backup, reads nothing.
+    """
+    name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    if os.geteuid() == 0:
+        return f"file:/etc/casemate/master-keys/{name}"
+    configured = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    base = configured if configured.is_absolute() else Path.home() / ".config"
+    return f"file:{base}/casemate/master-keys/{name}"
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches what listens on an address."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import resource
@@ -11,25 +12,32 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from casemate.api.control import ProtectionStatus
 from casemate.build import Interpreter, RuntimeStatus, find_interpreters
+from casemate.egress.start import EgressProcess
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.runtime import Runtime
 from casemate.node.options import (
+    EGRESS_UID,
     GATEWAY_UID,
     RISKS,
     SANDBOX_UID,
+    VAULT_UID,
     Folders,
     GatewayConfig,
     ServeOptions,
+    default_master_key,
+    is_loopback,
 )
 from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
+from casemate.vault.start import VaultProcess, start_vault
 
 _RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
 _STEADY_SECONDS = 60.0
@@ -106,16 +114,26 @@ class Node:
         self._options = options
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
-        self._folders.make(GATEWAY_UID if self._root else None)
+        self._folders.make(
+            GATEWAY_UID if self._root else None, VAULT_UID if self._root else None
+        )
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
+        self._tls = self._require_tls()
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         sandbox_uid = SANDBOX_UID if self._root else None
-        staging = Staging(self._folders.bundles, sandbox_uid, sandbox_uid)
+        name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
+        self._staging = staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
         # The gateway's uid may not be able to walk to the folder by its own path either.
         self._visible_data = staging.visible(str(self._folders.data))
-        cgroups, landlock = self._protections()
+        self._vault = self._open_vault()
+        try:
+            cgroups, landlock = self._protections()
+        except BaseException:
+            self._vault.close()
+            staging.close()
+            raise
         self._supervisor = Supervisor(
             runtimes={
                 i.minor: Runtime(minor=i.minor, executable=str(i.path), prefix=str(i.prefix))
@@ -128,6 +146,36 @@ class Node:
         )
         self._gateway: subprocess.Popen[bytes] | None = None
         self._stopping = False
+
+    def _require_tls(self) -> bool:
+        """Return whether to speak TLS. Raises ProtectionMissingError where that is no choice."""
+        address = self._listener.getsockname()[0]
+        options = self._options
+        if options.learn and not is_loopback(address):
+            raise ProtectionMissingError(
+                f"A node that learns grants lets functions do what they like; {options.host} can "
+                "be reached from other machines.",
+                next_step="leave out --host",
+            )
+        if is_loopback(address):
+            return options.tls_certificate is not None or bool(options.tls_names)
+        return "plaintext" not in options.accepted_risks
+
+    def _open_vault(self) -> VaultProcess:
+        """Start the vault, which makes the master key on the very first start."""
+        source = self._options.master_key or default_master_key(self._folders.data)
+        kind, _, path = source.partition(":")
+        if self._options.master_key is None and kind == "file":
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        vault = start_vault(
+            Path(self._visible_data) / "vault",
+            source,
+            create=True,
+            uid=VAULT_UID if self._root else None,
+        )
+        if not vault.memory_locked:
+            report("the host does not let the vault lock its memory: keys may reach swap")
+        return vault
 
     def _protections(self) -> tuple[Driver | None, bool]:
         """Return the control groups and whether Landlock is used, as the host and operator say."""
@@ -164,6 +212,10 @@ class Node:
             self._supervisor.prepare(self._interpreters[-1].minor)
             while not self._stopping:
                 started = time.monotonic()
+                if not self._vault.alive:
+                    report("the vault has ended; it is started again")
+                    self._vault.close()
+                    self._vault = self._open_vault()
                 self._run_gateway()
                 code = self._wait_for_gateway()
                 if self._stopping:
@@ -181,6 +233,8 @@ class Node:
         finally:
             self._supervisor.close()
             self._listener.close()
+            self._vault.close()
+            self._staging.close()
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not for longer than until the node is to stop."""
@@ -190,17 +244,14 @@ class Node:
 
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        config = GatewayConfig(
-            data=self._visible_data,
-            listener=self._listener.fileno(),
-            supervisor=theirs.fileno(),
-            uid=GATEWAY_UID if self._root else None,
-            pythons={i.minor: i.version for i in self._interpreters},
-            protections=self._statuses(),
-            json=self._options.json,
-            started_at=time.time(),
+        egress = EgressProcess(
+            EGRESS_UID if self._root else None, own_addresses=(self._listener.getsockname()[0],)
         )
-        with ours, theirs:
+        vault = self._vault.connect()
+        config = self._gateway_config(
+            supervisor=theirs.fileno(), vault=vault.fileno(), egress=egress.gateway_end.fileno()
+        )
+        with ours, theirs, vault:
             self._gateway = subprocess.Popen(
                 [
                     sys.executable,
@@ -208,15 +259,49 @@ class Node:
                     "casemate.node.gateway",
                     msgspec.json.encode(config).decode(),
                 ],
-                pass_fds=(theirs.fileno(), self._listener.fileno()),
+                pass_fds=(
+                    self._listener.fileno(),
+                    config.supervisor,
+                    config.vault,
+                    config.egress,
+                ),
                 stdin=subprocess.DEVNULL,
                 # Signals of the terminal reach the supervisor alone, which passes them on.
                 start_new_session=True,
             )
             theirs.close()
+            vault.close()
+            egress.gateway_end.close()
             if self._stopping:  # told while the gateway was being started
                 self._stop()
-            self._supervisor.run(ours)
+            # The proxy takes memory: it is there from when the first function may use it.
+            self._supervisor.run(ours, {egress.fileno(): egress.start})
+        egress.close()
+
+    def _gateway_config(self, *, supervisor: int, vault: int, egress: int) -> GatewayConfig:
+        options = self._options
+        return GatewayConfig(
+            data=self._visible_data,
+            listener=self._listener.fileno(),
+            supervisor=supervisor,
+            vault=vault,
+            egress=egress,
+            unpacked=self._staging.bundles,
+            uid=GATEWAY_UID if self._root else None,
+            pythons={i.minor: i.version for i in self._interpreters},
+            protections=self._statuses(),
+            json=options.json,
+            started_at=time.time(),
+            host=options.host,
+            tls=self._tls,
+            tls_certificate=str(options.tls_certificate) if options.tls_certificate else None,
+            tls_key=str(options.tls_key) if options.tls_key else None,
+            tls_names=options.tls_names,
+            # A gateway that is started again must not make yet another one.
+            tls_new_authority=options.tls_new_authority and self._gateway is None,
+            public_url=options.public_url,
+            learn=options.learn,
+        )
 
     def _wait_for_gateway(self) -> int:
         gateway = self._gateway

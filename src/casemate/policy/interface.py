@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import Lock
+from collections.abc import Iterable
 from typing import Protocol
 
+from casemate.model.account import PolicyFile
 from casemate.model.principal import Action, Decision, Principal, Resource
+from casemate.policy.compiled import CompiledPolicies, PolicySummary
 
 
 class Policy(Protocol):
@@ -29,4 +33,36 @@ class Policy(Protocol):
         self, principal: Principal, action: Action, resource: Resource, *, granted: bool = False
     ) -> Decision:
         """Decide anew and say which policies decided."""
+        ...
+
+
+class ManagedPolicy(Policy, Protocol):
+    """A policy whose custom files can be changed while it decides."""
+
+    @property
+    def changes(self) -> Lock:
+        """Held by who prepares, stores and activates a change, so that none is lost."""
+        ...
+
+    @property
+    def files(self) -> tuple[PolicyFile, ...]:
+        """The custom files in force, by name."""
+        ...
+
+    def policies(self) -> tuple[PolicySummary, ...]:
+        """Return the custom policies in force."""
+        ...
+
+    def roles(self) -> frozenset[str]:
+        """Return the names of all roles."""
+        ...
+
+    def prepare(
+        self, files: Iterable[PolicyFile], *, maker: Principal | None = None
+    ) -> CompiledPolicies:
+        """Check the files that shall be in force, and change nothing. Raises PolicyError."""
+        ...
+
+    def activate(self, prepared: CompiledPolicies) -> None:
+        """Put checked policies in force at once; cannot fail."""
         ...

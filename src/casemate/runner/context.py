@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from typing import Any
+
+from . import capabilities
+from .capabilities import Bucket, Queue, Table, Topic
 
 
 class Log:
@@ -47,6 +51,7 @@ class Context:
     """
 
     __slots__ = (
+        "_channel",
         "deadline",
         "function_name",
         "function_version",
@@ -66,8 +71,10 @@ class Context:
         function_version: str,
         memory_limit: int,
         log: Log,
+        channel: capabilities.Channel,
     ) -> None:
         """Keep the given values."""
+        self._channel = channel
         self.request_id = request_id
         self.deadline = deadline
         self.project = project
@@ -79,6 +86,45 @@ class Context:
     def remaining(self) -> float:
         """Return the seconds left until the invocation is ended."""
         return max(0.0, self.deadline - time.time())
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket of the project. Each use of it must be granted."""
+        return Bucket(self._channel, name)
+
+    def table(self, name: str) -> Table:
+        """Return a table of the project."""
+        return Table(self._channel, name)
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue of the project."""
+        return Queue(self._channel, name)
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic of the project."""
+        return Topic(self._channel, name)
+
+    def secret(self, name: str, *, version: int | None = None) -> str:
+        """Return a secret's newest value, or that of a version. It is asked for each time."""
+        return capabilities.read_secret(self._channel, name, version)
+
+    def invoke(
+        self, function: str, event: object = None, *, allow: list[str] | None = None
+    ) -> Any:
+        """Invoke another function of the project and return its result (InvocationError).
+
+        `allow` narrows what it may use, and what is invoked from there, to less than it is
+        granted: entries such as `bucket uploads read,list thumbs/` (kind, name, actions, prefix).
+        """
+        return capabilities.invoke(self._channel, function, event, allow)
+
+    def identity_token(self, audience: str) -> str:
+        """Return a signed token (JWT) of five minutes that tells `audience` who this function is.
+
+        It is verified with the keys at the node's `/.well-known/jwks.json`.
+        """
+        fields, _, _ = self._channel.call("identity.token", audience=audience)
+        token: str = fields["token"]
+        return token
 
     @property
     def aws_request_id(self) -> str:

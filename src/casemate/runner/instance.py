@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import landlock, linux, wire
+from .capabilities import Channel
 from .context import Context, Log
 
 Handler = Callable[[Any, Context], Any]
@@ -174,6 +175,7 @@ class Instance:
         self._max_response = assignment["response"]
         self._reuse = assignment["isolation"] == "instance"
         self._log = Log(self.emit)
+        self._channel = Channel(sock)
         self._run_async: Callable[[Any], Any] | None = None
         if inspect.iscoroutinefunction(handler):
             import asyncio
@@ -184,7 +186,7 @@ class Instance:
     def emit(self, level: str, text: str) -> None:
         """Send a log line."""
         head = _encode({"level": level, "at": time.time()}).encode()
-        self._sock.sendall(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
+        self._channel.send(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
 
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
@@ -202,6 +204,7 @@ class Instance:
             function_version=head["version"],
             memory_limit=self._memory,
             log=self._log,
+            channel=self._channel,
         )
 
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
@@ -228,9 +231,10 @@ class Instance:
         self._sock.sendall(wire.pack(wire.READY))
         while data := receive(reader.read_size):
             for _kind, head, event in reader.feed(data):
+                self._channel.open = True
                 frame = self._frame(_decode(head.decode()), event)
                 flush_output()
-                self._sock.sendall(frame)
+                self._channel.finish(frame)
                 if not self._reuse:
                     return
 

@@ -33,6 +33,9 @@ _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
 _PR_SET_PDEATHSIG = 1
 
+_SECCOMP_SET_MODE_FILTER = 1
+_FILTER_TSYNC, _FILTER_NEW_LISTENER, _FILTER_TSYNC_ESRCH = 1, 8, 16
+
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _AT_FDCWD = -100
 _MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -227,12 +230,35 @@ class PreparedFilter:
 
     def install(self) -> None:
         """Load the filter for every thread (seccomp(2), SECCOMP_FILTER_FLAG_TSYNC)."""
-        _check(_syscall(_SYS_SECCOMP, 1, 1, self._fprog), "seccomp(SET_MODE_FILTER)")
+        self._load(_FILTER_TSYNC)
+
+    def install_with_listener(self) -> int:
+        """Load it for every thread and return the descriptor that answers its notifications.
+
+        Closed on exec. Raises OSError, EBUSY if a filter of this process, perhaps one from
+        outside, has a listener already. Needs Linux 5.7.
+        """
+        return self._load(_FILTER_TSYNC | _FILTER_TSYNC_ESRCH | _FILTER_NEW_LISTENER)
+
+    def _load(self, flags: int) -> int:
+        return _check(
+            _syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, flags, self._fprog),
+            "seccomp(SET_MODE_FILTER)",
+        )
 
 
-def install_filter(program: bytes) -> None:
-    """Load a seccomp filter made of 8-byte BPF instructions, for every thread."""
-    PreparedFilter(program).install()
+def install_filter(program: bytes, *, listener: bool = False) -> int | None:
+    """Load a seccomp filter made of 8-byte BPF instructions, for every thread.
+
+    With `listener` return the descriptor on which its notifications are answered
+    (seccomp_unotify(2)). Whoever holds it can let a waiting call through, so it must not be open
+    where code of a function runs.
+    """
+    prepared = PreparedFilter(program)
+    if listener:
+        return prepared.install_with_listener()
+    prepared.install()
+    return None
 
 
 def landlock_abi() -> int:

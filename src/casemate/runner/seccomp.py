@@ -1,97 +1,44 @@
 """System-call filters (seccomp(2), BPF), assembled from tables.
 
-Three programs: the zygote's (an allow-list, loaded once and inherited), the instance's (takes away
-what only the zygote needed) and the gateway's (a deny-list against making or entering sandboxes).
-x86_64 only: on any other architecture, and for x32 calls, the process is killed.
+The zygote's is an allow-list, loaded once and inherited; the instance's takes away what only the
+zygote needed. The gateway's is a deny-list against making or entering sandboxes; the vault and
+the egress proxy have allow-lists. x86_64 only: on any other architecture, and for x32 calls, the
+process is killed.
 """
 
 from __future__ import annotations
 
 import struct
 
-from .linux import INSTANCE_CLONE_FLAGS
+from .linux import CLONE_THREAD, INSTANCE_CLONE_FLAGS
+from .system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED
 
 NAMESPACE_FLAGS = 0x7E020080
 """Every CLONE_NEW* flag of clone(2): time, mount, cgroup, uts, ipc, user, pid, network."""
-_CLONE_THREAD = 0x10000
 _EPERM, _EACCES, _ENOSYS, _EAFNOSUPPORT = 1, 13, 38, 97
 
-
-def _table(text: str) -> dict[str, int]:
-    return {name: int(number) for name, number in (entry.split("=") for entry in text.split())}
-
-
-ALLOWED = _table("""
-read=0 write=1 open=2 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprotect=10 munmap=11
-brk=12 rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 ioctl=16 pread64=17 pwrite64=18 readv=19
-writev=20 access=21 pipe=22 select=23 sched_yield=24 mremap=25 msync=26 mincore=27 madvise=28
-dup=32 dup2=33 pause=34 nanosleep=35 getitimer=36 alarm=37 setitimer=38 getpid=39 sendfile=40
-connect=42 accept=43 sendto=44 recvfrom=45 sendmsg=46 recvmsg=47 shutdown=48
-getsockname=51 getpeername=52 socketpair=53 setsockopt=54 getsockopt=55 exit=60 wait4=61 kill=62
-uname=63 fcntl=72 flock=73 fsync=74 fdatasync=75 truncate=76 ftruncate=77 getdents=78 getcwd=79
-chdir=80 fchdir=81 rename=82 mkdir=83 rmdir=84 creat=85 link=86 unlink=87 symlink=88 readlink=89
-chmod=90 fchmod=91 chown=92 fchown=93 lchown=94 umask=95 gettimeofday=96 getrlimit=97 getrusage=98
-sysinfo=99 times=100 getuid=102 getgid=104 setuid=105 setgid=106 geteuid=107 getegid=108
-setpgid=109 getppid=110 getpgrp=111 setsid=112 setreuid=113 setregid=114 getgroups=115
-setresuid=117 getresuid=118 setresgid=119 getresgid=120 getpgid=121 setfsuid=122 setfsgid=123
-getsid=124 capget=125 capset=126 rt_sigpending=127 rt_sigtimedwait=128 rt_sigqueueinfo=129
-rt_sigsuspend=130 sigaltstack=131 utime=132 statfs=137 fstatfs=138 getpriority=140 setpriority=141
-sched_setparam=142 sched_getparam=143 sched_setscheduler=144 sched_getscheduler=145
-sched_get_priority_max=146 sched_get_priority_min=147 sched_rr_get_interval=148 mlock=149
-munlock=150 mlockall=151 munlockall=152 prctl=157 arch_prctl=158 setrlimit=160 gettid=186
-readahead=187 getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196
-tkill=200 time=201 futex=202 sched_setaffinity=203 sched_getaffinity=204 epoll_create=213
-getdents64=217 set_tid_address=218 restart_syscall=219 fadvise64=221 timer_create=222
-timer_settime=223 timer_gettime=224 timer_getoverrun=225 timer_delete=226 clock_gettime=228
-clock_getres=229 clock_nanosleep=230 exit_group=231 epoll_wait=232 epoll_ctl=233 tgkill=234
-utimes=235 waitid=247 ioprio_get=252 inotify_init=253 inotify_add_watch=254 inotify_rm_watch=255
-openat=257 mkdirat=258 fchownat=260 futimesat=261 newfstatat=262 unlinkat=263 renameat=264
-linkat=265 symlinkat=266 readlinkat=267 fchmodat=268 faccessat=269 pselect6=270 ppoll=271
-set_robust_list=273 get_robust_list=274 splice=275 tee=276 sync_file_range=277 utimensat=280
-epoll_pwait=281 signalfd=282 timerfd_create=283 eventfd=284 fallocate=285 timerfd_settime=286
-timerfd_gettime=287 accept4=288 signalfd4=289 eventfd2=290 epoll_create1=291 dup3=292 pipe2=293
-inotify_init1=294 preadv=295 pwritev=296 rt_tgsigqueueinfo=297 recvmmsg=299 prlimit64=302
-sendmmsg=307 getcpu=309 sched_setattr=314 sched_getattr=315 renameat2=316 seccomp=317
-getrandom=318 memfd_create=319 membarrier=324 mlock2=325 copy_file_range=326 preadv2=327
-pwritev2=328 statx=332 rseq=334 pidfd_send_signal=424 pidfd_open=434 close_range=436 openat2=437
-faccessat2=439 epoll_pwait2=441 landlock_create_ruleset=444 landlock_add_rule=445
-landlock_restrict_self=446 futex_waitv=449 cachestat=451 fchmodat2=452 futex_wake=454
-futex_wait=455 futex_requeue=456
-""")
-"""System calls that a function may make, whatever their arguments."""
-
-FORBIDDEN = _table("""
-bind=49 listen=50
-fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
-modify_ldt=154 pivot_root=155 _sysctl=156 adjtimex=159 chroot=161 sync=162 acct=163
-settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170
-setdomainname=171 iopl=172 ioperm=173 init_module=175 delete_module=176 quotactl=179
-setxattr=188 lsetxattr=189 fsetxattr=190 removexattr=197 lremovexattr=198 fremovexattr=199
-io_setup=206 io_submit=209 lookup_dcookie=212 clock_settime=227 mbind=237 set_mempolicy=238
-mq_open=240 kexec_load=246 add_key=248 request_key=249 keyctl=250 ioprio_set=251
-migrate_pages=256 mknod=133 mknodat=259 vmsplice=278 move_pages=279 perf_event_open=298
-fanotify_init=300 fanotify_mark=301 name_to_handle_at=303 open_by_handle_at=304
-clock_adjtime=305 syncfs=306 setns=308 process_vm_readv=310 process_vm_writev=311 kcmp=312
-finit_module=313 kexec_file_load=320 bpf=321 userfaultfd=323 open_tree=428 fsopen=430
-fsconfig=431 fsmount=432 fspick=433 pidfd_getfd=438 process_madvise=440 mount_setattr=442
-quotactl_fd=443 memfd_secret=447 process_mrelease=448 io_uring_setup=425 io_uring_enter=426
-io_uring_register=427 shmget=29 shmat=30 shmctl=31 semget=64 semop=65 semctl=66 shmdt=67
-msgget=68 msgsnd=69 msgrcv=70 msgctl=71
-""")
-"""Calls answered with EPERM, by name; all that is neither here nor allowed gets ENOSYS."""
-
-_CLONE, _CLONE3, _SOCKET, _EXECVE, _EXECVEAT = 56, 435, 41, 59, 322
-_UNSHARE, _MOVE_MOUNT, _IOCTL = 272, 429, 16
+_CLONE, _CLONE3, _UNSHARE = CONDITIONAL["clone"], CONDITIONAL["clone3"], CONDITIONAL["unshare"]
+_EXECVE, _EXECVEAT = CONDITIONAL["execve"], CONDITIONAL["execveat"]
+_SOCKET, _SOCKETPAIR, _BIND = CONDITIONAL["socket"], CONDITIONAL["socketpair"], CONDITIONAL["bind"]
+_MOVE_MOUNT, _IOCTL = CONDITIONAL["move_mount"], CONDITIONAL["ioctl"]
 
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
-_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
-_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
+_ALLOW, _ERRNO, _NOTIFY, _KILL = 0x7FFF0000, 0x00050000, 0x7FC00000, 0x80000000
 _AUDIT_ARCH_X86_64, _X32_BIT = 0xC000003E, 0x40000000
 _SOCKET_DOMAINS = (2, 10)
 """AF_INET and AF_INET6, in a network namespace that has nothing; pairs of AF_UNIX need no call
 of socket(2)."""
 _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX."""
+_NOTIFY_ADD_DESCRIPTOR = 0x40182103
+"""SECCOMP_IOCTL_NOTIF_ADDFD: puts a descriptor into a process that waits for an answer."""
+_NAME_CACHE_SOCKET = (1, 0x80801)
+"""AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK: glibc looks for nscd with it."""
+_INTERNET6_ADDRESS_BYTES = 28
+"""A struct sockaddr_in6: urllib3 binds one when imported, to learn whether there is IPv6."""
+_DATAGRAM = 2
+"""A bit of SOCK_DGRAM and SOCK_RAW, not of SOCK_STREAM and SOCK_SEQPACKET."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -114,10 +61,6 @@ def _prologue() -> list[Instruction]:
 def _when(number: int, then: list[Instruction]) -> list[Instruction]:
     """Run `then`, which must return, if the call is `number`. Expects the number loaded."""
     return [(_JEQ, 0, len(then), number), *then]
-
-
-def _refuse(errno: int) -> Instruction:
-    return (_RET, 0, 0, _ERRNO | errno)
 
 
 def _search(actions: list[tuple[int, Instruction]]) -> list[Instruction]:
@@ -143,73 +86,125 @@ def _by_number(default: Instruction, actions: dict[int, Instruction]) -> list[In
     return _search(points)
 
 
-def _clone_rule() -> list[Instruction]:
+def _allow() -> Instruction:
+    return (_RET, 0, 0, _ALLOW)
+
+
+def _notify() -> Instruction:
+    return (_RET, 0, 0, _NOTIFY)
+
+
+def _refuse(errno: int) -> Instruction:
+    return (_RET, 0, 0, _ERRNO | errno)
+
+
+def refusal(number: int) -> int:
+    """Return the errno that is the answer to a refused call, reported or not."""
+    if number in (_EXECVE, _EXECVEAT):
+        return _EACCES
+    return _EAFNOSUPPORT if number == _SOCKET else _EPERM
+
+
+def _instance_clone_rule(refused: Instruction) -> list[Instruction]:
     """Allow threads, plain forks and the one combination that makes an instance."""
     return [
         (_LD, 0, 0, _ARG0),
         (_JEQ, 2, 0, INSTANCE_CLONE_FLAGS),
         (_JSET, 0, 1, NAMESPACE_FLAGS),
-        _refuse(_EPERM),
-        (_RET, 0, 0, _ALLOW),
+        refused,
+        _allow(),
     ]
 
 
 def _plain_fork_rule() -> list[Instruction]:
     """Allow threads and forks, no new namespace."""
+    return [(_LD, 0, 0, _ARG0), (_JSET, 0, 1, NAMESPACE_FLAGS), _refuse(_EPERM), _allow()]
+
+
+def _unshare_rule(refused: Instruction) -> list[Instruction]:
+    """Allow the one form that changes nothing."""
+    return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, CLONE_THREAD), _allow(), refused]
+
+
+def _socket_rule(domains: tuple[int, ...], refused: Instruction) -> list[Instruction]:
+    """Allow some domains; refuse the C library's own question without a record."""
+    rule: list[Instruction] = [(_LD, 0, 0, _ARG0)]
+    for domain in domains:
+        rule += [(_JEQ, 0, 1, domain), _allow()]
+    domain, kind = _NAME_CACHE_SOCKET
     return [
-        (_LD, 0, 0, _ARG0),
-        (_JSET, 0, 1, NAMESPACE_FLAGS),
-        _refuse(_EPERM),
-        (_RET, 0, 0, _ALLOW),
+        *rule,
+        (_JEQ, 0, 3, domain),
+        (_LD, 0, 0, _ARG1),
+        (_JEQ, 0, 1, kind),
+        _refuse(_EAFNOSUPPORT),
+        refused,
     ]
 
 
-def _socket_rule() -> list[Instruction]:
-    rule: list[Instruction] = [(_LD, 0, 0, _ARG0)]
-    for domain in _SOCKET_DOMAINS:
-        rule += [(_JEQ, 0, 1, domain), (_RET, 0, 0, _ALLOW)]
-    return [*rule, _refuse(_EAFNOSUPPORT)]
+def _bind_rule(refused: Instruction) -> list[Instruction]:
+    """Refuse any address, one of IPv6 without a record."""
+    return [
+        (_LD, 0, 0, _ARG2),
+        (_JEQ, 0, 1, _INTERNET6_ADDRESS_BYTES),
+        _refuse(_EPERM),
+        refused,
+    ]
 
 
-def _ioctl_rule() -> list[Instruction]:
+def _ioctl_rule(requests: tuple[int, ...], refused: Instruction) -> list[Instruction]:
     rule: list[Instruction] = [(_LD, 0, 0, _ARG1)]
-    for request in _TERMINAL_INJECTION:
-        rule += [(_JEQ, 0, 1, request), _refuse(_EPERM)]
-    return [*rule, (_RET, 0, 0, _ALLOW)]
+    for request in requests:
+        rule += [(_JEQ, 0, 1, request), refused]
+    return [*rule, _allow()]
 
 
-def zygote_program() -> bytes:
+def zygote_program(*, notify: bool = True) -> bytes:
     """Return the filter of a function zygote, which its instances inherit.
 
     It lets through `clone` with exactly the flags of an instance and `move_mount`; both are
     closed by `instance_program`. `unshare` is let through with CLONE_THREAD only, which changes
     nothing and fails in a process with threads: that is how the zygote finds them.
+
+    With `notify` the calls that nothing honest makes wait for an answer from the listener, which
+    `install_filter(..., listener=True)` returns and which must answer `refusal`; so they can be
+    recorded; without a listener they get ENOSYS. Without `notify`, for a host where something
+    outside has a listener already (EBUSY), all get their errno at once, as in any case those get
+    that libraries only try out.
     """
+
+    def refused(number: int) -> Instruction:
+        return _notify() if notify else _refuse(refusal(number))
+
     program = _prologue()
-    program += _when(_CLONE, _clone_rule())
-    program += _when(_SOCKET, _socket_rule())
-    program += _when(_IOCTL, _ioctl_rule())
-    program += _when(_MOVE_MOUNT, [(_RET, 0, 0, _ALLOW)])
-    program += _when(
-        _UNSHARE,
-        [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _CLONE_THREAD), (_RET, 0, 0, _ALLOW), _refuse(_EPERM)],
-    )
-    # ENOSYS makes the C library fall back to clone(2), whose flags a filter can see.
-    program += _when(_CLONE3, [_refuse(_ENOSYS)])
-    for number in (_EXECVE, _EXECVEAT):
-        program += _when(number, [_refuse(_EACCES)])
-    actions = {number: _refuse(_EPERM) for number in FORBIDDEN.values()}
-    actions |= dict.fromkeys(ALLOWED.values(), (_RET, 0, 0, _ALLOW))
+    program += _when(_CLONE, _instance_clone_rule(refused(_CLONE)))
+    program += _when(_SOCKET, _socket_rule(_SOCKET_DOMAINS, refused(_SOCKET)))
+    program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, refused(_IOCTL)))
+    program += _when(_BIND, _bind_rule(refused(_BIND)))
+    program += _when(_UNSHARE, _unshare_rule(refused(_UNSHARE)))
+    actions = {
+        number: _refuse(_EPERM) if name in PROBED else refused(number)
+        for name, number in FORBIDDEN.items()
+    }
+    actions |= dict.fromkeys((*ALLOWED.values(), _MOVE_MOUNT), _allow())
+    actions |= {number: refused(number) for number in (_EXECVE, _EXECVEAT)}
+    # Everything else, clone3 too: ENOSYS makes the C library fall back to clone(2), whose flags
+    # a filter can see. It tries new calls all the time, so none of these is reported.
     return _encode(program + _by_number(_refuse(_ENOSYS), actions))
 
 
 def instance_program() -> bytes:
-    """Return the filter that closes, in an instance, the two calls its zygote still needed."""
+    """Return the filter that closes, in an instance, the calls its zygote still needed.
+
+    They end the instance: nothing honest makes them in these very forms, and an errno would hide
+    them, since only the zygote's filter has a listener and an errno takes precedence over it.
+    """
+    kill: Instruction = (_RET, 0, 0, _KILL)
     program = _prologue()
-    program += _when(_MOVE_MOUNT, [_refuse(_EPERM)])
-    program += _when(_UNSHARE, [_refuse(_EPERM)])
-    program += _when(_CLONE, _plain_fork_rule())
-    return _encode([*program, (_RET, 0, 0, _ALLOW)])
+    program += _when(_MOVE_MOUNT, [kill])
+    for number, flags in ((_UNSHARE, CLONE_THREAD), (_CLONE, INSTANCE_CLONE_FLAGS)):
+        program += _when(number, [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, flags), kill, _allow()])
+    return _encode([*program, _allow()])
 
 
 _SANDBOX_MAKING = [
@@ -254,7 +249,59 @@ def gateway_program() -> bytes:
     program = _prologue()
     program += _when(_CLONE3, [_refuse(_ENOSYS)])
     program += _when(_CLONE, _plain_fork_rule())
+    program += _when(_IOCTL, _ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
     for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT):
         program += _when(number, [_refuse(_EPERM)])
     actions = {FORBIDDEN[name]: _refuse(_EPERM) for name in _SANDBOX_MAKING}
-    return _encode(program + _by_number((_RET, 0, 0, _ALLOW), actions))
+    return _encode(program + _by_number(_allow(), actions))
+
+
+def _confined_program(
+    *,
+    domains: tuple[int, ...],
+    without: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+    datagrams: bool,
+) -> bytes:
+    """Return an allow-list for a process of the node that starts no program and no sandbox.
+
+    `domains` are those that socket(2) may be asked for.
+    """
+    program = _prologue()
+    program += _when(_CLONE, _plain_fork_rule())
+    program += _when(_SOCKET, _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
+    program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
+    if not datagrams:
+        pair = [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
+        program += _when(_SOCKETPAIR, pair)
+    actions = {number: _refuse(_EPERM) for number in FORBIDDEN.values()}
+    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _BIND):
+        actions[number] = _refuse(_EPERM)
+    actions |= dict.fromkeys(ALLOWED.values(), _allow())
+    actions |= {ALLOWED[name]: _refuse(_EPERM) for name in without}
+    actions |= {FORBIDDEN[name]: _allow() for name in also}
+    return _encode(program + _by_number(_refuse(_ENOSYS), actions))
+
+
+def offline_program() -> bytes:
+    """Return the filter of a process without any network, such as the vault.
+
+    It keeps the sockets it has (read, write, sendmsg, recvmsg) and may make connected pairs, but
+    none of datagrams, which could be sent to any address. It makes or accepts no other socket,
+    connects none, starts no program and no sandbox.
+    """
+    return _confined_program(
+        domains=(),
+        without=("connect", "accept", "accept4"),
+        also=("memfd_secret",),
+        datagrams=False,
+    )
+
+
+def egress_program() -> bytes:
+    """Return the filter of the egress proxy: it connects and accepts over the internet's protocols.
+
+    No other sockets but pairs, and no netlink: the C library then asks for both address
+    families. It binds nothing, since its listeners are made elsewhere and passed to it.
+    """
+    return _confined_program(domains=_SOCKET_DOMAINS, also=("listen",), datagrams=True)

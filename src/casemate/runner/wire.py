@@ -4,7 +4,8 @@ A frame is a 9-byte header `!cII` (kind, head length, body length), then the hea
 object, may be empty) and the body (bytes). Both ends check lengths before they allocate.
 
 Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R` ready,
-`A` answer, `E` error, `L` log, `C` capability request.
+`A` answer, `E` error, `L` log, `C` capability request. A zygote's report begins with `N`, with which
+come descriptors: listeners of its network namespace and that of its filter's notifications.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import struct
 HEADER = struct.Struct("!cII")
 HEADER_BYTES = HEADER.size
 INVOKE, READY, ANSWER, ERROR, LOG = b"I", b"R", b"A", b"E", b"L"
-CAPABILITY, REPLY = b"C", b"S"
+CAPABILITY, REPLY, DESCRIPTORS = b"C", b"S", b"N"
+KINDS_FROM_ZYGOTE = frozenset((DESCRIPTORS, READY, ERROR))
 KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY))
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""

@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-from . import control, instance, landlock, linux, seccomp, sharing, wire
+from . import capabilities, control, instance, landlock, linux, network, seccomp, sharing, wire
+from .context import Context
 
 _ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -81,11 +83,16 @@ def _environment(assignment: dict[str, Any]) -> None:
             "CASEMATE_PROJECT": assignment["project"],
             "CASEMATE_FUNCTION": assignment["function"],
         }
+        | network.proxy_environment(assignment["ports"])
+        | assignment["environment"]
     )
 
 
-def give_up_rights(assignment: dict[str, Any]) -> None:
-    """Set the limits, drop every capability and load the filter. Mounts come before."""
+def give_up_rights(assignment: dict[str, Any]) -> int | None:
+    """Set the limits, drop every capability and load the filter. Mounts come before.
+
+    Returns the descriptor by which the filter tells of calls that it denies.
+    """
     files = assignment["open_files"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -96,7 +103,32 @@ def give_up_rights(assignment: dict[str, Any]) -> None:
     linux.set_no_new_privileges()
     linux.drop_capabilities(bounding=True)
     linux.set_not_dumpable()
-    linux.install_filter(seccomp.zygote_program())
+    return linux.install_filter(seccomp.zygote_program(), listener=True)
+
+
+def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int | None) -> None:
+    """Send the descriptors that lead out of the sandbox to the gateway, and keep none.
+
+    Comes before the handler's module: what is sent here was made by trusted code alone.
+    """
+    descriptors = [listener.detach() for listener in listeners]
+    head = b'{"listeners":%d}' % len(descriptors)
+    if notify is not None:
+        descriptors.append(notify)
+    socket.send_fds(report, [wire.pack(wire.DESCRIPTORS, head)], descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def offer_names() -> None:
+    """Let handlers import what capabilities raise: `from casemate import NotFoundError`."""
+    module = ModuleType("casemate")
+    for name in capabilities.PUBLIC:
+        public = getattr(capabilities, name)
+        public.__module__ = "casemate"
+        setattr(module, name, public)
+    module.Context = Context  # type: ignore[attr-defined]
+    sys.modules["casemate"] = module
 
 
 def load_handler(name: str) -> instance.Handler:
@@ -178,11 +210,15 @@ class Zygote:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         os.chdir("/function/code")
         _environment(assignment)
-        give_up_rights(assignment)
+        listeners = network.open_listeners(assignment["ports"])
+        notify = give_up_rights(assignment)
+        reporting = socket.socket(fileno=report)
+        hand_over(reporting, listeners, notify)
+        offer_names()
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi) if abi else None
         self._program = linux.PreparedFilter(seccomp.instance_program())
-        if not self._import(socket.socket(fileno=report)):
+        if not self._import(reporting):
             return
         self._serve()
 

@@ -8,29 +8,47 @@ import itertools
 import os
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
+from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.function import Isolation
-from casemate.runner import wire
+from casemate.model.grant import Grant, GrantKind
+from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
 from casemate.sandbox.instance import ErrorHead, Instance
+from casemate.sandbox.report import Report
+from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
-_PRINTED_BYTES = 64 * 1024
 _decode_event = msgspec.json.Decoder(protocol.Event).decode
 
 
-def _collect(descriptor: int, printed: bytearray) -> None:
-    """Read what an import prints, so that it never waits for us; keep the first of it."""
-    try:
-        data = os.read(descriptor, 65536)
-    except OSError:
-        return
-    printed += data[: _PRINTED_BYTES - len(printed)]
+class BundleSource(Protocol):
+    """Where the supervisor finds the files of bundles while they are in use."""
+
+    async def acquire(self, digest: str) -> None:
+        """Have a bundle's files there until `release`. NotFoundError if the node has no such."""
+        ...
+
+    def release(self, digest: str) -> None:
+        """Need the files no longer."""
+        ...
+
+
+def egress_grants(version: Version) -> tuple[Grant, ...]:
+    """Return what a version may reach in the network."""
+    return tuple(g for g in version.spec.grants if g.kind is GrantKind.EGRESS)
+
+
+def egress_ports(grants: tuple[Grant, ...]) -> tuple[int, ...]:
+    """Return the local ports that lead there: the proxy's, where one is needed, and forwards'."""
+    proxy = [PROXY_PORT] if any(g.forward is None for g in grants) else []
+    return (*proxy, *sorted(g.forward for g in grants if g.forward is not None))
 
 
 class SupervisorLostError(UnavailableError):
@@ -53,7 +71,7 @@ class Zygote:
     def __init__(self, client: SandboxClient, number: int, version: Version) -> None:
         """Made by SandboxClient.open only."""
         self._client = client
-        self._max_body = version.spec.limits.response
+        self._max_response = version.spec.limits.response
         self._reuse = version.spec.isolation is Isolation.INSTANCE
         self.number = number
         self.version = version
@@ -62,6 +80,7 @@ class Zygote:
         self.forks = 0
         """How many instances were asked for so far."""
         self.on_ended: Callable[[str], None] = lambda reason: None
+        self.watch: SystemCallWatch | None = None
 
     def spawn(
         self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
@@ -87,7 +106,7 @@ class Zygote:
             number,
             sock=ours,
             output=reading,
-            max_body=self._max_body,
+            max_response=self._max_response,
             reuse=self._reuse,
             loop=self._client.loop,
             on_ready=on_ready,
@@ -125,6 +144,7 @@ class Zygote:
                 instances, self.instances = self.instances, {}
                 for instance in instances.values():
                     instance.exited(9, out_of_memory=False)
+                self._client.forget(self)
                 self.on_ended(event.reason)
             case protocol.Opened():
                 pass
@@ -133,13 +153,24 @@ class Zygote:
 class SandboxClient:
     """One per gateway."""
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        bundles: BundleSource,
+        egress: Egress,
+        on_denied_call: Callable[[Zygote, DeniedCall], None],
+    ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket."""
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         self._sock = sock
         self.loop = loop
+        self._bundles = bundles
+        self._egress = egress
+        self._on_denied_call = on_denied_call
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
         self._opening: dict[int, asyncio.Future[str | None]] = {}
@@ -166,55 +197,82 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
-        spec, limits = version.spec, version.spec.limits
+        await self._bundles.acquire(version.digest)
         number = next(self._numbers)
+        zygote = self._zygotes[number] = Zygote(self, number, version)
+        grants = egress_grants(version)
         opened: asyncio.Future[str | None] = self.loop.create_future()
         self._opening[number] = opened
-        zygote = self._zygotes[number] = Zygote(self, number, version)
-        report, theirs = socket.socketpair()
-        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        printed = bytearray()
-        os.set_blocking(writing, True)
+        report = Report(self.loop, lambda: self._connect(zygote, report, grants))
         try:
-            with theirs:
-                request = protocol.Open(
-                    z=number,
-                    python=str(spec.python),
-                    digest=version.digest,
-                    project=version.project,
-                    function=version.function,
-                    handler=spec.handler,
-                    isolation=spec.isolation,
-                    trust=spec.trust,
-                    memory=limits.memory,
-                    cpu=limits.cpu,
-                    processes=limits.processes,
-                    open_files=limits.open_files,
-                    tmp=limits.tmp,
-                    response=limits.response,
-                )
-                try:
-                    self.send(request, [theirs.fileno(), writing])
-                except BaseException:
-                    del self._zygotes[number]
-                    raise
-                finally:
-                    os.close(writing)
-            self.loop.add_reader(reading, _collect, reading, printed)
-            report.setblocking(False)
-            reason = await self._opened(opened, limits.timeout)
+            try:
+                self._ask_to_open(number, version, egress_ports(grants), report)
+            except BaseException:
+                del self._zygotes[number]
+                self._bundles.release(version.digest)
+                raise
+            reason = await self._opened(opened, version.spec.limits.timeout)
             if reason is not None:
-                _collect(reading, printed)
-                raise self._failure(reason, report, printed.decode(errors="replace"))
+                raise self._failure(reason, report)
+            report.require_descriptors()
+            # Not before: what is connected at import would be shared by all instances.
+            self._egress.grant(number, grants)
         except BaseException:
             zygote.close()
             raise
         finally:
             del self._opening[number]
             report.close()
-            self.loop.remove_reader(reading)
-            os.close(reading)
         return zygote
+
+    def _ask_to_open(
+        self, number: int, version: Version, ports: tuple[int, ...], report: Report
+    ) -> None:
+        spec, limits = version.spec, version.spec.limits
+        request = protocol.Open(
+            z=number,
+            python=str(spec.python),
+            digest=version.digest,
+            project=version.project,
+            function=version.function,
+            handler=spec.handler,
+            isolation=spec.isolation,
+            trust=spec.trust,
+            memory=limits.memory,
+            cpu=limits.cpu,
+            processes=limits.processes,
+            open_files=limits.open_files,
+            tmp=limits.tmp,
+            response=limits.response,
+            ports=ports,
+            environment=spec.environment,
+        )
+        with report.other_ends() as descriptors:
+            self.send(request, descriptors)
+
+    def _connect(self, zygote: Zygote, report: Report, grants: tuple[Grant, ...]) -> None:
+        """Take over the descriptors that a zygote sent before it ran a function's code."""
+        listeners, notify = report.take_descriptors(len(egress_ports(grants)))
+        if not zygote.alive:
+            for descriptor in (*listeners, notify):
+                os.close(descriptor)
+            return
+        zygote.watch = SystemCallWatch(
+            notify, self.loop, lambda call: self._on_denied_call(zygote, call)
+        )
+        if listeners:
+            self._egress.open(
+                zygote.number, dict(zip(egress_ports(grants), listeners, strict=True)), ()
+            )
+            for descriptor in listeners:
+                os.close(descriptor)
+
+    def forget(self, zygote: Zygote) -> None:
+        """Release what an ended zygote needed."""
+        if zygote.watch is not None:
+            zygote.watch.close()
+        self._egress.close(zygote.number)
+        self._bundles.release(zygote.version.digest)
 
     @staticmethod
     async def _opened(opened: asyncio.Future[str | None], timeout: float) -> str | None:  # noqa: ASYNC109
@@ -226,16 +284,12 @@ class SandboxClient:
             return f"the import took longer than {seconds:g} s"
 
     @staticmethod
-    def _failure(reason: str, report: socket.socket, printed: str) -> CasemateError:
+    def _failure(reason: str, report: Report) -> CasemateError:
         """Return the error to raise, with the function's own words where there are any."""
-        try:
-            data = report.recv(wire.MAX_HEAD_BYTES)
-            frames = wire.FrameReader(frozenset((wire.ERROR, wire.READY)), 0).feed(data)
-            for kind, head, _body in frames:
-                if kind == wire.ERROR:
-                    return ImportFailedError(msgspec.json.decode(head, type=ErrorHead), printed)
-        except (OSError, wire.FrameError, msgspec.MsgspecError):
-            pass
+        printed = report.printed()
+        error = report.error()
+        if error is not None:
+            return ImportFailedError(error, printed)
         if "import" in reason or "zygote is gone" in reason:
             return ImportFailedError(ErrorHead("init-error", "InitFailed", reason, ""), printed)
         return UnavailableError(f"The function cannot be started: {reason}.")
@@ -273,6 +327,11 @@ class SandboxClient:
             self._on_event(protocol.ZygoteEnded(number, "the supervisor is gone"))
         if not self.lost.done():
             self.lost.set_result(None)
+
+    def version_of(self, zygote: int) -> Version | None:
+        """Return what a zygote runs, None if it has ended."""
+        found = self._zygotes.get(zygote)
+        return None if found is None else found.version
 
     @property
     def zygotes(self) -> int:

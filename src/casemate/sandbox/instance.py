@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -78,6 +78,11 @@ class Output:
         self.entries.append((at, level, data))
 
 
+MAX_REQUEST_BYTES = 8 << 20
+"""Body of a capability request."""
+_MAX_REQUESTS = 4
+"""Capability requests under way at once; an honest instance makes one after the other."""
+
 _decode_error = msgspec.json.Decoder(ErrorHead).decode
 _decode_log = msgspec.json.Decoder(LogHead).decode
 
@@ -87,6 +92,10 @@ def describe_status(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"was killed by signal {os.WTERMSIG(status)}"
     return f"exited with code {os.WEXITSTATUS(status)}"
+
+
+OnCapability = Callable[["Instance", bytes, bytes], None]
+"""Takes the head and body of a capability request; answers it with `Instance.reply`."""
 
 
 class Instance:
@@ -101,11 +110,14 @@ class Instance:
         "_exit_timer",
         "_kill",
         "_loop",
+        "_max_response",
+        "_on_capability",
         "_on_end",
         "_on_ready",
         "_output_fd",
         "_reader",
         "_ready",
+        "_requests",
         "_reuse",
         "_sock",
         "_unsent",
@@ -114,6 +126,7 @@ class Instance:
         "number",
         "output",
         "served",
+        "serving",
     )
 
     def __init__(
@@ -122,7 +135,7 @@ class Instance:
         *,
         sock: socket.socket,
         output: int,
-        max_body: int,
+        max_response: int,
         reuse: bool,
         loop: asyncio.AbstractEventLoop,
         on_ready: Callable[[Instance], None],
@@ -132,12 +145,17 @@ class Instance:
         """Take over a socket and the reading end of a pipe, both non-blocking."""
         self.number = number
         self.served = 0
+        self.serving = ""
+        """Id of the invocation that it serves or served last."""
         self.output: Output | None = None
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
         self._sock = sock
         self._output_fd = output
-        self._reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, max_body)
+        self._max_response = max_response
+        self._reader = wire.FrameReader(
+            wire.KINDS_FROM_INSTANCE, max(max_response, MAX_REQUEST_BYTES)
+        )
         self._loop = loop
         self._on_ready = on_ready
         self._on_end = on_end
@@ -147,30 +165,70 @@ class Instance:
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
         self._unsent = b""
+        self._on_capability: OnCapability | None = None
+        self._requests = 0
         self._exit_timer: asyncio.TimerHandle | None = None
         loop.add_reader(sock.fileno(), self._readable)
         loop.add_reader(output, self._read_output)
 
     # -- invoking ------------------------------------------------------------------------------
 
-    def invoke(self, head: bytes, event: bytes, output: Output) -> asyncio.Future[Reply]:
-        """Send an event; the future holds the reply, however the invocation ends."""
+    def invoke(
+        self,
+        head: bytes,
+        event: bytes,
+        output: Output,
+        on_capability: OnCapability | None = None,
+    ) -> asyncio.Future[Reply]:
+        """Send an event; the future holds the reply, however the invocation ends.
+
+        Capability requests go to `on_capability` until then; without it they are a violation.
+        """
         self.output = output
+        self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
         if self._ended:
             self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))
             return waiter
-        frame = wire.pack(wire.INVOKE, head, event)
+        self._send(wire.pack(wire.INVOKE, head, event))
+        return waiter
+
+    def reply(
+        self, served: int, head: bytes, body: bytes = b"", descriptors: Sequence[int] = ()
+    ) -> bool:
+        """Answer a capability request of the invocation that began when `served` was that.
+
+        A reply to an invocation that is over goes nowhere. Returns False if descriptors could
+        not be sent because the instance does not read.
+        """
+        if self._ended or self._waiter is None or served != self.served:
+            return True
+        frame = wire.pack(wire.REPLY, head, body)
+        if descriptors and self._unsent:
+            return False
+        try:
+            sent = socket.send_fds(self._sock, [frame], list(descriptors)) if descriptors else 0
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # its end is about to be read
+        self._requests -= 1
+        self._send(frame[sent:])
+        return True
+
+    def _send(self, frame: bytes) -> None:
+        if self._unsent or not frame:
+            self._unsent += frame
+            return
         try:
             sent = self._sock.send(frame)
         except BlockingIOError:
             sent = 0
         except OSError:
-            return waiter  # its end is about to be read
+            return  # its end is about to be read
         if sent < len(frame):
             self._unsent = frame[sent:]
             self._loop.add_writer(self._sock.fileno(), self._writable)
-        return waiter
 
     def expire(self) -> None:
         """End the invocation under way: its time is up."""
@@ -212,7 +270,14 @@ class Instance:
             entry = _decode_log(head)
             if self.output is not None:
                 self.output.add(entry.at, entry.level[:16], body + b"\n")
+        elif kind == wire.CAPABILITY and self._waiter is not None and self._on_capability:
+            self._requests += 1
+            if self._requests > _MAX_REQUESTS:
+                raise wire.FrameError("more capability requests than may be under way")
+            self._on_capability(self, head, body)
         elif kind == wire.ANSWER and self._waiter is not None:
+            if len(body) > self._max_response:
+                raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
             self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
         elif kind == wire.ERROR:
             error = _decode_error(head)
@@ -264,6 +329,8 @@ class Instance:
         if not self._ended:
             self._read_output()
         waiter, self._waiter = self._waiter, None
+        self._on_capability = None
+        self._requests = 0
         self.served += 1
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)

@@ -23,6 +23,9 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFF)]
 Name = Annotated[str, msgspec.Meta(pattern=_whole(NAME_PATTERN))]
 Minor = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}\Z")]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
+Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
+Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
@@ -42,6 +45,9 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     open_files: Annotated[int, msgspec.Meta(ge=16, le=1_000_000)]
     tmp: Positive
     response: Positive
+    ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
+    """Ports of the function's own loopback interface that lead out by the egress proxy."""
+    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
 
 
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):

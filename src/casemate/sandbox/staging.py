@@ -8,6 +8,7 @@ mount namespace of its own: nothing of this shows outside, and it is gone when t
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import casemate.runner
@@ -15,19 +16,60 @@ from casemate.model.errors import ProtectionMissingError
 from casemate.runner import linux
 
 _STAGE = Path("/run/casemate")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs on every Linux; what is made in it is private
 
 
 class Staging:
-    """Where the sandbox's folders are found by the uid that starts sandboxes."""
+    """Where the sandbox's folders are found by the uid that starts sandboxes.
 
-    def __init__(self, bundles: Path, uid: int | None, gid: int | None) -> None:
-        """Stage for `uid`, or with None (an ordinary user) use the paths as they are."""
-        self.uid, self.gid = uid, gid
-        self.bundles = str(bundles.resolve())
+    `bundles` is a folder in memory that `owner` writes and sandboxes read: what is unpacked in it
+    never reaches a disk, and as root it is gone with this process.
+    """
+
+    def __init__(self, uid: int | None, owner: int | None, name: str) -> None:
+        """Stage for `uid`, or with None (an ordinary user) use the paths as they are.
+
+        `name` tells the memory folders of one user's nodes apart.
+        """
+        self.uid, self.gid = uid, uid
         self.runner = str(Path(casemate.runner.__file__).parent)
         self._staged: dict[str, str] = {}
-        if uid is not None:
-            self._enter_own_mount_namespace()
+        try:
+            if uid is not None and owner is not None:
+                self._enter_own_mount_namespace()
+                self.bundles = str(self._mount_memory(owner))
+            else:
+                self.bundles = str(self._make_memory(name))
+        except OSError as error:
+            raise ProtectionMissingError(
+                f"The supervisor cannot make a folder in memory: {error}",
+                next_step="check that /dev/shm is a tmpfs that this user can write to",
+            ) from error
+
+    @staticmethod
+    def _mount_memory(owner: int) -> Path:
+        folder = _STAGE / "bundles"
+        folder.mkdir(mode=0o755)
+        flags = linux.MS_NOSUID | linux.MS_NODEV
+        options = f"mode=755,uid={owner},gid={owner},size=50%"
+        try:
+            linux.mount("tmpfs", str(folder), "tmpfs", flags, f"{options},noswap")
+        except OSError:  # noswap is as of Linux 6.4
+            linux.mount("tmpfs", str(folder), "tmpfs", flags, options)
+        return folder
+
+    @staticmethod
+    def _make_memory(name: str) -> Path:
+        folder = _MEMORY / f"casemate-{os.geteuid()}-{name}"
+        if folder.is_symlink():
+            raise NotADirectoryError(f"{folder} is a link")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def close(self) -> None:
+        """Remove the folder in memory."""
+        shutil.rmtree(self.bundles, ignore_errors=True)
 
     @staticmethod
     def _enter_own_mount_namespace() -> None:

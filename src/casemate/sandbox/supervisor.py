@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -72,9 +72,17 @@ class Supervisor:
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def run(self, gateway: socket.socket) -> None:
-        """Serve one gateway until it goes away; then end every zygote."""
+    def run(
+        self, gateway: socket.socket, once: Mapping[int, Callable[[], None]] | None = None
+    ) -> None:
+        """Serve one gateway until it goes away; then end every zygote.
+
+        `once` has what to call, one time, when a descriptor is readable.
+        """
         self._gateway = gateway
+        calls = dict(once or {})
+        for descriptor, call in calls.items():
+            self._selector.register(descriptor, selectors.EVENT_READ, call)
         gateway.setblocking(False)
         self._selector.register(gateway, selectors.EVENT_READ, None)
         next_tick = time.monotonic() + _TICK_SECONDS
@@ -85,6 +93,9 @@ class Supervisor:
                     if key.data is None:
                         if not self._read_gateway(gateway):
                             return
+                    elif key.fd in calls:
+                        self._selector.unregister(key.fd)
+                        self._call(calls.pop(key.fd))
                     elif key.data in self._ids or not key.data.assigned:
                         self._read_zygote(key.data)
                 self._drain()
@@ -96,10 +107,18 @@ class Supervisor:
                     next_tick = time.monotonic() + _TICK_SECONDS
         finally:
             self._selector.unregister(gateway)
+            for descriptor in calls:
+                self._selector.unregister(descriptor)
             self._gateway = None
             self._outbox.clear()
             for zygote in list(self._zygotes.values()):
                 self._end(zygote, "the gateway is gone", tell=False, expected=True)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except OSError as error:
+            self._report(f"a process could not be started: {error}")
 
     def _timeout(self, next_tick: float) -> float:
         if self._draining or self._outbox:

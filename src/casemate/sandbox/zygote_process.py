@@ -152,6 +152,8 @@ class ZygoteProcess:
             "open_files": request.open_files,
             "response": request.response,
             "landlock_abi": landlock_abi,
+            "ports": list(request.ports),
+            "environment": request.environment,
         }
         control.send(self.sock, message, descriptors)
 

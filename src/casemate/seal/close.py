@@ -12,7 +12,7 @@ from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Failure, Finished
 from casemate.seal.answer import AnswerError, response
-from casemate.store.interface import Store
+from casemate.seal.redaction import Redactor
 
 _STATUS = {
     Outcome.OK: 200,
@@ -66,9 +66,19 @@ def problem(
 class Seal:
     """Stage 5."""
 
-    def __init__(self, store: Store) -> None:
-        """Record into `store`."""
-        self._store = store
+    def __init__(self, redactor: Redactor) -> None:
+        """Record through `redactor`."""
+        self._redactor = redactor
+
+    async def redact(self, finished: Finished) -> Finished:
+        """Take secrets out of the answer of a function that was given one."""
+        try:
+            return await self._redactor.redact(finished)
+        except Exception as error:  # noqa: BLE001 - what was not looked through must not leave
+            failure = Failure(type=type(error).__qualname__, message=str(error))
+            return msgspec.structs.replace(
+                finished, outcome=Outcome.INTERNAL_ERROR, head=b"", body=b"", failure=failure
+            )
 
     def close(self, finished: Finished) -> HttpResponse:
         """Return the response and record the invocation."""
@@ -138,7 +148,7 @@ class Seal:
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )
-        self._store.record(record, error, self._lines(finished, record))
+        self._redactor.record(record, error, self._lines(finished, record))
 
     @staticmethod
     def _lines(finished: Finished, record: InvocationRecord) -> Sequence[LogLine]:

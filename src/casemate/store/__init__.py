@@ -1,4 +1,4 @@
-"""Durable records: versions, aliases, keys, invocations, errors, logs.
+"""Durable records: versions, aliases, users, tokens, policies, invocations, errors, logs, denials.
 
 Not the bundles' files (`casemate.build` writes those) and no cache of anything. `interface.py` is
 the port; each adapter is a module or package of its own, imported by whoever chooses it
@@ -12,6 +12,7 @@ from casemate.store.errors import (
     StoreError,
     StoreForeignError,
     StoreFullError,
+    StoreKeyError,
     StoreLockedError,
     StoreVersionError,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "StoreError",
     "StoreForeignError",
     "StoreFullError",
+    "StoreKeyError",
     "StoreLockedError",
     "StoreVersionError",
 ]

@@ -29,6 +29,10 @@ class StoreCorruptError(StoreError):
     """The store's database is damaged."""
 
 
+class StoreKeyError(StoreError):
+    """The store was written with another key."""
+
+
 class StoreVersionError(StoreError):
     """The store was written by a newer Casemate."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from casemate.model.account import PolicyFile, Token, User, UserRoles
@@ -80,7 +81,10 @@ class Store(Protocol):
         ...
 
     async def add_token(self, token: Token) -> None:
-        """Keep a token. ConflictError if its id, or the name of a service token in force, is taken."""
+        """Keep a token; NotFoundError if it is a session of a user who is not there.
+
+        ConflictError if its id, or its name by a service token in force, is taken.
+        """
         ...
 
     async def tokens(self) -> tuple[Token, ...]:
@@ -193,6 +197,17 @@ class Store(Protocol):
         limit: int = 1000,
     ) -> tuple[LogLine, ...]:
         """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
+        ...
+
+    async def rekey(self, new_key: bytes) -> None:
+        """Encrypt everything with another key (32 bytes). Other calls wait meanwhile.
+
+        A crash leaves the one key or the other in force; StoreKeyError at the next start tells.
+        """
+        ...
+
+    async def snapshot(self, path: Path) -> None:
+        """Write a consistent copy, with the same key, to the new file `path`; calls go on."""
         ...
 
     async def flush(self) -> None:

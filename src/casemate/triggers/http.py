@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
-from casemate.admission import Catalogue, Keyring
+from casemate.admission import Authenticator, Catalogue
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation
@@ -97,14 +97,14 @@ class HttpTrigger:
     def __init__(
         self,
         catalogue: Catalogue,
-        keyring: Keyring,
+        accounts: Authenticator,
         seal: Seal,
         invoke: Invoke,
         api: Callable[[HttpRequest], Awaitable[HttpResponse]],
     ) -> None:
         """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`."""
         self._catalogue = catalogue
-        self._keyring = keyring
+        self._accounts = accounts
         self._seal = seal
         self._invoke = invoke
         self._api = api
@@ -113,7 +113,7 @@ class HttpTrigger:
         """Return the bytes a body may have. Callers without a key are given little to send."""
         path = head.path
         if path.startswith(API_PREFIX):
-            if self._keyring.authenticate(_credential(head)) is None:
+            if self._accounts.authenticate(_credential(head)) is None:
                 return _UNKNOWN_BODY_LIMIT
             return _BUNDLE_LIMIT if path.startswith("/api/v1/bundles/") else _API_LIMIT
         if path.startswith(INVOKE_PREFIX):
@@ -126,7 +126,7 @@ class HttpTrigger:
             version = self._catalogue.find(match.route.project, match.route.function)
         if version is None:
             return _UNKNOWN_BODY_LIMIT
-        if not version.spec.public and self._keyring.authenticate(_credential(head)) is None:
+        if not version.spec.public and self._accounts.authenticate(_credential(head)) is None:
             return _UNKNOWN_BODY_LIMIT
         return version.spec.limits.request
 
@@ -158,6 +158,7 @@ class HttpTrigger:
                 content_type=content_type.decode("latin-1") if content_type else "",
                 body=request.body,
                 received_at=time.time(),
+                remote_address=head.peer,
             )
         )
 
@@ -186,6 +187,7 @@ class HttpTrigger:
                 body=request.body,
                 event=event,
                 received_at=time.time(),
+                remote_address=head.peer,
             )
         )
 
@@ -199,8 +201,8 @@ class HttpTrigger:
         allow: bytes | None = None,
     ) -> HttpResponse:
         """Refuse a request that names no function. Without a key all of them look the same."""
-        if self._keyring.authenticate(_credential(request.head)) is None:
-            outcome, status, detail = Outcome.DENIED, 401, "This needs a valid key."
+        if self._accounts.authenticate(_credential(request.head)) is None:
+            outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
             allow = None
         raw = RawInvocation(
             trigger="http",

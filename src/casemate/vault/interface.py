@@ -67,15 +67,18 @@ class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     projects: int
     secrets: int
     oldest_data_key_at: float | None
+    """When the oldest of the projects' newest keys was made."""
+    generation: int = 0
+    """Counts the vault's writes; one that is lower than it was tells of an older copy."""
+    memory_locked: bool = False
+    """True if no page of the vault's memory can be written to swap (mlockall(2))."""
 
 
 class Vault(Protocol):
     """The vault. Raises VaultError (of `casemate.vault`) with what is wrong and the next step,
     NotFoundError for a project's secret or version that is not there."""
 
-    async def data_key(
-        self, project: str, purpose: Purpose, version: int | None = None
-    ) -> DataKey:
+    async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
         """Return a data key: the given version, or the newest, made if there is none."""
         ...
 
@@ -108,7 +111,7 @@ class Vault(Protocol):
         """Replace every known secret value of the project in `texts` by `[redacted:NAME]`.
 
         Finds a value also in base64, percent-encoding, hexadecimal and JSON's escapes. Values
-        under 6 bytes are not searched for (`put_secret` warns by refusing values under 6 bytes).
+        under 6 bytes are not searched for (`put_secret` refuses those).
         """
         ...
 
@@ -132,8 +135,12 @@ class Vault(Protocol):
         """Return the JWKS (RFC 7517) by which tokens of `sign_token` are verified."""
         ...
 
-    async def rotate_master(self, source: str) -> VaultStatus:
-        """Wrap everything with the master key at `source`; the old one is not needed after it."""
+    async def rotate_master(self, sealed: bytes) -> VaultStatus:
+        """Wrap everything with another master key; the old one is not needed after it.
+
+        `sealed` is what `casemate.vault.seal_master` made of the new key, its source, and the
+        present key as proof. The vault is confined and can reach no source itself.
+        """
         ...
 
     async def rotate_data_keys(self, project: str | None) -> tuple[str, ...]:
@@ -145,6 +152,13 @@ class Vault(Protocol):
 
     async def rotate_signing_key(self) -> str:
         """Sign with a new key from now on; the old one is published for a day more. Its kid."""
+        ...
+
+    async def export(self) -> dict[str, bytes]:
+        """Return the vault's files by name, all of one moment and all ciphertext, for a backup.
+
+        The master key is not among them.
+        """
         ...
 
     async def status(self) -> VaultStatus:

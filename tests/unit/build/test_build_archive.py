@@ -19,7 +19,15 @@ from casemate.build.archive import pack, unpack, verify
 from casemate.build.errors import ArchiveError
 from casemate.build.tar_format import END, entry_header, padding
 from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 
+GRANTED = FunctionSpec(
+    name="hello",
+    handler="app:handler",
+    python="3.12",
+    grants=(Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",)),),
+)
 FILES = {"code/app.py": b"x = 1\n", "code/empty": b"", "deps/p/__init__.py": b"y" * 1000}
 MakeBundle = Callable[..., Path]
 
@@ -173,8 +181,6 @@ def test_a_duplicate_a_missing_and_an_unordered_file_are_refused(bundle: Path, s
 
 def hostile(paths: list[str], **changes: object) -> tuple[bytes, str]:
     """Return an archive with a manifest that a build would never write, and its true digest."""
-    from casemate.model.function import FunctionSpec
-
     empty = hashlib.sha256(b"").hexdigest()
     manifest = BundleManifest(
         project="demo",
@@ -212,6 +218,9 @@ def test_paths_are_checked_even_if_the_digest_fits(
         {"project": "../evil"},
         {"project": "demo\n"},
         {"lock_sha256": "x"},
+        {"resources": Resources(buckets=(BucketSpec(name="uploads"),))},
+        {"function": GRANTED},
+        {"function": GRANTED, "resources": Resources(queues=(QueueSpec(name="uploads"),))},
         {"files": (BundleFile(path="code/a", size=-1, sha256="0" * 64),)},
         {"files": (BundleFile(path="code/a", size=2**31, sha256="0" * 64),)},
         {"files": (BundleFile(path="code/a", size=0, sha256="0" * 64 + "\n"),)},

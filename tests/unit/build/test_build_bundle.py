@@ -12,6 +12,7 @@ import pytest
 from casemate.build import BuildError, CodeSyntaxError, UnsupportedRuntimeError, build, verify
 from casemate.build.interpreters import Interpreter
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 
 pytestmark = pytest.mark.sandbox
 TODAY = date(2026, 11, 1)
@@ -22,7 +23,13 @@ class Building:
     def __init__(self, root: Path, tmp_path: Path, interpreters: tuple[Interpreter, ...]) -> None:
         self.root, self.tmp_path, self.interpreters = root, tmp_path, interpreters
 
-    def __call__(self, spec: FunctionSpec = SPEC, out: str = "out", day: date = TODAY):  # type: ignore[no-untyped-def]
+    def __call__(  # type: ignore[no-untyped-def]
+        self,
+        spec: FunctionSpec = SPEC,
+        out: str = "out",
+        day: date = TODAY,
+        resources: Resources | None = None,
+    ):
         return build(
             self.root,
             "demo",
@@ -31,6 +38,7 @@ class Building:
             cache=self.tmp_path / "cache",
             interpreters=self.interpreters,
             today=day,
+            resources=resources,
         )
 
     def left(self, out: str = "out") -> list[str]:
@@ -155,3 +163,15 @@ def test_an_output_that_cannot_be_written_is_an_error(building: Building) -> Non
     (building.tmp_path / "file").write_text("")
     with pytest.raises(BuildError, match="could not read or write"):
         building(out="file/out")
+
+
+def test_the_bundle_holds_the_resources_that_are_granted(building: Building) -> None:
+    bucket = BucketSpec(name="uploads", versions=3)
+    declared = Resources(buckets=(bucket,), queues=(QueueSpec(name="jobs"),))
+    grant = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
+    granted = FunctionSpec(name="hello", handler="app:handler", grants=(grant,))
+    assert building(granted, resources=declared).manifest.resources == Resources(buckets=(bucket,))
+    assert building(resources=declared).manifest.resources == Resources()
+    with pytest.raises(BuildError, match="not declared: 'bucket uploads'"):
+        building(granted)
+    assert len(building.left()) == 2

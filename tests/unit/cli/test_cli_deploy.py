@@ -15,6 +15,7 @@ from casemate.cli.changes import changes
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import FunctionSpec, HttpTrigger, Isolation, Limits
+from casemate.model.grant import Resources
 
 MANIFEST = """\
 [project]
@@ -41,7 +42,9 @@ def project(home) -> Path:
 def built(node, monkeypatch):
     """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
 
-    def build(root, project, spec, out, *, progress, relock, interpreters) -> BuiltBundle:
+    def build(
+        root, project, spec, out, *, progress, relock, interpreters, resources=None
+    ) -> BuiltBundle:
         progress("copying")
         code = (root / "app.py").read_bytes()
         if b"SYNTAX" in code:
@@ -49,6 +52,7 @@ def built(node, monkeypatch):
         manifest = BundleManifest(
             project=project,
             function=msgspec.structs.replace(spec, python="3.12"),
+            resources=(resources or Resources()).granted(spec.grants),
             lock_sha256=None,
             packages=(LockedPackage(name="pillow", version="11.0"),),
             files=(
@@ -188,11 +192,14 @@ def test_every_kind_of_change_is_told() -> None:
     before = FunctionSpec(
         name="a", handler="a:b", http=(HttpTrigger(method="GET", path="/old"),), python="3.12"
     )
+    before = msgspec.structs.replace(before, environment={"OLD": "1", "KEPT": "1"})
     after = msgspec.structs.replace(
         before,
         handler="a:c",
         python="3.13",
         public=True,
+        internal=True,
+        environment={"NEW": "1", "KEPT": "2"},
         isolation=Isolation.INSTANCE,
         limits=Limits(timeout=0.5, cpu=2.0, processes=1),
         http=(HttpTrigger(method="POST", path="/new"),),
@@ -202,9 +209,13 @@ def test_every_kind_of_change_is_told() -> None:
         "python 3.12 → 3.13",
         "isolation request → instance",
         "public no → yes",
+        "internal no → yes",
         "cpu 1 → 2",
         "processes 32 → 1",
         "timeout 10s → 0.5s",
+        "variable OLD removed",
+        "variable NEW added",
+        "variable KEPT one value → another",
         "route GET /old removed",
         "route POST /new added",
     ]

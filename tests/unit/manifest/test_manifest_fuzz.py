@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import composite
 
 from casemate.manifest import ManifestError, load
+from casemate.manifest.grant_tables import EGRESS_GRANT, GRANTS
+from casemate.manifest.resource_tables import BUCKET, TABLE
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS
 from casemate.model.function import Project
 
@@ -27,6 +29,13 @@ cpu = 1.5
 timeout = "10s"
 [function."other"]
 handler = "app:handler"
+environment = { LEVEL = "info" }
+[function."other".grants]
+buckets = [{ name = "uploads", actions = ["read"] }]
+secrets = ["key"]
+egress = [{ host = "api.example.com" }]
+[bucket.uploads]
+versions = 2
 [[function.other.http]]
 method = "POST"
 path = "/e"
@@ -64,7 +73,8 @@ def test_random_bytes(root, data):
 
 
 WORDS = ["project", "function", "f", "name", "limits", "http", *(f.name for f in FUNCTION.fields)]
-WORDS += [f.name for f in (*LIMITS.fields, *HTTP.fields)]
+WORDS += [f.name for f in (*LIMITS.fields, *HTTP.fields, *GRANTS.fields, *EGRESS_GRANT.fields)]
+WORDS += ["bucket", "table", "queue", "topic", *(f.name for f in (*BUCKET.fields, *TABLE.fields))]
 VALUES = ['"a"', '"app:handler"', "1", "-1", "1.5", "nan", "true", "[]", "{}", '"64MB"', '"10s"']
 VALUES += [
     '"../x"',
@@ -74,6 +84,9 @@ VALUES += [
     '"\\u0000"',
     "'''x\n'''",
     "[[1], {a = 2}]",
+    '["a", "a"]',
+    '[{ name = "a", actions = ["read"], prefixes = ["", "a"] }]',
+    '[{ host = "*.example.com", forward = 3128 }]',
 ]
 LINES = st.one_of(
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(lambda k: f"[{'.'.join(k)}]\n"),

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casemate.manifest import json_schema
+from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.rejection import RejectedValueError
+from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE
 from casemate.manifest.schema import DIALECT, schema_text
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, MANIFEST, PROJECT
 
@@ -35,6 +37,9 @@ def accepts(schema, value):
         "enum": lambda values: value in values,
         "pattern": lambda p: re.search(p, value) is not None,
         "maxLength": lambda n: len(value) <= n,
+        "minLength": lambda n: len(value) >= n,
+        "minItems": lambda n: len(value) >= n,
+        "uniqueItems": lambda _: all(value.count(item) == 1 for item in value),
         "minimum": lambda n: value >= n,
         "maximum": lambda n: value <= n,
         "required": lambda names: all(name in value for name in names),
@@ -93,7 +98,7 @@ def test_everything_is_described_and_closed():
 
 def test_every_default_satisfies_its_own_schema():
     defaults = [schema for schema in every_schema(json_schema()) if "default" in schema]
-    assert len(defaults) == 18
+    assert len(defaults) == 29
     for schema in defaults:
         assert accepts(schema, schema["default"])
 
@@ -126,7 +131,23 @@ def test_the_example_of_the_page_is_valid():
             'http = [{method = "get", path = "/"}]',
             'http = [{method = "GET", path = "a"}]',
             'http = [{method = "GET", path = "/a/../b"}]',
+            "internal = 1",
+            'environment = {lower = "x"}',
+            "environment = {A = 1}",
+            'grants.bucket = ["x"]',
+            'grants.buckets = [{name = "x"}]',
+            'grants.buckets = [{name = "x", actions = ["*"]}]',
+            'grants.buckets = [{name = "x", actions = []}]',
+            'grants.buckets = [{name = "x", actions = ["read"], prefixes = [""]}]',
+            'grants.queues = ["x", "x"]',
+            'grants.egress = [{host = "https://x.example"}]',
+            'grants.egress = [{host = "x.example", forward = 80}]',
+            'grants.egress = [{host = "x.example", private = true, exception = "short"}]',
         )
+    ]
+    + [
+        f'project.name = "a"\nfunction.f.handler = "a:b"\n{more}'
+        for more in ("bucket.X = {}", "table.x = {}", "queue = {}", "topic.x = {key = 1}")
     ],
 )
 def test_the_schema_refuses_mistakes(text):
@@ -135,13 +156,28 @@ def test_the_schema_refuses_mistakes(text):
 
 FIELDS = [
     f
-    for t in (MANIFEST, PROJECT, FUNCTION, LIMITS, HTTP)
+    for t in (
+        MANIFEST,
+        PROJECT,
+        FUNCTION,
+        LIMITS,
+        HTTP,
+        GRANTS,
+        BUCKET_GRANT,
+        TABLE_GRANT,
+        EGRESS_GRANT,
+        BUCKET,
+        TABLE,
+        INDEX,
+        QUEUE,
+    )
     for f in t.fields
     if hasattr(f.kind, "parse")
 ]
 ANY = st.one_of(
     st.text(max_size=12),
     st.text("/{}.ab:KMGBmsh019 ", max_size=12),
+    st.text("*.aA1:[]f-", max_size=12),
     st.integers(-5, 2000),
     st.floats(),
     st.booleans(),

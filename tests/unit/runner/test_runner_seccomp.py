@@ -15,19 +15,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.runner import linux, seccomp
-from casemate.runner.seccomp import ALLOWED, FORBIDDEN, NAMESPACE_FLAGS
+from casemate.runner.seccomp import NAMESPACE_FLAGS
+from casemate.runner.system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED, name_of
 
 X86_64 = 0xC000003E
-ALLOW, KILL = 0x7FFF0000, 0x80000000
+ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 EPERM, EACCES, ENOSYS, EAFNOSUPPORT = (0x00050000 | errno for errno in (1, 13, 38, 97))
 CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT = 56, 435, 41, 59, 322
-UNSHARE, MOVE_MOUNT, IOCTL = 272, 429, 16
-SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL}
+UNSHARE, MOVE_MOUNT, IOCTL, BIND, SOCKETPAIR = 272, 429, 16, 49, 53
+SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL, BIND}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(),
+    "zygote without a listener": seccomp.zygote_program(notify=False),
     "instance": seccomp.instance_program(),
     "gateway": seccomp.gateway_program(),
+    "offline": seccomp.offline_program(),
+    "egress": seccomp.egress_program(),
 }
+CONFINED = ["gateway", "offline", "egress"]
+SILENT = [name for name in PROGRAMS if name != "zygote"]
 
 
 @cache
@@ -60,10 +66,12 @@ def run(name: str, number: int, *args: int, arch: int = X86_64) -> int:
 
 
 def in_instance(number: int, *args: int) -> int:
-    """Return the action of both filters of an instance: the stricter one counts."""
-    actions = [run("zygote", number, *args), run("instance", number, *args)]
-    refusals = [action for action in actions if action != ALLOW]
-    return refusals[-1] if refusals else ALLOW
+    """Return the action of both filters of an instance: the strictest one counts (seccomp(2))."""
+    actions = {run("zygote", number, *args), run("instance", number, *args)}
+    if KILL in actions:
+        return KILL
+    errnos = [action for action in actions if action & 0x7FFF0000 == 0x00050000]
+    return errnos[0] if errnos else min(actions)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -76,7 +84,8 @@ def test_a_program_is_one_the_kernel_takes(name: str) -> None:
         if code == 0x05:
             assert k < left
         elif code == 0x06:
-            assert k in (ALLOW, KILL, EPERM, EACCES, ENOSYS, EAFNOSUPPORT)
+            assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, ENOSYS, EAFNOSUPPORT)
+            assert k != NOTIFY or name == "zygote"
         elif code == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
         else:
@@ -103,6 +112,7 @@ def test_the_tables_have_nothing_in_common() -> None:
     allowed, forbidden = set(ALLOWED.values()), set(FORBIDDEN.values())
     assert not allowed & forbidden
     assert not forbidden & SPECIAL
+    assert set(FORBIDDEN) >= PROBED
     assert len(allowed) == len(ALLOWED) and len(forbidden) == len(FORBIDDEN)
 
 
@@ -114,21 +124,13 @@ def test_names_and_numbers_are_the_kernel_s() -> None:
         name: int(number)
         for name, number in re.findall(r"#define __NR_(\w+)\s+(\d+)", header.read_text())
     }
-    for name, number in {**ALLOWED, **FORBIDDEN}.items():
+    for name, number in {**ALLOWED, **FORBIDDEN, **CONDITIONAL}.items():
+        assert name_of(number) == name
         # A header of an older kernel lacks the newest calls.
         if name in known or number <= max(known.values()):
             assert known[name] == number, name
-    for name, number in {
-        "clone": CLONE,
-        "clone3": CLONE3,
-        "socket": SOCKET,
-        "execve": EXECVE,
-        "execveat": EXECVEAT,
-        "unshare": UNSHARE,
-        "move_mount": MOVE_MOUNT,
-        "ioctl": IOCTL,
-    }.items():
-        assert known[name] == number
+    assert set(CONDITIONAL.values()) == SPECIAL | {SOCKETPAIR}
+    assert name_of(999) == "syscall-999"
 
 
 def test_every_allowed_call_is_allowed_whatever_its_arguments() -> None:
@@ -137,13 +139,24 @@ def test_every_allowed_call_is_allowed_whatever_its_arguments() -> None:
             assert in_instance(number, *args) == ALLOW
 
 
-def test_every_forbidden_call_is_refused_whatever_its_arguments() -> None:
-    for name, number in FORBIDDEN.items():
-        for args in ((), (2**64 - 1,) * 6):
-            assert in_instance(number, *args) == EPERM, name
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_every_forbidden_call_is_refused_whatever_its_arguments(name: str) -> None:
+    for args in ((), (2**64 - 1,) * 6):
+        assert in_instance(FORBIDDEN[name], *args) == (EPERM if name in PROBED else NOTIFY)
+        assert run("zygote without a listener", FORBIDDEN[name], *args) == EPERM
+
+
+@pytest.mark.parametrize("number", range(0, 600))
+def test_without_a_listener_every_call_is_refused_as_its_answer_would_be(number: int) -> None:
+    """`refusal` is what the listener must answer: the same as a filter that needs none."""
+    for args in ((), (1, 2), (0x10000000,), (0, 0x5412), (2**64 - 1,) * 6):
+        told, silent = (run(name, number, *args) for name in list(PROGRAMS)[:2])
+        expected = 0x00050000 | seccomp.refusal(number) if told == NOTIFY else told
+        assert silent == expected
 
 
 def test_every_other_call_does_not_exist() -> None:
+    """Never told: the C library tries every new call once."""
     known = {*ALLOWED.values(), *FORBIDDEN.values(), *SPECIAL}
     for number in {*range(1024), 0x1000, 0xFFFF, 0x3FFFFFFF} - known:
         assert in_instance(number) == ENOSYS
@@ -155,22 +168,24 @@ def test_nothing_but_the_tables_decides(number: int, args: list[int]) -> None:
     if number in ALLOWED.values() and number not in SPECIAL:
         assert action == ALLOW
     elif number in FORBIDDEN.values():
-        assert action == EPERM
+        assert action in (EPERM, NOTIFY)
     elif number not in SPECIAL:
         assert action == ENOSYS
-    else:
-        assert action != KILL
 
 
 @pytest.mark.parametrize("number", [EXECVE, EXECVEAT])
 def test_no_program_is_started(number: int) -> None:
-    assert in_instance(number, 1, 2, 3) == EACCES
-    assert run("gateway", number) == EPERM
+    assert in_instance(number, 1, 2, 3) == NOTIFY
+    assert seccomp.refusal(number) == 13
+    assert run("zygote without a listener", number) == EACCES
+    for name in CONFINED:
+        assert run(name, number) == EPERM
 
 
 def test_clone3_falls_back_to_clone() -> None:
     assert in_instance(CLONE3, 0x7000) == ENOSYS
-    assert run("gateway", CLONE3) == ENOSYS
+    for name in CONFINED:
+        assert run(name, CLONE3) == ENOSYS
 
 
 # -- clone ---------------------------------------------------------------------------------------
@@ -207,7 +222,9 @@ def test_the_flags_are_the_kernel_s() -> None:
 
 def may_clone(name: str, flags: int) -> bool:
     action = run(name, CLONE, flags)
-    assert action in (ALLOW, EPERM)
+    assert action in {"zygote": (ALLOW, NOTIFY), "instance": (ALLOW, KILL)}.get(
+        name, (ALLOW, EPERM)
+    )
     return action == ALLOW
 
 
@@ -225,8 +242,16 @@ def test_the_zygote_makes_instances_and_no_other_namespace() -> None:
             whole = flags | way
             expected = not flags or whole == linux.INSTANCE_CLONE_FLAGS
             assert may_clone("zygote", whole) is expected, hex(whole)
-            assert may_clone("instance", whole) is (not flags)
-            assert may_clone("gateway", whole) is (not flags)
+            assert may_clone("zygote without a listener", whole) is expected
+            assert (in_instance(CLONE, whole) == ALLOW) is (not flags)
+            for name in CONFINED:
+                assert may_clone(name, whole) is (not flags)
+
+
+def test_an_instance_that_makes_an_instance_is_killed() -> None:
+    assert in_instance(CLONE, linux.INSTANCE_CLONE_FLAGS) == KILL
+    assert in_instance(CLONE, linux.INSTANCE_CLONE_FLAGS | 1 << 40) == KILL
+    assert in_instance(CLONE, linux.INSTANCE_CLONE_FLAGS ^ 1) == NOTIFY
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -235,8 +260,9 @@ def test_the_rule_over_all_flags(flags: int) -> None:
     low = flags & 0xFFFFFFFF
     plain = low & NAMESPACE_FLAGS == 0
     assert may_clone("zygote", flags) is (plain or low == linux.INSTANCE_CLONE_FLAGS)
-    assert may_clone("instance", flags) is plain
-    assert may_clone("gateway", flags) is plain
+    assert (in_instance(CLONE, flags) == ALLOW) is plain
+    for name in CONFINED:
+        assert may_clone(name, flags) is plain
 
 
 @given(st.sets(st.integers(0, 31), min_size=1, max_size=3))
@@ -253,38 +279,116 @@ def test_one_bit_beside_those_of_an_instance_is_refused(bits: set[int]) -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_unshare_is_for_finding_threads_in_the_zygote_only(flags: int) -> None:
-    expected = ALLOW if flags & 0xFFFFFFFF == 0x10000 else EPERM
-    assert run("zygote", UNSHARE, flags) == expected
-    assert in_instance(UNSHARE, flags) == EPERM
-    assert run("gateway", UNSHARE, flags) == EPERM
+    finds_threads = flags & 0xFFFFFFFF == 0x10000
+    assert run("zygote", UNSHARE, flags) == (ALLOW if finds_threads else NOTIFY)
+    assert in_instance(UNSHARE, flags) == (KILL if finds_threads else NOTIFY)
+    for name in CONFINED:
+        assert run(name, UNSHARE, flags) == EPERM
+
+
+def test_an_instance_that_looks_for_threads_that_way_is_killed() -> None:
+    assert in_instance(UNSHARE, 0x10000) == in_instance(UNSHARE, 1 << 40 | 0x10000) == KILL
 
 
 def test_the_zygote_may_attach_mounts_and_nobody_else() -> None:
     assert run("zygote", MOVE_MOUNT) == ALLOW
-    assert in_instance(MOVE_MOUNT) == EPERM
-    assert run("gateway", MOVE_MOUNT) == EPERM
+    assert in_instance(MOVE_MOUNT) == KILL
+    for name in CONFINED:
+        assert run(name, MOVE_MOUNT) == EPERM
+
+
+def told(domain: int, kind: int = 1) -> int:
+    """Return the action on socket(2) in an instance; it must be a refusal or an internet socket."""
+    action = in_instance(SOCKET, domain, kind)
+    assert (action == ALLOW) is (domain & 0xFFFFFFFF in (2, 10))
+    return action
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_sockets_are_of_the_internet_only(domain: int) -> None:
-    expected = ALLOW if domain & 0xFFFFFFFF in (2, 10) else EAFNOSUPPORT
-    assert in_instance(SOCKET, domain) == expected
+    assert told(domain) in (ALLOW, NOTIFY)
+    silent = run("zygote without a listener", SOCKET, domain)
+    assert silent == (ALLOW if domain & 0xFFFFFFFF in (2, 10) else EAFNOSUPPORT)
 
 
 @pytest.mark.parametrize("domain", range(64))
 def test_every_socket_domain(domain: int) -> None:
-    assert in_instance(SOCKET, domain) == (ALLOW if domain in (2, 10) else EAFNOSUPPORT)
+    assert told(domain) == (ALLOW if domain in (2, 10) else NOTIFY)
+    assert seccomp.refusal(SOCKET) == 97
+    assert run("egress", SOCKET, domain) == (ALLOW if domain in (2, 10) else EAFNOSUPPORT)
+    assert run("offline", SOCKET, domain) == EAFNOSUPPORT
+
+
+def test_the_c_library_s_question_is_refused_without_a_record() -> None:
+    """It looks for nscd whenever a name is looked up: honest, and not worth a record."""
+    cloexec, nonblock = 0x80000, 0x800
+    assert told(1, 1 | cloexec | nonblock) == EAFNOSUPPORT
+    for kind in (1, 1 | cloexec, 1 | nonblock, 2 | cloexec | nonblock, 3, 5):
+        assert told(1, kind) == NOTIFY
+    assert told(16, 1 | cloexec | nonblock) == NOTIFY
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_nothing_is_bound(address: int, size: int) -> None:
+    expected = EPERM if size & 0xFFFFFFFF == 28 else NOTIFY
+    assert in_instance(BIND, 3, address, size) == expected
+    assert run("zygote without a listener", BIND, 3, address, size) == EPERM
+    assert run("offline", BIND, 3, address, size) == run("egress", BIND, 3, address, size) == EPERM
+
+
+def test_looking_for_ipv6_is_refused_without_a_record_and_listening_is_not() -> None:
+    """urllib3 binds an IPv6 address when it is imported; nothing comes of it without listen."""
+    assert in_instance(BIND, 3, 0x1000, 28) == EPERM
+    assert in_instance(FORBIDDEN["listen"], 3, 1) == NOTIFY
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_terminals_are_not_typed_into(request: int) -> None:
     hostile = request & 0xFFFFFFFF in (0x5412, 0x541C)
-    assert in_instance(IOCTL, 0, request) == (EPERM if hostile else ALLOW)
+    assert in_instance(IOCTL, 0, request) == (NOTIFY if hostile else ALLOW)
 
 
 @pytest.mark.parametrize("request_", [0x5412, 0x541C, 0x1_0000_5412, 0xFFFFFFFF_0000541C])
 def test_the_upper_half_hides_nothing(request_: int) -> None:
-    assert in_instance(IOCTL, 0, request_) == EPERM
+    assert in_instance(IOCTL, 0, request_) == NOTIFY
+    assert run("zygote without a listener", IOCTL, 0, request_) == EPERM
+
+
+# -- the node's own processes --------------------------------------------------------------------
+
+
+def test_the_gateway_answers_denied_calls_and_adds_no_descriptors_to_their_callers() -> None:
+    receive, send, valid, add = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
+    for request in (receive, send, valid):
+        assert run("gateway", IOCTL, 3, request) == ALLOW
+    assert run("gateway", IOCTL, 3, add) == run("gateway", IOCTL, 3, 1 << 40 | add) == EPERM
+
+
+@pytest.mark.parametrize("name", ["offline", "egress"])
+def test_a_process_of_the_node_has_no_more_than_a_function(name: str) -> None:
+    extra = {"offline": {"memfd_secret"}, "egress": {"listen"}}[name]
+    for number in range(600):
+        if run(name, number) == ALLOW and number not in SPECIAL:
+            assert number in ALLOWED.values() or name_of(number) in extra, name_of(number)
+        assert run(name, number) not in (NOTIFY, KILL)
+
+
+def test_an_offline_process_reaches_nobody_it_has_no_socket_of() -> None:
+    for call in ("connect", "accept", "accept4"):
+        assert run("offline", ALLOWED[call]) == EPERM
+    for call in ("bind", "listen"):
+        assert run("offline", {**FORBIDDEN, **CONDITIONAL}[call]) == EPERM
+    for call in ("sendmsg", "recvmsg", "read", "write"):
+        assert run("offline", ALLOWED[call]) == ALLOW
+    for kind, expected in ((1, ALLOW), (5, ALLOW), (0x80801, ALLOW), (2, EPERM), (0x80802, EPERM)):
+        # A pair of datagram sockets could send to any address.
+        assert run("offline", SOCKETPAIR, 1, kind) == expected
+
+
+def test_the_egress_proxy_connects_and_accepts() -> None:
+    for call in ("connect", "accept4", "sendto", "socketpair"):
+        assert run("egress", {**ALLOWED, **CONDITIONAL}[call]) == ALLOW
+    assert run("egress", FORBIDDEN["listen"]) == ALLOW
 
 
 def test_the_gateway_makes_and_enters_no_sandbox_and_may_do_the_rest() -> None:
@@ -296,6 +400,7 @@ def test_the_gateway_makes_and_enters_no_sandbox_and_may_do_the_rest() -> None:
         assert FORBIDDEN[name] in refused
     others = refused - set(FORBIDDEN.values())
     assert others == {CLONE, CLONE3, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT}
+    assert not {number for number in range(1024) if run("gateway", number) in (NOTIFY, KILL)}
     assert "sync" not in {names[n] for n in refused - others}
 
 
@@ -306,7 +411,7 @@ import ctypes, errno, os, sys
 sys.path.insert(0, "src")
 from casemate.runner import linux, seccomp
 linux.set_no_new_privileges()
-linux.install_filter(seccomp.zygote_program())
+linux.install_filter(seccomp.zygote_program(notify=False))
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*args):
     ctypes.set_errno(0)
@@ -315,11 +420,15 @@ def call(*args):
 checks = [call(39), call(101, 0, 0, 0, 0), call(999), call(59, 0, 0, 0), call(41, 1, 1, 0),
           call(435, 0, 0), call(272, 0x10000000), call(272, 0x10000), call(165, 0, 0, 0, 0, 0)]
 linux.install_filter(seccomp.instance_program())
-checks += [call(272, 0x10000), call(429, -1, 0, -1, 0, 0), call(56, 0x10000000 | 17, 0, 0, 0, 0)]
-pid = os.fork()
-if pid == 0:
-    os._exit(7)
-checks.append(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+checks += [call(272, 0x20000), call(56, 0x10000000 | 17, 0, 0, 0, 0)]
+def end(*args):
+    pid = os.fork()
+    if pid == 0:
+        libc.syscall(*args)
+        os._exit(7)
+    return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+checks += [end(39), end(272, 0x10000), end(429, -1, 0, -1, 0, 0),
+           end(56, linux.INSTANCE_CLONE_FLAGS, 0, 0, 0, 0)]
 print(",".join(checks), flush=True)
 libc.syscall(0x40000000 | 39)
 """
@@ -346,7 +455,41 @@ def test_the_kernel_takes_the_filters_and_agrees() -> None:
         "EPERM",
         "EPERM",
         "EPERM",
-        "EPERM",
         "7",
+        "-31",
+        "-31",
+        "-31",
     ], done.stderr
     assert done.returncode == -31, "an x32 call is killed with SIGSYS"
+
+
+LISTENER = """
+import ctypes, errno, fcntl, os, sys
+sys.path.insert(0, "src")
+from casemate.runner import linux, seccomp
+linux.set_no_new_privileges()
+program = seccomp.zygote_program()
+first = linux.install_filter(program, listener=True)
+print(os.get_inheritable(first), end=" ")
+try:
+    linux.install_filter(program, listener=True)
+except OSError as error:
+    print(errno.errorcode[error.errno], end=" ")
+print(linux.install_filter(seccomp.instance_program()), end=" ")
+os.close(first)
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.syscall(101, 0, 0, 0, 0), errno.errorcode[ctypes.get_errno()])
+"""
+
+
+def test_a_listener_is_the_only_one_and_its_loss_refuses() -> None:
+    """So no function gets a listener of its own, which could let its calls through."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENER],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.stdout.split() == ["False", "EBUSY", "None", "-1", "ENOSYS"], done.stderr

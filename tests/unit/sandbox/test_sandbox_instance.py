@@ -220,7 +220,7 @@ def test_garbage_ends_the_instance(garbage: bytes, reuse: bool) -> None:
         assert (reply.head, reply.body) == (b"", b"")
         assert not stage.instance.alive and stage.peer.killed == [7]
 
-    play(scene, reuse=reuse, max_body=1000)
+    play(scene, reuse=reuse, max_response=1000)
 
 
 @pytest.mark.parametrize("before", [b"", READY], ids=["before ready", "as a spare"])

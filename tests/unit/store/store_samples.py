@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from casemate.model.deployment import Key, KeyRole
+from casemate.model.account import Token, User
+from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.store.sqlite import SqliteStore
+from casemate.model.principal import OWNER, RoleBinding
+from casemate.store.sqlite import SqliteStore, engine
+
+KEY = bytes(range(32))
+OTHER_KEY = bytes(range(32, 64))
 
 
 def digest(letter: str) -> str:
@@ -24,8 +29,36 @@ def spec(name: str = "thumbs") -> FunctionSpec:
     )
 
 
-def key(key_id: str = "k1", name: str = "first", created_at: float = 1.0) -> Key:
-    return Key(id=key_id, name=name, role=KeyRole.ADMIN, sha256=digest("e"), created_at=created_at)
+def token(token_id: str = "k1", name: str = "first", **changes: object) -> Token:
+    values: dict[str, object] = {
+        "id": token_id,
+        "name": name,
+        "sha256": digest("e"),
+        "bindings": (RoleBinding(role=OWNER),),
+        "created_at": 1.0,
+        "created_by": "user:ada",
+    }
+    return Token(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def user(name: str = "ada", **changes: object) -> User:
+    return User(**{"name": name, "created_at": 1.0, **changes})  # type: ignore[arg-type]
+
+
+def denial(**changes: object) -> Denial:
+    values: dict[str, object] = {
+        "at": 1000.0,
+        "kind": DenialKind.CAPABILITY,
+        "principal": "function:demo/thumbs",
+        "action": "bucket:write",
+        "resource": "bucket:demo/uploads",
+        "reason": "no grant covers it",
+        "project": "demo",
+        "function": "thumbs",
+        "version": 3,
+        "invocation": "i1",
+    }
+    return Denial(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def invocation(invocation_id: str = "i1", **changes: object) -> InvocationRecord:
@@ -85,3 +118,15 @@ async def deploy(store: SqliteStore, letter: str = "a", name: str = "thumbs") ->
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}
+
+
+def memory() -> engine.Connection:
+    """Return a database in memory, as the store's SQL expects its connections to be."""
+    connection = engine.driver.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def opened(folder: Path, key: bytes = KEY) -> engine.Connection:
+    """Return a connection beside those of the store."""
+    return engine.connect(folder / "records.db", key)

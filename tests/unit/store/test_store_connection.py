@@ -7,11 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_samples import contents, deploy, invocation
+from store_samples import KEY, contents, deploy, invocation, memory, opened
 
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import SqliteStore
-from casemate.store.sqlite.connection import _require_wal, open_reader
+from casemate.store.sqlite import SqliteStore, engine
+from casemate.store.sqlite.connection import open_reader, require_wal
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.schema import MIGRATIONS
 
@@ -21,7 +21,7 @@ def closed(tmp_path: Path) -> Path:
     """Return the folder of a closed store with some content."""
 
     async def fill() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         for _ in range(50):
             await deploy(store)
         for number in range(500):
@@ -36,7 +36,7 @@ def refusal(folder: Path, kind: type[StoreError]) -> str:
     """Return the message with which opening is refused; the files must stay as they were."""
     before = contents(folder)
     with pytest.raises(kind) as caught:
-        SqliteStore.open(folder)
+        SqliteStore.open(folder, key=KEY)
     assert caught.value.next_step
     assert not caught.value.retryable
     after = contents(folder)
@@ -49,7 +49,7 @@ def refusal(folder: Path, kind: type[StoreError]) -> str:
 @pytest.mark.parametrize("junk", [b"", b"x", b"\0" * 8192, b"%PDF-1.7 " * 1000])
 def test_a_file_that_is_no_database_is_refused_untouched(closed: Path, junk: bytes) -> None:
     (closed / "records.db").write_bytes(junk)
-    assert "no SQLite database" in refusal(closed, StoreForeignError)
+    assert "no encrypted database" in refusal(closed, StoreForeignError)
 
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
@@ -70,7 +70,7 @@ def test_another_programs_database_is_refused_untouched(tmp_path: Path, mode: st
 
 
 def test_a_newer_schema_is_refused(closed: Path) -> None:
-    other = sqlite3.connect(closed / "records.db")
+    other = opened(closed)
     other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     other.close()
     message = refusal(closed, StoreVersionError)
@@ -80,7 +80,7 @@ def test_a_newer_schema_is_refused(closed: Path) -> None:
 
 def test_a_damaged_page_of_a_kept_table_is_found_at_every_start(closed: Path) -> None:
     (closed / "owner.pid").write_text("")
-    other = sqlite3.connect(closed / "records.db")
+    other = opened(closed)
     (page,) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'version'").fetchone()
     other.close()
     damage(closed / "records.db", page)
@@ -88,7 +88,7 @@ def test_a_damaged_page_of_a_kept_table_is_found_at_every_start(closed: Path) ->
 
 
 def test_a_damaged_page_elsewhere_is_found_after_an_unclean_end(closed: Path) -> None:
-    other = sqlite3.connect(closed / "records.db")
+    other = opened(closed)
     (page,) = other.execute(
         "SELECT rootpage FROM sqlite_schema WHERE name = 'invocation_id'"
     ).fetchone()
@@ -102,19 +102,19 @@ def test_a_truncated_database_is_refused(closed: Path) -> None:
     data = (closed / "records.db").read_bytes()
     (closed / "records.db").write_bytes(data[: len(data) // 2])
     with pytest.raises(StoreError):
-        SqliteStore.open(closed)
+        SqliteStore.open(closed, key=KEY)
 
 
 def test_damage_met_while_serving_is_an_error_of_the_call_alone(closed: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(closed)
+        store = SqliteStore.open(closed, key=KEY)
         with pytest.raises(StoreCorruptError) as caught:
             await store.invocation("i7")
         assert "backup" in str(caught.value)
         assert len((await store.functions())[0].versions) == 50
         await store.close()
 
-    other = sqlite3.connect(closed / "records.db")
+    other = opened(closed)
     (page,) = other.execute(
         "SELECT rootpage FROM sqlite_schema WHERE name = 'invocation_id'"
     ).fetchone()
@@ -135,7 +135,7 @@ def test_an_interrupted_creation_is_begun_anew(tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "records.db.new").write_bytes(b"half")
     (folder / "records.db.new-journal").write_bytes(b"half")
-    store = SqliteStore.open(folder)
+    store = SqliteStore.open(folder, key=KEY)
     assert asyncio.run(deploy(store)) == 1
     asyncio.run(store.close())
     assert sorted(contents(folder)) == ["owner.pid", "records.db"]
@@ -145,14 +145,14 @@ def test_a_refused_store_is_not_left_locked(closed: Path) -> None:
     good = (closed / "records.db").read_bytes()
     (closed / "records.db").write_bytes(b"junk")
     with pytest.raises(StoreForeignError):
-        SqliteStore.open(closed)
+        SqliteStore.open(closed, key=KEY)
     (closed / "records.db").write_bytes(good)
-    asyncio.run(SqliteStore.open(closed).close())
+    asyncio.run(SqliteStore.open(closed, key=KEY).close())
 
 
 def test_every_commit_is_synced_and_the_reader_cannot_write(closed: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(closed)
+        store = SqliteStore.open(closed, key=KEY)
         asked = ("synchronous", "journal_mode", "foreign_keys", "trusted_schema")
         found = [
             await store._writer.submit(lambda c, n=name: c.execute(f"PRAGMA {n}").fetchone()[0])
@@ -163,26 +163,17 @@ def test_every_commit_is_synced_and_the_reader_cannot_write(closed: Path) -> Non
 
     asyncio.run(run())
     folder = StoreFolder.acquire(closed)
-    reader = open_reader(folder)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    reader = open_reader(folder, KEY)
+    with pytest.raises(engine.OperationalError, match="readonly"):
         reader.execute("DELETE FROM version")
     reader.close()
     folder.release(clean=True)
 
 
-def test_an_sqlite_without_strict_tables_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
-    with pytest.raises(StoreError, match=r"expected 3\.37\.0 or newer"):
-        SqliteStore.open(tmp_path / "s")
-    assert not (tmp_path / "s" / "records.db").exists()
-
-
 def test_a_database_that_cannot_use_wal_is_refused() -> None:
-    connection = sqlite3.connect(":memory:")
+    connection = memory()
     with pytest.raises(StoreError, match="'memory'; expected 'wal'"):
-        _require_wal(connection)
+        require_wal(connection)
     connection.close()
 
 

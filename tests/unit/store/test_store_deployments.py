@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from store_samples import deploy, digest, spec
+from store_samples import KEY, deploy, digest, spec
 
 from casemate.model.deployment import AliasTarget
 from casemate.model.errors import InvalidInputError, NotFoundError
@@ -19,7 +19,7 @@ def using(tmp_path: Path) -> Callable[[Callable[[SqliteStore], Awaitable[None]]]
     """Return a function that runs a coroutine function on a fresh store and closes that."""
 
     async def go(test: Callable[[SqliteStore], Awaitable[None]]) -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         try:
             await test(store)
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import sqlite3 as codes
 
 import pytest
 
@@ -11,13 +11,14 @@ from casemate.store import (
     StoreBusyError,
     StoreCorruptError,
     StoreError,
-    StoreForeignError,
     StoreFullError,
+    StoreKeyError,
 )
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import primary_code, translate, translated
 
 
-def fault(code: int, kind: type[sqlite3.Error] = sqlite3.OperationalError) -> sqlite3.Error:
+def fault(code: int, kind: type[engine.Error] = engine.OperationalError) -> engine.Error:
     error = kind("it failed")
     error.sqlite_errorcode = code
     error.sqlite_errorname = "SQLITE_TEST"
@@ -27,29 +28,29 @@ def fault(code: int, kind: type[sqlite3.Error] = sqlite3.OperationalError) -> sq
 @pytest.mark.parametrize(
     ("code", "kind", "retryable"),
     [
-        (sqlite3.SQLITE_FULL, StoreFullError, True),
-        (sqlite3.SQLITE_IOERR_SHMSIZE, StoreFullError, True),
-        (sqlite3.SQLITE_BUSY, StoreBusyError, True),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusyError, True),
-        (sqlite3.SQLITE_LOCKED, StoreBusyError, True),
-        (sqlite3.SQLITE_CORRUPT, StoreCorruptError, False),
-        (sqlite3.SQLITE_CORRUPT_INDEX, StoreCorruptError, False),
-        (sqlite3.SQLITE_NOTADB, StoreForeignError, False),
-        (sqlite3.SQLITE_IOERR_FSYNC, StoreError, False),
-        (sqlite3.SQLITE_READONLY, StoreError, False),
-        (sqlite3.SQLITE_CANTOPEN, StoreError, False),
+        (codes.SQLITE_FULL, StoreFullError, True),
+        (codes.SQLITE_IOERR_SHMSIZE, StoreFullError, True),
+        (codes.SQLITE_BUSY, StoreBusyError, True),
+        (codes.SQLITE_BUSY_SNAPSHOT, StoreBusyError, True),
+        (codes.SQLITE_LOCKED, StoreBusyError, True),
+        (codes.SQLITE_CORRUPT, StoreCorruptError, False),
+        (codes.SQLITE_CORRUPT_INDEX, StoreCorruptError, False),
+        (codes.SQLITE_NOTADB, StoreKeyError, False),
+        (codes.SQLITE_IOERR_FSYNC, StoreError, False),
+        (codes.SQLITE_READONLY, StoreError, False),
+        (codes.SQLITE_CANTOPEN, StoreError, False),
     ],
 )
 def test_each_code_has_its_error(code: int, kind: type[StoreError], retryable: bool) -> None:
     error = translate(fault(code))
     assert type(error) is kind
     assert error.retryable is retryable
-    assert "it failed (SQLITE_TEST)" in error.message
+    assert kind is StoreKeyError or "it failed (SQLITE_TEST)" in error.message
     assert error.next_step
 
 
 def test_an_error_without_a_code_is_the_general_one() -> None:
-    error = sqlite3.ProgrammingError("Cannot operate on a closed database.")
+    error = engine.ProgrammingError("Cannot operate on a closed database.")
     assert primary_code(error) is None
     assert type(translate(error)) is StoreError
 
@@ -57,7 +58,7 @@ def test_an_error_without_a_code_is_the_general_one() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        sqlite3.IntegrityError("NOT NULL constraint failed"),
+        engine.IntegrityError("NOT NULL constraint failed"),
         OverflowError("Python int too large"),
         UnicodeEncodeError("utf-8", "\udc80", 0, 1, "surrogates not allowed"),
     ],

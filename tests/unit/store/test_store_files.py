@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_samples import contents, deploy
+from store_samples import KEY, contents, deploy
 
 from casemate.store import StoreError, StoreForeignError, StoreLockedError
 from casemate.store.sqlite import SqliteStore
@@ -25,7 +25,7 @@ def test_folder_and_files_are_private_whatever_the_umask(tmp_path: Path) -> None
     folder = tmp_path / "deep" / "s"
     before = os.umask(0)
     try:
-        store = SqliteStore.open(folder)
+        store = SqliteStore.open(folder, key=KEY)
         asyncio.run(deploy(store))
         assert mode(folder) == 0o700
         names = {file.name for file in folder.iterdir()}
@@ -37,35 +37,35 @@ def test_folder_and_files_are_private_whatever_the_umask(tmp_path: Path) -> None
 
 
 def test_rights_that_were_widened_are_narrowed_again(tmp_path: Path) -> None:
-    asyncio.run(SqliteStore.open(tmp_path / "s").close())
+    asyncio.run(SqliteStore.open(tmp_path / "s", key=KEY).close())
     (tmp_path / "s").chmod(0o755)
     (tmp_path / "s" / "records.db").chmod(0o644)
-    asyncio.run(SqliteStore.open(tmp_path / "s").close())
+    asyncio.run(SqliteStore.open(tmp_path / "s", key=KEY).close())
     assert mode(tmp_path / "s") == 0o700
     assert mode(tmp_path / "s" / "records.db") == 0o600
 
 
 def test_a_second_store_is_refused_with_the_lock_and_the_pid(tmp_path: Path) -> None:
-    store = SqliteStore.open(tmp_path / "s")
+    store = SqliteStore.open(tmp_path / "s", key=KEY)
     with pytest.raises(StoreLockedError) as caught:
-        SqliteStore.open(tmp_path / "s")
+        SqliteStore.open(tmp_path / "s", key=KEY)
     assert str(tmp_path / "s") in str(caught.value)
     assert str(os.getpid()) in str(caught.value)
     assert "Stop that node" in str(caught.value)
     assert asyncio.run(deploy(store)) == 1
     asyncio.run(store.close())
-    asyncio.run(SqliteStore.open(tmp_path / "s").close())
+    asyncio.run(SqliteStore.open(tmp_path / "s", key=KEY).close())
 
 
 def test_another_process_is_refused_and_deleting_files_does_not_void_the_lock(
     tmp_path: Path,
 ) -> None:
-    store = SqliteStore.open(tmp_path / "s")
+    store = SqliteStore.open(tmp_path / "s", key=KEY)
     (tmp_path / "s" / "owner.pid").unlink()
     code = (
         "import sys, pathlib\n"
         "from casemate.store.sqlite import SqliteStore\n"
-        "SqliteStore.open(pathlib.Path(sys.argv[1]))\n"
+        "SqliteStore.open(pathlib.Path(sys.argv[1]), key=bytes(32))\n"
     )
     other = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "s")],
@@ -95,7 +95,7 @@ def test_close_tells_a_clean_end_and_a_kill_does_not(tmp_path: Path) -> None:
 def test_a_file_in_the_folders_place_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(b"mine")
     with pytest.raises(StoreForeignError, match="needs a folder"):
-        SqliteStore.open(tmp_path / "s")
+        SqliteStore.open(tmp_path / "s", key=KEY)
     assert (tmp_path / "s").read_bytes() == b"mine"
 
 
@@ -103,16 +103,16 @@ def test_a_folder_in_use_for_other_things_is_refused_and_kept(tmp_path: Path) ->
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     tmp_path.chmod(0o755)
     with pytest.raises(StoreForeignError, match=r"photo\.jpg"):
-        SqliteStore.open(tmp_path)
+        SqliteStore.open(tmp_path, key=KEY)
     assert contents(tmp_path) == {"photo.jpg": b"mine"}
     assert mode(tmp_path) == 0o755
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
-    asyncio.run(SqliteStore.open(tmp_path / "real").close())
+    asyncio.run(SqliteStore.open(tmp_path / "real", key=KEY).close())
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(StoreError, match="not a link"):
-        SqliteStore.open(tmp_path / "link")
+        SqliteStore.open(tmp_path / "link", key=KEY)
     victim = tmp_path / "victim"
     victim.write_bytes(b"")
     victim.chmod(0o644)
@@ -121,7 +121,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         file.unlink()
         file.symlink_to(victim)
         with pytest.raises(StoreError):
-            SqliteStore.open(tmp_path / "real")
+            SqliteStore.open(tmp_path / "real", key=KEY)
         assert victim.read_bytes() == b""
         assert mode(victim) == 0o644
         file.unlink()
@@ -138,11 +138,11 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     os.chown(tmp_path / "s", 65534, 65534)
     with pytest.raises(StoreForeignError, match="belongs to user 65534"):
-        SqliteStore.open(tmp_path / "s")
+        SqliteStore.open(tmp_path / "s", key=KEY)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_place_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ro").mkdir(mode=0o500)
     with pytest.raises(StoreError, match="cannot be opened"):
-        SqliteStore.open(tmp_path / "ro" / "s")
+        SqliteStore.open(tmp_path / "ro" / "s", key=KEY)

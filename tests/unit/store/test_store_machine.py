@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from store_samples import digest, invocation, key, line, spec
+from store_samples import KEY, digest, invocation, line, spec, token
 
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Key, Version
+from casemate.model.account import Token
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.invocation import InvocationRecord
 from casemate.store.sqlite import SqliteStore
@@ -35,7 +36,7 @@ class Reference:
         self.last: dict[tuple[str, str], int] = {}
         self.versions: dict[tuple[str, str], list[Version]] = {}
         self.aliases: dict[tuple[str, str, str], list[Alias]] = {}
-        self.keys: list[Key] = []
+        self.tokens: list[Token] = []
         self.invocations: list[InvocationRecord] = []
         self.lines: list[tuple[str, str]] = []
 
@@ -63,8 +64,9 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-store-"))
+        self.path, self.key = self.folder / "s", KEY
         self.runner = asyncio.Runner()
-        self.store = SqliteStore.open(self.folder / "s")
+        self.store = SqliteStore.open(self.path, key=self.key)
         self.reference = Reference()
         self.count = 0
 
@@ -135,33 +137,34 @@ class StoreMachine(RuleBasedStateMachine):
             del self.reference.aliases[name]
         assert self.runner.run(call) == self.reference.unreferenced(removed)
 
-    @rule(key_id=st.sampled_from("xyz"), name=st.sampled_from(["one", "two"]))
-    def add_key(self, key_id: str, name: str) -> None:
+    @rule(token_id=st.sampled_from("xyz"), name=st.sampled_from(["one", "two"]))
+    def add_token(self, token_id: str, name: str) -> None:
         self.count += 1
-        new = key(key_id, name, float(self.count))
+        new = token(token_id, name, created_at=float(self.count))
         taken = any(
-            k.id == key_id or (k.name == name and k.revoked_at is None) for k in self.reference.keys
+            k.id == token_id or (k.name == name and k.revoked_at is None)
+            for k in self.reference.tokens
         )
         if taken:
             with pytest.raises(ConflictError):
-                self.runner.run(self.store.add_key(new))
+                self.runner.run(self.store.add_token(new))
         else:
-            self.runner.run(self.store.add_key(new))
-            self.reference.keys.append(new)
+            self.runner.run(self.store.add_token(new))
+            self.reference.tokens.append(new)
 
-    @rule(key_id=st.sampled_from("xyz"))
-    def revoke_key(self, key_id: str) -> None:
-        call = self.store.revoke_key(key_id)
-        found = [i for i, k in enumerate(self.reference.keys) if k.id == key_id]
+    @rule(token_id=st.sampled_from("xyz"))
+    def revoke_token(self, token_id: str) -> None:
+        call = self.store.revoke_token(token_id)
+        found = [i for i, k in enumerate(self.reference.tokens) if k.id == token_id]
         if not found:
             with pytest.raises(NotFoundError):
                 self.runner.run(call)
             return
         revoked = self.runner.run(call)
-        before = self.reference.keys[found[0]]
+        before = self.reference.tokens[found[0]]
         if before.revoked_at is not None:
             assert revoked == before
-        self.reference.keys[found[0]] = msgspec.structs.replace(
+        self.reference.tokens[found[0]] = msgspec.structs.replace(
             before, revoked_at=revoked.revoked_at
         )
 
@@ -194,15 +197,29 @@ class StoreMachine(RuleBasedStateMachine):
         assert sequences == sorted(set(sequences))
 
     @rule()
+    def rekey(self) -> None:
+        self.key = bytes(b ^ 0xFF for b in self.key)
+        self.runner.run(self.store.rekey(self.key))
+
+    @rule()
+    def continue_from_a_snapshot(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.folder)) / "s"
+        folder.mkdir()
+        self.runner.run(self.store.snapshot(folder / "records.db"))
+        self.runner.run(self.store.close())
+        self.store = SqliteStore.open(folder, key=self.key)
+        self.path = folder
+
+    @rule()
     def restart(self) -> None:
         self.runner.run(self.store.close())
         assert self.store.lost_records == 0
-        self.store = SqliteStore.open(self.folder / "s")
+        self.store = SqliteStore.open(self.path, key=self.key)
 
     @invariant()
-    def deployments_and_keys_agree(self) -> None:
+    def deployments_and_tokens_agree(self) -> None:
         assert self.runner.run(self.store.functions()) == self.reference.functions()
-        assert self.runner.run(self.store.keys()) == tuple(self.reference.keys)
+        assert self.runner.run(self.store.tokens()) == tuple(self.reference.tokens)
         for (project, function, name), states in self.reference.aliases.items():
             history = self.runner.run(self.store.alias_history(project, function, name, 100))
             assert history == tuple(reversed(states))

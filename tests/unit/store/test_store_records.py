@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import failure, invocation, line
+from store_samples import KEY, failure, invocation, line, memory
 
 from casemate.model.invocation import LogLine, Outcome
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite import SqliteStore, engine
 from casemate.store.sqlite.records import (
-    MAX_NAME,
-    MAX_TEXT,
     MAX_TRACE,
     Entry,
     error,
@@ -26,22 +23,23 @@ from casemate.store.sqlite.records import (
 )
 from casemate.store.sqlite.records import invocation as find
 from casemate.store.sqlite.schema import migrate
+from casemate.store.sqlite.text import MAX_NAME, MAX_TEXT
 
 
-def database() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+def database() -> engine.Connection:
+    connection = memory()
     migrate(connection)
     return connection
 
 
-def insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
+def insert(connection: engine.Connection, entries: Sequence[Entry]) -> int:
     connection.execute("BEGIN")
     lost = insert_records(connection, entries, 5.0)
     connection.execute("COMMIT")
     return lost
 
 
-def read(connection: sqlite3.Connection, **asked: object) -> tuple[LogLine, ...]:
+def read(connection: engine.Connection, **asked: object) -> tuple[LogLine, ...]:
     values = {"project": None, "function": None, "invocation": None, "after": 0, "limit": 1000}
     return logs(connection, **{**values, **asked})  # type: ignore[arg-type]
 
@@ -211,7 +209,7 @@ def test_a_record_that_cannot_be_stored_is_lost_alone_and_wholly(bad: Entry) -> 
 
 def test_a_record_that_cannot_be_stored_is_counted_by_the_store(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         store.record(invocation("a"))
         store.record(invocation("b", status=2**70))
         store.record(invocation("c"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
-from store_samples import deploy, failure, invocation, key, line
+from store_samples import KEY, denial, deploy, failure, invocation, line, memory, token, user
 
-from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts, engine
 from casemate.store.sqlite import writer as writer_module
+from casemate.store.sqlite.accounts import ENDED_KEPT
+from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.records import insert_records
 from casemate.store.sqlite.retention import PRUNED_TABLES, prune, used_bytes
 from casemate.store.sqlite.schema import migrate
@@ -19,21 +20,22 @@ from casemate.store.sqlite.schema import migrate
 NOW = 1_000_000.0
 
 
-def filled(count: int, stored_at: float = NOW) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+def filled(count: int, stored_at: float = NOW) -> engine.Connection:
+    connection = memory()
     migrate(connection)
     entries = [
         (invocation(f"i{n}"), failure(f"e{n}"), [line(str(n), at=9e15)]) for n in range(count)
     ]
     insert_records(connection, entries, stored_at)
+    insert_denials(connection, [denial() for _ in range(count)], stored_at)
     return connection
 
 
-def counts(connection: sqlite3.Connection) -> list[int]:
+def counts(connection: engine.Connection) -> list[int]:
     return [connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in PRUNED_TABLES]
 
 
-def run_all(connection: sqlite3.Connection, options: SqliteOptions, batch: int = 10) -> int:
+def run_all(connection: engine.Connection, options: SqliteOptions, batch: int = 10) -> int:
     rounds = 1
     while prune(connection, options, now=NOW, batch=batch):
         rounds += 1
@@ -44,20 +46,20 @@ def test_old_rows_go_in_batches_and_young_ones_stay() -> None:
     connection = filled(35, stored_at=NOW - 101)
     insert_records(connection, [(invocation("young"), failure(), [line()])], NOW - 99)
     assert run_all(connection, SqliteOptions(retention=100)) == 4
-    assert counts(connection) == [1, 1, 1]
+    assert counts(connection) == [1, 1, 1, 0]
     assert connection.execute("SELECT id FROM invocation").fetchall() == [("young",)]
 
 
 def test_a_function_cannot_keep_its_lines_by_a_time_of_its_own() -> None:
     connection = filled(3, stored_at=NOW - 101)
     run_all(connection, SqliteOptions(retention=100))
-    assert counts(connection) == [0, 0, 0]
+    assert counts(connection) == [0, 0, 0, 0]
 
 
 def test_beyond_max_records_the_oldest_go() -> None:
     connection = filled(50)
-    run_all(connection, SqliteOptions(max_records=20))
-    assert counts(connection) == [20, 20, 20]
+    run_all(connection, SqliteOptions(max_records=20, max_denials=10))
+    assert counts(connection) == [20, 20, 20, 10]
     assert connection.execute("SELECT min(id) FROM invocation").fetchone() == ("i30",)
 
 
@@ -76,10 +78,32 @@ def test_an_empty_store_beyond_max_bytes_does_not_loop() -> None:
     assert not prune(connection, SqliteOptions(max_bytes=1), now=NOW, batch=10)
 
 
+def test_denials_have_a_bound_of_their_own_and_push_nothing_out() -> None:
+    connection = filled(10)
+    insert_denials(connection, [denial() for _ in range(500)], NOW)
+    run_all(connection, SqliteOptions(max_denials=100))
+    assert counts(connection) == [10, 10, 10, 100]
+
+
+def test_tokens_that_ended_long_ago_go_and_those_in_force_stay() -> None:
+    connection = filled(0)
+    ended = NOW - ENDED_KEPT
+    accounts.add_user(connection, user())
+    for number, (expires, revoked) in enumerate(
+        [(None, None), (ended - 1, None), (None, ended - 1), (ended + 1, ended + 1), (NOW, None)]
+    ):
+        accounts.add_token(
+            connection,
+            token(f"t{number}", user="ada", expires_at=expires, revoked_at=revoked),
+        )
+    run_all(connection, SqliteOptions())
+    assert [t.id for t in accounts.tokens(connection)] == ["t0", "t3", "t4"]
+
+
 def test_nothing_is_due_within_the_bounds() -> None:
     connection = filled(30)
     assert not prune(connection, SqliteOptions(), now=NOW, batch=10)
-    assert counts(connection) == [30, 30, 30]
+    assert counts(connection) == [30, 30, 30, 30]
 
 
 def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
@@ -88,9 +112,9 @@ def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
     monkeypatch.setattr(writer_module, "_PRUNE_EVERY", 0.05)
 
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01))
+        store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)
         await deploy(store)
-        await store.add_key(key())
+        await store.add_token(token())
         for number in range(3000):
             store.record(invocation(f"i{number}"), None, [line()])
         await store.flush()
@@ -100,7 +124,7 @@ def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
         assert await store.invocations() == ()
         assert await store.logs() == ()
         assert len(await store.functions()) == 1
-        assert len(await store.keys()) == 1
+        assert len(await store.tokens()) == 1
         assert len(await store.alias_history("demo", "thumbs", "live")) == 1
         await store.close()
 
@@ -109,7 +133,7 @@ def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
 
 def test_the_bound_holds_while_records_come_fast(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_records=1000))
+        store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_records=1000), key=KEY)
         for number in range(15_000):
             store.record(invocation(f"i{number}"), None, [line()])
         await store.flush()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
+from store_samples import memory
 
 from casemate.store import StoreError, StoreVersionError
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.retention import PRUNED_TABLES
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, MIGRATIONS, migrate
 
@@ -16,35 +16,35 @@ BROKEN = (*OLD, ("CREATE TABLE b (z INTEGER) STRICT", "CREATE TABLE b (z INTEGER
 
 
 @pytest.fixture
-def connection() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None)
+def connection() -> engine.Connection:
+    return memory()
 
 
-def pragma(connection: sqlite3.Connection, name: str) -> int:
+def pragma(connection: engine.Connection, name: str) -> int:
     value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return value
 
 
-def tables(connection: sqlite3.Connection) -> set[str]:
+def tables(connection: engine.Connection) -> set[str]:
     rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     return {row[0] for row in rows}
 
 
-def test_an_empty_database_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
+def test_an_empty_database_gets_the_newest_schema(connection: engine.Connection) -> None:
     migrate(connection)
     assert pragma(connection, "user_version") == len(MIGRATIONS)
     assert pragma(connection, "application_id") == APPLICATION_ID
     assert tables(connection) - {"sqlite_sequence"} == {*KEPT_TABLES, *PRUNED_TABLES}
 
 
-def test_every_table_is_strict(connection: sqlite3.Connection) -> None:
+def test_every_table_is_strict(connection: engine.Connection) -> None:
     migrate(connection)
     rows = connection.execute("PRAGMA table_list").fetchall()
     strict = {row[1]: row[5] for row in rows if row[1] in {*KEPT_TABLES, *PRUNED_TABLES}}
     assert set(strict.values()) == {1}
 
 
-def test_an_older_schema_is_brought_forward_with_its_rows(connection: sqlite3.Connection) -> None:
+def test_an_older_schema_is_brought_forward_with_its_rows(connection: engine.Connection) -> None:
     migrate(connection, OLD)
     connection.execute("INSERT INTO a VALUES (7)")
     migrate(connection, NEW)
@@ -55,7 +55,7 @@ def test_an_older_schema_is_brought_forward_with_its_rows(connection: sqlite3.Co
     assert pragma(connection, "user_version") == 2
 
 
-def test_a_failing_migration_changes_nothing(connection: sqlite3.Connection) -> None:
+def test_a_failing_migration_changes_nothing(connection: engine.Connection) -> None:
     migrate(connection, OLD)
     with pytest.raises(StoreError):
         migrate(connection, BROKEN)
@@ -64,7 +64,7 @@ def test_a_failing_migration_changes_nothing(connection: sqlite3.Connection) -> 
     assert not connection.in_transaction
 
 
-def test_a_newer_schema_is_refused_and_kept(connection: sqlite3.Connection) -> None:
+def test_a_newer_schema_is_refused_and_kept(connection: engine.Connection) -> None:
     migrate(connection, NEW)
     with pytest.raises(StoreVersionError, match=r"version 2.*up to 1.*Next: Start"):
         migrate(connection, OLD)

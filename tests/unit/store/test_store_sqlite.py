@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sqlite3
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from store_samples import deploy, failure, invocation, key, line
+from store_samples import KEY, deploy, failure, invocation, line, opened, token
 
 from casemate.model.errors import InvalidInputError, UnavailableError
 from casemate.store import Store, StoreClosedError
@@ -28,14 +27,14 @@ def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
 
 def test_everything_survives_a_restart(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await deploy(store)
-        await store.add_key(key())
+        await store.add_token(token())
         store.record(invocation(error_id="e1"), failure(), [line("one"), line("two")])
-        before = (await store.functions(), await store.keys())
+        before = (await store.functions(), await store.tokens())
         await store.close()
-        store = SqliteStore.open(tmp_path / "s")
-        assert (await store.functions(), await store.keys()) == before
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        assert (await store.functions(), await store.tokens()) == before
         assert await store.invocation("i1") == invocation(error_id="e1")
         assert await store.error("e1") == failure()
         assert [(entry.sequence, entry.text) for entry in await store.logs()] == [
@@ -50,12 +49,12 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
 
 def test_an_awaited_change_is_on_disk_and_seen_by_reads(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         for number in range(1, 6):
             assert await deploy(store) == number
             (function,) = await store.functions()
             assert function.versions[-1].number == number
-            other = sqlite3.connect(tmp_path / "s" / "records.db")
+            other = opened(tmp_path / "s")
             assert other.execute("SELECT max(number) FROM version").fetchone() == (number,)
             other.close()
         await store.close()
@@ -65,11 +64,11 @@ def test_an_awaited_change_is_on_disk_and_seen_by_reads(tmp_path: Path) -> None:
 
 def test_close_writes_what_is_queued_and_may_be_called_again_and_at_once(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         store.record(invocation())
         await asyncio.gather(store.close(), store.close())
         await store.close()
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         assert await store.invocation("i1") is not None
         await store.close()
 
@@ -78,9 +77,9 @@ def test_close_writes_what_is_queued_and_may_be_called_again_and_at_once(tmp_pat
 
 def test_a_closed_store_refuses_with_a_retryable_error_and_counts_records(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await store.close()
-        for call in (store.functions(), store.add_key(key()), store.flush(), deploy(store)):
+        for call in (store.functions(), store.add_token(token()), store.flush(), deploy(store)):
             with pytest.raises(StoreClosedError) as caught:
                 await call
             assert isinstance(caught.value, UnavailableError)
@@ -95,7 +94,7 @@ def test_a_closed_store_refuses_with_a_retryable_error_and_counts_records(tmp_pa
 def test_no_thread_or_descriptor_is_left_behind(tmp_path: Path) -> None:
     async def run() -> None:
         for _ in range(3):
-            store = SqliteStore.open(tmp_path / "s")
+            store = SqliteStore.open(tmp_path / "s", key=KEY)
             await deploy(store)
             await store.functions()
             await store.close()
@@ -109,7 +108,7 @@ def test_no_thread_or_descriptor_is_left_behind(tmp_path: Path) -> None:
 
 def test_concurrent_changes_get_their_own_answers_and_share_commits(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         numbers = await asyncio.gather(*(deploy(store, name="same") for _ in range(200)))
         assert sorted(numbers) == list(range(1, 201))
         await store.close()
@@ -119,11 +118,11 @@ def test_concurrent_changes_get_their_own_answers_and_share_commits(tmp_path: Pa
 
 def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         answers = await asyncio.gather(
-            store.add_key(key("k1")),
-            store.add_key(key("k2")),
-            store.add_key(key("k3", "third")),
+            store.add_token(token("k1")),
+            store.add_token(token("k2")),
+            store.add_token(token("k3", "third")),
             deploy(store, letter="x"),
             deploy(store),
             return_exceptions=True,
@@ -135,7 +134,7 @@ def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) 
             "InvalidInputError",
             "int",
         ]
-        assert [k.id for k in await store.keys()] == ["k1", "k3"]
+        assert [k.id for k in await store.tokens()] == ["k1", "k3"]
         assert len(await store.functions()) == 1
         await store.close()
 
@@ -144,7 +143,7 @@ def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) 
 
 def test_a_cancelled_awaiter_harms_nobody(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         task = asyncio.create_task(deploy(store))
         await asyncio.sleep(0)
         task.cancel()
@@ -157,7 +156,7 @@ def test_a_cancelled_awaiter_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_two_event_loops_may_use_one_store(tmp_path: Path) -> None:
-    store = SqliteStore.open(tmp_path / "s")
+    store = SqliteStore.open(tmp_path / "s", key=KEY)
     first = asyncio.run(deploy(store))
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(asyncio.run(deploy(store))))
@@ -170,8 +169,8 @@ def test_two_event_loops_may_use_one_store(tmp_path: Path) -> None:
 
 def test_the_event_loop_runs_on_while_the_database_is_held(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
-        other = sqlite3.connect(tmp_path / "s" / "records.db", isolation_level=None)
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        other = opened(tmp_path / "s")
         other.execute("BEGIN IMMEDIATE")
         task = asyncio.create_task(deploy(store))
         longest = 0.0
@@ -197,7 +196,7 @@ def test_the_event_loop_runs_on_while_the_database_is_held(tmp_path: Path) -> No
 )
 def test_bounds_of_reads_are_checked(tmp_path: Path, name: str, value: int) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         with pytest.raises(InvalidInputError, match=name):
             await store.logs(**{name: value})  # type: ignore[arg-type]
         if name == "limit":
@@ -215,7 +214,7 @@ def test_hostile_text_in_a_question_finds_nothing_and_breaks_nothing(
     tmp_path: Path, text: str
 ) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await deploy(store)
         try:
             assert await store.invocation(text) is None

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_samples import deploy, failure, invocation, key, line
+from store_samples import KEY, deploy, failure, invocation, line, opened, token
 
 from casemate.model.errors import UnavailableError
 from casemate.store import StoreError, StoreFullError
-from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.store.sqlite import SqliteOptions, SqliteStore, engine
 
 
 async def set_page_limit(store: SqliteStore, spare: int | None) -> None:
     """Let the database grow by `spare` pages only; None lifts the bound."""
 
-    def change(connection: sqlite3.Connection) -> None:
+    def change(connection: engine.Connection) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         most = 2**30 if spare is None else pages + spare
         connection.execute(f"PRAGMA max_page_count = {most}").fetchone()
@@ -31,7 +30,7 @@ async def set_page_limit(store: SqliteStore, spare: int | None) -> None:
 
 def test_a_full_disk_fails_a_change_and_room_lets_it_succeed(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await set_page_limit(store, 0)
         done = 0
         with pytest.raises(StoreFullError) as caught:
@@ -46,7 +45,7 @@ def test_a_full_disk_fails_a_change_and_room_lets_it_succeed(tmp_path: Path) -> 
         await set_page_limit(store, None)
         assert await deploy(store) == done + 1
         await store.close()
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         assert len((await store.functions())[0].versions) == done + 1
         await store.close()
 
@@ -55,14 +54,14 @@ def test_a_full_disk_fails_a_change_and_room_lets_it_succeed(tmp_path: Path) -> 
 
 def test_records_wait_in_memory_for_room_and_none_is_lost(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await set_page_limit(store, 2)
         for number in range(3000):
             store.record(invocation(f"i{number}"), None, [line("x" * 100)])
         with pytest.raises(StoreFullError):
             await store.flush()
         # A small change still has its place, though the records beside it do not.
-        await store.add_key(key())
+        await store.add_token(token())
         assert store.lost_records == 0
         await set_page_limit(store, None)
         await store.flush()
@@ -75,7 +74,7 @@ def test_records_wait_in_memory_for_room_and_none_is_lost(tmp_path: Path) -> Non
 
 def test_records_are_written_by_themselves_once_there_is_room(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await set_page_limit(store, 0)
         for number in range(2000):
             store.record(invocation(f"i{number}"))
@@ -93,7 +92,7 @@ def test_records_are_written_by_themselves_once_there_is_room(tmp_path: Path) ->
 
 def test_what_cannot_be_written_at_close_is_counted_and_told(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await set_page_limit(store, 0)
         for number in range(2000):
             store.record(invocation(f"i{number}"))
@@ -101,7 +100,7 @@ def test_what_cannot_be_written_at_close_is_counted_and_told(tmp_path: Path) -> 
             await store.close()
         assert store.lost_records == 2000
         await store.close()
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         assert await store.invocations() == ()
         await store.close()
 
@@ -110,16 +109,17 @@ def test_what_cannot_be_written_at_close_is_counted_and_told(tmp_path: Path) -> 
 
 def test_one_change_too_large_does_not_fail_those_beside_it(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         await set_page_limit(store, 3)
         answers = await asyncio.gather(
-            store.add_key(key("k1", "n" * 100_000)),
-            store.add_key(key("k2", "small")),
+            store.set_node_value("large", b"n" * 100_000),
+            store.set_node_value("small", b"n"),
             return_exceptions=True,
         )
         assert isinstance(answers[0], StoreFullError)
         assert answers[1] is None
-        assert [k.id for k in await store.keys()] == ["k2"]
+        assert await store.node_value("large") is None
+        assert await store.node_value("small") == b"n"
         await store.close()
 
     asyncio.run(run())
@@ -127,8 +127,8 @@ def test_one_change_too_large_does_not_fail_those_beside_it(tmp_path: Path) -> N
 
 def test_more_records_than_may_wait_are_counted(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_queued=100))
-        other = sqlite3.connect(tmp_path / "s" / "records.db", isolation_level=None)
+        store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_queued=100), key=KEY)
+        other = opened(tmp_path / "s")
         other.execute("BEGIN IMMEDIATE")
         task = asyncio.create_task(deploy(store))
         await asyncio.sleep(0.1)  # the writer now waits for the other connection
@@ -152,7 +152,7 @@ def test_more_records_than_may_wait_are_counted(tmp_path: Path) -> None:
 def test_texts_that_wait_are_bounded_too(tmp_path: Path) -> None:
     async def run() -> None:
         options = SqliteOptions(max_queued_bytes=100_000)
-        store = SqliteStore.open(tmp_path / "s", options)
+        store = SqliteStore.open(tmp_path / "s", options, key=KEY)
         store.record(invocation("big"), None, [line("x" * 200_000)])
         store.record(invocation("trace"), failure(trace="x" * 200_000))
         assert store.lost_records == 2
@@ -169,7 +169,7 @@ def test_texts_that_wait_are_bounded_too(tmp_path: Path) -> None:
 
 def test_recording_is_cheap_and_thread_safe(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         record = invocation()
 
         def many() -> float:
@@ -190,7 +190,7 @@ def test_recording_is_cheap_and_thread_safe(tmp_path: Path) -> None:
 
 def test_a_lone_record_is_written_soon_without_a_flush(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         for name in ("a", "b", "c"):
             store.record(invocation(name))
             end = time.monotonic() + 5
@@ -203,7 +203,7 @@ def test_a_lone_record_is_written_soon_without_a_flush(tmp_path: Path) -> None:
 
 
 def test_flush_without_records_returns_and_a_dead_loop_is_no_trouble(tmp_path: Path) -> None:
-    store = SqliteStore.open(tmp_path / "s")
+    store = SqliteStore.open(tmp_path / "s", key=KEY)
 
     async def leave() -> None:
         asyncio.create_task(deploy(store))  # noqa: RUF006
@@ -225,7 +225,7 @@ def test_a_fault_not_foreseen_is_an_answer_and_the_writer_lives_on(
         raise RuntimeError("boom")
 
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s")
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
         with pytest.raises(StoreError, match=r"not foreseen: RuntimeError: boom"):
             await store._writer.submit(broken)
         with monkeypatch.context() as patch:
@@ -255,7 +255,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(small_disk / "s")
+        store = SqliteStore.open(small_disk / "s", key=KEY)
         done = await deploy(store)
         ballast = small_disk / "ballast"
         with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
@@ -268,7 +268,7 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
         ballast.unlink()
         assert await deploy(store) == done + 1
         await store.close()
-        store = SqliteStore.open(small_disk / "s")
+        store = SqliteStore.open(small_disk / "s", key=KEY)
         assert len((await store.functions())[0].versions) == done + 1
         await store.close()
 

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from casemate.admission.grants import GrantDifference, difference
 from casemate.cli.building import Workspace
-from casemate.cli.client import connect
-from casemate.cli.deployment import Deployed, deployed_functions
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.deployment import Deployed, deployed_functions, live_version
 from casemate.cli.deployment import deploy as deploy_bundle
+from casemate.cli.grant_report import (
+    ApprovalNeededError,
+    difference_rows,
+    unused,
+    uses_if_allowed,
+)
+from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
-from casemate.cli.terminal import DIM, GREEN, YELLOW, note, print_json, print_line
+from casemate.cli.terminal import (
+    DIM,
+    GREEN,
+    YELLOW,
+    note,
+    print_json,
+    print_line,
+    print_table,
+)
+from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import CasemateError
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
 
 app = new_app()
 
 
-@command(app, examples="$ casemate deploy\n$ casemate deploy thumbnail\n$ casemate deploy --json")
+@command(
+    app,
+    examples="$ casemate deploy\n$ casemate deploy thumbnail\n$ casemate deploy --approve\n"
+    "$ casemate deploy --json",
+)
 def deploy(
     functions: Annotated[
         list[str] | None,
@@ -30,41 +55,96 @@ def deploy(
     force: Annotated[
         bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
     ] = False,
+    approve: Annotated[
+        bool,
+        typer.Option(
+            "--approve",
+            help="Let the functions have more grants than their live versions have. Needs the "
+            "right grant:approve, and is recorded.",
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Build the functions and make them live on the node.
 
-    All are built before the first is deployed. A bundle that the node holds is not sent again. The
-    node starts each function once before callers are sent to it; if that fails, its whole error is
-    shown and what was live stays live. `casemate rollback` takes a deployment back.
+    All are built before the first is deployed. If one of them would be granted more than its live
+    version is, the difference is shown and nothing is deployed without --approve; a first deploy
+    with any grant counts too. A bundle that the node holds is not sent again. The node starts each
+    function once before callers are sent to it; if that fails, its whole error is shown and what
+    was live stays live. `casemate rollback` takes a deployment back.
     """
     workspace = Workspace(manifest, functions or ())
     done: list[Deployed] = []
     with connect() as client:
         before = deployed_functions(client)
-        bundles = list(workspace.build(None, relock=relock))
-        for built in bundles:
-            name = workspace.name_of(built.manifest.function)
-            try:
-                deployed = deploy_bundle(client, name, built, before.get(name), force=force)
-            except CasemateError as error:
-                left = [str(workspace.name_of(b.manifest.function)) for b in bundles[len(done) :]]
-                if json:
-                    print_json(_document(client.url, done, str(error), left))
-                elif len(bundles) > 1:
-                    note(f"Not deployed: {', '.join(left)}.", YELLOW)
-                raise
-            done.append(deployed)
-            if not json:
-                _print(deployed)
+        bundles = [
+            (workspace.name_of(built.manifest.function), built)
+            for built in workspace.build(None, relock=relock)
+        ]
+        try:
+            _check_grants(client, bundles, before, approve=approve, table=not json)
+            for name, built in bundles:
+                deployed = deploy_bundle(
+                    client, name, built, before.get(name), force=force, approve=approve
+                )
+                done.append(deployed)
+                if not json:
+                    _print(deployed)
+        except CasemateError as error:
+            left = [str(name) for name, _ in bundles[len(done) :]]
+            if json:
+                print_json(_document(client.url, done, error, left))
+            elif len(bundles) > 1:
+                note(f"Not deployed: {', '.join(left)}.", YELLOW)
+            raise
         if json:
             print_json(_document(client.url, done, None, []))
 
 
+def _check_grants(
+    client: NodeClient,
+    bundles: Sequence[tuple[FunctionName, BuiltBundle]],
+    before: dict[FunctionName, DeployedFunction],
+    *,
+    approve: bool,
+    table: bool,
+) -> None:
+    """Show what is to be known of the grants; raise ApprovalNeededError before anything is sent.
+
+    The node decides the same again for each function: this only spares half a deployment.
+    """
+    rows: list[tuple[str, str, str]] = []
+    widening: list[tuple[FunctionName, GrantDifference]] = []
+    for name, built in bundles:
+        known = before.get(name)
+        live = live_version(known) if known is not None else None
+        old = live.spec.grants if live is not None else ()
+        new = built.manifest.function.grants
+        found = difference(old, new)
+        if found.widens:
+            widening.append((name, found))
+        if table and (old or new):
+            seen = uses_if_allowed(client, name, live.number) if live and old else None
+            idle = unused(seen.granted, seen.uses) if seen is not None else []
+            rows += difference_rows(name, found, new, idle)
+    if rows:
+        print_table(("function", "is", "grant"), rows, empty="")
+    if widening and not approve:
+        raise ApprovalNeededError(widening)
+
+
 def _document(
-    node: str, done: list[Deployed], error: str | None, left: list[str]
+    node: str, done: list[Deployed], error: CasemateError | None, left: list[str]
 ) -> dict[str, Any]:
-    return {"node": node, "deployed": done, "error": error, "not_deployed": left}
+    document: dict[str, Any] = {
+        "node": node,
+        "deployed": done,
+        "error": str(error) if error is not None else None,
+        "not_deployed": left,
+    }
+    if isinstance(error, ApprovalNeededError):
+        document["widening"] = {str(name): found for name, found in error.widening}
+    return document
 
 
 def _print(deployed: Deployed) -> None:

@@ -22,6 +22,12 @@ from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployment import deploy, deployed_functions
 from casemate.cli.errors import CommandError
+from casemate.cli.learning import (
+    propose,
+    require_learnable,
+    run_command,
+    with_everything_declared,
+)
 from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text
@@ -39,12 +45,16 @@ _STOP_SECONDS = 40.0
 
 
 @contextmanager
-def _node(data: Path, host: str, port: int, risks: list[str]) -> Iterator[Credentials]:
+def _node(
+    data: Path, host: str, port: int, risks: list[str], *, learn: bool
+) -> Iterator[Credentials]:
     """Run a node with empty data for as long as the block lasts."""
     shutil.rmtree(data, ignore_errors=True)
     arguments = ["serve", "--data", str(data), "--host", host, "--port", str(port), "--json"]
     for risk in risks:
         arguments += ["--accept-risk", risk]
+    if learn:
+        arguments.append("--learn")
     process = subprocess.Popen(
         [sys.executable, "-m", "casemate.cli.main", *arguments],
         stdout=subprocess.PIPE,
@@ -68,15 +78,22 @@ def _node(data: Path, host: str, port: int, risks: list[str]) -> Iterator[Creden
             process.kill()
 
 
-def _deploy_all(manifest: Path, client: NodeClient) -> None:
-    """Build and deploy what changed; an error is shown, and what was live stays live."""
+def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
+    """Build and deploy what changed; an error is shown, and what was live stays live.
+
+    Widened grants are approved: the node is the author's own, and its data is gone afterwards.
+    """
     started = time.monotonic()
     try:
         workspace = Workspace(manifest, ())
+        if learn:
+            workspace.chosen = [
+                with_everything_declared(spec, workspace.project) for spec in workspace.chosen
+            ]
         before = deployed_functions(client)
         for built in workspace.build(None, relock=False):
             name = workspace.name_of(built.manifest.function)
-            done = deploy(client, name, built, before.get(name), force=False)
+            done = deploy(client, name, built, before.get(name), force=False, approve=True)
             if not done.unchanged:
                 took = (time.monotonic() - started) * 1000
                 print_line(f"{name}  version {done.version} is live after {took:.0f} ms", GREEN)
@@ -87,6 +104,8 @@ def _deploy_all(manifest: Path, client: NodeClient) -> None:
         note(f"Error: {error}", RED)
         if error.next_step is None:
             note("What was live before stays live.")
+        return False
+    return True
 
 
 def _show_errors(client: NodeClient, stop: threading.Event) -> None:
@@ -113,17 +132,43 @@ def _show_error(client: NodeClient, error_id: str) -> None:
         print_text(error["trace"].rstrip() + "\n")
 
 
-def _watch(manifest: Path, client: NodeClient) -> None:
+def _watch(manifest: Path, client: NodeClient, *, learn: bool) -> None:
     from watchfiles import watch
 
     for changes in watch(manifest.parent, debounce=_DEBOUNCE_MS, step=20, raise_interrupt=True):
         paths = [Path(path).relative_to(manifest.parent) for _, path in changes]
         if any(not _IGNORED.intersection(path.parts) for path in paths):
-            _deploy_all(manifest, client)
+            _deploy_all(manifest, client, learn=learn)
 
 
-@command(app, examples="$ casemate dev\n$ casemate dev --port 8000")
+def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool) -> None:
+    """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
+    if words:
+        code = run_command(words, client.credentials)
+        propose(client, manifest, write=write and code == 0)
+        if code != 0:
+            raise CommandError(
+                f"{words[0]} ended with {code}, so the grants may lack what it did not come to.",
+                next_step="Mend it and run it again; nothing was written.",
+            )
+        return
+    print_line("Learning; use the functions. Ctrl-C ends and proposes their grants.", DIM)
+    try:
+        _watch(manifest, client, learn=True)
+    except KeyboardInterrupt:
+        propose(client, manifest, write=write)
+
+
+@command(
+    app,
+    examples="$ casemate dev\n$ casemate dev --port 8000\n"
+    "$ casemate dev --learn -- pytest tests\n$ casemate dev --learn --write -- pytest tests",
+)
 def dev(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="With --learn: what uses the functions, behind --."),
+    ] = None,
     manifest: ManifestOption = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -138,33 +183,63 @@ def dev(
             "this host. Can be given several times.",
         ),
     ] = None,
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn",
+            help="Let functions use what they are not granted, note it, and propose the grants.",
+        ),
+    ] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="With --learn: write the grants into casemate.toml."),
+    ] = False,
 ) -> None:
     """Run the project on this machine and reload it on every save.
 
     A node of its own, with its data below .casemate of the project: the same sandbox, limits and
     errors as in production. What the functions write, and their errors in full, appear here.
+
+    With --learn it runs COMMAND, such as the project's tests, with CASEMATE_URL and CASEMATE_KEY
+    set, and prints for each function the grants that cover what it used. Without COMMAND it does
+    so after Ctrl-C.
     """
+    require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
-    stop = threading.Event()
-    with _node(path.parent / ".casemate/dev", host, port, accept_risk or []) as credentials:
+    data = path.parent / ".casemate/dev"
+    with _node(data, host, port, accept_risk or [], learn=learn) as credentials:
         print_line(f"The node is at {credentials.url}; its key, for this run:")
         print_line(f"  export CASEMATE_URL={credentials.url} CASEMATE_KEY={credentials.key}")
-        with NodeClient(credentials) as client, NodeClient(credentials) as reader:
-            _deploy_all(path, client)
-            watchers = (
-                threading.Thread(
-                    target=_follow_quietly, args=(NodeClient(credentials),), daemon=True
-                ),
-                threading.Thread(target=_show_errors, args=(reader, stop), daemon=True),
-            )
-            for thread in watchers:
-                thread.start()
+        with NodeClient(credentials) as client, _told(credentials):
+            sound = _deploy_all(path, client, learn=learn)
+            if learn and words and not sound:
+                raise CommandError(
+                    "The functions could not be deployed, so there is nothing to learn from.",
+                    next_step="Mend what is shown above.",
+                )
+            if learn:
+                _learn(path, client, words or [], write=write)
+                return
             print_line("Watching for changes; Ctrl-C ends.", DIM)
-            try:
-                _watch(path, client)
-            finally:
-                stop.set()
-                watchers[1].join(2 * _POLL_SECONDS)
+            _watch(path, client, learn=False)
+
+
+@contextmanager
+def _told(credentials: Credentials) -> Iterator[None]:
+    """Show what functions write, and their errors, for as long as the block lasts."""
+    stop = threading.Event()
+    with NodeClient(credentials) as reader:
+        watchers = (
+            threading.Thread(target=_follow_quietly, args=(NodeClient(credentials),), daemon=True),
+            threading.Thread(target=_show_errors, args=(reader, stop), daemon=True),
+        )
+        for thread in watchers:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watchers[1].join(2 * _POLL_SECONDS)
 
 
 def _follow_quietly(client: NodeClient) -> None:

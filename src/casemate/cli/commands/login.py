@@ -1,66 +1,164 @@
-"""`casemate login`: remember a node and a key for it."""
+"""`casemate login`: remember a node and a session or token for it."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
+from casemate.cli import oidc_login, password_login
+from casemate.cli.authority import fetch_ca
 from casemate.cli.client import NodeClient, path_of
-from casemate.cli.credentials import DEFAULT_URL, Credentials, parse_key, parse_url, store
-from casemate.cli.errors import DeniedError
+from casemate.cli.credentials import (
+    DEFAULT_URL,
+    Credentials,
+    load,
+    parse_key,
+    parse_url,
+    read_ca,
+    require_safe_address,
+    store,
+)
+from casemate.cli.errors import DeniedError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.prompts import read_secret
-from casemate.cli.terminal import YELLOW, note, print_json, print_line
+from casemate.cli.terminal import note, print_json, print_line
+from casemate.cli.text import moment
 
 app = new_app()
+
+
+class _WhoAmI(msgspec.Struct):
+    principal: str
+    roles: tuple[str, ...]
+    expires_at: float | None = None
 
 
 @command(
     app,
     examples="""\
-The key is asked for, and not shown while you type
-$ casemate login https://node.example.org
-$ casemate login < key.txt
+A person, with password and authenticator
+$ casemate login https://node.example.org --user ada
+The first time, with the code that an owner gave you
+$ casemate login https://node.example.org --user ada --enrol
+To a node with its own certificate authority; `casemate serve` shows the fingerprint
+$ casemate login https://node.example.org:8787 --user ada --ca-fingerprint 5f1c...
+By the OpenID provider of the node, in the browser
+$ casemate login https://node.example.org --oidc
+A service token, which is not shown while you type
+$ casemate login https://node.example.org < token.txt
 """,
 )
 def login(
     url: Annotated[str, typer.Argument(metavar="URL", help="Address of the node.")] = DEFAULT_URL,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", metavar="NAME", help="Log in with a password and a code."),
+    ] = None,
+    oidc: Annotated[
+        bool, typer.Option("--oidc", help="Log in at the node's OpenID provider.")
+    ] = False,
+    by_token: Annotated[
+        bool, typer.Option("--token", help="Log in with a service token (the default).")
+    ] = False,
+    enrol: Annotated[
+        bool,
+        typer.Option(
+            "--enrol", help="With --user: choose a password and set up the authenticator first."
+        ),
+    ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="With --oidc: open the browser.")
+    ] = True,
     allow_http: Annotated[
         bool,
         typer.Option(
             "--allow-http",
-            help="Send the key to another machine without encryption. Whoever is in between can "
-            "read it.",
+            help="Send what you log in with to another machine without encryption. Whoever is in "
+            "between can read it.",
         ),
     ] = False,
+    ca_fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--ca-fingerprint",
+            metavar="SHA256",
+            help="Fetch the node's own certificate authority, check that this is its fingerprint, "
+            "and trust it alone for this node.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Store the address and key of a node.
+    """Log in to a node and store the session or token for it.
 
-    The key comes from the terminal, from standard input, or from CASEMATE_KEY, never from the
-    command line, which every process can read. It is tried before it is stored, in a file that
-    only you can read, and it is sent to this address only.
+    Passwords, codes and tokens come from the terminal or, line by line, from standard input, a
+    token also from CASEMATE_KEY; never from the command line, which every process can read. What
+    is stored was tried before, is readable by you alone, and is sent to this address only.
     """
+    if sum((user is not None, oidc, by_token)) > 1 or (enrol and user is None):
+        raise UsageError(
+            "These options do not go together.",
+            next_step="Give one of --user NAME, --oidc and --token; --enrol goes with --user.",
+        )
     address = parse_url(url)
-    text = os.environ.get("CASEMATE_KEY") or read_secret(f"Key for {address}: ")
-    credentials = Credentials(address, parse_key(text), allow_http)
+    require_safe_address(address, allow_http=allow_http)
+    base = Credentials(address, None, allow_http, _authority(address, ca_fingerprint))
+    if user is None and not oidc:
+        text = os.environ.get("CASEMATE_KEY") or read_secret(f"Token for {address}: ")
+        found = replace(base, key=parse_key(text))
+    else:
+        with NodeClient(base) as client:
+            if user is not None and enrol:
+                password_login.enrol(client, user)
+                note(f"{user} is enrolled. Log in with the next code of the authenticator:")
+                note(f"`casemate login {address} --user {user}`.")
+                return
+            if user is not None:
+                session = password_login.login(client, user)
+            else:
+                session = oidc_login.login(client, browser=browser)
+        found = replace(base, key=parse_key(session.text))
+    _keep(found, json=json)
+
+
+def _authority(address: str, fingerprint: str | None) -> str | None:
+    """Return the certificate authority to trust for an address, None for those of the system."""
+    if fingerprint is not None:
+        return fetch_ca(address, fingerprint)
+    if path := os.environ.get("CASEMATE_CA"):
+        return read_ca(Path(path))
+    stored = load()
+    return stored.ca if stored is not None and stored.url == address else None
+
+
+def _keep(credentials: Credentials, *, json: bool) -> None:
+    """Try credentials, store them, and say who one is now."""
     with NodeClient(credentials) as client:
-        answer = client.exchange("GET", path_of("node"))
-        may_only_invoke = answer.status_code == 403
+        answer = client.exchange("GET", path_of("whoami"))
         if answer.status_code == 401:
             raise DeniedError(
-                f"{address} does not accept the key; nothing was stored.",
-                next_step="Make one there with `casemate keys add NAME --role admin`.",
+                f"{credentials.url} does not accept the token; nothing was stored.",
+                next_step="Ask an owner for another: `casemate tokens add NAME --role ROLE`.",
             )
-        if not answer.is_success and not may_only_invoke:
+        if not answer.is_success:
             raise client.failure(answer)
+        me = client.decode(answer, _WhoAmI)
     path = store(credentials)
     if json:
-        role = "invoke" if may_only_invoke else "admin"
-        print_json({"node": address, "role": role, "stored_in": str(path)})
+        print_json(
+            {
+                "node": credentials.url,
+                "principal": me.principal,
+                "roles": me.roles,
+                "expires_at": me.expires_at,
+                "stored_in": str(path),
+            }
+        )
         return
-    print_line(f"{address} is the node from now on; stored in {path}.")
-    if may_only_invoke:
-        note("This key can only call functions: everything but `invoke` will be denied.", YELLOW)
+    print_line(f"{credentials.url} is the node from now on; stored in {path}.")
+    until = f", until {moment(me.expires_at)}" if me.expires_at is not None else ""
+    note(f"You are {me.principal} with {', '.join(me.roles) or 'no role'}{until}.")

@@ -8,11 +8,43 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 
 app = new_app()
 
 DEFAULT_PORT = 8787
+
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        help="Certificate and chain in PEM, in place of one of the node's own authority. Read "
+        "again when it changes; needs --tls-key.",
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--tls-key", metavar="FILE", help="The key of --tls-cert, in PEM."),
+]
+NamesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tls-name",
+        metavar="NAME",
+        help="A further name or address by which clients reach the node, for the certificate of "
+        "its own authority. Can be given several times.",
+    ),
+]
+AuthorityOption = Annotated[
+    bool,
+    typer.Option(
+        "--tls-new-authority",
+        help="Make a new certificate authority. Clients that trust the old one have to log in "
+        "again with the new fingerprint.",
+    ),
+]
 
 
 def default_data_folder() -> Path:
@@ -28,7 +60,9 @@ def default_data_folder() -> Path:
     app,
     examples="""\
 $ casemate serve
-$ casemate serve --data /srv/casemate --host 0.0.0.0 --port 80
+Outside loopback everything is TLS, with a certificate of the node's own authority
+$ casemate serve --data /srv/casemate --host 0.0.0.0 --tls-name node.example.org
+$ casemate serve --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key privkey.pem
 """,
 )
 def serve(
@@ -63,6 +97,10 @@ def serve(
             help="Offer only this version of Python, such as 3.12. Can be given several times.",
         ),
     ] = None,
+    tls_cert: CertificateOption = None,
+    tls_key: KeyOption = None,
+    tls_name: NamesOption = None,
+    tls_new_authority: AuthorityOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
@@ -70,7 +108,19 @@ def serve(
     Functions are called, and the node is controlled, on one port. The first start makes an admin
     key and shows it once. The node refuses to start without the protections it requires. SIGTERM
     and Ctrl-C end it without dropping a running call.
+
+    On an address that others can reach everything is TLS; the start shows the fingerprint by
+    which clients know the node. `--accept-risk plaintext` leaves that to a proxy in front.
     """
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError(
+            "--tls-cert and --tls-key are only of use together.", next_step="Give both or neither."
+        )
+    if tls_cert is not None and (tls_name or tls_new_authority):
+        raise UsageError(
+            "A given certificate has its names already, and needs no authority of the node.",
+            next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
+        )
     from casemate.node.options import ServeOptions
     from casemate.node.serve import serve as run
 
@@ -82,5 +132,9 @@ def serve(
             accepted_risks=tuple(accept_risk or ()),
             pythons=tuple(python or ()),
             json=json,
+            tls_certificate=tls_cert.absolute() if tls_cert else None,
+            tls_key=tls_key.absolute() if tls_key else None,
+            tls_names=tuple(tls_name or ()),
+            tls_new_authority=tls_new_authority,
         )
     )

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from pathlib import Path
 
 from casemate.store.errors import StoreCorruptError, StoreError, StoreForeignError
+from casemate.store.sqlite import engine
+from casemate.store.sqlite.conversion import convert, is_plain
 from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder, create_private
+from casemate.store.sqlite.pages import require_key
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, migrate
 
-_OLDEST_SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
-_MAGIC = b"SQLite format 3\0"
 _HEADER_SIZE = 100
-_APPLICATION_ID_AT = 68
-_BUSY_TIMEOUT = 5.0
-_JOURNAL_LIMIT = 64 * 1024 * 1024
+_FEWEST_VALUES = 40
+"""Of 100 random bytes about 83 are different. What has fewer than this is no ciphertext."""
 _FULL_CHECK_BYTES = 64 * 1024 * 1024
 """Above this size an unclean end leads to a check of the kept tables only: a start is to take
 less than a second, and it is WAL, not the check, that keeps the rest whole."""
 
 
-def open_writer(folder: StoreFolder) -> sqlite3.Connection:
+def open_writer(folder: StoreFolder, key: bytes) -> engine.Connection:
     """Return the connection that may write, the schema brought up to date.
 
-    Raises StoreForeignError for a file that is not ours (it is left as it was),
+    A database of the release that did not encrypt is converted. Raises StoreForeignError for a
+    file that is not ours and StoreKeyError for one of another key (they are left as they were),
     StoreCorruptError for a damaged one, StoreVersionError for a newer one.
     """
-    _require_sqlite()
     if not folder.database.exists():
-        _create(folder)
-    _inspect_header(folder.database)
+        _create(folder, key)
+    header = _read_header(folder.database)
+    if is_plain(header):
+        convert(folder, header, key)
+    else:
+        _require_ciphertext(folder.database, header)
+        require_key(folder.database, key)
     with translated():
-        connection = _connect(folder.database)
+        connection = engine.connect(folder.database, key)
         try:
-            _require_wal(connection)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+            _require_application(connection, folder.database)
+            require_wal(connection)
             migrate(connection)
             _check(connection, whole=folder.unclean)
         except BaseException:
@@ -47,25 +49,29 @@ def open_writer(folder: StoreFolder) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(folder: StoreFolder) -> sqlite3.Connection:
+def reopen_writer(folder: StoreFolder, key: bytes) -> engine.Connection:
+    """Return a new connection that may write, to a store that is open. Raises StoreError."""
+    with translated():
+        connection = engine.connect(folder.database, key)
+        try:
+            require_wal(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(folder: StoreFolder, key: bytes) -> engine.Connection:
     """Return a connection that cannot change anything. Raises StoreError."""
     with translated():
-        connection = _connect(folder.database)
+        connection = engine.connect(folder.database, key)
         connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _require_sqlite() -> None:
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        oldest = ".".join(map(str, _OLDEST_SQLITE))
-        raise StoreError(
-            f"This Python has SQLite {sqlite3.sqlite_version}; expected {oldest} or newer.",
-            next_step="Run the node with a Python that is linked to a newer SQLite.",
-        )
-
-
-def _require_wal(connection: sqlite3.Connection) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+def require_wal(connection: engine.Connection) -> None:
+    """Switch the database to its write-ahead log. Raises StoreError where that cannot be."""
+    mode = engine.use_wal(connection)
     if mode != "wal":
         raise StoreError(
             f"The store's database stays in journal mode {mode!r}; expected 'wal'.",
@@ -73,7 +79,7 @@ def _require_wal(connection: sqlite3.Connection) -> None:
         )
 
 
-def _create(folder: StoreFolder) -> None:
+def _create(folder: StoreFolder, key: bytes) -> None:
     """Write an empty store beside its place and rename it there: no half-made one is ever seen."""
     log = folder.path / f"{folder.database.name}-wal"
     if log.exists() and log.stat().st_size:
@@ -81,33 +87,20 @@ def _create(folder: StoreFolder) -> None:
             f"{folder.database} is missing but its log {log.name} is there, with changes in it.",
             next_step=RESTORE,
         )
-    draft = folder.path / f"{folder.database.name}.new"
-    try:
-        for leftover in (draft, folder.path / f"{draft.name}-journal"):
-            leftover.unlink(missing_ok=True)
-        os.close(create_private(draft))
-        with translated():
-            connection = _connect(draft)
-            try:
-                connection.execute("PRAGMA synchronous = FULL")
-                migrate(connection)
-            finally:
-                connection.close()
-        draft.rename(folder.database)
-        folder.sync()
-    except OSError as error:
-        raise StoreError(
-            f"No store can be created in {folder.path}: {error.strerror}.",
-            next_step="Make room on that file system and check its rights.",
-        ) from error
+    with folder.draft() as draft, translated():
+        connection = engine.connect(draft, key)
+        try:
+            migrate(connection)
+        finally:
+            connection.close()
 
 
-def _inspect_header(database: Path) -> None:
-    """Refuse a foreign file before SQLite may touch it (sqlite.org/fileformat.html, 1.3)."""
+def _read_header(database: Path) -> bytes:
+    """Return the file's first bytes, after making it private (sqlite.org/fileformat.html, 1.3)."""
     try:
         descriptor = create_private(database)
         try:
-            header = os.pread(descriptor, _HEADER_SIZE, 0)
+            return os.pread(descriptor, _HEADER_SIZE, 0)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -115,11 +108,18 @@ def _inspect_header(database: Path) -> None:
             f"{database} cannot be opened: {error.strerror}.",
             next_step="Check that it is a regular file that this user owns.",
         ) from error
-    if len(header) < _HEADER_SIZE or not header.startswith(_MAGIC):
+
+
+def _require_ciphertext(database: Path, header: bytes) -> None:
+    if len(header) < _HEADER_SIZE or len(set(header)) < _FEWEST_VALUES:
         raise StoreForeignError(
-            f"{database} is no SQLite database: it starts with {header[:16]!r}.", next_step=RESTORE
+            f"{database} is no encrypted database: it starts with {header[:16]!r}.",
+            next_step=RESTORE,
         )
-    found = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
+
+
+def _require_application(connection: engine.Connection, database: Path) -> None:
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
     if found != APPLICATION_ID:
         raise StoreForeignError(
             f"{database} is another program's database: "
@@ -128,29 +128,11 @@ def _inspect_header(database: Path) -> None:
         )
 
 
-def _connect(database: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{database.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=_BUSY_TIMEOUT,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA cache_size = -16384")
-    return connection
-
-
-def _check(connection: sqlite3.Connection, *, whole: bool) -> None:
+def _check(connection: engine.Connection, *, whole: bool) -> None:
     """Look for damage: always in the kept tables, after an unclean end in all of a small store."""
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
     checks = [f"PRAGMA quick_check({table})" for table in KEPT_TABLES]
-    if whole and size <= _FULL_CHECK_BYTES:
+    if whole and pages * engine.PAGE_BYTES <= _FULL_CHECK_BYTES:
         checks = ["PRAGMA quick_check"]
     for check in checks:
         problems = [row[0] for row in connection.execute(check)]

@@ -7,7 +7,6 @@ transaction of the caller's.
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
+from casemate.store.sqlite import engine
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -41,7 +41,7 @@ _SELECT_ALIAS_HISTORY = """
 
 
 def add_version(
-    connection: sqlite3.Connection,
+    connection: engine.Connection,
     *,
     project: str,
     function: str,
@@ -82,7 +82,7 @@ def add_version(
 
 
 def set_alias(
-    connection: sqlite3.Connection,
+    connection: engine.Connection,
     project: str,
     function: str,
     name: str,
@@ -128,7 +128,7 @@ def set_alias(
 
 
 def deploy(
-    connection: sqlite3.Connection,
+    connection: engine.Connection,
     *,
     project: str,
     function: str,
@@ -150,8 +150,10 @@ def deploy(
     return version
 
 
-def remove_function(connection: sqlite3.Connection, project: str, function: str) -> tuple[str, ...]:
+def remove_function(connection: engine.Connection, project: str, function: str) -> tuple[str, ...]:
     """Delete a function's versions and aliases; return the digests no version has any more.
+
+    Counts of what its grants were used for go, too; who approved them stays.
 
     Raises NotFoundError if there is no such function.
     """
@@ -170,11 +172,12 @@ def remove_function(connection: sqlite3.Connection, project: str, function: str)
         )
     connection.execute("DELETE FROM alias_state WHERE project = ? AND function = ?", key)
     connection.execute("DELETE FROM version WHERE project = ? AND function = ?", key)
+    connection.execute("DELETE FROM grant_use WHERE project = ? AND function = ?", key)
     still_used = "SELECT 1 FROM version WHERE digest = ? LIMIT 1"
     return tuple(d for d in digests if not connection.execute(still_used, (d,)).fetchone())
 
 
-def functions(connection: sqlite3.Connection) -> tuple[DeployedFunction, ...]:
+def functions(connection: engine.Connection) -> tuple[DeployedFunction, ...]:
     """Return every function from one snapshot, sorted by project and name."""
     connection.execute("BEGIN")
     try:
@@ -200,7 +203,7 @@ def functions(connection: sqlite3.Connection) -> tuple[DeployedFunction, ...]:
 
 
 def alias_history(
-    connection: sqlite3.Connection, project: str, function: str, name: str, limit: int
+    connection: engine.Connection, project: str, function: str, name: str, limit: int
 ) -> tuple[Alias, ...]:
     """Return the newest `limit` states of an alias, newest first."""
     connection.execute("BEGIN")
@@ -261,7 +264,7 @@ def _version(row: tuple[str, str, int, str, str, float, str]) -> Version:
 
 
 def _with_targets(
-    connection: sqlite3.Connection, states: Iterable[tuple[int, str, str, str, float]]
+    connection: engine.Connection, states: Iterable[tuple[int, str, str, str, float]]
 ) -> Iterable[Alias]:
     for state, project, function, name, changed_at in states:
         targets = connection.execute(

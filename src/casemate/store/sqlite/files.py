@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from casemate.store.errors import StoreError, StoreForeignError, StoreLockedError
@@ -50,9 +51,34 @@ class StoreFolder:
             os.close(descriptor)
             raise
 
-    def sync(self) -> None:
-        """Make the names in the folder durable (fsync of a directory, open(2))."""
-        os.fsync(self._descriptor)
+    @contextmanager
+    def draft(self) -> Iterator[Path]:
+        """Give an empty private file; afterwards it durably takes the database's place.
+
+        If the block raises, the database stays as it was. Raises StoreError if the system refuses.
+        """
+        draft = self.path / f"{DATABASE}.new"
+        leftovers = (draft, *(self.path / f"{draft.name}{end}" for end in ("-journal", "-wal")))
+        try:
+            for leftover in leftovers:
+                leftover.unlink(missing_ok=True)
+            descriptor = create_private(draft)
+            try:
+                yield draft
+                os.fsync(descriptor)
+            except BaseException:
+                for leftover in leftovers:
+                    leftover.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(descriptor)
+            draft.rename(self.database)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise StoreError(
+                f"No store can be written in {self.path}: {error.strerror}.",
+                next_step="Make room on that file system and check its rights.",
+            ) from error
 
     def release(self, *, clean: bool) -> None:
         """Unlock. `clean` states that everything was written and the database closed."""

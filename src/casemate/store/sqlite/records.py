@@ -6,18 +6,15 @@ is written as escapes. Runs on the thread that owns the connection it is given.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import UNSTORABLE
+from casemate.store.sqlite.text import MAX_TEXT, clean, conditions, escaped
 from casemate.store.sqlite.transaction import savepoint
 
-MAX_NAME = 256
-"""Characters kept of ids, names, levels and classes."""
-MAX_TEXT = 16 * 1024
-"""Characters kept of a log line and of an error's message."""
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""
 
@@ -53,10 +50,10 @@ _OLDEST = " ORDER BY sequence LIMIT ?"
 _ROWS_PER_STATEMENT = 64
 
 
-def insert_records(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> int:
+def insert_records(connection: engine.Connection, entries: Sequence[Entry], now: float) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
 
-    `now` is the Unix time to keep as `stored_at`. Raises sqlite3.Error if the medium fails.
+    `now` is the Unix time to keep as `stored_at`. Raises engine.Error if the medium fails.
     """
     try:
         with savepoint(connection):
@@ -68,23 +65,23 @@ def insert_records(connection: sqlite3.Connection, entries: Sequence[Entry], now
     return 0
 
 
-def invocation(connection: sqlite3.Connection, invocation_id: str) -> InvocationRecord | None:
+def invocation(connection: engine.Connection, invocation_id: str) -> InvocationRecord | None:
     """Return the newest invocation with this id."""
-    where, values = _conditions((("id", invocation_id),))
+    where, values = conditions((("id", invocation_id),))
     row = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
     return _to_invocation(row) if row else None
 
 
 def invocations(
-    connection: sqlite3.Connection, project: str | None, function: str | None, limit: int
+    connection: engine.Connection, project: str | None, function: str | None, limit: int
 ) -> tuple[InvocationRecord, ...]:
     """Return the newest invocations, newest first."""
-    where, values = _conditions((("function", function), ("project", project)))
+    where, values = conditions((("function", function), ("project", project)))
     rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, limit))
     return tuple(_to_invocation(row) for row in rows)
 
 
-def error(connection: sqlite3.Connection, error_id: str) -> ErrorRecord | None:
+def error(connection: engine.Connection, error_id: str) -> ErrorRecord | None:
     """Return the newest error with this id."""
     row = connection.execute(_SELECT_ERROR, (error_id,)).fetchone()
     if row is None:
@@ -105,7 +102,7 @@ def error(connection: sqlite3.Connection, error_id: str) -> ErrorRecord | None:
 
 
 def logs(
-    connection: sqlite3.Connection,
+    connection: engine.Connection,
     *,
     project: str | None,
     function: str | None,
@@ -114,7 +111,7 @@ def logs(
     limit: int,
 ) -> tuple[LogLine, ...]:
     """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0."""
-    where, values = _conditions(
+    where, values = conditions(
         (("invocation", invocation), ("function", function), ("project", project))
     )
     if after:
@@ -125,18 +122,7 @@ def logs(
     return tuple(_to_line(row) for row in (rows if after else reversed(rows)))
 
 
-def _conditions(
-    filters: Iterable[tuple[str, str | None]],
-) -> tuple[str, tuple[str | int, ...]]:
-    """Build a WHERE clause; only the first, most selective filter may choose the index."""
-    given = [(column, value) for column, value in filters if value is not None]
-    if not given:
-        return "", ()
-    terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
-    return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)
-
-
-def _insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:
+def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float) -> None:
     invocation_rows: list[Row] = []
     error_rows: list[Row] = []
     log_rows: list[Row] = []
@@ -151,7 +137,7 @@ def _insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float
     _insert_rows(connection, _INSERT_LINE, 8, log_rows)
 
 
-def _insert_rows(connection: sqlite3.Connection, insert: str, width: int, rows: list[Row]) -> None:
+def _insert_rows(connection: engine.Connection, insert: str, width: int, rows: list[Row]) -> None:
     """Insert rows, many per statement where there are many.
 
     Each statement gives up the interpreter lock once. With one row per statement (executemany)
@@ -171,11 +157,11 @@ def _insert_rows(connection: sqlite3.Connection, insert: str, width: int, rows: 
 def _from_invocation(record: InvocationRecord, now: float) -> Row:
     return (
         now,
-        _clean(record.id),
-        _clean(record.project),
-        _clean(record.function),
+        clean(record.id),
+        clean(record.project),
+        clean(record.function),
         record.version,
-        _clean(record.trigger),
+        clean(record.trigger),
         record.outcome.value,
         record.status,
         record.started_at,
@@ -184,7 +170,7 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         1 if record.cold else 0,
         record.request_bytes,
         record.response_bytes,
-        None if record.error_id is None else _clean(record.error_id),
+        None if record.error_id is None else clean(record.error_id),
     )
 
 
@@ -194,41 +180,30 @@ def _from_error(record: ErrorRecord, now: float) -> Row:
         trace = f"[{len(trace) - MAX_TRACE} characters cut]\n{trace[-MAX_TRACE:]}"
     return (
         now,
-        _clean(record.id),
-        _clean(record.invocation),
-        _clean(record.project),
-        _clean(record.function),
+        clean(record.id),
+        clean(record.invocation),
+        clean(record.project),
+        clean(record.function),
         record.version,
         record.outcome.value,
         record.at,
-        _clean(record.type),
-        _clean(record.message, MAX_TEXT),
-        _escaped(trace),
+        clean(record.type),
+        clean(record.message, MAX_TEXT),
+        escaped(trace),
     )
 
 
 def _from_line(line: LogLine, now: float) -> Row:
     return (
         now,
-        _clean(line.invocation),
-        _clean(line.project),
-        _clean(line.function),
+        clean(line.invocation),
+        clean(line.project),
+        clean(line.function),
         line.version,
         line.at,
-        _clean(line.level),
-        _clean(line.text, MAX_TEXT),
+        clean(line.level),
+        clean(line.text, MAX_TEXT),
     )
-
-
-def _clean(text: str, limit: int = MAX_NAME) -> str:
-    if len(text) > limit:
-        text = f"{text[:limit]} [{len(text) - limit} characters cut]"
-    return text if text.isascii() else _escaped(text)
-
-
-def _escaped(text: str) -> str:
-    """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from casemate.store.errors import StoreVersionError
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.transaction import transaction
 
 APPLICATION_ID = 0x43534D54
@@ -131,15 +131,154 @@ _RECORDS = (
     "CREATE INDEX log_line_project ON log_line (project)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_DEPLOYMENTS, *_RECORDS),)
+_ACCOUNTS = (
+    """
+    CREATE TABLE user (
+        name TEXT NOT NULL PRIMARY KEY,
+        password TEXT,
+        totp BLOB,
+        totp_last INTEGER NOT NULL,
+        oidc_issuer TEXT,
+        oidc_subject TEXT,
+        enrolment_sha256 TEXT,
+        enrolment_expires_at REAL,
+        created_at REAL NOT NULL,
+        disabled_at REAL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE UNIQUE INDEX user_oidc ON user (oidc_issuer, oidc_subject)
+    WHERE oidc_subject IS NOT NULL
+    """,
+    """
+    CREATE TABLE user_roles (
+        user TEXT NOT NULL PRIMARY KEY REFERENCES user (name) ON DELETE CASCADE,
+        bindings TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE token (
+        sequence INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        user TEXT,
+        bindings TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at REAL,
+        revoked_at REAL,
+        last_used_at REAL
+    ) STRICT
+    """,
+    "CREATE INDEX token_user ON token (user) WHERE user IS NOT NULL",
+    "CREATE INDEX token_name ON token (name) WHERE user IS NULL",
+    # A key goes on working as a token. A role that is not known gets none: less, never more.
+    """
+    INSERT INTO token (id, name, sha256, bindings, created_at, created_by, revoked_at)
+    SELECT id, name, sha256,
+        CASE role
+            WHEN 'admin' THEN '[{"role":"owner"}]'
+            WHEN 'invoke' THEN '[{"role":"invoker"}]'
+            ELSE '[]'
+        END,
+        created_at, 'api-key', revoked_at
+    FROM api_key ORDER BY sequence
+    """,
+    "DROP TABLE api_key",
+)
+
+_POLICIES = (
+    """
+    CREATE TABLE policy_file (
+        name TEXT NOT NULL PRIMARY KEY,
+        text TEXT NOT NULL,
+        changed_at REAL NOT NULL,
+        changed_by TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE grant_approval (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        added TEXT NOT NULL,
+        approved_by TEXT NOT NULL,
+        at REAL NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX grant_approval_function ON grant_approval (project, function, sequence)",
+    """
+    CREATE TABLE grant_use (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        grant_text TEXT NOT NULL,
+        action TEXT NOT NULL,
+        prefix TEXT NOT NULL,
+        first_at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        count INTEGER NOT NULL CHECK (count >= 1),
+        PRIMARY KEY (project, function, version, grant_text, action, prefix)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE node_value (
+        name TEXT NOT NULL PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT
+    """,
+)
+
+_DENIALS = (
+    """
+    CREATE TABLE denial (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        at REAL NOT NULL,
+        kind TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        action TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        invocation TEXT NOT NULL,
+        remote_address TEXT NOT NULL,
+        count INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX denial_invocation ON denial (invocation)",
+    "CREATE INDEX denial_function ON denial (function)",
+    "CREATE INDEX denial_project ON denial (project)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_DEPLOYMENTS, *_RECORDS),
+    (*_ACCOUNTS, *_POLICIES, *_DENIALS),
+)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
-KEPT_TABLES = ("function_counter", "version", "alias_state", "alias_target", "api_key")
+KEPT_TABLES = (
+    "function_counter",
+    "version",
+    "alias_state",
+    "alias_target",
+    "user",
+    "user_roles",
+    "token",
+    "policy_file",
+    "grant_approval",
+    "grant_use",
+    "node_value",
+)
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 
 
 def migrate(
-    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    connection: engine.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
 ) -> None:
     """Bring the schema up to `len(migrations)`, in one transaction: wholly or not at all.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import translated
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: engine.Connection) -> Iterator[None]:
     """Commit what the block does, durably, or undo all of it.
 
     Raises StoreError for a failure of the database and whatever the block raises.
@@ -26,7 +26,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+def savepoint(connection: engine.Connection) -> Iterator[None]:
     """Undo what the block did if it raises, and leave the transaction around it standing."""
     connection.execute("SAVEPOINT part")
     try:
@@ -39,9 +39,9 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("RELEASE part")
 
 
-def _undo(connection: sqlite3.Connection, statement: str) -> None:
+def _undo(connection: engine.Connection, statement: str) -> None:
     # SQLite itself has rolled back after some failures (sqlite.org/lang_transaction.html, 2.3);
     # the error that led here must not be hidden by that of undoing it.
     if connection.in_transaction:
-        with suppress(sqlite3.Error):
+        with suppress(engine.Error):
             connection.execute(statement)

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
-from casemate.store.errors import AFTER_RESTART, StoreClosedError, StoreError
+from casemate.store.errors import (
+    AFTER_RESTART,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreKeyError,
+)
+from casemate.store.sqlite import engine
 from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.faults import VALUE_ERRORS, unstorable
 from casemate.store.sqlite.options import SqliteOptions
 from casemate.store.sqlite.records import Entry, insert_records
@@ -25,7 +33,8 @@ from casemate.store.sqlite.retention import prune
 from casemate.store.sqlite.transaction import savepoint, transaction
 
 T = TypeVar("T")
-Change = Callable[[sqlite3.Connection], Any]
+Change = Callable[[engine.Connection], Any]
+Queued = Entry | Denial
 
 _LOG = logging.getLogger(__name__)
 _RECORDS_PER_COMMIT = 4096
@@ -41,10 +50,19 @@ _LINE_BYTES = 250
 
 
 class Writer:
-    """Owns a connection from `start` to `stop` and uses it on its own thread."""
+    """Owns a connection from `start` to `stop` and uses it on its own thread.
 
-    def __init__(self, connection: sqlite3.Connection, options: SqliteOptions) -> None:
+    `connect` gives a new one where the engine cannot go on with the one it has.
+    """
+
+    def __init__(
+        self,
+        connection: engine.Connection,
+        connect: Callable[[], engine.Connection],
+        options: SqliteOptions,
+    ) -> None:
         self._connection = connection
+        self._connect = connect
         self._options = options
         self._thread = threading.Thread(target=self._run, name="casemate-store", daemon=True)
         # The lock guards the fields below it up to the blank line; it is never held during I/O.
@@ -52,7 +70,9 @@ class Writer:
         self._wake = threading.Condition(self._lock)
         self._changes: list[tuple[Waiter, Change]] = []
         self._flushes: list[tuple[Waiter, int]] = []
-        self._records: list[tuple[Entry, int]] = []
+        self._pauses: list[tuple[threading.Event, threading.Event]] = []
+        self._records: list[tuple[Queued, int]] = []
+        self._queued_denials = 0
         self._queued_bytes = 0
         self._accepted = 0
         self._lost = 0
@@ -65,6 +85,7 @@ class Writer:
         self._unpruned = 0
         self._failure: CasemateError | None = None
         self._gave_up = False
+        self._stale = False
 
     def start(self) -> None:
         """Begin to write."""
@@ -75,7 +96,7 @@ class Writer:
         """Number of records refused, or given up, since the start."""
         return self._lost
 
-    def submit(self, change: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def submit(self, change: Callable[[engine.Connection], T]) -> asyncio.Future[T]:
         """Queue a change; the future has its result once it is durable. Raises StoreClosedError.
 
         A change whose awaiter is cancelled is made all the same.
@@ -105,23 +126,44 @@ class Writer:
             size += len(error.message) + len(error.trace)
         if log:
             size += sum([len(line.text) for line in log]) + _LINE_BYTES * len(log)
+        self._queue((invocation, error, log), size)
+
+    def deny(self, denial: Denial) -> None:
+        """Queue a denial likewise. Of these fewer may wait, so that records have room."""
+        size = _RECORD_BYTES + len(denial.reason) + len(denial.resource)
+        self._queue(denial, size)
+
+    def _queue(self, entry: Queued, size: int) -> None:
+        denied = isinstance(entry, Denial)
         with self._lock:
             records = self._records
             if (
                 len(records) >= self._options.max_queued
                 or self._queued_bytes + size > self._options.max_queued_bytes
+                or (denied and self._queued_denials >= self._options.max_queued_denials)
                 or self._stopping
             ):
                 self._lost += 1
                 return
-            records.append(((invocation, error, log), size))
+            records.append((entry, size))
             self._queued_bytes += size
+            self._queued_denials += denied
             self._accepted += 1
             if len(records) == 1:
                 self._wake.notify()
 
+    def pause(self, paused: threading.Event, resume: threading.Event) -> None:
+        """Have the connection closed, `paused` set, and a new one opened once `resume` is set.
+
+        What is queued waits meanwhile. Any thread. Raises StoreClosedError.
+        """
+        with self._wake:
+            self._require_open()
+            self._pauses.append((paused, resume))
+            self._wake.notify()
+
     def stop(self) -> None:
-        """Write what is queued and end the thread. Blocks. The connection stays open.
+        """Write what is queued and end the thread. Blocks. Closes the connection.
 
         Raises StoreError if records could not be written; they then count as lost.
         """
@@ -129,6 +171,7 @@ class Writer:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
+        self._connection.close()
         if self._failure is not None:
             raise self._failure
 
@@ -148,7 +191,10 @@ class Writer:
                     count = 0
                 records = self._records[:count]
                 del self._records[:count]
-                self._queued_bytes -= sum([size for _, size in records])
+                self._uncount(records)
+                pauses, self._pauses = self._pauses, []
+            for paused, resume in pauses:
+                self._step_aside(paused, resume)
             if changes or records:
                 self._write(changes, records)
             self._answer_flushes(flushes)
@@ -160,7 +206,7 @@ class Writer:
         """Block until there is something to do; return False when all is done and we stop."""
         with self._wake:
             while True:
-                if self._changes or self._flushes:
+                if self._changes or self._flushes or self._pauses:
                     return True
                 if self._stopping:
                     return bool(self._records) and not self._gave_up
@@ -184,16 +230,18 @@ class Writer:
         return self._failure is None and len(self._records) >= _RECORDS_PER_COMMIT
 
     def _write(
-        self, changes: list[tuple[Waiter, Change]], records: list[tuple[Entry, int]]
+        self, changes: list[tuple[Waiter, Change]], records: list[tuple[Queued, int]]
     ) -> None:
         """Commit all of it at once; should that fail, each change and the records on their own."""
         answers = Answers()
         try:
+            self._renew_if_stale()
             with transaction(self._connection):
                 for waiter, change in changes:
                     self._apply(waiter, change, answers)
-                lost = insert_records(self._connection, [e for e, _ in records], time.time())
+                lost = self._insert(records)
         except CasemateError as error:
+            self._note_stale(error)
             self._handle_failure(changes, records, error)
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             _LOG.exception("A transaction failed in a way not foreseen.")
@@ -202,6 +250,29 @@ class Writer:
             answers.send()
             if records:
                 self._settle(records, lost)
+
+    def _insert(self, records: list[tuple[Queued, int]]) -> int:
+        now = time.time()
+        denials = [entry for entry, _ in records if isinstance(entry, Denial)]
+        entries = [entry for entry, _ in records if not isinstance(entry, Denial)]
+        lost = insert_records(self._connection, entries, now)
+        return lost + (insert_denials(self._connection, denials, now) if denials else 0)
+
+    def _step_aside(self, paused: threading.Event, resume: threading.Event) -> None:
+        self._connection.close()
+        self._stale = True
+        paused.set()
+        resume.wait()
+
+    def _note_stale(self, error: CasemateError) -> None:
+        # The engine refuses every page of a connection that met one that is not authentic.
+        self._stale = self._stale or isinstance(error, StoreCorruptError | StoreKeyError)
+
+    def _renew_if_stale(self) -> None:
+        if self._stale:
+            self._connection.close()
+            self._connection = self._connect()
+            self._stale = False
 
     def _apply(self, waiter: Waiter, change: Change, answers: Answers) -> None:
         """Make one change. What is wrong with it alone is its answer; a failing medium raises."""
@@ -212,7 +283,7 @@ class Writer:
             answers.add_error(waiter, error)
         except VALUE_ERRORS as error:
             answers.add_error(waiter, unstorable(error))
-        except sqlite3.Error:
+        except engine.Error:
             raise
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             _LOG.exception("A change failed in a way not foreseen.")
@@ -223,7 +294,7 @@ class Writer:
     def _handle_failure(
         self,
         changes: list[tuple[Waiter, Change]],
-        records: list[tuple[Entry, int]],
+        records: list[tuple[Queued, int]],
         error: CasemateError,
     ) -> None:
         if len(changes) + bool(records) > 1:
@@ -239,28 +310,30 @@ class Writer:
         else:
             self._postpone(records, error)
 
-    def _settle(self, records: list[tuple[Entry, int]], lost: int) -> None:
+    def _settle(self, records: list[tuple[Queued, int]], lost: int) -> None:
         if self._failure is not None:
             _LOG.warning("The store writes records again.")
         self._failure = None
         self._records_due = None
         self._settled += len(records)
-        self._unpruned += len(records) + sum([len(lines) for (_, _, lines), _ in records])
+        self._unpruned += len(records)
+        self._unpruned += sum([len(e[2]) for e, _ in records if not isinstance(e, Denial)])
         if lost:
-            _LOG.warning("%d invocation records held values that cannot be stored.", lost)
+            _LOG.warning("%d records held values that cannot be stored.", lost)
             with self._lock:
                 self._lost += lost
 
-    def _postpone(self, records: list[tuple[Entry, int]], error: CasemateError) -> None:
+    def _postpone(self, records: list[tuple[Queued, int]], error: CasemateError) -> None:
         """Keep records for another try; they are within the queue's bound as before."""
         if self._failure is None:
-            _LOG.error("Invocation records wait in memory: %s", error)
+            _LOG.error("Records wait in memory: %s", error)
         self._failure = error
         self._gave_up = self._stopping
         self._records_due = time.monotonic() + _RETRY_AFTER
         with self._lock:
             self._records[:0] = records
             self._queued_bytes += sum([size for _, size in records])
+            self._queued_denials += _denials(records)
 
     def _answer_flushes(self, flushes: list[tuple[Waiter, int]]) -> None:
         """Answer those who waited for records that are now written, or cannot be."""
@@ -281,9 +354,11 @@ class Writer:
         # Twice what was written, so that the bounds hold however fast records come.
         batch = min(max(_PRUNE_BATCH, 2 * self._unpruned), _PRUNE_BATCH_MOST)
         try:
+            self._renew_if_stale()
             with transaction(self._connection):
                 more = prune(self._connection, self._options, now=time.time(), batch=batch)
         except CasemateError as error:
+            self._note_stale(error)
             _LOG.error("Old records could not be deleted: %s", error)
             more = False
         self._unpruned = 0
@@ -294,6 +369,15 @@ class Writer:
             self._lost += len(self._records)
             self._records.clear()
             self._queued_bytes = 0
+            self._queued_denials = 0
+
+    def _uncount(self, records: list[tuple[Queued, int]]) -> None:
+        self._queued_bytes -= sum([size for _, size in records])
+        self._queued_denials -= _denials(records)
+
+
+def _denials(records: list[tuple[Queued, int]]) -> int:
+    return sum([isinstance(entry, Denial) for entry, _ in records])
 
 
 def _unforeseen(error: Exception) -> StoreError:

@@ -1,8 +1,9 @@
 """The HTTP/1.1 front door: sockets and bytes in, whole requests out, responses back.
 
 It is: a strict parser with limits on everything a client controls, keep-alive, flow control,
-defence against slow clients, graceful drain, and a bridge for ASGI 3 applications.
-It is not: a router, TLS (a proxy in front ends it), HTTP/2, WebSocket, or a judge of who may call.
+TLS with contexts that can change, defence against slow clients, graceful drain, and a bridge for
+ASGI 3 applications.
+It is not: a router, HTTP/2, WebSocket, a maker of certificates, or a judge of who may call.
 It may import: `casemate.model`.
 """
 
@@ -13,6 +14,7 @@ from casemate.triggers.http_server.problem import problem_response
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.server import HttpServer
+from casemate.triggers.http_server.tls_listener import Tls
 
 __all__ = [
     "AsgiProtocolError",
@@ -21,6 +23,7 @@ __all__ = [
     "InvalidResponseError",
     "ListenError",
     "RequestRefusedError",
+    "Tls",
     "asgi_handler",
     "problem_response",
 ]

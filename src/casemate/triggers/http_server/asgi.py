@@ -39,8 +39,8 @@ class AsgiDisconnectedError(CasemateError, OSError):
 class _Exchange:
     """One request between the application's task and the server; iterates over the body."""
 
-    def __init__(self, request: HttpRequest) -> None:
-        self.scope = _scope(request)
+    def __init__(self, request: HttpRequest, scheme: str) -> None:
+        self.scope = _scope(request, scheme)
         self.status = 0
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -161,14 +161,14 @@ class _Exchange:
             task.add_done_callback(lambda _task: timer.cancel())
 
 
-def _scope(request: HttpRequest) -> Scope:
+def _scope(request: HttpRequest, scheme: str) -> Scope:
     head = request.head
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": head.method,
-        "scheme": "http",
+        "scheme": scheme,
         "path": unquote(head.path),
         "raw_path": head.path.encode("ascii"),
         "query_string": head.query.encode("ascii"),
@@ -185,19 +185,23 @@ def _log_error(error: Exception) -> None:
 
 
 def asgi_handler(
-    app: AsgiApp, *, on_error: Callable[[Exception], object] = _log_error
+    app: AsgiApp,
+    *,
+    on_error: Callable[[Exception], object] = _log_error,
+    scheme: str = "http",
 ) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     """Return a handler for `HttpServer` that answers with what `app` sends.
 
     The response starts with the first part of the body; a body that is whole by then has a
     length, another one is streamed, `app` being at most a few parts ahead of the client. What
     `app` raises before that is raised by the handler, and later by the body's iterator; what
-    it raises after its last part (background tasks) goes to `on_error`.
+    it raises after its last part (background tasks) goes to `on_error`. `scheme` is what the
+    application is told: `https` if the server speaks TLS.
     """
     running: set[asyncio.Task[None]] = set()
 
     async def handle(request: HttpRequest) -> HttpResponse:
-        exchange = _Exchange(request)
+        exchange = _Exchange(request, scheme)
         task = asyncio.create_task(exchange.run(app, on_error))
         running.add(task)
         task.add_done_callback(running.discard)

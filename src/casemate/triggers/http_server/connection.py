@@ -51,17 +51,20 @@ class Connection(asyncio.Protocol):
         "_task",
         "_transport",
         "deadline",
+        "made",
         "writer",
     )
     _transport: asyncio.Transport
     writer: ResponseWriter
     """The writing side; its `deadline` counts as well."""
 
-    def __init__(self, context: ServerContext) -> None:
-        """Wait for `connection_made`."""
+    def __init__(self, context: ServerContext, *, admitted: bool = False) -> None:
+        """Wait for `connection_made`. `admitted`: it was counted when it was accepted."""
         self._context = context
         self._reader = RequestReader(context.limits)
-        self._admitted = False
+        self._admitted = admitted
+        self.made = False
+        """True once the connection is there, which then ends with `connection_lost`."""
         self._request: RequestHead | None = None
         self._held = 0
         """Body bytes of this connection that the context counts as buffered."""
@@ -81,8 +84,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_address(transport.get_extra_info("peername"))
         self.writer = ResponseWriter(context, self._transport)
+        self.writer.begin()
+        self.made = True
         context.connections.add(self)
-        status = context.counter.admit(self._peer)
+        status = 0 if self._admitted else context.counter.admit(self._peer)
         self._admitted = status == 0
         if self._admitted and context.closed:
             self.abort()
@@ -104,9 +109,12 @@ class Connection(asyncio.Protocol):
             self._continue()
 
     def eof_received(self) -> bool:
-        """Keep a half-closed connection open while its request is being handled."""
+        """Keep a half-closed connection open while its request is being handled.
+
+        TLS has no such half: its transport closes.
+        """
         self._eof = True
-        return self._state == HANDLING
+        return self._state == HANDLING and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection. A running handler goes on; a body being streamed does not."""
@@ -353,7 +361,8 @@ class Connection(asyncio.Protocol):
         if not close:
             self._state = IDLE
             self.deadline = self._context.loop.time() + limits.keep_alive_seconds
-        elif self._eof or not limits.linger_seconds:
+        elif self._eof or not limits.linger_seconds or not self._transport.can_write_eof():
+            # A TLS transport says so itself (close_notify), and waits for the client's.
             self._close()
         else:
             self._state = LINGERING

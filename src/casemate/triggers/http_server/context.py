@@ -35,6 +35,7 @@ class ServerContext:
     __slots__ = (
         "_on_error",
         "_problem",
+        "always",
         "body_limit",
         "buffered",
         "closed",
@@ -69,8 +70,16 @@ class ServerContext:
         """Bytes of request bodies in memory."""
         self.draining = False
         self.closed = False
-        self.date = date_line()
+        self.always = b""
+        """Header lines of every response."""
+        self.date = b""
+        """Those, and that of the date; see `refresh`."""
         self._on_error = on_error
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the date up to date."""
+        self.date = date_line() + self.always
 
     def report(self, error: BaseException) -> str | None:
         """Hand an error to its owner; return its id, None if even that failed."""

@@ -44,15 +44,22 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
-def accept_waiting(listener: socket.socket) -> list[socket.socket]:
-    """Accept every connection whose handshake is complete, so that closing resets none."""
-    accepted: list[socket.socket] = []
+def accept_one(listener: socket.socket) -> socket.socket:
+    """Accept a connection, which does not block. Raises OSError, BlockingIOError if none waits."""
     while True:
         try:
             connection, _address = listener.accept()
         except ConnectionAbortedError:
             continue
+        connection.setblocking(False)
+        return connection
+
+
+def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Accept every connection whose handshake is complete, so that closing resets none."""
+    accepted: list[socket.socket] = []
+    while True:
+        try:
+            accepted.append(accept_one(listener))
         except OSError:  # none left (EAGAIN), or no descriptor for it
             return accepted
-        connection.setblocking(False)
-        accepted.append(connection)

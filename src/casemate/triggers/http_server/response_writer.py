@@ -45,7 +45,10 @@ class ResponseWriter:
         self.lost = False
         self.deadline = math.inf
         """Loop time at which `check_progress` must be called."""
-        transport.set_write_buffer_limits(high=0)
+
+    def begin(self) -> None:
+        """Have the transport tell of unsent bytes: of TLS it may have some already."""
+        self._transport.set_write_buffer_limits(high=0)
 
     def whole(self, request: RequestHead | None, response: HttpResponse, close: bool) -> None:
         """Write a response whose body is bytes. Raises InvalidResponseError, nothing written."""

@@ -23,9 +23,11 @@ from casemate.triggers.http_server.listen import (
     open_listeners,
 )
 from casemate.triggers.http_server.problem import problem_response
-from casemate.triggers.http_server.response_head import date_line
+from casemate.triggers.http_server.tls_listener import Tls, TlsListener
 
 _POLL_SECONDS = 0.01
+_HSTS = b"strict-transport-security: max-age=2592000\r\n"
+"""RFC 6797: 30 days. Browsers heed it only where they trust the certificate anyway."""
 
 
 class HttpServer:
@@ -55,6 +57,7 @@ class HttpServer:
         self._context: ServerContext | None = None
         self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
+        self._tls: TlsListener | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._address: tuple[str, int] = ("", 0)
 
@@ -70,8 +73,14 @@ class HttpServer:
 
     @property
     def open_connections(self) -> int:
-        """Connections open now, refused ones included."""
-        return len(self._context.connections) if self._context else 0
+        """Connections open now, refused ones and those in their handshake included."""
+        pending = self._tls.pending if self._tls else 0
+        return pending + (len(self._context.connections) if self._context else 0)
+
+    @property
+    def failed_handshakes(self) -> int:
+        """TLS handshakes that failed or took too long since the start."""
+        return self._tls.failed_handshakes if self._tls else 0
 
     @property
     def running_requests(self) -> int:
@@ -79,12 +88,18 @@ class HttpServer:
         return len(self._context.tasks) if self._context else 0
 
     async def start(
-        self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        sock: socket.socket | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """Listen on `host` and `port` (0: any free one), or on `sock`, a bound stream socket.
 
         The server owns `sock` from here on; a caller that keeps a duplicate of it keeps its
-        queue of connections across a restart. Raises ListenError.
+        queue of connections across a restart. With `tls` everything is TLS, and each new
+        connection gets the context that it returns then. Raises ListenError.
         """
         if self._context is not None:
             raise ListenError(
@@ -100,19 +115,32 @@ class HttpServer:
         self._context = context = ServerContext(
             self._handler, self._body_limit, self._limits, self._on_error, self._problem
         )
+        try:
+            if tls is None:
+                await self._listen_plain(context)
+            else:
+                self._listen_tls(context, tls)
+        except (OSError, ValueError) as error:
+            await self.close()
+            raise ListenError(f"Cannot listen on the socket: {error}.") from error
+        self._sweep()
+
+    async def _listen_plain(self, context: ServerContext) -> None:
         loop = context.loop
         for listener in self._listeners:
             create = (
                 loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
             )
-            try:
-                self._servers.append(
-                    await create(lambda: Connection(context), sock=listener, backlog=BACKLOG)
-                )
-            except (OSError, ValueError) as error:
-                await self.close()
-                raise ListenError(f"Cannot listen on the socket: {error}.") from error
-        self._sweep()
+            self._servers.append(
+                await create(lambda: Connection(context), sock=listener, backlog=BACKLOG)
+            )
+
+    def _listen_tls(self, context: ServerContext, tls: Tls) -> None:
+        context.always = _HSTS
+        context.refresh()
+        self._tls = TlsListener(context, tls)
+        for listener in self._listeners:
+            self._tls.listen(listener, BACKLOG)
 
     async def drain(self, timeout: float | None = None) -> int:  # noqa: ASYNC109
         """Stop accepting, answer every request that has begun, then close.
@@ -132,6 +160,9 @@ class HttpServer:
         waiting = [c for listener in self._listeners for c in accept_waiting(listener)]
         self._stop_listening()
         for connection in waiting:
+            if self._tls is not None:
+                self._tls.take(connection)
+                continue
             with contextlib.suppress(OSError):  # reset by its client in the meantime
                 await context.loop.connect_accepted_socket(lambda: Connection(context), connection)
         now = context.loop.time()
@@ -140,7 +171,7 @@ class HttpServer:
         self._sweep()
         await asyncio.sleep(_POLL_SECONDS)  # the loop may be about to announce a connection
         await self._wait(deadline)
-        left = len(context.connections) + sum(not task.done() for task in context.tasks)
+        left = self.open_connections + sum(not task.done() for task in context.tasks)
         await self.close()
         return left
 
@@ -154,6 +185,8 @@ class HttpServer:
         if context is None:
             return
         context.draining = context.closed = True
+        if self._tls is not None:
+            self._tls.abort()
         for connection in tuple(context.connections):
             connection.abort()
         tasks = tuple(context.tasks)
@@ -165,13 +198,15 @@ class HttpServer:
     async def _wait(self, deadline: float) -> None:
         """Wait until no connection and no handler is left, or for `deadline` (loop time)."""
         context = self._context
-        while context is not None and (context.connections or context.tasks):
+        while context is not None and (self.open_connections or context.tasks):
             if context.loop.time() >= deadline:
                 break
             # Polled, so that the hot path has nothing to signal.
             await asyncio.sleep(_POLL_SECONDS)
 
     def _stop_listening(self) -> None:
+        if self._tls is not None:
+            self._tls.stop()
         for server in self._servers:
             server.close()
         self._servers = []
@@ -190,7 +225,7 @@ class HttpServer:
         if context.draining:
             pause = min(pause, max(_POLL_SECONDS, self._limits.drain_idle_seconds / 4))
         self._sweep_timer = context.loop.call_later(pause, self._sweep)
-        context.date = date_line()
+        context.refresh()
         now = context.loop.time()
         due = [c for c in context.connections if c.deadline <= now or c.writer.deadline <= now]
         for connection in due:

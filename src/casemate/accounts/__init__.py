@@ -1,0 +1,51 @@
+"""People, service tokens, sessions, and login by an OpenID provider: who a caller is.
+
+Not what a caller may do: that is `casemate.policy`. May import `model` and the interfaces of
+`store` and `vault`, nothing else of ours.
+"""
+
+from casemate.accounts.accounts import Accounts
+from casemate.accounts.bindings import (
+    BINDING_PATTERN,
+    binding_text,
+    covers,
+    parse_binding,
+    parse_bindings,
+)
+from casemate.accounts.errors import (
+    EscalationError,
+    IdTokenError,
+    LastOwnerError,
+    LoginRefusedError,
+    OidcProviderError,
+    OidcSettingsError,
+    PasswordRefusedError,
+    TooManyAttemptsError,
+)
+from casemate.accounts.issuing import Issued
+from casemate.accounts.oidc import OidcSettings
+from casemate.accounts.provider_login import ProviderLoginStart
+from casemate.accounts.service_tokens import DAY, DEFAULT_DAYS, MAX_DAYS
+
+__all__ = [
+    "BINDING_PATTERN",
+    "DAY",
+    "DEFAULT_DAYS",
+    "MAX_DAYS",
+    "Accounts",
+    "EscalationError",
+    "IdTokenError",
+    "Issued",
+    "LastOwnerError",
+    "LoginRefusedError",
+    "OidcProviderError",
+    "OidcSettings",
+    "OidcSettingsError",
+    "PasswordRefusedError",
+    "ProviderLoginStart",
+    "TooManyAttemptsError",
+    "binding_text",
+    "covers",
+    "parse_binding",
+    "parse_bindings",
+]

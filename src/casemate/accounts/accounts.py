@@ -1,0 +1,140 @@
+"""The accounts of a node: one object that holds its parts together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from casemate.accounts.attempts import Attempts
+from casemate.accounts.directory import Directory
+from casemate.accounts.enrolment import Enrolment
+from casemate.accounts.passwords import PasswordHashing
+from casemate.accounts.people import People
+from casemate.accounts.provider_login import ProviderLogin
+from casemate.accounts.refusals import Refusals
+from casemate.accounts.service_tokens import RECOVERY_SECONDS, ServiceTokens
+from casemate.accounts.sessions import Sessions
+from casemate.model.denial import Denial
+from casemate.model.errors import CasemateError
+from casemate.model.function import NAME_PATTERN
+from casemate.model.principal import ANONYMOUS, Principal, PrincipalKind
+from casemate.store.interface import Store
+from casemate.vault.interface import Vault
+
+SESSION_SECONDS = 12 * 3600.0
+MAINTENANCE_SECONDS = 15.0
+BEGUN = "accounts/begun"
+"""Name of the node value that says that the first owner's token was made."""
+
+_NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
+_FUNCTION = re.compile(rf"{_NAME}/{_NAME}")
+_log = logging.getLogger("casemate.accounts")
+
+
+class Accounts:
+    """People, service tokens and sessions, and who a caller is.
+
+    `authenticate` and `principal_of` work in memory and neither wait nor raise; all else is stored
+    before it returns. Decides nothing: that is the policy's.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        *,
+        roles: Callable[[], frozenset[str]],
+        deny: Callable[[Denial], None],
+        clock: Callable[[], float] = time.time,
+        session_seconds: float = SESSION_SECONDS,
+        session_idle: float | None = None,
+    ) -> None:
+        """Work on the store. `roles` gives the roles that exist, `deny` records a refusal.
+
+        A session ends after `session_seconds`, and after `session_idle` seconds without a request
+        where that is given. Nobody is let in before `load`.
+        """
+        self._store = store
+        self._directory = Directory(store, clock, session_idle)
+        self._refusals = Refusals(deny, clock)
+        self._hashing = PasswordHashing()
+        attempts = Attempts(clock)
+        guards = (attempts, self._refusals)
+        self.people = People(self._directory, attempts, roles)
+        self.tokens = ServiceTokens(self._directory, roles)
+        self.enrolment = Enrolment(self._directory, vault, self._hashing, *guards)
+        self.sessions = Sessions(
+            self._directory, vault, self._hashing, *guards, seconds=session_seconds
+        )
+        self.provider = ProviderLogin(store, self._directory, self.sessions, *guards)
+        self.authenticate: Callable[[str | None], Principal | None] = (
+            self._directory.index.authenticate
+        )
+        """Return the principal of an Authorization header's value, or None. A few microseconds."""
+
+    async def load(self, *, recover_owner: bool = False) -> str | None:
+        """Read what is stored; return the text of a new owner's token if one was made.
+
+        That is on the very first start, and with `recover_owner`, which whoever runs the node may
+        give when no owner can get in any more; that token is valid for a day.
+        """
+        await self._directory.load()
+        await self.provider.load()
+        begun = await self._store.node_value(BEGUN)
+        text = None
+        if not begun and not self._directory.tokens and not self._directory.users:
+            text = (await self.tokens.add_owner("bootstrap", seconds=None)).text
+        elif recover_owner:
+            name = f"recovery-{int(self._directory.clock())}"
+            text = (await self.tokens.add_owner(name, seconds=RECOVERY_SECONDS)).text
+        if not begun:
+            await self._store.set_node_value(BEGUN, b"1")
+        return text
+
+    def note_refused(self, action: str, remote: str) -> None:
+        """Record that a credential was refused; cheap, and bounded however many come."""
+        self._refusals.note(action=action, reason="no valid token", remote=remote)
+
+    def principal_of(self, text: str) -> Principal | None:
+        """Return the principal that a text names, with the bindings stored for it, or None.
+
+        Forms: `user:NAME`, `token:ID`, `function:PROJECT/NAME`, `anonymous:public`. For questions
+        about what one may do; it authenticates nobody.
+        """
+        kind, _, name = text.partition(":")
+        if text == ANONYMOUS.text:
+            return ANONYMOUS
+        if kind == PrincipalKind.USER:
+            user = self._directory.users.get(name)
+            if user is None or user.disabled_at is not None:
+                return None
+            bindings = self._directory.roles_of(name)
+            return Principal(kind=PrincipalKind.USER, id=name, bindings=bindings)
+        if kind == PrincipalKind.TOKEN:
+            return self._directory.token_principal(name)
+        if kind == PrincipalKind.FUNCTION and _FUNCTION.fullmatch(name):
+            return Principal(kind=PrincipalKind.FUNCTION, id=name)
+        return None
+
+    async def maintain(self) -> None:
+        """Write what is noted in memory, every few seconds until cancelled."""
+        while True:
+            await asyncio.sleep(MAINTENANCE_SECONDS)
+            try:
+                await self.flush()
+            except CasemateError as error:
+                _log.error("the use of tokens could not be recorded: %s", error)
+
+    async def flush(self) -> None:
+        """Record refusals and uses noted so far, and forget what is over."""
+        self._refusals.flush()
+        self.enrolment.drop_expired()
+        await self._directory.flush_usage()
+
+    async def close(self) -> None:
+        """Write what is noted and let the threads end."""
+        self._hashing.close()
+        await self.flush()

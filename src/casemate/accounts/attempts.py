@@ -1,0 +1,138 @@
+"""Back-off after failed attempts to log in, in memory and bounded.
+
+The first failures cost nothing; then each doubles the wait, during which attempts are refused
+unseen. An attempt counts as failed when it begins, so that many at once get no further than one
+after the other. An address from which somebody logged in before has a count of its own for that
+account: whoever hammers the account from elsewhere cannot keep its owner out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from casemate.accounts.errors import TooManyAttemptsError
+
+MAX_ENTRIES = 8192
+FREE_PER_ACCOUNT = 5
+FREE_PER_ADDRESS = 20
+LONGEST_WAIT = 15 * 60.0
+FORGET_AFTER = 24 * 3600.0
+MAX_KNOWN = 4096
+
+
+@dataclass
+class _Failures:
+    count: int
+    last_at: float
+    free: int
+
+    def open_at(self) -> float:
+        """Return from when on the next attempt is looked at."""
+        beyond = self.count - self.free
+        return self.last_at + (min(2.0 ** min(beyond, 30), LONGEST_WAIT) if beyond >= 0 else 0.0)
+
+
+def address_group(address: str) -> str:
+    """Return what is counted as one remote: an IPv4 address or an IPv6 /64 network."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+class Attempts:
+    """Counts failed attempts for each account and each remote address."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Start with none."""
+        self._clock = clock
+        self._failures: dict[str, _Failures] = {}
+        self._known: dict[tuple[str, str], None] = {}
+
+    def begin(self, account: str | None, remote: str) -> tuple[str, ...]:
+        """Count an attempt as failed; return what `succeeded` or `cancelled` need.
+
+        Raises TooManyAttemptsError if it has to wait; then it does not count.
+        """
+        group = address_group(remote)
+        keys = {f"address {group}": FREE_PER_ADDRESS}
+        if account is not None:
+            here = f" from {group}" if (account, group) in self._known else ""
+            keys[f"account {account}{here}"] = FREE_PER_ACCOUNT
+        now = self._clock()
+        wait = max(self._wait(key, now) for key in keys)
+        if wait > 0:
+            raise TooManyAttemptsError(
+                "Too many attempts failed.",
+                retry_after=wait,
+                next_step=f"Try again in {wait:.0f} s. A session that is open goes on working.",
+            )
+        for key, free in keys.items():
+            self._count(key, free, now)
+        return tuple(keys)
+
+    def _wait(self, key: str, now: float) -> float:
+        found = self._failures.get(key)
+        return max(0.0, found.open_at() - now) if found is not None else 0.0
+
+    def _count(self, key: str, free: int, now: float) -> None:
+        found = self._failures.get(key)
+        if found is None or now - found.last_at > FORGET_AFTER:
+            if found is None and len(self._failures) >= MAX_ENTRIES:
+                self._make_room(now)
+            self._failures[key] = _Failures(1, now, free)
+        else:
+            found.count += 1
+            found.last_at = now
+
+    def _make_room(self, now: float) -> None:
+        """Forget what matters least: the old, then those with the fewest failures.
+
+        A flood of made-up names thus displaces itself, not the count of an account under attack.
+        """
+        self._failures = {
+            k: f for k, f in self._failures.items() if now - f.last_at <= FORGET_AFTER
+        }
+        if len(self._failures) >= MAX_ENTRIES:
+            ranked = sorted(self._failures, key=lambda k: self._danger(self._failures[k]))
+            for key in ranked[: MAX_ENTRIES // 8]:
+                del self._failures[key]
+
+    @staticmethod
+    def _danger(failures: _Failures) -> tuple[int, float]:
+        return failures.count, failures.last_at
+
+    def succeeded(self, account: str, remote: str, counted: tuple[str, ...]) -> None:
+        """Forget the account's failures; the address only gets this one attempt back."""
+        for key in counted:
+            if key.startswith("account "):
+                self._failures.pop(key, None)
+        self.cancelled(tuple(k for k in counted if k.startswith("address ")))
+        self._known.pop((account, address_group(remote)), None)
+        self._known[account, address_group(remote)] = None
+        if len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def cancelled(self, counted: tuple[str, ...]) -> None:
+        """Take back an attempt that was not looked at, or that succeeded."""
+        for key in counted:
+            found = self._failures.get(key)
+            if found is not None:
+                found.count -= 1
+                if found.count <= 0:
+                    del self._failures[key]
+
+    def forget_account(self, account: str) -> None:
+        """Drop every count of an account, as after an owner has reset it."""
+        starts = (f"account {account}", f"account {account} from ")
+        for key in [k for k in self._failures if k == starts[0] or k.startswith(starts[1])]:
+            del self._failures[key]
+        for pair in [p for p in self._known if p[0] == account]:
+            del self._known[pair]

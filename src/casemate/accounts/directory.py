@@ -1,0 +1,230 @@
+"""Users, their roles and tokens as the node knows them: in memory, written through to the store.
+
+Every change is made under one lock, stored first and then taken over; who calls holds `lock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from casemate.accounts.authentication import TokenIndex
+from casemate.accounts.bindings import is_node_owner
+from casemate.accounts.errors import EscalationError, LastOwnerError
+from casemate.model.account import Token, User, UserRoles
+from casemate.model.errors import NotFoundError
+from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.store.interface import Store
+
+OWNER_TOKEN_LEFT = 86400.0
+"""Seconds for which an owner's token must still be valid to count as a way in."""
+
+
+class Directory:
+    """What is stored of accounts. Reading it needs no lock."""
+
+    def __init__(
+        self, store: Store, clock: Callable[[], float], session_idle: float | None
+    ) -> None:
+        """Start empty; `load` reads the store."""
+        self._store = store
+        self.clock = clock
+        self.lock = asyncio.Lock()
+        self.users: dict[str, User] = {}
+        self.roles: dict[str, tuple[RoleBinding, ...]] = {}
+        self.tokens: dict[str, Token] = {}
+        self.index = TokenIndex(clock, session_idle)
+        self.oidc_issuer: str | None = None
+        """Issuer by whose word users can get in at present."""
+
+    async def load(self) -> None:
+        """Read what is stored."""
+        self.users = {user.name: user for user in await self._store.users()}
+        self.roles = {roles.user: roles.bindings for roles in await self._store.roles()}
+        self.tokens = {token.id: token for token in await self._store.tokens()}
+        for token in self.tokens.values():
+            self._let_in(token)
+
+    def user(self, name: str) -> User:
+        """Return a user (NotFoundError if there is none)."""
+        found = self.users.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"There is no user {name!r}.", next_step="`casemate users ls` lists them."
+            )
+        return found
+
+    def token(self, token_id: str) -> Token:
+        """Return a token (NotFoundError if there is none)."""
+        found = self.tokens.get(token_id)
+        if found is None:
+            raise NotFoundError(
+                f"There is no token with the id {token_id!r}.",
+                next_step="`casemate tokens ls` lists them.",
+            )
+        return found
+
+    def token_principal(self, token_id: str) -> Principal | None:
+        """Return who a service token in force is."""
+        token = self.tokens.get(token_id)
+        if token is None or token.user is not None or not self._in_force(token, 0.0):
+            return None
+        return Principal(
+            kind=PrincipalKind.TOKEN,
+            id=token.id,
+            bindings=token.bindings,
+            expires_at=token.expires_at,
+        )
+
+    def roles_of(self, user: str) -> tuple[RoleBinding, ...]:
+        """Return a user's present roles."""
+        return self.roles.get(user, ())
+
+    def tokens_made_by(self, user: str) -> tuple[Token, ...]:
+        """Return the service tokens in force that a user has made."""
+        return tuple(
+            token
+            for token in self.tokens.values()
+            if token.user is None
+            and token.created_by == f"user:{user}"
+            and self._in_force(token, 0.0)
+        )
+
+    def require_current(self, by: Principal) -> None:
+        """Raise EscalationError if `by` has lost what it had when its request began."""
+        if by.kind is PrincipalKind.USER:
+            user = self.users.get(by.id)
+            current = self.roles_of(by.id) if user and user.disabled_at is None else ()
+        else:
+            token = self.tokens.get(by.id)
+            current = token.bindings if token and self._in_force(token, 0.0) else ()
+        if by.bindings != current:
+            raise EscalationError(
+                f"What {by.text} may do has just changed.", next_step="Try again."
+            )
+
+    # -- changes -------------------------------------------------------------------------------
+
+    async def add_user(self, user: User, bindings: tuple[RoleBinding, ...]) -> None:
+        """Keep a new user with its roles (ConflictError if the name is taken)."""
+        await self._store.add_user(user)
+        self.users[user.name] = user
+        await self.set_roles(user.name, bindings)
+
+    async def replace_user(self, user: User) -> None:
+        """Replace a user. One that is disabled loses its sessions for good."""
+        await self._store.replace_user(user)
+        self.users[user.name] = user
+        if user.disabled_at is not None:
+            await self.revoke_sessions(user.name)
+
+    async def accept_totp_step(self, name: str, step: int) -> bool:
+        """Use up a time step; False if it, or a later one, was used before."""
+        if not await self._store.accept_totp_step(name, step):
+            return False
+        self.users[name] = msgspec.structs.replace(self.users[name], totp_last=step)
+        return True
+
+    async def remove_user(self, name: str) -> None:
+        """Forget a user with roles and sessions."""
+        self._shut_out(name)  # first: should the store fail, nobody is let in by mistake
+        await self._store.remove_user(name)
+        self.users.pop(name, None)
+        self.roles.pop(name, None)
+
+    async def set_roles(self, name: str, bindings: tuple[RoleBinding, ...]) -> None:
+        """Replace a user's roles; its open sessions have them from now on."""
+        await self._store.set_roles(UserRoles(user=name, bindings=bindings))
+        self.roles[name] = bindings
+        for token in self.index.of_user(name):
+            self._let_in(token)
+
+    async def add_token(self, token: Token) -> None:
+        """Keep a new token (ConflictError if its name is taken) and let it in."""
+        await self._store.add_token(token)
+        self.tokens[token.id] = token
+        self._let_in(token)
+
+    async def revoke_token(self, token_id: str) -> Token:
+        """Revoke a token; it is refused from now on."""
+        self.index.remove([token_id])
+        revoked = await self._store.revoke_token(token_id)
+        self.tokens[token_id] = revoked
+        return revoked
+
+    async def revoke_sessions(self, user: str) -> None:
+        """Revoke all sessions of a user."""
+        self._shut_out(user)
+        await self._store.revoke_tokens_of(user)
+
+    def _shut_out(self, user: str) -> None:
+        now = self.clock()
+        for token in self.index.of_user(user):
+            self.tokens[token.id] = msgspec.structs.replace(token, revoked_at=now)
+            self.index.remove([token.id])
+
+    def _let_in(self, token: Token) -> None:
+        """Put a token into the index with the bindings it has now; of nobody's, take it out."""
+        if token.user is None:
+            self.index.put(token, token.bindings)
+            return
+        user = self.users.get(token.user)
+        if user is None or user.disabled_at is not None:
+            self.index.remove([token.id])
+            return
+        self.index.put(token, self.roles_of(token.user))
+
+    async def flush_usage(self) -> None:
+        """Store when tokens were last used, and forget sessions that are over."""
+        used = self.index.take_used()
+        if used:
+            await self._store.touch_tokens(used)
+        for token_id in self.index.drop_expired():
+            if self.tokens[token_id].user is not None:
+                del self.tokens[token_id]
+
+    # -- the last owner ------------------------------------------------------------------------
+
+    def _in_force(self, token: Token, left: float) -> bool:
+        if token.revoked_at is not None:
+            return False
+        return token.expires_at is None or token.expires_at > self.clock() + left
+
+    def can_get_in(self, user: User) -> bool:
+        """Tell whether a person can log in: enrolled, or known to the present provider."""
+        if user.disabled_at is not None:
+            return False
+        enrolled = user.password is not None and user.totp is not None
+        by_provider = user.oidc_subject is not None and user.oidc_issuer == self.oidc_issuer
+        return enrolled or by_provider
+
+    def require_owner_left(
+        self,
+        *,
+        without_user: str | None = None,
+        without_token: str | None = None,
+        issuer: str | msgspec.UnsetType | None = msgspec.UNSET,
+    ) -> None:
+        """Raise LastOwnerError if nobody could own the node without these, or with that issuer.
+
+        Counts people who can log in and service tokens that are valid for a day more.
+        """
+        before = self.oidc_issuer
+        try:
+            if issuer is not msgspec.UNSET:
+                self.oidc_issuer = issuer
+            users = (u for u in self.users.values() if u.name != without_user)
+            if any(is_node_owner(self.roles_of(u.name)) and self.can_get_in(u) for u in users):
+                return
+        finally:
+            self.oidc_issuer = before
+        tokens = (t for t in self.tokens.values() if t.user is None and t.id != without_token)
+        if any(is_node_owner(t.bindings) and self._in_force(t, OWNER_TOKEN_LEFT) for t in tokens):
+            return
+        raise LastOwnerError(
+            "This would leave the node without an owner who can get in.",
+            next_step="Make another owner first: `casemate users add NAME --role owner`, and have "
+            "that person enrol.",
+        )

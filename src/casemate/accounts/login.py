@@ -1,0 +1,83 @@
+"""What every way to log in has in common: attempts are counted, failures recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from casemate.accounts import totp
+from casemate.accounts.attempts import Attempts
+from casemate.accounts.errors import LoginRefusedError, TooManyAttemptsError
+from casemate.accounts.people import is_account_name
+from casemate.accounts.refusals import Refusals
+from casemate.model.errors import CasemateError
+
+CLOCK_NEXT_STEP = (
+    "Set the clock of the device with the authenticator, or of the node (both should follow NTP), "
+    "then log in with the next code."
+)
+
+
+def totp_context(name: str) -> str:
+    """Return the context to which the vault binds a person's second factor."""
+    return f"user/{name}"
+
+
+def clock_message(step: int, now: float) -> str:
+    """Return the message for a code that is right but of another time."""
+    off = totp.steps_off(step, now) * totp.PERIOD
+    word = "ahead of" if off > 0 else "behind"
+    return f"The code is right but not of now: its clock is about {abs(off)} s {word} the node's."
+
+
+class Attempt:
+    """One attempt, counted as failed until it says otherwise."""
+
+    def __init__(
+        self, attempts: Attempts, account: str | None, remote: str, counted: tuple[str, ...]
+    ) -> None:
+        """Hold what `Attempts.begin` counted."""
+        self._attempts = attempts
+        self._account = account
+        self._remote = remote
+        self._counted = counted
+
+    def succeed(self) -> None:
+        """Forget the failures of the account."""
+        if self._account is not None:
+            self._attempts.succeeded(self._account, self._remote, self._counted)
+        else:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Count this attempt neither as a failure nor as a success."""
+        self._attempts.cancelled(self._counted)
+
+
+@contextmanager
+def guarded(
+    attempts: Attempts, refusals: Refusals, action: str, name: str | None, remote: str
+) -> Iterator[Attempt]:
+    """Count an attempt and record its failure.
+
+    Raises TooManyAttemptsError before anything is looked at. An attempt that failed for another
+    reason than what the caller gave (busy, a store or vault that fails) does not count; one that
+    is given up in the middle does.
+    """
+    # A name that nobody can have is not recorded: it may be a password typed into the wrong place.
+    account = name if name is not None and is_account_name(name) else None
+    principal = f"user:{account}" if account is not None else None
+    try:
+        counted = attempts.begin(account, remote)
+    except TooManyAttemptsError:
+        refusals.note(action=action, reason="too many attempts", remote=remote, principal=principal)
+        raise
+    attempt = Attempt(attempts, account, remote, counted)
+    try:
+        yield attempt
+    except LoginRefusedError:
+        refusals.note(action=action, reason="refused", remote=remote, principal=principal)
+        raise
+    except CasemateError:
+        attempt.cancel()
+        raise

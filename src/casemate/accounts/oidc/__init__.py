@@ -1,0 +1,13 @@
+"""Login by an OpenID provider: its settings, its keys, and the verification of ID tokens.
+
+It verifies what a provider has signed and decides nothing about accounts. It follows OpenID
+Connect Core 1.0 and RFC 8725 (best current practices for JWT). May import `model` and
+`casemate.accounts.errors` only.
+"""
+
+from casemate.accounts.oidc.id_token import Identity, verify_id_token
+from casemate.accounts.oidc.nonces import Nonces
+from casemate.accounts.oidc.provider import Discovery, Provider
+from casemate.accounts.oidc.settings import OidcSettings
+
+__all__ = ["Discovery", "Identity", "Nonces", "OidcSettings", "Provider", "verify_id_token"]

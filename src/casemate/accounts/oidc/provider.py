@@ -1,0 +1,130 @@
+"""What the provider publishes: its endpoints (OpenID Connect Discovery 1.0) and its keys.
+
+Fetched over https from where the owner said, with limits on time and size. Redirects are not
+followed: an answer from elsewhere is not the provider's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from casemate.accounts.errors import OidcProviderError, OidcSettingsError
+from casemate.accounts.oidc.id_token import PublicKey, import_keys
+from casemate.accounts.oidc.settings import OidcSettings, is_loopback_host, require_safe_url
+
+MAX_BYTES = 512 * 1024
+SECONDS = 5.0
+KEEP = 3600.0
+"""Seconds for which what was fetched is used."""
+REFRESH_AFTER = 60.0
+"""Seconds between two attempts to fetch, whatever tokens ask for."""
+
+
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoints of a provider."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+
+
+class Provider:
+    """One provider. What it published is cached; an unknown key makes it look again."""
+
+    def __init__(self, settings: OidcSettings, clock: Callable[[], float]) -> None:
+        """Fetch nothing yet."""
+        self.settings = settings
+        self._clock = clock
+        self._discovery: Discovery | None = None
+        self._keys: tuple[PublicKey, ...] = ()
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def discovery(self) -> Discovery:
+        """Return the provider's endpoints. Raises OidcProviderError."""
+        async with self._fetching:
+            if self._discovery is None or self._clock() - self._fetched_at >= KEEP:
+                await self._fetch()
+            if self._discovery is None or self._clock() - self._fetched_at >= KEEP:
+                raise self._failed("does not answer")
+            return self._discovery
+
+    async def keys(
+        self, *, knows: Callable[[tuple[PublicKey, ...]], bool]
+    ) -> tuple[PublicKey, ...]:
+        """Return the provider's keys, fetched anew if these are old or `knows` says no to them."""
+        async with self._fetching:
+            old = self._clock() - self._fetched_at >= KEEP
+            if old or not knows(self._keys):
+                await self._fetch()
+            if self._clock() - self._fetched_at >= KEEP:
+                raise self._failed("does not answer")  # a key may have been withdrawn meanwhile
+            return self._keys
+
+    async def _fetch(self) -> None:
+        """Fetch both documents, at most once in REFRESH_AFTER seconds."""
+        now = self._clock()
+        if now - self._tried_at < REFRESH_AFTER:
+            return
+        self._tried_at = now
+        base = self.settings.issuer.rstrip("/")
+        async with httpx.AsyncClient(
+            follow_redirects=False,
+            timeout=SECONDS,
+            trust_env=not is_loopback_host(urlsplit(base).hostname or ""),
+        ) as client:
+            try:
+                async with asyncio.timeout(2 * SECONDS):
+                    document = await _get(client, f"{base}/.well-known/openid-configuration")
+                    discovery = self._checked(document)
+                    keys = import_keys(await _get(client, discovery.jwks_uri))
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+                raise self._failed(f"gives no usable answer ({type(error).__name__})") from error
+        if not keys:
+            raise self._failed("publishes no key that can verify ID tokens")
+        self._discovery, self._keys, self._fetched_at = discovery, keys, now
+
+    def _checked(self, document: Any) -> Discovery:
+        try:
+            discovery = msgspec.convert(document, Discovery)
+        except msgspec.ValidationError as error:
+            raise self._failed("publishes an incomplete configuration") from error
+        if discovery.issuer != self.settings.issuer:
+            raise self._failed(f"calls itself {discovery.issuer[:120]!r}")
+        for what in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            try:
+                require_safe_url(getattr(discovery, what), what)
+            except OidcSettingsError as error:
+                raise self._failed(f"publishes a {what} that is not https") from error
+        return discovery
+
+    def _failed(self, what: str) -> OidcProviderError:
+        return OidcProviderError(
+            f"The OpenID provider {self.settings.issuer} {what}.",
+            next_step="Try again in a minute; `casemate oidc show` prints what the node uses.",
+        )
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> Any:
+    """Return a JSON document. Raises httpx.HTTPError or ValueError."""
+    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+        if response.status_code != httpx.codes.OK:
+            raise httpx.HTTPError(f"status {response.status_code}")
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise httpx.HTTPError("the answer is too large")
+    try:
+        return json.loads(bytes(body))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error

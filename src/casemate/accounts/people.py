@@ -1,0 +1,188 @@
+"""Administration of people: add, roles, reset, disable, remove.
+
+`by` is who asks. Policy has decided that it may manage accounts; here it is kept from giving, or
+taking over, more than it has.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from casemate.accounts.attempts import Attempts
+from casemate.accounts.bindings import is_node_owner, require_covered, require_known_roles
+from casemate.accounts.credential import digest
+from casemate.accounts.directory import Directory
+from casemate.model.account import Token, User
+from casemate.model.errors import ConflictError, InvalidInputError
+from casemate.model.function import NAME_PATTERN
+from casemate.model.principal import Principal, RoleBinding
+
+ENROLMENT_SECONDS = 24 * 3600.0
+CODE_PREFIX = "cmenrol_"
+_log = logging.getLogger("casemate.accounts")
+
+
+def is_account_name(name: str) -> bool:
+    """Tell whether a user or service token can have this name."""
+    return re.fullmatch(NAME_PATTERN.removesuffix("$") + r"\Z", name) is not None
+
+
+def require_account_name(name: str, what: str) -> None:
+    """Raise InvalidInputError if a user or token cannot have this name."""
+    if not is_account_name(name):
+        raise InvalidInputError(
+            f"The {what}'s name is {name[:80]!r}, expected lower-case letters, digits and `-`, "
+            "at most 63, a letter first.",
+        )
+
+
+class People:
+    """Changes accounts of people."""
+
+    def __init__(
+        self, directory: Directory, attempts: Attempts, roles: Callable[[], frozenset[str]]
+    ) -> None:
+        """Act on the directory; `roles` gives the roles that exist."""
+        self._directory = directory
+        self._attempts = attempts
+        self._roles = roles
+
+    async def add(
+        self,
+        name: str,
+        bindings: tuple[RoleBinding, ...],
+        *,
+        by: Principal,
+        oidc_subject: str | None = None,
+    ) -> str | None:
+        """Add a person; return the one-time code to enrol with, None for those who come by OIDC.
+
+        Raises ConflictError if the name is taken, EscalationError if `by` would give more than
+        it has.
+        """
+        require_account_name(name, "user")
+        require_known_roles(bindings, self._roles())
+        require_covered(by, bindings, f"give {name} roles")
+        async with self._directory.lock:
+            self._directory.require_current(by)
+            now = self._directory.clock()
+            user = User(name=name, created_at=now)
+            code = None
+            if oidc_subject is None:
+                user, code = self._with_enrolment(user, now)
+            else:
+                user = self._with_subject(user, oidc_subject)
+            await self._directory.add_user(user, bindings)
+        self._attempts.forget_account(name)
+        _log.warning("user %s added by %s", name, by.text)
+        return code
+
+    def _with_subject(self, user: User, subject: str) -> User:
+        issuer = self._directory.oidc_issuer
+        if issuer is None:
+            raise ConflictError(
+                "No OpenID provider is set, so nobody can come by one.",
+                next_step="`casemate oidc set ISSUER --client-id ID`, then add the user.",
+            )
+        if not 1 <= len(subject) <= 255 or not subject.isprintable():
+            raise InvalidInputError(
+                f"The OIDC subject is {subject[:80]!r}, expected 1 to 255 printable characters.",
+                next_step="It is the claim `sub` of the person's ID token.",
+            )
+        return msgspec.structs.replace(user, oidc_issuer=issuer, oidc_subject=subject)
+
+    @staticmethod
+    def _with_enrolment(user: User, now: float) -> tuple[User, str]:
+        code = CODE_PREFIX + secrets.token_urlsafe(24)
+        fresh = msgspec.structs.replace(
+            user,
+            password=None,
+            totp=None,
+            enrolment_sha256=digest(code),
+            enrolment_expires_at=now + ENROLMENT_SECONDS,
+        )
+        return fresh, code
+
+    def _require_reach(self, name: str, by: Principal, what: str) -> User:
+        """Return the user if `by` may change it: nobody takes over who can do more."""
+        self._directory.require_current(by)
+        user = self._directory.user(name)
+        require_covered(by, self._directory.roles_of(name), what)
+        return user
+
+    async def set_roles(
+        self, name: str, bindings: tuple[RoleBinding, ...], *, by: Principal
+    ) -> None:
+        """Replace a person's roles, at once for its open sessions too."""
+        require_known_roles(bindings, self._roles())
+        require_covered(by, bindings, f"give {name} roles")
+        async with self._directory.lock:
+            self._require_reach(name, by, f"change the roles of {name}")
+            held = self._directory.roles_of(name)
+            if is_node_owner(held) and not is_node_owner(bindings):
+                self._directory.require_owner_left(without_user=name)
+            await self._directory.set_roles(name, bindings)
+        _log.warning("roles of user %s changed by %s", name, by.text)
+
+    async def reset(self, name: str, *, by: Principal) -> str:
+        """Take a person's password, second factor and sessions; return a new one-time code."""
+        async with self._directory.lock:
+            user = self._require_reach(name, by, f"reset {name}")
+            if user.oidc_subject is not None:
+                raise ConflictError(
+                    f"{name} comes by OIDC and has nothing to reset here.",
+                    next_step=f"Reset it at {user.oidc_issuer}; `casemate users disable {name}` "
+                    "ends its sessions.",
+                )
+            if user.password is not None:
+                self._directory.require_owner_left(without_user=name)
+            fresh, code = self._with_enrolment(user, self._directory.clock())
+            await self._directory.replace_user(fresh)
+            await self._directory.revoke_sessions(name)
+        self._attempts.forget_account(name)
+        _log.warning("user %s reset by %s", name, by.text)
+        return code
+
+    async def set_disabled(self, name: str, disabled: bool, *, by: Principal) -> None:
+        """Let a person in no more, sessions included, or let it in again."""
+        async with self._directory.lock:
+            user = self._require_reach(name, by, f"disable or enable {name}")
+            if disabled:
+                self._directory.require_owner_left(without_user=name)
+            at = (user.disabled_at or self._directory.clock()) if disabled else None
+            await self._directory.replace_user(msgspec.structs.replace(user, disabled_at=at))
+        _log.warning("user %s %s by %s", name, "disabled" if disabled else "enabled", by.text)
+
+    async def remove(self, name: str, *, by: Principal) -> None:
+        """Forget a person with its roles and sessions."""
+        async with self._directory.lock:
+            self._require_reach(name, by, f"remove {name}")
+            self._directory.require_owner_left(without_user=name)
+            await self._directory.remove_user(name)
+        self._attempts.forget_account(name)
+        _log.warning("user %s removed by %s", name, by.text)
+
+    def all(self) -> tuple[User, ...]:
+        """Return everybody, by name."""
+        return tuple(self._directory.users[name] for name in sorted(self._directory.users))
+
+    def roles_of(self, name: str) -> tuple[RoleBinding, ...]:
+        """Return a person's roles."""
+        return self._directory.roles_of(name)
+
+    def one(self, name: str) -> User:
+        """Return a person (NotFoundError if there is none)."""
+        return self._directory.user(name)
+
+    def is_enrolled(self, user: User) -> bool:
+        """Tell whether a person could log in now, were it not disabled."""
+        return self._directory.can_get_in(msgspec.structs.replace(user, disabled_at=None))
+
+    def tokens_made_by(self, name: str) -> tuple[Token, ...]:
+        """Return the service tokens in force that a person made: they outlive its account."""
+        return self._directory.tokens_made_by(name)

@@ -1,0 +1,156 @@
+"""Login by an OpenID provider: its settings as stored, and sessions by its ID tokens.
+
+People are known by issuer and subject, and added beforehand: a provider opens no accounts.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from casemate.accounts.attempts import Attempts
+from casemate.accounts.bindings import require_covered
+from casemate.accounts.directory import Directory
+from casemate.accounts.errors import LoginRefusedError
+from casemate.accounts.issuing import Issued
+from casemate.accounts.login import guarded
+from casemate.accounts.oidc import Identity, Nonces, OidcSettings, Provider, verify_id_token
+from casemate.accounts.oidc.id_token import candidates, read_header, same_subject
+from casemate.accounts.oidc.settings import require_valid
+from casemate.accounts.refusals import Refusals
+from casemate.accounts.sessions import Sessions
+from casemate.model.account import User
+from casemate.model.errors import NotFoundError
+from casemate.model.principal import OWNER, Principal, RoleBinding
+from casemate.store.interface import Store
+
+SETTINGS = "accounts/oidc"
+"""Name of the node value that holds the settings; empty means none."""
+_log = logging.getLogger("casemate.accounts")
+
+
+class ProviderLoginStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client needs to send a person to the provider."""
+
+    issuer: str
+    client_id: str
+    authorization_endpoint: str
+    token_endpoint: str
+    nonce: str
+    """Valid once, for ten minutes."""
+
+
+class ProviderLogin:
+    """Logs people in by the word of the provider."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        sessions: Sessions,
+        attempts: Attempts,
+        refusals: Refusals,
+    ) -> None:
+        """Act on these."""
+        self._store = store
+        self._directory = directory
+        self._sessions = sessions
+        self._attempts = attempts
+        self._refusals = refusals
+        self._nonces = Nonces(directory.clock)
+        self._provider: Provider | None = None
+
+    async def load(self) -> None:
+        """Read the settings."""
+        stored = await self._store.node_value(SETTINGS)
+        if stored:
+            self._use(msgspec.json.decode(stored, type=OidcSettings))
+
+    def _use(self, settings: OidcSettings | None) -> None:
+        self._provider = Provider(settings, self._directory.clock) if settings else None
+        self._directory.oidc_issuer = settings.issuer if settings else None
+
+    @property
+    def settings(self) -> OidcSettings | None:
+        """The present settings, None if there is no provider."""
+        return self._provider.settings if self._provider is not None else None
+
+    async def set_settings(self, settings: OidcSettings | None, *, by: Principal) -> None:
+        """Trust another provider, or none.
+
+        For owners of the node, for a provider's word can be that of an owner. Raises
+        EscalationError, OidcSettingsError, LastOwnerError if the last owner comes by the present
+        one.
+        """
+        require_covered(by, (RoleBinding(role=OWNER),), "set the OpenID provider")
+        if settings is not None:
+            require_valid(settings)
+            await Provider(settings, self._directory.clock).discovery()  # before it is trusted
+        async with self._directory.lock:
+            self._directory.require_current(by)
+            issuer = settings.issuer if settings is not None else None
+            if issuer != self._directory.oidc_issuer:
+                self._directory.require_owner_left(issuer=issuer)
+            stored = msgspec.json.encode(settings) if settings is not None else b""
+            await self._store.set_node_value(SETTINGS, stored)
+            self._use(settings)
+        _log.warning("OpenID provider set to %s by %s", issuer or "none", by.text)
+
+    def _required(self) -> Provider:
+        if self._provider is None:
+            raise NotFoundError(
+                "There is no OpenID provider for this node.",
+                next_step="Log in with a password, or have an owner run `casemate oidc set`.",
+            )
+        return self._provider
+
+    async def begin(self) -> ProviderLoginStart:
+        """Return what a client needs to begin (NotFoundError without a provider)."""
+        provider = self._required()
+        discovery = await provider.discovery()
+        return ProviderLoginStart(
+            issuer=provider.settings.issuer,
+            client_id=provider.settings.client_id,
+            authorization_endpoint=discovery.authorization_endpoint,
+            token_endpoint=discovery.token_endpoint,
+            nonce=self._nonces.new(),
+        )
+
+    async def login(self, id_token: str, remote: str) -> Issued:
+        """Open a session. Raises LoginRefusedError, TooManyAttemptsError, OidcProviderError."""
+        provider = self._required()
+        with guarded(self._attempts, self._refusals, "login by OIDC", None, remote) as attempt:
+            identity = await self._identity(provider, id_token)
+            if not self._nonces.use(identity.nonce):
+                raise LoginRefusedError("The ID token was used before.")
+            async with self._directory.lock:
+                user = self._user(identity)
+                issued = await self._sessions.open(user.name)
+            attempt.succeed()
+        _log.info("user %s logged in by %s from %s", user.name, identity.issuer, remote)
+        return issued
+
+    async def _identity(self, provider: Provider, id_token: str) -> Identity:
+        header = read_header(id_token)
+        keys = await provider.keys(knows=lambda known: bool(candidates(header, known)))
+        return verify_id_token(
+            id_token,
+            keys,
+            provider.settings,
+            nonce_is_valid=self._nonces.is_valid,
+            now=self._directory.clock(),
+        )
+
+    def _user(self, identity: Identity) -> User:
+        for user in self._directory.users.values():
+            # The issuer must also be the one that is trusted now, not only when this began.
+            known = user.oidc_issuer == identity.issuer == self._directory.oidc_issuer
+            if known and same_subject(user.oidc_subject, identity.subject):
+                if user.disabled_at is not None:
+                    break
+                return user
+        raise LoginRefusedError(
+            f"Nobody here is known by the provider's subject {identity.subject[:255]!r}.",
+            next_step="Have an owner run `casemate users add NAME --oidc-subject SUBJECT`.",
+        )

@@ -1,0 +1,69 @@
+"""Records of refused credentials, few enough that a flood of them costs nothing.
+
+The first refusal of an address is recorded at once; those that follow are counted and recorded
+together: at most one record in `PERIOD` seconds for an address and the account it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from casemate.accounts.attempts import address_group
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.principal import ANONYMOUS
+
+PERIOD = 10.0
+MAX_ADDRESSES = 1024
+OTHERS = "others"
+"""Stands for the addresses beyond MAX_ADDRESSES in one period."""
+
+
+class Refusals:
+    """Counts refused credentials and records them."""
+
+    def __init__(self, deny: Callable[[Denial], None], clock: Callable[[], float]) -> None:
+        """Record with `deny`."""
+        self._deny = deny
+        self._clock = clock
+        self._open: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def note(self, *, action: str, reason: str, remote: str, principal: str | None = None) -> None:
+        """Note one refusal. `principal` is who the caller said to be, where that is known."""
+        now = self._clock()
+        key = (address_group(remote), f"{principal or ANONYMOUS.text}\n{action}\n{reason}")
+        found = self._open.get(key)
+        if found is None and len(self._open) >= MAX_ADDRESSES:
+            key = (OTHERS, f"{ANONYMOUS.text}\n{action}\n{reason}")
+            found = self._open.get(key)
+        if found is None:
+            self._open[key] = (now, 0)
+            self._record(key, now, 1)
+        elif now - found[0] >= PERIOD:
+            self._open[key] = (now, 0)
+            self._record(key, found[0], found[1] + 1)
+        else:
+            self._open[key] = (found[0], found[1] + 1)
+
+    def flush(self) -> None:
+        """Record what was counted in periods that are over; to be called now and then."""
+        now = self._clock()
+        for key, (since, count) in list(self._open.items()):
+            if now - since >= PERIOD:
+                del self._open[key]
+                if count:
+                    self._record(key, since, count)
+
+    def _record(self, key: tuple[str, str], at: float, count: int) -> None:
+        principal, action, reason = key[1].split("\n")
+        self._deny(
+            Denial(
+                at=at,
+                kind=DenialKind.AUTHENTICATION,
+                principal=principal,
+                action=action,
+                resource="node",
+                reason=reason,
+                remote_address=key[0],
+                count=count,
+            )
+        )

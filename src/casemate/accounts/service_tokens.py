@@ -1,0 +1,135 @@
+"""Service tokens: made by somebody who has what they can do, expiring, revocable at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from casemate.accounts.bindings import (
+    binding_text,
+    is_node_owner,
+    require_covered,
+    require_known_roles,
+)
+from casemate.accounts.directory import Directory
+from casemate.accounts.errors import EscalationError
+from casemate.accounts.issuing import Issued, issue
+from casemate.accounts.people import require_account_name
+from casemate.model.account import Token
+from casemate.model.errors import InvalidInputError
+from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
+
+DAY = 86400.0
+DEFAULT_DAYS = 90
+MAX_DAYS = 365
+RECOVERY_SECONDS = DAY
+_log = logging.getLogger("casemate.accounts")
+
+
+class ServiceTokens:
+    """Makes and revokes service tokens."""
+
+    def __init__(self, directory: Directory, roles: Callable[[], frozenset[str]]) -> None:
+        """Act on the directory; `roles` gives the roles that exist."""
+        self._directory = directory
+        self._roles = roles
+
+    async def add(
+        self,
+        name: str,
+        bindings: tuple[RoleBinding, ...],
+        expires_at: float | None,
+        *,
+        by: Principal,
+    ) -> Issued:
+        """Make a token that can do no more than `by`, and return it with its text.
+
+        `expires_at` is Unix time, at most a year ahead; None, no expiry, is for owners of the
+        node. A token made by a token does not outlive it. Raises ConflictError if a token in
+        force has the name, EscalationError if `by` has less.
+        """
+        require_account_name(name, "token")
+        if not bindings:
+            raise InvalidInputError(
+                "The token has no role, so it could do nothing.",
+                next_step="Name at least one: `--role ROLE[@PROJECT[/FUNCTION]]`.",
+            )
+        require_known_roles(bindings, self._roles())
+        async with self._directory.lock:
+            self._directory.require_current(by)
+            require_covered(by, bindings, f"make the token {name}")
+            self._require_expiry(expires_at, by)
+            issued = issue(
+                name=name,
+                created_by=by.text,
+                created_at=self._directory.clock(),
+                expires_at=expires_at,
+                bindings=bindings,
+            )
+            await self._directory.add_token(issued.token)
+        _log.warning(
+            "token %s (%s) made by %s: %s, %s",
+            issued.token.id,
+            name,
+            by.text,
+            " ".join(map(binding_text, bindings)),
+            "no expiry" if expires_at is None else f"expires {expires_at:.0f}",
+        )
+        return issued
+
+    def _require_expiry(self, expires_at: float | None, by: Principal) -> None:
+        now = self._directory.clock()
+        if expires_at is None:
+            if not is_node_owner(by.bindings):
+                raise EscalationError(
+                    f"{by.text} cannot make a token without expiry: that is for owners.",
+                    next_step=f"Give it at most {MAX_DAYS} days.",
+                )
+        elif not now < expires_at <= now + MAX_DAYS * DAY + 60:
+            raise InvalidInputError(
+                f"The token would expire in {(expires_at - now) / DAY:.1f} days, "
+                f"expected 0 to {MAX_DAYS}."
+            )
+        outlives = by.kind is PrincipalKind.TOKEN and by.expires_at is not None
+        if outlives and (expires_at is None or expires_at > (by.expires_at or 0.0)):
+            raise EscalationError(
+                f"The token would outlive {by.text}, which makes it.",
+                next_step="Log in as a person, or give it fewer days.",
+            )
+
+    async def revoke(self, token_id: str, *, by: Principal) -> Token:
+        """Revoke a token or a session at once (LastOwnerError for the last way in)."""
+        async with self._directory.lock:
+            token = self._directory.token(token_id)
+            if token.revoked_at is None and is_node_owner(token.bindings):
+                self._directory.require_owner_left(without_token=token_id)
+            revoked = await self._directory.revoke_token(token_id)
+        _log.warning("token %s (%s) revoked by %s", token.id, token.name, by.text)
+        return revoked
+
+    async def add_owner(self, name: str, *, seconds: float | None) -> Issued:
+        """Make an owner's token by the word of whoever runs the node itself."""
+        async with self._directory.lock:
+            now = self._directory.clock()
+            issued = issue(
+                name=name,
+                created_by="node",
+                created_at=now,
+                expires_at=None if seconds is None else now + seconds,
+                bindings=(RoleBinding(role=OWNER),),
+            )
+            await self._directory.add_token(issued.token)
+        _log.warning("owner token %s (%s) made by the node itself", issued.token.id, name)
+        return issued
+
+    def all(self) -> tuple[Token, ...]:
+        """Return every service token and session, oldest first."""
+        return tuple(sorted(self._directory.tokens.values(), key=lambda t: (t.created_at, t.id)))
+
+    def one(self, token_id: str) -> Token:
+        """Return a token (NotFoundError if there is none)."""
+        return self._directory.token(token_id)
+
+    def used_at(self, token: Token) -> float | None:
+        """Return when a token was last used, to the second; None if never."""
+        return self._directory.index.used_at(token.id) or token.last_used_at

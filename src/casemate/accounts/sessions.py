@@ -1,0 +1,145 @@
+"""Login by password and second factor, and logout.
+
+Every attempt costs the same and gets the same answer, whether the name, the password or the code
+is wrong: a hash is computed and a second factor opened for those who do not exist, too.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from casemate.accounts import totp
+from casemate.accounts.attempts import Attempts
+from casemate.accounts.credential import ID_END, PREFIX, bearer_text
+from casemate.accounts.directory import Directory
+from casemate.accounts.errors import LoginRefusedError, PasswordRefusedError
+from casemate.accounts.issuing import SESSION_NAME, Issued, issue
+from casemate.accounts.login import CLOCK_NEXT_STEP, clock_message, guarded, totp_context
+from casemate.accounts.passwords import PasswordHashing, prepared
+from casemate.accounts.refusals import Refusals
+from casemate.model.account import User
+from casemate.vault.interface import Vault
+
+MAX_SESSIONS = 50
+"""Open sessions of one person; the next one ends the oldest."""
+_NOBODY = ""
+"""Not a name that anybody can have."""
+_log = logging.getLogger("casemate.accounts")
+
+
+def refused() -> LoginRefusedError:
+    """Return the one error for everything that can be wrong with a login."""
+    return LoginRefusedError(
+        "The name, the password or the code is not right.",
+        next_step="Each code works once: wait for the next one. An owner can reset an account: "
+        "`casemate users reset NAME`.",
+    )
+
+
+class Sessions:
+    """Opens and ends sessions."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        vault: Vault,
+        hashing: PasswordHashing,
+        attempts: Attempts,
+        refusals: Refusals,
+        *,
+        seconds: float,
+    ) -> None:
+        """Act on these; a session lasts `seconds`."""
+        self._directory = directory
+        self._vault = vault
+        self._hashing = hashing
+        self._attempts = attempts
+        self._refusals = refusals
+        self._seconds = seconds
+        self._decoy: bytes | None = None
+
+    async def login(self, name: str, password: str, code: str, remote: str) -> Issued:
+        """Open a session. Raises LoginRefusedError or TooManyAttemptsError."""
+        with guarded(self._attempts, self._refusals, "login", name, remote) as attempt:
+            user, step = await self._verified(name, password, code)
+            issued = await self._open_by_code(user, step, password)
+            attempt.succeed()
+        _log.info("user %s logged in from %s", name, remote)
+        return issued
+
+    async def _verified(self, name: str, password: str, code: str) -> tuple[User, int]:
+        """Return the user and the time step of the code, or raise LoginRefusedError."""
+        user = self._directory.users.get(name)
+        usable = user is not None and user.disabled_at is None
+        stored = user.password if user is not None and usable else None
+        secret = await self._second_factor(user)
+        try:
+            encoded = prepared(password)
+        except PasswordRefusedError:
+            encoded, stored = b"", None
+        right = await self._hashing.verify(stored, encoded)
+        now = self._directory.clock()
+        step = totp.step_of(secret, code, now)
+        if user is None or not right or user.totp is None or step is None:
+            raise refused()
+        if abs(totp.steps_off(step, now)) > totp.WINDOW:
+            # Who gets here has both factors; only the time is wrong.
+            raise LoginRefusedError(clock_message(step, now), next_step=CLOCK_NEXT_STEP)
+        return user, step
+
+    async def _second_factor(self, user: User | None) -> bytes:
+        """Return a person's secret; for nobody a random one, opened in the same way."""
+        if user is not None and user.totp is not None:
+            return await self._vault.unwrap(totp_context(user.name), user.totp)
+        if self._decoy is None:
+            self._decoy = await self._vault.wrap(totp_context(_NOBODY), totp.new_secret())
+        return await self._vault.unwrap(totp_context(_NOBODY), self._decoy)
+
+    async def _open_by_code(self, user: User, step: int, password: str) -> Issued:
+        fresh = None
+        if self._hashing.outdated(user.password or ""):
+            fresh = await self._hashing.hash(prepared(password))
+        async with self._directory.lock:
+            current = self._directory.users.get(user.name)
+            unchanged = current is not None and (
+                current.password == user.password
+                and current.totp == user.totp
+                and current.disabled_at is None
+            )
+            if not unchanged or not await self._directory.accept_totp_step(user.name, step):
+                raise refused()
+            if fresh is not None:
+                current = self._directory.users[user.name]
+                await self._directory.replace_user(msgspec.structs.replace(current, password=fresh))
+            return await self.open(user.name)
+
+    async def open(self, name: str) -> Issued:
+        """Open a session of a person who has proved to be that; the caller holds the lock."""
+        now = self._directory.clock()
+        sessions = sorted(self._directory.index.of_user(name), key=lambda token: token.created_at)
+        for session in sessions[: max(0, len(sessions) - MAX_SESSIONS + 1)]:
+            await self._directory.revoke_token(session.id)
+        issued = issue(
+            name=SESSION_NAME,
+            created_by=f"user:{name}",
+            created_at=now,
+            expires_at=now + self._seconds,
+            user=name,
+        )
+        await self._directory.add_token(issued.token)
+        return issued
+
+    async def logout(self, authorization: str | None) -> bool:
+        """End the session of an Authorization header's value; False if it is not a session."""
+        text = bearer_text(authorization)
+        if text is None or self._directory.index.authenticate(authorization) is None:
+            return False
+        async with self._directory.lock:
+            token = self._directory.tokens.get(text[len(PREFIX) : ID_END])
+            if token is None or token.user is None:
+                return False
+            await self._directory.revoke_token(token.id)
+        _log.info("user %s logged out", token.user)
+        return True

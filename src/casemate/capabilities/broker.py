@@ -1,0 +1,346 @@
+"""Decides every use of a capability, has it done, and notes it.
+
+    granted?   the manifest's grants of this very version, compiled
+    narrowed?  every ceiling that callers up the chain have set
+    allowed?   the policy, which sees whether it is granted, and may still forbid it
+
+Whatever goes wrong on the way is a denial or an error; nothing is done before all three hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from casemate.capabilities import requests
+from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
+from casemate.capabilities.flow import caller_of, require_within
+from casemate.capabilities.operations import Answer, Operations
+from casemate.capabilities.uses import UseCounter
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.grant import GrantKind
+from casemate.model.http import HttpResponse
+from casemate.model.path import Admitted, RawInvocation
+from casemate.model.principal import (
+    Action,
+    Principal,
+    PrincipalKind,
+    Resource,
+    ResourceKind,
+)
+from casemate.model.granted import CompiledGrants, learned_prefix
+from casemate.policy.interface import Policy
+from casemate.sandbox.instance import Instance
+
+_log = logging.getLogger(__name__)
+_MAX_COMPILED = 10_000
+_MAX_UPLOADS = 16
+_RESOURCE_KINDS = {
+    GrantKind.BUCKET: ResourceKind.BUCKET,
+    GrantKind.TABLE: ResourceKind.TABLE,
+    GrantKind.QUEUE: ResourceKind.QUEUE,
+    GrantKind.TOPIC: ResourceKind.TOPIC,
+    GrantKind.SECRET: ResourceKind.SECRET,
+    GrantKind.FUNCTION: ResourceKind.FUNCTION,
+}
+_encode = msgspec.json.Encoder().encode
+
+Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
+
+
+class _Number(msgspec.Struct):
+    n: int
+
+
+class _Ok(msgspec.Struct):
+    n: int
+    ok: object
+
+
+class _Error(msgspec.Struct):
+    n: int
+    error: str
+    message: str
+
+
+class Rights:
+    """What one version is granted, compiled once, and who it is to the policy."""
+
+    __slots__ = ("grants", "principal", "resources", "version")
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.grants = CompiledGrants(version.spec.grants)
+        self.principal = Principal(
+            kind=PrincipalKind.FUNCTION, id=f"{version.project}/{version.function}"
+        )
+        self.resources: dict[tuple[GrantKind, str], Resource] = {}
+
+    def resource(self, kind: GrantKind, name: str) -> Resource:
+        """Return the resource as the policy knows it. Functions only reach their own project."""
+        known = self.resources.get((kind, name))
+        if known is None:
+            known = Resource(
+                kind=_RESOURCE_KINDS[kind],
+                project=self.version.project,
+                name=name,
+                internal=kind is GrantKind.FUNCTION,
+            )
+            if len(self.resources) < _MAX_COMPILED:
+                self.resources[kind, name] = known
+        return known
+
+
+class Broker:
+    """One per gateway. `invoke` is the path itself, set once it is built."""
+
+    invoke: Invoke
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        operations: Operations,
+        uses: UseCounter,
+        deny: Callable[[Denial], None],
+        learn: bool = False,
+    ) -> None:
+        """`learn` lets everything through that is not granted, and notes it; for development."""
+        self.policy = policy
+        self.operations = operations
+        self.uses = uses
+        self.deny = deny
+        self.learn = learn
+        self._rights: dict[tuple[str, str, int], Rights] = {}
+
+    def rights(self, version: Version) -> Rights:
+        """Return what a version is granted."""
+        key = (version.project, version.function, version.number)
+        rights = self._rights.get(key)
+        if rights is None or rights.version is not version:
+            if len(self._rights) >= _MAX_COMPILED:
+                self._rights.clear()
+            rights = self._rights[key] = Rights(version)
+        return rights
+
+    def serve(self, admitted: Admitted, deadline: float) -> Session:
+        """Return what serves one invocation's requests. RefusedError if it may not run at all."""
+        rights = self.rights(admitted.version)
+        require_within(admitted, rights.version.spec.grants)
+        return Session(self, rights, admitted, deadline)
+
+
+class Session:
+    """The capability requests of one invocation."""
+
+    __slots__ = (
+        "_admitted",
+        "_broker",
+        "_ceilings",
+        "_deadline",
+        "_rights",
+        "_tasks",
+        "_uploads",
+        "used_secret",
+    )
+
+    def __init__(
+        self, broker: Broker, rights: Rights, admitted: Admitted, deadline: float
+    ) -> None:
+        self._broker = broker
+        self._rights = rights
+        self._admitted = admitted
+        self._deadline = deadline
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._uploads: dict[str, tuple[str, str]] = {}
+        flow = admitted.flow
+        self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
+        self.used_secret = False
+        """True once a secret's value was delivered: what the invocation says may hold it."""
+
+    def on_request(self, instance: Instance, head: bytes, body: bytes) -> None:
+        """Take one request. What is no request at all raises, which ends the instance."""
+        served = instance.served
+        try:
+            request = requests.decode(head)
+        except msgspec.ValidationError as error:
+            number = msgspec.json.decode(head, type=_Number).n
+            instance.reply(served, _encode(_Error(number, "invalid", str(error))))
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._serve(instance, served, request, body)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(
+        self, instance: Instance, served: int, request: requests.Request, body: bytes
+    ) -> None:
+        try:
+            answer = await self._perform(request, body)
+        except CasemateError as error:
+            code = code_of(error)
+            if code is None:
+                instance.reply(served, self._fault(request.n, error))
+            else:
+                instance.reply(served, _encode(_Error(request.n, code, str(error))))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+            instance.reply(served, self._fault(request.n, error))
+            return
+        head = _encode(_Ok(request.n, answer.fields))
+        if answer.descriptor is None:
+            instance.reply(served, head, answer.body)
+            return
+        try:
+            if not instance.reply(served, head, answer.body, (answer.descriptor,)):
+                message = "the value could not be delivered"
+                instance.reply(served, _encode(_Error(request.n, "unavailable", message)))
+        finally:
+            os.close(answer.descriptor)
+
+    def _fault(self, number: int, error: BaseException) -> bytes:
+        """Log a fault of ours and tell the function no more than its id."""
+        error_id = "err_" + secrets.token_hex(12)
+        _log.error("%s in a capability of %s", error_id, self._rights.principal.id, exc_info=error)
+        return _encode(_Error(number, "unavailable", f"the host failed ({error_id})"))
+
+    async def _perform(self, request: requests.Request, body: bytes) -> Answer:
+        operations = self._broker.operations
+        if isinstance(request, requests.IdentityToken):
+            flow = self._admitted.flow
+            return await operations.identity_token(
+                self._rights.version,
+                self._admitted.request.id,
+                flow.chain if flow is not None else (),
+                request.audience,
+            )
+        kind, name, action, key = self._wanted(request)
+        self._decide(kind, name, action, key)
+        if isinstance(request, requests.InvokeFunction):
+            return await self._invoke(request, body)
+        if isinstance(request, requests.GetSecret):
+            self.used_secret = True
+        if isinstance(request, requests.BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
+            raise TooMuchError(f"An invocation has at most {_MAX_UPLOADS} uploads at a time.")
+        perform = operations.by_type[type(request)]
+        answer = await perform(self._rights.version.project, request, body)
+        if isinstance(request, requests.BeginObject):
+            self._uploads[answer.fields.upload] = (request.bucket, request.key)
+        elif isinstance(request, (requests.CommitObject, requests.AbortObject)):
+            self._uploads.pop(request.upload, None)
+        return answer
+
+    def _wanted(self, request: requests.Request) -> requests.Wanted:
+        if isinstance(request, (requests.AddPart, requests.CommitObject, requests.AbortObject)):
+            begun = self._uploads.get(request.upload)
+            if begun is None or begun[0] != request.bucket:
+                raise NotFoundError("This invocation has begun no such upload.")
+            return GrantKind.BUCKET, begun[0], request.action, begun[1]
+        if isinstance(request, requests.IdentityToken):
+            raise TypeError("an identity token is of no resource")
+        return request.grant
+
+    def _decide(self, kind: GrantKind, name: str, action: str, key: str) -> None:
+        """Let a use pass or raise NotGrantedError; either is noted."""
+        broker, rights = self._broker, self._rights
+        found = rights.grants.find(kind, name, action, key)
+        resource = rights.resource(kind, name)
+        granted = found is not None
+        within = all(ceiling.find(kind, name, action, key) for ceiling in self._ceilings)
+        if broker.learn and within and not granted:
+            prefix = learned_prefix(key) if kind is GrantKind.BUCKET else ""
+            broker.uses.note(rights.version, f"{kind.value} {name}", action, prefix)
+            return
+        asked = Action(f"{kind.value}:{action}")
+        if (
+            found is not None
+            and within
+            and broker.policy.allows(rights.principal, asked, resource, granted=True)
+        ):
+            grant, prefix = found
+            broker.uses.note(rights.version, grant.text, action, prefix)
+            return
+        if not granted:
+            listed = any(g.kind is kind and g.name == name for g in rights.version.spec.grants)
+            reason = "outside what is granted of it" if listed else "not granted"
+        elif not within:
+            reason = "outside what the calling function allows"
+        else:
+            reason = "forbidden by a policy"
+        self._record(asked, resource, reason)
+        raise NotGrantedError(
+            f"{self._rights.principal.id} may not {action} {kind.value} {name}: {reason}.",
+            next_step=f"grant it in casemate.toml below [function.{rights.version.function}.grants]"
+            if not granted
+            else None,
+        )
+
+    def _record(self, action: Action, resource: Resource, reason: str) -> None:
+        version = self._rights.version
+        self._broker.deny(
+            Denial(
+                at=time.time(),
+                kind=DenialKind.CAPABILITY,
+                principal=self._rights.principal.text,
+                action=action.value,
+                resource=resource.text,
+                reason=reason,
+                project=version.project,
+                function=version.function,
+                version=version.number,
+                invocation=self._admitted.request.id,
+            )
+        )
+
+    async def _invoke(self, request: requests.InvokeFunction, body: bytes) -> Answer:
+        version = self._rights.version
+        caller = caller_of(self._admitted, self._rights.principal, self._deadline, request.allow)
+        response = await self._broker.invoke(
+            RawInvocation(
+                trigger="function",
+                project=version.project,
+                function=request.function,
+                qualifier=None,
+                credential=None,
+                content_type="application/json",
+                body=body,
+                received_at=time.time(),
+                caller=caller,
+            )
+        )
+        content = response.body if isinstance(response.body, bytes) else b""
+        media_type = next((v for n, v in response.headers if n == b"content-type"), b"")
+        fields: dict[str, object] = {
+            "status": response.status,
+            "type": media_type.partition(b";")[0].decode("latin-1"),
+        }
+        if response.status >= 400:
+            fields["error_id"] = msgspec.json.decode(content).get("error_id")
+            content = b""
+        return Answer(fields, content)
+
+    def close(self) -> None:
+        """End what is under way and forget uploads that were not finished."""
+        for task in self._tasks:
+            task.cancel()
+        if self._uploads:
+            uploads, self._uploads = self._uploads, {}
+            asyncio.ensure_future(self._abort(uploads))  # noqa: RUF006
+
+    async def _abort(self, uploads: dict[str, tuple[str, str]]) -> None:
+        for upload, (bucket, _key) in uploads.items():
+            request = requests.AbortObject(n=0, bucket=bucket, upload=upload)
+            try:
+                abort = self._broker.operations.by_type[requests.AbortObject]
+                await abort(self._rights.version.project, request, b"")
+            except CasemateError as error:
+                _log.warning("an unfinished upload stays until it expires: %s", error)

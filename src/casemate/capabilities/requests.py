@@ -1,0 +1,256 @@
+"""Everything a running function can ask for, as typed requests; anything else ends its instance.
+
+The peer is `runner/capabilities.py`. `grant` says of each what must be granted: kind, name, action
+and, where grants have prefixes, the key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from casemate.data.interface import MAX_PAGE, Range
+from casemate.model.function import NAME_PATTERN
+from casemate.model.grant import GrantKind
+
+
+def _whole(pattern: str) -> str:
+    """Return a pattern whose end is the text's end: Python's `$` lets a newline follow."""
+    return pattern.removesuffix("$") + r"\Z"
+
+
+Name = Annotated[str, msgspec.Meta(pattern=_whole(NAME_PATTERN))]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Revision = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+Token = Annotated[str, msgspec.Meta(max_length=4096)]
+Metadata = Annotated[dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)]
+Attribute = str | int | float
+Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+
+Wanted = tuple[GrantKind, str, str, str]
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
+    """`n` is repeated in the reply."""
+
+    n: Number
+
+
+class _BucketRequest(_Request):
+    action: ClassVar[str]
+    bucket: Name
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.BUCKET, self.bucket, self.action, getattr(self, "key", "")
+
+
+class GetObject(_BucketRequest, tag="bucket.get"):
+    """Read an object or a piece of it."""
+
+    action: ClassVar[str] = "read"
+    key: Key
+    revision: Revision | None = None
+    offset: Natural = 0
+    length: Natural | None = None
+
+
+class HeadObject(_BucketRequest, tag="bucket.head"):
+    """Ask what is known of an object."""
+
+    action: ClassVar[str] = "read"
+    key: Key
+    revision: Revision | None = None
+
+
+class PutObject(_BucketRequest, tag="bucket.put"):
+    """Write an object; the body is its content."""
+
+    action: ClassVar[str] = "write"
+    key: Key
+    content_type: Text = "application/octet-stream"
+    metadata: Metadata | None = None
+    if_revision: Revision | None = None
+
+
+class BeginObject(_BucketRequest, tag="bucket.begin"):
+    """Begin to write an object in parts."""
+
+    action: ClassVar[str] = "write"
+    key: Key
+    content_type: Text = "application/octet-stream"
+    metadata: Metadata = {}
+
+
+class _UploadRequest(_BucketRequest):
+    """A request about an upload that this very invocation began, which is what allows it."""
+
+    action: ClassVar[str] = "write"
+    upload: Text
+
+
+class AddPart(_UploadRequest, tag="bucket.part"):
+    """Append to an upload; the body is the part."""
+
+
+class CommitObject(_UploadRequest, tag="bucket.commit"):
+    """Make an upload the object's content."""
+
+    if_revision: Revision | None = None
+
+
+class AbortObject(_UploadRequest, tag="bucket.abort"):
+    """Forget an upload."""
+
+
+class DeleteObject(_BucketRequest, tag="bucket.delete"):
+    """Delete an object."""
+
+    action: ClassVar[str] = "delete"
+    key: Key
+    if_revision: Revision | None = None
+
+
+class ListObjects(_BucketRequest, tag="bucket.list"):
+    """List a page of objects. The prefix asked for must be within a granted one."""
+
+    action: ClassVar[str] = "list"
+    prefix: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    after: Token | None = None
+    limit: Limit = 100
+    delimiter: Text | None = None
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.BUCKET, self.bucket, self.action, self.prefix
+
+
+class _TableRequest(_Request):
+    action: ClassVar[str]
+    table: Name
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.TABLE, self.table, self.action, ""
+
+
+class GetItem(_TableRequest, tag="table.get"):
+    """Read an item."""
+
+    action: ClassVar[str] = "get"
+    key: Attribute
+    sort: Attribute | None = None
+
+
+class PutItem(_TableRequest, tag="table.put"):
+    """Write an item; the body is its JSON."""
+
+    action: ClassVar[str] = "put"
+    if_revision: Revision | None = None
+
+
+class DeleteItem(_TableRequest, tag="table.delete"):
+    """Delete an item."""
+
+    action: ClassVar[str] = "delete"
+    key: Attribute
+    sort: Attribute | None = None
+    if_revision: Revision | None = None
+
+
+class QueryItems(_TableRequest, tag="table.query"):
+    """Read a page of items."""
+
+    action: ClassVar[str] = "query"
+    key: Attribute | None = None
+    index: Name | None = None
+    sort: Range | None = None
+    after: Token | None = None
+    limit: Limit = 100
+    descending: bool = False
+
+
+class SendMessage(_Request, tag="queue.send"):
+    """Send to a queue; the body is the message's JSON."""
+
+    queue: Name
+    delay: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
+    deduplication: Text | None = None
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.QUEUE, self.queue, "send", ""
+
+
+class PublishMessage(_Request, tag="topic.publish"):
+    """Publish to a topic; the body is the message's JSON."""
+
+    topic: Name
+    deduplication: Text | None = None
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.TOPIC, self.topic, "publish", ""
+
+
+class GetSecret(_Request, tag="secret.get"):
+    """Read a secret's value, which comes by a descriptor."""
+
+    name: Name
+    version: Natural | None = None
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.SECRET, self.name, "read", ""
+
+
+class InvokeFunction(_Request, tag="function.invoke"):
+    """Invoke another function; the body is the event's JSON."""
+
+    function: Name
+    allow: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=1300)], ...], msgspec.Meta(max_length=64)] | None = None
+
+    @property
+    def grant(self) -> Wanted:
+        """What must be granted."""
+        return GrantKind.FUNCTION, self.function, "invoke", ""
+
+
+class IdentityToken(_Request, tag="identity.token"):
+    """Ask for a signed token that says which function this is. Needs no grant."""
+
+    audience: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+Request = (
+    GetObject
+    | HeadObject
+    | PutObject
+    | BeginObject
+    | AddPart
+    | CommitObject
+    | AbortObject
+    | DeleteObject
+    | ListObjects
+    | GetItem
+    | PutItem
+    | DeleteItem
+    | QueryItems
+    | SendMessage
+    | PublishMessage
+    | GetSecret
+    | InvokeFunction
+    | IdentityToken
+)
+
+decode = msgspec.json.Decoder(Request).decode

@@ -1,0 +1,86 @@
+"""Which grants were used, counted in memory and written now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from casemate.model.denial import GrantUse
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError
+from casemate.store.interface import Store
+
+_FLUSH_SECONDS = 1.0
+_MAX_PENDING = 50_000
+_log = logging.getLogger(__name__)
+
+_Key = tuple[str, str, int, str, str, str]
+
+
+class UseCounter:
+    """Counts uses by version, grant, action and prefix. On the event loop only."""
+
+    def __init__(self, store: Store) -> None:
+        """Write to `store`."""
+        self._store = store
+        self._pending: dict[_Key, list[float]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, version: Version, grant: str, action: str, prefix: str, count: int = 1) -> None:
+        """Count one use, or several alike."""
+        key = (version.project, version.function, version.number, grant, action, prefix)
+        now = time.time()
+        counted = self._pending.get(key)
+        if counted is not None:
+            counted[1] = now
+            counted[2] += count
+        elif len(self._pending) < _MAX_PENDING:
+            self._pending[key] = [now, now, float(count)]
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_FLUSH_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._writing = asyncio.ensure_future(self.flush())
+
+    async def flush(self) -> None:
+        """Write what was counted; what cannot be written is counted again."""
+        pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        uses = [
+            GrantUse(
+                project=project,
+                function=function,
+                version=version,
+                grant=grant,
+                action=action,
+                prefix=prefix,
+                first_at=first,
+                last_at=last,
+                count=int(count),
+            )
+            for (project, function, version, grant, action, prefix), (
+                first,
+                last,
+                count,
+            ) in pending.items()
+        ]
+        try:
+            await self._store.add_uses(uses)
+        except CasemateError as error:
+            _log.warning("uses of grants wait in memory: %s", error)
+            for key, counted in pending.items():
+                now = self._pending.setdefault(key, counted)
+                if now is not counted:
+                    now[0] = counted[0]
+                    now[2] += counted[2]
+
+    def close(self) -> None:
+        """Count no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,117 @@
+"""`casemate backup`: fetch a backup of the whole node, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.download import download
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import Progress, note, print_json, print_line, progress
+from casemate.node.backup_archive import ArchiveReader, Manifest
+
+app = new_app()
+
+SILENCE_SECONDS = 600.0
+"""The node copies its records and data before it sends the first byte."""
+_MIB = 1024 * 1024
+
+
+@command(
+    app,
+    examples="""\
+$ casemate backup node.tar
+$ casemate backup --force /mnt/backups/node.tar
+""",
+)
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Fetch a backup of the whole node, which goes on serving.
+
+    Records, data, secrets and bundles are in it, all encrypted; the master key is not. Every hash
+    is checked while it is received. FILE appears when it is complete and not before.
+    """
+    if file.exists() and not force:
+        raise UsageError(
+            f"{file} is there already.", next_step="Give another name, or --force to replace it."
+        )
+    try:
+        with connect() as client, progress(f"Backing up {client.url} ...") as shown:
+            manifest, digest, size = receive(client, file, shown, replace=force)
+    except OSError as error:
+        raise CommandError(
+            f"{file} cannot be written: {error.strerror}.",
+            next_step="Check the folder's rights and its free space; nothing was left behind.",
+        ) from error
+    if json:
+        print_json({"file": str(file), "bytes": size, "sha256": digest, "manifest": manifest})
+        return
+    print_line(f"{file}  {len(manifest.files)} files, {size} bytes")
+    print_line(f"sha256  {digest}")
+    note(
+        "The master key is not in it: without that key nobody can read this backup, nor can you. "
+        "Keep a copy of it in another place."
+    )
+
+
+def receive(
+    client: NodeClient, file: Path, shown: Progress, *, replace: bool
+) -> tuple[Manifest, str, int]:
+    """Write the node's backup to `file`; return its manifest, SHA-256 and size."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
+    draft = Path(name)
+    reader = ArchiveReader()
+    size = 0
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            for piece in _pieces(client):
+                reader.feed(piece)
+                target.write(piece)
+                if size // _MIB != (size + len(piece)) // _MIB:
+                    shown.update(f"Received {(size + len(piece)) // _MIB} MiB ...")
+                size += len(piece)
+            manifest, digest = reader.finish()
+            _sync(target)
+        _put_in_place(draft, file, replace=replace)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return manifest, digest, size
+
+
+def _pieces(client: NodeClient) -> Iterator[bytes]:
+    with download(client, path_of("backup"), seconds=SILENCE_SECONDS) as pieces:
+        yield from pieces
+
+
+def _put_in_place(draft: Path, file: Path, *, replace: bool) -> None:
+    if replace:
+        draft.replace(file)
+    else:
+        try:
+            file.hardlink_to(draft)  # unlike a rename it never replaces what came meanwhile
+        except FileExistsError as error:
+            raise UsageError(
+                f"{file} has come into being meanwhile.", next_step="Give another name."
+            ) from error
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sync(target: IO[bytes]) -> None:
+    target.flush()
+    os.fsync(target.fileno())

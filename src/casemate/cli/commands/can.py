@@ -1,0 +1,82 @@
+"""`casemate can`: ask the node what somebody may do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.errors import ExitCode
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import GREEN, RED, print_json, print_line
+
+app = new_app()
+
+
+class _Answer(msgspec.Struct):
+    principal: str
+    action: str
+    resource: str
+    granted: bool
+    allowed: bool
+    reasons: tuple[str, ...]
+    errors: tuple[str, ...]
+    revision: int
+
+
+@command(
+    app,
+    examples="""\
+$ casemate can user:ada function:deploy function:shop/cart
+$ casemate can function:shop/resize bucket:read bucket:shop/uploads --why
+$ casemate can anonymous:public function:invoke function:shop/cart
+""",
+)
+def can(
+    principal: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRINCIPAL",
+            help="user:NAME, token:ID, function:PROJECT/NAME or anonymous:public.",
+        ),
+    ],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as function:deploy.")],
+    resource: Annotated[
+        str,
+        typer.Argument(
+            metavar="RESOURCE", help="node, project:NAME or KIND:PROJECT/NAME, such as bucket:a/b."
+        ),
+    ],
+    why: Annotated[bool, typer.Option("--why", help="Name the policies that decide this.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Tell whether somebody may do something. Exit code 0 means yes, 1 means no.
+
+    It is decided with the roles, grants and policies that the node has now. Everybody may ask
+    about themselves, about others with `policy:read`.
+    """
+    question = {"principal": principal, "action": action, "resource": resource}
+    with connect() as client:
+        answer = client.send("POST", path_of("policy", "decide"), _Answer, question)
+    if json:
+        print_json(answer)
+    else:
+        print_line("allow" if answer.allowed else "deny", GREEN if answer.allowed else RED)
+        for line in _why(answer) if why else ():
+            print_line(line)
+    if not answer.allowed:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _why(answer: _Answer) -> list[str]:
+    """Return what decided, one reason a line."""
+    lines = [f"error: {error}" for error in answer.errors]
+    if not answer.errors:
+        lines += [f"by {reason}" for reason in answer.reasons]
+    if not lines:
+        lines.append("no policy allows it")
+    if answer.principal.startswith("function:") and not answer.granted:
+        lines.append("its live version is not granted this")
+    return lines

@@ -1,0 +1,68 @@
+"""`casemate denials`: what was tried and not allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.names import resolve
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_table
+from casemate.cli.text import moment
+from casemate.model.denial import Denial
+
+app = new_app()
+
+
+class _Listed(msgspec.Struct):
+    denials: tuple[Denial, ...]
+
+
+@command(app, examples="$ casemate denials\n$ casemate denials hello --limit 5\n$ casemate denials --json")
+def denials(
+    function: Annotated[
+        str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")
+    ] = None,
+    invocation: Annotated[
+        str | None, typer.Option("--invocation", help="Only those of this invocation.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List what was tried and not allowed, the newest first.
+
+    By people, tokens and callers without one; by functions: capabilities, connections, and system
+    calls; and deploys that would have granted more without an approval.
+    """
+    name = resolve(function) if function is not None else None
+    query = {
+        "project": name.project if name else None,
+        "function": name.function if name else None,
+        "invocation": invocation,
+        "limit": limit,
+    }
+    with connect() as client:
+        found = client.get(path_of("denials"), _Listed, query=query).denials
+    if json:
+        print_json({"denials": found})
+        return
+    print_table(
+        ("at", "kind", "who", "action", "on", "why", "times", "invocation"),
+        [
+            (
+                moment(denial.at),
+                denial.kind.value,
+                denial.principal,
+                denial.action,
+                denial.resource,
+                denial.reason,
+                str(denial.count),
+                denial.invocation,
+            )
+            for denial in found
+        ],
+        empty="Nothing was denied yet.",
+    )

@@ -1,0 +1,188 @@
+"""`casemate grants`: what a function is granted, what of it it used, and the tighter manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casemate.admission.grants import describe, difference, suggest
+from casemate.cli.client import connect
+from casemate.cli.errors import CommandError
+from casemate.cli.grant_report import FunctionGrants, function_grants, unused
+from casemate.cli.names import FunctionName, require_manifest, resolve
+from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    DIM,
+    GREEN,
+    YELLOW,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+)
+from casemate.cli.text import moment
+from casemate.model.grant import Grant
+
+app = new_app("See what functions are granted and what they use of it.")
+
+VersionOption = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="Which version; without it the live one."),
+]
+
+
+@command(app, examples="$ casemate grants show cart\n$ casemate grants show shop/cart --version 7")
+def show(
+    function: FunctionArgument, version: VersionOption = None, json: JsonOption = False
+) -> None:
+    """Show what a function is granted, how often each was used, and what it was denied."""
+    name = resolve(function)
+    with connect() as client:
+        found = function_grants(client, name, version=version)
+    if json:
+        print_json(found)
+        return
+    print_line(f"{name}  version {found.version}, since {moment(found.deployed_at)}", BOLD)
+    print_line()
+    print_table(
+        ("grant", "action", "below", "used", "last"),
+        _use_rows(found),
+        empty="It is granted nothing.",
+    )
+    for grant in found.granted:
+        if grant.exception:
+            print_line(f"EXCEPTION  {describe(grant)}", YELLOW)
+    idle = unused(found.granted, found.uses)
+    for grant, actions in idle:
+        print_line(f"unused     {grant.text}: {', '.join(actions)}", DIM)
+    if idle and found.uses:
+        print_line(f"`casemate grants suggest {name}` writes the grants without these.", DIM)
+    print_line()
+    print_table(
+        ("denied", "resource", "why", "version", "times", "last"),
+        [
+            (d.action, d.resource, d.reason, str(d.version or ""), str(d.count), moment(d.at))
+            for d in found.denials
+        ],
+        empty="Nothing was denied to it lately.",
+    )
+
+
+def _use_rows(found: FunctionGrants) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for grant in found.granted:
+        for action in grant.actions:
+            uses = [u for u in found.uses if (u.grant, u.action) == (grant.text, action)]
+            by_prefix = {use.prefix: use for use in uses}
+            for prefix in grant.prefixes or ("",):
+                use = by_prefix.get(prefix)
+                count, last = (str(use.count), moment(use.last_at)) if use else ("never", "")
+                rows.append((grant.text, action, prefix, count, last))
+    return rows
+
+
+@command(
+    app,
+    name="suggest",
+    examples="$ casemate grants suggest cart\n$ casemate grants suggest cart --write",
+)
+def suggest_grants(
+    function: FunctionArgument,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write it into casemate.toml; all else there stays as it is."),
+    ] = False,
+    version: VersionOption = None,
+    manifest: ManifestOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the tightest grants that cover what a version used until now.
+
+    Let the version run through all that it is for before: what was never used is left out. The
+    manifest is written only if it says what the version is granted, so that nothing newer is lost.
+    """
+    name = resolve(function)
+    with connect() as client:
+        found = function_grants(client, name, version=version)
+    if found.granted and not found.uses:
+        raise CommandError(
+            f"No use of any grant of {name} version {found.version} is recorded yet.",
+            next_step="Let it do all that it is for, then ask again.",
+        )
+    tighter = suggest(found.granted, found.uses)
+    written = _write(name, found, tighter, manifest) if write else None
+    if json:
+        print_json(
+            {
+                "function": str(name),
+                "version": found.version,
+                "granted": found.granted,
+                "suggested": tighter,
+                "written": written,
+            }
+        )
+        return
+    _print_suggestion(name, found, tighter)
+    if written is not None:
+        note(f"Written to {written}. Deploy it to make it so.", GREEN)
+
+
+def _print_suggestion(
+    name: FunctionName, found: FunctionGrants, tighter: tuple[Grant, ...]
+) -> None:
+    from casemate.manifest import grants_text
+
+    print_text(grants_text(name.function, tighter).rstrip("\n"))
+    if tighter == found.granted:
+        note(f"Version {found.version} of {name} used all that it is granted.")
+        return
+    less = difference(tighter, found.granted)
+    lines = [line[2:] for line in less.lines()]
+    note(f"Left out of what version {found.version} is granted: {'; '.join(lines)}.")
+
+
+def _write(
+    name: FunctionName, found: FunctionGrants, tighter: tuple[Grant, ...], manifest: Path | None
+) -> str:
+    from casemate.manifest import ManifestEditor
+
+    path = require_manifest(manifest)
+    editor = ManifestEditor(path)
+    spec = editor.project.function(name.function)
+    if editor.project.name != name.project or spec is None:
+        raise CommandError(
+            f"{path} does not declare {name}.", next_step="Name its manifest with --manifest."
+        )
+    if spec.grants != found.granted:
+        raise CommandError(
+            f"{path} grants {name} something else than version {found.version} has, so it was "
+            "changed since; nothing was written.",
+            next_step="Deploy it first, or change it by hand.",
+        )
+    if tighter != spec.grants:
+        editor.write({name.function: tighter})
+    return str(path)
+
+
+@command(app, examples="$ casemate grants approvals cart")
+def approvals(function: FunctionArgument, json: JsonOption = False) -> None:
+    """List who let a function have more, when, and what."""
+    name = resolve(function)
+    with connect() as client:
+        found = function_grants(client, name)
+    if json:
+        print_json({"function": str(name), "approvals": found.approvals})
+        return
+    print_table(
+        ("version", "approved", "by", "grant"),
+        [
+            (str(approval.version), moment(approval.at), approval.by, describe(grant))
+            for approval in found.approvals
+            for grant in approval.added
+        ],
+        empty="Nothing was approved: no version was granted more than the one before.",
+    )

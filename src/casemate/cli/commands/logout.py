@@ -1,0 +1,43 @@
+"""`casemate logout`: end the session and forget it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.cli.client import NodeClient, path_of
+from casemate.cli.credentials import forget, load
+from casemate.cli.errors import DeniedError, UnreachableError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import YELLOW, note, print_json, print_line
+
+app = new_app()
+
+
+class _LoggedOut(msgspec.Struct):
+    ended: bool
+
+
+@command(app, examples="$ casemate logout")
+def logout(json: JsonOption = False) -> None:
+    """End the stored session on the node and forget it here.
+
+    A stored service token is forgotten and stays valid: others may use it. `casemate tokens
+    revoke` ends it.
+    """
+    stored = load()
+    ended = False
+    if stored is not None:
+        try:
+            with NodeClient(stored) as client:
+                ended = client.decode(client.ask("POST", path_of("logout")), _LoggedOut).ended
+        except DeniedError:
+            ended = True  # it was over already
+        except UnreachableError as error:
+            note(f"{error.message} The session is forgotten here and ends by itself.", YELLOW)
+    forgotten = forget()
+    if json:
+        print_json({"ended": ended, "forgotten": forgotten})
+    elif not forgotten:
+        print_line("You were not logged in.")
+    else:
+        print_line("You are logged out." if ended else "The credentials are forgotten here.")

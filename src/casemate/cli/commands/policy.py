@@ -1,0 +1,189 @@
+"""`casemate policy`: custom roles and rules, as files in Cedar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.errors import ExitCode
+from casemate.cli.options import JsonOption, YesOption, command, new_app
+from casemate.cli.prompts import confirm
+from casemate.cli.terminal import note, print_json, print_line, print_table, print_text
+from casemate.cli.text import moment
+
+app = new_app("Check, test, list and change the custom policies of a node.")
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The policy file's name, without `.cedar`.")
+]
+
+
+class _Policy(msgspec.Struct):
+    id: str
+    file: str
+    line: int
+    effect: str
+
+
+class _File(msgspec.Struct):
+    name: str
+    changed_at: float
+    changed_by: str
+    policies: tuple[_Policy, ...]
+
+
+class _Policies(msgspec.Struct):
+    revision: int
+    roles: tuple[str, ...]
+    files: tuple[_File, ...]
+
+
+class _Text(msgspec.Struct):
+    name: str
+    text: str
+    changed_at: float
+    changed_by: str
+
+
+@command(app, examples="$ casemate policy validate deployer.cedar no-weekend.cedar")
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Policy files to be in force together.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Check policy files against the schema and each other. Needs no node."""
+    from casemate.policy import CedarPolicy, read_policy_file
+
+    compiled = CedarPolicy().prepare(read_policy_file(path) for path in files)
+    if json:
+        print_json({"policies": compiled.summaries(), "roles": sorted(compiled.roles)})
+        return
+    print_table(
+        ("policy", "effect", "place"),
+        [(p.id, p.effect, f"{p.file}:{p.line}") for p in compiled.summaries()],
+        empty="There are no policies.",
+    )
+
+
+@command(
+    app,
+    examples="""\
+$ casemate policy test policy-tests.toml
+$ casemate policy test policy-tests.toml --policy deployer.cedar --json
+""",
+)
+def test(
+    tests: Annotated[Path, typer.Argument(metavar="TESTS", help="A file of tests (TOML).")],
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option("--policy", help="A policy file besides those that the tests name."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run tests of policies: who may do what, and by which policy. Needs no node.
+
+    Exit code 1 if a test fails. docs/reference/policies.md describes the file.
+    """
+    from casemate.policy import CedarPolicy, read_policy_file
+    from casemate.policy.cases import load_tests, run_tests
+
+    loaded = load_tests(tests)
+    files = [*loaded.policies, *(read_policy_file(path) for path in policy or ())]
+    results = run_tests(loaded.tests, CedarPolicy().prepare(files))
+    failed = sum(not result.passed for result in results)
+    if json:
+        print_json({"passed": len(results) - failed, "failed": failed, "tests": results})
+    else:
+        print_table(
+            ("", "test", "expected", "decided", "by"),
+            [
+                (
+                    "ok" if result.passed else "FAILED",
+                    result.name,
+                    result.expected,
+                    result.decided,
+                    ", ".join(result.errors or result.reasons) or "no policy allows it",
+                )
+                for result in results
+            ],
+            empty="There are no tests.",
+        )
+        note(f"{len(results) - failed} passed, {failed} failed.")
+    if failed:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@command(app, examples="$ casemate policy schema > casemate.cedarschema")
+def schema() -> None:
+    """Print the schema that policies are checked against. Needs no node."""
+    from casemate.policy import SCHEMA
+
+    print_text(SCHEMA.rstrip("\n"))
+
+
+@command(app, examples="$ casemate policy ls")
+def ls(json: JsonOption = False) -> None:
+    """List the custom policies of the node, and every role there is."""
+    with connect() as client:
+        found = client.get(path_of("policies"), _Policies)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("file", "policy", "effect", "line", "changed", "by"),
+        [
+            (f.name, p.id, p.effect, str(p.line), moment(f.changed_at), f.changed_by)
+            for f in found.files
+            for p in f.policies
+        ],
+        empty="There are no custom policies.",
+    )
+    note(f"Roles: {', '.join(found.roles)}.")
+
+
+@command(app, examples="$ casemate policy show deployer > deployer.cedar")
+def show(name: NameArgument, json: JsonOption = False) -> None:
+    """Print a custom policy file of the node."""
+    with connect() as client:
+        found = client.get(path_of("policies", name), _Text)
+    if json:
+        print_json(found)
+    else:
+        print_text(found.text.rstrip("\n"))
+
+
+@command(app, examples="$ casemate policy put deployer deployer.cedar")
+def put(
+    name: NameArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with its policies.")],
+    json: JsonOption = False,
+) -> None:
+    """Put a policy file in force on the node, in place of the one of that name.
+
+    The node checks it together with the others; if it is refused nothing changes.
+    """
+    from casemate.policy import compile_policies, read_policy_file
+
+    given = read_policy_file(file, name)
+    compile_policies([given])
+    with connect() as client:
+        stored = client.send("PUT", path_of("policies", name), _File, {"text": given.text})
+    if json:
+        print_json(stored)
+    else:
+        ids = ", ".join(policy.id for policy in stored.policies)
+        print_line(f"The policy file {stored.name} is in force: {ids}.")
+
+
+@command(app, examples="$ casemate policy rm deployer")
+def rm(name: NameArgument, yes: YesOption = False) -> None:
+    """Remove a policy file from the node. What it permitted or forbade holds no more at once."""
+    with connect() as client:
+        confirm(f"Remove the policy file {name} from {client.url}?", yes=yes)
+        client.ask("DELETE", path_of("policies", name))
+    print_line(f"The policy file {name} is removed.")

@@ -1,0 +1,54 @@
+"""`casemate restore`: make a node's data folder from a backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import YELLOW, note, print_json, print_line, progress
+from casemate.cli.text import moment
+
+app = new_app()
+
+
+@command(app, examples="$ casemate restore node.tar --data /var/lib/casemate")
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `casemate backup` wrote.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="The data folder to make; missing or empty.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Make a data folder from a backup, without a node.
+
+    All of the backup is verified before anything is put in place. Run it as the user the node will
+    run as; as root, files get the owners that a node of root gives them.
+    """
+    from casemate.node.options import default_master_key
+    from casemate.node.restore import restore as make
+
+    with progress(f"Restoring {file} ..."):
+        manifest, digest = make(file, data)
+    master_key = default_master_key(data.absolute())
+    if json:
+        print_json(
+            {
+                "data": str(data),
+                "files": len(manifest.files),
+                "created_at": manifest.created_at,
+                "version": manifest.version,
+                "sha256": digest,
+                "master_key": master_key,
+            }
+        )
+    else:
+        print_line(f"{data}  {len(manifest.files)} files of {moment(manifest.created_at)}")
+        print_line(f"sha256  {digest}")
+    note(
+        "The master key is not in a backup. The node needs the one it had when the backup was "
+        f"made, at {master_key} unless `casemate serve` is told another place.",
+        YELLOW,
+    )

@@ -1,0 +1,97 @@
+"""What commands show of grants: the difference a deploy makes, and what was used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from casemate.admission.grants import GrantDifference, describe, describe_widening
+from casemate.cli.client import NodeClient, path_of
+from casemate.cli.errors import CommandError, DeniedError, ExitCode, MissingError
+from casemate.cli.names import FunctionName
+from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.grant import Grant, GrantKind
+
+
+class FunctionGrants(msgspec.Struct):
+    """What `GET /functions/PROJECT/FUNCTION/grants` answers."""
+
+    project: str
+    function: str
+    version: int
+    deployed_at: float
+    granted: tuple[Grant, ...]
+    uses: tuple[GrantUse, ...]
+    approvals: tuple[GrantApproval, ...]
+    denials: tuple[Denial, ...]
+
+
+class ApprovalNeededError(CommandError):
+    """The deploy would widen what functions are granted, and nobody has approved it."""
+
+    exit_code = ExitCode.DENIED
+
+    def __init__(self, widening: Sequence[tuple[FunctionName, GrantDifference]]) -> None:
+        """Tell every line of every difference."""
+        self.widening = tuple(widening)
+        lines = ["This would grant more than what is live, so nothing was deployed:"]
+        for name, difference in widening:
+            lines.append(f"  {name}")
+            lines += [f"    {line}" for line in difference.lines()]
+        super().__init__(
+            "\n".join(lines),
+            next_step="Read the lines above. If they are meant, run it again with --approve: that "
+            "needs the right grant:approve, and is recorded with your name.",
+        )
+
+
+def function_grants(
+    client: NodeClient, name: FunctionName, *, version: int | None = None
+) -> FunctionGrants:
+    """Return what the node knows of a function's grants; without `version` of the live one."""
+    path = path_of("functions", name.project, name.function, "grants")
+    return client.get(path, FunctionGrants, query={"version": version})
+
+
+def uses_if_allowed(client: NodeClient, name: FunctionName, version: int) -> FunctionGrants | None:
+    """Return the same, or None where this key may not see it: a deploy goes on without it."""
+    try:
+        return function_grants(client, name, version=version)
+    except (DeniedError, MissingError):
+        return None
+
+
+def unused(granted: Iterable[Grant], uses: Iterable[GrantUse]) -> list[tuple[Grant, list[str]]]:
+    """Return each grant with those of its actions that no use is recorded of, if there are any."""
+    used = {(use.grant, use.action) for use in uses}
+    found = []
+    for grant in granted:
+        actions = [action for action in grant.actions if (grant.text, action) not in used]
+        if actions:
+            found.append((grant, actions))
+    return found
+
+
+def difference_rows(
+    name: FunctionName,
+    difference: GrantDifference,
+    after: Iterable[Grant],
+    idle: Iterable[tuple[Grant, list[str]]],
+) -> list[tuple[str, str, str]]:
+    """Return the rows of a deploy's table: function, what is the matter, the grant."""
+    granted = tuple(after)
+    rows = [("added", describe(grant)) for grant in difference.added]
+    rows += [("widened", describe_widening(widened)[2:]) for widened in difference.widened]
+    rows += [("removed", describe(grant)) for grant in difference.removed]
+    rows += [
+        ("unused", f"{grant.text}: {', '.join(actions)}")
+        for grant, actions in idle
+        if any(g.text == grant.text for g in granted)
+    ]
+    rows += [
+        ("wildcard" if "*" in grant.name else "private", describe(grant))
+        for grant in granted
+        if grant.kind is GrantKind.EGRESS and ("*" in grant.name or grant.private)
+    ]
+    return [(str(name), what, text) for what, text in rows]

@@ -1,0 +1,60 @@
+"""The data of projects: objects in buckets, items in tables, messages in queues and topics.
+
+Durable when a call returns, encrypted at rest, bounded in size. What it is not: it decides nothing
+about who may ask (that is `policy`, and the caller's duty), keeps no keys (`vault` does), and is no
+place for the node's own records (`store`). May import `store`, `vault` (its interface) and `model`.
+"""
+
+from casemate.data.errors import (
+    DataBusyError,
+    DataClosedError,
+    DataCorruptError,
+    DataError,
+    DataForeignError,
+    DataFullError,
+    DataKeyError,
+    DataLockedError,
+    DataVersionError,
+    LimitError,
+)
+from casemate.data.interface import (
+    MAX_KEY_BYTES,
+    MAX_PAGE,
+    MAX_PART,
+    Item,
+    ItemPage,
+    Message,
+    ObjectInfo,
+    ObjectPage,
+    ProjectData,
+    QueueInfo,
+    Range,
+)
+from casemate.data.limits import DataOptions
+from casemate.data.sqlite import SqliteProjectData
+
+__all__ = [
+    "MAX_KEY_BYTES",
+    "MAX_PAGE",
+    "MAX_PART",
+    "DataBusyError",
+    "DataClosedError",
+    "DataCorruptError",
+    "DataError",
+    "DataForeignError",
+    "DataFullError",
+    "DataKeyError",
+    "DataLockedError",
+    "DataOptions",
+    "DataVersionError",
+    "Item",
+    "ItemPage",
+    "LimitError",
+    "Message",
+    "ObjectInfo",
+    "ObjectPage",
+    "ProjectData",
+    "QueueInfo",
+    "Range",
+    "SqliteProjectData",
+]

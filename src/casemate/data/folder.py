@@ -1,0 +1,153 @@
+"""The folder of all projects' data: the lock that admits one node, and the names of its files.
+
+<project>@<version>.db     database, encrypted with that version of the project's DATA key
+objects/<project>/<random> content of a large object
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from casemate.data.errors import DataError, DataForeignError, DataLockedError
+from casemate.data.limits import require_project
+
+OBJECTS = "objects"
+_DATABASE = re.compile(
+    r"(?P<project>[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)@(?P<version>[0-9]{1,9})\.db\Z"
+)
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+
+
+class DatabaseFile(NamedTuple):
+    """A project's database file and the version of the key that it is encrypted with."""
+
+    path: Path
+    version: int
+
+
+class DataFolder:
+    """A folder that this process alone has open (flock(2); released however the process ends)."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the folder where missing, make it private, lock it.
+
+        Raises DataLockedError if another process holds it, DataForeignError if it is no folder of
+        ours, DataError if the system refuses.
+        """
+        self.path = path
+        self.objects = path / OBJECTS
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(path, flags)
+        except OSError as error:
+            raise DataError(
+                f"The data folder {path} cannot be opened: {error.strerror}.",
+                next_step="Give a folder, not a link to one, that this user can create or owns.",
+            ) from error
+        try:
+            self._take()
+            self.objects.mkdir(mode=0o700, exist_ok=True)
+            if self.objects.is_symlink():
+                raise DataForeignError(
+                    f"{self.objects} is a link, expected a folder.",
+                    next_step="Move it away, or restore the data from a backup.",
+                )
+        except OSError as error:
+            self.close()
+            raise DataError(
+                f"The data folder {path} cannot be prepared: {error.strerror}.",
+                next_step="Check its rights and its file system.",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self) -> None:
+        owner = os.fstat(self._descriptor).st_uid
+        if owner != os.geteuid():
+            raise DataForeignError(
+                f"The data folder {self.path} belongs to user {owner}, not {os.geteuid()}.",
+                next_step="Run the node as the folder's owner, or give another folder.",
+            )
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataLockedError(
+                f"The lock on {self.path} is held: another node has this data open.",
+                next_step="Stop that node, or give this one another data folder.",
+            ) from error
+        os.fchmod(self._descriptor, 0o700)
+
+    def close(self) -> None:
+        """Unlock."""
+        os.close(self._descriptor)
+
+    def sync(self) -> None:
+        """Make the names in the folder durable."""
+        os.fsync(self._descriptor)
+
+    def _names(self) -> list[str]:
+        return os.listdir(self._descriptor)  # noqa: PTH208 - of the descriptor
+
+    def projects(self) -> list[str]:
+        """Return the projects that have data, sorted."""
+        found = (_DATABASE.match(name) for name in self._names())
+        return sorted({match["project"] for match in found if match})
+
+    def database(self, project: str) -> DatabaseFile | None:
+        """Return a project's database, None if it has none.
+
+        Of two versions the newer one counts: it got its name when it was complete (`rotation`).
+        """
+        require_project(project)
+        versions = [
+            int(match["version"])
+            for match in map(_DATABASE.match, self._names())
+            if match and match["project"] == project
+        ]
+        if not versions:
+            return None
+        newest = max(versions)
+        for version in versions:
+            if version != newest:
+                self.delete(self.file(project, version))
+        return DatabaseFile(self.file(project, newest), newest)
+
+    def file(self, project: str, version: int) -> Path:
+        """Return the path of a project's database under a version of its key."""
+        return self.path / f"{project}@{version}.db"
+
+    def draft(self, project: str) -> Path:
+        """Return the path where a database is made, empty and private, before it gets its name."""
+        draft = self.path / f"{project}.draft"
+        self.delete(draft)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(draft, flags, 0o600))
+        return draft
+
+    def delete(self, database: Path) -> None:
+        """Delete a database with its log. One that is not there is fine."""
+        for suffix in _SIDE_FILES:
+            with suppress(FileNotFoundError):
+                Path(f"{database}{suffix}").unlink()
+
+
+def require_regular(file: Path) -> None:
+    """Refuse a database that is a link or no file; make it private. Raises DataForeignError."""
+    try:
+        found = os.lstat(file)
+    except OSError as error:
+        raise DataError(f"{file} cannot be examined: {error.strerror}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DataForeignError(
+            f"{file} is not a regular file.", next_step="Move it away, or restore from a backup."
+        )
+    if stat.S_IMODE(found.st_mode) != 0o600:
+        file.chmod(0o600)

@@ -1,0 +1,173 @@
+"""Bounds that no declaration widens, and the checks of names and texts."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import msgspec
+
+from casemate.data.interface import MAX_KEY_BYTES, MAX_PAGE
+from casemate.model.errors import InvalidInputError
+from casemate.model.function import NAME_PATTERN
+from casemate.model.grant import RESOURCE_PATTERN
+
+INLINE_BYTES = 32 * 1024
+"""Objects up to this size are kept in the database, larger ones in files."""
+MAX_RESULT_BYTES = 4 << 20
+"""A page of items or messages ends when it is this large, whatever its limit."""
+MAX_OBJECTS = 10_000_000
+"""Revisions kept in one bucket."""
+MAX_MESSAGES = 1_000_000
+"""Messages kept in one queue or topic."""
+MAX_METADATA_BYTES = 8 * 1024
+MAX_CONTENT_TYPE = 255
+MAX_RESOURCES = 200
+"""Buckets, tables, queues and topics of one project, each."""
+MAX_INDEXES = 16
+MAX_VERSIONS = 1000
+MAX_DEPTH = 32
+MAX_ATTRIBUTE_BYTES = 255
+MAX_ITEM_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = 16 << 20
+MAX_DELAY = 14 * 86_400.0
+MAX_LEASE = 12 * 3600.0
+MAX_DEDUPLICATION_BYTES = 256
+DEDUPLICATION_SECONDS = 3600.0
+UPLOAD_SECONDS = 3600.0
+MAX_UPLOADS = 64
+"""Unfinished uploads of one project."""
+
+_PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+_RESOURCE = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - RFC 9110, section 5.6.2
+_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[\x20-\x7e\t]*)?\Z")
+
+
+class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds the data of all projects in files, memory and threads."""
+
+    max_open: int = 32
+    """Projects open at the same time; each has a thread and up to 16 MiB of page caches."""
+    idle_seconds: float = 300.0
+    """A project that nobody used for as long is closed."""
+    max_project_bytes: int = 64 << 30
+    """Size a project's database may reach; files of objects are bounded by their buckets."""
+    sweep_seconds: float = 15.0
+    """How often an open project deletes what has expired."""
+    read_threads: int = 2
+    file_threads: int = 4
+
+
+def require_project(name: str) -> None:
+    """Refuse what is not a project's name: it becomes part of a file's name."""
+    if not isinstance(name, str) or _PROJECT.match(name) is None:
+        raise InvalidInputError(
+            "The project's name is not valid: expected lower-case letters, digits and `-`, "
+            "at most 63, a letter first."
+        )
+
+
+def require_resource(kind: str, name: str) -> None:
+    """Refuse what is not the name of a resource."""
+    if not isinstance(name, str) or _RESOURCE.match(name) is None:
+        raise InvalidInputError(
+            f"The name of a {kind} is not valid: expected lower-case letters, digits and `-`, "
+            "at most 63, a letter first."
+        )
+
+
+def require_text(what: str, value: object, *, most: int, least: int = 0) -> str:
+    """Return `value` if it is text of `least` to `most` bytes in UTF-8 without NUL.
+
+    Raises InvalidInputError, which does not show the value.
+    """
+    if type(value) is not str:
+        raise InvalidInputError(f"The {what} is a {type(value).__name__}, expected text.")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"The {what} holds a lone surrogate, expected Unicode text."
+        ) from error
+    if "\0" in value:
+        raise InvalidInputError(f"The {what} holds a NUL character.")
+    if not least <= size <= most:
+        raise InvalidInputError(f"The {what} has {size} bytes, expected {least} to {most}.")
+    return value
+
+
+def require_object_key(key: str) -> None:
+    """Refuse what cannot be an object's key. Keys are data, never paths: `..` is as good as any."""
+    require_text("object's key", key, least=1, most=MAX_KEY_BYTES)
+
+
+def require_content_type(value: str) -> None:
+    """Refuse what is not a media type of printable ASCII (RFC 9110, section 8.3.1)."""
+    if (
+        type(value) is not str
+        or len(value) > MAX_CONTENT_TYPE
+        or _CONTENT_TYPE.match(value) is None
+    ):
+        raise InvalidInputError(
+            f"The content type is not a media type of at most {MAX_CONTENT_TYPE} characters.",
+            next_step="Pass one such as text/plain or application/octet-stream.",
+        )
+
+
+def encode_metadata(metadata: dict[str, str] | None) -> bytes:
+    """Return an object's metadata as JSON. Raises InvalidInputError for anything but short text."""
+    if metadata is not None and type(metadata) is not dict:
+        raise InvalidInputError(
+            f"The metadata is a {type(metadata).__name__}, expected names with texts."
+        )
+    for name, value in (metadata or {}).items():
+        require_text("name in the metadata", name, least=1, most=MAX_METADATA_BYTES)
+        require_text("value in the metadata", value, most=MAX_METADATA_BYTES)
+    encoded = msgspec.json.encode(metadata or {})
+    if len(encoded) > MAX_METADATA_BYTES:
+        raise InvalidInputError(
+            f"The metadata has {len(encoded)} bytes as JSON, expected at most {MAX_METADATA_BYTES}."
+        )
+    return encoded
+
+
+def require_whole(what: str, value: object, least: int, most: int) -> int:
+    """Return `value` if it is a whole number in the range."""
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidInputError(f"The {what} is not a whole number from {least} to {most}.")
+    return value
+
+
+def require_limit(limit: int) -> None:
+    """Refuse a page size that is not 1 to MAX_PAGE."""
+    require_whole("limit", limit, 1, MAX_PAGE)
+
+
+def require_revision(revision: int | None, *, least: int) -> None:
+    """Refuse a revision that cannot be one."""
+    if revision is not None:
+        require_whole("revision", revision, least, 2**63 - 1)
+
+
+def require_seconds(what: str, value: object, most: float) -> float:
+    """Return a duration as a float if it is from 0 to `most` seconds."""
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise InvalidInputError(f"The {what} is not a number of seconds.")
+    number = float(value)  # type: ignore[arg-type]
+    if not 0 <= number <= most:
+        raise InvalidInputError(f"The {what} is {number:g} s, expected 0 to {most:g} s.")
+    return number
+
+
+def successor(text: str) -> str | None:
+    """Return the first text after all that start with `text`, by code point; None if there is none.
+
+    Code points and UTF-8 sort alike. Surrogates are no characters and are stepped over.
+    """
+    for index in range(len(text) - 1, -1, -1):
+        code = ord(text[index])
+        if code < 0x10FFFF:
+            following = 0xE000 if code == 0xD7FF else code + 1
+            return text[:index] + chr(following)
+    return None

@@ -1,0 +1,195 @@
+"""One open project: its writer, its readers, its keys, and what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from casemate.data import resources, sweep
+from casemate.data.content import ObjectKey
+from casemate.data.database import Connection, open_reader, open_writer
+from casemate.data.errors import DataClosedError
+from casemate.data.files import ObjectFiles
+from casemate.data.limits import DataOptions
+from casemate.data.reading import ReadThreads
+from casemate.data.resources import Registry, Resource
+from casemate.data.schema import migrate
+from casemate.data.writer import Work, Writer
+from casemate.model.errors import CasemateError
+from casemate.vault.interface import DataKey
+
+T = TypeVar("T")
+
+
+class MissingKeyError(CasemateError):
+    """An older version of a project's key is needed first; the caller fetches it and asks again."""
+
+    def __init__(self, version: int) -> None:
+        """Keep which."""
+        super().__init__(f"Version {version} of the project's objects key is not loaded.")
+        self.version = version
+
+
+class OpenProject:
+    """A project's database and files. `users` and `used_at` are those of the event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        page_key: DataKey,
+        object_key: DataKey,
+        *,
+        files: ObjectFiles,
+        reads: ReadThreads,
+        options: DataOptions,
+    ) -> None:
+        """Open the database. Blocks. Raises DataError and its kinds."""
+        self.name = name
+        self.files = files
+        self.users = 0
+        self.used_at = time.monotonic()
+        self.maintenance = asyncio.Lock()
+        self._options = options
+        self._reads = reads
+        self._path = path
+        self._page_key = page_key
+        self._object_keys = {object_key.version: ObjectKey(object_key)}
+        self._newest = object_key.version
+        # The lock guards the free readers and which file they are of.
+        self._lock = threading.Lock()
+        self._free: list[tuple[int, Connection]] = []
+        self._generation = 0
+        self._closed = False
+        connection = open_writer(path, page_key.key, max_bytes=options.max_project_bytes)
+        try:
+            migrate(connection)
+            self.registry: Registry = resources.load(connection)
+            self.marks_key: bytes = connection.execute(
+                "SELECT value FROM meta WHERE name = 'marks'"
+            ).fetchone()[0]
+        except BaseException:
+            connection.close()
+            raise
+        self.writer = Writer(connection, self._sweep, every=options.sweep_seconds, name=name)
+
+    @property
+    def page_version(self) -> int:
+        """Version of the key that the database is encrypted with."""
+        return self._page_key.version
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self._path
+
+    def resource(self, kind: str, name: str) -> Resource:
+        """Return a resource as it is now. Raises NotFoundError."""
+        return resources.find(self.registry, self.name, kind, name)
+
+    def object_key(self, version: int) -> ObjectKey:
+        """Return a version of the objects' key. Raises MissingKeyError."""
+        found = self._object_keys.get(version)
+        if found is None:
+            raise MissingKeyError(version)
+        return found
+
+    @property
+    def newest_key(self) -> ObjectKey:
+        """The key that new content is encrypted with."""
+        return self._object_keys[self._newest]
+
+    def add_key(self, key: DataKey, *, newest: bool) -> None:
+        """Keep a version of the objects' key."""
+        self._object_keys[key.version] = ObjectKey(key)
+        if newest:
+            self._newest = key.version
+
+    def read(self, question: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Ask a question on a thread of its own and return the future of the answer."""
+
+        def ask() -> T:
+            generation, connection = self._take()
+            try:
+                return question(connection)
+            finally:
+                self._give(generation, connection)
+
+        return self._reads.submit(ask)
+
+    def change(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
+        """Make a change; the future has its result once it is durable."""
+        return self.writer.submit(change)
+
+    def open_copy_source(self) -> Connection:
+        """Return a reader of its own for a copy of the database; the caller closes it."""
+        return open_reader(self._path, self._page_key.key)
+
+    @property
+    def page_key(self) -> bytes:
+        """The key that the database is encrypted with."""
+        return self._page_key.key
+
+    def move(self, path: Path, key: DataKey) -> None:
+        """Go on with another file; on the writer's thread. Readers in use end with the old one."""
+        with self._lock:
+            self._path, self._page_key = path, key
+            self._generation += 1
+            free, self._free = self._free, []
+        for _, connection in free:
+            connection.close()
+
+    def close(self) -> None:
+        """Write what is queued and close everything. Blocks."""
+        self.writer.stop()
+        with self._lock:
+            self._closed = True
+            free, self._free = self._free, []
+        for _, connection in free:
+            connection.close()
+        self.files.close()
+
+    def _take(self) -> tuple[int, Connection]:
+        with self._lock:
+            if self._closed:
+                raise DataClosedError(next_step="Send the request again.")
+            if self._free:
+                return self._free.pop()
+            generation, path, key = self._generation, self._path, self._page_key.key
+        return generation, open_reader(path, key)
+
+    def _give(self, generation: int, connection: Connection) -> None:
+        with self._lock:
+            if not self._closed and generation == self._generation:
+                self._free.append((generation, connection))
+                return
+        connection.close()
+
+    def _sweep(self, work: Work) -> bool:
+        return sweep.sweep(work, self.registry, self.files.delete)
+
+    def __repr__(self) -> str:
+        """Leave out the keys."""
+        return f"OpenProject({self.name!r})"
+
+
+def change_resources(
+    project: OpenProject, alter: Callable[[Connection, Registry], Any]
+) -> Callable[[Connection], tuple[Connection, None]]:
+    """Return a job of the writer that alters what a project has.
+
+    A job, because changes behind it in the queue must find the new registry.
+    """
+
+    def job(connection: Connection) -> tuple[Connection, None]:
+        freed = alter(connection, project.registry)
+        project.registry = resources.load(connection)
+        if freed:
+            project.files.delete(freed)
+        return connection, None
+
+    return job

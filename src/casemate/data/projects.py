@@ -1,0 +1,251 @@
+"""Which projects are open: opened when first used, closed when idle, never more than a number."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, TypeVar
+
+from casemate.data.database import Connection, open_writer, translated
+from casemate.data.errors import DataBusyError, DataClosedError, DataError
+from casemate.data.files import ObjectFiles, disk_error
+from casemate.data.folder import DatabaseFile, DataFolder, require_regular
+from casemate.data.limits import DataOptions
+from casemate.data.project import OpenProject
+from casemate.data.reading import ReadThreads
+from casemate.data.schema import migrate
+from casemate.model.errors import NotFoundError
+from casemate.store.sqlite import engine
+from casemate.vault.interface import DataKey, Purpose
+
+T = TypeVar("T")
+Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
+_WAIT_FOR_ROOM = 5.0
+
+
+class Use:
+    """Holds a project open for the time of a `async with`."""
+
+    __slots__ = ("_create", "_name", "_project", "_projects")
+
+    def __init__(self, projects: Projects, name: str, create: bool) -> None:
+        self._projects = projects
+        self._name = name
+        self._create = create
+        self._project: OpenProject | None = None
+
+    async def __aenter__(self) -> OpenProject:
+        """Return the open project."""
+        project = self._projects.opened.get(self._name)
+        if project is None:
+            project = await self._projects.open(self._name, create=self._create)
+        project.users += 1
+        self._project = project
+        return project
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the project go."""
+        project = self._project
+        if project is not None:
+            project.users -= 1
+            project.used_at = time.monotonic()
+            if not project.users:
+                self._projects.released.set()
+
+
+class Projects:
+    """The open projects of one node. Belongs to one event loop."""
+
+    def __init__(self, folder: DataFolder, keys: Keys, options: DataOptions) -> None:
+        """Open nothing yet."""
+        self.opened: dict[str, OpenProject] = {}
+        self.released = asyncio.Event()
+        self.folder = folder
+        self.keys = keys
+        self._options = options
+        self._reads = ReadThreads(options.read_threads)
+        self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
+        self._gate = asyncio.Lock()
+        self._swept: set[str] = set()
+        self._idle: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def use(self, name: str, *, create: bool = False) -> Use:
+        """Hold a project open. NotFoundError if it has no data and none is to be created."""
+        return Use(self, name, create)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do work that takes long on a thread for it."""
+        self._require_open()
+        return await asyncio.get_running_loop().run_in_executor(self._files, work)
+
+    def start_in_thread(self, work: Callable[[], None]) -> None:
+        """Begin work that answers for itself."""
+        self._require_open()
+        self._files.submit(work)
+
+    async def open(self, name: str, *, create: bool) -> OpenProject:
+        """Return an open project. Whoever asked may be cancelled; it is opened all the same."""
+        while True:
+            project = await asyncio.shield(asyncio.ensure_future(self._open(name, create=create)))
+            # Between the end of that task and now somebody may have needed the room.
+            if self.opened.get(name) is project:
+                return project
+
+    async def _open(self, name: str, *, create: bool) -> OpenProject:
+        async with self._gate:
+            self._require_open()
+            found = self.opened.get(name)
+            if found is not None:
+                return found
+            file = await self.in_thread(lambda: self.folder.database(name))
+            if file is None and not create:
+                raise NotFoundError(
+                    f"The project {name} has no buckets, tables, queues or topics.",
+                    next_step="Declare them in its manifest and deploy.",
+                )
+            version = None if file is None else file.version
+            page_key = await self.keys(name, Purpose.DATA, version)
+            object_key = await self.keys(name, Purpose.OBJECTS, None)
+            await self._make_room()
+            project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+            project.writer.start()
+            project.used_at = time.monotonic()
+            self.opened[name] = project
+            if self._idle is None:
+                self._idle = asyncio.ensure_future(self._close_idle())
+            return project
+
+    def _load(
+        self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
+    ) -> OpenProject:
+        if file is None:
+            file = self._create(name, page_key)
+        require_regular(file.path)
+        files = ObjectFiles(self.folder.objects / name)
+        try:
+            with translated():
+                project = OpenProject(
+                    name,
+                    file.path,
+                    page_key,
+                    object_key,
+                    files=files,
+                    reads=self._reads,
+                    options=self._options,
+                )
+                if name not in self._swept:
+                    _sweep_orphans(project.writer.connection, files)
+                    self._swept.add(name)
+        except BaseException:
+            files.close()
+            raise
+        return project
+
+    def _create(self, name: str, key: DataKey) -> DatabaseFile:
+        """Write an empty database beside its place and rename it there: none is ever half made."""
+        final = self.folder.file(name, key.version)
+        try:
+            draft = self.folder.draft(name)
+            with translated():
+                engine.connect(draft, key.key).close()
+                connection = open_writer(draft, key.key, max_bytes=self._options.max_project_bytes)
+                try:
+                    migrate(connection)
+                finally:
+                    connection.close()
+            sync_file(draft)
+            draft.rename(final)
+            self.folder.sync()
+        except OSError as error:
+            raise disk_error(f"No database can be created in {self.folder.path}", error) from error
+        return DatabaseFile(final, key.version)
+
+    async def _make_room(self) -> None:
+        deadline = time.monotonic() + _WAIT_FOR_ROOM
+        while len(self.opened) >= self._options.max_open:
+            unused = [p for p in self.opened.values() if not p.users]
+            if unused:
+                await self._close(min(unused, key=lambda project: project.used_at))
+                continue
+            self.released.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.released.wait(), deadline - time.monotonic())
+                continue
+            raise DataBusyError(
+                f"{len(self.opened)} projects are in use at once, which is the most.",
+                next_step="Try again in a moment, or raise max_open.",
+            )
+
+    async def _close(self, project: OpenProject) -> None:
+        self.opened.pop(project.name, None)
+        await self.in_thread(project.close)
+
+    async def _close_idle(self) -> None:
+        pause = max(0.05, self._options.idle_seconds / 4)
+        while True:
+            await asyncio.sleep(pause)
+            async with self._gate:
+                limit = time.monotonic() - self._options.idle_seconds
+                for project in list(self.opened.values()):
+                    if not project.users and project.used_at <= limit:
+                        await self._close(project)
+
+    async def close(self) -> None:
+        """Write what is queued, close all projects, unlock the folder. Twice is fine."""
+        if self._idle is not None:
+            self._idle.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._idle
+            self._idle = None
+        async with self._gate:
+            if self._closed:
+                return
+            projects = list(self.opened.values())
+            self.opened.clear()
+            self._closed = True
+            await asyncio.to_thread(self._shut, projects)
+
+    def _shut(self, projects: list[OpenProject]) -> None:
+        failure: Exception | None = None
+        self._files.shutdown(wait=True)
+        for project in projects:
+            try:
+                project.close()
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                failure = error
+        self._reads.close()
+        self.folder.close()
+        if failure is not None:
+            raise DataError(
+                f"A project's data could not be closed cleanly: {type(failure).__name__}."
+            ) from failure
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise DataClosedError(next_step="Send the request again once the node has restarted.")
+
+
+def sync_file(path: Any) -> None:
+    """Make a file's content durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:
+    """Delete files that no object names: left by a crash between writing and commit, or after."""
+    rows = connection.execute("SELECT file FROM object WHERE file IS NOT NULL")
+    files.delete(files.names() - {row[0] for row in rows})

@@ -1,0 +1,137 @@
+"""The tables of a project's database and how one version of them becomes the next."""
+
+from __future__ import annotations
+
+from casemate.data.database import Connection, transaction
+from casemate.data.errors import DataForeignError, DataVersionError
+
+APPLICATION_ID = 0x434D5044
+"""`CMPD`, in the database's header: tells our files from those of others."""
+
+_FIRST = (
+    # `floor` is the highest revision of anything deleted from the resource: a key that is not
+    # there gets a higher one, so that none is used twice and no deleted key is remembered.
+    """
+    CREATE TABLE resource (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        spec BLOB NOT NULL,
+        floor INTEGER NOT NULL DEFAULT 0,
+        total INTEGER NOT NULL DEFAULT 0 CHECK (total >= 0),
+        number INTEGER NOT NULL DEFAULT 0 CHECK (number >= 0),
+        UNIQUE (kind, name)
+    ) STRICT
+    """,
+    "CREATE TABLE dropped (id INTEGER PRIMARY KEY, kind TEXT NOT NULL) STRICT",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    # The content is the last column: listings do not read its pages.
+    """
+    CREATE TABLE object (
+        id INTEGER PRIMARY KEY,
+        bucket INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        present INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        modified_at REAL NOT NULL,
+        content_type TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        metadata BLOB NOT NULL,
+        key_version INTEGER NOT NULL,
+        file TEXT,
+        sealed BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX object_revision ON object (bucket, key, revision)",
+    "CREATE UNIQUE INDEX object_present ON object (bucket, key) WHERE present = 1",
+    "CREATE INDEX object_file ON object (file) WHERE file IS NOT NULL",
+    """
+    CREATE TABLE item (
+        id INTEGER PRIMARY KEY,
+        tab INTEGER NOT NULL,
+        key ANY NOT NULL,
+        sort ANY NOT NULL,
+        revision INTEGER NOT NULL,
+        modified_at REAL NOT NULL,
+        expires_at REAL,
+        value BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX item_key ON item (tab, key, sort)",
+    "CREATE INDEX item_expiry ON item (expires_at) WHERE expires_at IS NOT NULL",
+    """
+    CREATE TABLE secondary (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        tab INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        UNIQUE (tab, name)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE entry (
+        secondary INTEGER NOT NULL,
+        key ANY NOT NULL,
+        sort ANY NOT NULL,
+        item_key ANY NOT NULL,
+        item_sort ANY NOT NULL,
+        PRIMARY KEY (secondary, key, sort, item_key, item_sort)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue INTEGER NOT NULL,
+        sent_at REAL NOT NULL,
+        ready INTEGER NOT NULL,
+        visible_at REAL NOT NULL,
+        attempts INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX message_sent ON message (queue, sent_at)",
+    "CREATE INDEX message_ready ON message (queue) WHERE ready = 1",
+    "CREATE INDEX message_pending ON message (queue, visible_at) WHERE ready = 0",
+    """
+    CREATE TABLE deduplication (
+        queue INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        message INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (queue, token)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX deduplication_at ON deduplication (at)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema up to date in one transaction: wholly or not at all.
+
+    Raises DataForeignError for another program's database, DataVersionError for a newer one.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    if version and found != APPLICATION_ID:
+        raise DataForeignError(
+            f"The database has application id {found:#x}, expected {APPLICATION_ID:#x}.",
+            next_step="Give the data a folder of its own, or restore it from a backup.",
+        )
+    if version > len(MIGRATIONS):
+        raise DataVersionError(
+            f"The data has schema version {version}; this Casemate knows up to {len(MIGRATIONS)}.",
+            next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
+        )
+    if version == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        # Authenticates page marks (`casemate.data.marks`); outlives rotations of the data keys.
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('marks', randomblob(32))")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

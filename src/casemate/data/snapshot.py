@@ -1,0 +1,57 @@
+"""Copies for backups: each project as it was at one moment, still encrypted, while calls go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casemate.data.database import translated
+from casemate.data.files import disk_error
+from casemate.data.folder import OBJECTS
+from casemate.data.project import OpenProject
+from casemate.data.projects import Projects
+from casemate.store.sqlite import engine
+
+
+async def snapshot(projects: Projects, target: Path) -> None:
+    """Copy the data of every project into the folder `target`, which has none yet.
+
+    Leaves there what the data folder has: `<project>@<version>.db`, and files of objects below
+    `objects/<project>/`, as links where the file system is the same. Raises DataError.
+    """
+    try:
+        (target / OBJECTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(f"{target} cannot be made", error) from error
+    for name in projects.folder.projects():
+        async with projects.use(name) as project, project.maintenance:
+            # Deleting waits: what the copy names is there until it is linked.
+            project.files.hold()
+            try:
+                await projects.in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
+            finally:
+                project.files.release()
+
+
+def _copy(project: OpenProject, target: Path) -> None:
+    copy = target / project.path.name
+    objects = target / OBJECTS / project.name
+    try:
+        copy.touch(mode=0o600, exist_ok=False)
+        objects.mkdir(mode=0o700)
+        with translated():
+            source = project.open_copy_source()
+            try:
+                destination = engine.connect(copy, project.page_key)
+                try:
+                    source.backup(destination)
+                    files = destination.execute(
+                        "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
+                    ).fetchall()
+                finally:
+                    destination.close()
+            finally:
+                source.close()
+        for (file,) in files:
+            project.files.link(file, objects / file)
+    except OSError as error:
+        raise disk_error(f"A copy in {target} cannot be written", error) from error

@@ -1,0 +1,82 @@
+"""What goes by itself: items and messages whose time is over, and what dropped resources held.
+
+All of it is invisible before it is deleted; the sweep only gives the space back, in batches that
+do not hold up others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from casemate.data import queues, tables
+from casemate.data.database import Connection
+from casemate.data.limits import DEDUPLICATION_SECONDS
+from casemate.data.resources import QUEUE, TABLE, TOPIC, Registry
+from casemate.data.writer import Work
+
+BATCH = 500
+
+
+def sweep(work: Work, registry: Registry, delete_files: Callable[[list[str]], None]) -> bool:
+    """Delete a batch of each kind; return True if there is more to do."""
+    connection, now = work.connection, time.time()
+    more = _expired_items(connection, registry, now)
+    for resource in registry.values():
+        if resource.kind in (QUEUE, TOPIC):
+            more |= queues.delete_old(connection, resource, now, BATCH) == BATCH
+    deleted = connection.execute(
+        "DELETE FROM deduplication WHERE (queue, token) IN "
+        "(SELECT queue, token FROM deduplication WHERE at <= ? LIMIT ?)",
+        (now - DEDUPLICATION_SECONDS, BATCH),
+    ).rowcount
+    more |= deleted == BATCH
+    files: list[str] = []
+    more |= _dropped(connection, files)
+    if files:
+        work.after_commit(lambda: delete_files(files))
+    return more
+
+
+def _expired_items(connection: Connection, registry: Registry, now: float) -> bool:
+    by_id = {r.id: r for r in registry.values() if r.kind == TABLE}
+    rows = connection.execute(
+        "SELECT tab, key, sort, id, revision, expires_at, value FROM item "
+        "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        (now, BATCH),
+    ).fetchall()
+    for table, key, sort, *row in rows:
+        resource = by_id.get(table)
+        if resource is not None:
+            tables.remove(connection, resource, key, sort, (row[0], row[1], row[2], row[3]))
+        else:
+            connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
+    return len(rows) == BATCH
+
+
+def _dropped(connection: Connection, files: list[str]) -> bool:
+    """Delete a batch of what the first dropped resource held. `files` gets names of files."""
+    row = connection.execute("SELECT id, kind FROM dropped ORDER BY id LIMIT 1").fetchone()
+    if row is None:
+        return False
+    identity = row[0]
+    doomed = connection.execute(
+        "SELECT id, file FROM object WHERE bucket = ? LIMIT ?", (identity, BATCH)
+    ).fetchall()
+    files += [file for _, file in doomed if file is not None]
+    connection.executemany("DELETE FROM object WHERE id = ?", [(i,) for i, _ in doomed])
+    deleted = len(doomed)
+    for statement in (
+        "DELETE FROM item WHERE id IN (SELECT id FROM item WHERE tab = ? LIMIT ?)",
+        "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE queue = ? LIMIT ?)",
+        "DELETE FROM deduplication WHERE (queue, token) IN "
+        "(SELECT queue, token FROM deduplication WHERE queue = ? LIMIT ?)",
+        "DELETE FROM entry WHERE (secondary, key, sort, item_key, item_sort) IN "
+        "(SELECT e.secondary, e.key, e.sort, e.item_key, e.item_sort FROM entry e "
+        "WHERE e.secondary IN (SELECT id FROM secondary WHERE tab = ?) LIMIT ?)",
+    ):
+        deleted += connection.execute(statement, (identity, BATCH)).rowcount
+    if deleted == 0:
+        connection.execute("DELETE FROM secondary WHERE tab = ?", (identity,))
+        connection.execute("DELETE FROM dropped WHERE id = ?", (identity,))
+    return True

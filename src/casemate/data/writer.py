@@ -1,0 +1,257 @@
+"""The one thread that changes a project's database, with group commit.
+
+Whatever waits when a transaction begins goes into it, so that many changes share one fsync. A
+change is answered after the commit that holds it, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from casemate.data.database import (
+    VALUE_FAULTS,
+    Connection,
+    DatabaseFault,
+    savepoint,
+    transaction,
+    unstorable,
+)
+from casemate.data.errors import DataClosedError, DataError
+from casemate.model.errors import CasemateError
+from casemate.store.sqlite.answers import Answers, Waiter
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+_CHANGES_PER_COMMIT = 256
+
+
+class Work:
+    """What a change works with."""
+
+    __slots__ = ("_after", "connection")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call `action` on the writer's thread once the change is durable, before its answer."""
+        self._after.append(action)
+
+    def mark(self) -> int:
+        """Return how many actions wait, for `forget`."""
+        return len(self._after)
+
+    def forget(self, mark: int) -> None:
+        """Forget the actions of a change that was undone."""
+        del self._after[mark:]
+
+    def committed(self) -> None:
+        """Run the actions. None may fail the commit that already happened."""
+        for action in self._after:
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - a dead thread would answer nobody
+                _LOG.exception("What follows a commit failed.")
+
+
+Change = Callable[[Work], Any]
+Job = Callable[[Connection], tuple[Connection, Any]]
+
+
+class _Entry(NamedTuple):
+    waiter: Waiter
+    change: Change | None
+    job: Job | None
+    undo: Callable[[], None] | None
+
+
+class Writer:
+    """Owns a connection from `start` to `stop` and uses it on its own thread."""
+
+    def __init__(
+        self, connection: Connection, sweep: Callable[[Work], bool], *, every: float, name: str
+    ) -> None:
+        """Write by `connection`; run `sweep` every so many seconds, at once if it says so."""
+        self.connection = connection
+        self._sweep = sweep
+        self._every = every
+        self._thread = threading.Thread(target=self._run, name=f"data-{name}", daemon=True)
+        # The condition guards the two fields below it; it is never held during I/O.
+        self._wake = threading.Condition(threading.Lock())
+        self._queue: deque[_Entry] = deque()
+        self._stopping = False
+        self._sweep_due = time.monotonic() + every
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def submit(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
+        """Queue a change; the future has its result once it is durable. Raises DataClosedError.
+
+        A change whose awaiter is cancelled is made all the same.
+        """
+        waiter = Waiter.of_running_loop()
+        self.enqueue(waiter, change)
+        return waiter.future
+
+    def enqueue(
+        self, waiter: Waiter, change: Change, undo: Callable[[], None] | None = None
+    ) -> None:
+        """Queue a change from any thread; `undo` is called when it was refused or failed."""
+        self._add(_Entry(waiter, change, None, undo))
+
+    def submit_job(self, job: Job) -> asyncio.Future[Any]:
+        """Queue work outside of transactions, which returns the connection to go on with."""
+        waiter = Waiter.of_running_loop()
+        self._add(_Entry(waiter, None, job, None))
+        return waiter.future
+
+    def stop(self) -> None:
+        """Write what is queued, end the thread, close the connection. Blocks."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+        self.connection.close()
+
+    def _add(self, entry: _Entry) -> None:
+        with self._wake:
+            if self._stopping:
+                raise DataClosedError(next_step="Send the request again.")
+            self._queue.append(entry)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._stopping:
+                    pause = self._sweep_due - time.monotonic()
+                    if pause <= 0:
+                        break
+                    self._wake.wait(pause)
+                if self._stopping and not self._queue:
+                    return
+                batch = self._take()
+            if batch and batch[0].job is not None:
+                self._run_job(batch[0].waiter, batch[0].job)
+            elif batch:
+                self._write(batch)
+            if time.monotonic() >= self._sweep_due and not self._stopping:
+                self._run_sweep()
+
+    def _take(self) -> list[_Entry]:
+        """Return what the next transaction holds; a job goes alone and in its turn."""
+        batch: list[_Entry] = []
+        while self._queue and len(batch) < _CHANGES_PER_COMMIT:
+            if self._queue[0].job is not None:
+                return batch or [self._queue.popleft()]
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _write(self, batch: list[_Entry]) -> None:
+        """Commit all of it at once; should that fail, each change on its own."""
+        answers = Answers()
+        work = Work(self.connection)
+        refused: list[_Entry] = []
+        try:
+            with transaction(self.connection):
+                for entry in batch:
+                    if not self._apply(entry, work, answers):
+                        refused.append(entry)
+        except CasemateError as error:
+            self._handle_failure(batch, error)
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            _LOG.error("A transaction failed in a way not foreseen: %s", type(error).__name__)
+            self._handle_failure(batch, _unforeseen(error))
+        else:
+            work.committed()
+            for entry in refused:
+                _call_undo(entry)
+            answers.send()
+
+    def _apply(self, entry: _Entry, work: Work, answers: Answers) -> bool:
+        """Make one change. What is wrong with it alone is its answer; a failing medium raises."""
+        mark = work.mark()
+        change = entry.change
+        try:
+            with savepoint(self.connection):
+                value = change(work) if change is not None else None
+        except CasemateError as error:
+            answers.add_error(entry.waiter, error)
+        except VALUE_FAULTS as error:
+            answers.add_error(entry.waiter, unstorable(error))
+        except DatabaseFault:
+            raise
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            _LOG.error("A change failed in a way not foreseen: %s", type(error).__name__)
+            answers.add_error(entry.waiter, _unforeseen(error))
+        else:
+            answers.add(entry.waiter, value)
+            return True
+        work.forget(mark)
+        return False
+
+    def _handle_failure(self, batch: list[_Entry], error: CasemateError) -> None:
+        if len(batch) > 1:
+            # What one of them asks too much of must not fail the others.
+            for entry in batch:
+                self._write([entry])
+            return
+        _call_undo(batch[0])
+        answers = Answers()
+        answers.add_error(batch[0].waiter, error)
+        answers.send()
+
+    def _run_job(self, waiter: Waiter, job: Job) -> None:
+        answers = Answers()
+        try:
+            self.connection, value = job(self.connection)
+        except CasemateError as error:
+            answers.add_error(waiter, error)
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            _LOG.error("A job failed in a way not foreseen: %s", type(error).__name__)
+            answers.add_error(waiter, _unforeseen(error))
+        else:
+            answers.add(waiter, value)
+        answers.send()
+
+    def _run_sweep(self) -> None:
+        work = Work(self.connection)
+        more = False
+        try:
+            with transaction(self.connection):
+                more = self._sweep(work)
+        except CasemateError as error:
+            _LOG.error("Expired data could not be deleted: %s", error)
+        except Exception as error:  # noqa: BLE001 - the next sweep may work
+            _LOG.error("The sweep failed in a way not foreseen: %s", type(error).__name__)
+        else:
+            work.committed()
+        self._sweep_due = time.monotonic() + (0.0 if more else self._every)
+
+
+def _call_undo(entry: _Entry) -> None:
+    if entry.undo is not None:
+        try:
+            entry.undo()
+        except Exception:  # noqa: BLE001 - what is left over is swept at the next start
+            _LOG.exception("What follows a refused change failed.")
+
+
+def _unforeseen(error: Exception) -> DataError:
+    """Return an error without the text of `error`, which may show values."""
+    failure = DataError(
+        f"The project's data failed in a way not foreseen: {type(error).__name__}.",
+        next_step="Report this with the node's log.",
+    )
+    failure.__cause__ = error
+    return failure

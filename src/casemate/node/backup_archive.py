@@ -1,0 +1,240 @@
+"""The form of a backup: a tar archive (POSIX ustar) that is exactly what its manifest says.
+
+`manifest.json` comes first and names every file that follows, in order, with size and SHA-256.
+A reader accepts, block by block, only what this module would have written for that manifest. So
+links, devices, folders, extensions, repeated or surplus members and names that lead elsewhere are
+not looked for one by one: none of them can be in it. The hashes find damage; what the files hold
+is authenticated by their own encryption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import tarfile
+from collections.abc import Generator
+from typing import Protocol
+
+import msgspec
+
+from casemate.model.errors import CasemateError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MAX_MANIFEST = 256 * 1024 * 1024
+MAX_FILE = 8 * 1024**3 - 1
+"""Largest size that the 11 octal digits of a header hold."""
+BLOCK = 512
+END = bytes(2 * BLOCK)
+FOLDERS = ("store", "data", "vault", "bundles")
+STORE = "store/records.db"
+VAULT = "vault/"
+
+_SEGMENT = r"[A-Za-z0-9_@=+,~-][A-Za-z0-9._@=+,~-]*"
+_NAME = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/{_SEGMENT})+\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
+          b"5": "a folder", b"6": "a pipe"}  # fmt: skip
+
+
+class BackupError(CasemateError):
+    """The backup cannot be used."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of a backup."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a backup holds."""
+
+    format: int
+    created_at: float
+    """Unix time in seconds."""
+    version: str
+    """Casemate that made it."""
+    files: tuple[Entry, ...]
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files)
+
+
+class Sink(Protocol):
+    """Where the content of files goes."""
+
+    def begin(self, manifest: Manifest) -> None:
+        """Learn what will come, before any of it does."""
+
+    def open(self, entry: Entry) -> None:
+        """Begin a file."""
+
+    def write(self, data: bytes) -> None:
+        """Add to the file."""
+
+    def close(self) -> None:
+        """End the file, whose hash was right."""
+
+
+def header(name: str, size: int) -> bytes:
+    """Return the header of a member. Raises BackupError for a name or size that ustar lacks."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o600
+    try:
+        return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+    except (ValueError, UnicodeError) as error:
+        raise BackupError(f"The file {name[:80]!r} cannot be in a backup: {error}.") from error
+
+
+def padding(size: int) -> bytes:
+    """Return what follows a content of `size` bytes, up to a whole block."""
+    return bytes(-size % BLOCK)
+
+
+def archive_bytes(manifest: Manifest) -> int:
+    """Return the size of the whole archive."""
+    sizes = [len(encode(manifest)), *(entry.size for entry in manifest.files)]
+    return sum(BLOCK + size + -size % BLOCK for size in sizes) + len(END)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Return the manifest as it stands in the archive."""
+    return msgspec.json.encode(manifest)
+
+
+def require_valid(manifest: Manifest) -> None:
+    """Raise BackupError unless every name stays inside the data folder and is there once."""
+    if manifest.format != FORMAT:
+        raise BackupError(
+            f"The backup has format {manifest.format}; this Casemate reads format {FORMAT}.",
+            next_step="Restore it with the Casemate that made it, or a newer one.",
+        )
+    names: set[str] = set()
+    folders: set[str] = set()
+    for entry in manifest.files:
+        if (
+            not _NAME.match(entry.name)
+            or not 0 <= entry.size <= MAX_FILE
+            or not _DIGEST.match(entry.sha256)
+            or entry.name in names
+        ):
+            raise _refused(f"its manifest has an entry that is not valid: {entry.name[:80]!r}")
+        names.add(entry.name)
+        parts = entry.name.split("/")
+        folders.update("/".join(parts[:n]) for n in range(1, len(parts)))
+    if names & folders:
+        raise _refused("its manifest has a file where another one needs a folder")
+    if STORE not in names or not any(name.startswith(VAULT) for name in names):
+        raise _refused("its manifest has no store or no vault")
+
+
+class ArchiveReader:
+    """Takes an archive in pieces as they come, checks each byte, hands files to a sink."""
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        """Check only, or also hand what is read to `sink`."""
+        self.manifest: Manifest | None = None
+        self._sink = sink
+        self._digest = hashlib.sha256()
+        self._buffer = bytearray()
+        self._steps = self._read()
+        next(self._steps)
+        self._done = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece. Raises BackupError at the first byte that is not as expected."""
+        self._digest.update(data)
+        self._buffer += data
+        if self._done:
+            raise _refused("it goes on after its end")
+        try:
+            self._steps.send(None)
+        except StopIteration:
+            self._done = True
+
+    def finish(self) -> tuple[Manifest, str]:
+        """Return the manifest and the SHA-256 of the archive; BackupError if it is cut short."""
+        if not self._done or self.manifest is None:
+            raise BackupError(
+                "The backup is cut short.", next_step="Make or fetch the backup again."
+            )
+        return self.manifest, self._digest.hexdigest()
+
+    def _read(self) -> Generator[None, None, None]:
+        yield
+        self.manifest = manifest = yield from self._read_manifest()
+        if self._sink is not None:
+            self._sink.begin(manifest)
+        for entry in manifest.files:
+            found = yield from self._take(BLOCK)
+            _require_header(found, entry.name, entry.size)
+            yield from self._read_file(entry)
+        if (yield from self._take(len(END))) != END or self._buffer:
+            raise _refused("it has more than its manifest names")
+
+    def _read_manifest(self) -> Generator[None, None, Manifest]:
+        found = yield from self._take(BLOCK)
+        octal = found[124:135]
+        if not re.fullmatch(rb"[0-7]{11}", octal) or int(octal, 8) > MAX_MANIFEST:
+            raise _refused("it does not begin with a manifest")
+        size = int(octal, 8)
+        _require_header(found, MANIFEST, size)
+        text = yield from self._take(size)
+        if (yield from self._take(-size % BLOCK)) != padding(size):
+            raise _refused("there is something between its files")
+        try:
+            manifest = msgspec.json.decode(text, type=Manifest)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _refused("its manifest cannot be read") from error
+        require_valid(manifest)
+        return manifest
+
+    def _read_file(self, entry: Entry) -> Generator[None, None, None]:
+        digest = hashlib.sha256()
+        if self._sink is not None:
+            self._sink.open(entry)
+        left = entry.size
+        while left:
+            while not self._buffer:
+                yield
+            piece = bytes(self._buffer[:left])
+            del self._buffer[: len(piece)]
+            left -= len(piece)
+            digest.update(piece)
+            if self._sink is not None:
+                self._sink.write(piece)
+        if (yield from self._take(-entry.size % BLOCK)) != padding(entry.size):
+            raise _refused("there is something between its files")
+        if not hmac.compare_digest(digest.hexdigest(), entry.sha256):
+            raise _refused(f"{entry.name} is not what was backed up: its hash is another one")
+        if self._sink is not None:
+            self._sink.close()
+
+    def _take(self, size: int) -> Generator[None, None, bytes]:
+        while len(self._buffer) < size:
+            yield
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def _require_header(found: bytes, name: str, size: int) -> None:
+    if found == header(name, size):
+        return
+    kind = _KINDS.get(found[156:157], "another member")
+    given = found[:100].rstrip(b"\0")[:60].decode("ascii", "backslashreplace")
+    raise _refused(f"where its manifest has the file {name[:80]!r}, it has {kind}, {given!r}")
+
+
+def _refused(what: str) -> BackupError:
+    return BackupError(
+        f"The backup is damaged or was changed: {what}.",
+        next_step="Use another backup; nothing was restored.",
+    )

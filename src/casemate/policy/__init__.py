@@ -1,0 +1,30 @@
+"""The policy decision point: may this principal do this to that? In Cedar, deny by default.
+
+Not authentication (`accounts` says who asks), not the knowledge of what a function is granted
+(the caller says so in `granted`), and not the storage of policy files (`store`). May import
+`model` and Cedar (`cedarpy`), nothing else of ours.
+"""
+
+from casemate.policy.cedar_policy import CedarPolicy
+from casemate.policy.compiled import CompiledPolicies, PolicySummary, compile_policies
+from casemate.policy.errors import PolicyError
+from casemate.policy.files import read_policy_file
+from casemate.policy.interface import ManagedPolicy, Policy
+from casemate.policy.schema import SCHEMA
+from casemate.policy.text import parse_action, parse_binding, parse_principal, parse_resource
+
+__all__ = [
+    "SCHEMA",
+    "CedarPolicy",
+    "CompiledPolicies",
+    "ManagedPolicy",
+    "Policy",
+    "PolicyError",
+    "PolicySummary",
+    "compile_policies",
+    "parse_action",
+    "parse_binding",
+    "parse_principal",
+    "parse_resource",
+    "read_policy_file",
+]

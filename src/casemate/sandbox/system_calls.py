@@ -1,0 +1,269 @@
+"""Hears of the system calls that a function's filter denies, refuses them, and tells.
+
+A filter with a listener (seccomp_unotify(2)) leaves the calls that nothing honest makes waiting
+for an answer. The answer is always a refusal: nothing here reads what a call points to, and no
+call is ever let through. So a record is evidence, and the filter alone is the protection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import select
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from casemate.runner.seccomp import refusal
+from casemate.runner.system_calls import name_of
+
+_RECV, _SEND, _ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
+"""SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ID_VALID, the sizes of their structures included."""
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+"""struct seccomp_notif: id, pid, flags, then struct seccomp_data: number, architecture,
+instruction pointer, arguments."""
+_RESPONSE = struct.Struct("=QqiI")
+"""struct seccomp_notif_resp: id, value, error, flags. The flags stay 0: 1 would let it through."""
+_ID = struct.Struct("=Q")
+
+BURST: Final = 100
+"""How many denied calls of one sandbox are answered at once."""
+PER_SECOND: Final = 25.0
+"""How many a second are answered after that. The callers wait meanwhile, and only they do."""
+WINDOW_SECONDS: Final = 1.0
+"""Calls alike within this time are told as one, with their count."""
+_RESUME_SECONDS = 0.2
+_MOST_ANCESTORS = 64
+_DOMAINS = {1: "AF_UNIX", 15: "AF_KEY", 16: "AF_NETLINK", 17: "AF_PACKET", 38: "AF_ALG"}
+_DOMAINS |= {29: "AF_CAN", 30: "AF_TIPC", 31: "AF_BLUETOOTH", 40: "AF_VSOCK", 44: "AF_XDP"}
+_CLONE_FLAGS = {0x80: "CLONE_NEWTIME", 0x20000: "CLONE_NEWNS", 0x2000000: "CLONE_NEWCGROUP"}
+_CLONE_FLAGS |= {0x4000000: "CLONE_NEWUTS", 0x8000000: "CLONE_NEWIPC", 0x10000000: "CLONE_NEWUSER"}
+_CLONE_FLAGS |= {0x20000000: "CLONE_NEWPID", 0x40000000: "CLONE_NEWNET"}
+_logger = logging.getLogger(__name__)
+_IOCTLS = {0x5412: "TIOCSTI", 0x541C: "TIOCLINUX"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeniedCall:
+    """A system call that a function made and did not get, or several alike."""
+
+    name: str
+    """As in the kernel's table, `ptrace`; with what was asked for where a number says it:
+    `socket(AF_NETLINK)`, `unshare(CLONE_NEWUSER|CLONE_NEWNET)`."""
+    number: int
+    pid: int
+    """Thread that made the (first) call, in the pid namespace of this process."""
+    process: tuple[int, ...]
+    """Ids of the first process of the caller's innermost pid namespace, from the reader's
+    namespace inward, as NStgid of proc_pid_status(5). For an instance that is the instance
+    itself: the last but one is its pid in its zygote's namespace. Empty if /proc did not tell."""
+    at: float
+    """Unix time of the first in seconds."""
+    count: int = 1
+
+
+def describe(number: int, arguments: tuple[int, ...]) -> str:
+    """Return the name of a call, with what it asked for where its first arguments say it.
+
+    Addresses are never followed, so no content of a function's memory is in it. There are only
+    so many names, so that nobody fills the records by making up arguments.
+    """
+    name = name_of(number)
+    if name in ("clone", "unshare"):
+        asked = "|".join(text for flag, text in _CLONE_FLAGS.items() if arguments[0] & flag)
+        return f"{name}({asked or 'no namespace'})"
+    if name == "socket":
+        return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
+    if name == "ioctl":
+        return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, 'another request')})"
+    return name
+
+
+def _status(pid: int) -> tuple[int, tuple[int, ...]]:
+    """Return the parent's pid and the ids of the process that a thread is of.
+
+    Raises OSError and ValueError.
+    """
+    parent = 0
+    ids: tuple[int, ...] = ()
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == "PPid":
+            parent = int(value)
+        elif key == "NStgid":
+            ids = tuple(map(int, value.split()))
+    return parent, ids
+
+
+def namespace_leader(pid: int) -> tuple[int, ...]:
+    """Return the ids of the first process of the innermost pid namespace that `pid` is in.
+
+    Empty if it cannot be told. Walks up the parents: what lost its parent has the leader as one.
+    """
+    try:
+        parent, ids = _status(pid)
+        levels = len(ids)
+        for _ in range(_MOST_ANCESTORS):
+            if not ids or len(ids) != levels:
+                return ()
+            if ids[-1] == 1:
+                return ids
+            parent, ids = _status(parent)
+    except (OSError, ValueError):
+        return ()
+    return ()
+
+
+def _log_failure(reason: str) -> None:
+    _logger.error("denied system calls of a function are not recorded any more: %s", reason)
+
+
+class SystemCallWatch:
+    """Answers the listener of one function's filter, from the event loop.
+
+    Each waiting call is refused with the errno it has without a listener. `on_denied` is told of
+    the first of a kind before it is refused, and of those alike within a second in one report
+    after it. A flood is slowed down by not answering: what waits costs nothing here and can still
+    be killed.
+
+    If the listener fails it is closed, all that waits or comes later gets ENOSYS from the
+    kernel, and `on_failed` is told why, since nothing is recorded any more.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        loop: asyncio.AbstractEventLoop,
+        on_denied: Callable[[DeniedCall], None],
+        *,
+        on_failed: Callable[[str], None] = _log_failure,
+    ) -> None:
+        """Take over the descriptor."""
+        self._descriptor = descriptor
+        self._loop = loop
+        self._on_denied = on_denied
+        self._on_failed = on_failed
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._allowance = float(BURST)
+        self._refilled = loop.time()
+        self._alike: dict[tuple[str, tuple[int, ...]], DeniedCall] = {}
+        self._resuming: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
+        self.unreported = 0
+        """Denied calls that `on_denied` could not take."""
+        loop.add_reader(descriptor, self._readable)
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the listener is closed: nothing is recorded any more."""
+        return self._descriptor < 0
+
+    def close(self) -> None:
+        """Stop, and tell what was counted. Closing twice is fine."""
+        if self._descriptor < 0:
+            return
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        for timer in (self._resuming, self._telling):
+            if timer is not None:
+                timer.cancel()
+        self._tell()
+
+    def _readable(self) -> None:
+        """Refuse what waits, as far as the allowance goes."""
+        try:
+            while True:
+                if not self._spend():
+                    self._pause()
+                    return
+                events = self._poll.poll(0)
+                if not events or not self._answer_next(events[0][1]):
+                    self._allowance += 1.0
+                    return
+        except Exception as error:  # noqa: BLE001 - whatever it is: nothing may get through
+            self._fail(f"{type(error).__name__}: {error}")
+
+    def _spend(self) -> bool:
+        now = self._loop.time()
+        earned = (now - self._refilled) * PER_SECOND
+        self._allowance = min(float(BURST), self._allowance + earned)
+        self._refilled = now
+        if self._allowance < 1.0:
+            return False
+        self._allowance -= 1.0
+        return True
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        self._resuming = self._loop.call_later(_RESUME_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = None
+        self._loop.add_reader(self._descriptor, self._readable)
+
+    def _answer_next(self, events: int) -> bool:
+        """Take one call and refuse it. False if there is none, or never will be."""
+        if not events & select.POLLIN:
+            # Every process under the filter is gone.
+            self.close()
+            return False
+        request = bytearray(_NOTIFICATION.size)  # the kernel insists on zeros
+        try:
+            fcntl.ioctl(self._descriptor, _RECV, request)
+        except FileNotFoundError:
+            return True  # killed while it waited
+        except InterruptedError:
+            return True
+        identity, pid, _flags, number, _arch, _place, *arguments = _NOTIFICATION.unpack(request)
+        errno = refusal(number)
+        if not 0 < errno < 4096:
+            raise ValueError(f"{errno!r} is not an errno")
+        try:
+            self._note(describe(number, tuple(arguments)), number, identity, pid)
+        except Exception:  # noqa: BLE001 - a record that fails must not keep the caller waiting
+            self.unreported += 1
+        try:
+            fcntl.ioctl(self._descriptor, _SEND, _RESPONSE.pack(identity, 0, -errno, 0))
+        except FileNotFoundError:
+            return True  # killed, or interrupted by a signal: then it asks again
+        return True
+
+    def _note(self, name: str, number: int, identity: int, pid: int) -> None:
+        process = namespace_leader(pid)
+        try:
+            fcntl.ioctl(self._descriptor, _ID_VALID, _ID.pack(identity))
+        except FileNotFoundError:
+            process = ()  # it is gone, so another process may have had its pid
+        key = (name, process)
+        if (known := self._alike.get(key)) is not None:
+            self._alike[key] = replace(known, at=known.at or time.time(), count=known.count + 1)
+            return
+        call = DeniedCall(name=name, number=number, pid=pid, process=process, at=time.time())
+        # What is told now counts for nothing in the report of those alike.
+        self._alike[key] = replace(call, at=0.0, count=0)
+        if self._telling is None:
+            self._telling = self._loop.call_later(WINDOW_SECONDS, self._tell)
+        self._on_denied(call)
+
+    def _tell(self) -> None:
+        """Tell of those that were like one already told, and start anew."""
+        self._telling = None
+        alike, self._alike = self._alike, {}
+        for call in alike.values():
+            if not call.count:
+                continue
+            try:
+                self._on_denied(call)
+            except Exception:  # noqa: BLE001
+                self.unreported += call.count
+
+    def _fail(self, reason: str) -> None:
+        self.close()
+        self._on_failed(reason)

@@ -1,0 +1,117 @@
+"""Takes known secret values out of every text before it is recorded or leaves.
+
+The values are known to the vault alone, so it is the vault that looks for them. What it cannot be
+asked about is withheld whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.model.errors import CasemateError
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.path import Finished
+from casemate.store.interface import Store
+from casemate.vault.interface import Vault
+
+WITHHELD = "[withheld: the vault could not be asked to redact this]"
+_MAX_WAITING = 2_000
+_log = logging.getLogger(__name__)
+
+
+class Redactor:
+    """Records what invocations leave behind, without the secrets of their projects."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        """Record into `store` what `vault` has looked through."""
+        self._store = store
+        self._vault = vault
+        self._projects: set[str] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Learn which projects have secrets. VaultError if the vault does not say."""
+        self._projects = {secret.project for secret in await self._vault.secrets(None)}
+
+    def note_project(self, project: str) -> None:
+        """Look through the texts of this project from now on."""
+        self._projects.add(project)
+
+    def record(
+        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+    ) -> None:
+        """Record, at once where there is nothing to look for."""
+        if invocation.project not in self._projects or not (log or error):
+            self._store.record(invocation, error, log)
+            return
+        if len(self._waiting) >= _MAX_WAITING:
+            error, log = _withhold(error, log)
+            self._store.record(invocation, error, log)
+            return
+        task = asyncio.get_running_loop().create_task(self._record(invocation, error, log))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _record(
+        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+    ) -> None:
+        # In one piece: a value that was printed over several lines is found as well.
+        lines = "\n".join(line.text for line in log)
+        texts = [lines.encode()]
+        if error is not None:
+            texts += [error.message.encode(), error.trace.encode(), error.type.encode()]
+        try:
+            clean = [
+                text.decode(errors="replace")
+                for text in await self._vault.redact(invocation.project, texts)
+            ]
+        except CasemateError as failure:
+            _log.error("texts of %s are withheld: %s", invocation.id, failure)
+            error, log = _withhold(error, log)
+        else:
+            if error is not None:
+                error = msgspec.structs.replace(
+                    error, message=clean[1], trace=clean[2], type=clean[3]
+                )
+            log = _split(clean[0], log)
+        self._store.record(invocation, error, log)
+
+    async def redact(self, finished: Finished) -> Finished:
+        """Return an invocation's end without secrets in its answer."""
+        raw = finished.request.raw if finished.request is not None else finished.raw
+        if raw is None:
+            return finished
+        head, body = await self._vault.redact(raw.project, (finished.head, finished.body))
+        return msgspec.structs.replace(finished, head=head, body=body)
+
+    async def flush(self) -> None:
+        """Return once everything recorded before this call has reached the store."""
+        if self._waiting:
+            await asyncio.wait(tuple(self._waiting))
+
+
+def _split(text: str, log: Sequence[LogLine]) -> Sequence[LogLine]:
+    """Give the redacted text back to its lines; what a value spanned became one line."""
+    texts = text.split("\n")
+    if len(texts) == len(log):
+        return [
+            line if line.text == clean else msgspec.structs.replace(line, text=clean)
+            for line, clean in zip(log, texts, strict=True)
+        ]
+    first = log[0]
+    return [
+        msgspec.structs.replace(log[min(index, len(log) - 1)], text=clean)
+        for index, clean in enumerate(texts)
+    ] or [first]
+
+
+def _withhold(
+    error: ErrorRecord | None, log: Sequence[LogLine]
+) -> tuple[ErrorRecord | None, Sequence[LogLine]]:
+    if error is not None:
+        error = msgspec.structs.replace(error, message=WITHHELD, trace="")
+    return error, [msgspec.structs.replace(line, text=WITHHELD) for line in log[:1]]

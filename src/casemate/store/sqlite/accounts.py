@@ -1,0 +1,237 @@
+"""Users, their roles and tokens, in SQL. Runs on the thread that owns the connection it is given.
+
+A change sees all that was committed before it: there is one writer. That is what makes the checks
+here, and the use of a code once only, hold against any number of requests at the same time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import msgspec
+
+from casemate.model.account import Token, User, UserRoles
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.principal import RoleBinding
+from casemate.store.sqlite import engine
+
+ENDED_KEPT = 30 * 86_400.0
+"""Seconds that a token is kept after it expired or was revoked."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_USER_COLUMNS = ", ".join(User.__struct_fields__)
+_INSERT_USER = f"INSERT INTO user ({_USER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_SELECT_USERS = f"SELECT {_USER_COLUMNS} FROM user ORDER BY name"  # noqa: S608
+# A code accepted while the caller prepared the change stays used. Without a second factor there
+# is nothing to use twice, and a new one starts anew.
+_UPDATE_USER = """
+    UPDATE user SET
+        password = :password,
+        totp_last = CASE WHEN totp IS NULL OR :totp IS NULL THEN :totp_last
+            ELSE max(totp_last, :totp_last) END,
+        totp = :totp,
+        oidc_issuer = :oidc_issuer,
+        oidc_subject = :oidc_subject,
+        enrolment_sha256 = :enrolment_sha256,
+        enrolment_expires_at = :enrolment_expires_at,
+        created_at = :created_at,
+        disabled_at = :disabled_at
+    WHERE name = :name
+"""
+_TOKEN_COLUMNS = ", ".join(Token.__struct_fields__)
+_INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_SELECT_TOKENS = f"SELECT {_TOKEN_COLUMNS} FROM token ORDER BY created_at, sequence"  # noqa: S608
+_SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
+_IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
+_PRUNE_TOKENS = """
+    DELETE FROM token WHERE sequence IN (
+        SELECT sequence FROM token WHERE revoked_at < :cutoff OR expires_at < :cutoff LIMIT :batch
+    )
+"""
+
+
+def add_user(connection: engine.Connection, user: User) -> None:
+    """Insert a user. Raises ConflictError if the name or the OIDC identity is taken."""
+    _require_text("user", user.name)
+    if connection.execute("SELECT 1 FROM user WHERE name = ?", (user.name,)).fetchone():
+        raise ConflictError(
+            f"There is a user {user.name!r} already.", next_step="Choose another name."
+        )
+    _require_free_identity(connection, user)
+    connection.execute(_INSERT_USER, msgspec.structs.astuple(user))
+
+
+def replace_user(connection: engine.Connection, user: User) -> None:
+    """Replace a user, except that `totp_last` never goes back while there is a second factor.
+
+    Raises NotFoundError if there is none of that name, ConflictError as `add_user`.
+    """
+    _require_free_identity(connection, user)
+    changed = connection.execute(_UPDATE_USER, msgspec.structs.asdict(user)).rowcount
+    if not changed:
+        raise _no_user(user.name)
+
+
+def accept_totp_step(connection: engine.Connection, name: str, step: int) -> bool:
+    """Move `totp_last` forward to `step`; False if it is not later or there is no such user."""
+    changed = connection.execute(
+        "UPDATE user SET totp_last = ? WHERE name = ? AND totp_last < ?", (step, name, step)
+    ).rowcount
+    return changed == 1
+
+
+def remove_user(connection: engine.Connection, name: str) -> None:
+    """Delete a user with its roles and revoke its tokens. Raises NotFoundError."""
+    if not connection.execute("DELETE FROM user WHERE name = ?", (name,)).rowcount:
+        raise _no_user(name)
+    revoke_tokens_of(connection, name)
+
+
+def users(connection: engine.Connection) -> tuple[User, ...]:
+    """Return every user, by name."""
+    return tuple(User(**_named(User, row)) for row in connection.execute(_SELECT_USERS))
+
+
+def set_roles(connection: engine.Connection, roles: UserRoles) -> None:
+    """Replace a user's roles. Raises NotFoundError if there is no such user."""
+    if not connection.execute("SELECT 1 FROM user WHERE name = ?", (roles.user,)).fetchone():
+        raise _no_user(roles.user)
+    connection.execute("DELETE FROM user_roles WHERE user = ?", (roles.user,))
+    if roles.bindings:
+        encoded = msgspec.json.encode(roles.bindings).decode()
+        connection.execute("INSERT INTO user_roles VALUES (?, ?)", (roles.user, encoded))
+
+
+def roles(connection: engine.Connection) -> tuple[UserRoles, ...]:
+    """Return the roles of every user that has any, by name."""
+    rows = connection.execute("SELECT user, bindings FROM user_roles ORDER BY user")
+    return tuple(UserRoles(user=user, bindings=_bindings(text)) for user, text in rows)
+
+
+def add_token(connection: engine.Connection, token: Token) -> None:
+    """Insert a token.
+
+    Raises ConflictError if its id, or its name by a service token in force, is taken;
+    NotFoundError for the session of a user who is not there (removed meanwhile, say);
+    InvalidInputError if what it holds is not a SHA-256.
+    """
+    if not token.id or not _SHA256.fullmatch(token.sha256):
+        raise InvalidInputError(
+            f"The token {token.id[:80]!r} is not valid: expected an id and a SHA-256 in hex digits."
+        )
+    if connection.execute("SELECT 1 FROM token WHERE id = ?", (token.id,)).fetchone():
+        raise ConflictError(
+            f"There is a token with the id {token.id!r} already.", next_step="Make another one."
+        )
+    if token.user is None:
+        _require_free_name(connection, token.name)
+    elif not connection.execute("SELECT 1 FROM user WHERE name = ?", (token.user,)).fetchone():
+        raise _no_user(token.user)
+    values = msgspec.structs.asdict(token)
+    values["bindings"] = msgspec.json.encode(token.bindings).decode()
+    connection.execute(_INSERT_TOKEN, tuple(values[f] for f in Token.__struct_fields__))
+
+
+def tokens(connection: engine.Connection) -> tuple[Token, ...]:
+    """Return every token that is kept, oldest first."""
+    return tuple(map(_token, connection.execute(_SELECT_TOKENS)))
+
+
+def revoke_token(connection: engine.Connection, token_id: str) -> Token:
+    """Mark a token revoked now, unless it is; return it. Raises NotFoundError if there is none."""
+    connection.execute(
+        "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
+        (time.time(), token_id),
+    )
+    row = connection.execute(_SELECT_TOKEN, (token_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"There is no token with the id {token_id[:80]!r}.", next_step="List the tokens."
+        )
+    return _token(row)
+
+
+def revoke_tokens_of(connection: engine.Connection, user: str) -> int:
+    """Mark every token of a user revoked; return how many were in force."""
+    values = {"user": user, "now": time.time()}
+    (in_force,) = connection.execute(
+        f"SELECT count(*) FROM token WHERE user = :user AND {_IN_FORCE}",  # noqa: S608
+        values,
+    ).fetchone()
+    connection.execute(
+        "UPDATE token SET revoked_at = :now WHERE user = :user AND revoked_at IS NULL", values
+    )
+    return int(in_force)
+
+
+def touch_tokens(connection: engine.Connection, used: dict[str, float]) -> None:
+    """Note when tokens were last used; a time before the one noted is left out."""
+    connection.executemany(
+        "UPDATE token SET last_used_at = ?2 "
+        "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+        list(used.items()),
+    )
+
+
+def prune_tokens(connection: engine.Connection, *, now: float, batch: int) -> int:
+    """Delete up to `batch` tokens that ended long ago; return how many."""
+    values = {"cutoff": now - ENDED_KEPT, "batch": batch}
+    return connection.execute(_PRUNE_TOKENS, values).rowcount
+
+
+def _require_free_identity(connection: engine.Connection, user: User) -> None:
+    if (user.oidc_issuer is None) != (user.oidc_subject is None):
+        raise InvalidInputError(
+            f"The user {user.name[:80]!r} has one of OIDC issuer and subject; "
+            "expected both or none."
+        )
+    if user.oidc_subject is None:
+        return
+    other = connection.execute(
+        "SELECT name FROM user WHERE oidc_issuer = ? AND oidc_subject = ? AND name <> ?",
+        (user.oidc_issuer, user.oidc_subject, user.name),
+    ).fetchone()
+    if other:
+        raise ConflictError(
+            f"The OIDC identity of {user.name!r} belongs to the user {other[0]!r} already.",
+            next_step="Remove that user, or change its identity first.",
+        )
+
+
+def _require_free_name(connection: engine.Connection, name: str) -> None:
+    _require_text("token", name)
+    taken = connection.execute(
+        f"SELECT 1 FROM token WHERE name = :name AND user IS NULL AND {_IN_FORCE}",  # noqa: S608
+        {"name": name, "now": time.time()},
+    ).fetchone()
+    if taken:
+        raise ConflictError(
+            f"There is a service token with the name {name!r} already.",
+            next_step="Give the token another name, or revoke the one that has it.",
+        )
+
+
+def _require_text(what: str, name: str) -> None:
+    if not name or len(name) > 256:
+        raise InvalidInputError(
+            f"The {what} name {name[:80]!r} is not valid: expected 1 to 256 characters."
+        )
+
+
+def _no_user(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no user {name[:80]!r}.", next_step="List the users.")
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    values = _named(Token, row)
+    return Token(**{**values, "bindings": _bindings(values["bindings"])})
+
+
+def _bindings(text: str) -> tuple[RoleBinding, ...]:
+    return msgspec.json.decode(text, type=tuple[RoleBinding, ...])
+
+
+def _named(kind: type[msgspec.Struct], row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(kind.__struct_fields__, row, strict=True))

@@ -1,0 +1,36 @@
+"""Text as the records keep it: of bounded length and always Unicode.
+
+Much of it comes from hostile code or callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAX_NAME = 256
+"""Characters kept of ids, names, levels and classes."""
+MAX_TEXT = 16 * 1024
+"""Characters kept of a log line and of an error's message."""
+
+
+def clean(text: str, limit: int = MAX_NAME) -> str:
+    """Return text cut to `limit` characters, which is then said at its end, and `escaped`."""
+    if len(text) > limit:
+        text = f"{text[:limit]} [{len(text) - limit} characters cut]"
+    return text if text.isascii() else escaped(text)
+
+
+def escaped(text: str) -> str:
+    """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def conditions(
+    filters: Iterable[tuple[str, str | None]],
+) -> tuple[str, tuple[str | int, ...]]:
+    """Build a WHERE clause; only the first, most selective filter may choose the index."""
+    given = [(column, value) for column, value in filters if value is not None]
+    if not given:
+        return "", ()
+    terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
+    return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)

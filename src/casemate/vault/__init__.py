@@ -1,0 +1,69 @@
+"""The vault: a process of its own that keeps the master key, projects' keys and secrets.
+
+What it is: envelope encryption of keys, secrets and their delivery, redaction, token signing, and
+the encryption of files in chunks. What it is not: it decides nothing. Whether somebody may have a
+secret is decided before it is asked. May import `casemate.model` and, for its confinement,
+`casemate.runner`.
+"""
+
+from casemate.vault.client import VaultClient
+from casemate.vault.engine import NewMaster, seal_master
+from casemate.vault.errors import (
+    DecryptionError,
+    MasterKeySourceError,
+    VaultConflictError,
+    VaultDamagedError,
+    VaultError,
+    VaultInputError,
+    VaultMissingError,
+    VaultUnavailableError,
+    WrongMasterKeyError,
+)
+from casemate.vault.interface import (
+    DataKey,
+    Purpose,
+    SecretInfo,
+    SecretVersion,
+    Vault,
+    VaultStatus,
+)
+from casemate.vault.sealed import MAX_VALUE_BYTES, MIN_VALUE_BYTES, seal_value
+from casemate.vault.start import VaultProcess, start_vault
+from casemate.vault.stream import (
+    decrypt_range,
+    decrypt_stream,
+    decrypted_chunks,
+    encrypt_stream,
+    sealed_size,
+)
+
+__all__ = [
+    "MAX_VALUE_BYTES",
+    "MIN_VALUE_BYTES",
+    "DataKey",
+    "DecryptionError",
+    "MasterKeySourceError",
+    "NewMaster",
+    "Purpose",
+    "SecretInfo",
+    "SecretVersion",
+    "Vault",
+    "VaultClient",
+    "VaultConflictError",
+    "VaultDamagedError",
+    "VaultError",
+    "VaultInputError",
+    "VaultMissingError",
+    "VaultProcess",
+    "VaultStatus",
+    "VaultUnavailableError",
+    "WrongMasterKeyError",
+    "decrypt_range",
+    "decrypt_stream",
+    "decrypted_chunks",
+    "encrypt_stream",
+    "seal_master",
+    "seal_value",
+    "sealed_size",
+    "start_vault",
+]

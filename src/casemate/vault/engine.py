@@ -1,0 +1,269 @@
+"""The vault itself: every operation, without processes and sockets."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from casemate.model.function import NAME_PATTERN
+from casemate.model.grant import RESOURCE_PATTERN
+from casemate.vault import envelope
+from casemate.vault.data_keys import DataKeys
+from casemate.vault.envelope import context
+from casemate.vault.errors import (
+    DecryptionError,
+    VaultDamagedError,
+    VaultInputError,
+    VaultMissingError,
+)
+from casemate.vault.folder import VaultFolder
+from casemate.vault.interface import DataKey, Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.vault.open_state import MasterKey, OpenState, stored_header
+from casemate.vault.redaction import Redactor
+from casemate.vault.sealed import seal
+from casemate.vault.secret_values import SecretValues
+from casemate.vault.signing import SigningKeys
+from casemate.vault.sources import KeyParameters, KeySource
+from casemate.vault.state import STATE_FILE, wrapping_key
+
+MAX_WRAPPED_VALUE = 64 * 1024
+_PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+_SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
+_BY = re.compile(r"[^\x00-\x1f\x7f]{1,200}\Z")
+
+
+class NewMaster(msgspec.Struct, frozen=True, array_like=True):
+    """What is sealed to the vault to change its master key."""
+
+    source: str
+    key: bytes
+    parameters: KeyParameters
+    present: bytes
+    """The key that holds now, as proof that whoever asks could open the vault anyway."""
+
+    def __repr__(self) -> str:
+        """Leave out the keys."""
+        return f"NewMaster(source={self.source!r})"
+
+
+def _master_info(vault: str) -> bytes:
+    return context("sealed master key", vault)
+
+
+def seal_master(public_key: bytes, vault: str, new: NewMaster) -> bytes:
+    """Seal a new master key to the vault with the id `vault`, for `rotate_master`."""
+    return seal(public_key, _master_info(vault), msgspec.msgpack.encode(new))
+
+
+def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> MasterKey:
+    """Return the master key of the vault in `folder`, or a new one for a new vault.
+
+    The one step that needs the rights of whoever may read the source. Raises VaultError.
+    """
+    header = stored_header(folder)
+    if header is not None:
+        parameters = header.parameters
+        return MasterKey(
+            source=source.source.text, key=source.read(parameters), parameters=parameters
+        )
+    if not create:
+        raise VaultMissingError(
+            f"There is no {STATE_FILE} in {folder.path}, but the node has data that was encrypted.",
+            next_step="restore the folder data/vault from a backup",
+        )
+    key, parameters = source.create()
+    return MasterKey(source=source.source.text, key=key, parameters=parameters)
+
+
+def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
+    if pattern.match(text) is None:
+        raise VaultInputError(
+            f"{text[:80]!r} is no {what}.",
+            next_step="use lower-case letters, digits and `-`, at most 63, a letter first",
+        )
+
+
+class VaultEngine:
+    """An open vault. Not safe for threads; no call waits for anything but the disk."""
+
+    def __init__(self, folder: VaultFolder, master: MasterKey, *, memory_locked: bool) -> None:
+        """Open the vault in `folder`, or make it if there is none. Raises VaultError."""
+        if stored_header(folder) is None:
+            self._opened = OpenState.create(folder, master)
+        else:
+            self._opened = OpenState.open(folder, master.key)
+        self._folder = folder
+        self._memory_locked = memory_locked
+        self._keys = DataKeys(self._opened)
+        self._secrets = SecretValues(self._opened, self._keys)
+        self._signing = SigningKeys(self._opened)
+        self._redactors: dict[str, Redactor] = {}
+
+    def data_key(self, project: str, purpose: Purpose, version: int | None) -> DataKey:
+        """See `Vault.data_key`."""
+        if project:
+            _check("project's name", _PROJECT, project)
+        return self._keys.data_key(project, purpose, version)
+
+    def public_key(self) -> bytes:
+        """See `Vault.public_key`."""
+        return self._opened.header.public_key
+
+    def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
+        """See `Vault.put_secret`."""
+        _check("project's name", _PROJECT, project)
+        _check("secret's name", _SECRET, name)
+        if _BY.match(by) is None:
+            raise VaultInputError(
+                "Who sets the secret is not named by 1 to 200 printable characters.",
+                next_step="give the principal's text",
+            )
+        try:
+            return self._secrets.put(project, name, sealed, by)
+        finally:
+            self._redactors.pop(project, None)
+
+    def secret_value(
+        self, project: str, name: str, version: int | None
+    ) -> tuple[SecretVersion, Callable[[], bytes]]:
+        """Return a version and the function that decrypts its value."""
+        return self._secrets.reading(project, name, version)
+
+    def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
+        """See `Vault.secrets`."""
+        return self._secrets.listed(project)
+
+    def delete_secret(self, project: str, name: str) -> None:
+        """See `Vault.delete_secret`."""
+        try:
+            self._secrets.delete(project, name)
+        finally:
+            self._redactors.pop(project, None)
+
+    def has_secrets(self, project: str) -> bool:
+        """See `Vault.has_secrets`."""
+        return self._secrets.has(project)
+
+    def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        """See `Vault.redact`. Raises VaultDamagedError if a value cannot be known."""
+        if not self._secrets.has(project):
+            return tuple(texts)
+        redactor = self._redactors.get(project)
+        if redactor is None:
+            redactor = self._redactors[project] = Redactor(self._secrets.values(project))
+        return tuple(map(redactor.redact, texts))
+
+    def wrap(self, use: str, value: bytes) -> bytes:
+        """See `Vault.wrap`."""
+        if len(value) > MAX_WRAPPED_VALUE:
+            raise VaultInputError(
+                f"The value has {len(value)} bytes, expected at most {MAX_WRAPPED_VALUE}.",
+                next_step="encrypt large content with a data key",
+            )
+        return self._keys.wrap(use, value)
+
+    def unwrap(self, use: str, wrapped: bytes) -> bytes:
+        """See `Vault.unwrap`."""
+        return self._keys.unwrap(use, wrapped)
+
+    def sign_token(self, claims: bytes) -> str:
+        """See `Vault.sign_token`; the claims in JSON."""
+        return self._signing.sign(claims)
+
+    def public_keys(self) -> dict[str, object]:
+        """See `Vault.public_keys`."""
+        return self._signing.published()
+
+    def rotate_signing_key(self) -> str:
+        """See `Vault.rotate_signing_key`."""
+        return self._signing.rotate()
+
+    def rotate_data_keys(self, project: str | None) -> tuple[str, ...]:
+        """See `Vault.rotate_data_keys`."""
+        if project:
+            _check("project's name", _PROJECT, project)
+        projects = self._keys.projects() if project is None else (project,)
+        self._keys.rotate(projects)
+        return projects
+
+    def rotate_master(self, sealed: bytes) -> VaultStatus:
+        """See `Vault.rotate_master`. One write: before it the old key holds, after it the new."""
+        opened = self._opened
+        data = opened.unseal(_master_info(opened.vault), sealed)
+        try:
+            new = msgspec.msgpack.decode(data, type=NewMaster)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise VaultInputError(
+                "The sealed master key does not hold what it must.",
+                next_step="use the command line of the node's own version",
+            ) from error
+        if not hmac.compare_digest(new.present, opened.master):
+            raise VaultInputError(
+                "The present master key that came along is not this vault's.",
+                next_step="name its source with --from; `casemate vault status` shows it",
+            )
+        if len(new.key) != envelope.KEY_BYTES or hmac.compare_digest(new.key, opened.master):
+            raise VaultInputError(
+                "The new master key is not 32 bytes, or the one that holds now.",
+                next_step="name another source with --to",
+            )
+        header = replace(
+            opened.header,
+            source=new.source,
+            parameters=new.parameters,
+            key_id=envelope.key_id(new.key),
+            rotated_at=time.time(),
+        )
+        wrapping = wrapping_key(opened.vault, new.key)
+        try:
+            state = replace(
+                opened.state,
+                keys=self._keys.rewrapped(wrapping),
+                signing=self._signing.rewrapped(wrapping),
+                sealing=opened.rewrapped_sealing(wrapping),
+            )
+        except DecryptionError as error:
+            raise VaultDamagedError(
+                f"A key in {STATE_FILE} fails its check. Nothing was changed.",
+                next_step="restore the folder data/vault from a backup",
+            ) from error
+        opened.commit(state, header=header, master=new.key)
+        return self.status()
+
+    def export_names(self) -> tuple[bytes, tuple[str, ...]]:
+        """Return the state file's content and the names of the files that it names."""
+        data = self._folder.read(STATE_FILE)
+        if data is None:
+            raise VaultDamagedError(
+                f"{STATE_FILE} is gone.", next_step="restore the folder data/vault from a backup"
+            )
+        return data, self._secrets.files()
+
+    def export_file(self, name: str) -> tuple[bytes, ...]:
+        """Return one of those files, encrypted as it is; nothing if it was removed meanwhile."""
+        data = self._folder.read(name) if name in self._secrets.files() else None
+        return () if data is None else (data,)
+
+    def status(self) -> VaultStatus:
+        """See `Vault.status`."""
+        header, keys = self._opened.header, self._opened.state.keys
+        newest: dict[str, float] = {record.project: record.created_at for record in keys}
+        return VaultStatus(
+            master_key=header.source,
+            master_key_id=header.key_id,
+            master_rotated_at=header.rotated_at,
+            projects=len(newest.keys() - {""}),
+            secrets=self._secrets.count(),
+            oldest_data_key_at=min(newest.values(), default=None),
+            generation=header.generation,
+            memory_locked=self._memory_locked,
+        )
+
+    def close(self) -> None:
+        """Unlock the folder."""
+        self._folder.close()

@@ -1,0 +1,152 @@
+"""The vault's state while it is open: read once, changed only by writing it whole."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from casemate.vault import envelope
+from casemate.vault.envelope import context
+from casemate.vault.errors import VaultDamagedError, VaultError, VaultMissingError
+from casemate.vault.folder import MAX_FILE, VaultFolder
+from casemate.vault.sealed import unseal
+from casemate.vault.sources import KeyParameters
+from casemate.vault.state import (
+    STATE_FILE,
+    Header,
+    State,
+    decode_state,
+    encode_state,
+    read_header,
+    wrapping_key,
+)
+
+
+class MasterKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A master key with what is kept to have it again."""
+
+    source: str
+    key: bytes
+    parameters: KeyParameters
+
+    def __repr__(self) -> str:
+        """Leave out the key."""
+        return f"MasterKey(source={self.source!r})"
+
+
+def stored_header(folder: VaultFolder) -> Header | None:
+    """Return the head of the vault in `folder`, None if there is no vault yet."""
+    data = folder.read(STATE_FILE)
+    if data is not None:
+        return read_header(data)
+    others = [name for name in folder.names() if name.endswith(".secret")]
+    if others:
+        raise VaultDamagedError(
+            f"{folder.path / STATE_FILE} is missing beside {len(others)} files of secrets.",
+            next_step="restore the folder data/vault from a backup",
+        )
+    return None
+
+
+class OpenState:
+    """Head, body and master key of one vault."""
+
+    def __init__(self, folder: VaultFolder, header: Header, state: State, master: bytes) -> None:
+        """Use `create` or `open`."""
+        self.folder = folder
+        self.header = header
+        self.state = state
+        self._master = master
+        self._wrapping = wrapping_key(header.vault, master)
+
+    @classmethod
+    def create(cls, folder: VaultFolder, master: MasterKey) -> OpenState:
+        """Make a new vault. Raises VaultError."""
+        now = time.time()
+        private = X25519PrivateKey.generate()
+        header = Header(
+            vault=envelope.new_key().hex()[:32],
+            generation=1,
+            created_at=now,
+            source=master.source,
+            parameters=master.parameters,
+            key_id=envelope.key_id(master.key),
+            rotated_at=now,
+            public_key=private.public_key().public_bytes_raw(),
+        )
+        opened = cls(folder, header, State(sealing=b""), master.key)
+        sealing = opened.wrap_key("sealing", private.private_bytes_raw())
+        opened.state = State(sealing=sealing)
+        folder.write(STATE_FILE, encode_state(header, opened.state, master.key))
+        return opened
+
+    @classmethod
+    def open(cls, folder: VaultFolder, master: bytes) -> OpenState:
+        """Open the vault in `folder`. Raises WrongMasterKeyError, VaultDamagedError."""
+        folder.remove_unfinished()
+        data = folder.read(STATE_FILE)
+        if data is None:
+            raise VaultMissingError(
+                f"There is no vault in {folder.path}.", next_step="restore it from a backup"
+            )
+        header, state = decode_state(data, master)
+        return cls(folder, header, state, master)
+
+    @property
+    def vault(self) -> str:
+        """The vault's id."""
+        return self.header.vault
+
+    @property
+    def master(self) -> bytes:
+        """The master key."""
+        return self._master
+
+    def commit(
+        self, state: State, *, header: Header | None = None, master: bytes | None = None
+    ) -> None:
+        """Write `state` and go on with it. Raises VaultError; then nothing has changed."""
+        key = self._master if master is None else master
+        head = msgspec.structs.replace(header or self.header, generation=self.header.generation + 1)
+        data = encode_state(head, state, key)
+        if len(data) > MAX_FILE:
+            raise VaultError(
+                f"The vault would have {len(data)} bytes, and at most {MAX_FILE} are allowed.",
+                next_step="delete secrets that nobody uses: casemate secrets ls",
+            )
+        try:
+            self.folder.write(STATE_FILE, data)
+        except VaultError:
+            # Renamed, but the folder could not be fsynced: what is on the disk is what holds.
+            if self.folder.read(STATE_FILE) == data:
+                self._adopt(head, state, key)
+            raise
+        self._adopt(head, state, key)
+
+    def _adopt(self, header: Header, state: State, master: bytes) -> None:
+        self.header, self.state = header, state
+        self._master = master
+        self._wrapping = wrapping_key(header.vault, master)
+
+    def wrap_key(
+        self, label: str, key: bytes, *parts: str | int, wrapping: bytes | None = None
+    ) -> bytes:
+        """Encrypt a key under the master key; `label` and `parts` say which key it is."""
+        info = context("wrapped key", self.vault, label, *parts)
+        return envelope.encrypt(wrapping or self._wrapping, key, info)
+
+    def unwrap_key(self, label: str, wrapped: bytes, *parts: str | int) -> bytes:
+        """Return what `wrap_key` was given. Raises DecryptionError."""
+        info = context("wrapped key", self.vault, label, *parts)
+        return envelope.decrypt(self._wrapping, wrapped, info)
+
+    def unseal(self, info: bytes, sealed: bytes) -> bytes:
+        """Return a value sealed to the vault's public key. Raises VaultInputError."""
+        return unseal(self.unwrap_key("sealing", self.state.sealing), info, sealed)
+
+    def rewrapped_sealing(self, wrapping: bytes) -> bytes:
+        """Return the private key of sealed values as another wrapping key protects it."""
+        private = self.unwrap_key("sealing", self.state.sealing)
+        return self.wrap_key("sealing", private, wrapping=wrapping)

@@ -1,0 +1,102 @@
+"""The vault process: `python -m casemate.vault.process CONFIG`, started by the supervisor.
+
+It opens its folder and reads the master key with the rights it was started with, then gives up
+every right, and only then reads what is in its files. The supervisor hears on the control socket
+that it is ready, or why it is not.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from casemate.model.errors import CasemateError
+from casemate.vault import protocol
+from casemate.vault.config import VaultConfig
+from casemate.vault.confinement import confine, forbid_dumps
+from casemate.vault.engine import VaultEngine, obtain_master
+from casemate.vault.envelope import decrypt, encrypt, new_key
+from casemate.vault.errors import DecryptionError, VaultError
+from casemate.vault.folder import VaultFolder
+from casemate.vault.redaction import Redactor
+from casemate.vault.sealed import seal, unseal
+from casemate.vault.server import Server
+from casemate.vault.signing import sign_with_new_key
+from casemate.vault.sources import KeySource, SourceKind, parse_source, read_descriptor
+
+_MAX_VARIABLE = 4096
+
+
+def _warm_up() -> None:
+    """Have everything loaded that would be read from files on first use."""
+    codecs.lookup("utf-16-be")
+    key = new_key()
+    with contextlib.suppress(DecryptionError):
+        decrypt(key, encrypt(key, b"", b""), b"another context")
+    private = X25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    unseal(private.private_bytes_raw(), b"", seal(public, b"", b""))
+    Redactor([("warm", b"warm up")]).redact(b'{"a": "\\u0077arm%20up"}')
+    sign_with_new_key()
+
+
+def _open(config: VaultConfig) -> VaultEngine:
+    """Open the vault and confine this process. Raises VaultError, OSError."""
+    source = parse_source(config.source)
+    folder = VaultFolder.open(Path(config.folder), create=config.create, uid=config.uid)
+    taken = None
+    if config.variable is not None:
+        taken = read_descriptor(config.variable, _MAX_VARIABLE)
+    reader = KeySource(source, forbidden=Path(config.folder).parent, taken=taken)
+    master = obtain_master(folder, reader, create=config.create)
+    if source.kind is SourceKind.PASSPHRASE:
+        os.setsid()  # the terminal was needed until now
+    _warm_up()
+    locked = confine(folder.descriptor, config.uid)
+    return VaultEngine(folder, master, memory_locked=locked)
+
+
+def _refuse(control: socket.socket, error: CasemateError) -> int:
+    control.send(msgspec.json.encode(protocol.NotReady(protocol.Failure.of(error))))
+    return 1
+
+
+def serve(config: VaultConfig) -> int:
+    """Run the vault until its supervisor goes; return the exit code."""
+    control = socket.socket(fileno=config.control)
+    try:
+        forbid_dumps()
+        engine = _open(config)
+    except CasemateError as error:
+        return _refuse(control, error)
+    except OSError as error:
+        return _refuse(
+            control,
+            VaultError(f"The vault cannot be confined: {error}.", next_step="run casemate doctor"),
+        )
+    control.send(msgspec.json.encode(protocol.Ready(engine.status().memory_locked)))
+    Server(engine, control).run()
+    engine.close()
+    return 0
+
+
+def main() -> int:
+    """Run the vault; return its exit code."""
+    # The supervisor decides when the vault ends, after the gateway: by closing the socket.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return serve(msgspec.json.decode(sys.argv[1], type=VaultConfig))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

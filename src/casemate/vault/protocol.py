@@ -1,0 +1,273 @@
+"""Messages between a gateway and the vault: MessagePack behind a length, on a stream socket.
+
+The vault trusts none of it: each message is decoded into exactly one of these types with bounds on
+every field, and anything else ends the connection it came on. `DeliverSecret` carries one
+descriptor.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.vault import errors
+from casemate.vault.engine import MAX_WRAPPED_VALUE
+from casemate.vault.interface import Purpose
+from casemate.vault.sealed import MAX_SEALED_BYTES
+from casemate.vault.signing import MAX_CLAIMS_BYTES
+
+MAX_FRAME = 16 * 1024 * 1024
+LENGTH_BYTES = 4
+
+Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+Name = Annotated[str, msgspec.Meta(max_length=63)]
+Version = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+Small = Annotated[bytes, msgspec.Meta(max_length=MAX_WRAPPED_VALUE + 64)]
+Use = Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A request; `n` is repeated by its reply."""
+
+    n: Number
+
+
+class GetDataKey(Message, frozen=True, tag=1):
+    """`Vault.data_key`."""
+
+    project: Name
+    purpose: Purpose
+    version: Version | None
+
+
+class GetPublicKey(Message, frozen=True, tag=2):
+    """`Vault.public_key`."""
+
+
+class PutSecret(Message, frozen=True, tag=3):
+    """`Vault.put_secret`."""
+
+    project: Name
+    name: Name
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+    by: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class DeliverSecret(Message, frozen=True, tag=4):
+    """`Vault.deliver_secret`."""
+
+    project: Name
+    name: Name
+    version: Version | None
+
+
+class ListSecrets(Message, frozen=True, tag=5):
+    """`Vault.secrets`."""
+
+    project: Name | None
+
+
+class DeleteSecret(Message, frozen=True, tag=6):
+    """`Vault.delete_secret`."""
+
+    project: Name
+    name: Name
+
+
+class Redact(Message, frozen=True, tag=7):
+    """`Vault.redact`."""
+
+    project: Name
+    texts: tuple[bytes, ...]
+
+
+class HasSecrets(Message, frozen=True, tag=8):
+    """`Vault.has_secrets`."""
+
+    project: Name
+
+
+class Wrap(Message, frozen=True, tag=9):
+    """`Vault.wrap`."""
+
+    use: Use
+    value: Small
+
+
+class Unwrap(Message, frozen=True, tag=10):
+    """`Vault.unwrap`."""
+
+    use: Use
+    wrapped: Annotated[bytes, msgspec.Meta(max_length=MAX_WRAPPED_VALUE + 1024)]
+
+
+class SignToken(Message, frozen=True, tag=11):
+    """`Vault.sign_token`; the claims in JSON."""
+
+    claims: Annotated[bytes, msgspec.Meta(max_length=MAX_CLAIMS_BYTES)]
+
+
+class GetPublicKeys(Message, frozen=True, tag=12):
+    """`Vault.public_keys`."""
+
+
+class RotateMaster(Message, frozen=True, tag=13):
+    """`Vault.rotate_master`."""
+
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES * 4)]
+
+
+class RotateDataKeys(Message, frozen=True, tag=14):
+    """`Vault.rotate_data_keys`."""
+
+    project: Name | None
+
+
+class RotateSigningKey(Message, frozen=True, tag=15):
+    """`Vault.rotate_signing_key`."""
+
+
+class GetStatus(Message, frozen=True, tag=16):
+    """`Vault.status`."""
+
+
+class ExportNames(Message, frozen=True, tag=17):
+    """First part of `Vault.export`."""
+
+
+class ExportFile(Message, frozen=True, tag=18):
+    """Second part of `Vault.export`."""
+
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+Request = (
+    GetDataKey
+    | GetPublicKey
+    | PutSecret
+    | DeliverSecret
+    | ListSecrets
+    | DeleteSecret
+    | Redact
+    | HasSecrets
+    | Wrap
+    | Unwrap
+    | SignToken
+    | GetPublicKeys
+    | RotateMaster
+    | RotateDataKeys
+    | RotateSigningKey
+    | GetStatus
+    | ExportNames
+    | ExportFile
+)
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An error as it travels."""
+
+    kind: str
+    message: str
+    next_step: str | None
+
+    @classmethod
+    def of(cls, error: CasemateError) -> Failure:
+        """Describe one of our errors."""
+        kind = type(error).__name__
+        return cls(kind if kind in _ERRORS else "VaultError", error.message, error.next_step)
+
+    def error(self) -> CasemateError:
+        """Return the error again."""
+        kind = _ERRORS.get(self.kind, errors.VaultError)
+        return kind(self.message, next_step=self.next_step)
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to request `n`: a result, or why there is none."""
+
+    n: Number
+    failure: Failure | None
+    result: msgspec.Raw
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The vault is open and confined (to the supervisor)."""
+
+    memory_locked: bool
+
+
+class NotReady(msgspec.Struct, frozen=True, tag="not-ready"):
+    """The vault could not be opened (to the supervisor)."""
+
+    failure: Failure
+
+
+_ERRORS: dict[str, type[CasemateError]] = {
+    kind.__name__: kind
+    for kind in (
+        NotFoundError,
+        errors.VaultError,
+        errors.VaultUnavailableError,
+        errors.VaultInputError,
+        errors.VaultConflictError,
+        errors.VaultDamagedError,
+        errors.VaultMissingError,
+        errors.WrongMasterKeyError,
+        errors.MasterKeySourceError,
+        errors.DecryptionError,
+    )
+}
+
+_encoder = msgspec.msgpack.Encoder()
+_NONE = msgspec.Raw(_encoder.encode(None))
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """Return a message with its length before it."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def reply(number: int, result: object) -> bytes:
+    """Return the frame of a reply that holds a result."""
+    return frame(Reply(number, None, msgspec.Raw(_encoder.encode(result))))
+
+
+def refusal(number: int, failure: Failure) -> bytes:
+    """Return the frame of a reply that holds a failure."""
+    return frame(Reply(number, failure, _NONE))
+
+
+class FrameError(Exception):
+    """What came is no frame of this protocol."""
+
+
+class FrameBuffer:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        """Refuse frames of more than `limit` bytes as soon as their length is known."""
+        self._data = bytearray()
+        self._limit = limit
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the frames that are complete now. Raises FrameError."""
+        self._data += data
+        frames: list[bytes] = []
+        at = 0
+        while len(self._data) - at >= LENGTH_BYTES:
+            length = int.from_bytes(self._data[at : at + LENGTH_BYTES], "big")
+            if not 0 < length <= self._limit:
+                raise FrameError(f"a frame of {length} bytes, expected 1 to {self._limit}")
+            end = at + LENGTH_BYTES + length
+            if len(self._data) < end:
+                break
+            frames.append(bytes(self._data[at + LENGTH_BYTES : end]))
+            at = end
+        if at:
+            del self._data[:at]
+        return frames

@@ -1,0 +1,223 @@
+"""Secrets: each version's value in a file of its own, never changed once it is written.
+
+A file's name holds the generation of the state that first names it, and random digits; both tell
+nothing about the secret. Its associated data names vault, file, project, secret and version, so a
+file that was moved, swapped or brought back from an older time does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from casemate.model.errors import NotFoundError
+from casemate.vault import envelope
+from casemate.vault.data_keys import DataKeys
+from casemate.vault.envelope import context
+from casemate.vault.errors import (
+    DecryptionError,
+    VaultConflictError,
+    VaultDamagedError,
+    VaultError,
+)
+from casemate.vault.interface import SecretInfo, SecretVersion
+from casemate.vault.open_state import OpenState
+from casemate.vault.sealed import check_value, secret_info
+from casemate.vault.state import STATE_FILE, SecretRecord
+
+MAX_VERSIONS = 16
+"""Versions kept of a secret; the oldest goes when there are more."""
+MAX_RECORDS = 20_000
+_MAGIC = b"CSMSECR\x01"
+_FILE = re.compile(r"([0-9a-f]{16})-[0-9a-f]{16}\.secret")
+_SEAL_BYTES = 16
+
+
+def shown(record: SecretRecord) -> SecretVersion:
+    """Return a record as others may see it."""
+    return SecretVersion(
+        project=record.project,
+        name=record.name,
+        version=record.version,
+        created_at=record.created_at,
+        created_by=record.created_by,
+    )
+
+
+class SecretValues:
+    """The secrets of a vault."""
+
+    def __init__(self, opened: OpenState, keys: DataKeys) -> None:
+        """Use those in `opened`; sweep what a killed vault left. Raises VaultDamagedError."""
+        self._opened = opened
+        self._keys = keys
+        self._by_name: dict[str, dict[str, list[SecretRecord]]] = {}
+        self._index()
+        self._sweep()
+
+    def _index(self) -> None:
+        found: dict[str, dict[str, list[SecretRecord]]] = {}
+        for record in self._opened.state.secrets:
+            found.setdefault(record.project, {}).setdefault(record.name, []).append(record)
+        self._by_name = found
+
+    def _sweep(self) -> None:
+        """Remove files that no state names. One from the future says that the state is old."""
+        named = {record.file for record in self._opened.state.secrets}
+        orphans = []
+        for name in self._opened.folder.names():
+            match = _FILE.fullmatch(name)
+            if match is None or name in named:
+                continue
+            if int(match[1], 16) > self._opened.header.generation + 1:
+                raise VaultDamagedError(
+                    f"{STATE_FILE} is older than the file {name} beside it: it was brought back "
+                    "from an earlier time. Nothing was changed.",
+                    next_step="restore the whole folder data/vault from one backup",
+                )
+            orphans.append(name)
+        for name in orphans:
+            self._opened.folder.remove(name)
+
+    def _info(self, record: SecretRecord) -> bytes:
+        return context(
+            "secret",
+            self._opened.vault,
+            record.file,
+            record.project,
+            record.name,
+            record.version,
+            record.key,
+        )
+
+    def _key(self, record: SecretRecord) -> bytes:
+        return self._keys.key(
+            record.project, record.key, context("secrets", self._opened.vault, record.project)
+        )
+
+    def value(self, record: SecretRecord) -> bytes:
+        """Return the value of one version. Raises VaultDamagedError."""
+        data = self._opened.folder.read(record.file)
+        what = f"version {record.version} of secret {record.project}/{record.name}"
+        try:
+            if data is None or not data.startswith(_MAGIC):
+                raise DecryptionError
+            return envelope.decrypt(self._key(record), data[len(_MAGIC) :], self._info(record))
+        except DecryptionError:
+            state = "is missing" if data is None else "was changed or belongs elsewhere"
+            raise VaultDamagedError(
+                f"The file {record.file} with {what} {state}.",
+                next_step="restore the folder data/vault from a backup, or remove the secret "
+                f"(casemate secrets rm {record.project}/{record.name}) and set it again",
+            ) from None
+
+    def find(self, project: str, name: str, version: int | None) -> SecretRecord:
+        """Return one version's record, by default the newest. Raises NotFoundError."""
+        records = self._by_name.get(project, {}).get(name, [])
+        for record in reversed(records):
+            if version is None or record.version == version:
+                return record
+        what = f"secret {project}/{name}" + (f" with version {version}" if version else "")
+        raise NotFoundError(
+            f"There is no {what}.", next_step=f"set it: casemate secrets set {project}/{name}"
+        )
+
+    def reading(
+        self, project: str, name: str, version: int | None
+    ) -> tuple[SecretVersion, Callable[[], bytes]]:
+        """Return a version as shown and the function that decrypts its value."""
+        record = self.find(project, name, version)
+        return shown(record), lambda: self.value(record)
+
+    def put(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
+        """Keep a new version. The same sealed value again is the same version.
+
+        Raises VaultInputError, VaultConflictError for a sealed value of an earlier version.
+        """
+        value = self._opened.unseal(secret_info(project, name), sealed)
+        check_value(value)
+        seal = hashlib.sha256(sealed).digest()[:_SEAL_BYTES]
+        before = self._by_name.get(project, {}).get(name, [])
+        for record in before:
+            if hmac.compare_digest(record.seal, seal):
+                if record is before[-1]:
+                    return shown(record)
+                raise VaultConflictError(
+                    f"This sealed value already is version {record.version} of {project}/{name}.",
+                    next_step="seal the value anew to make a version of it",
+                )
+        if len(self._opened.state.secrets) >= MAX_RECORDS:
+            raise VaultError(
+                f"The vault keeps {MAX_RECORDS} versions of secrets, the most it can.",
+                next_step="remove secrets that nobody uses: casemate secrets ls",
+            )
+        key = self._keys.newest(project)
+        record = SecretRecord(
+            project=project,
+            name=name,
+            version=before[-1].version + 1 if before else 1,
+            created_at=time.time(),
+            created_by=by,
+            key=key,
+            file=f"{self._opened.header.generation + 1:016x}-{os.urandom(8).hex()}.secret",
+            seal=seal,
+        )
+        data = _MAGIC + envelope.encrypt(self._key(record), value, self._info(record))
+        self._opened.folder.write(record.file, data)
+        dropped = before[: max(0, len(before) + 1 - MAX_VERSIONS)]
+        self._commit(added=(record,), removed=dropped)
+        return shown(record)
+
+    def delete(self, project: str, name: str) -> None:
+        """Forget a secret. Raises NotFoundError."""
+        self.find(project, name, None)
+        self._commit(added=(), removed=self._by_name[project][name])
+
+    def _commit(self, *, added: tuple[SecretRecord, ...], removed: list[SecretRecord]) -> None:
+        gone = {record.file for record in removed}
+        kept = tuple(r for r in self._opened.state.secrets if r.file not in gone)
+        state = replace(self._opened.state, secrets=(*kept, *added))
+        try:
+            self._opened.commit(state)
+        except VaultError:
+            if self._opened.state is not state:
+                for record in added:
+                    self._opened.folder.remove(record.file)
+            raise
+        finally:
+            self._index()
+        for name in gone:
+            self._opened.folder.remove(name)
+
+    def listed(self, project: str | None) -> tuple[SecretInfo, ...]:
+        """Return what secrets there are, sorted by project and name."""
+        projects = sorted(self._by_name) if project is None else [project]
+        return tuple(
+            SecretInfo(project=each, name=name, versions=tuple(map(shown, records)))
+            for each in projects
+            for name, records in sorted(self._by_name.get(each, {}).items())
+        )
+
+    def has(self, project: str) -> bool:
+        """Tell whether a project has any secret."""
+        return project in self._by_name
+
+    def values(self, project: str) -> Iterator[tuple[str, bytes]]:
+        """Give name and value of every version of a project. Raises VaultDamagedError."""
+        for name, records in self._by_name.get(project, {}).items():
+            for record in records:
+                yield name, self.value(record)
+
+    def count(self) -> int:
+        """Return how many secrets there are."""
+        return sum(map(len, self._by_name.values()))
+
+    def files(self) -> tuple[str, ...]:
+        """Return the names of all files with values."""
+        return tuple(record.file for record in self._opened.state.secrets)

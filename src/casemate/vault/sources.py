@@ -1,0 +1,422 @@
+"""Where the master key comes from, and how it is made there or fetched.
+
+| source | |
+|---|---|
+| `file:PATH` | 32 bytes as base64 or hexadecimal; made with mode 0600 for a new vault |
+| `env:NAME` | the same text in a variable, which is wiped from the process's memory |
+| `passphrase` | asked on the terminal; the key is Argon2id (RFC 9106) of it |
+| `passphrase-file:PATH` | the passphrase is the first line of a file |
+| `fd:N` | the passphrase is the first line of an open descriptor |
+| `command:PROGRAM ARGS` | a plug-in for a key service; only the wrapped key is kept |
+
+A plug-in is run with `wrap` or `unwrap` as its last argument, reads bytes on standard input and
+writes bytes on standard output. What it must be given to unwrap, and the salt of a passphrase, are
+no secrets: they are in the head of the vault's file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ctypes
+import getpass
+import os
+import re
+import shlex
+import stat
+import subprocess
+import unicodedata
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from argon2.low_level import Type, hash_secret_raw
+
+from casemate.vault.envelope import KEY_BYTES, new_key
+from casemate.vault.errors import MasterKeySourceError
+
+COMMAND_SECONDS = 30.0
+MIN_PASSPHRASE = 12
+MAX_PASSPHRASE_BYTES = 4096
+_MAX_KEY_TEXT = 4096
+_MAX_WRAPPED = 64 * 1024
+_MIN_DISTINCT_BYTES = 8
+_SALT_BYTES = 16
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class SourceKind(StrEnum):
+    """Kinds of sources."""
+
+    FILE = "file"
+    ENVIRONMENT = "env"
+    PASSPHRASE = "passphrase"  # noqa: S105
+    PASSPHRASE_FILE = "passphrase-file"  # noqa: S105
+    DESCRIPTOR = "fd"
+    COMMAND = "command"
+
+
+_PASSPHRASES = (SourceKind.PASSPHRASE, SourceKind.PASSPHRASE_FILE, SourceKind.DESCRIPTOR)
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of a master key."""
+
+    kind: SourceKind
+    argument: str = ""
+
+    @property
+    def text(self) -> str:
+        """As it is written on the command line."""
+        return f"{self.kind.value}:{self.argument}" if self.argument else self.kind.value
+
+
+class PassphraseCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What Argon2id takes. Bounded, so that a changed file cannot exhaust the host."""
+
+    time: Annotated[int, msgspec.Meta(ge=1, le=16)] = 3
+    memory: Annotated[int, msgspec.Meta(ge=19 * 1024, le=1024 * 1024)] = 128 * 1024
+    """In KiB."""
+    lanes: Annotated[int, msgspec.Meta(ge=1, le=8)] = 4
+
+
+class KeyParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept beside the vault to have its master key again; nothing secret."""
+
+    salt: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
+    cost: PassphraseCost | None = None
+    wrapped: Annotated[bytes, msgspec.Meta(max_length=_MAX_WRAPPED)] = b""
+
+
+def parse_source(text: str) -> Source:
+    """Return the source that `text` names. Raises MasterKeySourceError."""
+    word, _, argument = text.partition(":")
+    kind = next((kind for kind in SourceKind if kind.value == word), None)
+    good = {
+        SourceKind.FILE: argument.startswith("/"),
+        SourceKind.ENVIRONMENT: _VARIABLE.fullmatch(argument) is not None,
+        SourceKind.PASSPHRASE: text == "passphrase",
+        SourceKind.PASSPHRASE_FILE: argument.startswith("/"),
+        SourceKind.DESCRIPTOR: re.fullmatch(r"[0-9]{1,7}", argument, re.ASCII) is not None,
+        SourceKind.COMMAND: argument.startswith("/"),
+    }
+    if kind is None or not good[kind] or "\0" in text:
+        raise MasterKeySourceError(
+            f"{text[:80]!r} is no source of a master key.",
+            next_step="use file:/PATH, env:NAME, passphrase, passphrase-file:/PATH, fd:NUMBER or "
+            "command:/PROGRAM ARGUMENTS",
+        )
+    return Source(kind=kind, argument=argument)
+
+
+class KeySource:
+    """Makes or fetches a master key.
+
+    Blocks, and needs the rights of whoever may read the source: it is used before the vault
+    gives up its rights, and by the command line to rotate.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        forbidden: Path | None = None,
+        taken: bytes | None = None,
+        ask: Callable[[str], str] = getpass.getpass,
+    ) -> None:
+        """Use `source`; a key below the folder `forbidden` (the node's data) is refused.
+
+        `taken` is the value of the variable if it was taken from the environment before.
+        """
+        self.source = source
+        self._taken = taken
+        self._forbidden = forbidden
+        self._ask = ask
+
+    def create(self) -> tuple[bytes, KeyParameters]:
+        """Return a key for a new vault or a rotation, made where the source is a file."""
+        kind, argument = self.source.kind, self.source.argument
+        if kind is SourceKind.COMMAND:
+            key = new_key()
+            wrapped = run_command(argument, "wrap", key)
+            if not wrapped or key in wrapped:
+                raise MasterKeySourceError(
+                    "The program did not wrap the key: it wrote "
+                    f"{'the key itself' if wrapped else 'nothing'}.",
+                    next_step=f"mend {argument.split()[0]}",
+                )
+            if run_command(argument, "unwrap", wrapped) != key:
+                raise MasterKeySourceError(
+                    "The program does not unwrap what it wrapped.",
+                    next_step=f"mend {argument.split()[0]}",
+                )
+            return key, KeyParameters(wrapped=wrapped)
+        if kind in _PASSPHRASES:
+            parameters = KeyParameters(salt=os.urandom(_SALT_BYTES), cost=PassphraseCost())
+            return self._from_passphrase(parameters, twice=True), parameters
+        if kind is SourceKind.FILE and not os.path.lexists(argument):
+            self._refuse_inside(argument)
+            return _create_key_file(Path(argument)), KeyParameters()
+        return self.read(KeyParameters()), KeyParameters()
+
+    def read(self, parameters: KeyParameters) -> bytes:
+        """Return the key of an existing vault. Raises MasterKeySourceError."""
+        kind, argument = self.source.kind, self.source.argument
+        if kind is SourceKind.FILE:
+            self._refuse_inside(argument)
+            return parse_key(read_private(Path(argument), _MAX_KEY_TEXT), self.source.text)
+        if kind is SourceKind.ENVIRONMENT:
+            text = take_variable(argument) if self._taken is None else self._taken
+            return parse_key(text, self.source.text)
+        if kind is SourceKind.COMMAND:
+            if not parameters.wrapped:
+                raise _other_kind(self.source, "a wrapped key")
+            key = run_command(argument, "unwrap", parameters.wrapped)
+            if len(key) != KEY_BYTES:
+                raise MasterKeySourceError(
+                    f"The program returned {len(key)} bytes, expected {KEY_BYTES}.",
+                    next_step=f"mend {argument.split()[0]}, or give the vault's own source",
+                )
+            return key
+        if parameters.cost is None or not parameters.salt:
+            raise _other_kind(self.source, "a passphrase's salt")
+        return self._from_passphrase(parameters, twice=False)
+
+    def _refuse_inside(self, path: str) -> None:
+        if self._forbidden is None:
+            return
+        folder = Path(os.path.realpath(self._forbidden))
+        if Path(os.path.realpath(path)).is_relative_to(folder):
+            raise MasterKeySourceError(
+                f"The master key {path} is inside the data folder {folder}: who copies the data "
+                "would copy its key.",
+                next_step="keep it elsewhere, for example file:/etc/casemate/master.key",
+            )
+
+    def _from_passphrase(self, parameters: KeyParameters, *, twice: bool) -> bytes:
+        cost = parameters.cost or PassphraseCost()
+        text = self._passphrase(twice=twice)
+        if len(text) < MIN_PASSPHRASE:
+            raise MasterKeySourceError(
+                f"The passphrase has {len(text)} characters, expected at least {MIN_PASSPHRASE}.",
+                next_step="use several random words",
+            )
+        return hash_secret_raw(
+            unicodedata.normalize("NFC", text).encode(),
+            parameters.salt,
+            time_cost=cost.time,
+            memory_cost=cost.memory,
+            parallelism=cost.lanes,
+            hash_len=KEY_BYTES,
+            type=Type.ID,
+        )
+
+    def _passphrase(self, *, twice: bool) -> str:
+        kind, argument = self.source.kind, self.source.argument
+        if kind is SourceKind.PASSPHRASE_FILE:
+            self._refuse_inside(argument)
+            return _first_line(read_private(Path(argument), MAX_PASSPHRASE_BYTES))
+        if kind is SourceKind.DESCRIPTOR:
+            return _first_line(read_descriptor(int(argument), MAX_PASSPHRASE_BYTES))
+        try:
+            text = self._ask("Passphrase of the vault: ")
+            again = self._ask("The same again: ") if twice else text
+        except (EOFError, OSError) as error:
+            raise MasterKeySourceError(
+                "There is no terminal to ask for the passphrase on.",
+                next_step="use passphrase-file:/PATH or fd:NUMBER",
+            ) from error
+        if text != again:
+            raise MasterKeySourceError(
+                "The two passphrases are not the same.", next_step="type it again"
+            )
+        return text
+
+
+def _other_kind(source: Source, missing: str) -> MasterKeySourceError:
+    return MasterKeySourceError(
+        f"The vault was not made with a source like {source.text}: its file has no {missing}.",
+        next_step="give the source that the vault's error or `casemate vault status` names",
+    )
+
+
+def _first_line(data: bytes) -> str:
+    try:
+        return data.decode().split("\n", 1)[0].removesuffix("\r")
+    except UnicodeDecodeError:
+        raise MasterKeySourceError(
+            "The passphrase is not text in UTF-8.", next_step="write it as UTF-8"
+        ) from None
+
+
+def parse_key(text: bytes, where: str) -> bytes:
+    """Return the 32 bytes that `text` says in base64 or hexadecimal."""
+    stripped = text.strip()
+    key = b""
+    if re.fullmatch(rb"[0-9A-Fa-f]{64}", stripped):
+        key = binascii.unhexlify(stripped)
+    elif re.fullmatch(rb"[A-Za-z0-9+/]{43}=", stripped):
+        key = base64.b64decode(stripped)
+    if len(key) != KEY_BYTES:
+        raise MasterKeySourceError(
+            f"{where} holds {len(stripped)} characters, expected {KEY_BYTES} bytes as base64 (44 "
+            "characters) or hexadecimal (64).",
+            next_step="make one: head -c 32 /dev/urandom | base64",
+        )
+    if len(set(key)) < _MIN_DISTINCT_BYTES:
+        raise MasterKeySourceError(
+            f"The key in {where} is not random: few of its bytes differ.",
+            next_step="make one: head -c 32 /dev/urandom | base64",
+        )
+    return key
+
+
+def read_private(path: Path, limit: int) -> bytes:
+    """Return a file that only its owner (root or this user) can read. Never follows a link."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise MasterKeySourceError(
+            f"There is no file {path}, and without it the vault stays closed.",
+            next_step="bring the file back from where you keep a copy of it",
+        ) from error
+    except OSError as error:
+        raise MasterKeySourceError(
+            f"{path} cannot be read: {error.strerror}.",
+            next_step="give a regular file, not a link, that the node's user can read",
+        ) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            raise MasterKeySourceError(
+                f"{path} is no regular file of at most {limit} bytes.",
+                next_step="give the file that holds the key",
+            )
+        if found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):
+            raise MasterKeySourceError(
+                f"{path} has mode {stat.S_IMODE(found.st_mode):04o} and owner {found.st_uid}, "
+                "expected one that nobody else can read.",
+                next_step=f"chmod 600 {path}, and have root or the node's user own it",
+            )
+        return os.read(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_descriptor(descriptor: int, limit: int) -> bytes:
+    """Return what a descriptor holds up to its end, and close it."""
+    data = b""
+    try:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            while len(data) <= limit and (part := file.read(limit + 1 - len(data))):
+                data += part
+    except OSError as error:
+        raise MasterKeySourceError(
+            f"Descriptor {descriptor} cannot be read: {error.strerror}.",
+            next_step="open it for the node, as in `casemate serve ... 3< FILE`",
+        ) from error
+    if len(data) > limit:
+        raise MasterKeySourceError(
+            f"Descriptor {descriptor} holds more than {limit} bytes.",
+            next_step="give one that holds the passphrase only",
+        )
+    return data
+
+
+def _create_key_file(path: Path) -> bytes:
+    key = new_key()
+    try:
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise MasterKeySourceError(
+            f"The master key {path} cannot be made: {error.strerror}.",
+            next_step="make its folder, or give another file",
+        ) from error
+    return key
+
+
+_libc = ctypes.CDLL(None)
+_libc.getenv.restype = ctypes.c_void_p
+_libc.getenv.argtypes = (ctypes.c_char_p,)
+
+
+def take_variable(name: str) -> bytes:
+    """Return a variable of the environment and wipe it there.
+
+    Removing it alone would leave it readable in `/proc/PID/environ`, which shows the memory that
+    the process was started with; so that memory is overwritten.
+    """
+    address = _libc.getenv(name.encode())
+    if not address or name not in os.environ:
+        raise MasterKeySourceError(
+            f"There is no variable {name} in the environment.",
+            next_step=f"start the node with {name} set to the master key",
+        )
+    value = ctypes.string_at(address)
+    ctypes.memset(address, 0, len(value))
+    os.environ.pop(name, None)
+    return value
+
+
+def run_command(command: str, verb: str, data: bytes) -> bytes:
+    """Run a plug-in with `verb` as its last argument; return what it writes."""
+    try:
+        arguments = shlex.split(command)
+    except ValueError as error:
+        raise MasterKeySourceError(
+            f"The command cannot be split into words: {error}.", next_step="quote it as for a shell"
+        ) from error
+    program = Path(arguments[0])
+    _require_safe_program(program)
+    try:
+        done = subprocess.run(
+            [*arguments, verb],
+            input=data,
+            stdout=subprocess.PIPE,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            cwd="/",
+        )
+    except subprocess.TimeoutExpired:
+        raise MasterKeySourceError(
+            f"{program} {verb} took longer than {COMMAND_SECONDS:g} s.",
+            next_step="see whether its key service answers",
+        ) from None
+    except OSError as error:
+        raise MasterKeySourceError(
+            f"{program} cannot be run: {error.strerror}.", next_step="check its path and rights"
+        ) from error
+    if done.returncode != 0 or len(done.stdout) > _MAX_WRAPPED:
+        raise MasterKeySourceError(
+            f"{program} {verb} ended with code {done.returncode} and {len(done.stdout)} bytes.",
+            next_step="its own message is above; run it by hand to see why",
+        )
+    return done.stdout
+
+
+def _require_safe_program(program: Path) -> None:
+    try:
+        found = program.stat()
+    except OSError as error:
+        raise MasterKeySourceError(
+            f"{program} cannot be found: {error.strerror}.", next_step="check its path"
+        ) from error
+    if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
+        raise MasterKeySourceError(
+            f"{program} can be changed by other users (mode {stat.S_IMODE(found.st_mode):04o}, "
+            f"owner {found.st_uid}).",
+            next_step=f"chmod go-w {program}, and have root or the node's user own it",
+        )

@@ -1,0 +1,157 @@
+"""`vault.sealed`: everything the vault knows but the values of secrets, in one file.
+
+One file, because one rename(2) then changes all of it or nothing: there is no half-made rotation.
+Layout: magic (8 bytes), version (1), length of the head (4), the head as JSON, its SHA-256, and
+the encrypted body. The head says how to get the master key; all that stands before the body is its
+associated data. The hash tells damage from a wrong master key, both of which fail the same check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated
+
+import msgspec
+
+from casemate.vault import envelope
+from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError
+from casemate.vault.sources import KeyParameters
+
+STATE_FILE = "vault.sealed"
+_MAGIC = b"CSMVAULT"
+_VERSION = 1
+_START = len(_MAGIC) + 1 + 4
+_HASH_BYTES = 32
+_MAX_HEAD = 256 * 1024
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must be known before the master key is. Not secret."""
+
+    vault: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    """Random; makes the files of one vault worthless in another."""
+    generation: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
+    """Counts the writes, so that an older file beside newer ones is noticed."""
+    created_at: float
+    source: Annotated[str, msgspec.Meta(max_length=4096)]
+    """For people. It is never read to get the key: whoever writes the file would choose it."""
+    parameters: KeyParameters
+    key_id: str
+    rotated_at: float
+    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    """X25519, to which values are sealed."""
+
+
+class DataKeyRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One version of a project's key, wrapped with the master key."""
+
+    project: str
+    version: int
+    created_at: float
+    wrapped: bytes
+
+
+class SecretRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One version of a secret; its value is in the file `file`, under key version `key`."""
+
+    project: str
+    name: str
+    version: int
+    created_at: float
+    created_by: str
+    key: int
+    file: str
+    seal: bytes
+    """Start of a hash of the sealed value, to know it again."""
+
+
+class SigningRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An Ed25519 key, wrapped."""
+
+    kid: str
+    created_at: float
+    retired_at: float | None
+    wrapped: bytes
+    public_key: bytes
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body."""
+
+    sealing: bytes
+    """The X25519 private key, wrapped."""
+    keys: tuple[DataKeyRecord, ...] = ()
+    secrets: tuple[SecretRecord, ...] = ()
+    signing: tuple[SigningRecord, ...] = ()
+
+
+def _body_key(header: Header, master: bytes) -> bytes:
+    return envelope.derive(master, envelope.context("state", header.vault))
+
+
+def wrapping_key(vault: str, master: bytes) -> bytes:
+    """Return the key under which the master key wraps other keys."""
+    return envelope.derive(master, envelope.context("wrap keys", vault))
+
+
+def encode_state(header: Header, state: State, master: bytes) -> bytes:
+    """Return the file."""
+    head = msgspec.json.encode(header)
+    start = _MAGIC + bytes([_VERSION]) + len(head).to_bytes(4, "big")
+    start += head + hashlib.sha256(head).digest()
+    body = msgspec.msgpack.encode(state)
+    return start + envelope.encrypt(_body_key(header, master), body, start)
+
+
+def _damaged(what: str) -> VaultDamagedError:
+    return VaultDamagedError(
+        f"The vault's file {STATE_FILE} {what}.",
+        next_step="restore the folder data/vault from a backup",
+    )
+
+
+def _split(data: bytes) -> tuple[Header, int]:
+    """Return the head and where the body starts."""
+    if len(data) < _START or not data.startswith(_MAGIC):
+        raise _damaged("is not one that Casemate wrote")
+    if data[len(_MAGIC)] != _VERSION:
+        raise _damaged(
+            f"has the format {data[len(_MAGIC)]}, expected {_VERSION}: a newer Casemate wrote it, "
+            "or it was changed"
+        )
+    length = int.from_bytes(data[_START - 4 : _START], "big")
+    end = _START + length
+    if length > _MAX_HEAD or len(data) < end + _HASH_BYTES + envelope.OVERHEAD:
+        raise _damaged(f"is cut off at {len(data)} bytes")
+    head, found = data[_START:end], data[end : end + _HASH_BYTES]
+    if not hmac.compare_digest(hashlib.sha256(head).digest(), found):
+        raise _damaged("has a damaged head")
+    try:
+        return msgspec.json.decode(head, type=Header), end + _HASH_BYTES
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _damaged("has a head that does not say what it must") from error
+
+
+def read_header(data: bytes) -> Header:
+    """Return the head, of which only accidents are noticed so far. Raises VaultDamagedError."""
+    return _split(data)[0]
+
+
+def decode_state(data: bytes, master: bytes) -> tuple[Header, State]:
+    """Return head and body. Raises WrongMasterKeyError, VaultDamagedError."""
+    header, start = _split(data)
+    found = envelope.key_id(master)
+    if not hmac.compare_digest(found.encode(), header.key_id.encode()):
+        raise WrongMasterKeyError(
+            f"The master key is another one (id {found}); this vault needs that of "
+            f"{header.source!r} (id {header.key_id[:16]!r}). Nothing was changed.",
+            next_step="start with --master-key naming the source of the vault's own key",
+        )
+    try:
+        body = envelope.decrypt(_body_key(header, master), data[start:], data[:start])
+        return header, msgspec.msgpack.decode(body, type=State)
+    except DecryptionError as error:
+        raise _damaged("fails its check: it was changed or cut off") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _damaged("holds what this Casemate does not understand") from error

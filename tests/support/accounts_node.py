@@ -1,0 +1,125 @@
+"""The operations on accounts as an application: real accounts and policy, store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from casemate.api.accounts import OPERATIONS
+from casemate.api.authentication import RequireCredential
+from casemate.api.operations import Operation, Service
+from casemate.api.problems import response_to
+from casemate.policy import CedarPolicy
+from support.accounts import World
+
+PREFIX = "/api/v1"
+
+
+def application(world: World) -> Starlette:
+    """Return the application, which authenticates and decides as the whole API does."""
+    service = Service(
+        control=SimpleNamespace(),  # type: ignore[arg-type]
+        spool=SimpleNamespace(),  # type: ignore[arg-type]
+        accounts=_Present(world),  # type: ignore[arg-type]
+        policy=CedarPolicy(),
+        vault=world.vault,  # type: ignore[arg-type]
+        data=SimpleNamespace(),  # type: ignore[arg-type]
+        store=world.store,  # type: ignore[arg-type]
+        deny=world.denials.append,
+    )
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return Starlette(
+        routes=[
+            Route(PREFIX + path, _endpoint(methods, service), methods=list(methods))
+            for path, methods in by_path.items()
+        ],
+        middleware=[
+            Middleware(
+                RequireCredential,
+                authenticate=lambda header: world.accounts.authenticate(header),
+                deny=world.denials.append,
+                open_paths=frozenset(
+                    (o.method, PREFIX + o.path) for o in OPERATIONS if not o.authenticated
+                ),
+            )
+        ],
+    )
+
+
+class _Present:
+    """The accounts that the world has now: a test may start them anew."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.accounts, name)
+
+
+def _endpoint(methods: dict[str, Operation], service: Service) -> Any:
+    async def endpoint(request: Request) -> Response:
+        operation = methods.get(request.method) or methods["GET"]
+        try:
+            if operation.action is not None:
+                service.require(request, operation.action, operation.resource(request))
+            return await operation.endpoint(request, service)
+        except Exception as error:
+            return response_to(error)
+
+    return endpoint
+
+
+class ApplicationTransport(httpx.BaseTransport):
+    """Lets a synchronous client ask an application without a network."""
+
+    def __init__(self, app: Starlette, remote: str = "10.0.0.9") -> None:
+        self._app = app
+        self.remote = remote
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, client=(self.remote, 1))
+            async with httpx.AsyncClient(transport=transport) as client:
+                answer = await client.request(
+                    request.method, request.url, headers=request.headers, content=request.read()
+                )
+                return httpx.Response(
+                    answer.status_code, headers=answer.headers, content=answer.content
+                )
+
+        return asyncio.run(ask())
+
+
+class Asking:
+    """Asks the application as whoever a token belongs to."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.transport = ApplicationTransport(application(world))
+
+    def __call__(
+        self, method: str, path: str, *, token: str | None = "", **rest: Any
+    ) -> httpx.Response:
+        """Ask; without `token` as the owner, with None as nobody."""
+        headers = dict(rest.pop("headers", {}))
+        text = self.world.owner_text if token == "" else token
+        if text is not None:
+            headers["authorization"] = f"Bearer {text}"
+        with httpx.Client(transport=self.transport, base_url="http://127.0.0.1") as client:
+            return client.request(method, PREFIX + path, headers=headers, **rest)
+
+    def token(self, name: str, *roles: str) -> str:
+        """Make a service token and return its text."""
+        answer = self("POST", "/tokens", json={"name": name, "roles": roles})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["text"])

@@ -1,0 +1,247 @@
+"""What a provider publishes: fetched from it alone, within limits, seldom."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from casemate.accounts import OidcProviderError, OidcSettings, OidcSettingsError
+from casemate.accounts.oidc import Nonces, Provider
+from casemate.accounts.oidc import provider as provider_module
+from casemate.accounts.oidc.nonces import LIFETIME
+from casemate.accounts.oidc.provider import KEEP, MAX_BYTES, REFRESH_AFTER
+from casemate.accounts.oidc.settings import require_valid
+from support.accounts import Clock
+
+KEY = RSAKey.generate_key(2048, {"kid": "one"}).as_dict(private=False)
+
+
+class Published:
+    """A provider's two documents, as a test wants them."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.delay = 0.0
+        published = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                published.requests.append(self.path)
+                time.sleep(published.delay)
+                status, headers, body = published.answers.get(self.path, (404, {}, b""))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{self.server.server_port}"
+        self.configuration = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/auth",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
+        }
+        self.publish()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def publish(self, *keys: dict[str, object], **change: object) -> None:
+        document = {n: v for n, v in {**self.configuration, **change}.items() if v is not None}
+        self.put("/.well-known/openid-configuration", document)
+        self.put("/jwks", {"keys": list(keys or (KEY,))})
+
+    def put(self, path: str, document: object, status: int = 200, **headers: str) -> None:
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.answers[path] = (status, headers, body)
+
+
+@pytest.fixture
+def published() -> Iterator[Published]:
+    made = Published()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def provider_of(published: Published, clock: Clock | None = None) -> Provider:
+    settings = OidcSettings(issuer=published.issuer, client_id="casemate")
+    return Provider(settings, clock or Clock())
+
+
+def has_keys(keys: tuple[object, ...]) -> bool:
+    return bool(keys)
+
+
+def fetch(provider: Provider):
+    return asyncio.run(provider.keys(knows=has_keys))
+
+
+def test_fetched_once_for_an_hour(published: Published) -> None:
+    clock = Clock()
+    provider = provider_of(published, clock)
+    for _ in range(3):
+        assert [key.kid for key in fetch(provider)] == ["one"]
+        assert asyncio.run(provider.discovery()).token_endpoint == f"{published.issuer}/token"
+    assert len(published.requests) == 2
+    clock.now += KEEP
+    fetch(provider)
+    assert len(published.requests) == 4
+
+
+def test_an_unknown_key_refreshes_at_most_once_a_minute(published: Published) -> None:
+    clock = Clock()
+    provider = provider_of(published, clock)
+    fetch(provider)
+    clock.now += REFRESH_AFTER
+    for _ in range(50):
+        asyncio.run(provider.keys(knows=lambda _keys: False))
+    assert len(published.requests) == 4
+
+
+def test_new_keys_are_found(published: Published) -> None:
+    clock = Clock()
+    provider = provider_of(published, clock)
+    fetch(provider)
+    published.publish({**KEY, "kid": "two"})
+    clock.now += REFRESH_AFTER
+    found = asyncio.run(provider.keys(knows=lambda keys: any(k.kid == "two" for k in keys)))
+    assert [key.kid for key in found] == ["two"]
+
+
+def test_old_keys_are_not_used_when_the_provider_is_gone(published: Published) -> None:
+    clock = Clock()
+    provider = provider_of(published, clock)
+    fetch(provider)
+    published.answers.clear()
+    clock.now += KEEP
+    for _ in range(2):
+        with pytest.raises(OidcProviderError):
+            fetch(provider)
+        with pytest.raises(OidcProviderError):
+            asyncio.run(provider.discovery())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "https://evil.example.org"},
+        {"issuer": None},
+        {"jwks_uri": None},
+        {"jwks_uri": "http://192.0.2.1/jwks"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"token_endpoint": "http://evil.example.org/token"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": "https://user:pw@id.example.org/"},
+        {"jwks_uri": 7},
+    ],
+)
+def test_configurations_that_are_not_used(published: Published, change) -> None:
+    published.publish(**change)
+    with pytest.raises(OidcProviderError):
+        fetch(provider_of(published))
+
+
+def test_redirects_are_not_followed(published: Published) -> None:
+    elsewhere = Published()
+    published.put("/jwks", b"", 302, location=f"{elsewhere.issuer}/jwks")
+    with pytest.raises(OidcProviderError):
+        fetch(provider_of(published))
+    assert elsewhere.requests == []
+    elsewhere.server.shutdown()
+    elsewhere.server.server_close()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"[" * 50_000, b"\xff", b" " * (MAX_BYTES + 1), b'{"keys": []}']
+)
+def test_answers_that_are_none(published: Published, body: bytes) -> None:
+    published.put("/jwks", body)
+    with pytest.raises(OidcProviderError) as caught:
+        fetch(provider_of(published))
+    assert caught.value.next_step
+
+
+def test_a_provider_that_hangs_is_given_up(published: Published, monkeypatch) -> None:
+    monkeypatch.setattr(provider_module, "SECONDS", 0.1)
+    published.delay = 1.0
+    started = time.monotonic()
+    with pytest.raises(OidcProviderError):
+        fetch(provider_of(published))
+    assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["", "id.example.org", "http://id.example.org", "http://localhost.evil.example", "ftp://a",
+     "https://", "https://u:p@id.example.org", "https://id.example.org/#x", "https://a/?q=1",
+     "https://id.example.org:99999", "https://id.example.org/\n", "https://bücher.example",
+     "http://127.0.0.1.evil.example", "https://a b", "https://" + "a" * 600],
+)  # fmt: skip
+def test_settings_that_are_refused(issuer: str) -> None:
+    with pytest.raises(OidcSettingsError):
+        require_valid(OidcSettings(issuer=issuer, client_id="casemate"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"client_id": ""}, {"client_id": "a\n"}, {"audiences": ("",)},
+               {"audiences": tuple("abcdefghijklmnopq")}, {"client_id": "x" * 600}],
+)  # fmt: skip
+def test_other_settings_that_are_refused(change) -> None:
+    whole = {"issuer": "https://id.example.org", "client_id": "casemate", **change}
+    with pytest.raises(OidcSettingsError):
+        require_valid(OidcSettings(**whole))
+
+
+@pytest.mark.parametrize("issuer", ["https://id.example.org", "http://127.0.0.1:8", "http://[::1]:8",
+                                    "https://id.example.org/realms/x", "http://localhost:8080"])  # fmt: skip
+def test_settings_that_are_accepted(issuer: str) -> None:
+    require_valid(OidcSettings(issuer=issuer, client_id="casemate"))
+
+
+def test_nonces_are_valid_once_and_for_ten_minutes() -> None:
+    clock = Clock()
+    nonces = Nonces(clock)
+    nonce = nonces.new()
+    assert nonces.is_valid(nonce)
+    assert nonces.use(nonce)
+    assert not nonces.is_valid(nonce)
+    assert not nonces.use(nonce)
+    late = nonces.new()
+    clock.now += LIFETIME
+    assert not nonces.use(late)
+
+
+def test_nonces_of_others_and_variants_are_refused() -> None:
+    nonces, nonce = Nonces(Clock()), ""
+    nonce = nonces.new()
+    assert not nonces.use(Nonces(Clock()).new())
+    for forged in ("", nonce[:-1], nonce + "A", nonce.swapcase(), "é" * 70, nonce + "=="):
+        assert not nonces.use(forged)
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    accepted = sum(nonces.use(nonce[:-1] + last) for last in digits)
+    assert accepted == 1, "one nonce has one spelling"
+
+
+def test_beginning_takes_no_memory_and_used_ones_are_bounded(monkeypatch) -> None:
+    monkeypatch.setattr("casemate.accounts.oidc.nonces.MAX_USED", 3)
+    clock = Clock()
+    nonces = Nonces(clock)
+    for _ in range(1000):
+        nonces.new()
+    assert not nonces._used
+    assert [nonces.use(nonces.new()) for _ in range(4)] == [True, True, True, False]
+    clock.now += LIFETIME
+    assert nonces.use(nonces.new())

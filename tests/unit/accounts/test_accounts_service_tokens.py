@@ -1,0 +1,114 @@
+"""Service tokens: no more than their maker, no longer than allowed, and over at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.accounts import DAY, EscalationError, LastOwnerError
+from casemate.accounts.bindings import parse_binding
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from support.accounts import NODE_OWNER, World, function_principal
+
+SHOP = (parse_binding("developer@shop"),)
+
+
+def add(world: World, *bindings: str, days: float | None = 1, by=None, name: str = "ci"):
+    expires_at = None if days is None else world.clock() + days * DAY
+    found = tuple(map(parse_binding, bindings))
+    return world.run(world.accounts.tokens.add(name, found, expires_at, by=by or world.owner))
+
+
+def test_made_used_revoked(world: World) -> None:
+    issued = add(world, "invoker@shop")
+    assert issued.text not in repr(issued)
+    found = world.who(issued.text)
+    assert found is not None
+    assert found.text == f"token:{issued.token.id}"
+    assert found == world.accounts.principal_of(found.text)
+    world.run(world.accounts.tokens.revoke(issued.token.id, by=world.owner))
+    assert world.who(issued.text) is None
+    assert world.accounts.principal_of(found.text) is None
+    world.start()
+    assert world.who(issued.text) is None
+    world.run(world.accounts.tokens.revoke(issued.token.id, by=world.owner))
+    with pytest.raises(NotFoundError):
+        world.run(world.accounts.tokens.revoke("0" * 16, by=world.owner))
+
+
+def test_what_a_maker_cannot_give(world: World) -> None:
+    maker = world.who(add(world, "developer@shop").text)
+    for wanted in ("owner", "developer", "developer@other", "auditor@shop"):
+        with pytest.raises(EscalationError):
+            add(world, wanted, by=maker, name="more")
+    assert world.who(add(world, "developer@shop/cart", by=maker, name="less").text)
+    with pytest.raises(EscalationError):
+        add(world, "invoker", by=function_principal(), name="f")
+
+
+def test_expiry(world: World) -> None:
+    for days in (0, -1, 366, 1e6):
+        with pytest.raises(InvalidInputError):
+            add(world, "invoker", days=days)
+    assert world.who(add(world, "invoker", days=365, name="year").text)
+    forever = add(world, "invoker", days=None, name="forever")
+    assert forever.token.expires_at is None
+    world.person("dev", *SHOP)
+    dev = world.who(world.login("dev").text)
+    with pytest.raises(EscalationError, match="owners"):
+        add(world, "developer@shop", days=None, by=dev, name="dev")
+    issued = add(world, "developer@shop", days=1, by=dev, name="dev")
+    world.clock.now += DAY
+    assert world.who(issued.text) is None
+
+
+def test_a_token_makes_none_that_outlives_it(world: World) -> None:
+    maker = world.who(add(world, "owner", days=2).text)
+    for days in (3, None):
+        with pytest.raises(EscalationError, match="outlive"):
+            add(world, "owner", days=days, by=maker, name="next")
+    assert add(world, "owner", days=1, by=maker, name="next")
+
+
+def test_a_revoked_maker_makes_none(world: World) -> None:
+    issued = add(world, "owner")
+    maker = world.who(issued.text)
+    world.run(world.accounts.tokens.revoke(issued.token.id, by=world.owner))
+    with pytest.raises(EscalationError, match="changed"):
+        add(world, "owner", by=maker, name="late")
+
+
+def test_names_and_roles(world: World) -> None:
+    add(world, "invoker")
+    with pytest.raises(ConflictError):
+        add(world, "invoker")
+    with pytest.raises(InvalidInputError, match="no role"):
+        add(world, name="none")
+    with pytest.raises(InvalidInputError):
+        add(world, "emperor", name="x")
+    with pytest.raises(InvalidInputError):
+        add(world, "invoker", name="Not A Name")
+
+
+def test_the_last_owner_token_stays(world: World) -> None:
+    with pytest.raises(LastOwnerError):
+        world.run(world.accounts.tokens.revoke(world.owner.id, by=world.owner))
+    soon = add(world, "owner", days=0.5, name="soon")
+    with pytest.raises(LastOwnerError):
+        world.run(world.accounts.tokens.revoke(world.owner.id, by=world.owner))
+    world.run(world.accounts.tokens.revoke(soon.token.id, by=world.owner))
+    add(world, "owner", days=30, name="other")
+    world.run(world.accounts.tokens.revoke(world.owner.id, by=world.owner))
+    add_project_owner = parse_binding("owner@shop")
+    assert add_project_owner not in NODE_OWNER
+
+
+def test_last_use_is_shown_and_stored(world: World) -> None:
+    issued = add(world, "invoker")
+    assert world.accounts.tokens.used_at(issued.token) is None
+    world.clock.now += 5
+    world.who(issued.text)
+    assert world.accounts.tokens.used_at(issued.token) == world.clock()
+    world.run(world.accounts.flush())
+    assert world.store.by_id[issued.token.id].last_used_at == world.clock()
+    world.start()
+    assert world.accounts.tokens.used_at(world.accounts.tokens.one(issued.token.id))

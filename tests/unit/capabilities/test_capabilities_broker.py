@@ -1,0 +1,449 @@
+"""The broker: a use happens if it is granted, within every ceiling and allowed, and not else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from casemate.capabilities import Broker, Operations, UseCounter
+from casemate.capabilities.flow import MAX_DEPTH, parse_ceiling
+from casemate.data.interface import ObjectInfo
+from casemate.model.denial import DenialKind
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.grant import Grant, GrantKind
+from casemate.model.http import HttpResponse
+from casemate.model.path import Admitted, Caller, Flow, RawInvocation, RefusedError
+from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.runner import wire
+from casemate.sandbox.instance import Output
+from casemate.vault.interface import SecretVersion
+from support.core import InstancePeer, MemoryStore, PlainPolicy, request, version
+
+BUCKET = Grant(
+    kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("in/", "own/")
+)
+SECRET = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
+INVOKE = Grant(kind=GrantKind.FUNCTION, name="resize", actions=("invoke",))
+QUEUE = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
+GRANTS = (BUCKET, SECRET, INVOKE, QUEUE)
+FUNCTION = Principal(kind=PrincipalKind.FUNCTION, id="t/f")
+MARK = "s3cr3t-payload"
+
+
+class Data:
+    """Counts what is done and answers the same each time."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, tuple[Any, ...]]] = []
+        self.fault: Exception | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def method(*arguments: Any, **named: Any) -> Any:
+            if self.fault is not None:
+                raise self.fault
+            self.done.append((name, arguments))
+            info = ObjectInfo(key="in/k", revision=1, size=2, modified_at=1.0, sha256="x")
+            return {
+                "get_object": (info, b"hi"),
+                "begin_object": "upload-1",
+                "add_part": 3,
+                "send": "msg-1",
+            }.get(name, info)
+
+        return method
+
+
+class Vault:
+    """Hands out one value, and signs by writing the claims out."""
+
+    async def deliver_secret(
+        self, project: str, name: str, version: int | None, descriptor: int
+    ) -> SecretVersion:
+        os.write(descriptor, f"{project}/{name}".encode())
+        return SecretVersion(
+            project=project, name=name, version=1, created_at=1.0, created_by="user:a"
+        )
+
+    async def sign_token(self, claims: dict[str, object]) -> str:
+        return json.dumps(claims)
+
+
+class Stage:
+    """A broker, and one invocation under way in an instance that a test plays."""
+
+    def __init__(self, *, grants: tuple[Grant, ...] = GRANTS, **rest: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self.store = MemoryStore()
+        self.policy = PlainPolicy()
+        self.data = Data()
+        self.uses = UseCounter(self.store)
+        self.broker = Broker(
+            policy=self.policy,
+            operations=Operations(self.data, Vault(), "https://node.test"),
+            uses=self.uses,
+            deny=self.store.deny,
+            learn=rest.pop("learn", False),
+        )
+        self.invoked: list[RawInvocation] = []
+        self.response = HttpResponse(200, ((b"content-type", b"application/json"),), b'{"ok":1}')
+        self.broker.invoke = self.invoke
+        self.peer = InstancePeer(loop, reuse=True)
+        flow: Flow | None = rest.pop("flow", None)
+        caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
+        self.admitted = Admitted(
+            request=request(caller=caller, **rest.pop("raw", {})),
+            version=version(3, grants=grants, **rest),
+            principal=FUNCTION,
+        )
+        self.number = 0
+
+    async def invoke(self, raw: RawInvocation) -> HttpResponse:
+        self.invoked.append(raw)
+        return self.response
+
+    async def begin(self) -> Stage:
+        await self.peer.send(wire.pack(wire.READY))
+        self.session = self.broker.serve(self.admitted, 1e10)
+        self.waiter = self.peer.instance.invoke(
+            b"{}", b"null", Output(1000), self.session.on_request
+        )
+        await self.peer.event()
+        return self
+
+    async def ask(self, op: str, body: bytes = b"", **fields: Any) -> tuple[dict[str, Any], bytes]:
+        self.number += 1
+        head = json.dumps({"n": self.number, "op": op, **fields}).encode()
+        await self.peer.send(wire.pack(wire.CAPABILITY, head, body))
+        reply, content = await asyncio.wait_for(self.peer.event(), 5)
+        decoded = json.loads(reply)
+        assert decoded.pop("n") == self.number
+        return decoded, content
+
+
+def play(scene: Callable[[Stage], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        stage = Stage(**options)
+        try:
+            await scene(await stage.begin())
+        finally:
+            stage.uses.close()
+            stage.peer.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_granted_is_done_and_counted() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, content = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert (reply["ok"]["revision"], content) == (1, b"hi")
+        await stage.ask("bucket.get", bucket="uploads", key="own/a")
+        await stage.ask("bucket.get", bucket="uploads", key="own/b")
+        await stage.uses.flush()
+        assert {(u.grant, u.action, u.prefix, u.count) for u in stage.store.used} == {
+            ("bucket uploads", "read", "in/", 1),
+            ("bucket uploads", "read", "own/", 2),
+        }
+        assert stage.store.denied == []
+
+    play(scene)
+
+
+DENIED: list[tuple[str, dict[str, Any]]] = [
+    ("bucket.get", {"bucket": "uploads", "key": "out/a"}),
+    ("bucket.get", {"bucket": "uploads", "key": "IN/a"}),
+    ("bucket.get", {"bucket": "uploads", "key": "in"}),
+    ("bucket.get", {"bucket": "uploads", "key": "../in/a"}),
+    ("bucket.get", {"bucket": "other", "key": "in/a"}),
+    ("bucket.delete", {"bucket": "uploads", "key": "in/a"}),
+    ("bucket.list", {"bucket": "uploads"}),
+    ("bucket.list", {"bucket": "uploads", "prefix": "in/"}),
+    ("table.get", {"table": "uploads", "key": "a"}),
+    ("queue.send", {"queue": "other"}),
+    ("topic.publish", {"topic": "jobs"}),
+    ("secret.get", {"name": "other"}),
+    ("function.invoke", {"function": "other"}),
+    ("function.invoke", {"function": "f"}),
+]
+
+
+@pytest.mark.parametrize(("op", "fields"), DENIED)
+def test_what_is_not_granted_is_not_done_but_recorded(op: str, fields: dict[str, Any]) -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask(op, MARK.encode(), **fields)
+        assert reply["error"] == "denied"
+        assert stage.data.done == stage.invoked == []
+        [denial] = stage.store.denied
+        assert (denial.kind, denial.principal) == (DenialKind.CAPABILITY, "function:t/f")
+        assert (denial.invocation, denial.version) == ("inv_test", 3)
+        assert MARK not in str(denial) and "out/a" not in str(denial)
+
+    play(scene)
+
+
+def test_a_policy_can_forbid_what_is_granted() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.policy.forbidden.add((Action.SECRET_READ, "secret:t/stripe"))
+        reply, _ = await stage.ask("secret.get", name="stripe")
+        assert reply["error"] == "denied" and "policy" in reply["message"]
+        assert "policy" in stage.store.denied[0].reason
+
+    play(scene)
+
+
+def test_the_policy_is_asked_for_every_use_with_the_function_as_principal() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("queue.send", b"1", queue="jobs")
+        [(principal, action, resource, granted)] = stage.policy.asked
+        assert (principal, action, granted) == (FUNCTION, Action.QUEUE_SEND, True)
+        assert resource.text == "queue:t/jobs"
+
+    play(scene)
+
+
+def test_a_fault_is_no_permission_and_tells_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.data.fault = RuntimeError(MARK)
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert reply["error"] == "unavailable" and MARK not in str(reply)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (NotFoundError("none"), "not-found"),
+        (ConflictError("other"), "conflict"),
+        (InvalidInputError("bad"), "invalid"),
+    ],
+)
+def test_errors_of_the_data_reach_the_function_by_their_kind(fault: Exception, code: str) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.data.fault = fault
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert reply["error"] == code
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bucket": "Uploads", "key": "in/a"},
+        {"bucket": "uploads\n", "key": "in/a"},
+        {"bucket": "uploads", "key": ""},
+        {"bucket": "uploads", "key": "in/a", "project": "other"},
+        {"bucket": "uploads", "key": "in/a", "offset": -1},
+        {"bucket": "uploads", "key": 7},
+    ],
+)
+def test_a_malformed_request_is_an_error_of_the_function(fields: dict[str, Any]) -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("bucket.get", **fields)
+        assert reply["error"] == "invalid"
+        assert stage.data.done == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("head", [b"", b"[]", b"{}", b'{"n":1}', b'{"n":"1","op":"x"}', b"\xff"])
+def test_what_is_no_request_ends_the_instance(head: bytes) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.peer.send(wire.pack(wire.CAPABILITY, head))
+        if not stage.waiter.done():
+            reply, _ = await asyncio.wait_for(stage.peer.event(), 2)
+            assert json.loads(reply)["error"] == "invalid"
+            return
+        assert (await stage.waiter).outcome == "protocol-violation"
+        assert stage.data.done == []
+
+    play(scene)
+
+
+def test_more_requests_than_one_can_make_end_the_instance() -> None:
+    async def scene(stage: Stage) -> None:
+        head = json.dumps({"n": 1, "op": "bucket.head", "bucket": "uploads", "key": "in/a"})
+        await stage.peer.send(wire.pack(wire.CAPABILITY, head.encode()) * 50)
+        assert (await stage.waiter).outcome == "protocol-violation"
+
+    play(scene)
+
+
+def test_an_upload_belongs_to_the_invocation_that_began_it() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("bucket.part", b"x", bucket="uploads", upload="upload-1")
+        assert reply["error"] == "not-found"
+        await stage.ask("bucket.begin", bucket="uploads", key="in/big")
+        reply, _ = await stage.ask("bucket.part", b"x", bucket="uploads", upload="upload-1")
+        assert reply["ok"] == {"size": 3}
+        reply, _ = await stage.ask("bucket.part", b"x", bucket="other", upload="upload-1")
+        assert reply["error"] == "not-found"
+        stage.session.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert stage.data.done[-1][0] == "abort_object"
+
+    play(scene)
+
+
+def test_a_secret_goes_by_a_descriptor_and_marks_the_invocation() -> None:
+    async def scene(stage: Stage) -> None:
+        assert not stage.session.used_secret
+        reply, content = await stage.ask("secret.get", name="stripe")
+        assert reply["ok"]["version"] == 1 and content == b""
+        assert stage.session.used_secret
+
+    play(scene)
+
+
+def test_an_identity_token_names_this_function_and_no_other() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("identity.token", audience="https://api.test")
+        claims = json.loads(reply["ok"]["token"])
+        assert (claims["sub"], claims["aud"]) == ("function:t/f", "https://api.test")
+        assert 0 < claims["exp"] - claims["iat"] <= 300
+
+    play(scene, grants=())
+
+
+def test_a_call_to_another_function_enters_the_path_as_this_function() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, content = await stage.ask(
+            "function.invoke",
+            b"[1]",
+            function="resize",
+            allow=["bucket uploads read in/"],
+        )
+        assert (reply["ok"]["status"], content) == (200, b'{"ok":1}')
+        [raw] = stage.invoked
+        assert (raw.project, raw.function, raw.credential) == ("t", "resize", None)
+        assert raw.caller is not None and raw.caller.principal == FUNCTION
+        flow = raw.caller.flow
+        assert (flow.chain, flow.root) == (("t/f",), "inv_test")
+        assert flow.ceilings == (
+            (
+                Grant(
+                    kind=GrantKind.BUCKET, name="uploads", actions=("read",), prefixes=("in/",)
+                ),
+            ),
+        )
+
+    play(scene)
+
+
+def test_an_error_of_the_other_function_tells_its_id_only() -> None:
+    async def scene(stage: Stage) -> None:
+        problem = json.dumps({"error_id": "err_9", "detail": MARK}).encode()
+        stage.response = HttpResponse(500, (), problem)
+        reply, content = await stage.ask("function.invoke", b"1", function="resize")
+        assert reply["ok"] == {"status": 500, "type": "", "error_id": "err_9"}
+        assert content == b""
+
+    play(scene)
+
+
+def flow(*ceilings: str, chain: tuple[str, ...] = ("t/a",), deadline: float = 1e9) -> Flow:
+    parsed = tuple(parse_ceiling((ceiling,)) for ceiling in ceilings)
+    return Flow(root="inv_root", chain=chain, deadline=deadline, ceilings=parsed)
+
+
+def test_every_ceiling_on_the_way_narrows_what_is_granted() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="in/x/1")
+        assert "ok" in reply
+        for op, key in (("bucket.get", "in/y"), ("bucket.get", "own/x"), ("bucket.put", "in/x/1")):
+            reply, _ = await stage.ask(op, bucket="uploads", key=key)
+            assert reply["error"] == "denied" and "calling" in reply["message"]
+        assert len(stage.store.denied) == 3
+
+    play(scene, flow=flow("bucket uploads read,write in/", "bucket uploads read in/x/"))
+
+
+def test_a_ceiling_grants_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("bucket.get", bucket="secret-plans", key="a")
+        assert reply["error"] == "denied"
+
+    play(scene, flow=flow("bucket secret-plans read"))
+
+
+def test_ceilings_stay_and_deadlines_shrink_from_link_to_link() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("function.invoke", b"1", function="resize", allow=[])
+        handed = stage.invoked[0].caller
+        assert handed is not None
+        assert handed.flow.deadline == 77.0
+        assert handed.flow.root == "inv_root"
+        assert handed.flow.ceilings == (*stage.admitted.flow.ceilings, ())  # type: ignore[union-attr]
+        assert handed.flow.chain == ("t/a", "t/f")
+
+    play(scene, flow=flow("function resize invoke", deadline=77.0))
+
+
+def test_calls_in_a_circle_end() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("function.invoke", b"1", function="resize")
+        assert reply["error"] == "limit"
+        assert stage.invoked == []
+
+    play(scene, flow=flow(chain=("t/a",) * MAX_DEPTH))
+
+
+EGRESS = Grant(kind=GrantKind.EGRESS, name="api.test:443", actions=("connect",))
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "runs"), [("egress api.test:443 connect", True), ("queue jobs send", False)]
+)
+def test_a_function_with_more_network_than_its_caller_allows_does_not_run(
+    ceiling: str, runs: bool
+) -> None:
+    async def run() -> None:
+        stage = Stage(grants=(EGRESS,), flow=flow(ceiling))
+        try:
+            if runs:
+                stage.broker.serve(stage.admitted, 1e10)
+            else:
+                with pytest.raises(RefusedError):
+                    stage.broker.serve(stage.admitted, 1e10)
+        finally:
+            stage.peer.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "bucket", "bucket b", "bucket b fly", "cup b read", "bucket b read,", "* * *"]
+)
+def test_an_entry_of_allow_that_says_nothing_is_refused(entry: str) -> None:
+    with pytest.raises(InvalidInputError):
+        parse_ceiling((entry,))
+
+
+def test_learning_lets_through_what_is_not_granted_and_notes_it() -> None:
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("bucket.get", bucket="other", key="dir/a")
+        assert "ok" in reply
+        await stage.uses.flush()
+        assert [(u.grant, u.action, u.prefix) for u in stage.store.used] == [
+            ("bucket other", "read", "dir/")
+        ]
+
+    play(scene, grants=(), learn=True)
+
+
+def test_uses_that_cannot_be_written_are_kept() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("queue.send", b"1", queue="jobs")
+        stage.store.fault = ConflictError("busy")
+        await stage.uses.flush()
+        await stage.ask("queue.send", b"1", queue="jobs")
+        await stage.uses.flush()
+        assert [u.count for u in stage.store.used] == [2]
+
+    play(scene)

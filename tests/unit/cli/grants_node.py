@@ -1,0 +1,131 @@
+"""A node that knows of grants, as its client sees it: no network, no other part of ours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import msgspec
+
+from casemate.admission.grants import WideningError, require_approval
+from casemate.cli.client import NodeClient
+from casemate.cli.credentials import Credentials
+from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.function import FunctionSpec
+
+_GRANTS = re.compile(r"/api/v1/functions/shop/([a-z]+)/grants")
+_VERSIONS = re.compile(r"/api/v1/functions/shop/([a-z]+)/versions")
+
+
+@dataclass
+class GrantsNode:
+    """Functions of the project `shop`. `specs` are those of the bundles that may be deployed."""
+
+    specs: dict[str, FunctionSpec] = field(default_factory=dict)
+    versions: dict[str, list[Version]] = field(default_factory=dict)
+    uses: list[GrantUse] = field(default_factory=list)
+    denials: list[Denial] = field(default_factory=list)
+    approvals: list[GrantApproval] = field(default_factory=list)
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    may_see_grants: bool = True
+    forget_difference: bool = False
+
+    def connect(self) -> NodeClient:
+        return NodeClient(Credentials(url="http://127.0.0.1:1", key="cm_k_" + "a" * 43))
+
+    def deploy(self, spec: FunctionSpec) -> Version:
+        known = self.versions.setdefault(spec.name, [])
+        version = Version(
+            project="shop",
+            function=spec.name,
+            number=len(known) + 1,
+            digest=f"{len(known) + 1:064x}",
+            spec=spec,
+            created_at=1.0,
+            created_by="user:ada",
+        )
+        known.append(version)
+        return version
+
+    def use(self, grant: str, action: str, prefix: str = "", *, version: int = 1) -> None:
+        self.uses.append(
+            GrantUse(
+                project="shop",
+                function="cart",
+                version=version,
+                grant=grant,
+                action=action,
+                prefix=prefix,
+                first_at=1.0,
+                last_at=2.0,
+                count=3,
+            )
+        )
+
+    def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        """Stand in for `NodeClient.exchange`."""
+        body = msgspec.json.decode(rest["content"]) if method == "POST" else None
+        self.requests.append((method, path, body))
+        if method == "HEAD":
+            return httpx.Response(200)
+        if path == "/api/v1/functions":
+            return self._json({"functions": [self._deployed(name) for name in self.versions]})
+        if match := _GRANTS.fullmatch(path):
+            return self._grants(match[1], rest.get("params", {}))
+        if match := _VERSIONS.fullmatch(path):
+            return self._deploy(match[1], body)
+        return self._problem(404, "There is no such path.")
+
+    def _deployed(self, name: str) -> DeployedFunction:
+        newest = AliasTarget(version=len(self.versions[name]), weight=100)
+        alias = Alias(project="shop", function=name, name="live", targets=(newest,), changed_at=1.0)
+        return DeployedFunction(
+            project="shop", name=name, versions=tuple(self.versions[name]), aliases=(alias,)
+        )
+
+    def _grants(self, name: str, query: dict[str, Any]) -> httpx.Response:
+        if not self.may_see_grants:
+            return self._problem(403, "You may not.")
+        if name not in self.versions:
+            return self._problem(404, "There is no such function.")
+        number = int(query.get("version", len(self.versions[name])))
+        version = self.versions[name][number - 1]
+        return self._json(
+            {
+                "project": "shop",
+                "function": name,
+                "version": number,
+                "deployed_at": version.created_at,
+                "granted": version.spec.grants,
+                "uses": [u for u in self.uses if (u.function, u.version) == (name, number)],
+                "approvals": self.approvals,
+                "denials": self.denials,
+            }
+        )
+
+    def _deploy(self, name: str, body: dict[str, Any]) -> httpx.Response:
+        live = self.versions[name][-1].spec if name in self.versions else None
+        spec = self.specs[body["digest"]]
+        try:
+            require_approval(live, spec, body.get("approve", False))
+        except WideningError as error:
+            grants = {} if self.forget_difference else {"grants": error.difference}
+            return self._problem(409, error.message, **grants)
+        return self._json(self.deploy(spec), 201)
+
+    def _json(self, value: Any, status: int = 200) -> httpx.Response:
+        return httpx.Response(
+            status,
+            content=msgspec.json.encode(value),
+            headers={"content-type": "application/json"},
+        )
+
+    def _problem(self, status: int, detail: str, **more: Any) -> httpx.Response:
+        return httpx.Response(
+            status,
+            content=msgspec.json.encode({"detail": detail, "status": status, **more}),
+            headers={"content-type": "application/problem+json"},
+        )

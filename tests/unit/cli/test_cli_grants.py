@@ -1,0 +1,361 @@
+"""Grants on the command line: deploys that widen, what was used, and the tighter manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from grants_node import GrantsNode
+from typer.testing import CliRunner
+
+import casemate.build
+from casemate.build import BuiltBundle
+from casemate.cli.client import NodeClient
+from casemate.cli.commands import deploy as deploy_command
+from casemate.cli.commands import grants as grants_command
+from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
+from casemate.cli.grant_report import ApprovalNeededError
+from casemate.cli.learning import (
+    propose,
+    require_learnable,
+    run_command,
+    with_everything_declared,
+)
+from casemate.manifest import load
+from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.denial import Denial, DenialKind, GrantApproval
+from casemate.model.errors import CasemateError
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant, GrantKind
+
+JOBS = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
+KEY = Grant(kind=GrantKind.SECRET, name="key", actions=("read",))
+UPLOADS = Grant(
+    kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("in/", "out/")
+)
+SHARDS = Grant(
+    kind=GrantKind.EGRESS,
+    name="*.example.com:443",
+    actions=("connect",),
+    exception="all the shards",
+)
+
+MANIFEST = """\
+[project]
+name = "shop"
+[queue.jobs]
+[bucket.uploads]
+[function.cart]
+handler = "app:handle"
+# what it needs
+[function.cart.grants]
+buckets = [{ name = "uploads", actions = ["read", "write"], prefixes = ["in/", "out/"] }]
+queues = ["jobs"]
+
+[function.mail] # sends
+handler = "app:handle"
+"""
+
+
+@pytest.fixture
+def project(home: Path) -> Path:
+    (home / "casemate.toml").write_text(MANIFEST)
+    (home / "app.py").write_text("def handle(event, context):\n    return 1\n")
+    return home
+
+
+@pytest.fixture
+def grants_node(home: Path, monkeypatch) -> GrantsNode:
+    node = GrantsNode()
+    monkeypatch.setattr(NodeClient, "exchange", lambda _, *a, **k: node.exchange(*a, **k))
+    for module in (deploy_command, grants_command):
+        monkeypatch.setattr(module, "connect", node.connect)
+
+    def build(root, project, spec, out, **_) -> BuiltBundle:
+        code = b"def handle(event, context): ..."
+        manifest = BundleManifest(
+            project=project,
+            function=msgspec.structs.replace(spec, python="3.12"),
+            lock_sha256=None,
+            files=(
+                BundleFile(
+                    path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest()
+                ),
+            ),
+        )
+        node.specs[manifest.digest()] = manifest.function
+        return BuiltBundle(digest=manifest.digest(), path=out, manifest=manifest, warnings=())
+
+    monkeypatch.setattr(casemate.build, "build", build)
+    monkeypatch.setattr(casemate.build, "find_interpreters", lambda **_: ())
+    return node
+
+
+@pytest.fixture
+def run(grants_node: GrantsNode) -> Callable[..., str]:
+    """Runs a command; returns what it printed, raises what it raised."""
+
+    def call(app, *arguments: str) -> str:
+        result = CliRunner().invoke(app, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return call
+
+
+def deployments(node: GrantsNode) -> list[dict[str, object]]:
+    return [body for method, _, body in node.requests if method == "POST"]
+
+
+# -- deploy --------------------------------------------------------------------------------------
+
+
+def test_a_deploy_that_widens_stops_before_anything_is_sent(run, project, grants_node) -> None:
+    with pytest.raises(ApprovalNeededError) as caught:
+        run(deploy_command.app)
+    assert '+ bucket uploads: read, write below "in/", "out/"' in str(caught.value)
+    assert "+ queue jobs: send" in str(caught.value)
+    assert "--approve" in str(caught.value.next_step)
+    assert exit_code_of(caught.value) is ExitCode.DENIED
+    assert {method for method, _, _ in grants_node.requests} == {"GET"}
+
+
+def test_approving_is_said_to_the_node(run, project, grants_node) -> None:
+    out = run(deploy_command.app, "--approve")
+    assert "shop/cart  version 1 is live" in out
+    assert [body.get("approve") for body in deployments(grants_node)] == [True, True]
+    assert grants_node.versions["cart"][0].spec.grants == (UPLOADS, JOBS)
+
+
+def test_less_needs_no_approval_and_none_is_sent(run, project, grants_node) -> None:
+    run(deploy_command.app, "--approve")
+    (project / "casemate.toml").write_text(MANIFEST.replace('queues = ["jobs"]', ""))
+    out = run(deploy_command.app, "cart")
+    assert "removed  queue jobs: send" in out
+    assert deployments(grants_node)[-1].keys() == {"digest"}
+
+
+def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> None:
+    run(deploy_command.app, "--approve")
+    grants_node.use("bucket uploads", "read", "in/")
+    text = MANIFEST.replace(
+        'queues = ["jobs"]',
+        'egress = [{ host = "*.example.com", exception = "all the shards" }]\nsecrets = ["key"]',
+    ).replace('"read", "write"', '"read", "write", "list"')
+    (project / "casemate.toml").write_text(text)
+    out = run(deploy_command.app, "cart", "--approve")
+    rows = [line.split(None, 2)[1:] for line in out.splitlines() if line.startswith("shop/cart")]
+    assert rows[:-1] == [
+        ["added", "secret key: read"],
+        ["added", 'egress *.example.com:443: connect (exception: "all the shards")'],
+        ["widened", "bucket uploads: also list"],
+        ["removed", "queue jobs: send"],
+        ["unused", "bucket uploads: write"],
+        ["wildcard", 'egress *.example.com:443: connect (exception: "all the shards")'],
+    ]
+
+
+def test_who_may_not_see_uses_can_deploy_all_the_same(run, project, grants_node) -> None:
+    run(deploy_command.app, "--approve")
+    grants_node.may_see_grants = False
+    assert "unused" not in run(deploy_command.app, "cart", "--force")
+
+
+def test_the_json_tells_the_difference(grants_node, project) -> None:
+    result = CliRunner().invoke(deploy_command.app, ["--json"])
+    document = json.loads(result.stdout)
+    assert document["not_deployed"] == ["shop/cart", "shop/mail"]
+    assert [g["name"] for g in document["widening"]["shop/cart"]["added"]] == ["uploads", "jobs"]
+    result = CliRunner().invoke(deploy_command.app, ["--json", "--approve"])
+    deployed = json.loads(result.stdout)["deployed"]
+    assert [g["name"] for g in deployed[0]["grants"]["widening"]] == ["uploads", "jobs"]
+
+
+def test_the_node_decides_whatever_the_command_line_thought(
+    run, project, grants_node, monkeypatch
+) -> None:
+    monkeypatch.setattr(deploy_command, "_check_grants", lambda *_, **__: None)
+    with pytest.raises(ApprovalNeededError, match="queue jobs: send"):
+        run(deploy_command.app)
+    grants_node.forget_difference = True
+    with pytest.raises(CommandError, match="would be granted more"):
+        run(deploy_command.app)
+    assert grants_node.versions == {}
+
+
+# -- show, suggest, approvals --------------------------------------------------------------------
+
+
+@pytest.fixture
+def used(grants_node: GrantsNode) -> GrantsNode:
+    spec = FunctionSpec(name="cart", handler="app:handle", grants=(UPLOADS, JOBS, SHARDS))
+    grants_node.deploy(spec)
+    grants_node.use("bucket uploads", "read", "in/")
+    grants_node.use("egress *.example.com:443", "connect")
+    grants_node.denials.append(
+        Denial(
+            at=1.0,
+            kind=DenialKind.CAPABILITY,
+            principal="function:shop/cart",
+            action="secret:read",
+            resource="secret:shop/\x1b[2Jkey",
+            reason="not granted",
+            version=1,
+            count=7,
+        )
+    )
+    grants_node.approvals.append(
+        GrantApproval(
+            project="shop", function="cart", version=1, added=(JOBS, KEY), by="user:ada", at=1.0
+        )
+    )
+    return grants_node
+
+
+def test_show_sets_used_against_granted_and_denied(run, used) -> None:
+    lines = run(grants_command.app, "show", "shop/cart").splitlines()
+    text = "\n".join(lines)
+    assert any(line.split()[:5] == ["bucket", "uploads", "read", "in/", "3"] for line in lines)
+    assert any(line.split() == ["bucket", "uploads", "write", "out/", "never"] for line in lines)
+    assert "EXCEPTION  egress *.example.com:443" in text
+    assert "unused     bucket uploads: write" in text
+    assert "unused     queue jobs: send" in text
+    assert "secret:shop/\\x1b[2Jkey" in text
+    assert "\x1b" not in text
+    document = json.loads(run(grants_command.app, "show", "shop/cart", "--json"))
+    assert document["version"] == 1
+
+
+def test_suggest_prints_the_tighter_table(run, used) -> None:
+    out = run(grants_command.app, "suggest", "shop/cart")
+    assert out == (
+        "[function.cart.grants]\nbuckets = [\n"
+        '  { name = "uploads", actions = ["read"], prefixes = ["in/"] },\n]\n'
+        'egress = [\n  { host = "*.example.com", exception = "all the shards" },\n]\n'
+    )
+    document = json.loads(run(grants_command.app, "suggest", "shop/cart", "--json"))
+    assert [g["name"] for g in document["suggested"]] == ["uploads", "*.example.com:443"]
+    assert document["written"] is None
+
+
+def test_suggest_writes_nothing_but_the_table(run, project, grants_node) -> None:
+    grants_node.deploy(load(project / "casemate.toml").functions[0])
+    grants_node.use("bucket uploads", "read", "in/")
+    run(grants_command.app, "suggest", "cart", "--write")
+    before, _, rest = MANIFEST.partition("buckets = ")
+    after = rest.partition('queues = ["jobs"]\n')[2]
+    wanted = 'buckets = [\n  { name = "uploads", actions = ["read"], prefixes = ["in/"] },\n]\n'
+    assert (project / "casemate.toml").read_text() == before + wanted + after
+    with pytest.raises(CommandError, match="something else than version 1"):
+        run(grants_command.app, "suggest", "cart", "--write")
+
+
+def test_suggest_without_any_use_proposes_nothing(run, grants_node, project) -> None:
+    grants_node.deploy(load(project / "casemate.toml").functions[0])
+    with pytest.raises(CommandError, match="No use of any grant"):
+        run(grants_command.app, "suggest", "cart", "--write")
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_suggest_writes_no_other_project_s_manifest(run, used, project) -> None:
+    (project / "casemate.toml").write_text(MANIFEST.replace('"shop"', '"other"'))
+    with pytest.raises(CommandError, match="does not declare shop/cart"):
+        run(grants_command.app, "suggest", "shop/cart", "--write")
+
+
+def test_approvals_name_who_let_what_through(run, used) -> None:
+    out = run(grants_command.app, "approvals", "shop/cart")
+    assert [line.split()[0] for line in out.splitlines()] == ["VERSION", "1", "1"]
+    assert out.count("user:ada") == 2
+    assert json.loads(run(grants_command.app, "approvals", "shop/cart", "--json"))["approvals"]
+
+
+# -- learning ------------------------------------------------------------------------------------
+
+
+def test_learning_is_for_this_machine_alone() -> None:
+    require_learnable("127.0.0.1", ["pytest"], learn=True, write=True)
+    require_learnable("0.0.0.0", None, learn=False, write=False)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "127.0.0.1.evil.example", ""):
+        with pytest.raises(UsageError, match="not granted"):
+            require_learnable(host, None, learn=True, write=False)
+    with pytest.raises(UsageError, match="--learn"):
+        require_learnable("127.0.0.1", ["pytest"], learn=False, write=False)
+    with pytest.raises(UsageError, match="--learn"):
+        require_learnable("127.0.0.1", None, learn=False, write=True)
+
+
+def test_a_run_has_what_is_declared_and_keeps_what_is_granted(project) -> None:
+    loaded = load(project / "casemate.toml")
+    cart, mail = loaded.functions
+    assert with_everything_declared(cart, loaded).grants == (UPLOADS, JOBS)
+    assert [g.text for g in with_everything_declared(mail, loaded).grants] == [
+        "bucket uploads",
+        "queue jobs",
+    ]
+
+
+def test_a_command_is_run_with_the_node_s_address(grants_node, tmp_path) -> None:
+    credentials = grants_node.connect().credentials
+    script = f'printf "%s %s" "$CASEMATE_URL" "$CASEMATE_KEY" > {tmp_path}/out; exit 7'
+    assert run_command(["sh", "-c", script], credentials) == 7
+    assert (tmp_path / "out").read_text() == f"{credentials.url} {credentials.key}"
+    with pytest.raises(CommandError, match="cannot be run"):
+        run_command([str(tmp_path / "nothing")], credentials)
+
+
+@pytest.fixture
+def learned_run(project, grants_node) -> GrantsNode:
+    loaded = load(project / "casemate.toml")
+    for spec in (*loaded.functions, loaded.functions[0]):
+        grants_node.deploy(with_everything_declared(spec, loaded))
+    grants_node.use("queue jobs", "send")
+    grants_node.use("secret key", "read", version=2)
+    grants_node.use("bucket gone", "read", version=2)
+    grants_node.use("egress 10.0.0.1:80", "connect", version=2)
+    grants_node.use("egress api.example.com:443", "connect", version=2)
+    grants_node.use("function nobody", "invoke", version=2)
+    return grants_node
+
+
+def test_what_a_run_used_is_proposed_for_each_function(learned_run, project, capsys) -> None:
+    propose(learned_run.connect(), project / "casemate.toml", write=False)
+    printed = capsys.readouterr()
+    assert printed.out == (
+        '[function.cart.grants]\nqueues = ["jobs"]\nsecrets = ["key"]\n'
+        'egress = [\n  { host = "api.example.com" },\n]\n\n'
+    )
+    assert "bucket gone: read: declare it with [bucket.gone] first" in printed.err
+    assert "egress 10.0.0.1:80: connect: grant it by hand with private = true" in printed.err
+    assert "function nobody: invoke: the manifest has no such function" in printed.err
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_what_a_run_used_is_written_and_loads(learned_run, project) -> None:
+    propose(learned_run.connect(), project / "casemate.toml", write=True)
+    loaded = load(project / "casemate.toml")
+    assert [g.text for g in loaded.functions[0].grants] == [
+        "queue jobs",
+        "secret key",
+        "egress api.example.com:443",
+    ]
+    assert loaded.functions[1].grants == ()
+    propose(learned_run.connect(), project / "casemate.toml", write=True)
+    assert load(project / "casemate.toml") == loaded
+
+
+def test_a_function_that_was_not_deployed_keeps_its_grants(project, grants_node, capsys) -> None:
+    propose(grants_node.connect(), project / "casemate.toml", write=True)
+    assert "cart was not deployed" in capsys.readouterr().err
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_errors_are_ours(grants_node, run) -> None:
+    with pytest.raises(CasemateError, match="no such function"):
+        run(grants_command.app, "show", "shop/none")

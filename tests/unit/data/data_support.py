@@ -1,0 +1,125 @@
+"""What the tests of projects' data share: a vault in memory, a clock, and an opened folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from casemate.data import DataOptions, SqliteProjectData
+from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
+from casemate.vault.interface import DataKey, Purpose
+
+RESOURCES = Resources(
+    buckets=(
+        BucketSpec(name="files"),
+        BucketSpec(name="other"),
+        BucketSpec(name="kept", versions=3),
+        BucketSpec(name="small", max_object=100, max_total=250),
+    ),
+    tables=(
+        TableSpec(name="plain", key="id", max_item=1000),
+        TableSpec(
+            name="sorted",
+            key="id",
+            sort="at",
+            ttl="until",
+            indexes=(
+                TableIndex(name="by-colour", key="colour"),
+                TableIndex(name="by-colour-size", key="colour", sort="size"),
+            ),
+        ),
+    ),
+    queues=(QueueSpec(name="jobs", retention=1000.0, max_message=200), QueueSpec(name="rest")),
+    topics=(QueueSpec(name="jobs"),),
+)
+
+
+class FakeVault:
+    """Makes keys out of names; `versions` is the newest of each project."""
+
+    def __init__(self, seed: str = "seed") -> None:
+        self.seed = seed
+        self.newest = 1
+        self.asked: list[tuple[str, Purpose, int | None]] = []
+
+    async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
+        self.asked.append((project, purpose, version))
+        version = version or self.newest
+        text = f"{self.seed}/{project}/{purpose}/{version}"
+        return DataKey(version=version, key=hashlib.sha256(text.encode()).digest())
+
+
+class Clock:
+    """Stands in for the module `time`: `time()` goes on by `pass_`."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+class Data:
+    """Calls the data of one folder from tests that are not asynchronous."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vault: FakeVault | None = None,
+        options: DataOptions | None = None,
+        resources: Resources | None = RESOURCES,
+    ) -> None:
+        self.folder = folder
+        self.vault = vault or FakeVault()
+        self.options = options or DataOptions()
+        self.runner = asyncio.Runner()
+        self.open()
+        if resources is not None:
+            self.run(self.port.ensure("p", resources))
+
+    def open(self) -> None:
+        async def make() -> SqliteProjectData:
+            return SqliteProjectData(self.folder, self.vault.data_key, self.options)
+
+        self.port = self.run(make())
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.port, name)
+        return lambda *arguments, **named: self.run(method(*arguments, **named))
+
+    def reopen(self) -> None:
+        self.run(self.port.close())
+        self.open()
+
+    def opened(self, project: str = "p") -> Any:
+        return self.port._projects.opened[project]
+
+    def sweep(self, project: str = "p") -> None:
+        """Run sweeps until there is nothing more to do."""
+
+        async def sweep() -> None:
+            opened = self.opened(project)
+            while await opened.change(opened._sweep):
+                pass
+
+        self.run(sweep())
+
+    def files(self, project: str = "p") -> list[Path]:
+        return sorted((self.folder / "objects" / project).iterdir())
+
+    def finish(self) -> None:
+        self.run(self.port.close())
+        self.runner.close()

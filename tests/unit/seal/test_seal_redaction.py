@@ -1,0 +1,203 @@
+"""Nothing that holds a secret is recorded or leaves; what cannot be looked through is withheld."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import pytest
+
+from casemate.model.errors import UnavailableError
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.model.path import Finished
+from casemate.seal import Redactor, Seal
+from casemate.seal.redaction import WITHHELD
+from casemate.vault.interface import SecretInfo
+from support.core import MemoryStore, request, version
+
+SECRET = b"hunter2-hunter2"
+CLEAN = b"[redacted:s]"
+
+
+class Vault:
+    """Redacts one value in the projects that have it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fault: Exception | None = None
+
+    async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
+        return (SecretInfo(project="t", name="s", versions=()),)
+
+    async def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        self.asked.append(project)
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        return tuple(text.replace(SECRET, CLEAN) for text in texts)
+
+
+class Stage:
+    """A redactor that knows that project t has a secret."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.vault = Vault()
+        self.redactor = Redactor(self.store, self.vault)
+
+    def record(self, *lines: str, project: str = "t", error: str | None = None) -> None:
+        invocation = InvocationRecord(
+            id="inv_1",
+            project=project,
+            function="f",
+            version=1,
+            trigger="invoke",
+            outcome=Outcome.OK,
+            status=200,
+            started_at=1.0,
+            queued_ms=0.0,
+            run_ms=1.0,
+            cold=False,
+            request_bytes=0,
+            response_bytes=0,
+        )
+        log = [
+            LogLine(
+                invocation="inv_1",
+                project=project,
+                function="f",
+                version=1,
+                at=1.0,
+                level="info",
+                text=line,
+            )
+            for line in lines
+        ]
+        failure = error and ErrorRecord(
+            id="err_1",
+            invocation="inv_1",
+            project=project,
+            function="f",
+            version=1,
+            outcome=Outcome.HANDLER_ERROR,
+            at=1.0,
+            type="ValueError",
+            message=error,
+            trace=f"trace {error}",
+        )
+        self.redactor.record(invocation, failure or None, log)
+
+
+def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
+    async def run() -> None:
+        stage = Stage()
+        await stage.redactor.load()
+        await scene(stage)
+
+    asyncio.run(run())
+
+
+def test_a_secret_is_taken_out_of_logs_and_errors() -> None:
+    async def scene(stage: Stage) -> None:
+        text = SECRET.decode()
+        stage.record("before", f"it is {text}!", error=f"bad {text}")
+        await stage.redactor.flush()
+        [(_, error, lines)] = stage.store.records
+        assert [line.text for line in lines] == ["before", "it is [redacted:s]!"]
+        assert error is not None
+        assert (error.message, error.trace) == ("bad [redacted:s]", "trace bad [redacted:s]")
+
+    play(scene)
+
+
+def test_a_secret_over_several_lines_is_found() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = None
+        joined = Redactor(stage.store, _Joined())
+        await joined.load()
+        stage.redactor = joined
+        stage.record("a", "first", "second", "z")
+        await joined.flush()
+        [(_, _, lines)] = stage.store.records
+        assert [line.text for line in lines] == ["a", "[redacted:s]", "z"]
+
+    play(scene)
+
+
+class _Joined(Vault):
+    """Knows a secret of two lines."""
+
+    async def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        return tuple(text.replace(b"first\nsecond", CLEAN) for text in texts)
+
+
+def test_a_project_without_secrets_is_recorded_at_once() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.record("line", project="other")
+        assert len(stage.store.records) == 1 and stage.vault.asked == []
+        stage.redactor.note_project("other")
+        stage.record("line", project="other")
+        assert len(stage.store.records) == 1
+        await stage.redactor.flush()
+        assert stage.vault.asked == ["other"] and len(stage.store.records) == 2
+
+    play(scene)
+
+
+def test_what_the_vault_cannot_look_through_is_withheld() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = UnavailableError("gone")
+        stage.record(SECRET.decode(), error=SECRET.decode())
+        await stage.redactor.flush()
+        [(_, error, lines)] = stage.store.records
+        assert error is not None and [line.text for line in lines] == [WITHHELD]
+        assert SECRET.decode() not in str(error) + str(lines)
+
+    play(scene)
+
+
+def test_a_flood_of_texts_is_withheld_rather_than_kept_waiting() -> None:
+    async def scene(stage: Stage) -> None:
+        for _ in range(2100):
+            stage.record(SECRET.decode())
+        withheld = [lines for _, _, lines in stage.store.records]
+        assert withheld and all(line.text == WITHHELD for lines in withheld for line in lines)
+        await stage.redactor.flush()
+        assert len(stage.store.records) == 2100
+
+    play(scene)
+
+
+def _finished(body: bytes) -> Finished:
+    return Finished(
+        outcome=Outcome.OK,
+        request=request(),
+        version=version(),
+        head=b"{}",
+        body=body,
+        used_secret=True,
+    )
+
+
+def test_a_secret_does_not_leave_in_an_answer() -> None:
+    async def scene(stage: Stage) -> None:
+        seal = Seal(stage.redactor)
+        finished = await seal.redact(_finished(b'"' + SECRET + b'"'))
+        assert finished.body == b'"[redacted:s]"'
+        assert seal.close(finished).body == b'"[redacted:s]"'
+
+    play(scene)
+
+
+@pytest.mark.parametrize("fault", [UnavailableError("gone"), RuntimeError("bug")])
+def test_an_answer_that_cannot_be_looked_through_does_not_leave(fault: Exception) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = fault
+        finished = await Seal(stage.redactor).redact(_finished(SECRET))
+        assert (finished.outcome, finished.body) == (Outcome.INTERNAL_ERROR, b"")
+        answer = Seal(stage.redactor).close(finished)
+        assert answer.status == 500
+        assert set(msgspec.json.decode(answer.body)) == {"type", "title", "status", "error_id"}
+
+    play(scene)
