@@ -19,7 +19,7 @@ demo:
 	@$(BIN)/python scripts/demo $(ARGS)
 
 test:
-	@scripts/bootstrap
+	@scripts/bootstrap test
 	@$(BIN)/pytest $(ARGS)
 
 lint:

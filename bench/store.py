@@ -23,6 +23,7 @@ AWAITERS = 64
 FUNCTIONS = 500
 INVOCATIONS = 100_000
 BURST = 50
+_KEY = bytes(32)
 
 
 def invocation(number: int) -> InvocationRecord:
@@ -129,7 +130,7 @@ async def flood(store: SqliteStore, count: int, lines: int) -> dict[str, float]:
 
 async def restart(folder: Path) -> dict[str, float]:
     """Fill a store with a node's usual content and measure how long opening it takes."""
-    store = SqliteStore.open(folder)
+    store = SqliteStore.open(folder, key=_KEY)
     names = [f"function-{number}" for number in range(FUNCTIONS)]
     await asyncio.gather(
         *(
@@ -144,7 +145,7 @@ async def restart(folder: Path) -> dict[str, float]:
     for mark in ("", "1\n"):  # a process id left behind stands for an unclean end
         (folder / "owner.pid").write_text(mark)
         start = time.perf_counter()
-        store = SqliteStore.open(folder)
+        store = SqliteStore.open(folder, key=_KEY)
         await store.functions()
         times.append((time.perf_counter() - start) * 1e3)
         await store.close()
@@ -154,11 +155,11 @@ async def restart(folder: Path) -> dict[str, float]:
 async def measure(parent: Path, seconds: float) -> dict[str, dict[str, float]]:
     """Run every measurement on fresh stores below `parent`."""
     results = {}
-    store = SqliteStore.open(parent / "changes", SqliteOptions())
+    store = SqliteStore.open(parent / "changes", SqliteOptions(), key=_KEY)
     results["awaited changes, 1 awaiter"] = await awaited(store, seconds, 1)
     results[f"awaited changes, {AWAITERS} awaiters"] = await awaited(store, seconds, AWAITERS)
     await store.close()
-    store = SqliteStore.open(parent / "records", SqliteOptions())
+    store = SqliteStore.open(parent / "records", SqliteOptions(), key=_KEY)
     results["records at 15,000/s"] = await paced(store, seconds, 15_000)
     results["records, flood"] = await flood(store, int(20_000 * seconds), 0)
     results["records with 3 log lines, flood"] = await flood(store, int(8_000 * seconds), 3)

@@ -7,10 +7,12 @@ import logging
 import os
 import secrets
 import socket
+import time
 import traceback
 from functools import partial
 from pathlib import Path
 
+from casemate import __version__
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
@@ -23,6 +25,7 @@ from casemate.egress.interface import EgressEvent
 from casemate.invocation import Pipeline
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
+from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
 from casemate.node.control import NodeControl
@@ -82,6 +85,8 @@ class Gateway:
             bundles=self.bundles,
             egress=self.egress,
             on_denied_call=self._on_denied_call,
+            on_filter_kill=self._on_filter_kill,
+            learn=config.learn,
         )
         self.dispatcher = Dispatcher(self.client)
         self.operations = Operations(self.data, vault, config.public_url or "")
@@ -117,13 +122,16 @@ class Gateway:
             data=self.data,
             store=store,
             deny=store.deny,
+            make_backup=BackupMaker(
+                folders, store=store, data=self.data, vault=vault, version=__version__
+            ).prepare,
         )
         self.trigger = HttpTrigger(
             self.catalogue,
             self.accounts,
             self.seal,
             self.pipeline.invoke,
-            asgi_handler(create_app(service)),
+            asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
         self.tls = _tls(config, store, vault)
         identity = IdentityRoutes(
@@ -139,7 +147,6 @@ class Gateway:
         """Read what is stored; return the first owner's token on the very first start."""
         self.policy.activate(self.policy.prepare(await self.store.policies()))
         token = await self.accounts.load()
-        await self.redactor.load()
         await self.control.load()
         return token
 
@@ -169,6 +176,21 @@ class Gateway:
                 invocation=serving.pop() if len(serving) == 1 else "",
                 at=call.at,
                 count=call.count,
+            )
+        )
+
+    def _on_filter_kill(self, zygote: Zygote, invocation: str) -> None:
+        """Record that a function's filter has ended an instance."""
+        self.store.deny(
+            _denial(
+                zygote.version,
+                DenialKind.SYSTEM_CALL,
+                action="system call",
+                resource="kernel",
+                reason="the instance was ended by its system-call filter",
+                invocation=invocation,
+                at=time.time(),
+                count=1,
             )
         )
 

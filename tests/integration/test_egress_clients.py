@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,13 +31,17 @@ from support.egress import (
 )
 
 PACKAGES = (
-    "aiohttp==3.13.2",
-    "boto3==1.40.70",
-    "psycopg[binary]==3.2.12",
-    "redis==7.0.1",
-    "requests==2.32.5",
+    "aiohttp==3.14.5",
+    "boto3==1.44.5",
+    "psycopg[binary]==3.3.9",
+    "redis==8.1.0",
+    "requests==2.34.2",
 )
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
+POSTGRES = max(
+    Path("/usr/lib/postgresql").glob("*/bin"),
+    key=lambda folder: int(folder.parent.name),
+    default=Path("/usr/lib/postgresql/none/bin"),
+)
 Run = Callable[..., str]
 
 
@@ -230,21 +235,16 @@ def wait_for_port(port: int) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[int]:
+def database() -> Iterator[int]:
     """The port of a PostgreSQL."""
     if not POSTGRES.is_dir():
         pytest.skip(f"there is no PostgreSQL in {POSTGRES}")
     # PostgreSQL does not run as root.
     user = "nobody" if os.geteuid() == 0 else getpass.getuser()
-    folder = tmp_path / "database"
-    folder.mkdir()
+    # Not below pytest's folder, which every run of it on this machine closes to others anew.
+    folder = Path(tempfile.mkdtemp(prefix="casemate-database-"))
     if os.geteuid() == 0:
         shutil.chown(folder, user)
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and tmp_path.parts[:2] == parent.parts[:2]:
-                parent.chmod(parent.stat().st_mode | 0o011)
-            if parent == Path("/tmp"):
-                break
     as_user = {"user": user} if os.geteuid() == 0 else {}
     data, port = folder / "data", free_port()
     subprocess.run(
@@ -267,12 +267,13 @@ def database(tmp_path: Path) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(20)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[int]:
     """The port of a Valkey."""
-    command = shutil.which("valkey-server")
+    command = shutil.which("valkey-server") or shutil.which("redis-server")
     if command is None:
         pytest.skip("there is no valkey-server")
     port = free_port()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from casemate.model.invocation import LogLine
-from casemate.store.sqlite import SqliteStore
+from casemate.store import StoreKeyError
+from casemate.store.sqlite import SqliteStore, engine
+from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
+KEY = bytes(range(32))
+OTHER_KEY = bytes(range(32, 64))
 KILLS = 30
 LONGEST = 0.08
 """Seconds between the first acknowledged change and the kill, at most."""
@@ -55,7 +61,7 @@ async def record(store, start):
 
 
 async def main():
-    store = SqliteStore.open(Path(sys.argv[1]), key=KEY)
+    store = SqliteStore.open(Path(sys.argv[1]), key=bytes(range(32)))
     os.write(1, b"open\\n")
     await asyncio.gather(
         *(deploy(store, f"f{i}") for i in range(8)), record(store, sys.argv[2])
@@ -107,7 +113,7 @@ async def check(folder: Path, versions: dict[str, int], records: list[str]) -> f
         assert [r.id for r in kept] == [entry.text for entry in await lines_newest_first(store)]
     finally:
         await store.close()
-    database = opened(folder)
+    database = engine.connect(folder / "records.db", KEY)
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     database.close()
@@ -145,3 +151,126 @@ def test_kill_during_creation_leaves_a_store_that_opens(tmp_path: Path) -> None:
         child.kill()
         child.wait()
         asyncio.run(check(folder, {}, []))
+
+
+CONVERTER = """
+import sys
+from pathlib import Path
+from casemate.store.sqlite import SqliteStore
+print("ready", flush=True)
+SqliteStore.open(Path(sys.argv[1]), key=bytes(range(32)))
+print("open", flush=True)
+"""
+
+UPKEEP = """
+import asyncio, sys
+from pathlib import Path
+from casemate.store.sqlite import SqliteStore
+
+KEYS = [bytes(range(32)), bytes(range(32, 64))]
+
+async def main():
+    folder, number = Path(sys.argv[1]), int(sys.argv[2])
+    store = SqliteStore.open(folder, key=KEYS[number])
+    print("ready", flush=True)
+    if sys.argv[3] == "rekey":
+        await store.rekey(KEYS[1 - number])
+    else:
+        await store.snapshot(folder.parent / "copy.db")
+    print("done", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def killed_after(seconds: float, code: str, *arguments: str) -> bool:
+    """Run code until it says `ready`, kill it after `seconds`; tell whether it was done."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        output, errors = child.communicate(timeout=30)
+    finally:
+        child.kill()
+        child.wait()
+    assert errors == b""
+    return bool(output)
+
+
+def plain_database(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    database = sqlite3.connect(folder / "records.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    for statement in MIGRATIONS[0]:
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute("PRAGMA user_version = 1")
+    database.execute("BEGIN")
+    database.executemany(
+        "INSERT INTO log_line (stored_at, invocation, project, function, version, at, level, text) "
+        "VALUES (9e9, 'i', 'p', 'f', 1, 0.0, 'info', ?)",
+        [(f"line {n} " + "x" * 100,) for n in range(20_000)],
+    )
+    database.execute("COMMIT")
+    database.close()
+
+
+async def count_lines(folder: Path, key: bytes) -> int:
+    store = SqliteStore.open(folder, key=key)
+    try:
+        return len(await store.logs(limit=100_000))
+    finally:
+        await store.close()
+
+
+def test_kill_during_the_conversion_of_a_plaintext_store(tmp_path: Path) -> None:
+    plain_database(tmp_path / "original")
+    moments = random.Random(4713)
+    unfinished = 0
+    for start in range(12):
+        folder = tmp_path / str(start)
+        shutil.copytree(tmp_path / "original", folder)
+        killed_after(moments.uniform(0, 0.25), CONVERTER, str(folder))
+        head = (folder / "records.db").read_bytes()[:15]
+        unfinished += head == b"SQLite format 3"
+        assert asyncio.run(count_lines(folder, KEY)) == 20_000
+        assert sorted(p.name for p in folder.iterdir()) == ["owner.pid", "records.db"]
+        assert b"xxxxxxxx" not in (folder / "records.db").read_bytes()
+    assert unfinished > 0
+
+
+def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Path) -> None:
+    plain_database(tmp_path / "s")
+    asyncio.run(count_lines(tmp_path / "s", KEY))
+    moments = random.Random(4714)
+    keys, number, changed = (KEY, OTHER_KEY), 0, 0
+    for _ in range(20):
+        done = killed_after(
+            moments.uniform(0, 0.12), UPKEEP, str(tmp_path / "s"), str(number), "rekey"
+        )
+        try:
+            assert asyncio.run(count_lines(tmp_path / "s", keys[number])) == 20_000
+            assert not done
+        except StoreKeyError:
+            number = 1 - number
+            changed += 1
+            assert asyncio.run(count_lines(tmp_path / "s", keys[number])) == 20_000
+    assert changed > 0
+
+
+def test_kill_during_a_snapshot_leaves_no_half_made_one(tmp_path: Path) -> None:
+    plain_database(tmp_path / "s")
+    asyncio.run(count_lines(tmp_path / "s", KEY))
+    moments = random.Random(4715)
+    for _ in range(10):
+        (tmp_path / "copy.db").unlink(missing_ok=True)
+        killed_after(moments.uniform(0, 0.08), UPKEEP, str(tmp_path / "s"), "0", "snapshot")
+        if (tmp_path / "copy.db").exists():
+            copy = engine.connect(tmp_path / "copy.db", KEY)
+            assert copy.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            copy.close()
+        assert asyncio.run(count_lines(tmp_path / "s", KEY)) == 20_000

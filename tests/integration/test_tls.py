@@ -21,6 +21,9 @@ import pytest
 import uvloop
 
 from casemate.cli.authority import client_context, fetch_ca
+from casemate.cli.client import NodeClient
+from casemate.cli.commands import tls as show
+from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.node import certificates
@@ -319,6 +322,30 @@ def test_an_authority_that_the_server_has_no_certificate_of_is_refused(server: S
     replaced(server, certificates.issue(attacker, NAMES, NOW))
     with pytest.raises(UnreachableError):
         fetch_ca(server.url, true)
+
+
+def test_the_certificate_is_shown_once_it_is_verified(server: Server) -> None:
+    ca = server.source.authority.decode()
+    shown = show._describe(Credentials(server.url, ca=ca))
+    assert set(shown.names) == {*NAMES.dns, *NAMES.addresses}
+    assert shown.protocol == "TLSv1.3" and shown.days_left in (89, 90)
+    assert shown.authority_fingerprint == server.tls.authority_fingerprint
+    with pytest.raises(CommandError, match="not trusted") as refused:
+        show._describe(Credentials(server.url))
+    assert "--ca-fingerprint" in str(refused.value)
+
+
+def test_the_client_trusts_the_pinned_authority_and_says_what_to_do_without(
+    server: Server,
+) -> None:
+    with NodeClient(Credentials(server.url, ca=server.source.authority.decode())) as client:
+        assert client.exchange("GET", "/").status_code == 200
+    with (
+        NodeClient(Credentials(server.url)) as client,
+        pytest.raises(UnreachableError, match="not trusted") as refused,
+    ):
+        client.exchange("GET", "/")
+    assert "--ca-fingerprint" in str(refused.value)
 
 
 # -- who speaks something else, or nothing -------------------------------------------------------

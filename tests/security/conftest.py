@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.attacks import Attack, Attempt, attempt
 from support.node import TestNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
-Attack = Callable[..., dict[str, Any]]
+LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 64\nmemory = "128MB"'
 
 
 @pytest.fixture(scope="module")
 def attacked(node: TestNode) -> TestNode:
     """The node with the attacks deployed as `t/attack`, and a victim, `t/victim`."""
     source = SOURCE.read_text()
-    limits = 'timeout = "20s"\nprocesses = 16\nopen_files = 64\nmemory = "128MB"'
-    node.deploy(source, name="attack", limits=limits)
-    node.deploy(source, name="victim", limits=limits)
+    node.deploy(source, name="attack", limits=LIMITS)
+    node.deploy(source, name="victim", limits=LIMITS)
     return node
 
 
 @pytest.fixture(scope="module")
 def attack(attacked: TestNode) -> Attack:
-    """Call an attack by its name; return what it says of itself."""
+    """Have `t/attack` try something."""
 
-    def run(kind: str, /, **event: Any) -> dict[str, Any]:
-        answer = attacked.invoke({"attack": kind, **event}, function="t/attack")
-        assert answer.status_code == 200, attacked.error(answer)
-        result: dict[str, Any] = answer.json()
-        return result
+    def run(kind: str, /, **event: object) -> Attempt:
+        return attempt(attacked, "t/attack", {"attack": kind, **event})
 
     return run
 

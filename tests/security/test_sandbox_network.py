@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from support.attacks import SYSTEM_CALL, Attack, denials
 from support.node import TestNode
 
-Attack = Callable[..., dict[str, Any]]
 UNREACHABLE = {errno.EACCES, errno.EPERM, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
 TEST_NET = "192.0.2.1"
 """TEST-NET-1 (RFC 5737): no host has it, should a packet get out after all."""
@@ -41,15 +41,18 @@ SPECIAL = {
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_the_family_is_refused(attack: Attack, name: str) -> None:
     family, kind, protocol = FAMILIES[name]
-    answer = attack("open_socket", family=family, kind=kind, protocol=protocol)
-    assert answer == {"errno": errno.EAFNOSUPPORT}
+    tried = attack("open_socket", family=family, kind=kind, protocol=protocol)
+    assert tried.answer == {"errno": errno.EAFNOSUPPORT}
+    (denial,) = tried.denied()
+    assert denial["action"] == f"socket(AF_{name.upper()})"
 
 
 @pytest.mark.parametrize("name", list(SPECIAL))
 def test_the_raw_socket_is_refused(attack: Attack, name: str) -> None:
     family, kind, protocol = SPECIAL[name]
-    answer = attack("open_socket", family=family, kind=kind, protocol=protocol)
-    assert answer["errno"] in {errno.EPERM, errno.EACCES}
+    tried = attack("open_socket", family=family, kind=kind, protocol=protocol)
+    assert tried.errno in {errno.EPERM, errno.EACCES}
+    assert tried.recorded()
 
 
 @pytest.mark.parametrize(
@@ -67,18 +70,34 @@ def test_nothing_is_reached(
 ) -> None:
     """Neither the node's own gateway, which does listen on 127.0.0.1, nor anything else."""
     connected = attack("connect", address=address, port=attacked.port, family=family)
-    assert connected.get("errno") in UNREACHABLE
+    assert connected.errno in UNREACHABLE
+    assert connected.recorded()
     sent = attack("send_datagram", address=address, port=9, family=family)
-    assert sent.get("errno") in UNREACHABLE
+    assert sent.errno in UNREACHABLE
+    assert sent.recorded()
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_it_cannot_listen(attack: Attack, family: socket.AddressFamily) -> None:
-    assert attack("bind", port=8080, family=family)["errno"] in {errno.EACCES, errno.EPERM}
+    tried = attack("bind", port=8080, family=family)
+    assert tried.errno in {errno.EACCES, errno.EPERM}
+    if family is socket.AF_INET6:
+        assert tried.recorded()  # urllib3 tries it when imported
+    else:
+        assert tried.denied("bind")
+
+
+def test_it_cannot_accept_without_an_address(attack: Attack) -> None:
+    """`listen` binds a socket that has no address to one the kernel chooses."""
+    tried = attack("listen")
+    assert tried.errno == errno.EPERM
+    assert tried.denied("listen")
 
 
 def test_there_is_no_interface_to_use(attack: Attack) -> None:
-    assert attack("bring_up_loopback")["errno"] in {errno.EPERM, errno.EACCES}
+    tried = attack("bring_up_loopback")
+    assert tried.errno in {errno.EPERM, errno.EACCES}
+    assert tried.recorded()
 
 
 def _meet(node: TestNode, listener: str, sender: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,9 +125,18 @@ def _meet(node: TestNode, listener: str, sender: str) -> tuple[dict[str, Any], d
 
 @pytest.mark.parametrize("sender", ["t/attack", "t/victim"])
 def test_abstract_sockets_join_no_instances(attacked: TestNode, sender: str) -> None:
+    started = time.time()
     heard, sent = _meet(attacked, "t/attack", sender)
     assert "result" not in heard
     assert sent["errno"] in {errno.EPERM, errno.EACCES, errno.ECONNREFUSED}
+    assert denials(
+        attacked,
+        kind=SYSTEM_CALL,
+        actions=frozenset({"bind"}),
+        since=started,
+        project="t",
+        function="attack",
+    )
 
 
 def test_abstract_sockets_join_no_instances_on_older_kernels(without_landlock: TestNode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,16 +26,12 @@ PREFIX = "/api/v1"
 
 def application(world: World) -> Starlette:
     """Return the application, which authenticates and decides as the whole API does."""
-    service = Service(
-        control=SimpleNamespace(),  # type: ignore[arg-type]
-        spool=SimpleNamespace(),  # type: ignore[arg-type]
-        accounts=_Present(world),  # type: ignore[arg-type]
-        policy=CedarPolicy(),
-        vault=world.vault,  # type: ignore[arg-type]
-        data=SimpleNamespace(),  # type: ignore[arg-type]
-        store=world.store,  # type: ignore[arg-type]
-        deny=world.denials.append,
+    # Only what these operations use: the rest of the service is built by the whole node.
+    service: Any = SimpleNamespace(
+        accounts=_Present(world), policy=CedarPolicy(), deny=world.denials.append
     )
+    service.may = functools.partial(Service.may, service)
+    service.require = functools.partial(Service.require, service)
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -98,6 +95,13 @@ class ApplicationTransport(httpx.BaseTransport):
                 )
 
         return asyncio.run(ask())
+
+
+def use_in_cli(monkeypatch: Any, transport: ApplicationTransport) -> None:
+    """Let the command line's client, and nothing else, ask the application."""
+    client = functools.partial(httpx.Client, transport=transport)
+    patched = SimpleNamespace(**{**vars(httpx), "Client": client})
+    monkeypatch.setattr("casemate.cli.client.httpx", patched)
 
 
 class Asking:

@@ -259,7 +259,11 @@ class HttpOrigin:
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
-                body = self.body()
+                try:
+                    body = self.body()
+                except ConnectionAbortedError:
+                    self.close_connection = True
+                    return
                 origin.requests.append((self.requestline, dict(self.headers), body))
                 status, fields, answer = origin.respond(self.command, self.path, body)
                 self.send_response(status)
@@ -271,14 +275,21 @@ class HttpOrigin:
                 if self.command != "HEAD":
                     self.wfile.write(answer)
 
+            def line(self) -> bytes:
+                """Read a line; one that is cut off is no end of a body."""
+                line = self.rfile.readline()
+                if not line.endswith(b"\r\n"):
+                    raise ConnectionAbortedError
+                return line
+
             def body(self) -> bytes:
                 if self.headers.get("Transfer-Encoding") != "chunked":
                     return self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body = b""
-                while size := int(self.rfile.readline() or b"0", 16):
+                while size := int(self.line(), 16):
                     body += self.rfile.read(size)
                     self.rfile.readline()
-                while self.rfile.readline() not in (b"\r\n", b""):
+                while self.line() != b"\r\n":
                     pass
                 return body
 

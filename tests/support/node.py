@@ -84,9 +84,19 @@ class TestNode:
         settings: str = "",
         limits: str = "",
         routes: str = "",
+        grants: str = "",
+        resources: str = "",
+        approve: bool = False,
         expect: int = 201,
     ) -> dict[str, Any]:
-        """Build and deploy a function from the text of `app.py` or from a project folder."""
+        """Build and deploy a function from the text of `app.py` or from a project folder.
+
+        `grants` are the keys of its table of grants, `resources` whole tables such as
+        `[bucket.x]`; `approve` lets it have more than before.
+        """
+        if grants:
+            routes += f"\n[function.{name}.grants]\n{grants}"
+        routes += f"\n{resources}"
         with tempfile.TemporaryDirectory() as temporary:
             root = Path(temporary)
             if isinstance(source, Path):
@@ -115,7 +125,7 @@ class TestNode:
                 assert uploaded.status_code in (200, 201, 204), uploaded.text
             answer = self.client.post(
                 f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
-                json={"digest": built.digest},
+                json={"digest": built.digest, "approve": approve},
             )
             assert answer.status_code == expect, answer.text
             return answer.json()

@@ -86,6 +86,15 @@ class Catalogue:
         point = self._choose() * weights[-1]
         return next(v for v, weight in zip(versions, weights, strict=True) if point < weight)
 
+    def most_live(self, project: str, function: str) -> Version | None:
+        """Return the version that most callers of `live` are sent to, the newest of equals."""
+        entry = self._functions.get((project, function))
+        alias = entry and next((a for a in entry.deployed.aliases if a.name == LIVE), None)
+        if not entry or not alias or not alias.targets:
+            return None
+        most = max(alias.targets, key=lambda target: (target.weight, target.version))
+        return entry.versions[most.version]
+
     def route(self, method: str, path: str) -> Match | frozenset[str] | None:
         """Return the match of a route; see `Routes.match`."""
         return self._routes.match(method, path)

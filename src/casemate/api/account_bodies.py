@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.accounts import BINDING_PATTERN, DEFAULT_DAYS, MAX_DAYS, OidcSettings
+from casemate.accounts import BINDING_PATTERN, MAX_DAYS, OidcSettings
 from casemate.api.inputs import whole
 from casemate.model.function import NAME_PATTERN
 
@@ -160,7 +160,8 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Name
     roles: Roles
-    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS
+    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_DAYS)] | None = None
+    """Without it 90, or less where a token that makes it expires before."""
     no_expiry: bool = False
     """True makes a token that does not expire; for owners, and recorded."""
 

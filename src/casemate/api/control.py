@@ -109,6 +109,10 @@ class Control(Protocol):
         """
         ...
 
+    async def reseal_bundles(self) -> None:
+        """Seal every bundle with the newest key."""
+        ...
+
     async def start_once(self, project: str, function: str, digest: str) -> None:
         """Start the bundle's function and end it again.
 

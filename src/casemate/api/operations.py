@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
@@ -24,6 +24,9 @@ from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.policy.interface import ManagedPolicy
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
+
+if TYPE_CHECKING:
+    from casemate.api.backup import MakeBackup
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -69,6 +72,7 @@ class Service:
     data: ProjectData
     store: Store
     deny: Callable[[Denial], None]
+    make_backup: MakeBackup
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))

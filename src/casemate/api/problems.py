@@ -13,6 +13,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
+from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api.control import StartFailedError
 from casemate.model.errors import (
     CasemateError,
@@ -75,6 +76,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_id: str
     next_step: str | None = None
     failure: Failure | None = None
+    grants: GrantDifference | None = None
+    """What a deploy would have granted beyond the live version."""
 
 
 def new_error_id() -> str:
@@ -88,6 +91,7 @@ def problem_response(
     *,
     next_step: str | None = None,
     failure: Failure | None = None,
+    grants: GrantDifference | None = None,
     headers: dict[str, str] | None = None,
     error_id: str | None = None,
 ) -> Response:
@@ -101,6 +105,7 @@ def problem_response(
         error_id=error_id or new_error_id(),
         next_step=next_step,
         failure=failure,
+        grants=grants,
     )
     return Response(
         msgspec.json.encode(problem), status.value, headers=headers, media_type=MEDIA_TYPE
@@ -144,6 +149,7 @@ def response_to(error: Exception) -> Response:
         error.message,
         next_step=error.next_step,
         failure=failure,
+        grants=error.difference if isinstance(error, WideningError) else None,
         headers=({"Retry-After": str(RETRY_AFTER_SECONDS)} if status.value in _RETRYABLE else None),
         error_id=error_id,
     )

@@ -16,7 +16,8 @@ _TAGS = {
     "functions": "functions",
     "bundles": "bundles",
     "records": "invocations, errors and logs",
-    "keys": "keys",
+    "secrets": "secrets",
+    "vault": "the vault",
 }
 
 _HEAD = """\

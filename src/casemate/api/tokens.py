@@ -12,7 +12,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from casemate.accounts import DAY, binding_text, parse_bindings
+from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings
 from casemate.api.account_answers import answering, require_plain
 from casemate.api.account_bodies import CreatedToken, NewToken, Tokens, TokenView
 from casemate.api.authorization import principal
@@ -73,6 +73,16 @@ async def _list(request: Request, service: Service) -> Response:
     return json_response(Tokens(tokens=found))
 
 
+def _expires_at(body: NewToken, asking: Principal) -> float | None:
+    if body.no_expiry:
+        return None
+    if body.days is not None:
+        return time.time() + body.days * DAY
+    default = time.time() + DEFAULT_DAYS * DAY
+    by_token = asking.kind is PrincipalKind.TOKEN and asking.expires_at is not None
+    return min(default, asking.expires_at or default) if by_token else default
+
+
 @answering
 async def _add(request: Request, service: Service) -> Response:
     require_plain(request)
@@ -80,9 +90,9 @@ async def _add(request: Request, service: Service) -> Response:
     bindings = parse_bindings(body.roles)
     for binding in bindings:
         service.require(request, Action.TOKEN_WRITE, _scope(binding))
-    expires_at = None if body.no_expiry else time.time() + body.days * DAY
+    asking = principal(request)
     issued = await service.accounts.tokens.add(
-        body.name, bindings, expires_at, by=principal(request)
+        body.name, bindings, _expires_at(body, asking), by=asking
     )
     return json_response(
         CreatedToken(token=_view(issued.token, service), text=issued.text), HTTPStatus.CREATED

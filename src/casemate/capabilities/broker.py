@@ -256,7 +256,7 @@ class Session:
         resource = rights.resource(kind, name)
         granted = found is not None
         within = all(ceiling.find(kind, name, action, key) for ceiling in self._ceilings)
-        if broker.learn and within and not granted:
+        if broker.learn and within:
             prefix = learned_prefix(key) if kind is GrantKind.BUCKET else ""
             broker.uses.note(rights.version, f"{kind.value} {name}", action, prefix)
             return

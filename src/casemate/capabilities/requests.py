@@ -40,7 +40,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     n: Number
 
 
-class _BucketRequest(_Request):
+class _BucketRequest(_Request, frozen=True):
     action: ClassVar[str]
     bucket: Name
 
@@ -50,7 +50,7 @@ class _BucketRequest(_Request):
         return GrantKind.BUCKET, self.bucket, self.action, getattr(self, "key", "")
 
 
-class GetObject(_BucketRequest, tag="bucket.get"):
+class GetObject(_BucketRequest, frozen=True, tag="bucket.get"):
     """Read an object or a piece of it."""
 
     action: ClassVar[str] = "read"
@@ -60,7 +60,7 @@ class GetObject(_BucketRequest, tag="bucket.get"):
     length: Natural | None = None
 
 
-class HeadObject(_BucketRequest, tag="bucket.head"):
+class HeadObject(_BucketRequest, frozen=True, tag="bucket.head"):
     """Ask what is known of an object."""
 
     action: ClassVar[str] = "read"
@@ -68,7 +68,7 @@ class HeadObject(_BucketRequest, tag="bucket.head"):
     revision: Revision | None = None
 
 
-class PutObject(_BucketRequest, tag="bucket.put"):
+class PutObject(_BucketRequest, frozen=True, tag="bucket.put"):
     """Write an object; the body is its content."""
 
     action: ClassVar[str] = "write"
@@ -78,7 +78,7 @@ class PutObject(_BucketRequest, tag="bucket.put"):
     if_revision: Revision | None = None
 
 
-class BeginObject(_BucketRequest, tag="bucket.begin"):
+class BeginObject(_BucketRequest, frozen=True, tag="bucket.begin"):
     """Begin to write an object in parts."""
 
     action: ClassVar[str] = "write"
@@ -87,28 +87,28 @@ class BeginObject(_BucketRequest, tag="bucket.begin"):
     metadata: Metadata = {}
 
 
-class _UploadRequest(_BucketRequest):
+class _UploadRequest(_BucketRequest, frozen=True):
     """A request about an upload that this very invocation began, which is what allows it."""
 
     action: ClassVar[str] = "write"
     upload: Text
 
 
-class AddPart(_UploadRequest, tag="bucket.part"):
+class AddPart(_UploadRequest, frozen=True, tag="bucket.part"):
     """Append to an upload; the body is the part."""
 
 
-class CommitObject(_UploadRequest, tag="bucket.commit"):
+class CommitObject(_UploadRequest, frozen=True, tag="bucket.commit"):
     """Make an upload the object's content."""
 
     if_revision: Revision | None = None
 
 
-class AbortObject(_UploadRequest, tag="bucket.abort"):
+class AbortObject(_UploadRequest, frozen=True, tag="bucket.abort"):
     """Forget an upload."""
 
 
-class DeleteObject(_BucketRequest, tag="bucket.delete"):
+class DeleteObject(_BucketRequest, frozen=True, tag="bucket.delete"):
     """Delete an object."""
 
     action: ClassVar[str] = "delete"
@@ -116,7 +116,7 @@ class DeleteObject(_BucketRequest, tag="bucket.delete"):
     if_revision: Revision | None = None
 
 
-class ListObjects(_BucketRequest, tag="bucket.list"):
+class ListObjects(_BucketRequest, frozen=True, tag="bucket.list"):
     """List a page of objects. The prefix asked for must be within a granted one."""
 
     action: ClassVar[str] = "list"
@@ -131,7 +131,7 @@ class ListObjects(_BucketRequest, tag="bucket.list"):
         return GrantKind.BUCKET, self.bucket, self.action, self.prefix
 
 
-class _TableRequest(_Request):
+class _TableRequest(_Request, frozen=True):
     action: ClassVar[str]
     table: Name
 
@@ -141,7 +141,7 @@ class _TableRequest(_Request):
         return GrantKind.TABLE, self.table, self.action, ""
 
 
-class GetItem(_TableRequest, tag="table.get"):
+class GetItem(_TableRequest, frozen=True, tag="table.get"):
     """Read an item."""
 
     action: ClassVar[str] = "get"
@@ -149,14 +149,14 @@ class GetItem(_TableRequest, tag="table.get"):
     sort: Attribute | None = None
 
 
-class PutItem(_TableRequest, tag="table.put"):
+class PutItem(_TableRequest, frozen=True, tag="table.put"):
     """Write an item; the body is its JSON."""
 
     action: ClassVar[str] = "put"
     if_revision: Revision | None = None
 
 
-class DeleteItem(_TableRequest, tag="table.delete"):
+class DeleteItem(_TableRequest, frozen=True, tag="table.delete"):
     """Delete an item."""
 
     action: ClassVar[str] = "delete"
@@ -165,7 +165,7 @@ class DeleteItem(_TableRequest, tag="table.delete"):
     if_revision: Revision | None = None
 
 
-class QueryItems(_TableRequest, tag="table.query"):
+class QueryItems(_TableRequest, frozen=True, tag="table.query"):
     """Read a page of items."""
 
     action: ClassVar[str] = "query"
@@ -177,7 +177,7 @@ class QueryItems(_TableRequest, tag="table.query"):
     descending: bool = False
 
 
-class SendMessage(_Request, tag="queue.send"):
+class SendMessage(_Request, frozen=True, tag="queue.send"):
     """Send to a queue; the body is the message's JSON."""
 
     queue: Name
@@ -190,7 +190,7 @@ class SendMessage(_Request, tag="queue.send"):
         return GrantKind.QUEUE, self.queue, "send", ""
 
 
-class PublishMessage(_Request, tag="topic.publish"):
+class PublishMessage(_Request, frozen=True, tag="topic.publish"):
     """Publish to a topic; the body is the message's JSON."""
 
     topic: Name
@@ -202,7 +202,7 @@ class PublishMessage(_Request, tag="topic.publish"):
         return GrantKind.TOPIC, self.topic, "publish", ""
 
 
-class GetSecret(_Request, tag="secret.get"):
+class GetSecret(_Request, frozen=True, tag="secret.get"):
     """Read a secret's value, which comes by a descriptor."""
 
     name: Name
@@ -214,7 +214,7 @@ class GetSecret(_Request, tag="secret.get"):
         return GrantKind.SECRET, self.name, "read", ""
 
 
-class InvokeFunction(_Request, tag="function.invoke"):
+class InvokeFunction(_Request, frozen=True, tag="function.invoke"):
     """Invoke another function; the body is the event's JSON."""
 
     function: Name
@@ -226,7 +226,7 @@ class InvokeFunction(_Request, tag="function.invoke"):
         return GrantKind.FUNCTION, self.function, "invoke", ""
 
 
-class IdentityToken(_Request, tag="identity.token"):
+class IdentityToken(_Request, frozen=True, tag="identity.token"):
     """Ask for a signed token that says which function this is. Needs no grant."""
 
     audience: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]

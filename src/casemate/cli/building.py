@@ -65,6 +65,7 @@ class Workspace:
                         f"Building {name}: {text}"
                     ),
                     relock=relock,
+                    resources=self.project.resources,
                     interpreters=interpreters,
                 )
             for warning in built.warnings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -45,7 +45,7 @@ class ObjectPage(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A table's item. `value` is a JSON object that holds its key attributes too."""
 
-    value: dict[str, object]
+    value: dict[str, Any]
     revision: int
     modified_at: float
 

@@ -16,6 +16,7 @@ from casemate.egress.errors import DeniedError, UpstreamError
 from casemate.egress.resolver import Addresses, Resolver
 from casemate.egress.rules import Rule, Rules
 from casemate.egress.target import Address, Target
+from casemate.model.grant import GrantKind
 
 _TRIED_ADDRESSES = 4
 _TRIABLE_LATER = frozenset((AddressKind.PRIVATE, AddressKind.LOOPBACK, AddressKind.LINK_LOCAL))
@@ -58,16 +59,24 @@ class Access:
         connector: Connector,
         is_own: Callable[[Address], bool],
         limits: EgressLimits,
+        *,
+        learn: bool = False,
     ) -> None:
-        """Take what it asks: names, connections, and whether an address is this host's own."""
+        """Take what it asks: names, connections, and whether an address is this host's own.
+
+        With `learn` what is not granted is let through as if it were, to public addresses.
+        """
         self.resolver = resolver
         self._connector = connector
         self._is_own = is_own
         self._limits = limits
+        self._learn = learn
 
     def decide(self, rules: Rules, target: Target) -> Rule:
         """(1) Find the grant. Raises DeniedError. Nothing is resolved for what is not granted."""
         rule = rules.find(target)
+        if rule is None and self._learn:
+            return Rule(f"{GrantKind.EGRESS.value} {target.text}", target)
         if rule is None:
             raise not_granted(target)
         return rule

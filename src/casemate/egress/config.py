@@ -46,3 +46,5 @@ class EgressConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     own_addresses: tuple[str, ...] = ()
     """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""
     limits: EgressLimits = EgressLimits()
+    learn: bool = False
+    """True lets through what is not granted; for development."""

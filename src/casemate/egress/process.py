@@ -7,8 +7,8 @@ gateway: when the other end of its control socket is closed.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
-import encodings.idna  # noqa: F401  loaded on first use otherwise, when it may be out of reach
 import logging
 import os
 import resource
@@ -30,6 +30,8 @@ from casemate.egress.resolver import Resolver
 from casemate.egress.routes import OwnAddresses
 
 _log = logging.getLogger(__name__)
+_CODECS = ("ascii", "latin-1", "idna")
+"""Modules that the standard library loads on first use, when they may be out of reach."""
 _BUFFER = 4 << 20
 _REQUESTS_PER_TURN = 16
 _CUT_SHORT = socket.MSG_TRUNC | socket.MSG_CTRUNC
@@ -102,7 +104,9 @@ class ControlSocket:
 
 async def _serve(config: EgressConfig, is_own: OwnAddresses) -> None:
     control = ControlSocket(socket.socket(fileno=config.control))
-    access = Access(Resolver(config.limits), Connector(), is_own, config.limits)
+    access = Access(
+        Resolver(config.limits), Connector(), is_own, config.limits, learn=config.learn
+    )
     proxy = EgressProxy(access, config.limits, control.send)
     control.attach(proxy)
     running = asyncio.ensure_future(proxy.run())
@@ -117,6 +121,8 @@ def run(config: EgressConfig) -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for codec in _CODECS:
+        codecs.lookup(codec)
     try:
         # Before the filter, which lets no socket of this kind be made.
         is_own = OwnAddresses(config.own_addresses)

@@ -27,12 +27,14 @@ class EgressProcess:
         *,
         own_addresses: tuple[str, ...] = (),
         limits: EgressLimits | None = None,
+        learn: bool = False,
     ) -> None:
         """Make the socket pair. `uid` is what to become if this is root, else None."""
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._uid = uid
         self._own_addresses = own_addresses
         self._limits = limits or EgressLimits()
+        self._learn = learn
         self._process: subprocess.Popen[bytes] | None = None
 
     def fileno(self) -> int:
@@ -53,6 +55,7 @@ class EgressProcess:
             uid=self._uid,
             own_addresses=self._own_addresses,
             limits=self._limits,
+            learn=self._learn,
         )
         self._process = subprocess.Popen(
             [

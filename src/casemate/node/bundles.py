@@ -216,11 +216,7 @@ class BundleStore:
             old = await self._keys(version)
             with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
                 await asyncio.to_thread(
-                    decrypt_stream,
-                    old.key,
-                    _context(digest),
-                    stream,
-                    archive,  # type: ignore[arg-type]
+                    decrypt_stream, old.key, _context(digest), stream, archive
                 )
                 archive.flush()
                 await asyncio.to_thread(self._seal, digest, Path(archive.name), key)

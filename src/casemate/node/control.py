@@ -111,6 +111,11 @@ class NodeControl:
         """See Control."""
         await self._bundles.put(digest, archive)
 
+    async def reseal_bundles(self) -> None:
+        """See Control."""
+        async with self._changing:
+            await self._bundles.rekey()
+
     async def start_once(self, project: str, function: str, digest: str) -> None:
         """See Control."""
         tentative, _ = await self._tentative(project, function, digest)
@@ -128,15 +133,18 @@ class NodeControl:
             zygote = await self._start(tentative)
             try:
                 await self._data.ensure(project, resources)
-                version = await self._store.deploy(
+                version = await self._store.add_version(
                     project=project,
                     function=function,
                     digest=digest,
                     spec=tentative.spec,
                     created_by=by,
                 )
+                # Before it is live: no widening without a record of who approved it.
                 if difference.widens:
                     await self._record_approval(version, difference, by)
+                live = (AliasTarget(version=version.number, weight=100),)
+                await self._store.set_alias(project, function, LIVE, live)
             except BaseException:
                 zygote.close()
                 raise
@@ -148,7 +156,7 @@ class NodeControl:
 
     def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:
         """Return what a deploy changes; WideningError, and a record, if it may not."""
-        live = self._catalogue.find(tentative.project, tentative.function)
+        live = self._catalogue.most_live(tentative.project, tentative.function)
         try:
             return require_approval(
                 live.spec if live is not None else None, tentative.spec, approve=approve
@@ -193,7 +201,7 @@ class NodeControl:
                 f"The bundle is of {manifest.project}/{spec.name}, not of {project}/{function}.",
                 next_step="deploy it under its own name",
             )
-        check_received(spec)
+        check_received(spec, manifest.resources)
         self._check_python(spec)
         version = Version(
             project=project,

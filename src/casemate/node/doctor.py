@@ -206,7 +206,12 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
         created_by="doctor",
     )
     client = SandboxClient(
-        gateway, loop, bundles=_Probe(), egress=NoEgress(), on_denied_call=lambda *_: None
+        gateway,
+        loop,
+        bundles=_Probe(),
+        egress=NoEgress(),
+        on_denied_call=lambda *_: None,
+        on_filter_kill=lambda *_: None,
     )
     zygote = await client.open(version)
     ready: asyncio.Future[Instance] = loop.create_future()

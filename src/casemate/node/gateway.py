@@ -108,7 +108,7 @@ async def _serve(config: GatewayConfig) -> None:
         tls = gateway.tls
         if tls is not None:
             await tls.start()
-            loop.add_signal_handler(signal.SIGHUP, tls.reload)
+        loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
         host, port = gateway.server.address[:2]
         host = f"[{host}]" if ":" in host else host

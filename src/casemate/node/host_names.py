@@ -12,7 +12,6 @@ from casemate.node.certificates import CertificateError, Names
 
 _LOCAL_IPV4 = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
 """How /proc/net/fib_trie shows an address of an interface."""
-_ANY = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 - compared with, not bound
 
 
 def _read(path: str) -> str:
@@ -41,11 +40,19 @@ def host_names(listening_on: str) -> Names:
     On all addresses that is each of this host's; on one it is that one. `localhost` and the
     host's own name are always among them, loopback addresses too.
     """
-    texts = {"localhost", "127.0.0.1", "::1", listening_on.partition("%")[0]}
-    if listening_on in _ANY:
+    texts = {"localhost", "127.0.0.1", "::1", socket.gethostname()}
+    if _is_any(listening_on):
         texts |= parse_addresses(_read("/proc/net/fib_trie"), _read("/proc/net/if_inet6"))
-    texts.add(socket.gethostname())
-    return _usable(texts - _ANY)
+    else:
+        texts.add(listening_on.partition("%")[0])
+    return _usable(texts)
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _usable(texts: Iterable[str]) -> Names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -111,14 +112,14 @@ class Folders:
             owner = vault_uid if folder == self.vault else uid
             if owner is not None:
                 os.chown(folder, owner, owner)
-        # The vault's process walks through `data`, which is the gateway's.
-        if vault_uid is not None:
-            self.data.chmod(0o711)
 
     def clear_spool(self) -> None:
         """Delete what a killed gateway was still sending. Raises OSError."""
         for leftover in self.spool.iterdir():
-            leftover.unlink()
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
 
 
 def default_master_key(data: Path) -> str:

@@ -37,6 +37,7 @@ from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
+from casemate.store.sqlite.files import DATABASE
 from casemate.vault.start import VaultProcess, start_vault
 
 _RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
@@ -170,7 +171,8 @@ class Node:
         vault = start_vault(
             Path(self._visible_data) / "vault",
             source,
-            create=True,
+            # Where there is a store without a vault, a new vault would only hide the loss.
+            create=not (self._folders.store / DATABASE).exists(),
             uid=VAULT_UID if self._root else None,
         )
         if not vault.memory_locked:
@@ -206,6 +208,7 @@ class Node:
         """Serve until SIGTERM or SIGINT. A gateway that ends by itself is started again."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
         failures = 0
         try:
             # Fails here, before anything listens, on a host that cannot make sandboxes.
@@ -213,9 +216,7 @@ class Node:
             while not self._stopping:
                 started = time.monotonic()
                 if not self._vault.alive:
-                    report("the vault has ended; it is started again")
-                    self._vault.close()
-                    self._vault = self._open_vault()
+                    self._restart_vault()
                 self._run_gateway()
                 code = self._wait_for_gateway()
                 if self._stopping:
@@ -236,6 +237,19 @@ class Node:
             self._vault.close()
             self._staging.close()
 
+    def _restart_vault(self) -> None:
+        """Start a vault that has ended again, from a master key that can be read once more."""
+        source = self._options.master_key or "file:"
+        if not source.startswith(("file:", "passphrase-file:", "command:")):
+            raise UnavailableError(
+                f"The vault has ended, and a master key from {source.partition(':')[0]} can be "
+                "read only once.",
+                next_step="start the node again",
+            )
+        report("the vault has ended; it is started again")
+        self._vault.close()
+        self._vault = self._open_vault()
+
     def _wait(self, seconds: float) -> None:
         """Wait, but not for longer than until the node is to stop."""
         deadline = time.monotonic() + seconds
@@ -245,7 +259,7 @@ class Node:
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         egress = EgressProcess(
-            EGRESS_UID if self._root else None, own_addresses=(self._listener.getsockname()[0],)
+            EGRESS_UID if self._root else None, learn=self._options.learn
         )
         vault = self._vault.connect()
         config = self._gateway_config(
@@ -312,6 +326,11 @@ class Node:
         except subprocess.TimeoutExpired:
             gateway.kill()
             return gateway.wait()
+
+    def _reload(self, *_: object) -> None:
+        """Have the gateway read its certificate again."""
+        if self._gateway is not None and self._gateway.poll() is None:
+            self._gateway.send_signal(signal.SIGHUP)
 
     def _stop(self, *_: object) -> None:
         """Have the gateway drain; its end is the end of the supervisor's loop."""

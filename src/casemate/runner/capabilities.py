@@ -137,9 +137,9 @@ class Channel:
             head = b'{"n":%d,%b' % (self._number, head[1:])
             self.send(wire.pack(wire.CAPABILITY, head, body))
             reply, content, descriptor = self._receive()
-        error = reply.get("error")
-        if error is not None:
-            raise _ERRORS.get(str(error), CapabilityError)(str(reply.get("message")))
+        code = reply.get("error")
+        if code is not None:
+            raise _ERRORS.get(str(code), CapabilityError)(str(reply.get("message")))
         return reply["ok"], content, descriptor
 
     def _receive(self) -> tuple[dict[str, Any], bytes, int | None]:
@@ -267,10 +267,10 @@ class ObjectWriter:
             return
         if self._pending:
             self._part(bytes(self._pending))
-        fields, _ = self._bucket._call(
+        committed = self._bucket._call(
             "commit", upload=self._upload, if_revision=self._if_revision
         )
-        self.info = _object(fields)
+        self.info = _object(committed[0])
 
 
 class Bucket:
@@ -509,13 +509,13 @@ class Topic:
         return identity
 
 
-def read_secret(channel: Channel, name: str, version: int | None) -> str:
+def read_secret(channel: Channel, name: str, version: int | None) -> bytes:
     """Return a secret's value. It comes by a pipe from the vault, past the rest of the host."""
     _fields, _, descriptor = channel.call("secret.get", name=name, version=version)
     if descriptor is None:
         raise UnavailableError("the value did not come")
     with os.fdopen(descriptor, "rb") as pipe:
-        return pipe.read().decode()
+        return pipe.read()
 
 
 def invoke(channel: Channel, function: str, event: object, allow: list[str] | None) -> Any:

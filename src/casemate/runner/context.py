@@ -105,6 +105,16 @@ class Context:
 
     def secret(self, name: str, *, version: int | None = None) -> str:
         """Return a secret's newest value, or that of a version. It is asked for each time."""
+        try:
+            return capabilities.read_secret(self._channel, name, version).decode()
+        except UnicodeDecodeError:
+            # Without the cause: it would hold the value.
+            raise capabilities.InvalidError(
+                f"the secret {name} is no text; read it with context.secret_bytes"
+            ) from None
+
+    def secret_bytes(self, name: str, *, version: int | None = None) -> bytes:
+        """Return a secret's value as it was set, for values that are no text."""
         return capabilities.read_secret(self._channel, name, version)
 
     def invoke(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -45,9 +46,9 @@ def egress_grants(version: Version) -> tuple[Grant, ...]:
     return tuple(g for g in version.spec.grants if g.kind is GrantKind.EGRESS)
 
 
-def egress_ports(grants: tuple[Grant, ...]) -> tuple[int, ...]:
+def egress_ports(grants: tuple[Grant, ...], *, proxy_always: bool = False) -> tuple[int, ...]:
     """Return the local ports that lead there: the proxy's, where one is needed, and forwards'."""
-    proxy = [PROXY_PORT] if any(g.forward is None for g in grants) else []
+    proxy = [PROXY_PORT] if proxy_always or any(g.forward is None for g in grants) else []
     return (*proxy, *sorted(g.forward for g in grants if g.forward is not None))
 
 
@@ -134,6 +135,8 @@ class Zygote:
             case protocol.Exited():
                 instance = self.instances.pop(event.i, None)
                 if instance is not None:
+                    if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:
+                        self._client.on_filter_kill(self, instance.serving)
                     instance.exited(event.status, out_of_memory=event.out_of_memory)
             case protocol.SpawnFailed():
                 instance = self.instances.pop(event.i, None)
@@ -161,8 +164,15 @@ class SandboxClient:
         bundles: BundleSource,
         egress: Egress,
         on_denied_call: Callable[[Zygote, DeniedCall], None],
+        on_filter_kill: Callable[[Zygote, str], None],
+        learn: bool = False,
     ) -> None:
-        """Speak to the supervisor over a connected SOCK_SEQPACKET socket."""
+        """Speak to the supervisor over a connected SOCK_SEQPACKET socket.
+
+        `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
+        an instance, and the invocation that it served, that its filter has ended. With `learn`
+        every function finds the proxy, granted or not.
+        """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
@@ -171,6 +181,8 @@ class SandboxClient:
         self._bundles = bundles
         self._egress = egress
         self._on_denied_call = on_denied_call
+        self.on_filter_kill = on_filter_kill
+        self._learn = learn
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
         self._opening: dict[int, asyncio.Future[str | None]] = {}
@@ -203,10 +215,11 @@ class SandboxClient:
         grants = egress_grants(version)
         opened: asyncio.Future[str | None] = self.loop.create_future()
         self._opening[number] = opened
-        report = Report(self.loop, lambda: self._connect(zygote, report, grants))
+        ports = egress_ports(grants, proxy_always=self._learn)
+        report = Report(self.loop, lambda: self._connect(zygote, report, ports))
         try:
             try:
-                self._ask_to_open(number, version, egress_ports(grants), report)
+                self._ask_to_open(number, version, ports, report)
             except BaseException:
                 del self._zygotes[number]
                 self._bundles.release(version.digest)
@@ -250,20 +263,22 @@ class SandboxClient:
         with report.other_ends() as descriptors:
             self.send(request, descriptors)
 
-    def _connect(self, zygote: Zygote, report: Report, grants: tuple[Grant, ...]) -> None:
+    def _connect(self, zygote: Zygote, report: Report, ports: tuple[int, ...]) -> None:
         """Take over the descriptors that a zygote sent before it ran a function's code."""
-        listeners, notify = report.take_descriptors(len(egress_ports(grants)))
+        listeners, notify = report.take_descriptors(len(ports))
         if not zygote.alive:
             for descriptor in (*listeners, notify):
                 os.close(descriptor)
             return
         zygote.watch = SystemCallWatch(
-            notify, self.loop, lambda call: self._on_denied_call(zygote, call)
+            notify,
+            self.loop,
+            lambda call: self._on_denied_call(zygote, call),
+            # What nobody hears of must not go on.
+            on_failed=lambda _: zygote.close(),
         )
         if listeners:
-            self._egress.open(
-                zygote.number, dict(zip(egress_ports(grants), listeners, strict=True)), ()
-            )
+            self._egress.open(zygote.number, dict(zip(ports, listeners, strict=True)), ())
             for descriptor in listeners:
                 os.close(descriptor)
 

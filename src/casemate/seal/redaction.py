@@ -30,22 +30,13 @@ class Redactor:
         """Record into `store` what `vault` has looked through."""
         self._store = store
         self._vault = vault
-        self._projects: set[str] = set()
         self._waiting: set[asyncio.Task[None]] = set()
-
-    async def load(self) -> None:
-        """Learn which projects have secrets. VaultError if the vault does not say."""
-        self._projects = {secret.project for secret in await self._vault.secrets(None)}
-
-    def note_project(self, project: str) -> None:
-        """Look through the texts of this project from now on."""
-        self._projects.add(project)
 
     def record(
         self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
     ) -> None:
         """Record, at once where there is nothing to look for."""
-        if invocation.project not in self._projects or not (log or error):
+        if not (log or error) or self._vault.known_secrets(invocation.project) is False:
             self._store.record(invocation, error, log)
             return
         if len(self._waiting) >= _MAX_WAITING:
@@ -65,6 +56,9 @@ class Redactor:
         if error is not None:
             texts += [error.message.encode(), error.trace.encode(), error.type.encode()]
         try:
+            if not await self._vault.has_secrets(invocation.project):
+                self._store.record(invocation, error, log)
+                return
             clean = [
                 text.decode(errors="replace")
                 for text in await self._vault.redact(invocation.project, texts)

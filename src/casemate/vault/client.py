@@ -231,6 +231,10 @@ class VaultClient:
                 self._known[project] = known
         return known
 
+    def known_secrets(self, project: str) -> bool | None:
+        """See `Vault.known_secrets`."""
+        return self._known.get(project)
+
     def _changed(self, project: str) -> None:
         self._changes += 1
         self._known.pop(project, None)

@@ -119,6 +119,10 @@ class Vault(Protocol):
         """Tell whether a project has any secret, so that texts need redacting at all."""
         ...
 
+    def known_secrets(self, project: str) -> bool | None:
+        """Tell without waiting what `has_secrets` told last; None if that may have changed."""
+        ...
+
     async def wrap(self, context: str, value: bytes) -> bytes:
         """Encrypt a small value under the node's own key, bound to `context`."""
         ...

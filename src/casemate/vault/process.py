@@ -27,11 +27,12 @@ from casemate.vault.engine import VaultEngine, obtain_master
 from casemate.vault.envelope import decrypt, encrypt, new_key
 from casemate.vault.errors import DecryptionError, VaultError
 from casemate.vault.folder import VaultFolder
+from casemate.vault.key_material import read_descriptor
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import seal, unseal
 from casemate.vault.server import Server
 from casemate.vault.signing import sign_with_new_key
-from casemate.vault.sources import KeySource, SourceKind, parse_source, read_descriptor
+from casemate.vault.sources import KeySource, SourceKind, parse_source
 
 _MAX_VARIABLE = 4096
 

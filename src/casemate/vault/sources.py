@@ -16,15 +16,9 @@ no secrets: they are in the head of the vault's file.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ctypes
 import getpass
 import os
 import re
-import shlex
-import stat
-import subprocess
 import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
@@ -36,13 +30,20 @@ from argon2.low_level import Type, hash_secret_raw
 
 from casemate.vault.envelope import KEY_BYTES, new_key
 from casemate.vault.errors import MasterKeySourceError
+from casemate.vault.key_material import (
+    MAX_WRAPPED,
+    create_key_file,
+    first_line,
+    parse_key,
+    read_descriptor,
+    read_private,
+    run_command,
+    take_variable,
+)
 
-COMMAND_SECONDS = 30.0
 MIN_PASSPHRASE = 12
 MAX_PASSPHRASE_BYTES = 4096
 _MAX_KEY_TEXT = 4096
-_MAX_WRAPPED = 64 * 1024
-_MIN_DISTINCT_BYTES = 8
 _SALT_BYTES = 16
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -52,8 +53,8 @@ class SourceKind(StrEnum):
 
     FILE = "file"
     ENVIRONMENT = "env"
-    PASSPHRASE = "passphrase"  # noqa: S105
-    PASSPHRASE_FILE = "passphrase-file"  # noqa: S105
+    PASSPHRASE = "passphrase"  # noqa: S105  # nosec B105
+    PASSPHRASE_FILE = "passphrase-file"  # noqa: S105  # nosec B105
     DESCRIPTOR = "fd"
     COMMAND = "command"
 
@@ -87,7 +88,7 @@ class KeyParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     salt: Annotated[bytes, msgspec.Meta(max_length=64)] = b""
     cost: PassphraseCost | None = None
-    wrapped: Annotated[bytes, msgspec.Meta(max_length=_MAX_WRAPPED)] = b""
+    wrapped: Annotated[bytes, msgspec.Meta(max_length=MAX_WRAPPED)] = b""
 
 
 def parse_source(text: str) -> Source:
@@ -158,7 +159,7 @@ class KeySource:
             return self._from_passphrase(parameters, twice=True), parameters
         if kind is SourceKind.FILE and not os.path.lexists(argument):
             self._refuse_inside(argument)
-            return _create_key_file(Path(argument)), KeyParameters()
+            return create_key_file(Path(argument)), KeyParameters()
         return self.read(KeyParameters()), KeyParameters()
 
     def read(self, parameters: KeyParameters) -> bytes:
@@ -187,11 +188,14 @@ class KeySource:
     def _refuse_inside(self, path: str) -> None:
         if self._forbidden is None:
             return
-        folder = Path(os.path.realpath(self._forbidden))
-        if Path(os.path.realpath(path)).is_relative_to(folder):
+        if not self._forbidden.exists():
+            return
+        # By inode, since the same folder may be mounted at several paths.
+        real = Path(os.path.realpath(path))
+        if any(parent.exists() and parent.samefile(self._forbidden) for parent in real.parents):
             raise MasterKeySourceError(
-                f"The master key {path} is inside the data folder {folder}: who copies the data "
-                "would copy its key.",
+                f"The master key {path} is inside the data folder {self._forbidden}: who "
+                "copies the data would copy its key.",
                 next_step="keep it elsewhere, for example file:/etc/casemate/master.key",
             )
 
@@ -217,9 +221,9 @@ class KeySource:
         kind, argument = self.source.kind, self.source.argument
         if kind is SourceKind.PASSPHRASE_FILE:
             self._refuse_inside(argument)
-            return _first_line(read_private(Path(argument), MAX_PASSPHRASE_BYTES))
+            return first_line(read_private(Path(argument), MAX_PASSPHRASE_BYTES))
         if kind is SourceKind.DESCRIPTOR:
-            return _first_line(read_descriptor(int(argument), MAX_PASSPHRASE_BYTES))
+            return first_line(read_descriptor(int(argument), MAX_PASSPHRASE_BYTES))
         try:
             text = self._ask("Passphrase of the vault: ")
             again = self._ask("The same again: ") if twice else text
@@ -240,183 +244,3 @@ def _other_kind(source: Source, missing: str) -> MasterKeySourceError:
         f"The vault was not made with a source like {source.text}: its file has no {missing}.",
         next_step="give the source that the vault's error or `casemate vault status` names",
     )
-
-
-def _first_line(data: bytes) -> str:
-    try:
-        return data.decode().split("\n", 1)[0].removesuffix("\r")
-    except UnicodeDecodeError:
-        raise MasterKeySourceError(
-            "The passphrase is not text in UTF-8.", next_step="write it as UTF-8"
-        ) from None
-
-
-def parse_key(text: bytes, where: str) -> bytes:
-    """Return the 32 bytes that `text` says in base64 or hexadecimal."""
-    stripped = text.strip()
-    key = b""
-    if re.fullmatch(rb"[0-9A-Fa-f]{64}", stripped):
-        key = binascii.unhexlify(stripped)
-    elif re.fullmatch(rb"[A-Za-z0-9+/]{43}=", stripped):
-        key = base64.b64decode(stripped)
-    if len(key) != KEY_BYTES:
-        raise MasterKeySourceError(
-            f"{where} holds {len(stripped)} characters, expected {KEY_BYTES} bytes as base64 (44 "
-            "characters) or hexadecimal (64).",
-            next_step="make one: head -c 32 /dev/urandom | base64",
-        )
-    if len(set(key)) < _MIN_DISTINCT_BYTES:
-        raise MasterKeySourceError(
-            f"The key in {where} is not random: few of its bytes differ.",
-            next_step="make one: head -c 32 /dev/urandom | base64",
-        )
-    return key
-
-
-def read_private(path: Path, limit: int) -> bytes:
-    """Return a file that only its owner (root or this user) can read. Never follows a link."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise MasterKeySourceError(
-            f"There is no file {path}, and without it the vault stays closed.",
-            next_step="bring the file back from where you keep a copy of it",
-        ) from error
-    except OSError as error:
-        raise MasterKeySourceError(
-            f"{path} cannot be read: {error.strerror}.",
-            next_step="give a regular file, not a link, that the node's user can read",
-        ) from error
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise MasterKeySourceError(
-                f"{path} is no regular file of at most {limit} bytes.",
-                next_step="give the file that holds the key",
-            )
-        if found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):
-            raise MasterKeySourceError(
-                f"{path} has mode {stat.S_IMODE(found.st_mode):04o} and owner {found.st_uid}, "
-                "expected one that nobody else can read.",
-                next_step=f"chmod 600 {path}, and have root or the node's user own it",
-            )
-        return os.read(descriptor, limit)
-    finally:
-        os.close(descriptor)
-
-
-def read_descriptor(descriptor: int, limit: int) -> bytes:
-    """Return what a descriptor holds up to its end, and close it."""
-    data = b""
-    try:
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            while len(data) <= limit and (part := file.read(limit + 1 - len(data))):
-                data += part
-    except OSError as error:
-        raise MasterKeySourceError(
-            f"Descriptor {descriptor} cannot be read: {error.strerror}.",
-            next_step="open it for the node, as in `casemate serve ... 3< FILE`",
-        ) from error
-    if len(data) > limit:
-        raise MasterKeySourceError(
-            f"Descriptor {descriptor} holds more than {limit} bytes.",
-            next_step="give one that holds the passphrase only",
-        )
-    return data
-
-
-def _create_key_file(path: Path) -> bytes:
-    key = new_key()
-    try:
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(key) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise MasterKeySourceError(
-            f"The master key {path} cannot be made: {error.strerror}.",
-            next_step="make its folder, or give another file",
-        ) from error
-    return key
-
-
-_libc = ctypes.CDLL(None)
-_libc.getenv.restype = ctypes.c_void_p
-_libc.getenv.argtypes = (ctypes.c_char_p,)
-
-
-def take_variable(name: str) -> bytes:
-    """Return a variable of the environment and wipe it there.
-
-    Removing it alone would leave it readable in `/proc/PID/environ`, which shows the memory that
-    the process was started with; so that memory is overwritten.
-    """
-    address = _libc.getenv(name.encode())
-    if not address or name not in os.environ:
-        raise MasterKeySourceError(
-            f"There is no variable {name} in the environment.",
-            next_step=f"start the node with {name} set to the master key",
-        )
-    value = ctypes.string_at(address)
-    ctypes.memset(address, 0, len(value))
-    os.environ.pop(name, None)
-    return value
-
-
-def run_command(command: str, verb: str, data: bytes) -> bytes:
-    """Run a plug-in with `verb` as its last argument; return what it writes."""
-    try:
-        arguments = shlex.split(command)
-    except ValueError as error:
-        raise MasterKeySourceError(
-            f"The command cannot be split into words: {error}.", next_step="quote it as for a shell"
-        ) from error
-    program = Path(arguments[0])
-    _require_safe_program(program)
-    try:
-        done = subprocess.run(
-            [*arguments, verb],
-            input=data,
-            stdout=subprocess.PIPE,
-            timeout=COMMAND_SECONDS,
-            check=False,
-            cwd="/",
-        )
-    except subprocess.TimeoutExpired:
-        raise MasterKeySourceError(
-            f"{program} {verb} took longer than {COMMAND_SECONDS:g} s.",
-            next_step="see whether its key service answers",
-        ) from None
-    except OSError as error:
-        raise MasterKeySourceError(
-            f"{program} cannot be run: {error.strerror}.", next_step="check its path and rights"
-        ) from error
-    if done.returncode != 0 or len(done.stdout) > _MAX_WRAPPED:
-        raise MasterKeySourceError(
-            f"{program} {verb} ended with code {done.returncode} and {len(done.stdout)} bytes.",
-            next_step="its own message is above; run it by hand to see why",
-        )
-    return done.stdout
-
-
-def _require_safe_program(program: Path) -> None:
-    try:
-        found = program.stat()
-    except OSError as error:
-        raise MasterKeySourceError(
-            f"{program} cannot be found: {error.strerror}.", next_step="check its path"
-        ) from error
-    if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
-        raise MasterKeySourceError(
-            f"{program} can be changed by other users (mode {stat.S_IMODE(found.st_mode):04o}, "
-            f"owner {found.st_uid}).",
-            next_step=f"chmod go-w {program}, and have root or the node's user own it",
-        )

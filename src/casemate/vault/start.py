@@ -14,13 +14,15 @@ import msgspec
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.errors import MasterKeySourceError, VaultError, VaultUnavailableError
+from casemate.vault.key_material import take_variable
 from casemate.vault.server import CONNECT
-from casemate.vault.sources import Source, SourceKind, parse_source, take_variable
+from casemate.vault.sources import Source, SourceKind, parse_source
 
 START_SECONDS = 90.0
 """Longer than a plug-in may take, twice."""
 _END_SECONDS = 5.0
 _MAX_REPORT = 64 * 1024
+_MAX_VARIABLE = 4096
 _SOCKET_BYTES = 1024 * 1024
 
 
@@ -138,7 +140,7 @@ def _descriptors(
         reading, writing = os.pipe2(os.O_CLOEXEC)
         opened.callback(os.close, reading)
         with os.fdopen(writing, "wb", buffering=0) as pipe:
-            pipe.write(take_variable(source.argument)[: protocol.LENGTH_BYTES * 1024])
+            pipe.write(take_variable(source.argument)[:_MAX_VARIABLE])
         return (reading,), reading
     return (), None
 

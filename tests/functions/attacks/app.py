@@ -172,6 +172,11 @@ def clone3(name):
     return _reaped(syscall(435, arguments, len(arguments)))
 
 
+def unshare_thread():
+    """The one form of unshare that the zygote makes, to find threads."""
+    return syscall(272, 0x10000)
+
+
 # -- system calls of other architectures: the filter kills -------------------------------------
 
 
@@ -308,6 +313,11 @@ def send_datagram(address, port, family=socket.AF_INET):
 def bind(port, family=socket.AF_INET):
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         return tried(sock.bind, ("", port))
+
+
+def listen():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        return tried(sock.listen)
 
 
 def bring_up_loopback():
@@ -501,9 +511,9 @@ def look():
 ATTACKS = {
     function.__name__: function
     for function in (
-        call, clone, clone3, x32_call, i386_call, read, entries, climb, write, modify,
+        call, clone, clone3, unshare_thread, x32_call, i386_call, read, entries, climb, write, modify,
         set_user_id_file, execute, execute_copy, execute_memory, map_executable, load_library,
-        open_socket, connect, send_datagram, bind, bring_up_loopback, interfaces,
+        open_socket, connect, send_datagram, bind, listen, bring_up_loopback, interfaces,
         abstract_listen, abstract_send, kill, kill_all, kill_group, kill_parent, renice_group,
         renice_user, raise_limit, lock_memory, descriptors, folders, environment, identity, linger,
         plant, look,

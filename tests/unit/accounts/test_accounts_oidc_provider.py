@@ -205,8 +205,16 @@ def test_other_settings_that_are_refused(change) -> None:
         require_valid(OidcSettings(**whole))
 
 
-@pytest.mark.parametrize("issuer", ["https://id.example.org", "http://127.0.0.1:8", "http://[::1]:8",
-                                    "https://id.example.org/realms/x", "http://localhost:8080"])  # fmt: skip
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://id.example.org",
+        "https://id.example.org/realms/x",
+        "http://127.0.0.1:8",
+        "http://[::1]:8",
+        "http://localhost:8080",
+    ],
+)
 def test_settings_that_are_accepted(issuer: str) -> None:
     require_valid(OidcSettings(issuer=issuer, client_id="casemate"))
 

@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from api_fake_control import ADMIN_TEXT, INVOKE_TEXT
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from casemate.cli import credentials
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import Credentials, choose, is_loopback, load, parse_url, store
+from casemate.cli.credentials import (
+    Credentials,
+    choose,
+    forget,
+    is_loopback,
+    load,
+    parse_url,
+    require_safe_address,
+    store,
+)
 from casemate.cli.errors import CredentialsError, DeniedError, UsageError
 
 KEY = "cm_abc_" + "x" * 43
 NODE = "https://node.example.org"
+
+
+@pytest.fixture(scope="module")
+def authority() -> str:
+    """A certificate authority in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.fixture
@@ -134,60 +164,129 @@ def test_a_key_is_not_sent_in_the_clear_to_another_machine() -> None:
     NodeClient(Credentials("http://10.0.0.1", None)).__exit__(None, None, None)
 
 
-def test_a_proxy_does_not_get_to_see_local_requests(monkeypatch, node, cli) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert cli("ls").code == 0
-
-
 def test_the_key_is_not_part_of_any_representation() -> None:
     assert KEY not in repr(Credentials(NODE, KEY))
 
 
-def test_login_stores_a_key_from_standard_input(cli, node, monkeypatch, home) -> None:
-    monkeypatch.delenv("CASEMATE_KEY")
-    monkeypatch.delenv("CASEMATE_URL")
-    result = cli("login", node.url, stdin=ADMIN_TEXT.encode() + b"\n")
-    assert result.code == 0
-    assert ADMIN_TEXT not in result.out + result.err
+def test_the_authority_is_kept_with_its_node(environ, authority) -> None:
+    store(Credentials(NODE, KEY, ca=authority), environ)
+    assert choose(environ).ca == authority
+    assert choose({**environ, "CASEMATE_URL": "https://other.example.org"}).ca is None
+    assert choose({**environ, "CASEMATE_URL": NODE}).ca == authority
+
+
+def test_an_authority_from_the_environment(environ, authority, tmp_path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text(authority)
+    chosen = choose({**environ, "CASEMATE_CA": str(path), "CASEMATE_URL": NODE})
+    assert chosen.ca == authority
+
+
+@pytest.mark.parametrize("content", [b"", b"not a certificate", b"\xff", b"x" * 40_000, None])
+def test_what_is_no_authority(environ, tmp_path, content) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        choose({**environ, "CASEMATE_CA": str(path)})
+    assert caught.value.next_step
+
+
+def test_a_broken_authority_in_the_file_is_told(environ, authority) -> None:
+    path = store(Credentials(NODE, KEY, ca=authority), environ)
+    path.write_text(path.read_text().replace("MII", "xxx", 1))
+    with pytest.raises(CredentialsError, match="does not hold"):
+        choose(environ)
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_http", "refused"),
+    [
+        ("https://node.example.org", False, False),
+        ("http://127.0.0.1:1", False, False),
+        ("http://10.0.0.1", True, False),
+        ("http://10.0.0.1", False, True),
+        ("http://localhost.evil.example", False, True),
+    ],
+)
+def test_where_passwords_may_go(url, allow_http, refused) -> None:
+    if not refused:
+        require_safe_address(url, allow_http=allow_http)
+        return
+    with pytest.raises(DeniedError):
+        require_safe_address(url, allow_http=allow_http)
+
+
+def test_forgetting(environ) -> None:
+    assert not forget(environ)
+    path = store(Credentials(NODE, KEY), environ)
+    assert forget(environ)
+    assert not path.exists()
+
+
+class _Node(BaseHTTPRequestHandler):
+    """Answers who one is, as a node does."""
+
+    def do_GET(self) -> None:
+        right = self.headers["authorization"] == f"Bearer {KEY}"
+        body = json.dumps({"principal": "token:abc", "roles": ["auditor"]}).encode()
+        self.send_response(200 if right else 401)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url(home):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Node)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_login_stores_a_token_from_standard_input(cli, url, home) -> None:
+    result = cli("login", url, stdin=KEY.encode() + b"\n")
+    assert result.code == 0, result.err
+    assert KEY not in result.out + result.err
     path = home / "config/casemate/credentials.json"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert json.loads(path.read_text())["key"] == ADMIN_TEXT
-    assert cli("ls").code == 0
+    assert json.loads(path.read_text())["key"] == KEY
 
 
-def test_login_at_a_terminal_does_not_show_the_key(terminal, node, monkeypatch) -> None:
-    monkeypatch.delenv("CASEMATE_KEY")
-    result = terminal("login", node.url, keys=ADMIN_TEXT.encode() + b"\n", prompt=b"Key for")
+def test_a_proxy_does_not_get_to_see_local_requests(monkeypatch, cli, url) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert cli("login", url, stdin=KEY.encode()).code == 0
+
+
+def test_login_at_a_terminal_does_not_show_the_token(terminal, url) -> None:
+    result = terminal("login", url, keys=KEY.encode() + b"\n", prompt=b"Token for")
     assert result.code == 0, result.out
-    assert ADMIN_TEXT not in result.out
+    assert KEY not in result.out
 
 
-def test_login_with_a_key_that_may_only_invoke_says_so(cli, node, monkeypatch) -> None:
-    monkeypatch.setenv("CASEMATE_KEY", INVOKE_TEXT)
-    result = cli("login", node.url)
-    assert result.code == 0
-    assert "only call functions" in result.err
-
-
-def test_login_with_a_wrong_key_stores_nothing(cli, node, monkeypatch, home) -> None:
-    monkeypatch.setenv("CASEMATE_KEY", KEY)
-    result = cli("login", node.url)
+def test_login_with_a_wrong_token_stores_nothing(cli, url, monkeypatch, home) -> None:
+    wrong = "cm_wrong_" + "x" * 43
+    monkeypatch.setenv("CASEMATE_KEY", wrong)
+    result = cli("login", url)
     assert result.code == 4
-    assert KEY not in result.err
+    assert wrong not in result.err
     assert not (home / "config").exists()
 
 
-@pytest.mark.parametrize("text", ["", "hunter2-not-a-key", "cm_short", ADMIN_TEXT + " x"])
-def test_what_is_no_key_is_not_repeated(cli, node, monkeypatch, text) -> None:
-    monkeypatch.delenv("CASEMATE_KEY")
-    result = cli("login", node.url, stdin=text.encode())
+@pytest.mark.parametrize("text", ["", "hunter2-not-a-key", "cm_short", KEY + " x"])
+def test_what_is_no_token_is_not_repeated(cli, url, text) -> None:
+    result = cli("login", url, stdin=text.encode())
     assert result.code == 2
     assert not text or text not in result.err
 
 
-def test_login_has_no_argument_for_a_key(cli, node) -> None:
-    assert cli("login", node.url, ADMIN_TEXT).code == 2
+def test_login_has_no_argument_for_a_token(cli, url) -> None:
+    assert cli("login", url, KEY).code == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import casemate.build
 from casemate.build import BuiltBundle
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import deploy as deploy_command
+from casemate.cli.commands import dev as dev_command
 from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
 from casemate.cli.grant_report import ApprovalNeededError
@@ -348,6 +350,52 @@ def test_what_a_run_used_is_written_and_loads(learned_run, project) -> None:
     assert loaded.functions[1].grants == ()
     propose(learned_run.connect(), project / "casemate.toml", write=True)
     assert load(project / "casemate.toml") == loaded
+
+
+@pytest.fixture
+def development(learned_run, monkeypatch) -> list[dict[str, object]]:
+    """`casemate dev` on a node that is not started; what it would be started with is noted."""
+    started: list[dict[str, object]] = []
+
+    @contextmanager
+    def node(data, host, port, risks, *, learn):
+        started.append({"host": host, "learn": learn})
+        yield learned_run.connect().credentials
+
+    monkeypatch.setattr(dev_command, "_node", node)
+    monkeypatch.setattr(dev_command, "_told", lambda _: nullcontext())
+    monkeypatch.setattr(dev_command, "_deploy_all", lambda *_, **__: True)
+    return started
+
+
+def test_dev_learns_from_a_command_that_succeeds(run, development, project, learned_run) -> None:
+    out = run(dev_command.app, "--learn", "--write", "--", "sh", "-c", "exit 0")
+    assert 'secrets = ["key"]' in out
+    assert development == [{"host": "127.0.0.1", "learn": True}]
+    assert 'secrets = ["key"]' in (project / "casemate.toml").read_text()
+
+
+def test_dev_writes_nothing_after_a_command_that_fails(run, development, project) -> None:
+    with pytest.raises(CommandError, match="sh ended with 3"):
+        run(dev_command.app, "--learn", "--write", "--", "sh", "-c", "exit 3")
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_dev_without_a_command_proposes_when_it_is_ended(
+    run, development, project, monkeypatch
+) -> None:
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dev_command, "_watch", interrupted)
+    assert 'secrets = ["key"]' in run(dev_command.app, "--learn")
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_dev_starts_no_node_that_others_could_use_to_go_beyond_grants(run, development) -> None:
+    with pytest.raises(UsageError):
+        run(dev_command.app, "--learn", "--host", "0.0.0.0")
+    assert development == []
 
 
 def test_a_function_that_was_not_deployed_keeps_its_grants(project, grants_node, capsys) -> None:

@@ -214,7 +214,7 @@ def test_a_secret_comes_by_its_descriptor_and_leaves_none_open() -> None:
     os.close(writing)
     with host({"version": 1}) as serving:
         serving.descriptor = reading
-        assert capabilities.read_secret(serving.channel, "s", None) == "gehéim"
+        assert capabilities.read_secret(serving.channel, "s", None) == "gehéim".encode()
     assert len(os.listdir("/proc/self/fd")) == before
 
 

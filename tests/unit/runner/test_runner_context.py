@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from casemate.runner.capabilities import Channel
 from casemate.runner.context import Context, Log
 
 
@@ -18,6 +19,7 @@ def context_of(deadline: float = 0.0, log: Log | None = None) -> Context:
         function_version="7",
         memory_limit=256 * 1024 * 1024,
         log=log or Log(lambda level, text: None),
+        channel=Channel(-1),
     )
 
 

@@ -31,6 +31,8 @@ OPEN: dict[str, Any] = {
     "open_files": 256,
     "tmp": 1 << 26,
     "response": 1 << 22,
+    "ports": [3128, 5432],
+    "environment": {"MODE": "test"},
 }
 SPAWN = {"type": "spawn", "z": 1, "i": 2}
 KILL = {"type": "kill", "z": 1, "i": 2}

@@ -1,20 +1,23 @@
-"""API keys."""
+"""Users, roles and tokens."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from store_samples import KEY, token
+from store_samples import KEY, digest, token, user
 
+from casemate.model.account import UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.principal import RoleBinding
 from casemate.store.sqlite import SqliteStore
 
 
-def test_keys_come_oldest_first_and_whole(tmp_path: Path) -> None:
+def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         younger, older = token("a", "x", created_at=2.0), token("b", "y")
@@ -54,7 +57,7 @@ def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -
 @pytest.mark.parametrize(
     "changes", [{"sha256": "secret"}, {"sha256": ""}, {"id": ""}, {"created_at": float("nan")}]
 )
-def test_what_is_no_key_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_what_is_no_token_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         with pytest.raises(InvalidInputError):
@@ -63,3 +66,152 @@ def test_what_is_no_key_is_refused(tmp_path: Path, changes: dict[str, object]) -
         await store.close()
 
     asyncio.run(run())
+
+
+def with_store(tmp_path: Path, check: Callable[[SqliteStore], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        await check(store)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_users_come_by_name_and_whole_and_survive_a_restart(tmp_path: Path) -> None:
+    whole = user(
+        "bob",
+        password="$argon2id$",
+        totp=b"\0sealed",
+        totp_last=7,
+        oidc_issuer="https://id.example",
+        oidc_subject="4711",
+        enrolment_sha256=digest("a"),
+        enrolment_expires_at=9.5,
+        disabled_at=3.0,
+    )
+
+    async def add(store: SqliteStore) -> None:
+        await store.add_user(whole)
+        await store.add_user(user("ada"))
+        with pytest.raises(ConflictError, match="'ada'"):
+            await store.add_user(user("ada", password="other"))
+
+    async def find(store: SqliteStore) -> None:
+        assert await store.users() == (user("ada"), whole)
+
+    with_store(tmp_path, add)
+    with_store(tmp_path, find)
+
+
+def test_an_oidc_identity_belongs_to_one_user(tmp_path: Path) -> None:
+    identity = {"oidc_issuer": "https://id.example", "oidc_subject": "4711"}
+
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada", **identity))
+        await store.add_user(user("bob"))
+        for call in (
+            store.add_user(user("eve", **identity)),
+            store.replace_user(user("bob", **identity)),
+        ):
+            with pytest.raises(ConflictError, match="identity"):
+                await call
+        with pytest.raises(InvalidInputError, match="both or none"):
+            await store.add_user(user("eve", oidc_subject="4711"))
+        await store.replace_user(user("ada", password="new", **identity))
+        await store.add_user(user("eve", **{**identity, "oidc_issuer": "https://other.example"}))
+        with pytest.raises(NotFoundError):
+            await store.replace_user(user("nobody"))
+
+    with_store(tmp_path, check)
+
+
+def test_a_code_is_accepted_once_however_many_ask_at_the_same_time(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada", totp=b"s", totp_last=10))
+        answers = await asyncio.gather(*(store.accept_totp_step("ada", 11) for _ in range(50)))
+        assert answers.count(True) == 1
+        assert not await store.accept_totp_step("ada", 10)
+        assert not await store.accept_totp_step("nobody", 99)
+        # A change prepared before the code was used does not make it usable again.
+        await store.replace_user(user("ada", totp=b"s", totp_last=10, password="new"))
+        assert not await store.accept_totp_step("ada", 11)
+        # A new second factor starts anew.
+        await store.replace_user(user("ada"))
+        await store.replace_user(user("ada", totp=b"t"))
+        assert await store.accept_totp_step("ada", 5)
+
+    with_store(tmp_path, check)
+
+
+def test_a_removed_user_leaves_no_role_and_no_token_in_force(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada"))
+        bindings = (RoleBinding(role="owner"), RoleBinding(role="invoker", project="demo"))
+        await store.set_roles(UserRoles(user="ada", bindings=bindings))
+        assert await store.roles() == (UserRoles(user="ada", bindings=bindings),)
+        await store.add_token(token("s1", "session", user="ada"))
+        await store.add_token(token("s2", "session", user="ada"))
+        await store.remove_user("ada")
+        assert await store.roles() == ()
+        assert all(t.revoked_at is not None for t in await store.tokens())
+        await store.add_user(user("ada"))
+        assert await store.roles() == ()
+        for call in (
+            store.remove_user("eve"),
+            store.set_roles(UserRoles(user="eve", bindings=bindings)),
+            store.add_token(token("s3", user="eve")),
+        ):
+            with pytest.raises(NotFoundError, match="'eve'"):
+                await call
+
+    with_store(tmp_path, check)
+
+
+def test_no_bindings_is_no_row_and_replacing_leaves_none_behind(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada"))
+        await store.set_roles(UserRoles(user="ada", bindings=(RoleBinding(role="owner"),)))
+        await store.set_roles(UserRoles(user="ada", bindings=()))
+        assert await store.roles() == ()
+
+    with_store(tmp_path, check)
+
+
+def test_names_of_ended_service_tokens_and_of_sessions_are_free(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada"))
+        await store.add_token(token("t1", "ci", expires_at=time.time() - 1))
+        await store.add_token(token("t2", "ci"))
+        await store.add_token(token("t3", "ci", user="ada"))
+        with pytest.raises(ConflictError, match="'ci'"):
+            await store.add_token(token("t4", "ci"))
+
+    with_store(tmp_path, check)
+
+
+def test_revoking_all_of_a_user_counts_those_in_force(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_user(user("ada"))
+        await store.add_token(token("t0", "service"))
+        await store.add_token(token("t1", user="ada"))
+        await store.add_token(token("t2", user="ada", expires_at=1.0))
+        await store.add_token(token("t3", user="ada", revoked_at=2.0))
+        assert await store.revoke_tokens_of("ada") == 1
+        assert await store.revoke_tokens_of("ada") == 0
+        found = {t.id: t.revoked_at for t in await store.tokens()}
+        assert found["t0"] is None
+        assert found["t3"] == 2.0
+        assert found["t1"] is not None
+
+    with_store(tmp_path, check)
+
+
+def test_the_last_use_only_goes_forward(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_token(token("t1", "a"))
+        await store.touch_tokens({"t1": 5.0, "unknown": 5.0})
+        await store.touch_tokens({"t1": 3.0})
+        await store.touch_tokens({})
+        assert [t.last_used_at for t in await store.tokens()] == [5.0]
+
+    with_store(tmp_path, check)

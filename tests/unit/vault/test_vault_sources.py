@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.vault import sources
+from casemate.vault import key_material, sources
 from casemate.vault.envelope import new_key
 from casemate.vault.errors import MasterKeySourceError
 from casemate.vault.sources import KeyParameters, KeySource, PassphraseCost, parse_source
@@ -93,6 +93,13 @@ def test_links_folders_pipes_and_missing_files_are_refused(tmp_path) -> None:
             source(f"file:{tmp_path / name}").read(KeyParameters())
 
 
+def test_by_whatever_path_the_data_folder_is_known(tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "seen").symlink_to(tmp_path / "data")
+    with pytest.raises(MasterKeySourceError, match="inside the data folder"):
+        source(f"file:{tmp_path}/data/key", forbidden=tmp_path / "seen").create()
+
+
 @pytest.mark.parametrize("way", ["data/key", "data/../data/key", "link/key"])
 def test_a_key_inside_the_data_folder_is_refused(tmp_path, way) -> None:
     data = tmp_path / "data"
@@ -107,14 +114,14 @@ def test_a_key_inside_the_data_folder_is_refused(tmp_path, way) -> None:
 @given(st.binary(max_size=80))
 def test_text_that_is_no_key_is_refused_and_not_repeated(text) -> None:
     with pytest.raises(MasterKeySourceError) as caught:
-        sources.parse_key(b"!" + text, "here")
+        key_material.parse_key(b"!" + text, "here")
     assert "!" not in caught.value.message
 
 
 @pytest.mark.parametrize("key", [bytes(32), b"\1\2" * 16])
 def test_a_key_that_is_not_random_is_refused(key) -> None:
     with pytest.raises(MasterKeySourceError, match="not random"):
-        sources.parse_key(base64.b64encode(key), "here")
+        key_material.parse_key(base64.b64encode(key), "here")
 
 
 def test_a_variable_is_gone_from_memory_too() -> None:
@@ -213,7 +220,7 @@ def test_plug_ins_that_do_not_wrap(tmp_path, body) -> None:
 
 
 def test_a_plug_in_has_only_so_long(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sources, "COMMAND_SECONDS", 0.3)
+    monkeypatch.setattr(key_material, "COMMAND_SECONDS", 0.3)
     with pytest.raises(MasterKeySourceError, match="longer than"):
         source(f"command:{plugin(tmp_path, 'time.sleep(30)')}").create()
 

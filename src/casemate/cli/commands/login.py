@@ -93,7 +93,7 @@ def login(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Log in to a node and store the session or token for it.
+    """Log in to a node.
 
     Passwords, codes and tokens come from the terminal or, line by line, from standard input, a
     token also from CASEMATE_KEY; never from the command line, which every process can read. What

@@ -19,9 +19,9 @@ class _LoggedOut(msgspec.Struct):
 
 @command(app, examples="$ casemate logout")
 def logout(json: JsonOption = False) -> None:
-    """End the stored session on the node and forget it here.
+    """End the session with a node.
 
-    A stored service token is forgotten and stays valid: others may use it. `casemate tokens
+    The stored credentials are forgotten. A stored service token is forgotten and stays valid: others may use it. `casemate tokens
     revoke` ends it.
     """
     stored = load()

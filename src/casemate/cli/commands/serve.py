@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli.credentials import parse_url
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 
@@ -43,6 +44,33 @@ AuthorityOption = Annotated[
         "--tls-new-authority",
         help="Make a new certificate authority. Clients that trust the old one have to log in "
         "again with the new fingerprint.",
+    ),
+]
+
+MasterKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--master-key",
+        metavar="SOURCE",
+        help="Where the key that everything stored is encrypted with comes from: file:PATH, "
+        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER or command:PROGRAM. Without it a "
+        "file below /etc/casemate/master-keys as root, else below ~/.config/casemate.",
+    ),
+]
+PublicUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--public-url",
+        metavar="URL",
+        help="The address by which others know the node; the tokens of functions name it.",
+    ),
+]
+LearnOption = Annotated[
+    bool,
+    typer.Option(
+        "--learn",
+        help="Let functions use what they are not granted, and note it. For `casemate dev "
+        "--learn`; on loopback only.",
     ),
 ]
 
@@ -101,12 +129,15 @@ def serve(
     tls_key: KeyOption = None,
     tls_name: NamesOption = None,
     tls_new_authority: AuthorityOption = False,
+    master_key: MasterKeyOption = None,
+    public_url: PublicUrlOption = None,
+    learn: LearnOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
 
-    Functions are called, and the node is controlled, on one port. The first start makes an admin
-    key and shows it once. The node refuses to start without the protections it requires. SIGTERM
+    Functions are called, and the node is controlled, on one port. The first start makes an owner's
+    token and shows it once. The node refuses to start without the protections it requires. SIGTERM
     and Ctrl-C end it without dropping a running call.
 
     On an address that others can reach everything is TLS; the start shows the fingerprint by
@@ -136,5 +167,8 @@ def serve(
             tls_key=tls_key.absolute() if tls_key else None,
             tls_names=tuple(tls_name or ()),
             tls_new_authority=tls_new_authority,
+            master_key=master_key,
+            public_url=parse_url(public_url) if public_url else None,
+            learn=learn,
         )
     )

@@ -88,8 +88,9 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What you will know it by.")],
     role: RoleOption = None,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=365, help="Days until it expires.")
-    ] = 90,
+        int | None,
+        typer.Option("--days", min=1, max=365, help="Days until it expires; 90 without it."),
+    ] = None,
     no_expiry: Annotated[
         bool, typer.Option("--no-expiry", help="Let it never expire; for owners, and recorded.")
     ] = False,

@@ -14,7 +14,7 @@ from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
 
-app = new_app("Add people, give them roles, reset, disable and remove them.")
+app = new_app("List, add and remove people and their roles.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The person, see `users ls`.")]
 RoleOption = Annotated[

@@ -20,7 +20,10 @@ class _WhoAmI(msgspec.Struct):
 
 @command(app, examples="$ casemate whoami")
 def whoami(json: JsonOption = False) -> None:
-    """Show who you are on the node, and your roles."""
+    """Show who you are to the node.
+
+    With your roles, and until when the session or token is valid.
+    """
     with connect() as client:
         me = client.get(path_of("whoami"), _WhoAmI)
         url = client.url

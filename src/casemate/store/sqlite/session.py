@@ -87,7 +87,7 @@ class StoreSession:
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key, page by page in one transaction.
 
-        Other calls wait meanwhile, about two seconds for each GiB. After a crash the database has
+        Other calls wait meanwhile, about ten seconds for each GiB. After a crash the database has
         the one key or the other, never both; `open` with the wrong one raises StoreKeyError.
         Needs as much free disk space as the database has; StoreFullError leaves the old key.
         """

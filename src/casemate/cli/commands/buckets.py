@@ -1,0 +1,274 @@
+"""`casemate buckets`: buckets and their objects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import JsonOption, YesOption, command, new_app
+from casemate.cli.prompts import confirm
+from casemate.cli.resources import ProjectArgument, ResourceName, project_or_here, resolve_resource
+from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.text import moment, size
+
+app = new_app("List buckets and their objects; get, put and remove objects.")
+
+MAX_UPLOAD = 64 << 20
+_TRANSFER_SECONDS = 600.0
+
+BucketArgument = Annotated[
+    str, typer.Argument(metavar="PROJECT/BUCKET", help="The bucket, such as shop/uploads.")
+]
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The object's key, as it is: no path of this machine.")
+]
+
+
+class _Bucket(msgspec.Struct):
+    name: str
+    max_object: int
+    max_total: int
+    versions: int
+
+
+class _Buckets(msgspec.Struct):
+    buckets: tuple[_Bucket, ...]
+
+
+class _Object(msgspec.Struct):
+    key: str
+    revision: int
+    size: int
+    content_type: str
+    metadata: dict[str, str]
+    modified_at: float
+    sha256: str
+
+
+class _Page(msgspec.Struct):
+    objects: tuple[_Object, ...]
+    prefixes: tuple[str, ...] = ()
+    after: str | None = None
+
+
+@command(app, examples="$ casemate buckets ls\n$ casemate buckets ls shop")
+def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
+    """List the buckets of a project."""
+    name = project_or_here(project)
+    with connect() as client:
+        found = client.get(path_of("buckets", name), _Buckets, query={})
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("bucket", "object at most", "all at most", "revisions kept"),
+        [
+            (f"{name}/{b.name}", size(b.max_object), size(b.max_total), str(b.versions))
+            for b in found.buckets
+        ],
+        empty=f"The project {name} has no buckets that you may list.",
+    )
+
+
+@command(
+    app,
+    examples="""\
+$ casemate buckets objects shop/uploads
+$ casemate buckets objects shop/uploads --prefix 2026/ --folders
+""",
+)
+def objects(
+    bucket: BucketArgument,
+    prefix: Annotated[str, typer.Option("--prefix", help="Only keys that start with this.")] = "",
+    folders: Annotated[
+        bool, typer.Option("--folders", help="Group keys by what they share up to the next `/`.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many.")] = 100,
+    after: Annotated[
+        str | None, typer.Option("--after", help="Go on behind this key, see the end of a list.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the objects of a bucket, in the byte order of their keys."""
+    name = resolve_resource("bucket", bucket)
+    query: dict[str, Any] = {"prefix": prefix or None, "limit": limit, "after": after}
+    query["delimiter"] = "/" if folders else None
+    with connect() as client:
+        page = client.get(path_of("buckets", *name, "objects"), _Page, query=query)
+    if json:
+        print_json(page)
+        return
+    rows = [
+        (found.key, size(found.size), str(found.revision), found.content_type, _when(found))
+        for found in page.objects
+    ]
+    rows += [(group, "", "", "", "") for group in page.prefixes]
+    print_table(
+        ("key", "size", "revision", "type", "changed"),
+        sorted(rows),
+        empty=f"The bucket {name} has no such objects.",
+    )
+    if page.after is not None:
+        note(f"There are more: --after {page.after!r}")
+
+
+def _when(found: _Object) -> str:
+    return moment(found.modified_at)
+
+
+@command(
+    app,
+    examples="""\
+$ casemate buckets get shop/uploads logo.png --output logo.png
+$ casemate buckets get shop/uploads notes.txt | less
+""",
+)
+def get(
+    bucket: BucketArgument,
+    key: KeyArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, which is new.")
+    ] = None,
+    revision: Annotated[
+        int | None, typer.Option("--revision", min=1, help="An older revision, if it is kept.")
+    ] = None,
+) -> None:
+    """Print the content of an object, or write it to a file."""
+    if output is None and sys.stdout.isatty():
+        raise UsageError(
+            "The content would go to the terminal as it is.",
+            next_step="Name a file with --output, or pipe it into a program.",
+        )
+    name = resolve_resource("bucket", bucket)
+    with connect() as client:
+        content = client.ask(
+            "GET", _object(name, key, revision=revision), timeout=_TRANSFER_SECONDS
+        ).content
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    _write_new(output, content)
+    note(f"{output}: {size(len(content))}")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}.", next_step="Choose another --output."
+        ) from error
+
+
+@command(
+    app,
+    examples="""\
+$ casemate buckets put shop/uploads logo.png logo.png --type image/png
+$ tar c notes | casemate buckets put shop/uploads notes.tar -
+""",
+)
+def put(
+    bucket: BucketArgument,
+    key: KeyArgument,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The content; `-` is standard input.")
+    ],
+    content_type: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="Media type of the content.")
+    ] = "application/octet-stream",
+    if_revision: Annotated[
+        int | None,
+        typer.Option(
+            "--if-revision", min=0, help="Only if this revision is there; 0: only if none is."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write an object of at most 64 MB: whole, or not at all."""
+    name = resolve_resource("bucket", bucket)
+    content = _read(file)
+    with connect() as client:
+        response = client.ask(
+            "PUT",
+            _object(name, key, if_revision=if_revision),
+            content=content,
+            headers={"content-type": content_type},
+            timeout=_TRANSFER_SECONDS,
+        )
+        info = client.decode(response, _Object)
+    if json:
+        print_json(info)
+    else:
+        print_line(f"{name} {info.key}: revision {info.revision}, {size(info.size)}.")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(MAX_UPLOAD + 1)
+        else:
+            with file.open("rb") as stream:
+                content = stream.read(MAX_UPLOAD + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}.", next_step="Name a file you can read."
+        ) from error
+    if len(content) > MAX_UPLOAD:
+        raise UsageError(
+            f"{file} has more than {size(MAX_UPLOAD)}, which is the most for one request.",
+            next_step="Have a function write it in parts.",
+        )
+    return content
+
+
+@command(
+    app,
+    examples="""\
+$ casemate buckets rm shop/uploads logo.png
+$ casemate buckets rm shop/uploads --all
+""",
+)
+def rm(
+    bucket: BucketArgument,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The object's key.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Delete the bucket with everything in it.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete an object with its revisions, or with --all the bucket. There is no way back."""
+    if (key is None) != everything:
+        raise UsageError(
+            "Give a KEY, or --all for the whole bucket.", next_step="See `casemate buckets rm -h`."
+        )
+    name = resolve_resource("bucket", bucket)
+    with connect() as client:
+        if key is None:
+            confirm(f"Delete the bucket {name} of {client.url} with all its objects?", yes=yes)
+            client.ask("DELETE", path_of("buckets", *name))
+            print_line(f"The bucket {name} is deleted.")
+            return
+        confirm(f"Delete {key!r} from {name} of {client.url}?", yes=yes)
+        client.ask("DELETE", _object(name, key))
+    print_line(f"{key} is deleted from {name}.")
+
+
+def _object(name: ResourceName, key: str, **query: int | None) -> str:
+    try:
+        given = {"key": key.encode(), **{n: v for n, v in query.items() if v is not None}}
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "The key is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
+        ) from error
+    return f"{path_of('buckets', *name, 'object')}?{urlencode(given)}"

@@ -1,0 +1,164 @@
+"""`casemate secrets`: set, list and remove the secrets of projects."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import JsonOption, YesOption, command, new_app
+from casemate.cli.prompts import confirm
+from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.text import moment
+from casemate.model.function import NAME_PATTERN
+
+app = new_app("Set, list and remove secrets. Values go in, and only functions get them.")
+
+SecretArgument = Annotated[
+    str, typer.Argument(metavar="PROJECT/NAME", help="The secret, such as shop/stripe-key.")
+]
+
+
+def _parts(text: str) -> tuple[str, str]:
+    project, _, name = text.partition("/")
+    for part in (project, name):
+        if re.fullmatch(NAME_PATTERN.removesuffix("$") + r"\Z", part) is None:
+            raise UsageError(
+                f"{text!r} names no secret, expected PROJECT/NAME of lower-case letters, digits "
+                "and `-`, each at most 63 characters, a letter first.",
+                next_step="`casemate secrets ls` lists those that are there.",
+            )
+    return project, name
+
+
+def _read_value(*, exact: bool) -> bytes:
+    """Return the value: typed twice unseen, or all of standard input."""
+    from casemate.vault.sealed import MAX_VALUE_BYTES
+
+    if not sys.stdin.isatty():
+        value = sys.stdin.buffer.read(MAX_VALUE_BYTES + 2)
+        return value if exact else value.removesuffix(b"\n").removesuffix(b"\r")
+    typed = getpass.getpass("Value: ")
+    if typed != getpass.getpass("The same again: "):
+        raise UsageError(
+            "The two values are not the same.", next_step="Run it again; nothing was changed."
+        )
+    return typed.encode()
+
+
+def vault_public_key(client: NodeClient, expected: str | None) -> bytes:
+    """Return the key to seal to. With `expected`, its SHA-256 in hexadecimal must be that."""
+    from casemate.api.secrets import VaultKey
+
+    key = client.get(path_of("vault", "key"), VaultKey).public_key
+    found = hashlib.sha256(key).hexdigest()
+    if expected is not None and not hmac.compare_digest(
+        found.encode(), expected.lower().encode("utf-8", "replace")
+    ):
+        raise CommandError(
+            f"The vault's public key has the fingerprint {found}, expected {expected!r}.",
+            next_step="Compare with `casemate vault status` on the node's host. If that shows the "
+            "one that was expected, somebody is between you and the vault.",
+        )
+    return key
+
+
+@command(
+    app,
+    name="set",
+    examples="""\
+$ casemate secrets set shop/stripe-key
+$ casemate secrets set shop/tls-key --exact < key.pem
+""",
+)
+def set_value(
+    secret: SecretArgument,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Keep the line end at the end of standard input.")
+    ] = False,
+    vault_key: Annotated[
+        str | None,
+        typer.Option(
+            "--vault-key",
+            metavar="SHA256",
+            help="Refuse to seal to any other key than this; see `casemate vault status`.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep a new version of a secret.
+
+    The value is typed unseen or read from standard input, never given as an argument. It is sealed
+    here to the vault's key; the node's gateway passes it on without being able to read it.
+    """
+    from casemate.vault.interface import SecretVersion
+    from casemate.vault.sealed import check_value, seal_value
+
+    project, name = _parts(secret)
+    value = _read_value(exact=exact)
+    check_value(value)
+    with connect() as client:
+        sealed = seal_value(vault_public_key(client, vault_key), project, name, value)
+        response = client.ask(
+            "PUT",
+            path_of("secrets", project, name),
+            content=sealed,
+            headers={"content-type": "application/octet-stream"},
+        )
+        kept = client.decode(response, SecretVersion)
+    if json:
+        print_json(kept)
+    else:
+        print_line(f"{project}/{name} has version {kept.version}.")
+
+
+@command(app, examples="$ casemate secrets ls\n$ casemate secrets ls shop")
+def ls(
+    project: Annotated[
+        str | None, typer.Argument(metavar="PROJECT", help="Only those of this project.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the secrets that you may see. Values are never shown."""
+    from casemate.api.secrets import Secrets
+
+    with connect() as client:
+        found = client.get(path_of("secrets", *filter(None, [project])), Secrets)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("secret", "version", "kept", "set", "by"),
+        [
+            (
+                f"{info.project}/{info.name}",
+                str(info.versions[-1].version),
+                str(len(info.versions)),
+                moment(info.versions[-1].created_at),
+                info.versions[-1].created_by,
+            )
+            for info in found.secrets
+        ],
+        empty="There are no secrets that you may see.",
+    )
+
+
+@command(app, examples="$ casemate secrets rm shop/stripe-key")
+def rm(secret: SecretArgument, yes: YesOption = False, json: JsonOption = False) -> None:
+    """Remove a secret with all its versions, for good."""
+    project, name = _parts(secret)
+    with connect() as client:
+        confirm(f"Remove the secret {project}/{name} from {client.url}?", yes=yes)
+        client.ask("DELETE", path_of("secrets", project, name))
+    if json:
+        print_json({"removed": f"{project}/{name}"})
+    else:
+        print_line(f"{project}/{name} is removed.")
+        note("Backups from before still have it, encrypted.")

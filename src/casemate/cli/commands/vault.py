@@ -1,0 +1,187 @@
+"""`casemate vault`: the keys that everything stored is encrypted with."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.commands.secrets import vault_public_key
+from casemate.cli.commands.serve import default_data_folder
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import JsonOption, YesOption, command, new_app
+from casemate.cli.prompts import confirm
+from casemate.cli.terminal import YELLOW, note, print_json, print_line
+from casemate.cli.text import moment
+
+if TYPE_CHECKING:
+    from casemate.vault.state import Header
+
+app = new_app("Look at the vault and rotate its keys.")
+
+
+@command(app, examples="$ casemate vault status")
+def status(json: JsonOption = False) -> None:
+    """Show where the master key is, how old the keys are, and the vault's fingerprint."""
+    from casemate.vault.interface import VaultStatus
+
+    with connect() as client:
+        found = client.get(path_of("vault"), VaultStatus)
+        public = vault_public_key(client, None)
+    fingerprint = hashlib.sha256(public).hexdigest()
+    if json:
+        from msgspec import to_builtins
+
+        print_json({**to_builtins(found), "public_key_sha256": fingerprint})
+        return
+    oldest = found.oldest_data_key_at
+    print_line(f"master key       {found.master_key} (id {found.master_key_id})")
+    print_line(f"in use since     {moment(found.master_rotated_at)}")
+    print_line(f"oldest data key  {moment(oldest) if oldest is not None else 'none yet'}")
+    print_line(f"projects         {found.projects}")
+    print_line(f"secrets          {found.secrets}")
+    print_line(f"public key       SHA-256 {fingerprint}")
+    print_line(f"memory           {'locked' if found.memory_locked else 'not locked'}")
+    if not found.memory_locked:
+        note("Keys may reach swap: the host does not let the vault lock its memory.", YELLOW)
+
+
+@command(
+    app,
+    name="rotate-keys",
+    examples="""\
+$ casemate vault rotate-keys
+$ casemate vault rotate-keys --project shop
+$ casemate vault rotate-keys --signing
+""",
+)
+def rotate_keys(
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="PROJECT", help="Only this project's key.")
+    ] = None,
+    signing: Annotated[
+        bool, typer.Option("--signing", help="The key that signs tokens, instead of data keys.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make new data keys, of all projects or of one, and encrypt what is stored anew.
+
+    The node goes on serving. With --signing a new key signs tokens from now on; those that were
+    signed before stay valid until they expire, a day at most.
+    """
+    from casemate.api.secrets import Rotated
+
+    if signing and project is not None:
+        raise UsageError(
+            "--signing is for the whole node, --project for one project.",
+            next_step="Give one of the two.",
+        )
+    body = {"key": "signing" if signing else "data", "project": project}
+    with connect() as client:
+        # What is stored is encrypted anew before the answer, however much it is.
+        rotated = client.send("POST", path_of("vault", "rotate"), Rotated, body, seconds=3600.0)
+    if json:
+        print_json(rotated)
+    elif rotated.kid is not None:
+        print_line(f"Tokens are signed with key {rotated.kid} now.")
+    else:
+        names = ", ".join(name or "the node itself" for name in rotated.projects)
+        print_line(f"New data keys: {names or 'none, since none was used yet'}.")
+
+
+def _stored(folder: Path) -> tuple[bytes, Header]:
+    """Return the vault's file and its head."""
+    from casemate.vault.state import STATE_FILE, read_header
+
+    path = folder / "vault" / STATE_FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be read: {error.strerror}.",
+            next_step="Run this on the node's host, as the user who starts the node; name its "
+            "data folder with --data.",
+        ) from error
+    return data, read_header(data)
+
+
+@command(
+    app,
+    name="rotate-master",
+    examples="""\
+$ casemate vault rotate-master --to file:/etc/casemate/master-2.key
+$ casemate vault rotate-master --to 'command:/usr/local/bin/kms-plugin --key casemate'
+""",
+)
+def rotate_master(
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="SOURCE",
+            help="file:/PATH (made if it is not there), env:NAME, passphrase, "
+            "passphrase-file:/PATH, fd:NUMBER or command:/PROGRAM ARGS.",
+        ),
+    ],
+    present: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="Where the present key is; without it the file or passphrase that the vault "
+            "was last opened with.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The node's data folder, as for `serve`.")
+    ] = None,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Change the master key while the node runs. To be run on the node's host.
+
+    The present key is needed as proof. Both keys are read here, checked against the vault's file,
+    and sent to the vault sealed; the gateway can read neither. From then on the old key opens
+    nothing but older backups.
+    """
+    from casemate.vault.engine import NewMaster, seal_master
+    from casemate.vault.interface import VaultStatus
+    from casemate.vault.sources import KeySource, SourceKind, parse_source
+    from casemate.vault.state import decode_state
+
+    folder = data or default_data_folder()
+    stored, header = _stored(folder)
+    old, new = parse_source(present or header.source), parse_source(to)
+    if present is None and old.kind not in (
+        SourceKind.FILE,
+        SourceKind.PASSPHRASE,
+        SourceKind.PASSPHRASE_FILE,
+    ):
+        # The file is not verified yet: what it names must not be run.
+        raise UsageError(
+            f"The present master key comes from {header.source!r}, which is not used unasked.",
+            next_step=f"Give it: --from '{old.text}'",
+        )
+    key = KeySource(old).read(header.parameters)
+    decode_state(stored, key)
+    with connect() as client:
+        confirm(f"Change the master key of {client.url} to {new.text}?", yes=yes)
+        new_key, parameters = KeySource(new, forbidden=folder).create()
+        change = NewMaster(new.text, new_key, parameters, key)
+        sealed = seal_master(header.public_key, header.vault, change)
+        response = client.ask(
+            "PUT",
+            path_of("vault", "master-key"),
+            content=sealed,
+            headers={"content-type": "application/octet-stream"},
+        )
+        changed = client.decode(response, VaultStatus)
+    if json:
+        print_json(changed)
+        return
+    print_line(f"The master key is that of {changed.master_key} now (id {changed.master_key_id}).")
+    note(f"Start the node with --master-key '{changed.master_key}' from now on.", YELLOW)
+    note("Keep the old key for as long as you keep backups from before.")

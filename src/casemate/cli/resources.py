@@ -1,0 +1,77 @@
+"""Names of buckets, tables and queues as they are given on the command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Annotated, NamedTuple
+
+import typer
+
+from casemate.cli.errors import UsageError
+from casemate.cli.names import MANIFEST_NAME, MAX_MANIFEST_BYTES, find_manifest
+from casemate.model.function import NAME_PATTERN
+
+_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+
+ProjectArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PROJECT]", help="The project; without it the one of the folder you are in."
+    ),
+]
+
+
+class ResourceName(NamedTuple):
+    """A resource on a node."""
+
+    project: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the name as it is written."""
+        return f"{self.project}/{self.name}"
+
+
+def resolve_resource(kind: str, text: str) -> ResourceName:
+    """Return the resource that `text` names: PROJECT/NAME, or NAME inside a project's folder."""
+    project, slash, name = text.rpartition("/")
+    resolved = ResourceName(project if slash else project_or_here(None), name)
+    _check("project", resolved.project)
+    _check(kind, resolved.name)
+    return resolved
+
+
+def project_or_here(project: str | None) -> str:
+    """Return the project that was named, or that of the folder around the working directory."""
+    if project is None:
+        project = _project_here()
+    _check("project", project)
+    return project
+
+
+def _project_here() -> str:
+    path = find_manifest()
+    if path is None:
+        raise UsageError(
+            f"It is not said which project, and there is no {MANIFEST_NAME} here.",
+            next_step="Name the project, or go into its folder.",
+        )
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_MANIFEST_BYTES).decode()
+        return str(tomllib.loads(text)["project"]["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} does not tell the project's name: {error}.",
+            next_step="Mend it, or name the project.",
+        ) from error
+
+
+def _check(what: str, name: str) -> None:
+    if _NAME.match(name) is None:
+        raise UsageError(
+            f"{name!r} is not the name of a {what}: expected lower-case letters, digits and `-`, "
+            "at most 63, a letter first.",
+            next_step=f"Write it as in the manifest, such as shop/{what}s.",
+        )

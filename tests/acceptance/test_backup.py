@@ -1,0 +1,75 @@
+"""A node is backed up while it serves, lost, and made again from the backup."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from casemate.node.options import default_master_key
+from support.node import TestNode
+
+HANDLER = "def handler(event, context):\n    print('planted-in-clear-4711')\n    return event\n"
+
+
+def casemate(*arguments: str, node: TestNode | None = None) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    if node is not None:
+        environment |= {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    return subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        capture_output=True, text=True, timeout=120, env=environment, check=False,
+    )  # fmt: skip
+
+
+def move_master_key(old: Path, new: Path) -> None:
+    """Do what the operator does: bring the master key to where the new node looks for it."""
+    source, target = (Path(default_master_key(p).removeprefix("file:")) for p in (old, new))
+    target.write_bytes(source.read_bytes())
+    target.chmod(0o600)
+
+
+def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
+    node.deploy(HANDLER)
+    assert node.invoke({"a": 1}).json() == {"a": 1}
+    file = tmp_path / "node.tar"
+    done = casemate("backup", str(file), node=node)
+    assert done.returncode == 0, done.stderr
+    assert "master key" in done.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert b"planted-in-clear" not in file.read_bytes()
+    assert list((node.data / "spool").iterdir()) == []
+    assert casemate("backup", str(file), node=node).returncode == 2
+    busy = casemate("restore", str(file), "--data", str(node.data))
+    assert busy.returncode == 1
+    assert "not empty" in busy.stderr
+
+    again = tmp_path / "again"
+    done = casemate("restore", str(file), "--data", str(again), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"] == str(again)
+    move_master_key(node.data, again)
+    restored = TestNode(again)
+    restored.key = node.key
+    try:
+        restored.start()
+        assert restored.invoke({"a": 2}).json() == {"a": 2}
+        lines = restored.client.get(f"{restored.url}/api/v1/logs").text
+        assert "planted-in-clear-4711" in lines
+    finally:
+        restored.close()
+
+
+def test_a_tampered_backup_is_refused(node: TestNode, tmp_path: Path) -> None:
+    file = tmp_path / "node.tar"
+    assert casemate("backup", str(file), node=node).returncode == 0
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    refused = casemate("restore", str(file), "--data", str(tmp_path / "again"))
+    assert refused.returncode == 1
+    assert "damaged or was changed" in refused.stderr
+    assert not (tmp_path / "again").exists()
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".again")) == []

@@ -1,0 +1,168 @@
+"""Secrets end to end: set by the command line, read by a function that is granted them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.node import TestNode
+
+READER = """
+def handler(event, context):
+    text = context.secret("api-key")
+    if event == "print":
+        print("the key is", text)
+    if event == "raise":
+        raise ValueError(text)
+    return {"length": len(text)}
+"""
+GRANTED = '[function.f.grants]\nsecrets = ["api-key"]'
+VALUE = "correct horse battery staple"
+
+
+def run(node: TestNode, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
+        timeout=60,
+        check=False,
+    )
+
+
+def vault_of(node: TestNode) -> int:
+    (pid,) = [
+        pid
+        for pid in node.processes()
+        if "casemate.vault.process" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+    return pid
+
+
+def set_value(node: TestNode, value: str = VALUE, name: str = "t/api-key") -> None:
+    done = run(node, "secrets", "set", name, stdin=value.encode())
+    assert done.returncode == 0, done.stderr
+    assert value.encode() not in done.stdout + done.stderr
+
+
+def test_set_list_and_remove(node: TestNode) -> None:
+    set_value(node, name="t/listed")
+    listed = json.loads(run(node, "secrets", "ls", "t", "--json").stdout)
+    assert "listed" in [info["name"] for info in listed["secrets"]]
+    assert run(node, "secrets", "rm", "t/listed", "--yes").returncode == 0
+    assert run(node, "secrets", "rm", "t/listed", "--yes").returncode == 3
+
+
+def test_no_answer_of_the_api_holds_a_value(node: TestNode) -> None:
+    set_value(node)
+    encoded = base64.b64encode(VALUE.encode())[:20]
+    for path in ("/secrets", "/secrets/t", "/secrets/t/api-key", "/vault", "/vault/key"):
+        answer = node.client.get(f"{node.url}/api/v1{path}")
+        assert answer.status_code == 200, path
+        assert VALUE.encode() not in answer.content
+        assert encoded not in answer.content
+
+
+def test_a_value_in_clear_is_refused(node: TestNode) -> None:
+    answer = node.client.put(
+        f"{node.url}/api/v1/secrets/t/clear",
+        content=VALUE.encode(),
+        headers={"content-type": "application/octet-stream"},
+    )
+    assert answer.status_code == 422
+    assert VALUE not in answer.text
+
+
+def test_without_a_credential_there_is_nothing(node: TestNode) -> None:
+    for path in ("/secrets", "/secrets/t", "/vault", "/vault/key"):
+        answer = node.client.get(f"{node.url}/api/v1{path}", headers={"authorization": ""})
+        assert answer.status_code == 401, path
+
+
+def test_no_file_environment_or_command_line_holds_a_value(fresh_node: TestNode) -> None:
+    set_value(fresh_node)
+    needle = VALUE.encode()
+    for file in fresh_node.data.rglob("*"):
+        assert "api-key" not in file.name
+        if file.is_file():
+            assert needle not in file.read_bytes(), file
+    for pid in fresh_node.processes():
+        for name in ("environ", "cmdline"):
+            assert needle not in Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def test_the_vault_is_confined(node: TestNode) -> None:
+    lines = Path(f"/proc/{vault_of(node)}/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"].startswith("2")
+    assert int(status["CapEff"], 16) == 0
+
+
+def test_master_key_rotation_while_the_node_runs(fresh_node: TestNode, tmp_path: Path) -> None:
+    set_value(fresh_node)
+    new = tmp_path / "second.key"
+    done = run(
+        fresh_node,
+        *("vault", "rotate-master", "--data", str(fresh_node.data), "--to", f"file:{new}", "--yes"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert run(fresh_node, "vault", "rotate-keys").returncode == 0
+    status = json.loads(run(fresh_node, "vault", "status", "--json").stdout)
+    assert status["master_key"] == f"file:{new}"
+    assert status["secrets"] == 1
+    fresh_node.stop()
+    fresh_node.arguments = ("--master-key", f"file:{new}")
+    fresh_node.start()
+    listed = json.loads(run(fresh_node, "secrets", "ls", "--json").stdout)
+    assert [info["name"] for info in listed["secrets"]] == ["api-key"]
+
+
+def test_another_master_key_is_refused_and_changes_nothing(
+    fresh_node: TestNode, tmp_path: Path
+) -> None:
+    fresh_node.stop()
+    state = fresh_node.data / "vault" / "vault.sealed"
+    before = state.read_bytes()
+    other = tmp_path / "other.key"
+    other.write_text(os.urandom(32).hex())
+    other.chmod(0o600)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "casemate.cli.main", "serve", "--port", "0"),
+            *("--data", str(fresh_node.data), "--master-key", f"file:{other}"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "another one" in done.stderr
+    assert state.read_bytes() == before
+
+
+def test_a_granted_function_gets_the_value_and_leaks_none_of_it(node: TestNode) -> None:
+    set_value(node)
+    node.deploy(READER, routes=GRANTED)
+    assert node.invoke("length").json() == {"length": len(VALUE)}
+    assert node.invoke("print").status_code == 200
+    failed = node.invoke("raise")
+    assert VALUE not in failed.text
+    error = json.dumps(node.error(failed))
+    logs = json.dumps(node.get("/logs"))
+    for text in (error, logs):
+        assert VALUE not in text
+    assert "[redacted:api-key]" in error
+    assert "[redacted:api-key]" in logs
+
+
+def test_a_function_without_the_grant_gets_nothing(node: TestNode) -> None:
+    set_value(node)
+    node.deploy(READER, name="ungranted")
+    assert node.invoke("length", function="t/ungranted").status_code >= 400

@@ -1,0 +1,160 @@
+"""Sending a backup: one at a time, and nothing kept however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from casemate.api.backup import OPERATIONS
+from casemate.api.operations import Slots
+from casemate.api.problems import response_to
+from casemate.model.errors import UnavailableError
+from casemate.model.principal import NODE, Action
+
+(OPERATION,) = OPERATIONS
+
+
+class Backup:
+    size = 6
+
+    def __init__(self, gate: asyncio.Event | None = None, error: Exception | None = None) -> None:
+        self.closed = 0
+        self._gate = gate
+        self._error = error
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield b"abc"
+        if self._gate is not None:
+            await self._gate.wait()
+        if self._error is not None:
+            raise self._error
+        yield b"def"
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Service:
+    def __init__(self, *backups: Backup | Exception) -> None:
+        self.backups = Slots("backups", 1)
+        self._left = list(backups)
+
+    async def make_backup(self) -> Backup:
+        backup = self._left.pop(0)
+        if isinstance(backup, Exception):
+            raise backup
+        return backup
+
+
+def app_of(service: Service) -> Starlette:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await OPERATION.endpoint(request, service)  # type: ignore[arg-type]
+        except Exception as error:
+            return response_to(error)
+
+    return Starlette(routes=[Route("/backup", endpoint)])
+
+
+async def ask(
+    app: Starlette,
+    *,
+    method: str = "GET",
+    query: bytes = b"",
+    disconnect: asyncio.Event | None = None,
+) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Any] = []
+    scope = {
+        "type": "http", "method": method, "path": "/backup", "query_string": query,
+        "headers": [], "asgi": {"version": "3.0"},
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        if disconnect is None:
+            await asyncio.Event().wait()
+        else:
+            await disconnect.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def test_the_operation_asks_for_the_right_to_back_up_the_node() -> None:
+    assert OPERATION.authenticated
+    assert OPERATION.action is Action.NODE_BACKUP
+    assert OPERATION.resource(Request({"type": "http"})) == NODE
+
+
+def test_a_backup_is_sent_whole_and_released() -> None:
+    backup = Backup()
+    service = Service(backup)
+    status, headers, body = asyncio.run(ask(app_of(service)))
+    assert (status, body) == (200, b"abcdef")
+    assert headers["content-length"] == "6"
+    assert headers["content-type"] == "application/x-tar"
+    assert headers["cache-control"] == "no-store"
+    assert (backup.closed, service.backups.free) == (1, 1)
+
+
+def test_a_second_one_at_the_same_time_is_refused() -> None:
+    async def run() -> None:
+        gate = asyncio.Event()
+        service = Service(Backup(gate), Backup())
+        app = app_of(service)
+        first = asyncio.create_task(ask(app))
+        await asyncio.sleep(0.01)
+        assert (await ask(app))[0] == 429
+        gate.set()
+        assert (await first)[2] == b"abcdef"
+        assert (await ask(app))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_a_client_that_goes_away_leaves_nothing() -> None:
+    async def run() -> None:
+        gone = asyncio.Event()
+        backup = Backup(asyncio.Event())
+        service = Service(backup)
+        asking = asyncio.create_task(ask(app_of(service), disconnect=gone))
+        await asyncio.sleep(0.01)
+        gone.set()
+        _, _, body = await asking
+        assert body == b"abc"
+        assert (backup.closed, service.backups.free) == (1, 1)
+
+    asyncio.run(run())
+
+
+def test_a_failure_while_sending_ends_the_connection_and_leaves_nothing() -> None:
+    backup = Backup(error=UnavailableError("gone"))
+    service = Service(backup)
+    with pytest.raises(BaseException, match=r"gone|TaskGroup"):
+        asyncio.run(ask(app_of(service)))
+    assert (backup.closed, service.backups.free) == (1, 1)
+
+
+def test_a_failure_before_it_is_a_problem_and_frees_the_place() -> None:
+    service = Service(UnavailableError("The disk is full."), Backup())
+    assert asyncio.run(ask(app_of(service)))[0] == 503
+    assert service.backups.free == 1
+    assert asyncio.run(ask(app_of(service)))[0] == 200
+
+
+def test_head_and_unknown_parameters_make_no_backup() -> None:
+    service = Service()
+    assert asyncio.run(ask(app_of(service), method="HEAD"))[0] == 200
+    assert asyncio.run(ask(app_of(service), query=b"full=true"))[0] == 400
+    assert service.backups.free == 1

@@ -1,0 +1,206 @@
+"""`casemate secrets` and `casemate vault`: what they send, print, and refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "vault"))
+
+from vault_samples import VALUE, master_key, open_engine, value_of
+
+from casemate.api.secrets import Rotated, Secrets, VaultKey
+from casemate.cli.commands import secrets as secrets_module
+from casemate.cli.commands import vault as vault_module
+from casemate.vault.errors import WrongMasterKeyError
+from casemate.vault.key_material import create_key_file
+
+
+class FakeNode:
+    """Answers what the API would, from a vault in this process; `sent` is what went out."""
+
+    url = "http://node"
+
+    def __init__(self, engine) -> None:
+        self.engine = engine
+        self.sent: list[bytes] = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get(self, path: str, kind):
+        parts = path.split("/")[3:]
+        if kind is VaultKey:
+            return VaultKey(algorithm="X25519", public_key=self.engine.public_key())
+        if kind is Secrets:
+            return Secrets(secrets=self.engine.secrets(parts[1] if len(parts) > 1 else None))
+        return self.engine.status()
+
+    def send(self, method: str, path: str, kind, body, *, seconds: float):
+        if body["key"] == "signing":
+            return Rotated(kid=self.engine.rotate_signing_key())
+        return Rotated(projects=self.engine.rotate_data_keys(body["project"]))
+
+    def ask(self, method: str, path: str, *, content: bytes = b"", headers=None):
+        parts = path.split("/")[3:]
+        if method == "DELETE":
+            return self.engine.delete_secret(*parts[1:])
+        self.sent.append(content)
+        if parts[0] == "vault":
+            return self.engine.rotate_master(content)
+        return self.engine.put_secret(*parts[1:], content, "user:ada")
+
+    def decode(self, response, kind):
+        return msgspec.convert(response, kind, from_attributes=True)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    key = create_key_file(tmp_path / "master.key")
+    engine = open_engine(
+        tmp_path / "data" / "vault", master_key(f"file:{tmp_path}/master.key", key), create=True
+    )
+    node = FakeNode(engine)
+    monkeypatch.setattr(secrets_module, "connect", lambda: node)
+    monkeypatch.setattr(vault_module, "connect", lambda: node)
+    yield SimpleNamespace(node=node, engine=engine, base=tmp_path, data=str(tmp_path / "data"))
+    os.close(engine._folder.descriptor)
+
+
+def test_set_list_remove(cli, fake) -> None:
+    result = cli("secrets", "set", "shop/key", stdin=VALUE + b"\n")
+    assert result.code == 0, result.err
+    assert "version 1" in result.out
+    assert value_of(fake.engine, "key") == VALUE
+    assert VALUE not in fake.node.sent[0]
+    listed = cli("secrets", "ls").out
+    assert "shop/key" in listed
+    assert "user:ada" in listed
+    assert VALUE.decode() not in listed + result.out + result.err
+    assert json.loads(cli("secrets", "ls", "shop", "--json").out)["secrets"][0]["name"] == "key"
+    assert cli("secrets", "ls", "mail").out == ""
+    assert cli("secrets", "rm", "shop/key").code == 2
+    assert cli("secrets", "rm", "shop/key", "--yes").code == 0
+    assert fake.engine.secrets(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("stdin", "arguments", "kept"),
+    [
+        (b"value1\n\n", (), b"value1\n"),
+        (b"value1\r\n", (), b"value1"),
+        (b"value1\n", ("--exact",), b"value1\n"),
+        (b"\x00\xff\x00\xff\x00\xff", (), b"\x00\xff\x00\xff\x00\xff"),
+    ],
+)
+def test_line_ends_and_bytes(cli, fake, stdin, arguments, kept) -> None:
+    assert cli("secrets", "set", "shop/key", *arguments, stdin=stdin).code == 0
+    assert value_of(fake.engine, "key") == kept
+
+
+@pytest.mark.parametrize("stdin", [b"", b"12345\n", b"x" * 70_000])
+def test_values_that_are_refused_are_not_sent(cli, fake, stdin) -> None:
+    result = cli("secrets", "set", "shop/key", stdin=stdin)
+    assert result.code == 1
+    assert "expected 6 to 65536" in result.err
+    assert not fake.node.sent
+
+
+@pytest.mark.parametrize("name", ["key", "/key", "shop/", "Shop/key", "a/b/c", "shop/k_y"])
+def test_names_that_are_none(cli, fake, name) -> None:
+    assert cli("secrets", "set", name, stdin=VALUE).code == 2
+    assert not fake.node.sent
+
+
+def test_a_value_is_no_argument(cli, fake) -> None:
+    assert cli("secrets", "set", "shop/key", "value-on-the-line").code == 2
+
+
+def test_another_key_than_the_expected_is_not_sealed_to(cli, fake) -> None:
+    right = json.loads(cli("vault", "status", "--json").out)["public_key_sha256"]
+    for wrong in ("0" * 64, right[:-1], "", "é"):
+        assert cli("secrets", "set", "shop/key", "--vault-key", wrong, stdin=VALUE).code == 1
+    assert not fake.node.sent
+    result = cli("secrets", "set", "shop/key", "--vault-key", right.upper(), stdin=VALUE)
+    assert result.code == 0
+
+
+def test_status(cli, fake) -> None:
+    result = cli("vault", "status")
+    assert f"file:{fake.base}/master.key" in result.out
+    assert "not locked" in result.out
+    assert "may reach swap" in result.err
+
+
+def test_rotate_keys(cli, fake) -> None:
+    cli("secrets", "set", "shop/key", stdin=VALUE)
+    assert "shop" in cli("vault", "rotate-keys").out
+    assert cli("vault", "rotate-keys", "--project", "shop").code == 0
+    assert "signed with key" in cli("vault", "rotate-keys", "--signing").out
+    assert cli("vault", "rotate-keys", "--signing", "--project", "shop").code == 2
+    assert value_of(fake.engine, "key") == VALUE
+
+
+def rotate(cli, fake, to: str, *more: str):
+    return cli("vault", "rotate-master", "--data", fake.data, "--to", to, "--yes", *more)
+
+
+def test_rotate_master(cli, fake) -> None:
+    cli("secrets", "set", "shop/key", stdin=VALUE)
+    result = rotate(cli, fake, f"file:{fake.base}/second.key")
+    assert result.code == 0, result.err
+    assert "--master-key" in result.err
+    text = (fake.base / "second.key").read_text().strip()
+    assert text not in result.out + result.err
+    assert text.encode() not in fake.node.sent[-1]
+    os.close(fake.engine._folder.descriptor)
+    fake.engine._folder.descriptor = os.open("/", os.O_RDONLY)
+    old = (fake.base / "master.key").read_text()
+    with pytest.raises(WrongMasterKeyError):
+        open_engine(Path(fake.data) / "vault", master_key(key=_key(old)))
+    opened = open_engine(Path(fake.data) / "vault", master_key(key=_key(text)))
+    assert value_of(opened, "key") == VALUE
+    opened.close()
+
+
+def _key(text: str) -> bytes:
+    import base64
+
+    return base64.b64decode(text)
+
+
+def test_rotate_master_refuses_before_it_changes_anything(cli, fake) -> None:
+    other = create_key_file(fake.base / "other.key")
+    assert other
+    inside = rotate(cli, fake, f"file:{fake.data}/new.key")
+    assert "inside the data folder" in inside.err
+    wrong = rotate(cli, fake, f"file:{fake.base}/x.key", "--from", f"file:{fake.base}/other.key")
+    assert "another one" in wrong.err
+    assert not (fake.base / "x.key").exists()
+    same = rotate(cli, fake, f"file:{fake.base}/master.key")
+    assert "the one that holds now" in same.err
+    elsewhere = cli("vault", "rotate-master", "--data", "/nonexistent", "--to", "passphrase")
+    assert "cannot be read" in elsewhere.err
+    assert rotate(cli, fake, "nowhere").code == 1
+    assert fake.engine.status().generation == 1
+
+
+def test_a_command_that_only_the_file_names_is_not_run(cli, fake, monkeypatch) -> None:
+    header = msgspec.structs.replace(
+        fake.engine._opened.header, source=f"command:/bin/touch {fake.base}/ran"
+    )
+    monkeypatch.setattr(vault_module, "_stored", lambda _folder: (b"", header))
+    result = rotate(cli, fake, f"file:{fake.base}/new.key")
+    assert result.code == 2
+    assert "--from" in result.err
+    assert not (fake.base / "ran").exists()

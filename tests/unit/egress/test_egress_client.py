@@ -1,0 +1,239 @@
+"""The gateway's end: it never blocks, never raises, and never lets a descriptor go astray."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from casemate.egress import protocol
+from casemate.egress.client import EgressClient
+from casemate.egress.events import event_now
+from casemate.egress.interface import PROXY_PORT, EgressEvent
+from casemate.model.grant import Grant, GrantKind
+from support.egress import egress, listener, loopback_address, read_all
+
+GRANT = egress("api.example.com:443")
+BUCKET = Grant(kind=GrantKind.BUCKET, name="b", actions=("read",))
+
+
+class Other:
+    """A client and the other end of its socket."""
+
+    def __init__(self) -> None:
+        ours, self.sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.setblocking(False)
+        self.client = EgressClient(ours, asyncio.get_running_loop())
+        self.events: list[EgressEvent] = []
+        self.client.on_event = self.events.append
+        self.address = ""
+
+    def open(self, zygote: int = 1, grants: tuple[Grant, ...] = ()) -> None:
+        self.address = loopback_address()
+        with listener(self.address, PROXY_PORT) as sock:
+            self.client.open(zygote, {PROXY_PORT: sock.fileno()}, grants)
+
+    def received(self) -> list[tuple[protocol.Request, int]]:
+        """Return each request that came, with the number of its descriptors."""
+        found = []
+        while True:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self.sock, protocol.MAX_PACKET, 64)
+            except BlockingIOError:
+                return found
+            if not data:
+                return found
+            for descriptor in descriptors:
+                os.close(descriptor)
+            found.append((msgspec.json.decode(data, type=protocol.Request), len(descriptors)))
+
+    def close(self) -> None:
+        self.client.shut_down()
+        self.sock.close()
+
+
+def run(test: Callable[[Other], Awaitable[None]]) -> None:
+    async def main() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        other = Other()
+        await test(other)
+        other.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_nothing_is_handed_over_before_there_are_grants() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        assert other.received() == []
+        other.client.grant(1, (GRANT, BUCKET))
+        request = protocol.Open(1, (PROXY_PORT,), (protocol.Permit(GRANT.name),))
+        assert other.received() == [(request, 1)]
+        other.client.grant(1, (egress("evil.com:443"),))
+        other.client.close(1)
+        other.client.close(1)
+        assert other.received() == [(protocol.Close(1), 0)]
+
+    run(test)
+
+
+def test_a_zygote_without_listeners_needs_no_proxy() -> None:
+    async def test(other: Other) -> None:
+        other.client.grant(1, ())
+        other.client.close(1)
+        assert other.received() == []
+        assert other.events == []
+
+    run(test)
+
+
+def test_what_connects_at_import_is_told_and_ended() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        socks = [socket.create_connection((other.address, PROXY_PORT)) for _ in range(3)]
+        for sock in socks:
+            sock.sendall(b"CONNECT api.example.com:443 HTTP/1.1\r\n\r\n")
+            answer = await asyncio.to_thread(read_all, sock)
+            assert answer.startswith(b"HTTP/1.1 403 Forbidden: A function reaches the network")
+        late = socket.create_connection((other.address, PROXY_PORT))
+        other.client.grant(1, (GRANT,))
+        assert await asyncio.to_thread(read_all, late) == b""
+        assert [event.reason for event in other.events] == ["connected during import"] * 4
+        for sock in (*socks, late):
+            sock.close()
+
+    run(test)
+
+
+def test_a_flood_at_import_is_bounded() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        socks = [socket.create_connection((other.address, PROXY_PORT)) for _ in range(100)]
+        await asyncio.sleep(0.1)
+        assert len(other.events) == 64
+        other.client.grant(1, (GRANT,))
+        assert len(other.events) == 100
+        for sock in socks:
+            sock.close()
+
+    run(test)
+
+
+def test_what_connects_after_the_grant_is_the_proxys() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        other.client.grant(1, (GRANT,))
+        sock = socket.create_connection((other.address, PROXY_PORT))
+        await asyncio.sleep(0.05)
+        assert other.events == []
+        _, descriptors, _, _ = socket.recv_fds(other.sock, protocol.MAX_PACKET, 1)
+        with socket.socket(fileno=descriptors[0]) as waiting:
+            waiting.accept()[0].close()
+        sock.close()
+
+    run(test)
+
+
+def test_a_zygote_that_ends_during_import() -> None:
+    async def test(other: Other) -> None:
+        other.open()
+        other.client.close(1)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((other.address, PROXY_PORT))
+        other.client.grant(1, (GRANT,))
+        assert other.received() == []
+
+    run(test)
+
+
+@pytest.mark.parametrize("number", [-1, 10_000])
+def test_descriptors_that_are_none(number: int) -> None:
+    async def test(other: Other) -> None:
+        other.client.open(1, {PROXY_PORT: number}, ())
+        other.client.open(2, {PROXY_PORT: 0}, ())
+        other.client.grant(1, (GRANT,))
+        assert other.received() == []
+        assert [event.zygote for event in other.events] == [1, 2]
+
+    run(test)
+
+
+def test_more_than_the_proxy_takes() -> None:
+    async def test(other: Other) -> None:
+        other.open(1, tuple(egress(f"h{n}.com:443") for n in range(300)))
+        other.open(2, (egress("x" * 400 + ".com:443"),))
+        assert other.received() == []
+        assert [event.zygote for event in other.events] == [1, 2]
+
+    run(test)
+
+
+def test_a_busy_proxy_gets_everything_later_and_in_order() -> None:
+    async def test(other: Other) -> None:
+        grants = tuple(egress(f"h{n}.{'x' * 60}.{'y' * 60}.com:443") for n in range(250))
+        for number in range(300):
+            other.open(number, grants)
+            if number % 2:
+                other.client.close(number)
+        received: list[tuple[protocol.Request, int]] = []
+        while len(received) < 450:
+            received += other.received()
+            await asyncio.sleep(0.01)
+        numbers = [(request.z, type(request)) for request, _ in received]
+        expected = []
+        for number in range(300):
+            expected.append((number, protocol.Open))
+            if number % 2:
+                expected.append((number, protocol.Close))
+        assert numbers == expected
+        assert other.events == []
+
+    run(test)
+
+
+def test_a_proxy_that_is_gone() -> None:
+    async def test(other: Other) -> None:
+        other.open(3)
+        other.sock.close()
+        await other.client.lost
+        other.client.grant(3, (GRANT,))
+        other.open(1, (GRANT,))
+        other.client.close(1)
+        assert [event.reason for event in other.events] == [
+            "the egress process is gone or too busy"
+        ]
+
+    run(test)
+
+
+def test_events_come_as_they_were_sent() -> None:
+    async def test(other: Other) -> None:
+        event = event_now(1, "a.com", 443, allowed=False, reason="not granted")
+        other.sock.send(msgspec.json.encode(protocol.observed(event)))
+        await asyncio.sleep(0.05)
+        assert other.events == [event]
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x",
+        b"{}",
+        b'{"type":"observed","z":-1,"at":1,"host":"","port":1,"allowed":true}',
+        b'{"type":"observed","z":1,"at":1,"host":"%s","port":1,"allowed":true}' % (b"x" * 300),
+    ],
+)
+def test_a_proxy_that_sends_something_else_is_let_go(data: bytes) -> None:
+    async def test(other: Other) -> None:
+        other.sock.send(data)
+        await other.client.lost
+        assert other.events == []
+
+    run(test)

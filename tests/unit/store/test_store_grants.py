@@ -1,0 +1,136 @@
+"""Approvals, counted uses, policy files and the node's own values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from store_samples import KEY, deploy
+
+from casemate.model.account import PolicyFile
+from casemate.model.denial import GrantApproval, GrantUse
+from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.grant import Grant, GrantKind
+from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.policies import MAX_POLICY, MAX_VALUE
+
+GRANTS = (
+    Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("a/",)),
+    Grant(kind=GrantKind.EGRESS, name="*.example:443", actions=("connect",), exception="why"),
+)
+
+
+def use(**changes: object) -> GrantUse:
+    values: dict[str, object] = {
+        "project": "demo",
+        "function": "thumbs",
+        "version": 1,
+        "grant": "bucket uploads",
+        "action": "read",
+        "first_at": 10.0,
+        "last_at": 20.0,
+        "count": 3,
+    }
+    return GrantUse(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def with_store(tmp_path: Path, check: Callable[[SqliteStore], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        await check(store)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_approvals_come_newest_first_and_outlive_the_function(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await deploy(store)
+        kept = [
+            GrantApproval(
+                project="demo", function="thumbs", version=n, added=GRANTS, by="user:ada", at=1.5
+            )
+            for n in (1, 2)
+        ]
+        for approval in kept:
+            await store.add_approval(approval)
+        await store.add_approval(msgspec.structs.replace(kept[0], function="other"))
+        await store.remove_function("demo", "thumbs")
+        assert await store.approvals("demo", "thumbs") == tuple(reversed(kept))
+        assert await store.approvals("demo", "nothing") == ()
+
+    with_store(tmp_path, check)
+
+
+def test_uses_add_up_for_the_same_thing_only(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.add_uses([use(), use(first_at=5.0, last_at=6.0, count=4)])
+        await store.add_uses([use(action="write"), use(prefix="a/"), use(version=2)])
+        await store.add_uses([use(last_at=99.0, count=1)])
+        found = await store.uses("demo", "thumbs")
+        assert found == (
+            use(version=2),
+            use(first_at=5.0, last_at=99.0, count=8),
+            use(prefix="a/"),
+            use(action="write"),
+        )
+        assert await store.uses("demo", "thumbs", 2) == (use(version=2),)
+        assert await store.uses("demo", "thumbs", 9) == ()
+
+    with_store(tmp_path, check)
+
+
+def test_uses_go_with_their_function(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await deploy(store)
+        await store.add_uses([use(), use(function="other")])
+        await store.remove_function("demo", "thumbs")
+        assert await store.uses("demo", "thumbs") == ()
+        assert await store.uses("demo", "other") == (use(function="other"),)
+
+    with_store(tmp_path, check)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2**54, True, 1.5])
+def test_a_count_that_is_none_changes_nothing(tmp_path: Path, count: object) -> None:
+    async def check(store: SqliteStore) -> None:
+        with pytest.raises(InvalidInputError):
+            await store.add_uses([use(), use(action="write", count=count)])
+        assert await store.uses("demo", "thumbs") == ()
+
+    with_store(tmp_path, check)
+
+
+def test_policy_files_are_replaced_and_removed(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        policy = PolicyFile(name="b", text="permit();", changed_at=1.0, changed_by="user:ada")
+        await store.put_policy(policy)
+        await store.put_policy(msgspec.structs.replace(policy, name="a"))
+        newer = msgspec.structs.replace(policy, text="forbid();", changed_at=2.0)
+        await store.put_policy(newer)
+        assert await store.policies() == (msgspec.structs.replace(policy, name="a"), newer)
+        await store.remove_policy("a")
+        with pytest.raises(NotFoundError, match="'a'"):
+            await store.remove_policy("a")
+        for wrong in ({"name": ""}, {"name": "n" * 257}, {"text": "x" * (MAX_POLICY + 1)}):
+            with pytest.raises(InvalidInputError):
+                await store.put_policy(msgspec.structs.replace(policy, **wrong))
+        assert await store.policies() == (newer,)
+
+    with_store(tmp_path, check)
+
+
+def test_node_values_are_bytes_of_a_bounded_length(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        assert await store.node_value("certificate") is None
+        await store.set_node_value("certificate", b"\0\xff")
+        await store.set_node_value("certificate", b"")
+        assert await store.node_value("certificate") == b""
+        for name, value in (("", b"x"), ("n" * 257, b"x"), ("n", b"x" * (MAX_VALUE + 1))):
+            with pytest.raises(InvalidInputError):
+                await store.set_node_value(name, value)
+
+    with_store(tmp_path, check)
