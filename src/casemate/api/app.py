@@ -99,7 +99,7 @@ def create_app(service: Service) -> Starlette:
 def _dispatch(
     operations: dict[str, Operation], service: Service
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of one path: it decides, acts, and turns what is raised into a problem."""
+    """Return the endpoint of one path: decides, acts, turns what is raised into a problem."""
 
     async def endpoint(request: Request) -> Response:
         # Only methods of the route get here; HEAD stands for GET where it is not an operation.

@@ -32,7 +32,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _require_deployer(request: Request, service: Service) -> None:
-    """Let in who may deploy at least one function: a bundle belongs to none until it is deployed."""
+    """Let in who may deploy any function: a bundle belongs to none until it is deployed."""
     asking = principal(request)
     wanted = [NODE] + [
         function_of(binding.project, binding.function)

@@ -72,9 +72,7 @@ async def _list(request: Request, service: Service) -> Response:
     visible = tuple(
         deployed
         for deployed in await service.control.functions()
-        if service.may(
-            request, Action.FUNCTION_READ, function_of(deployed.project, deployed.name)
-        )
+        if service.may(request, Action.FUNCTION_READ, function_of(deployed.project, deployed.name))
     )
     return json_response(Functions(functions=visible))
 

@@ -27,6 +27,7 @@ from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.grant import GrantKind
+from casemate.model.granted import CompiledGrants, learned_prefix
 from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, RawInvocation
 from casemate.model.principal import (
@@ -36,7 +37,6 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
-from casemate.model.granted import CompiledGrants, learned_prefix
 from casemate.policy.interface import Policy
 from casemate.sandbox.instance import Instance
 
@@ -152,9 +152,7 @@ class Session:
         "used_secret",
     )
 
-    def __init__(
-        self, broker: Broker, rights: Rights, admitted: Admitted, deadline: float
-    ) -> None:
+    def __init__(self, broker: Broker, rights: Rights, admitted: Admitted, deadline: float) -> None:
         self._broker = broker
         self._rights = rights
         self._admitted = admitted
@@ -175,9 +173,7 @@ class Session:
             number = msgspec.json.decode(head, type=_Number).n
             instance.reply(served, _encode(_Error(number, "invalid", str(error))))
             return
-        task = asyncio.get_running_loop().create_task(
-            self._serve(instance, served, request, body)
-        )
+        task = asyncio.get_running_loop().create_task(self._serve(instance, served, request, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from casemate.capabilities.errors import TooMuchError
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import ACTIONS, Grant, GrantKind
+from casemate.model.granted import CompiledGrants
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Caller, Flow, RefusedError
 from casemate.model.principal import Principal
-from casemate.model.granted import CompiledGrants
 
 MAX_DEPTH = 16
 """Functions in one chain: calls that go around in a circle end."""

@@ -117,9 +117,7 @@ class Operations:
 
     async def _commit_object(self, project: str, r: requests.CommitObject, _: bytes) -> Answer:
         return Answer(
-            await self._data.commit_object(
-                project, r.bucket, r.upload, if_revision=r.if_revision
-            )
+            await self._data.commit_object(project, r.bucket, r.upload, if_revision=r.if_revision)
         )
 
     async def _abort_object(self, project: str, r: requests.AbortObject, _: bytes) -> Answer:
@@ -156,9 +154,7 @@ class Operations:
         return Answer(msgspec.structs.replace(item, value={}))
 
     async def _delete_item(self, project: str, r: requests.DeleteItem, _: bytes) -> Answer:
-        await self._data.delete_item(
-            project, r.table, r.key, r.sort, if_revision=r.if_revision
-        )
+        await self._data.delete_item(project, r.table, r.key, r.sort, if_revision=r.if_revision)
         return Answer(Nothing())
 
     async def _query_items(self, project: str, r: requests.QueryItems, _: bytes) -> Answer:

@@ -27,14 +27,18 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 Token = Annotated[str, msgspec.Meta(max_length=4096)]
-Metadata = Annotated[dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)]
+Metadata = Annotated[
+    dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)
+]
 Attribute = str | int | float
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
 Wanted = tuple[GrantKind, str, str, str]
 
 
-class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"):
+class _Request(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"
+):
     """`n` is repeated in the reply."""
 
     n: Number
@@ -218,7 +222,12 @@ class InvokeFunction(_Request, frozen=True, tag="function.invoke"):
     """Invoke another function; the body is the event's JSON."""
 
     function: Name
-    allow: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=1300)], ...], msgspec.Meta(max_length=64)] | None = None
+    allow: (
+        Annotated[
+            tuple[Annotated[str, msgspec.Meta(max_length=1300)], ...], msgspec.Meta(max_length=64)
+        ]
+        | None
+    ) = None
 
     @property
     def grant(self) -> Wanted:

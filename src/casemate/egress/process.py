@@ -104,9 +104,7 @@ class ControlSocket:
 
 async def _serve(config: EgressConfig, is_own: OwnAddresses) -> None:
     control = ControlSocket(socket.socket(fileno=config.control))
-    access = Access(
-        Resolver(config.limits), Connector(), is_own, config.limits, learn=config.learn
-    )
+    access = Access(Resolver(config.limits), Connector(), is_own, config.limits, learn=config.learn)
     proxy = EgressProxy(access, config.limits, control.send)
     control.attach(proxy)
     running = asyncio.ensure_future(proxy.run())

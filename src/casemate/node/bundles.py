@@ -133,7 +133,9 @@ class BundleStore:
         with stream:
             version = stream.read(_KEY_VERSION.size)
             if len(version) < _KEY_VERSION.size:
-                raise NotFoundError(f"The bundle {digest} is cut short.", next_step="deploy it again")
+                raise NotFoundError(
+                    f"The bundle {digest} is cut short.", next_step="deploy it again"
+                )
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
             await asyncio.to_thread(self._unseal, digest, stream, key)
         self._note(digest)
@@ -184,9 +186,9 @@ class BundleStore:
         for entry in sorted(self._sealed.iterdir()):
             if entry.is_dir():
                 await self._convert(entry, used)
-            elif entry.suffix != _SUFFIX:
-                entry.unlink()
-            elif entry.stem not in used and time.time() - entry.stat().st_mtime > _UNUSED_SECONDS:
+            elif entry.suffix != _SUFFIX or (
+                entry.stem not in used and time.time() - entry.stat().st_mtime > _UNUSED_SECONDS
+            ):
                 entry.unlink()
 
     async def _convert(self, folder: Path, used: set[str]) -> None:
@@ -196,11 +198,13 @@ class BundleStore:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _seal_folder(self, folder: Path, key: DataKey) -> None:
-        with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
-            with contextlib.suppress(CasemateError):  # a damaged one is not worth keeping
-                pack(folder, archive)  # type: ignore[arg-type]
-                archive.flush()
-                self._seal(folder.name, Path(archive.name), key)
+        with (
+            tempfile.NamedTemporaryFile(dir=self._unpacked) as archive,
+            contextlib.suppress(CasemateError),  # a damaged one is not worth keeping
+        ):
+            pack(folder, archive)  # type: ignore[arg-type]
+            archive.flush()
+            self._seal(folder.name, Path(archive.name), key)
 
     async def rekey(self) -> None:
         """Seal every bundle with the newest key."""
@@ -215,9 +219,7 @@ class BundleStore:
                 return
             old = await self._keys(version)
             with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
-                await asyncio.to_thread(
-                    decrypt_stream, old.key, _context(digest), stream, archive
-                )
+                await asyncio.to_thread(decrypt_stream, old.key, _context(digest), stream, archive)
                 archive.flush()
                 await asyncio.to_thread(self._seal, digest, Path(archive.name), key)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from casemate import __version__
 from casemate.admission import Catalogue
+from casemate.admission.grants import GrantDifference, WideningError, require_approval
 from casemate.api.control import NodeStatus, StartFailedError
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
@@ -23,7 +24,6 @@ from casemate.model.grant import Resources
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
-from casemate.admission.grants import GrantDifference, WideningError, require_approval
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
 from casemate.seal import Redactor
 from casemate.store.interface import Store

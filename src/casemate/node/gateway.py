@@ -52,9 +52,7 @@ def confine(uid: int | None) -> None:
     linux.install_filter(seccomp.gateway_program())
 
 
-def _announce(
-    config: GatewayConfig, url: str, token: str | None, tls: NodeTls | None
-) -> None:
+def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls | None) -> None:
     fingerprint = tls.authority_fingerprint if tls is not None else None
     if config.json:
         line = {"url": url, "key": token, "ca_fingerprint": fingerprint}

@@ -115,9 +115,7 @@ class Node:
         self._options = options
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
-        self._folders.make(
-            GATEWAY_UID if self._root else None, VAULT_UID if self._root else None
-        )
+        self._folders.make(GATEWAY_UID if self._root else None, VAULT_UID if self._root else None)
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
         self._tls = self._require_tls()
@@ -258,9 +256,7 @@ class Node:
 
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        egress = EgressProcess(
-            EGRESS_UID if self._root else None, learn=self._options.learn
-        )
+        egress = EgressProcess(EGRESS_UID if self._root else None, learn=self._options.learn)
         vault = self._vault.connect()
         config = self._gateway_config(
             supervisor=theirs.fileno(), vault=vault.fileno(), egress=egress.gateway_end.fileno()

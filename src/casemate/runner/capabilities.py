@@ -267,9 +267,7 @@ class ObjectWriter:
             return
         if self._pending:
             self._part(bytes(self._pending))
-        committed = self._bucket._call(
-            "commit", upload=self._upload, if_revision=self._if_revision
-        )
+        committed = self._bucket._call("commit", upload=self._upload, if_revision=self._if_revision)
         self.info = _object(committed[0])
 
 
@@ -356,9 +354,7 @@ class Bucket:
         if_revision: int | None = None,
     ) -> ObjectWriter:
         """Return a file to write a large object to, to be used with `with`."""
-        fields, _ = self._call(
-            "begin", key=key, content_type=content_type, metadata=metadata or {}
-        )
+        fields, _ = self._call("begin", key=key, content_type=content_type, metadata=metadata or {})
         return ObjectWriter(self, fields["upload"], if_revision)
 
     def delete(self, key: str, *, if_revision: int | None = None) -> None:
@@ -470,9 +466,7 @@ class Queue:
         self._channel = channel
         self.name = name
 
-    def send(
-        self, message: object, *, delay: float = 0.0, deduplication: str | None = None
-    ) -> str:
+    def send(self, message: object, *, delay: float = 0.0, deduplication: str | None = None) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.

@@ -117,9 +117,7 @@ class Context:
         """Return a secret's value as it was set, for values that are no text."""
         return capabilities.read_secret(self._channel, name, version)
 
-    def invoke(
-        self, function: str, event: object = None, *, allow: list[str] | None = None
-    ) -> Any:
+    def invoke(self, function: str, event: object = None, *, allow: list[str] | None = None) -> Any:
         """Invoke another function of the project and return its result (InvocationError).
 
         `allow` narrows what it may use, and what is invoked from there, to less than it is

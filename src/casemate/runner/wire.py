@@ -3,9 +3,10 @@
 A frame is a 9-byte header `!cII` (kind, head length, body length), then the head (UTF-8 JSON
 object, may be empty) and the body (bytes). Both ends check lengths before they allocate.
 
-Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R` ready,
-`A` answer, `E` error, `L` log, `C` capability request. A zygote's report begins with `N`, with which
-come descriptors: listeners of its network namespace and that of its filter's notifications.
+Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R`
+ready, `A` answer, `E` error, `L` log, `C` capability request. A zygote's report begins with `N`,
+with which come descriptors: listeners of its network namespace and that of its filter's
+notifications.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_denied(cli, node, monkeypatch) -> None:
         ("promote", "shop/cart", "1"),
         ("errors", "show", "err_1"),
         ("invocations", "--id", "inv_1"),
-        ("keys", "rm", "nobody", "--yes"),
+        ("tokens", "revoke", "nobody", "--yes"),
     ],
 )
 def test_not_found(cli, node, arguments) -> None:

@@ -101,9 +101,9 @@ def test_wrong_usage(cli, arguments, text) -> None:
 
 
 def test_a_group_without_a_command_shows_its_help(cli) -> None:
-    result = cli("keys")
+    result = cli("tokens")
     assert result.code == ExitCode.USAGE
-    assert "Revoke a key" in result.err
+    assert "Revoke a token" in result.err
 
 
 def test_every_error_ends_with_the_next_step(cli, monkeypatch) -> None:
@@ -162,7 +162,7 @@ def test_a_reader_that_leaves_is_no_fault(node, home) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", "keys", "ls"],
+        [sys.executable, "-m", "casemate.cli.main", "tokens", "ls"],
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,

@@ -165,29 +165,12 @@ def test_invocations(cli, node) -> None:
     assert json.loads(cli("invocations", "--id", "inv_1", "--json").out)["invocations"]
 
 
-def test_keys(cli, node) -> None:
-    result = cli("keys", "add", "webshop")
-    key = result.out.strip()
-    assert key.startswith("cm_")
-    assert key not in result.err
-    assert "invoke" in result.err
-    listed = cli("keys", "ls").out
-    assert key not in listed
-    assert "webshop" in listed
-    key_id = key.split("_")[1]
-    assert cli("keys", "rm", key_id).code == 2
-    assert cli("keys", "rm", key_id, "--yes").code == 0
-    assert json.loads(cli("keys", "ls", "--json").out)["keys"][-1]["revoked_at"] == 3.0
-    assert cli("keys", "add", "root").code == 1
-    assert cli("keys", "add", "x", "--role", "god").code == 2
-
-
 def test_no_command_prints_the_key_it_uses(cli, shop, monkeypatch) -> None:
     monkeypatch.setenv("CASEMATE_DEBUG", "1")
     for arguments in (
         ["ls"],
         ["show", "shop/cart", "--json"],
-        ["keys", "ls", "--json"],
+        ["tokens", "ls", "--json"],
         ["show", "shop/none"],
         ["invoke", "shop/cart", "{}", "--json"],
     ):

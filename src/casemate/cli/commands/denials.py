@@ -21,7 +21,10 @@ class _Listed(msgspec.Struct):
     denials: tuple[Denial, ...]
 
 
-@command(app, examples="$ casemate denials\n$ casemate denials hello --limit 5\n$ casemate denials --json")
+@command(
+    app,
+    examples="$ casemate denials\n$ casemate denials hello --limit 5\n$ casemate denials --json",
+)
 def denials(
     function: Annotated[
         str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")

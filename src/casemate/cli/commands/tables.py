@@ -169,18 +169,20 @@ def rm(table: TableArgument, yes: YesOption = False) -> None:
 
 def value_of(text: str) -> str | int | float:
     """Return a key as it is given: a JSON number or string, and anything else as text."""
+    value: str | int | float = text
     try:
-        value = json_module.loads(text, parse_constant=_refuse_constant)
+        found = json_module.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        value = text
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        value = text
-    try:
-        value.encode() if isinstance(value, str) else None
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            "A key is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
-        ) from error
+        found = None
+    if isinstance(found, str | int | float) and not isinstance(found, bool):
+        value = found
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                "A key is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
+            ) from error
     return value
 
 
