@@ -216,7 +216,14 @@ CONTEXT = ("p", "files", "k", 1)
 
 
 @pytest.mark.parametrize(
-    "other", [("q", "files", "k", 1), ("p", "other", "k", 1), ("p", "files", "K", 1), ("p", "files", "k", 2), ("p", "file", "sk", 1)]
+    "other",
+    [
+        ("q", "files", "k", 1),
+        ("p", "other", "k", 1),
+        ("p", "files", "K", 1),
+        ("p", "files", "k", 2),
+        ("p", "file", "sk", 1),
+    ],
 )
 def test_content_belongs_to_its_place(other) -> None:
     sealed = KEY.seal(b"content", context_of(*CONTEXT), file=False)

@@ -46,11 +46,15 @@ def test_odd_keys_are_data_and_all_different(data: Data, tmp_path) -> None:
     assert listed == sorted(ODD_KEYS, key=lambda key: key.encode())
     large = [key for number, key in enumerate(ODD_KEYS) if len(str(number)) * 20_000 > 32 * 1024]
     assert len(data.files()) == len(large)
-    assert all(len(file.name) == 32 and file.stat().st_mode & 0o777 == 0o600 for file in data.files())
+    assert all(
+        len(file.name) == 32 and file.stat().st_mode & 0o777 == 0o600 for file in data.files()
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
-@pytest.mark.parametrize("key", ["", "x" * 1025, "é" * 513, "nul\0", "\ud800", "a\udfffb", b"bytes", None, 7])
+@pytest.mark.parametrize(
+    "key", ["", "x" * 1025, "é" * 513, "nul\0", "\ud800", "a\udfffb", b"bytes", None, 7]
+)
 def test_what_cannot_be_a_key(data: Data, key) -> None:
     for call in (
         lambda: data.put_object("p", "files", key, b""),
@@ -91,7 +95,10 @@ def test_ranges(data: Data, size: int) -> None:
         data.get_object("p", "files", "k", offset=size + 1)
 
 
-@pytest.mark.parametrize("bad", [{"offset": -1}, {"length": -1}, {"length": MAX_PART + 1}, {"offset": True}, {"revision": 0}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"offset": -1}, {"length": -1}, {"length": MAX_PART + 1}, {"offset": True}, {"revision": 0}],
+)
 def test_ranges_that_are_none(data: Data, bad) -> None:
     data.put_object("p", "files", "k", b"x")
     with pytest.raises(InvalidInputError):
@@ -268,20 +275,32 @@ def test_groups_are_jumped_over(data: Data) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"limit": 0}, {"limit": 1001}, {"limit": True}, {"prefix": "\0"}, {"prefix": "\ud800"}, {"delimiter": ""}, {"after": "\0"}],
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"limit": True},
+        {"prefix": "\0"},
+        {"prefix": "\ud800"},
+        {"delimiter": ""},
+        {"after": "\0"},
+    ],
 )
 def test_pages_that_are_none(data: Data, bad) -> None:
     with pytest.raises(InvalidInputError):
         data.list_objects("p", "files", **bad)
 
 
-@pytest.mark.parametrize("kind", ["text", "text/", "a/b\r\nX: y", "a/b\n", "ä/b", "a/b" * 100, 5, ""])
+@pytest.mark.parametrize(
+    "kind", ["text", "text/", "a/b\r\nX: y", "a/b\n", "ä/b", "a/b" * 100, 5, ""]
+)
 def test_content_types_that_are_none(data: Data, kind) -> None:
     with pytest.raises(InvalidInputError):
         data.put_object("p", "files", "k", b"", content_type=kind)
 
 
-@pytest.mark.parametrize("metadata", [{"a": 1}, {1: "a"}, {"": "a"}, {"a": "\0"}, {"a": "x" * 9000}, [("a", "b")]])
+@pytest.mark.parametrize(
+    "metadata", [{"a": 1}, {1: "a"}, {"": "a"}, {"a": "\0"}, {"a": "x" * 9000}, [("a", "b")]]
+)
 def test_metadata_that_is_none(data: Data, metadata) -> None:
     with pytest.raises(InvalidInputError):
         data.put_object("p", "files", "k", b"", metadata=metadata)

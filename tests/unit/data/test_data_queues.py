@@ -1,0 +1,193 @@
+"""Messages: order, leases, delays, deduplication, retention, and what is no message."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from data_support import Clock, Data
+
+from casemate.data import LimitError
+from casemate.data import queues as queues_module
+from casemate.model.errors import InvalidInputError, NotFoundError
+
+
+def send(data: Data, body: bytes, **options) -> str:
+    return data.send("p", "queue", "jobs", body, **options)
+
+
+def receive(data: Data, limit: int = 10, lease: float = 30.0):
+    return data.receive("p", "queue", "jobs", limit=limit, lease=lease)
+
+
+def bodies(messages) -> list[bytes]:
+    return [message.body for message in messages]
+
+
+def waiting(data: Data) -> int:
+    return data.queue_info("p", "queue", "jobs").waiting
+
+
+def test_first_in_first_out(data: Data) -> None:
+    sent = [send(data, b"%d" % number) for number in range(5)]
+    found = receive(data, limit=3)
+    assert bodies(found) == [b"0", b"1", b"2"]
+    assert [message.id for message in found] == sent[:3]
+    assert [message.attempts for message in found] == [1, 1, 1]
+    assert bodies(receive(data)) == [b"3", b"4"]
+    assert receive(data) == ()
+    assert waiting(data) == 5
+    assert data.acknowledge("p", "queue", "jobs", sent) == 5
+    assert data.acknowledge("p", "queue", "jobs", sent) == 0
+    assert waiting(data) == 0
+    assert data.queue_info("p", "queue", "jobs").oldest_at is None
+
+
+def test_a_lease_ends(data: Data, clock: Clock) -> None:
+    for number in range(3):
+        send(data, b"%d" % number)
+    receive(data, limit=2, lease=10)
+    clock.pass_(9.9)
+    assert bodies(receive(data, limit=1)) == [b"2"]
+    clock.pass_(0.1)
+    again = receive(data)
+    assert bodies(again) == [b"0", b"1"]
+    assert [message.attempts for message in again] == [2, 2]
+
+
+def test_a_delay(data: Data, clock: Clock) -> None:
+    send(data, b"1", delay=5)
+    send(data, b"2")
+    assert bodies(receive(data)) == [b"2"]
+    clock.pass_(5)
+    assert bodies(receive(data)) == [b"1"]
+
+
+def test_deduplication(data: Data, clock: Clock) -> None:
+    first = send(data, b"1", deduplication="x'; DROP TABLE message; --")
+    assert send(data, b"2", deduplication="x'; DROP TABLE message; --") == first
+    assert data.send("p", "queue", "rest", b"3", deduplication="x") != first
+    assert waiting(data) == 1
+    data.acknowledge("p", "queue", "jobs", [first])
+    clock.pass_(3599)
+    assert send(data, b"2", deduplication="x'; DROP TABLE message; --") == first
+    clock.pass_(2)
+    assert send(data, b"2", deduplication="x'; DROP TABLE message; --") != first
+    data.sweep()
+    assert waiting(data) == 1
+
+
+def test_retention(data: Data, clock: Clock) -> None:
+    send(data, b"1")
+    send(data, b"2", delay=900)
+    clock.pass_(500)
+    send(data, b"3")
+    clock.pass_(500)
+    assert waiting(data) == 1
+    assert bodies(receive(data)) == [b"3"]
+    data.sweep()
+    assert waiting(data) == 1
+    assert data.queue_info("p", "queue", "jobs").oldest_at == clock.now - 500
+
+
+def test_purge(data: Data) -> None:
+    for number in range(4):
+        send(data, b"%d" % number, delay=number)
+    receive(data)
+    data.send("p", "queue", "rest", b"1")
+    assert data.purge("p", "queue", "jobs") == 4
+    assert data.purge("p", "queue", "jobs") == 0
+    assert waiting(data) == 0
+    assert data.queue_info("p", "queue", "rest").waiting == 1
+
+
+def test_a_topic_is_not_the_queue_of_that_name(data: Data) -> None:
+    queued = send(data, b"1")
+    data.send("p", "topic", "jobs", b"2")
+    assert bodies(data.receive("p", "topic", "jobs", limit=9)) == [b"2"]
+    assert data.acknowledge("p", "topic", "jobs", [queued]) == 0
+    assert waiting(data) == 1
+    with pytest.raises(NotFoundError):
+        data.send("p", "topic", "rest", b"1")
+
+
+def test_many_at_once_get_each_message_once(data: Data) -> None:
+    async def race() -> list[bytes]:
+        await asyncio.gather(*(data.port.send("p", "queue", "jobs", b"%d" % n) for n in range(60)))
+        found = await asyncio.gather(
+            *(data.port.receive("p", "queue", "jobs", limit=5) for _ in range(20))
+        )
+        return [message.body for messages in found for message in messages]
+
+    assert sorted(data.run(race()), key=int) == [b"%d" % n for n in range(60)]
+
+
+def test_limits(data: Data, monkeypatch) -> None:
+    with pytest.raises(LimitError):
+        send(data, b'"' + b"x" * 200 + b'"')
+    monkeypatch.setattr(queues_module, "MAX_MESSAGES", 2)
+    send(data, b"1")
+    send(data, b"2")
+    with pytest.raises(LimitError):
+        send(data, b"3")
+    assert waiting(data) == 2
+    data.acknowledge("p", "queue", "jobs", [receive(data)[0].id])
+    send(data, b"3")
+
+
+def test_an_answer_is_bounded_in_bytes(data: Data, monkeypatch) -> None:
+    monkeypatch.setattr(queues_module, "MAX_RESULT_BYTES", 100)
+    for _ in range(5):
+        send(data, b'"' + b"x" * 60 + b'"')
+    assert len(receive(data)) == 1
+    assert len(receive(data)) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"nul", b"{} x", b'"\xff"', b"[" * 3000 + b"]" * 3000, "text", None]
+)
+def test_what_is_no_message(data: Data, body) -> None:
+    with pytest.raises(InvalidInputError):
+        send(data, body)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"delay": -1},
+        {"delay": float("nan")},
+        {"delay": float("inf")},
+        {"delay": True},
+        {"delay": 1e9},
+        {"deduplication": ""},
+        {"deduplication": "x" * 257},
+        {"deduplication": "\ud800"},
+        {"deduplication": 5},
+    ],
+)
+def test_options_that_are_none(data: Data, options) -> None:
+    with pytest.raises(InvalidInputError):
+        send(data, b"1", **options)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    ["0000000000000001", ["1"], ["f" * 16], ["0000000000000001\n"], [1], ["' OR 1=1 --  ---"]],
+)
+def test_ids_that_are_none(data: Data, ids) -> None:
+    send(data, b"1")
+    with pytest.raises(InvalidInputError):
+        data.acknowledge("p", "queue", "jobs", ids)
+    assert waiting(data) == 1
+
+
+@pytest.mark.parametrize("options", [{"limit": 0}, {"limit": 1001}, {"lease": -1}, {"lease": 1e6}])
+def test_receiving_that_is_none(data: Data, options) -> None:
+    with pytest.raises(InvalidInputError):
+        receive(data, **options)
+
+
+def test_other_kinds(data: Data) -> None:
+    for kind in ("bucket", "table", "queues", "", None):
+        with pytest.raises(InvalidInputError):
+            data.send("p", kind, "jobs", b"1")
