@@ -39,6 +39,7 @@ from casemate.policy import CedarPolicy
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.seal import Redactor, Seal
+from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler
@@ -64,8 +65,10 @@ class Gateway:
         """Build; nothing is served before `load` and before the server is started."""
         self.store = store
         self.vault = vault
+        self.denials = DenialRecorder(store.deny, loop)
+        deny = self.denials.deny
         self.policy = CedarPolicy()
-        self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=store.deny)
+        self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=deny)
         self.catalogue = Catalogue()
         self.data = SqliteProjectData(folders.projects, vault.data_key)
         self.uses = UseCounter(store)
@@ -94,11 +97,11 @@ class Gateway:
             policy=self.policy,
             operations=self.operations,
             uses=self.uses,
-            deny=store.deny,
+            deny=deny,
             learn=config.learn,
         )
         self.seal = Seal(self.redactor)
-        admission = Admission(self.catalogue, self.accounts, self.policy, store.deny)
+        admission = Admission(self.catalogue, self.accounts, self.policy, deny)
         self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
         broker.invoke = self.pipeline.invoke
         self.control = NodeControl(
@@ -111,6 +114,7 @@ class Gateway:
             data=self.data,
             uses=self.uses,
             redactor=self.redactor,
+            denials=self.denials,
         )
         service = Service(
             control=self.control,
@@ -121,7 +125,7 @@ class Gateway:
             vault=vault,
             data=self.data,
             store=store,
-            deny=store.deny,
+            deny=deny,
             make_backup=BackupMaker(
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
@@ -143,16 +147,17 @@ class Gateway:
             handle, body_limit = route.handle, route.body_limit
         self.server = HttpServer(handle, body_limit, on_error=report_fault)
 
-    async def load(self) -> str | None:
-        """Read what is stored; return the first owner's token on the very first start."""
+    async def load(self, *, recover_owner: bool = False) -> str | None:
+        """Read what is stored; return an owner's token on the very first start, or if asked to."""
         self.policy.activate(self.policy.prepare(await self.store.policies()))
-        token = await self.accounts.load()
+        token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         return token
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         self.dispatcher.close()
+        self.denials.flush()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()
@@ -165,7 +170,7 @@ class Gateway:
     def _on_denied_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""
         serving = {i.serving for i in zygote.instances.values() if i.serving}
-        self.store.deny(
+        self.denials.deny(
             _denial(
                 zygote.version,
                 DenialKind.SYSTEM_CALL,
@@ -181,7 +186,7 @@ class Gateway:
 
     def _on_filter_kill(self, zygote: Zygote, invocation: str) -> None:
         """Record that a function's filter has ended an instance."""
-        self.store.deny(
+        self.denials.deny(
             _denial(
                 zygote.version,
                 DenialKind.SYSTEM_CALL,
@@ -202,7 +207,7 @@ class Gateway:
         if event.allowed:
             self.uses.note(version, event.grant, "connect", "", event.count)
             return
-        self.store.deny(
+        self.denials.deny(
             _denial(
                 version,
                 DenialKind.EGRESS,

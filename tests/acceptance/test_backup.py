@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from casemate.node.options import default_master_key
 from support.node import TestNode
 
 HANDLER = "def handler(event, context):\n    print('planted-in-clear-4711')\n    return event\n"
@@ -22,13 +21,6 @@ def casemate(*arguments: str, node: TestNode | None = None) -> subprocess.Comple
         [sys.executable, "-m", "casemate.cli.main", *arguments],
         capture_output=True, text=True, timeout=120, env=environment, check=False,
     )  # fmt: skip
-
-
-def move_master_key(old: Path, new: Path) -> None:
-    """Do what the operator does: bring the master key to where the new node looks for it."""
-    source, target = (Path(default_master_key(p).removeprefix("file:")) for p in (old, new))
-    target.write_bytes(source.read_bytes())
-    target.chmod(0o600)
 
 
 def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
@@ -50,8 +42,8 @@ def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
     done = casemate("restore", str(file), "--data", str(again), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"] == str(again)
-    move_master_key(node.data, again)
-    restored = TestNode(again)
+    # The operator brings the master key, which no backup has.
+    restored = TestNode(again, "--master-key", f"file:{node.master_key}")
     restored.key = node.key
     try:
         restored.start()

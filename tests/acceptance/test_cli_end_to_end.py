@@ -92,7 +92,7 @@ def terminal(node: TestNode, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     user = Terminal(home)
     logged_in = user.ok("login", node.url, "--json", stdin=node.key.encode() + b"\n")
     assert logged_in.json["node"] == node.url
-    assert logged_in.json["role"] == "admin"
+    assert logged_in.json["roles"] == ["owner"]
     stored = Path(logged_in.json["stored_in"])
     assert stored.is_relative_to(home) and stored.stat().st_mode & 0o777 == 0o600
     assert node.key not in logged_in.out + logged_in.err
@@ -267,23 +267,23 @@ def test_promote_and_rollback_move_the_pointer(terminal: Terminal) -> None:
     terminal.ok("promote", "hello", "2")
 
 
-def test_keys_are_made_used_and_revoked(terminal: Terminal) -> None:
-    made = terminal.ok("keys", "add", "webshop", "--json").json
-    text, key_id = made["text"], made["key"]["id"]
-    assert made["key"]["role"] == "invoke" and text.startswith(f"cm_{key_id}_")
-    plain = terminal.ok("keys", "add", "ci", "--role", "admin")
-    assert re.fullmatch(r"cm_[0-9a-f]{16}_\S{43}\n", plain.out)
+def test_tokens_are_made_used_and_revoked(terminal: Terminal) -> None:
+    made = terminal.ok("tokens", "add", "webshop", "--role", "invoker@busy", "--json").json
+    text, token_id = made["text"], made["token"]["id"]
+    assert made["token"]["roles"] == ["invoker@busy"] and text.startswith(f"cm_{token_id}_")
+    plain = terminal.ok("tokens", "add", "ci", "--role", "owner")
+    assert re.fullmatch(r"cm_[0-9a-f]{16}_\S{49}\n", plain.out)
     url = terminal.ok("login", json_url(terminal), "--json", stdin=plain.out.encode()).json["node"]
-    with_key = {"CASEMATE_KEY": text, "CASEMATE_URL": url}
-    assert terminal.ok("invoke", "hello", "1", **with_key).out
-    assert "admin" in terminal.refused(4, "ls", **with_key)
-    listed = terminal.ok("keys", "ls", "--json")
-    assert {"webshop", "ci"} <= {key["name"] for key in listed.json["keys"]}
+    with_token = {"CASEMATE_KEY": text, "CASEMATE_URL": url}
+    assert terminal.ok("invoke", "hello", "1", **with_token).out
+    assert "function:read" in terminal.refused(4, "show", "hello", **with_token)
+    listed = terminal.ok("tokens", "ls", "--json")
+    assert {"webshop", "ci"} <= {token["name"] for token in listed.json["tokens"]}
     assert text not in listed.out
-    terminal.refused(1, "keys", "add", "webshop")
-    revoked = terminal.ok("keys", "rm", key_id, "--yes", "--json").json
-    assert revoked["id"] == key_id and revoked["revoked_at"]
-    terminal.refused(4, "invoke", "hello", "1", **with_key)
+    terminal.refused(1, "tokens", "add", "webshop", "--role", "invoker@busy")
+    revoked = terminal.ok("tokens", "revoke", token_id, "--yes", "--json").json
+    assert revoked["id"] == token_id and revoked["revoked_at"]
+    terminal.refused(4, "invoke", "hello", "1", **with_token)
     terminal.refused(4, "login", url, stdin=text.encode())
     terminal.ok("ls")
 
@@ -340,7 +340,7 @@ def test_a_handler_that_does_not_start_is_told_in_full_and_what_was_live_stays(
         (2, ("promote", "hello", "1=50", "1=50"), "more than once"),
         (3, ("errors", "show", "err_0"), "err_0"),
         (3, ("invocations", "--id", "inv_0"), "inv_0"),
-        (3, ("keys", "rm", "0000", "--yes"), "0000"),
+        (3, ("tokens", "revoke", "0000", "--yes"), "0000"),
         (3, ("deploy", "other"), "other"),
         (2, ("deploy", "--manifest", "nothing.toml"), "nothing.toml"),
         (1, ("init", "."), "exist already"),
@@ -357,7 +357,7 @@ def test_what_is_wrong_is_said_with_what_to_do(
     assert word in terminal.refused(code, *arguments)
 
 
-def test_without_a_node_or_a_key(terminal: Terminal, node: TestNode) -> None:
+def test_without_a_node_or_a_token(terminal: Terminal, node: TestNode) -> None:
     nowhere = {"CASEMATE_URL": "http://127.0.0.1:9", "CASEMATE_KEY": node.key}
     assert "does not answer" in terminal.refused(5, "ls", **nowhere)
     assert terminal.refused(5, "invoke", "hello", "{}", **nowhere)
@@ -392,12 +392,13 @@ def test_a_manifest_with_many_mistakes_shows_all_of_them(
 def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     user = Terminal(tmp_path)
     port = str(node.port)
-    taken = user.refused(1, "serve", "--data", str(tmp_path / "a"), "--port", port)
+    key = ("--master-key", f"file:{node.master_key}")
+    taken = user.refused(1, "serve", *key, "--data", str(tmp_path / "a"), "--port", port)
     assert port in taken
-    user.refused(1, "serve", "--data", str(tmp_path / "b"), "--port", "0", "--python", "3.99")
-    risk = user.refused(1, "serve", "--data", str(tmp_path / "c"), "--accept-risk", "everything")
+    user.refused(1, "serve", *key, "--data", str(tmp_path / "b"), "--port", "0", "--python", "3.99")
+    risk = user.refused(1, "serve", *key, "--data", str(tmp_path / "c"), "--accept-risk", "everything")
     assert "everything" in risk and "cgroups" in risk
-    locked = user.run("serve", "--data", str(node.data), "--port", "0")
+    locked = user.run("serve", "--data", str(node.data), "--port", "0", *key)
     assert locked.code == 1
     assert "Traceback" not in locked.err, locked.err
     assert "another node" in locked.err.lower() and "Next: " in locked.err

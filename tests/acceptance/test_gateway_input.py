@@ -54,7 +54,7 @@ def nothing_is_left_behind(node: TestNode, uploaded: set[str]) -> Iterator[None]
     """After every test: the same files, the same functions, and the function still answers."""
     before = tree(node.data), node.get("/functions")
     yield
-    after = [path for path in tree(node.data) if not uploaded.intersection(Path(path).parts)]
+    after = [path for path in tree(node.data) if not uploaded.intersection({Path(path).stem})]
     assert (after, node.get("/functions")) == before
     assert node.invoke({"still": "there"}).json() == {"event": {"still": "there"}}
 
@@ -205,7 +205,7 @@ def test_the_limit_of_the_function_is_the_limit(node: TestNode) -> None:
     assert is_problem(post(node, TARGET, b'"' + b"x" * (limit - 1) + b'"'), 413)
 
 
-def test_who_has_no_key_may_send_little(node: TestNode) -> None:
+def test_who_has_no_token_may_send_little(node: TestNode) -> None:
     for target in (TARGET, "/api/v1/bundles/" + "0" * 64, "/else"):
         head = request(target, headers=(JSON, ("Content-Length", str(65 * 1024))))
         assert is_problem(send(node, head), 413)
@@ -299,7 +299,7 @@ def test_a_method_that_is_not_spoken_is_refused(node: TestNode, method: str) -> 
     assert is_problem(send(node, request(TARGET, method=method, key=node.key)), 501)
 
 
-@pytest.mark.parametrize("target", ["/api/v1/health", "/api/v1/node", "/api/v1/keys"])
+@pytest.mark.parametrize("target", ["/api/v1/health", "/api/v1/node", "/api/v1/tokens"])
 def test_the_api_names_the_methods_it_takes(node: TestNode, target: str) -> None:
     answer = send(node, request(target, b"{}", method="PUT", key=node.key))
     assert is_problem(answer, 405)
@@ -347,9 +347,9 @@ def test_a_head_that_never_ends_is_ended(node: TestNode) -> None:
         assert is_problem(read_answer(sock), 408)
 
 
-# -- keys --------------------------------------------------------------------------------------
+# -- tokens ------------------------------------------------------------------------------------
 
-NO_KEYS = {
+NO_TOKENS = {
     "none": None,
     "empty": "",
     "other scheme": "Basic Y206Y20=",
@@ -361,9 +361,9 @@ NO_KEYS = {
 }
 
 
-@pytest.mark.parametrize("name", NO_KEYS)
-def test_without_a_valid_key_everything_looks_the_same(node: TestNode, name: str) -> None:
-    value = NO_KEYS[name]
+@pytest.mark.parametrize("name", NO_TOKENS)
+def test_without_a_valid_token_everything_looks_the_same(node: TestNode, name: str) -> None:
+    value = NO_TOKENS[name]
     headers = (JSON,) if value is None else (JSON, ("Authorization", value))
     seen = set()
     for target in (TARGET, "/invoke/t/nothing", "/invoke/no/thing", "/nothing", "/invoke/t"):
@@ -379,7 +379,7 @@ def test_without_a_valid_key_everything_looks_the_same(node: TestNode, name: str
         assert is_problem(answer, 401)
 
 
-def test_a_key_with_one_letter_changed_is_no_key(node: TestNode) -> None:
+def test_a_token_with_one_letter_changed_is_no_token(node: TestNode) -> None:
     key = node.key
     for position in (3, len(key) // 2, len(key) - 1):
         letter = "A" if key[position] != "A" else "B"
@@ -388,52 +388,56 @@ def test_a_key_with_one_letter_changed_is_no_key(node: TestNode) -> None:
         assert is_problem(answer, 401)
 
 
-def test_an_unknown_function_is_404_with_a_key(node: TestNode) -> None:
+def test_an_unknown_function_is_404_with_a_token(node: TestNode) -> None:
     for target in ("/invoke/t/nothing", "/invoke/no/thing"):
         assert is_problem(post(node, target), 404)
 
 
-def make_key(node: TestNode, name: str, role: str) -> tuple[str, str]:
-    made = node.client.post(f"{node.url}/api/v1/keys", json={"name": name, "role": role})
+def make_token(node: TestNode, name: str, role: str) -> tuple[str, str]:
+    made = node.client.post(f"{node.url}/api/v1/tokens", json={"name": name, "roles": [role]})
     assert made.status_code == 201, made.text
-    return made.json()["key"]["id"], made.json()["text"]
+    return made.json()["token"]["id"], made.json()["text"]
 
 
-def test_a_revoked_key_ends_at_once_even_on_an_open_connection(node: TestNode) -> None:
-    key_id, text = make_key(node, "soon-revoked", "invoke")
+def test_a_revoked_token_ends_at_once_even_on_an_open_connection(node: TestNode) -> None:
+    token_id, text = make_token(node, "soon-revoked", "invoker")
     with connect(node.port) as sock:
         sock.sendall(request(TARGET, b"{}", key=text))
         assert read_answer(sock).status == 200
-        node.client.delete(f"{node.url}/api/v1/keys/{key_id}").raise_for_status()
+        node.client.delete(f"{node.url}/api/v1/tokens/{token_id}").raise_for_status()
         sock.sendall(request(TARGET, b"{}", key=text))
         assert is_problem(read_answer(sock), 401)
 
 
-def test_an_invoke_key_calls_functions_and_nothing_else(node: TestNode, echo: Bundle) -> None:
-    key_id, text = make_key(node, "only-calls", "invoke")
+def test_an_invoker_calls_functions_and_nothing_else(node: TestNode, echo: Bundle) -> None:
+    token_id, text = make_token(node, "only-calls", "invoker")
+    owner_id = node.key.split("_")[1]
     assert send(node, request(TARGET, b"{}", key=text)).status == 200
     for method, target, body in [
         ("GET", "/api/v1/functions", b""),
-        ("GET", "/api/v1/keys", b""),
+        ("GET", "/api/v1/users", b""),
+        ("GET", "/api/v1/secrets/t", b""),
+        ("GET", "/api/v1/policies", b""),
+        ("GET", "/api/v1/backup", b""),
         ("GET", "/api/v1/logs", b""),
         ("GET", "/api/v1/errors/err_1", b""),
         ("GET", "/api/v1/nothing", b""),
-        ("POST", "/api/v1/keys", b'{"name":"x","role":"admin"}'),
+        ("POST", "/api/v1/tokens", b'{"name":"x","roles":["owner"]}'),
         ("DELETE", "/api/v1/functions/t/f", b""),
         ("POST", "/api/v1/functions/t/f/versions", b'{"digest":"%s"}' % echo.digest.encode()),
         ("PUT", f"/api/v1/bundles/{echo.digest}", b"x"),
-        ("DELETE", f"/api/v1/keys/{key_id}", b""),
+        ("DELETE", f"/api/v1/tokens/{owner_id}", b""),
     ]:
         answer = send(node, request(target, body, method=method, key=text), method)
         assert is_problem(answer, 403), (method, target)
-    node.client.delete(f"{node.url}/api/v1/keys/{key_id}").raise_for_status()
+    node.client.delete(f"{node.url}/api/v1/tokens/{token_id}").raise_for_status()
 
 
-def test_the_last_admin_key_cannot_be_revoked(node: TestNode) -> None:
-    admin = next(k for k in node.get("/keys")["keys"] if k["role"] == "admin")
-    answer = node.client.delete(f"{node.url}/api/v1/keys/{admin['id']}")
+def test_the_last_owners_token_cannot_be_revoked(node: TestNode) -> None:
+    owner = next(t for t in node.get("/tokens")["tokens"] if t["roles"] == ["owner"])
+    answer = node.client.delete(f"{node.url}/api/v1/tokens/{owner['id']}")
     assert answer.status_code == 409
-    assert "admin" in answer.json()["detail"] and answer.json()["next_step"]
+    assert "owner" in answer.json()["detail"] and answer.json()["next_step"]
 
 
 # -- bundles -----------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_everything_else_needs_one_and_tells_nothing(node: TestNode, path: str) 
     assert answer.headers["www-authenticate"].startswith("Bearer")
     document = answer.json()
     assert set(document) == {"type", "title", "status", "detail", "error_id"}
-    assert document["detail"] == "This needs a valid key."
+    assert document["detail"] == "This needs a valid token."
 
 
 def test_a_method_that_a_private_route_lacks_is_not_told_without_a_key(node: TestNode) -> None:

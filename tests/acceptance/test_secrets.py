@@ -149,7 +149,7 @@ def test_another_master_key_is_refused_and_changes_nothing(
 
 def test_a_granted_function_gets_the_value_and_leaks_none_of_it(node: TestNode) -> None:
     set_value(node)
-    node.deploy(READER, routes=GRANTED)
+    node.deploy(READER, routes=GRANTED, approve=True)
     assert node.invoke("length").json() == {"length": len(VALUE)}
     assert node.invoke("print").status_code == 200
     failed = node.invoke("raise")

@@ -74,7 +74,7 @@ class Attempt:
     @property
     def answer(self) -> dict[str, Any]:
         """What the function says of it. Fails if it could not answer."""
-        assert self.response.status_code == 200, self.node.error(self.response)
+        assert self.response.status_code == 200, self.error
         answer: dict[str, Any] = self.response.json()
         return answer
 
@@ -109,8 +109,20 @@ class Attempt:
         Where the kernel itself refuses (a file that is not there, a route to nowhere) nothing
         of the node sees more than this.
         """
-        record: dict[str, Any] = self.node.get(f"/invocations/{self.id}")
+        record: dict[str, Any] = until(lambda: self._read(f"/invocations/{self.id}"))
         return record
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Return the owner's view of how it failed."""
+        error_id = self.response.json()["error_id"]
+        error: dict[str, Any] = until(lambda: self._read(f"/errors/{error_id}"))
+        return error
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """Return a record. One that may hold a secret is written a little later."""
+        answer = self.node.client.get(f"{self.node.url}/api/v1{path}")
+        return answer.json() if answer.status_code == 200 else None
 
     def recorded(self, outcome: str = "ok") -> bool:
         """Tell whether it is on record who ran what, when, and how it ended."""

@@ -189,7 +189,7 @@ class MemoryStore:
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
 
-    async def deploy(
+    async def add_version(
         self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
     ) -> Version:
         self._change()
@@ -204,6 +204,14 @@ class MemoryStore:
             created_by=created_by,
         )
         known.append(made)
+        return made
+
+    async def deploy(
+        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
+    ) -> Version:
+        made = await self.add_version(
+            project=project, function=function, digest=digest, spec=spec, created_by=created_by
+        )
         await self.set_alias(
             project, function, LIVE, (AliasTarget(version=made.number, weight=100),)
         )

@@ -43,13 +43,18 @@ class TestNode:
         self.process: subprocess.Popen[str] | None = None
         self.client = httpx.Client(timeout=60)
         self.errors = data.parent / f"{data.name}.stderr"
+        self.master_key = data.absolute().parent / f"{data.name}.key"
+        """Used unless the arguments name another source: the default is outside of any test."""
 
     def start(self) -> TestNode:
         stderr = self.errors.open("a")
+        arguments = self.arguments
+        if "--master-key" not in arguments:
+            arguments = ("--master-key", f"file:{self.master_key}", *arguments)
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "casemate.cli.main", "serve", "--json"),
-                *("--data", str(self.data), "--port", str(self.port), *self.arguments),
+                *("--data", str(self.data), "--port", str(self.port), *arguments),
             ],
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -113,7 +118,7 @@ class TestNode:
             loaded = load(manifest)
             spec = loaded.functions[0]
             with tempfile.TemporaryDirectory() as out:
-                built = build(root, loaded.name, spec, Path(out))
+                built = build(root, loaded.name, spec, Path(out), resources=loaded.resources)
                 archive = Path(out) / "bundle.tar.gz"
                 with archive.open("wb") as stream:
                     pack(built.path, stream)

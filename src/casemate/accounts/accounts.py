@@ -70,10 +70,10 @@ class Accounts:
             self._directory, vault, self._hashing, *guards, seconds=session_seconds
         )
         self.provider = ProviderLogin(store, self._directory, self.sessions, *guards)
-        self.authenticate: Callable[[str | None], Principal | None] = (
-            self._directory.index.authenticate
-        )
+
+    def authenticate(self, authorization: str | None) -> Principal | None:
         """Return the principal of an Authorization header's value, or None. A few microseconds."""
+        return self._directory.index.authenticate(authorization)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return the text of a new owner's token if one was made.

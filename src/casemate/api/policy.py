@@ -157,7 +157,7 @@ async def _remove(request: Request, service: Service) -> Response:
         prepared = await asyncio.to_thread(service.policy.prepare, files, maker=principal(request))
         await service.store.remove_policy(name)
         service.policy.activate(prepared)
-    return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(status_code=HTTPStatus.NO_CONTENT.value)
 
 
 async def _decide(request: Request, service: Service) -> Response:

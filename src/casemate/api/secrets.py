@@ -175,7 +175,7 @@ async def _put(request: Request, service: Service) -> Response:
 async def _delete(request: Request, service: Service) -> Response:
     Query(request).end()
     await service.vault.delete_secret(path_name(request, "project"), path_name(request, "name"))
-    return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(status_code=HTTPStatus.NO_CONTENT.value)
 
 
 _SEALED = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from casemate.cli.errors import CommandError
+from casemate.cli.stubs import STUB_PATH, stub_text
 
 MANIFEST = """\
 # docs/reference/manifest.md describes every key.
@@ -17,7 +18,7 @@ description = "Greets whoever the event names."
 handler = "app:handler"
 source = "src"
 # requirements = "requirements.txt"
-# public = true    # lets everyone call it, without a key
+# public = true    # lets everyone call it, without a token
 
 # [[function.hello.http]]
 # method = "GET"
@@ -78,6 +79,9 @@ $ casemate deploy                               # build, upload, make live
 $ casemate invoke hello '{{"name": "Ada"}}'       # call
 $ casemate logs -f hello                        # watch
 ```
+
+`typings/` tells editors and type checkers what `from casemate import Context` is; `casemate stubs`
+renews it.
 """
 
 GITIGNORE = """\
@@ -95,6 +99,7 @@ def files(name: str) -> dict[str, str]:
         "tests/test_app.py": TEST,
         "README.md": README.format(name=name),
         ".gitignore": GITIGNORE,
+        STUB_PATH.as_posix(): stub_text(),
         "casemate.toml": MANIFEST.format(name=name),
     }
 

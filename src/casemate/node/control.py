@@ -26,6 +26,7 @@ from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
 from casemate.seal import Redactor
+from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 
 
@@ -44,6 +45,7 @@ class NodeControl:
         data: ProjectData,
         uses: UseCounter,
         redactor: Redactor,
+        denials: DenialRecorder,
     ) -> None:
         """Act on these."""
         self._config = config
@@ -55,6 +57,7 @@ class NodeControl:
         self._data = data
         self._uses = uses
         self._redactor = redactor
+        self._denials = denials
         self._changing = asyncio.Lock()
         self.stopping = False
         """True ends followed logs, which would otherwise hold up the end of the node."""
@@ -162,7 +165,7 @@ class NodeControl:
                 live.spec if live is not None else None, tentative.spec, approve=approve
             )
         except WideningError as error:
-            self._store.deny(
+            self._denials.deny(
                 Denial(
                     at=time.time(),
                     kind=DenialKind.GRANTS,
@@ -274,6 +277,7 @@ class NodeControl:
             return await self._point(project, function, LIVE, targets)
 
     async def _flush(self) -> None:
+        self._denials.flush()
         await self._redactor.flush()
         await self._store.flush()
 

@@ -65,7 +65,7 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         trust = f" --ca-fingerprint {fingerprint}"
     if token is not None:
         print(
-            f"\nThe first owner's token, shown this once:\n\n    {token}\n\n"
+            f"\nAn owner's token, shown this once:\n\n    {token}\n\n"
             f"Keep it, then: casemate login {url}{trust}\n",
             flush=True,
         )
@@ -101,7 +101,7 @@ async def _serve(config: GatewayConfig) -> None:
     gateway = Gateway(config, folders, store, vault, loop)
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
     try:
-        token = await gateway.load()
+        token = await gateway.load(recover_owner=config.recover_owner)
         listener = socket.socket(fileno=config.listener)
         tls = gateway.tls
         if tls is not None:

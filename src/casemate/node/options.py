@@ -48,6 +48,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls_new_authority: bool = False
     public_url: str | None = None
     """The address by which others know the node; None: where it listens."""
+    recover_owner: bool = False
+    """True makes an owner's token of a day."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
 
@@ -89,6 +91,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_names: tuple[str, ...] = ()
     tls_new_authority: bool = False
     public_url: str | None = None
+    recover_owner: bool = False
     learn: bool = False
 
 

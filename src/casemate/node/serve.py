@@ -310,6 +310,7 @@ class Node:
             # A gateway that is started again must not make yet another one.
             tls_new_authority=options.tls_new_authority and self._gateway is None,
             public_url=options.public_url,
+            recover_owner=options.recover_owner and self._gateway is None,
             learn=options.learn,
         )
 

@@ -1,90 +1,153 @@
-"""The decision: deny unless allowed, and tell nothing to whoever has no key."""
+"""The decision: deny unless allowed, and tell nothing to whoever is not allowed."""
 
 from __future__ import annotations
 
 import itertools
+import time
+from typing import Any
 
 import msgspec
 import pytest
 
-from casemate.admission import Admission, Catalogue, Keyring, new_key
-from casemate.model.deployment import KeyRole
+from casemate.admission import Admission, Catalogue
+from casemate.model.denial import DenialKind
 from casemate.model.invocation import Outcome
-from casemate.model.path import Finished, RefusedError
+from casemate.model.path import Admitted, Caller, Finished, Flow, RefusedError
+from casemate.model.principal import (
+    ANONYMOUS,
+    INVOKER,
+    Action,
+    Decision,
+    Principal,
+    PrincipalKind,
+    ResourceKind,
+    RoleBinding,
+)
 from casemate.seal import Seal
-from support.core import MemoryStore, deployed, request, version
+from support.core import (
+    INVOKER_TOKEN,
+    OWNER_TOKEN,
+    MemoryStore,
+    PlainPolicy,
+    TwoTokens,
+    deployed,
+    request,
+    version,
+)
 
-INVOKE, INVOKE_TEXT = new_key("invoke", KeyRole.INVOKE)
-ADMIN, ADMIN_TEXT = new_key("admin", KeyRole.ADMIN)
-REVOKED, REVOKED_TEXT = new_key("revoked", KeyRole.ADMIN)
-
+NO_ROLE_TOKEN, REVOKED_TOKEN = "no-role-token", "revoked-token"
 CREDENTIALS = {
     "none": None,
     "empty": "",
-    "invoke": f"Bearer {INVOKE_TEXT}",
-    "admin": f"Bearer {ADMIN_TEXT}",
-    "revoked": f"Bearer {REVOKED_TEXT}",
-    "forged": f"Bearer cm_{ADMIN.id}_{'A' * 43}",
+    "invoker": f"Bearer {INVOKER_TOKEN}",
+    "owner": f"Bearer {OWNER_TOKEN}",
+    "no role": f"Bearer {NO_ROLE_TOKEN}",
+    "revoked": f"Bearer {REVOKED_TOKEN}",
+    "another scheme": f"Basic {OWNER_TOKEN}",
 }
+KNOWN = {"invoker": "token:invoker", "owner": "token:owner", "no role": "token:guest"}
 FUNCTIONS = {
     "private": ("t", "private", None),
     "public": ("t", "public", None),
+    "internal": ("t", "internal", None),
     "unknown": ("t", "nothing", None),
     "unknown project": ("nothing", "private", None),
     "unknown version": ("t", "private", "99"),
     "unknown alias of a public one": ("t", "public", "nothing"),
 }
 ADMITTED = {
-    ("invoke", "private"): INVOKE.id,
-    ("admin", "private"): ADMIN.id,
-    ("invoke", "public"): INVOKE.id,
-    ("admin", "public"): ADMIN.id,
-    ("none", "public"): "public",
+    ("invoker", "private"),
+    ("owner", "private"),
+    ("invoker", "public"),
+    ("owner", "public"),
+    ("none", "public"),
 }
+UNKNOWN = {name for name in FUNCTIONS if name.startswith("unknown")}
+FUNCTION = Principal(kind=PrincipalKind.FUNCTION, id="t/caller")
+FLOW = Flow(root="inv_root", chain=("t/caller",), deadline=1e10)
 
 
-@pytest.fixture(scope="module")
-def admission() -> Admission:
-    catalogue, keyring = Catalogue(), Keyring()
-    catalogue.replace(
-        [deployed(version(1, name="private")), deployed(version(1, name="public", public=True))]
-    )
-    keyring.replace([INVOKE, ADMIN, msgspec.structs.replace(REVOKED, revoked_at=2.0)])
-    return Admission(catalogue, keyring)
+class Gate:
+    """An admission over a policy in a few lines; what it denies is kept."""
 
-
-def ask(admission: Admission, credential: str, function: str):
-    project, name, qualifier = FUNCTIONS[function]
-    return admission.admit(
-        request(
-            project=project,
-            function=name,
-            qualifier=qualifier,
-            credential=CREDENTIALS[credential],
+    def __init__(self) -> None:
+        self.store, self.policy, self.accounts = MemoryStore(), PlainPolicy(), TwoTokens()
+        self.accounts.known[f"Bearer {NO_ROLE_TOKEN}"] = Principal(
+            kind=PrincipalKind.TOKEN, id="guest"
         )
-    )
+        self.catalogue = Catalogue()
+        self.catalogue.replace(
+            [
+                deployed(version(1, name="private")),
+                deployed(version(1, name="public", public=True)),
+                deployed(version(1, name="internal", internal=True)),
+            ]
+        )
+        self.admission = Admission(self.catalogue, self.accounts, self.policy, self.store.deny)
+
+    def ask(self, credential: str, function: str, **changes: Any) -> Admitted:
+        project, name, qualifier = FUNCTIONS[function]
+        return self.admission.admit(
+            request(
+                project=project,
+                function=name,
+                qualifier=qualifier,
+                credential=CREDENTIALS[credential],
+                remote_address="192.0.2.9",
+                **changes,
+            )
+        )
+
+    def call(self, function: str) -> Admitted:
+        """Ask as a function that another one's grant led to."""
+        return self.ask("none", function, caller=Caller(principal=FUNCTION, flow=FLOW))
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
 
 
 @pytest.mark.parametrize(
     ("credential", "function"), list(itertools.product(CREDENTIALS, FUNCTIONS))
 )
-def test_denied_unless_allowed(admission: Admission, credential: str, function: str) -> None:
-    principal = ADMITTED.get((credential, function))
-    if principal is not None:
-        admitted = ask(admission, credential, function)
-        assert admitted.principal == principal
+def test_denied_unless_allowed(gate: Gate, credential: str, function: str) -> None:
+    if (credential, function) in ADMITTED:
+        admitted = gate.ask(credential, function)
+        assert admitted.principal.text == KNOWN.get(credential, "anonymous:public")
         assert (admitted.version.function, admitted.version.number) == (function, 1)
+        assert gate.store.denied == []
         return
     with pytest.raises(RefusedError) as refused:
-        ask(admission, credential, function)
-    known = credential in ("invoke", "admin")
-    assert refused.value.outcome is (Outcome.NOT_FOUND if known else Outcome.DENIED)
+        gate.ask(credential, function)
+    if credential in ("invoker", "owner") and function in UNKNOWN:
+        assert (refused.value.outcome, gate.store.denied) == (Outcome.NOT_FOUND, [])
+        return
+    assert refused.value.outcome is Outcome.DENIED
+    assert refused.value.status == (403 if credential in KNOWN else None)  # None: 401
 
 
-def sealed(admission: Admission, credential: str, function: str) -> tuple[object, ...]:
+@pytest.mark.parametrize("credential", list(CREDENTIALS))
+def test_a_denial_is_recorded_with_who_asked_from_where(gate: Gate, credential: str) -> None:
+    before = time.time()
+    with pytest.raises(RefusedError):
+        gate.ask(credential, "internal")
+    [denial] = gate.store.denied
+    kind = DenialKind.AUTHORIZATION if credential in KNOWN else DenialKind.AUTHENTICATION
+    assert denial.kind is kind
+    assert denial.principal == KNOWN.get(credential, "anonymous:public")
+    assert (denial.action, denial.resource) == ("function:invoke", "function:t/internal")
+    assert (denial.project, denial.function) == ("t", "internal")
+    assert (denial.invocation, denial.remote_address) == ("inv_test", "192.0.2.9")
+    assert before <= denial.at <= time.time() and denial.reason
+    for text in (OWNER_TOKEN, INVOKER_TOKEN, REVOKED_TOKEN, NO_ROLE_TOKEN):
+        assert text not in str(denial)
+
+
+def sealed(gate: Gate, credential: str, function: str) -> tuple[object, ...]:
     with pytest.raises(RefusedError) as refused:
-        ask(admission, credential, function)
-    answer = Seal(MemoryStore()).close(
+        gate.ask(credential, function)
+    answer = Seal(MemoryStore()).close(  # type: ignore[arg-type]
         Finished(
             outcome=refused.value.outcome,
             request=request(),
@@ -92,28 +155,141 @@ def sealed(admission: Admission, credential: str, function: str) -> tuple[object
             status=refused.value.status,
         )
     )
+    assert isinstance(answer.body, bytes)
     body = msgspec.json.decode(answer.body)
     assert len(body.pop("error_id")) == len("err_") + 24
     return answer.status, answer.headers, body
 
 
-@pytest.mark.parametrize("credential", ["none", "empty", "revoked", "forged"])
-def test_without_a_key_what_exists_looks_like_what_does_not(
-    admission: Admission, credential: str
+@pytest.mark.parametrize(
+    ("credential", "status"),
+    [("none", 401), ("empty", 401), ("revoked", 401), ("another scheme", 401), ("no role", 403)],
+)
+def test_for_who_is_not_allowed_what_exists_looks_like_what_does_not(
+    gate: Gate, credential: str, status: int
 ) -> None:
-    private = sealed(admission, credential, "private")
-    assert private[0] == 401
+    private = sealed(gate, credential, "private")
+    assert private[0] == status
     for function in FUNCTIONS:
         if (credential, function) not in ADMITTED:
-            assert sealed(admission, credential, function) == private
+            assert sealed(gate, credential, function) == private
 
 
-def test_a_failing_look_up_admits_nobody() -> None:
-    class Broken(Keyring):
-        def authenticate(self, authorization: str | None):
+def test_the_policy_is_asked_before_it_is_told_what_exists(gate: Gate) -> None:
+    for function in sorted(UNKNOWN):
+        with pytest.raises(RefusedError):
+            gate.ask("owner", function)
+        principal, action, resource, granted = gate.policy.asked[-1]
+        assert (principal.text, action, granted) == ("token:owner", Action.FUNCTION_INVOKE, False)
+        project, name, _ = FUNCTIONS[function]
+        assert (resource.kind, resource.project, resource.name) == (
+            ResourceKind.FUNCTION,
+            project,
+            name,
+        )
+        assert not resource.public and not resource.internal
+    assert len(gate.policy.asked) == len(UNKNOWN)
+
+
+def test_what_the_policy_sees_is_the_version_that_would_run(gate: Gate) -> None:
+    first, second = version(1, public=True), version(2, internal=True)
+    gate.catalogue.replace([deployed(first, second, live={2: 100}, old={1: 100})])
+    admit = gate.admission.admit
+    assert admit(request(qualifier="old")).version is first
+    assert admit(request(qualifier="1")).version is first
+    for qualifier in (None, "live", "2"):
+        with pytest.raises(RefusedError):
+            admit(request(qualifier=qualifier, credential=f"Bearer {OWNER_TOKEN}"))
+        assert gate.policy.asked[-1][2].internal
+
+
+def test_a_forbidding_policy_wins_over_a_role(gate: Gate) -> None:
+    gate.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/private"))
+    with pytest.raises(RefusedError) as refused:
+        gate.ask("owner", "private")
+    assert (refused.value.status, refused.value.principal) == (
+        403,
+        gate.accounts.known[f"Bearer {OWNER_TOKEN}"],
+    )
+
+
+# -- from function to function -------------------------------------------------------------------
+
+
+def test_a_function_reaches_what_it_is_granted_internal_or_not(gate: Gate) -> None:
+    for function in ("private", "public", "internal"):
+        admitted = gate.call(function)
+        assert admitted.principal is FUNCTION and admitted.flow is FLOW
+        principal, _, resource, granted = gate.policy.asked[-1]
+        assert (principal, granted) == (FUNCTION, True)
+        assert resource.internal is (function == "internal")
+
+
+def test_nobody_but_a_function_reaches_an_internal_one(gate: Gate) -> None:
+    for credential in CREDENTIALS:
+        with pytest.raises(RefusedError) as refused:
+            gate.ask(credential, "internal")
+        assert refused.value.outcome is Outcome.DENIED
+
+
+def test_a_function_s_call_takes_no_credential_for_it(gate: Gate) -> None:
+    """Whatever stands in the request beside the caller neither helps nor hurts."""
+    caller = Caller(principal=FUNCTION, flow=FLOW)
+    for credential in CREDENTIALS:
+        assert gate.ask(credential, "private", caller=caller).principal is FUNCTION
+
+
+def test_a_policy_can_forbid_a_call_that_is_granted(gate: Gate) -> None:
+    gate.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/internal"))
+    with pytest.raises(RefusedError):
+        gate.call("internal")
+    [denial] = gate.store.denied
+    assert (denial.kind, denial.principal) == (DenialKind.AUTHORIZATION, "function:t/caller")
+
+
+def test_a_function_that_is_gone_is_not_found(gate: Gate) -> None:
+    with pytest.raises(RefusedError) as refused:
+        gate.call("unknown")
+    assert refused.value.outcome is Outcome.NOT_FOUND
+
+
+# -- faults --------------------------------------------------------------------------------------
+
+
+def test_a_failing_look_up_admits_nobody(gate: Gate) -> None:
+    class Broken:
+        def authenticate(self, authorization: str | None) -> Principal | None:
             raise OSError("the disk is gone")
 
-    catalogue = Catalogue()
-    catalogue.replace([deployed(version(1, public=True))])
+    admission = Admission(gate.catalogue, Broken(), gate.policy, gate.store.deny)
     with pytest.raises(OSError, match="disk"):
-        Admission(catalogue, Broken()).admit(request(credential="Bearer x"))
+        admission.admit(request(function="public", credential="Bearer x"))
+
+
+def test_a_failing_policy_admits_nobody(gate: Gate) -> None:
+    class Broken(PlainPolicy):
+        def decide(self, *_: Any, **__: Any) -> Decision:
+            raise RuntimeError("bug")
+
+    admission = Admission(gate.catalogue, gate.accounts, Broken(), gate.store.deny)
+    for function in ("public", "private", "nothing"):
+        with pytest.raises(RuntimeError, match="bug"):
+            admission.admit(request(function=function, credential=CREDENTIALS["owner"]))
+
+
+def test_a_failing_record_admits_nobody(gate: Gate) -> None:
+    def broken(_: object) -> None:
+        raise OSError("disk full")
+
+    admission = Admission(gate.catalogue, gate.accounts, gate.policy, broken)
+    with pytest.raises(OSError, match="full"):
+        admission.admit(request(function="private"))
+
+
+def test_equal_bindings_are_no_short_cut(gate: Gate) -> None:
+    """A principal that calls itself public is still one with a token, not the anonymous one."""
+    gate.accounts.known["Bearer odd"] = Principal(
+        kind=PrincipalKind.TOKEN, id=ANONYMOUS.id, bindings=(RoleBinding(role=INVOKER),)
+    )
+    admitted = gate.admission.admit(request(function="private", credential="Bearer odd"))
+    assert admitted.principal.text == "token:public"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from casemate.cli import template
+from casemate.cli.stubs import STUB_PATH, stub_text
 from casemate.manifest import load
 
 
@@ -21,6 +22,7 @@ def test_the_project_is_valid_and_its_test_passes(cli, home) -> None:
     project = load(home / "my_Shop/casemate.toml")
     assert project.name == "my-shop"
     assert project.function("hello").limits.memory == 128 << 20
+    assert (home / "my_Shop" / STUB_PATH).read_text() == stub_text()
     done = subprocess.run(
         [sys.executable, "-m", "unittest", "discover", "tests"],
         cwd=home / "my_Shop",
@@ -53,7 +55,9 @@ def test_here_and_with_a_name(cli, home) -> None:
     assert (home / "casemate.toml").is_file()
 
 
-@pytest.mark.parametrize("existing", ["README.md", "src/app.py", "casemate.toml", ".gitignore"])
+@pytest.mark.parametrize(
+    "existing", ["README.md", "src/app.py", "casemate.toml", ".gitignore", str(STUB_PATH)]
+)
 def test_nothing_is_overwritten_and_nothing_else_written(cli, home, existing) -> None:
     path = home / "p" / existing
     path.parent.mkdir(parents=True)

@@ -21,7 +21,7 @@ RESOURCES = Resources(
         BucketSpec(name="small", max_object=100, max_total=250),
     ),
     tables=(
-        TableSpec(name="plain", key="id", max_item=1000),
+        TableSpec(name="plain", key="id", max_item=3000),
         TableSpec(
             name="sorted",
             key="id",

@@ -115,9 +115,9 @@ def test_a_large_item_is_checked_too(data: Data) -> None:
 
 
 def test_size_limit(data: Data) -> None:
-    data.put_item("p", "plain", {"id": 1, "v": "x" * 900})
+    data.put_item("p", "plain", {"id": 1, "v": "x" * 2900})
     with pytest.raises(LimitError):
-        data.put_item("p", "plain", {"id": 1, "v": "x" * 1000})
+        data.put_item("p", "plain", {"id": 1, "v": "x" * 3000})
 
 
 def test_conditions_and_revisions(data: Data) -> None:
@@ -241,7 +241,7 @@ def test_an_index_is_built_changed_and_dropped(data: Data) -> None:
         data.put_item("p", "plain", {"id": number, "parity": number % 2, "third": number % 3})
 
     def declare(*indexes: TableIndex) -> None:
-        spec = TableSpec(name="plain", key="id", max_item=1000, indexes=indexes)
+        spec = TableSpec(name="plain", key="id", max_item=3000, indexes=indexes)
         data.ensure("p", Resources(tables=(spec,)))
 
     declare(TableIndex(name="i", key="parity"))
@@ -348,11 +348,11 @@ def test_time_to_live(data: Data, clock: Clock) -> None:
 def test_another_attribute_for_time_to_live(data: Data, clock: Clock) -> None:
     for number in range(3):
         data.put_item("p", "plain", {"id": number, "gone": clock.now + number})
-    spec = TableSpec(name="plain", key="id", ttl="gone", max_item=1000)
+    spec = TableSpec(name="plain", key="id", ttl="gone", max_item=3000)
     data.ensure("p", Resources(tables=(spec,)))
     clock.pass_(1)
     assert ids(data.query_items("p", "plain")) == [2]
-    data.ensure("p", Resources(tables=(TableSpec(name="plain", key="id", max_item=1000),)))
+    data.ensure("p", Resources(tables=(TableSpec(name="plain", key="id", max_item=3000),)))
     assert ids(data.query_items("p", "plain")) == [0, 1, 2]
 
 

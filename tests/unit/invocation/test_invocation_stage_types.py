@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from casemate.admission import Admission, Catalogue, Keyring
+from casemate.admission import Admission, Catalogue
 from casemate.dispatch import Dispatcher
 from casemate.invocation.parse import parse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished
 from casemate.seal import Seal
-from support.core import MemoryStore, raw, request
+from support.core import MemoryStore, PlainPolicy, TwoTokens, raw, request
 
 RAW = raw()
 REQUEST = request()
@@ -29,7 +29,7 @@ def test_stage_1_takes_raw_input_only(wrong: Any) -> None:
 @pytest.mark.parametrize("wrong", [RAW, FINISHED, None])
 def test_stage_2_takes_a_request_only(wrong: Any) -> None:
     with pytest.raises(TypeError):
-        Admission(Catalogue(), Keyring()).admit(wrong)
+        Admission(Catalogue(), TwoTokens(), PlainPolicy(), MemoryStore().deny).admit(wrong)
 
 
 @pytest.mark.parametrize("wrong", [RAW, REQUEST, FINISHED, None])

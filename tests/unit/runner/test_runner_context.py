@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
 
 from casemate.runner.capabilities import Channel
 from casemate.runner.context import Context, Log
+
+NOBODY = socket.socket()
 
 
 def context_of(deadline: float = 0.0, log: Log | None = None) -> Context:
@@ -19,7 +22,7 @@ def context_of(deadline: float = 0.0, log: Log | None = None) -> Context:
         function_version="7",
         memory_limit=256 * 1024 * 1024,
         log=log or Log(lambda level, text: None),
-        channel=Channel(-1),
+        channel=Channel(NOBODY),
     )
 
 

@@ -17,7 +17,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
 from casemate.sandbox import instance as instance_module
-from casemate.sandbox.instance import Output, Reply, describe_status
+from casemate.sandbox.instance import MAX_REQUEST_BYTES, Output, Reply, describe_status
 from support.core import InstancePeer
 
 READY = wire.pack(wire.READY)
@@ -192,7 +192,8 @@ GARBAGE = {
     "an invocation": wire.pack(wire.INVOKE, b"{}", b"1"),
     "ready again": READY,
     "huge head": wire.HEADER.pack(wire.ANSWER, wire.MAX_HEAD_BYTES + 1, 0),
-    "huge body": wire.HEADER.pack(wire.ANSWER, 2, 1001),
+    "huge body": wire.HEADER.pack(wire.ANSWER, 2, MAX_REQUEST_BYTES + 1),
+    "answer over its limit": wire.pack(wire.ANSWER, b"{}", b"x" * 1001),
     "endless body": wire.HEADER.pack(wire.ANSWER, 2, 0xFFFFFFFF),
     "endless head": wire.HEADER.pack(wire.LOG, 0xFFFFFFFF, 0),
     "log without a head": wire.pack(wire.LOG, b"", b"x"),

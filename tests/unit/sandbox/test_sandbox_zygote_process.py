@@ -36,6 +36,8 @@ OPEN = Open(
     open_files=64,
     tmp=2000,
     response=3000,
+    ports=(3128, 5432),
+    environment={"MODE": "test"},
 )
 
 
@@ -288,6 +290,8 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "open_files": 64,
         "response": 3000,
         "landlock_abi": 6,
+        "ports": [3128, 5432],
+        "environment": {"MODE": "test"},
     }
     assert len(descriptors) == 4
     for descriptor in given + descriptors:

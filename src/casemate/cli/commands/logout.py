@@ -21,8 +21,8 @@ class _LoggedOut(msgspec.Struct):
 def logout(json: JsonOption = False) -> None:
     """End the session with a node.
 
-    The stored credentials are forgotten. A stored service token is forgotten and stays valid: others may use it. `casemate tokens
-    revoke` ends it.
+    The stored credentials are forgotten. A service token among them stays valid, for others may
+    use it: `casemate tokens revoke` ends it.
     """
     stored = load()
     ended = False

@@ -65,6 +65,14 @@ PublicUrlOption = Annotated[
         help="The address by which others know the node; the tokens of functions name it.",
     ),
 ]
+RecoverOption = Annotated[
+    bool,
+    typer.Option(
+        "--recover-owner",
+        help="Make an owner's token that is valid for a day, for when no owner can get in any "
+        "more. Whoever can start the node can do that; it is recorded.",
+    ),
+]
 LearnOption = Annotated[
     bool,
     typer.Option(
@@ -131,6 +139,7 @@ def serve(
     tls_new_authority: AuthorityOption = False,
     master_key: MasterKeyOption = None,
     public_url: PublicUrlOption = None,
+    recover_owner: RecoverOption = False,
     learn: LearnOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -169,6 +178,7 @@ def serve(
             tls_new_authority=tls_new_authority,
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
+            recover_owner=recover_owner,
             learn=learn,
         )
     )

@@ -1,0 +1,273 @@
+"""Buckets, tables and queues over the API, on real data, without the wiring of a node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+
+from data_support import Data
+
+from casemate.api.buckets import MAX_OBJECT_BODY
+from casemate.api.data import OPERATIONS
+from casemate.api.operations import Slots
+from casemate.api.problems import response_to
+from casemate.model.principal import Action, ResourceKind
+
+OBJECT = "/buckets/p/files/object"
+
+
+@pytest.fixture
+def data(tmp_path):
+    opened = Data(tmp_path / "data")
+    yield opened
+    opened.finish()
+
+
+@pytest.fixture
+def service(data):
+    return SimpleNamespace(
+        data=data.port,
+        uploads=Slots("uploads", 1),
+        hidden=set(),
+        may=lambda request, action, resource: (action, resource.name) not in service_hidden,
+    )
+
+
+service_hidden: set[tuple[Action, str]] = set()
+
+
+@pytest.fixture
+def ask(data, service) -> Callable[..., httpx.Response]:
+    service_hidden.clear()
+
+    def route(path: str) -> Route:
+        methods = {o.method: o for o in OPERATIONS if o.path == path}
+
+        async def endpoint(request):
+            operation = methods.get(request.method) or methods["GET"]
+            try:
+                operation.resource(request)
+                return await operation.endpoint(request, service)
+            except Exception as error:
+                return response_to(error)
+
+        return Route(path, endpoint, methods=list(methods))
+
+    app = Starlette(routes=[route(path) for path in dict.fromkeys(o.path for o in OPERATIONS)])
+
+    def call(method: str, path: str, **rest) -> httpx.Response:
+        async def body() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+                return await client.request(method, path, **rest)
+
+        return data.run(body())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "k",
+        "../../etc/passwd",
+        "a/b?c=d&e#f",
+        "\u00e9\U0001f600",
+        "line\nfeed",
+        "x" * 1024,
+        "\u00e9" * 512,
+    ],
+)
+def test_put_get_delete(ask, key: str) -> None:
+    put = ask(
+        "PUT", OBJECT, params={"key": key}, content=b"hi", headers={"content-type": "text/html"}
+    )
+    assert put.status_code == 201
+    assert put.json()["key"] == key
+    again = ask("PUT", OBJECT, params={"key": key}, content=b"hello")
+    assert (again.status_code, again.json()["revision"]) == (200, 2)
+    got = ask("GET", OBJECT, params={"key": key})
+    assert got.content == b"hello"
+    assert ask("HEAD", OBJECT, params={"key": key}).headers["content-length"] == "5"
+    listed = ask("GET", "/buckets/p/files/objects").json()["objects"]
+    assert [found["key"] for found in listed] == [key]
+    assert ask("DELETE", OBJECT, params={"key": key}).status_code == 204
+    assert ask("GET", OBJECT, params={"key": key}).status_code == 404
+
+
+def test_an_object_is_never_a_page_of_the_node(ask) -> None:
+    content = b"<script>alert(1)</script>"
+    ask("PUT", OBJECT, params={"key": "k"}, content=content, headers={"content-type": "text/html"})
+    headers = ask("GET", OBJECT, params={"key": "k"}).headers
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers["content-disposition"] == "attachment"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["casemate-content-type"] == "text/html"
+    assert headers["etag"] == '"1"'
+
+
+def test_a_large_object_comes_and_goes_in_pieces(ask, data) -> None:
+    content = bytes(range(256)) * 20_000
+
+    async def pieces():
+        for start in range(0, len(content), 300_000):
+            yield content[start : start + 300_000]
+
+    put = ask("PUT", OBJECT, params={"key": "k"}, content=pieces())
+    assert (put.status_code, put.json()["size"]) == (201, len(content))
+    got = ask("GET", OBJECT, params={"key": "k"})
+    assert got.content == content
+    assert got.headers["content-length"] == str(len(content))
+    refused = ask("PUT", OBJECT, params={"key": "k", "if_revision": 0}, content=pieces())
+    assert refused.status_code == 409
+    assert len(data.files()) == 1
+
+
+def test_conditions_and_limits(ask) -> None:
+    put = {"params": {"key": "k", "if_revision": 3}, "content": b"x"}
+    assert ask("PUT", OBJECT, **put).status_code == 409
+    small = "/buckets/p/small/object"
+    assert ask("PUT", small, params={"key": "k"}, content=b"x" * 101).status_code == 413
+    too_long = {"content-length": str(MAX_OBJECT_BODY + 1)}
+    assert ask("PUT", OBJECT, params={"key": "k"}, headers=too_long).status_code == 413
+    packed = {"content-encoding": "gzip"}
+    assert ask("PUT", OBJECT, params={"key": "k"}, headers=packed).status_code == 415
+    gone = ask("DELETE", OBJECT, params={"key": "k", "if_revision": 2})
+    assert gone.status_code == 409
+
+
+def test_uploads_at_once_are_bounded(ask, service) -> None:
+    with service.uploads.counted():
+        assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 429
+    assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", OBJECT, 400),
+        ("GET", OBJECT + "?key=", 422),
+        ("GET", OBJECT + "?key=a&key=b", 400),
+        ("GET", OBJECT + "?key=%00", 422),
+        ("GET", OBJECT + "?key=%ff", 400),
+        ("GET", OBJECT + "?key=k&other=1", 400),
+        ("GET", OBJECT + "?key=k&revision=0", 400),
+        ("GET", OBJECT + "?key=k&revision=x", 400),
+        ("GET", OBJECT + "?key=" + "x" * 1025, 422),
+        ("GET", OBJECT + "?key=" + "x" * 8000, 414),
+        ("GET", "/buckets/P/files/objects", 400),
+        ("GET", "/buckets/p/nothing/objects", 404),
+        ("GET", "/buckets/q/files/objects", 404),
+        ("GET", "/buckets/p/files/objects?limit=0", 400),
+        ("GET", "/buckets/p/files/objects?delimiter=", 422),
+        ("GET", "/buckets/p/files/revisions?key=k", 404),
+        ("GET", "/queues/p/nothing", 404),
+        ("GET", "/topics/p/rest", 404),
+        ("DELETE", "/tables/p/nothing", 404),
+    ],
+)
+def test_what_is_refused(ask, method: str, path: str, status: int) -> None:
+    assert ask(method, path).status_code == status
+
+
+def test_pages_and_revisions(ask) -> None:
+    for number in range(4):
+        ask("PUT", "/buckets/p/kept/object", params={"key": "k"}, content=b"%d" % number)
+    found = ask("GET", "/buckets/p/kept/revisions", params={"key": "k"}).json()["revisions"]
+    assert [info["revision"] for info in found] == [4, 3, 2]
+    old = ask("GET", "/buckets/p/kept/object", params={"key": "k", "revision": 2})
+    assert old.content == b"1"
+    for key in ("a", "b/1", "b/2", "c"):
+        ask("PUT", OBJECT, params={"key": key}, content=b"")
+    page = ask("GET", "/buckets/p/files/objects", params={"delimiter": "/", "limit": 2}).json()
+    assert ([info["key"] for info in page["objects"]], page["prefixes"]) == (["a"], ["b/"])
+    rest = {"delimiter": "/", "after": page["after"]}
+    page = ask("GET", "/buckets/p/files/objects", params=rest).json()
+    assert ([info["key"] for info in page["objects"]], page["after"]) == (["c"], None)
+
+
+def test_only_what_may_be_seen_is_listed(ask) -> None:
+    service_hidden.update(
+        {
+            (Action.BUCKET_LIST, "small"),
+            (Action.TABLE_QUERY, "sorted"),
+            (Action.QUEUE_READ, "rest"),
+        }
+    )
+    buckets = ask("GET", "/buckets/p").json()["buckets"]
+    assert [bucket["name"] for bucket in buckets] == ["files", "kept", "other"]
+    assert [table["name"] for table in ask("GET", "/tables/p").json()["tables"]] == ["plain"]
+    queues = ask("GET", "/queues/p").json()
+    assert [q["name"] for q in queues["queues"]] == ["jobs"]
+    assert [t["name"] for t in queues["topics"]] == ["jobs"]
+    assert ask("GET", "/buckets/nobody").json() == {"buckets": []}
+
+
+def test_tables(ask, data) -> None:
+    for number in range(5):
+        data.put_item("p", "sorted", {"id": "a", "at": number, "colour": "red", "size": number})
+    item = ask("POST", "/tables/p/sorted/get", json={"key": "a", "sort": 2}).json()
+    assert item["value"]["size"] == 2
+    question = {"key": "red", "index": "by-colour-size", "sort": {"at_least": 2}, "limit": 2}
+    page = ask("POST", "/tables/p/sorted/query", json=question).json()
+    assert [found["value"]["size"] for found in page["items"]] == [2, 3]
+    question["after"] = page["after"]
+    page = ask("POST", "/tables/p/sorted/query", json=question).json()
+    assert [found["value"]["size"] for found in page["items"]] == [4]
+    for bad, status in (
+        ({"key": "a", "after": "forged"}, 422),
+        ({"key": [1]}, 400),
+        ({"limit": 0}, 400),
+        ({"key": "a", "where": "1=1"}, 400),
+        ({"sort": {"$gt": ""}, "key": "a"}, 400),
+        ({"key": "a", "index": "x' OR '1'='1"}, 404),
+    ):
+        assert ask("POST", "/tables/p/sorted/query", json=bad).status_code == status
+    assert ask("POST", "/tables/p/sorted/get", json={"key": "a"}).status_code == 422
+    assert ask("POST", "/tables/p/sorted/get", json={"key": "a", "sort": 99}).status_code == 404
+    assert ask("DELETE", "/tables/p/sorted").status_code == 204
+    assert ask("DELETE", "/tables/p/sorted").status_code == 404
+
+
+def test_queues(ask, data) -> None:
+    data.send("p", "queue", "jobs", b"1")
+    data.send("p", "topic", "jobs", b"2")
+    shown = ask("GET", "/queues/p/jobs").json()
+    assert (shown["name"], shown["waiting"]) == ("jobs", 1)
+    assert ask("POST", "/queues/p/jobs/purge").json() == {"deleted": 1}
+    assert ask("GET", "/topics/p/jobs").json()["waiting"] == 1
+    assert ask("DELETE", "/topics/p/jobs").status_code == 204
+    assert ask("GET", "/topics/p/jobs").status_code == 404
+    assert ask("GET", "/queues/p/jobs").status_code == 200
+
+
+def test_drop_a_bucket(ask) -> None:
+    ask("PUT", OBJECT, params={"key": "k"}, content=b"x")
+    assert ask("DELETE", "/buckets/p/files").status_code == 204
+    assert ask("GET", OBJECT, params={"key": "k"}).status_code == 404
+
+
+def test_every_operation_asks_the_policy() -> None:
+    """Only the listings decide for themselves, for each thing they show."""
+    open_ones = {operation.id for operation in OPERATIONS if operation.action is None}
+    assert open_ones == {"listBuckets", "listTables", "listQueues"}
+    assert all(operation.authenticated for operation in OPERATIONS)
+    kinds = {"bucket": "bucket", "table": "table", "queue": "queue", "topic": "queue"}
+    request = SimpleNamespace(
+        path_params={"project": "p", "bucket": "n", "table": "n", "queue": "n", "topic": "n"}
+    )
+    for operation in OPERATIONS:
+        if operation.action is not None:
+            resource = operation.resource(request)
+            assert resource.kind in set(ResourceKind)
+            assert operation.action.value.startswith(kinds[resource.kind.value])
+            assert (resource.project, resource.name) == ("p", "n")
