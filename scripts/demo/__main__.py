@@ -16,7 +16,17 @@ from types import FrameType
 
 import httpx
 from calls import CALLS, call_example, call_refused
-from node import NODE_LOG, USUAL_PORT, Node, last_words, start_node, stop_node
+from node import (
+    MASTER_KEY,
+    NODE_LOG,
+    TOKEN_FILE,
+    USUAL_PORT,
+    Node,
+    last_words,
+    start_node,
+    stop_node,
+)
+from orders import call_orders, how_to_go_on, set_receipt_key, show_denial, show_grants
 from projects import copy_project, deploy, signed_headers
 from workspace import HOME, OUT, PROJECTS, ROOT, DemoError, say
 
@@ -31,29 +41,40 @@ def demonstrate(node: Node) -> None:
         if call.project == "webhook":
             call.headers.update(signed_headers(project, call.data))
         say(f"    {deploy(project, node)}")
+    orders = copy_project("orders")
+    say(f"    {deploy(orders, node)}")
+    receipt_key = set_receipt_key(orders, node)
     say("\n==> Calling each with real data")
     with httpx.Client(base_url=node.url, timeout=CALL_SECONDS) as client:
         for call in CALLS:
-            call_example(client, call, node.key)
+            call_example(client, call, node.token)
+        call_orders(client, node, receipt_key)
+        show_grants(orders, node)
         call_refused(client)
+        show_denial(client, orders, node)
 
 
 def print_how_to_go_on(node: Node, *, stays: bool) -> None:
-    """Print the address, the key and commands to go on with."""
+    """Print the address, where the owner's token is, and commands to go on with."""
     port = httpx.URL(node.url).port or USUAL_PORT
-    say(f"\n==> To go on\n    address  {node.url}\n    key      {node.key}\n")
+    say(f"\n==> To go on\n    address        {node.url}")
+    say(f"    owner's token  in {TOKEN_FILE.relative_to(ROOT)}\n")
     if not stays:
         say("    # the node is stopped now; this starts it again, with all that is deployed")
-        say(f"    .venv/bin/casemate serve --data .demo/data --port {port} &")
-    say(f'    export CASEMATE_URL={node.url} CASEMATE_KEY="$(cat .demo/key)"')
+        say("    .venv/bin/casemate serve --data .demo/data \\")
+        say(f'        --master-key "file:$PWD/{MASTER_KEY.relative_to(ROOT)}" --port {port} &')
+    token = TOKEN_FILE.relative_to(ROOT)
+    say(f'    export CASEMATE_URL={node.url} CASEMATE_KEY="$(cat {token})"')
     for call in CALLS[:3]:
-        key = '-H "Authorization: Bearer $CASEMATE_KEY"'
+        auth = '-H "Authorization: Bearer $CASEMATE_KEY"'
         output = " -o thumbnail.jpg" if call.content_type == "image/jpeg" else ""
         say(
-            f'    curl -X POST "$CASEMATE_URL{call.path}" {key} \\\n'
+            f'    curl -X POST "$CASEMATE_URL{call.path}" {auth} \\\n'
             f'        -H "Content-Type: {call.content_type}" '
             f"--data-binary @{call.data.relative_to(ROOT)}{output}"
         )
+    for command in how_to_go_on():
+        say(f"    {command}")
     say("    .venv/bin/casemate ls")
     say("    .venv/bin/casemate logs webhook/receive")
 

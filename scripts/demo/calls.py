@@ -88,16 +88,29 @@ CALLS = (
 
 
 def send(
-    client: httpx.Client, call: Call, key: str | None, headers: dict[str, str] | None = None
+    client: httpx.Client, call: Call, token: str | None, headers: dict[str, str] | None = None
 ) -> tuple[httpx.Response, float]:
     """Send a call; return the answer and the milliseconds until it was there."""
     sent = {"content-type": call.content_type, **call.headers, **(headers or {})}
-    if key:
-        sent["authorization"] = f"Bearer {key}"
+    if token:
+        sent["authorization"] = f"Bearer {token}"
     body = call.data.read_bytes()
+    return timed(lambda: client.post(call.path, content=body, headers=sent))
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+    """Return an answer and the milliseconds until it was there."""
     start = time.perf_counter()
-    response = client.post(call.path, content=body, headers=sent)
+    response = ask()
     return response, (time.perf_counter() - start) * 1000
+
+
+def say_times(first_ms: float, later: list[float]) -> None:
+    """Print how long a first call and those after it took."""
+    say(
+        f"    first call {first_ms:.1f} ms; {len(later)} later calls: "
+        f"fastest {min(later):.1f} ms, median {statistics.median(later):.1f} ms"
+    )
 
 
 def expect(response: httpx.Response, status: int, what: str) -> None:
@@ -108,9 +121,9 @@ def expect(response: httpx.Response, status: int, what: str) -> None:
         )
 
 
-def call_example(client: httpx.Client, call: Call, key: str) -> None:
+def call_example(client: httpx.Client, call: Call, token: str) -> None:
     """Call an example 1 + 20 times; print its answer and how long it took."""
-    used = None if call.public else key
+    used = None if call.public else token
     first, first_ms = send(client, call, used)
     expect(first, call.status, f"POST {call.path}")
     say(f"\n--> POST {call.path}  {call.file}, {call.data.stat().st_size} bytes")
@@ -121,10 +134,7 @@ def call_example(client: httpx.Client, call: Call, key: str) -> None:
         response, spent = send(client, call, used)
         expect(response, call.status, f"POST {call.path}")
         later.append(spent)
-    say(
-        f"    first call {first_ms:.1f} ms; {LATER_CALLS} later calls: "
-        f"fastest {min(later):.1f} ms, median {statistics.median(later):.1f} ms"
-    )
+    say_times(first_ms, later)
 
 
 def call_refused(client: httpx.Client) -> None:
@@ -132,8 +142,8 @@ def call_refused(client: httpx.Client) -> None:
     markdown, webhook = CALLS[2], CALLS[3]
     say("\n--> What is refused")
     refused, _ = send(client, markdown, None)
-    expect(refused, 401, "a call without a key")
-    say(f"    without a key:          {refused.status_code} {refused.text[:200]}")
+    expect(refused, 401, "a call without a token")
+    say(f"    without a token:        {refused.status_code} {refused.text[:200]}")
     refused, _ = send(client, webhook, None, {"webhook-id": "msg_forged"})
     expect(refused, 401, "an event with another id than was signed")
     say(f"    with a forged event:    {refused.status_code} {refused.text[:200]}")

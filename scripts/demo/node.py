@@ -1,4 +1,4 @@
-"""A node on .demo/data: started, waited for, ended."""
+"""A node on .demo/data, its master key beside it: started, waited for, ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ import httpx
 from workspace import CASEMATE, HOME, ROOT, DemoError, environment, say
 
 DATA = HOME / "data"
-KEY_FILE, NODE_OUTPUT, NODE_LOG = HOME / "key", HOME / "node.out", HOME / "node.log"
+MASTER_KEY = HOME / "master.key"
+"""Beside the data and not inside: whoever copies the data does not copy the key of it."""
+TOKEN_FILE, NODE_OUTPUT, NODE_LOG = HOME / "token", HOME / "node.out", HOME / "node.log"
 USUAL_PORT = 8787
 START_SECONDS, STOP_SECONDS = 60, 40
 
@@ -30,38 +32,38 @@ class Node:
 
     process: subprocess.Popen[bytes]
     url: str
-    key: str
+    token: str
+    """The owner's."""
 
     @property
     def variables(self) -> dict[str, str]:
         """Return what tells a command to speak to this node."""
-        return {"CASEMATE_URL": self.url, "CASEMATE_KEY": self.key}
+        return {"CASEMATE_URL": self.url, "CASEMATE_KEY": self.token}
 
 
 def start_node() -> Node:
-    """Start a node on .demo/data, whose key is kept in .demo/key."""
-    process, url, key = _serve()
-    if key is None and not KEY_FILE.exists():
-        say("    The node's key is no longer here: starting with empty data.")
-        stop_node(process)
+    """Start a node on .demo/data, whose owner's token is kept in .demo/token."""
+    if DATA.exists() and not (MASTER_KEY.exists() and TOKEN_FILE.exists()):
+        say("    The master key or the owner's token is no longer here: starting with empty data.")
         shutil.rmtree(DATA)
-        process, url, key = _serve()
-    if key is not None:
-        with _private(KEY_FILE) as file:
-            file.write(f"{key}\n".encode())
-    return Node(process, url, KEY_FILE.read_text(encoding="ascii").strip())
+    process, url, token = _serve()
+    if token is not None:
+        with _private(TOKEN_FILE) as file:
+            file.write(f"{token}\n".encode())
+    return Node(process, url, TOKEN_FILE.read_text(encoding="ascii").strip())
 
 
 def _private(path: Path) -> BinaryIO:
-    """Open an empty file that only its owner can read: what goes into it is or holds a key."""
+    """Open an empty file that only its owner can read: what goes into it is or holds a token."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _serve() -> tuple[subprocess.Popen[bytes], str, str | None]:
-    """Run `casemate serve`; return its process, address and, after the first start, its key."""
+    """Run `casemate serve`; return its process, address and, after the first start, its token."""
     port = USUAL_PORT if _is_free(USUAL_PORT) else 0
-    command = [CASEMATE, "serve", "--data", str(DATA), "--port", str(port), "--json"]
+    command = [CASEMATE, "serve", "--data", str(DATA), "--master-key", f"file:{MASTER_KEY}"]
+    command += ["--port", str(port), "--json"]
     with _private(NODE_OUTPUT) as output, NODE_LOG.open("wb") as log:
         # A session of its own: Ctrl-C reaches the demo alone, which then ends the node in order.
         process = subprocess.Popen(
@@ -75,12 +77,12 @@ def _serve() -> tuple[subprocess.Popen[bytes], str, str | None]:
         )
     try:
         started = _first_line(process)
-        url, key = str(started["url"]), started.get("key")
+        url, token = str(started["url"]), started.get("key")
         _wait_until_healthy(process, url)
     except BaseException:
         stop_node(process)
         raise
-    return process, url, key
+    return process, url, token
 
 
 def _is_free(port: int) -> bool:

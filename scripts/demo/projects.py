@@ -31,11 +31,13 @@ def copy_project(name: str) -> Path:
 def deploy(project: Path, node: Node) -> str:
     """Build and deploy a project; return what to print of it."""
     start = time.perf_counter()
-    answer = json.loads(run([CASEMATE, "deploy", "--json"], project, node.variables))
-    (deployed,) = answer["deployed"]
+    # The first deploy of a function with any grant needs a yes, as a wider one does.
+    command = [CASEMATE, "deploy", "--approve", "--json"]
+    deployed = json.loads(run(command, project, node.variables))["deployed"]
     spent = time.perf_counter() - start
-    state = "unchanged" if deployed["unchanged"] else f"in {spent:.1f} s"
-    return f"{deployed['function']} version {deployed['version']}, {state}"
+    names = [f"{one['function']} version {one['version']}" for one in deployed]
+    unchanged = all(one["unchanged"] for one in deployed)
+    return f"{', '.join(names)}, {'unchanged' if unchanged else f'in {spent:.1f} s'}"
 
 
 def sender(project: Path, *arguments: str | Path) -> str:

@@ -32,14 +32,20 @@ def environment(**added: str) -> dict[str, str]:
     return {**kept, "PATH": path, **added}
 
 
-def run(command: Sequence[str | Path], cwd: Path, added: Mapping[str, str] | None = None) -> str:
+def run(
+    command: Sequence[str | Path],
+    cwd: Path,
+    added: Mapping[str, str] | None = None,
+    *,
+    stdin: bytes = b"",
+) -> str:
     """Run a command, whose progress is shown, and return what it prints."""
     done = subprocess.run(
         command,
         check=False,
         cwd=cwd,
         env=environment(**(added or {})),
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         stdout=subprocess.PIPE,
     )
     if done.returncode:

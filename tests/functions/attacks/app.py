@@ -356,6 +356,23 @@ def abstract_send():
     return answer if "errno" in answer else {"result": answer}
 
 
+def smuggle(target):
+    """Give a descriptor away: with a log line, or to a socket that a sibling may listen on."""
+    import array
+
+    gift = os.memfd_create("smuggled")
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [gift] * 8))]
+    if target == "gateway":
+        head = b'{"level":"info","at":1.0}'
+        line = struct.pack("!cII", b"L", len(head), 4) + head + b"gift"
+        socket.socket(fileno=os.dup(3)).sendmsg([line], rights)
+        return {"result": "sent"}
+    one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    address = ABSTRACT if target == "sibling" else "/run/nobody"
+    found = tried(one.sendmsg, [b"gift"], rights, 0, address)
+    return {"errno": 1} if found.get("errno") == 2 else found
+
+
 # -- signals -----------------------------------------------------------------------------------
 
 
@@ -508,15 +525,125 @@ def look():
     return {"result": sorted(name for name, there in found.items() if there)}
 
 
+def lock_file():
+    """Whether this process gets the lock of a file that every instance sees."""
+    import fcntl
+
+    descriptor = os.open("/function/code/app.py", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def posix_timer():
+    """Make a timer (timer_create) that sends SIGUSR2 in an hour."""
+    return syscall(222, 1, struct.pack("=QiiQ40x", 0, 12, 0, 0), SCRATCH)
+
+
+LEFT = {}
+
+
+def leave(kind):
+    """Leave one thing behind."""
+    if kind == "file-lock":
+        lock_file()
+        if os.fork() == 0:  # holds it for as long as it lives
+            time.sleep(3600)
+    elif kind == "posix-timer":
+        posix_timer()
+    elif kind == "timer-descriptor":
+        LIBC.timerfd_create(1, 0)
+    elif kind == "file-time":
+        return tried(os.utime, "/function/code/app.py", (7, 7))
+    elif kind == "nice":
+        os.nice(5)
+    elif kind == "limit":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+    elif kind == "name":
+        LIBC.prctl(15, b"left-behind", 0, 0, 0)
+    elif kind == "hook":
+        import sys
+
+        sys.addaudithook(lambda *_: LEFT.setdefault("hook", True))
+    elif kind == "code":
+        handler.__code__ = (lambda event, context: {"result": "replaced"}).__code__
+    elif kind == "random":
+        import random
+
+        random.seed(7)
+        LEFT["random"] = True
+    return {"result": "left"}
+
+
+def find(kind):
+    """Tell whether it is here."""
+    import random
+
+    name = ctypes.create_string_buffer(16)
+    LIBC.prctl(16, name, 0, 0, 0)
+    seeded = random.getrandbits(64)
+    random.seed(7)
+    return {
+        "result": {
+            "file-lock": lambda: not lock_file(),
+            # A timer's id is the first free one of its process.
+            "posix-timer": lambda: posix_timer()["result"] != 0
+            or struct.unpack_from("=i", SCRATCH)[0] != 0,
+            "timer-descriptor": lambda: len(descriptors()["result"]) > 4,
+            "file-time": lambda: os.stat("/function/code/app.py").st_mtime == 7,
+            "nice": lambda: os.getpriority(os.PRIO_PROCESS, 0) != 0,
+            "limit": lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 20,
+            "name": lambda: name.value == b"left-behind",
+            "hook": lambda: bool(LEFT),
+            "code": lambda: False,
+            "random": lambda: seeded == random.getrandbits(64),
+        }[kind]()
+    }
+
+
+def start(how, name):
+    """Start something that would go on after the answer."""
+
+    def go_on():
+        LIBC.prctl(15, name.encode(), 0, 0, 0)
+        time.sleep(3600)
+
+    if how == "thread":
+        threading.Thread(target=go_on, daemon=True).start()
+        time.sleep(0.1)
+        return {"result": "started"}
+    for _ in range(8 if how == "many" else 1):
+        if os.fork() == 0:
+            if how != "fork":
+                os.setsid()
+                for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
+            if how == "daemon" and os.fork():
+                os._exit(0)
+            go_on()
+    time.sleep(0.2)
+    return {"result": "started"}
+
+
+def alarm(seconds):
+    signal.alarm(seconds)
+    if os.fork() == 0:
+        signal.alarm(seconds)
+        time.sleep(3600)
+    return {"result": "set"}
+
+
 ATTACKS = {
     function.__name__: function
     for function in (
         call, clone, clone3, unshare_thread, x32_call, i386_call, read, entries, climb, write, modify,
         set_user_id_file, execute, execute_copy, execute_memory, map_executable, load_library,
         open_socket, connect, send_datagram, bind, listen, bring_up_loopback, interfaces,
-        abstract_listen, abstract_send, kill, kill_all, kill_group, kill_parent, renice_group,
+        abstract_listen, abstract_send, smuggle, kill, kill_all, kill_group, kill_parent, renice_group,
         renice_user, raise_limit, lock_memory, descriptors, folders, environment, identity, linger,
-        plant, look,
+        plant, look, leave, find, start, alarm,
     )
 }  # fmt: skip
 

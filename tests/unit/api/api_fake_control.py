@@ -1,52 +1,67 @@
-"""A control service in memory, as small as the port allows."""
+"""What the operations work on, in memory and as small as the ports allow."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 
-from casemate.api import IssuedKey, NodeStatus, ProtectionStatus, StartFailedError
+from casemate.admission.grants import GrantDifference, WideningError
+from casemate.api import NodeStatus, ProtectionStatus, StartFailedError
+from casemate.api.operations import Service
 from casemate.model.deployment import (
     LIVE,
     Alias,
     AliasTarget,
     DeployedFunction,
-    Key,
-    KeyRole,
     Version,
 )
+from casemate.model.denial import Denial, GrantUse
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.principal import Principal, PrincipalKind
+from casemate.policy import CedarPolicy, parse_binding
 
-ADMIN_TEXT = "cm_admin_" + "a" * 43
-INVOKE_TEXT = "cm_caller_" + "b" * 43
-BROKEN_DIGEST = "b" * 64
+OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = "cm_owner", "cm_invoker", "cm_guest"
+BROKEN_DIGEST, WIDE_DIGEST = "b" * 64, "e" * 64
+WIDE = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
 
 
-def key_of(text: str, name: str, role: KeyRole) -> Key:
-    return Key(
-        id=text.split("_")[1],
-        name=name,
-        role=role,
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
-        created_at=1.0,
-    )
+class FakeAccounts:
+    """Knows principals by the text of their token."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.known: dict[str, Principal] = {}
+        self.add(OWNER_TEXT, "owner")
+        self.add(INVOKER_TEXT, "invoker")
+        self.add(GUEST_TEXT)
+
+    def add(self, text: str, *roles: str) -> str:
+        """Make a token; roles are written `ROLE[@PROJECT[/FUNCTION]]`."""
+        self.known[text] = Principal(
+            kind=PrincipalKind.TOKEN,
+            id=text.removeprefix("cm_"),
+            bindings=tuple(map(parse_binding, roles)),
+        )
+        return text
+
+    def authenticate(self, authorization: str | None) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        scheme, _, text = (authorization or "").partition(" ")
+        return self.known.get(text) if scheme == "Bearer" else None
 
 
 class FakeControl:
     """Bundles are whatever their sender says they are; the text `junk` is none."""
 
     def __init__(self) -> None:
-        self.keys_by_id: dict[str, Key] = {}
-        for text, name, role in (
-            (ADMIN_TEXT, "root", KeyRole.ADMIN),
-            (INVOKE_TEXT, "app", KeyRole.INVOKE),
-        ):
-            key = key_of(text, name, role)
-            self.keys_by_id[key.id] = key
         self.bundles: dict[str, bytes] = {}
         self.specs: dict[str, FunctionSpec] = {}
         self.deployed: dict[tuple[str, str], DeployedFunction] = {}
@@ -55,21 +70,12 @@ class FakeControl:
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
         self.fault: Exception | None = None
-        self.authentication_fault: Exception | None = None
+        self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
 
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault
-
-    async def authenticate(self, authorization: str | None) -> Key | None:
-        if self.authentication_fault is not None:
-            raise self.authentication_fault
-        scheme, _, text = (authorization or "").partition(" ")
-        if scheme != "Bearer":
-            return None
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return next((k for k in self.keys_by_id.values() if k.sha256 == digest), None)
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         self._check()
@@ -107,8 +113,12 @@ class FakeControl:
         if digest not in self.bundles:
             raise NotFoundError("There is no such bundle.", next_step="Upload it first.")
 
-    async def deploy(self, project: str, function: str, digest: str, *, by: str) -> Version:
+    async def deploy(
+        self, project: str, function: str, digest: str, *, approve: bool, by: str
+    ) -> Version:
         self._check()
+        if digest == WIDE_DIGEST and not approve:
+            raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
         await self.start_once(project, function, digest)
         self.asked_by.append(by)
         old = self.deployed.get((project, function))
@@ -189,23 +199,23 @@ class FakeControl:
         ]
         return tuple(found[:limit] if after else found[-limit:])
 
-    async def keys(self) -> tuple[Key, ...]:
-        return tuple(self.keys_by_id.values())
+    async def denials(
+        self, *, project: str | None, function: str | None, invocation: str | None, limit: int
+    ) -> tuple[Denial, ...]:
+        found = [
+            denial
+            for denial in self.denial_records
+            if project in (None, denial.project)
+            and function in (None, denial.function)
+            and invocation in (None, denial.invocation)
+        ]
+        return tuple(found[:limit])
 
-    async def add_key(self, name: str, role: KeyRole, *, by: str) -> IssuedKey:
-        if any(k.name == name and k.revoked_at is None for k in self.keys_by_id.values()):
-            raise ConflictError(f"There is a key called {name!r}.")
-        text = f"cm_k{len(self.keys_by_id)}_" + "c" * 43
-        key = key_of(text, name, role)
-        self.keys_by_id[key.id] = key
-        return IssuedKey(key=key, text=text)
+    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
+        return ()
 
-    async def revoke_key(self, key_id: str, *, by: str) -> Key:
-        if key_id not in self.keys_by_id:
-            raise NotFoundError(f"There is no key {key_id}.")
-        revoked = msgspec.structs.replace(self.keys_by_id[key_id], revoked_at=3.0)
-        self.keys_by_id[key_id] = revoked
-        return revoked
+    async def reseal_bundles(self) -> None:
+        self._check()
 
     async def node_status(self) -> NodeStatus:
         return NodeStatus(
@@ -222,6 +232,31 @@ class FakeControl:
             spares=0,
             queued=0,
             lost_records=0,
+        )
+
+
+async def _no_backup() -> Any:
+    raise InvalidInputError("There is no backup here.")
+
+
+class Parts:
+    """The parts of a service, of which those on trial are real or kept in memory."""
+
+    def __init__(self, spool: Path) -> None:
+        self.control, self.accounts = FakeControl(), FakeAccounts()
+        self.policy = CedarPolicy()
+        self.denied: list[Denial] = []
+        make_backup: Callable[[], Awaitable[Any]] = _no_backup
+        self.service = Service(
+            control=self.control,  # type: ignore[arg-type]
+            spool=spool,
+            accounts=self.accounts,  # type: ignore[arg-type]
+            policy=self.policy,
+            vault=SimpleNamespace(),  # type: ignore[arg-type]
+            data=SimpleNamespace(),  # type: ignore[arg-type]
+            store=SimpleNamespace(),  # type: ignore[arg-type]
+            deny=self.denied.append,
+            make_backup=make_backup,
         )
 
 

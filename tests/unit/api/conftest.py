@@ -1,4 +1,4 @@
-"""What the tests of the API share: a fake control service and a client without a network."""
+"""What the tests of the API share: a fake service and a client without a network."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_fake_control import ADMIN_TEXT, FakeControl
+from api_fake_control import OWNER_TEXT, FakeControl, Parts
 
 from casemate.api import create_app
 
 
 class Client:
-    """Asks the application one request after the other, as an admin unless told otherwise."""
+    """Asks the application one request after the other, as an owner unless told otherwise."""
 
-    def __init__(self, control: FakeControl, spool: Path) -> None:
-        self.app = create_app(control, spool=spool)
+    def __init__(self, parts: Parts, spool: Path) -> None:
+        self.app = create_app(parts.service)
         self.spool = spool
 
     def __call__(
-        self, method: str, path: str, *, key: str | None = ADMIN_TEXT, headers=None, **rest
+        self, method: str, path: str, *, key: str | None = OWNER_TEXT, headers=None, **rest
     ) -> httpx.Response:
         sent = httpx.Headers(headers or {})
         if key is not None:
             sent["authorization"] = f"Bearer {key}"
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
+            transport = httpx.ASGITransport(self.app, client=("192.0.2.9", 999))
             async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.request(method, "/api/v1" + path, headers=sent, **rest)
 
@@ -35,12 +35,17 @@ class Client:
 
 
 @pytest.fixture
-def control() -> FakeControl:
-    return FakeControl()
+def parts(tmp_path: Path) -> Parts:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    return Parts(spool)
 
 
 @pytest.fixture
-def ask(control: FakeControl, tmp_path: Path) -> Client:
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    return Client(control, spool)
+def control(parts: Parts) -> FakeControl:
+    return parts.control
+
+
+@pytest.fixture
+def ask(parts: Parts) -> Client:
+    return Client(parts, parts.service.spool)

@@ -1,4 +1,4 @@
-"""Every operation but health is closed to everyone without an admin key."""
+"""Everything but health and getting a credential is closed to everyone without one."""
 
 from __future__ import annotations
 
@@ -6,33 +6,48 @@ import asyncio
 import re
 
 import httpx
-import msgspec
 import pytest
-from api_fake_control import ADMIN_TEXT, INVOKE_TEXT
+from api_fake_control import GUEST_TEXT, INVOKER_TEXT, OWNER_TEXT
 
 from casemate.api.app import OPERATIONS
+from casemate.model.denial import DenialKind
 from casemate.model.errors import UnavailableError
 
-GUARDED = [o for o in OPERATIONS if o.path != "/health"]
+GUARDED = [o for o in OPERATIONS if o.authenticated]
+DECIDED = [o for o in OPERATIONS if o.action is not None]
 
 
 def concrete(path: str) -> str:
+    """Fill a path's parameters in."""
     return re.sub(r"{\w+}", lambda m: "a" * 64 if m[0] == "{digest}" else "abc", path)
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda o: o.id)
-def test_no_operation_without_a_key(ask, operation) -> None:
+def test_no_operation_without_a_token(ask, parts, operation) -> None:
     response = ask(operation.method, concrete(operation.path), key=None)
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
+    [denial] = parts.denied
+    assert (denial.kind, denial.principal) == (DenialKind.AUTHENTICATION, "anonymous:public")
+    assert (denial.action, denial.remote_address) == (f"{operation.method} api", "192.0.2.9")
 
 
-@pytest.mark.parametrize("operation", GUARDED, ids=lambda o: o.id)
-def test_no_operation_with_a_key_that_may_only_invoke(ask, operation) -> None:
-    assert ask(operation.method, concrete(operation.path), key=INVOKE_TEXT).status_code == 403
+@pytest.mark.parametrize("text", [INVOKER_TEXT, GUEST_TEXT])
+@pytest.mark.parametrize("operation", DECIDED, ids=lambda o: o.id)
+def test_no_operation_with_a_token_that_may_not(ask, parts, operation, text) -> None:
+    response = ask(operation.method, concrete(operation.path), key=text)
+    assert response.status_code == 403
+    assert "www-authenticate" not in response.headers
+    [denial] = parts.denied
+    assert denial.kind is DenialKind.AUTHORIZATION
+    assert denial.principal == f"token:{text.removeprefix('cm_')}"
+    assert denial.action == operation.action.value
+    assert denial.remote_address == "192.0.2.9"
+    assert denial.resource and denial.reason
+    assert text not in str(denial)
 
 
-def test_health_needs_no_key(ask) -> None:
+def test_health_needs_no_token(ask) -> None:
     response = ask("GET", "/health", key=None)
     assert response.json() == {"status": "ok", "version": "0.1.0"}
     assert response.headers["cache-control"] == "no-store"
@@ -43,7 +58,7 @@ def test_only_that_very_path_is_open(ask, path) -> None:
     assert ask("GET", path, key=None).status_code == 401
 
 
-def test_unknown_paths_are_not_told_from_known_ones_without_a_key(ask) -> None:
+def test_unknown_paths_are_not_told_from_known_ones_without_a_token(ask) -> None:
     known, unknown = (ask("GET", p, key=None).json() for p in ("/functions", "/nothing"))
     assert known.pop("error_id") != unknown.pop("error_id")
     assert known == unknown
@@ -55,16 +70,16 @@ def test_unknown_paths_are_not_told_from_known_ones_without_a_key(ask) -> None:
         "",
         "Bearer",
         "Bearer ",
-        ADMIN_TEXT,
-        f"Basic {ADMIN_TEXT}",
-        f"Bearer {ADMIN_TEXT}x",
+        OWNER_TEXT,
+        f"Basic {OWNER_TEXT}",
+        f"Bearer {OWNER_TEXT}x",
         "Bearer cm_",
     ],
 )
 def test_wrong_credentials(ask, value) -> None:
     response = ask("GET", "/functions", key=None, headers={"authorization": value})
     assert response.status_code == 401
-    assert ADMIN_TEXT not in response.text
+    assert OWNER_TEXT not in response.text
 
 
 def test_two_authorization_headers_are_refused(ask) -> None:
@@ -73,34 +88,32 @@ def test_two_authorization_headers_are_refused(ask) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
             return await client.get(
                 "/api/v1/functions",
-                headers=[("authorization", f"Bearer {ADMIN_TEXT}")] * 2,
+                headers=[("authorization", f"Bearer {OWNER_TEXT}")] * 2,
             )
 
     assert asyncio.run(twice()).status_code == 401
 
 
-def test_revoked_key_is_refused_even_if_the_control_service_returns_it(ask, control) -> None:
-    key = next(iter(control.keys_by_id.values()))
-    control.keys_by_id[key.id] = msgspec.structs.replace(key, revoked_at=2.0)
+def test_a_token_that_is_revoked_is_refused_at_once(ask, parts) -> None:
+    assert ask("GET", "/functions").status_code == 200
+    del parts.accounts.known[OWNER_TEXT]
     assert ask("GET", "/functions").status_code == 401
 
 
 @pytest.mark.parametrize(
     ("fault", "status"), [(RuntimeError("store on fire"), 500), (UnavailableError("closing"), 503)]
 )
-def test_a_fault_inside_the_check_denies(ask, control, fault, status) -> None:
-    control.authentication_fault = fault
+def test_a_fault_inside_the_check_denies(ask, control, parts, fault, status) -> None:
+    parts.accounts.fault = fault
     response = ask("DELETE", "/functions/shop/cart")
     assert response.status_code == status
     assert "on fire" not in response.text
     assert control.asked_by == []
 
 
-def test_anything_but_a_key_from_the_check_denies(ask, control) -> None:
-    async def careless(_authorization: str | None) -> object:
-        return True
-
-    control.authenticate = careless
+@pytest.mark.parametrize("answer", [True, 1, "token:owner", object(), {"id": "owner"}])
+def test_anything_but_a_principal_from_the_check_denies(ask, parts, answer) -> None:
+    parts.accounts.known[OWNER_TEXT] = answer
     assert ask("GET", "/functions").status_code == 401
 
 

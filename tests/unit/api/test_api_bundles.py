@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from api_fake_control import ADMIN_TEXT
+from api_fake_control import OWNER_TEXT
 
 from casemate.api import bundles
 
@@ -82,7 +82,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(ask, control) -> None
         "path": "/api/v1" + PATH,
         "query_string": b"",
         "headers": [
-            (b"authorization", f"Bearer {ADMIN_TEXT}".encode()),
+            (b"authorization", f"Bearer {OWNER_TEXT}".encode()),
             (b"content-type", b"application/gzip"),
         ],
     }
@@ -103,7 +103,7 @@ def test_uploads_at_the_same_time_are_bounded(ask) -> None:
             yield b"y"
 
         transport = httpx.ASGITransport(ask.app)
-        headers = {**GZIP, "authorization": f"Bearer {ADMIN_TEXT}"}
+        headers = {**GZIP, "authorization": f"Bearer {OWNER_TEXT}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
             url = "/api/v1" + PATH
             waiting = [

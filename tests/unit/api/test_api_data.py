@@ -33,22 +33,22 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def service(data):
+def hidden() -> set[tuple[Action, str]]:
+    """What who asks may not see."""
+    return set()
+
+
+@pytest.fixture
+def service(data, hidden):
     return SimpleNamespace(
         data=data.port,
         uploads=Slots("uploads", 1),
-        hidden=set(),
-        may=lambda request, action, resource: (action, resource.name) not in service_hidden,
+        may=lambda request, action, resource: (action, resource.name) not in hidden,
     )
-
-
-service_hidden: set[tuple[Action, str]] = set()
 
 
 @pytest.fixture
 def ask(data, service) -> Callable[..., httpx.Response]:
-    service_hidden.clear()
-
     def route(path: str) -> Route:
         methods = {o.method: o for o in OPERATIONS if o.path == path}
 
@@ -195,8 +195,8 @@ def test_pages_and_revisions(ask) -> None:
     assert ([info["key"] for info in page["objects"]], page["after"]) == (["c"], None)
 
 
-def test_only_what_may_be_seen_is_listed(ask) -> None:
-    service_hidden.update(
+def test_only_what_may_be_seen_is_listed(ask, hidden) -> None:
+    hidden.update(
         {
             (Action.BUCKET_LIST, "small"),
             (Action.TABLE_QUERY, "sorted"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from api_fake_control import ADMIN_TEXT, BROKEN_DIGEST
+from api_fake_control import OWNER_TEXT, BROKEN_DIGEST
 
 from casemate.model.errors import CasemateError, ConflictError, ProtectionMissingError
 
@@ -24,7 +24,7 @@ def test_deploy_then_list_and_show(deployed, control) -> None:
     assert listed == [shown]
     assert shown["versions"][0]["digest"] == DIGEST
     assert shown["aliases"][0]["targets"] == [{"version": 1, "weight": 100}]
-    assert control.asked_by == ["admin"]
+    assert control.asked_by == ["token:owner"]
 
 
 def test_head_answers_like_get_without_a_body(deployed) -> None:
@@ -143,7 +143,7 @@ def test_our_own_errors_keep_their_text(ask, control, fault, status) -> None:
 
 
 def test_foreign_errors_are_sealed_and_logged(ask, control, caplog) -> None:
-    control.fault = RuntimeError(f"secret {ADMIN_TEXT}")
+    control.fault = RuntimeError(f"secret {OWNER_TEXT}")
     response = ask("GET", "/functions")
     assert response.status_code == 500
     assert "secret" not in response.text

@@ -107,7 +107,7 @@ def test_flags_are_true_or_false(ask, value) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/health"), ("GET", "/functions"), ("GET", "/node"), ("GET", "/keys")],
+    [("GET", "/health"), ("GET", "/functions"), ("GET", "/node"), ("GET", "/whoami")],
 )
 def test_queries_where_none_is_expected(ask, method, path) -> None:
     assert ask(method, path + "?x=1").status_code == 400

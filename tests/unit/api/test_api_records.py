@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from api_fake_control import ADMIN_TEXT, log_line
+from api_fake_control import OWNER_TEXT, log_line
 
 from casemate.api import records
 from casemate.model.http import HttpHead, HttpRequest
@@ -83,7 +83,7 @@ class Following:
             "method": "GET",
             "path": "/api/v1/logs",
             "query_string": query.encode(),
-            "headers": [(b"authorization", f"Bearer {ADMIN_TEXT}".encode())],
+            "headers": [(b"authorization", f"Bearer {OWNER_TEXT}".encode())],
         }
         self.task = asyncio.create_task(app(scope, self.receive, self.send))
 
@@ -133,7 +133,7 @@ def test_follow_through_the_bridge_of_the_http_server(ask, control, fast) -> Non
             method="GET",
             path="/api/v1/logs",
             query="follow=true",
-            headers=((b"authorization", f"Bearer {ADMIN_TEXT}".encode()),),
+            headers=((b"authorization", f"Bearer {OWNER_TEXT}".encode()),),
             peer="127.0.0.1",
         )
         control.lines = [log_line(1, "first")]
@@ -190,3 +190,23 @@ def test_followers_are_bounded_and_give_their_slot_back(ask, control, fast) -> N
         return [refused.status, later.status]
 
     assert asyncio.run(run()) == [429, 200]
+
+
+@pytest.mark.xfail(strict=True, reason="a followed log is decided once and then never again")
+@pytest.mark.parametrize("how", ["token revoked", "role taken away"])
+def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast, how) -> None:
+    async def run() -> bytes:
+        control.lines = [log_line(1, "first")]
+        client = Following(ask.app)
+        await client.until(b"first")
+        if how == "token revoked":
+            del parts.accounts.known[OWNER_TEXT]
+        else:
+            parts.accounts.add(OWNER_TEXT)
+        await asyncio.sleep(0.05)
+        control.lines.append(log_line(2, "later"))
+        await asyncio.sleep(0.1)
+        await client.leave()
+        return b"".join(client.chunks)
+
+    assert b"later" not in asyncio.run(run())

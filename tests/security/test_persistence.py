@@ -1,0 +1,166 @@
+"""Nothing that an invocation leaves behind is there in the next one, or outlives it on the host."""
+
+from __future__ import annotations
+
+import errno
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.attacks import EGRESS, Attack, attempt, denials
+from support.bystanders import processes_named
+from support.node import TestNode
+
+SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
+TEST_NET = "192.0.2.7"
+
+
+def test_nothing_is_there_the_next_time(attack: Attack) -> None:
+    left = attack("plant")
+    assert set(left.answer["result"]) >= {
+        "global", "environment", "umask", "folder", "tmp", "shm", "thread", "signal", "timer",
+        "descriptor", "module", "child",
+    }  # fmt: skip
+    # The one thing of these that the filter sees: a name for a socket.
+    assert left.denied("bind")
+    for _ in range(3):
+        looked = attack("look")
+        assert looked.answer == {"result": []}
+        assert looked.recorded()
+
+
+KINDS = [
+    "file-lock", "posix-timer", "timer-descriptor", "file-time", "nice", "limit", "name",
+    "hook", "code", "random",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_this_is_not_there_the_next_time(attack: Attack, kind: str) -> None:
+    left = attack("leave", kind=kind)
+    refused = {"file-time": {"errno": errno.EROFS}}
+    assert left.answer == refused.get(kind, {"result": "left"})
+    assert left.recorded()
+    for _ in range(2):
+        found = attack("find", kind=kind)
+        assert found.answer == {"result": False}
+        assert found.recorded()
+
+
+@pytest.mark.parametrize("how", ["fork", "daemon", "thread", "many"])
+def test_what_it_started_dies_with_it(attacked: TestNode, attack: Attack, how: str) -> None:
+    tried = attack("start", how=how, name=f"zombie-{how}")
+    assert tried.answer == {"result": "started"}
+    assert tried.recorded()
+    attacked.wait_until(lambda: not processes_named(f"zombie-{how}"), 5.0)
+
+
+def test_an_alarm_does_not_ring_in_the_next(attack: Attack) -> None:
+    """It would end the next instance, if timers outlived a process."""
+    attack("alarm", seconds=1)
+    tried = attack("linger", name="no-alarm", seconds=1.5)
+    assert tried.answer == {"result": "no-alarm"}
+    assert tried.recorded()
+
+
+SHARED = """
+import mmap, os, socket
+MEMORY = mmap.mmap(-1, 4096)
+FILE = os.memfd_create("kept")
+ONE, TWO = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+ONE.setblocking(False)
+def handler(event, context):
+    try:
+        heard = ONE.recv(10).decode()
+    except BlockingIOError:
+        heard = ""
+    found = [MEMORY[0], os.fstat(FILE).st_size, heard]
+    MEMORY[0] = 7
+    os.write(FILE, b"kept")
+    TWO.send(b"kept")
+    return {"found": found}
+"""
+
+
+def test_what_the_import_shares_is_not_shared_without_trust(node: TestNode) -> None:
+    """Memory and sockets made at import are of every instance, unless each one imports itself."""
+    node.deploy(SHARED, name="shared", settings='trust = "low"')
+    for _ in range(3):
+        tried = attempt(node, "t/shared", {})
+        assert tried.answer == {"found": [0, 0, ""]}
+        assert tried.recorded()
+    # Or this would prove nothing. It is part of the function, as docs and SECURITY.md say.
+    node.deploy(SHARED, name="trusted")
+    assert attempt(node, "t/trusted", {}).answer == {"found": [0, 0, ""]}
+    assert attempt(node, "t/trusted", {}).answer == {"found": [7, 4, "kept"]}
+
+
+CONNECTED = """
+import os, socket
+def ask(sock):
+    try:
+        sock.settimeout(2)
+        sock.sendall(b"CONNECT 192.0.2.7:443 HTTP/1.1\\r\\nHost: 192.0.2.7:443\\r\\n\\r\\n")
+        return sock.recv(300).decode("latin-1")
+    except OSError as error:
+        return str(error)
+KEPT = socket.create_connection(("127.0.0.1", 3128))
+AT_IMPORT = ask(KEPT)
+SILENT = socket.create_connection(("127.0.0.1", 3128))
+def handler(event, context):
+    return {"import": AT_IMPORT, "kept": ask(KEPT), "silent": ask(SILENT)}
+"""
+
+
+def test_a_connection_of_the_import_leads_nowhere(node: TestNode) -> None:
+    """It would be shared by all instances: what one of them says on it, another could read."""
+    node.deploy(
+        CONNECTED, name="connected", grants=f'egress = [{{ host = "{TEST_NET}", private = true, '
+        'exception = "an address of nobody" }]', approve=True,
+    )  # fmt: skip
+    said = attempt(node, "t/connected", {}).answer
+    assert said["import"].startswith("HTTP/1.1 403")
+    assert not said["kept"].startswith("HTTP/1.1 200")
+    assert not said["silent"].startswith("HTTP/1.1 200")
+    assert denials(node, kind=EGRESS, project="t", function="connected")
+
+
+@pytest.mark.xfail(strict=True, reason="Landlock lets an instance connect to no port at all")
+def test_a_host_that_is_not_granted_is_refused(node: TestNode) -> None:
+    source = CONNECTED.partition("KEPT =")[0] + (
+        "def handler(event, context):\n"
+        '    return {"said": ask(socket.create_connection(("127.0.0.1", 3128)))}\n'
+    )
+    node.deploy(
+        source, name="elsewhere", grants='egress = [{ host = "api.example.com" }]', approve=True
+    )
+    tried = attempt(node, "t/elsewhere", {})
+    assert tried.answer["said"].startswith("HTTP/1.1 403")
+    (denial,) = tried.denied(kind=EGRESS)
+    assert denial["resource"] == f"host:{TEST_NET}:443"
+
+
+def test_at_the_same_time_nothing_is_shared_either(attacked: TestNode) -> None:
+    requests = 8
+
+    def call(kind: str) -> dict[str, object]:
+        answer = httpx.post(
+            f"{attacked.url}/invoke/t/attack",
+            json={"attack": kind},
+            headers={"authorization": f"Bearer {attacked.key}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    with ThreadPoolExecutor(requests) as pool:
+        calls = [pool.submit(call, ("plant", "look")[i % 2]) for i in range(requests)]
+        looked = [c.result() for c in calls[1::2]]
+    assert looked == [{"result": []}] * len(looked)
+    time.sleep(0.1)
+    kept = attacked.get("/invocations", project="t", function="attack")["invocations"]
+    assert len(kept) >= requests
