@@ -113,7 +113,7 @@ def test_from_nothing_to_a_running_function(terminal: Terminal) -> None:
     made = user.ok("init", "first", "--json").json
     assert made["project"] == "first"
     assert {Path(file).name for file in made["files"]} == {
-        "app.py", "test_app.py", "README.md", ".gitignore", "casemate.toml",
+        "app.py", "test_app.py", "README.md", ".gitignore", "casemate.toml", "__init__.pyi",
     }  # fmt: skip
     user.folder = terminal.home / "first"
     tested = subprocess.run(
@@ -401,4 +401,6 @@ def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     locked = user.run("serve", "--data", str(node.data), "--port", "0", *key)
     assert locked.code == 1
     assert "Traceback" not in locked.err, locked.err
-    assert "another node" in locked.err.lower() and "Next: " in locked.err
+    assert f"{node.data}/vault is open in another process" in locked.err
+    assert "Next: stop the node" in locked.err
+    assert node.get("/node"), "the other node goes on"

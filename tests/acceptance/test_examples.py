@@ -1,13 +1,19 @@
-"""The examples, built with what they install, deployed, and called over HTTP with their data."""
+"""The examples, deployed and called over HTTP with their data; the tutorials, followed."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import hmac
+import json
+import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +174,188 @@ def test_webhook(node: TestNode, tmp_path: Path) -> None:
         assert node.client.post(url, content=data + b" ", headers=headers).status_code == 401
     finally:
         node.client.headers["authorization"] = with_key
+
+
+def command_line(
+    node: TestNode, folder: Path, *arguments: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a project's folder, as an owner of the node."""
+    return subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"},
+        check=False,
+        timeout=120,
+    )
+
+
+def ok(node: TestNode, folder: Path, *arguments: str, stdin: str = "") -> str:
+    done = command_line(node, folder, *arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+RECEIPT_KEY = "a key for receipts that this test alone has"
+
+
+@pytest.fixture(scope="module")
+def orders(node: TestNode, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Deploy the orders and set their secret; return the project's folder."""
+    project = copied("orders", tmp_path_factory.mktemp("orders"))
+    stopped = command_line(node, project, "deploy")
+    assert stopped.returncode == 4, "a first deploy with grants needs a yes"
+    assert "+ secret receipt-key: read" in stopped.stderr
+    ok(node, project, "deploy", "--approve")
+    order = json.loads((project / "data/order.json").read_text())
+    assert node.client.post(f"{node.url}/orders", json=order).status_code == 503
+    ok(node, project, "secrets", "set", "orders/receipt-key", stdin=RECEIPT_KEY)
+    return project
+
+
+def order_of(project: Path, reference: str) -> dict[str, Any]:
+    order = json.loads((project / "data/order.json").read_text())
+    return {**order, "reference": reference}
+
+
+def test_an_order_is_placed_once_and_its_receipt_is_signed(node: TestNode, orders: Path) -> None:
+    order = order_of(orders, "once")
+    answers = [node.client.post(f"{node.url}/orders", json=order) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 200, 200], answers[0].text
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+    assert answers[0].json()["total_cents"] == 3495 + 12 * 690 + 3 * 120
+    changed = {**order, "lines": order["lines"][:1]}
+    assert node.client.post(f"{node.url}/orders", json=changed).status_code == 409
+
+    receipt = node.client.get(node.url + answers[0].headers["location"])
+    assert receipt.status_code == 200, receipt.text
+    signature = hmac.new(RECEIPT_KEY.encode(), receipt.content, hashlib.sha256).hexdigest()
+    assert receipt.headers["x-receipt-signature"] == f"sha256={signature}"
+    assert RECEIPT_KEY not in receipt.text
+    assert receipt.json()["lines"][0]["name"] == "Kettle, 2 l"
+    assert node.client.get(f"{node.url}/orders/{'0' * 24}/receipt").status_code == 404
+
+
+def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Path) -> None:
+    order = order_of(orders, "grants")
+    for _ in range(2):
+        answer = node.client.post(f"{node.url}/orders", json=order)
+    assert node.client.get(node.url + answer.headers["location"]).status_code == 200
+    for function in ("place", "price", "receipt"):
+        shown = json.loads(ok(node, orders, "grants", "show", function, "--json"))
+        granted = {
+            (name, action)
+            for grant in shown["granted"]
+            for name in [f"{grant['kind']} {grant['name']}"]
+            for action in grant["actions"]
+        }
+        used = {(" ".join(use["grant"].split()[:2]), use["action"]) for use in shown["uses"]}
+        assert used == granted, function
+        assert shown["denials"] == []
+        assert bool(granted) is (function != "price")
+
+
+def test_a_price_is_for_functions_alone(node: TestNode, orders: Path) -> None:
+    refused = node.client.post(f"{node.url}/invoke/orders/price", json={"lines": []})
+    assert refused.status_code == 403
+    listed = json.loads(ok(node, orders, "denials", "price", "--json"))["denials"]
+    assert refused.headers["x-request-id"] in {denial["invocation"] for denial in listed}
+
+
+DOCUMENTS = EXAMPLES.parent / "docs/tutorial"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+USUAL_URL = "http://127.0.0.1:8787"
+OF_THE_HOST = ("make demo", "casemate serve", "casemate doctor", "export PATH")
+"""Commands that a test has no need of: its node runs already."""
+
+
+class Reader:
+    """Follows a tutorial: types its commands, writes its files, compares what it shows."""
+
+    def __init__(self, node: TestNode, home: Path) -> None:
+        self.node = node
+        self.home = self.folder = home
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("CASEMATE_", "XDG_"))}
+        # The command as installed beside this Python, running what this Python imports.
+        (home / "bin").mkdir()
+        program = home / "bin" / "casemate"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m casemate.cli.main "$@"\n')
+        program.chmod(0o755)
+        path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        self.environ = {**kept, "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200", "PATH": path}
+        self.error_id = ""
+
+    def follow(self, text: str, *, adds_to_the_manifest: bool) -> int:
+        """Do what a tutorial says, from top to bottom; return the number of its commands."""
+        count = 0
+        for kind, body in BLOCK.findall(text):
+            if kind == "python":
+                (self.folder / "src/app.py").write_text(body)
+            elif kind == "toml":
+                path = self.folder / "casemate.toml"
+                before = path.read_text() if adds_to_the_manifest else ""
+                path.write_text(f"{before}\n{body}")
+            elif kind == "console":
+                count += self.type(body)
+        return count
+
+    def type(self, block: str) -> int:
+        """Type the commands of a block; return how many there were."""
+        commands = re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:]
+        for written in commands:
+            command, _, shown = written.partition("\n")
+            if not command.startswith(OF_THE_HOST):
+                self.run(command, [line for line in shown.splitlines() if line.strip()])
+        return len(commands)
+
+    def run(self, written: str, shown: list[str]) -> None:
+        """Run one command; what is shown of its output must come in that order."""
+        command = written.replace(USUAL_URL, self.node.url).replace("cm_...", self.node.key)
+        command = command.replace("err_...", self.error_id)
+        stdin = ""
+        if command == "casemate login":
+            command, stdin, shown = f"casemate login {self.node.url}", self.node.key + "\n", []
+        elif command.startswith("casemate rm") and "--yes" not in command:
+            command, shown = f"{command} --yes", []
+        elif command.startswith("export "):
+            name, _, value = command.partition("#")[0].strip()[7:].partition("=")
+            self.environ[name] = value
+            return
+        place = self.home / ".place"
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command}\ncode=$?; pwd >{place}; exit $code"],
+            cwd=self.folder,
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        self.folder = Path(place.read_text().strip())
+        printed = f"{done.stdout}\n{done.stderr}"
+        fails = any(line.startswith("Error: ") for line in shown)
+        assert (done.returncode != 0) is fails, (written, printed)
+        if found := re.findall(r"err_[0-9a-f]+", printed):
+            self.error_id = found[-1]
+        left = iter(printed.splitlines())
+        for line in shown:
+            words = line.replace(USUAL_URL, self.node.url).split()
+            parts = [re.escape(word).replace(r"\.\.\.", ".*") for word in words]
+            # Columns are as wide as what is in them: any space is as good as another.
+            wanted = re.compile(r"\s+".join(parts).replace(r"\s+.*\s+", r"\s.*\s"))
+            assert any(wanted.fullmatch(one.strip()) for one in left), (written, line, printed)
+
+
+def test_the_first_tutorial_can_be_followed(node: TestNode, tmp_path: Path) -> None:
+    text = (DOCUMENTS / "first-function.md").read_text()
+    assert Reader(node, tmp_path).follow(text, adds_to_the_manifest=True) > 20
+
+
+def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) -> None:
+    reader = Reader(node, tmp_path)
+    reader.run("casemate login", [])
+    text = (DOCUMENTS / "grants.md").read_text()
+    assert reader.follow(text, adds_to_the_manifest=False) > 15

@@ -136,8 +136,8 @@ def test_the_import_cannot_hand_descriptors_to_the_node(node: TestNode, kind: st
     head = b'{"listeners":8}'
     content = b"N" + len(head).to_bytes(4, "big") + bytes(4) + head
     source = SOURCE.read_text() + f"\nwhich = {which}\ncontent = {content!r}\n" + SMUGGLE_AT_IMPORT
-    before = time.time()
-    node.deploy(source, name=f"smuggler-{kind}", expect=503 if kind == "packet" else 422)
+    # What comes with a later report is closed by the kernel; a record may bring nothing at all.
+    node.deploy(source, name=f"smuggler-{kind}", expect=503 if kind == "packet" else 201)
     for pid in (gateway, node.process.pid):
         assert not [name for name in _held(pid) if "smuggled" in name]
     if kind == "packet":
@@ -145,34 +145,37 @@ def test_the_import_cannot_hand_descriptors_to_the_node(node: TestNode, kind: st
     # The node goes on, for others as well.
     node.deploy("def handler(event, context):\n    return 1\n", name="bystander")
     assert node.invoke({}, function="t/bystander").json() == 1
-    assert time.time() - before < 30
 
 
 REPORT_LATER = """
-import threading
+import os, time
 def handler(event, context):
     return "ran"
 CHILD = os.fork()
 if CHILD == 0:
     # Stays in the zygote's namespace, with all that the zygote holds, and speaks for it.
-    time.sleep(0.3)
-    for record in (b"K" + bytes(8), b"X" + bytes(8), b"H" + bytes(8), b"?" * 9, b""):
-        try:
-            os.write(3, record)
-        except OSError:
-            pass
+    time.sleep(0.2)
+    os.write(3, RECORD)
     time.sleep(3600)
 """
+RECORDS = {
+    "forked": b"K" + bytes(8),
+    "ended": b"X" + (1 << 20).to_bytes(4, "big") + bytes(4),
+    "hello": b"H" + bytes(8),
+    "imported": b"I" + bytes(8),
+    "unknown": b"?" * 9,
+    "long": b"K" * 60,
+}
 
 
-def test_a_process_left_by_the_import_harms_its_own_function_only(node: TestNode) -> None:
+@pytest.mark.parametrize("record", list(RECORDS))
+def test_a_process_left_by_the_import_harms_its_own_function_only(
+    node: TestNode, record: str
+) -> None:
     """It can speak as its zygote. The supervisor believes nothing that it could not be told."""
+    name = f"impostor-{record}"
     node.deploy("def handler(event, context):\n    return 1\n", name="unharmed")
-    node.deploy(SOURCE.read_text() + REPORT_LATER, name="impostor", expect=201)
-    for _ in range(20):
+    node.deploy(f"RECORD = {RECORDS[record]!r}\n" + REPORT_LATER, name=name)
+    node.wait_until(lambda: f"of t/{name} is ended" in node.errors.read_text())
+    for _ in range(3):
         assert node.invoke({}, function="t/unharmed").json() == 1
-        node.invoke({}, function="t/impostor")
-        time.sleep(0.05)
-    assert "of t/impostor is ended" in node.errors.read_text()
-    kept = node.get("/invocations", project="t", function="impostor")["invocations"]
-    assert len(kept) == 20

@@ -21,7 +21,7 @@ MANIFEST = """
 [project]
 name = "{project}"
 [function.{name}]
-handler = "app:handler"
+handler = "{handler}"
 {settings}
 [function.{name}.limits]
 {limits}
@@ -91,6 +91,7 @@ class TestNode:
         routes: str = "",
         grants: str = "",
         resources: str = "",
+        handler: str = "app:handler",
         approve: bool = False,
         expect: int = 201,
     ) -> dict[str, Any]:
@@ -112,7 +113,12 @@ class TestNode:
                 manifest = root / "casemate.toml"
                 manifest.write_text(
                     MANIFEST.format(
-                        project=project, name=name, settings=settings, limits=limits, routes=routes
+                        project=project,
+                        name=name,
+                        handler=handler,
+                        settings=settings,
+                        limits=limits,
+                        routes=routes,
                     )
                 )
             loaded = load(manifest)

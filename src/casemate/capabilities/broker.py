@@ -26,6 +26,7 @@ from casemate.capabilities.uses import UseCounter
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.function import Isolation
 from casemate.model.grant import GrantKind
 from casemate.model.granted import CompiledGrants, learned_prefix
 from casemate.model.http import HttpResponse
@@ -74,10 +75,14 @@ class _Error(msgspec.Struct):
 class Rights:
     """What one version is granted, compiled once, and who it is to the policy."""
 
-    __slots__ = ("grants", "principal", "resources", "version")
+    __slots__ = ("grants", "keeps_secrets", "principal", "resources", "reused", "version")
 
     def __init__(self, version: Version) -> None:
         self.version = version
+        self.reused = version.spec.isolation is Isolation.INSTANCE
+        self.keeps_secrets = self.reused and any(
+            grant.kind is GrantKind.SECRET for grant in version.spec.grants
+        )
         self.grants = CompiledGrants(version.spec.grants)
         self.principal = Principal(
             kind=PrincipalKind.FUNCTION, id=f"{version.project}/{version.function}"
@@ -161,8 +166,9 @@ class Session:
         self._uploads: dict[str, tuple[str, str]] = {}
         flow = admitted.flow
         self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
-        self.used_secret = False
-        """True once a secret's value was delivered: what the invocation says may hold it."""
+        self.used_secret = rights.keeps_secrets or (broker.learn and rights.reused)
+        """True if what the invocation says may hold a secret's value that was delivered to it, or
+        to one that its process served before."""
 
     def on_request(self, instance: Instance, head: bytes, body: bytes) -> None:
         """Take one request. What is no request at all raises, which ends the instance."""

@@ -60,10 +60,10 @@ class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
 class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A condition on the sort attribute; all that are given hold. Text sorts by code point."""
 
-    equals: str | float | None = None
+    equals: str | int | float | None = None
     begins_with: str | None = None
-    at_least: str | float | None = None
-    less_than: str | float | None = None
+    at_least: str | int | float | None = None
+    less_than: str | int | float | None = None
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):

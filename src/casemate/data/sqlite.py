@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from casemate.data import attributes, limits, objects, queues, resources, rotation, tables
-from casemate.data.content import FILE_KEY_BYTES, context_of
-from casemate.data.errors import DataCorruptError
-from casemate.data.files import FileWriter, read_range
+from casemate.data import (
+    attributes,
+    limits,
+    object_calls,
+    objects,
+    queues,
+    resources,
+    rotation,
+    tables,
+)
 from casemate.data.folder import DataFolder
 from casemate.data.interface import (
     MAX_KEY_BYTES,
@@ -25,8 +30,8 @@ from casemate.data.interface import (
     Range,
 )
 from casemate.data.limits import DataOptions
-from casemate.data.objects import FoundObject, NewObject
-from casemate.data.project import MissingKeyError, OpenProject, change_resources
+from casemate.data.objects import NewObject
+from casemate.data.project import change_resources
 from casemate.data.projects import Keys, Projects
 from casemate.data.queries import Query
 from casemate.data.resources import BUCKET, QUEUE, TABLE, TOPIC, Resource
@@ -35,11 +40,8 @@ from casemate.data.uploads import Uploads
 from casemate.data.writer import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import Resources
-from casemate.store.sqlite.answers import Answers, Waiter
-from casemate.vault.interface import Purpose
 
 T = TypeVar("T")
-_READ_TRIES = 5
 
 
 class SqliteProjectData:
@@ -125,46 +127,17 @@ class SqliteProjectData:
         async with self._projects.use(project) as opened:
             objects.require_size(objects.spec_of(opened.resource(BUCKET, bucket)), len(content))
             if len(content) > limits.INLINE_BYTES:
-                return await self._put_file(
-                    opened, bucket, key, content, content_type, encoded, if_revision
+                return await object_calls.start_put_file(
+                    self._projects,
+                    opened,
+                    bucket,
+                    content,
+                    lambda writer: object_calls.finished(writer, key, content_type, encoded),
+                    if_revision,
                 )
             digest = hashlib.sha256(content).hexdigest()
             new = NewObject(key, len(content), digest, content_type, encoded, content)
-            return await opened.change(_put(opened, bucket, new, if_revision))
-
-    async def _put_file(
-        self,
-        opened: OpenProject,
-        bucket: str,
-        key: str,
-        content: bytes,
-        content_type: str,
-        metadata: bytes,
-        if_revision: int | None,
-    ) -> ObjectInfo:
-        """Write the file on a thread, which also queues the change: nothing is lost between."""
-        waiter = Waiter.of_running_loop()
-
-        def work() -> None:
-            writer = FileWriter(opened.files)
-            try:
-                writer.write(content)
-                name, secret = writer.finish()
-                new = NewObject(
-                    key, writer.size, writer.sha256, content_type, metadata, secret, name
-                )
-                opened.writer.enqueue(
-                    waiter, _put(opened, bucket, new, if_revision), writer.discard
-                )
-            except Exception as error:  # noqa: BLE001 - carried to whoever waits
-                writer.discard()
-                answers = Answers()
-                answers.add_error(waiter, error)
-                answers.send()
-
-        self._projects.start_in_thread(work)
-        info: ObjectInfo = await waiter.future
-        return info
+            return await opened.change(object_calls.put_change(opened, bucket, new, if_revision))
 
     async def begin_object(
         self, project: str, bucket: str, key: str, *, content_type: str, metadata: dict[str, str]
@@ -187,7 +160,9 @@ class SqliteProjectData:
         """Make an upload the object's present content. Whatever comes of it, the upload is over."""
         limits.require_revision(if_revision, least=0)
         async with self._projects.use(project) as opened:
-            return await self._uploads.commit(opened, bucket, upload, if_revision, _commit)
+            return await self._uploads.commit(
+                opened, bucket, upload, if_revision, object_calls.commit
+            )
 
     async def abort_object(self, project: str, bucket: str, upload: str) -> None:
         """Forget an upload."""
@@ -226,46 +201,9 @@ class SqliteProjectData:
         if length is not None:
             limits.require_whole("length", length, 0, MAX_PART)
         async with self._projects.use(project) as opened:
-            found = opened.resource(BUCKET, bucket)
-
-            def ask(connection: Any) -> tuple[FoundObject, bytes]:
-                row = objects.find(connection, found, key, revision)
-                return row, _unseal(opened, bucket, row)
-
-            for attempt in range(_READ_TRIES):
-                row, secret = await self._with_keys(opened, lambda: opened.read(ask))
-                piece = _piece(row.info.size, offset, length)
-                if row.file is None:
-                    return row.info, secret[offset : offset + piece]
-                try:
-                    content = await self._read_file(opened, row, secret, offset, piece)
-                except FileNotFoundError as error:
-                    # Deleted or replaced between the two steps, unless it stays missing.
-                    if attempt == _READ_TRIES - 1:
-                        raise DataCorruptError(
-                            "The file of an object is missing.",
-                            next_step="Restore the object from a backup.",
-                        ) from error
-                else:
-                    return row.info, content
-        raise DataCorruptError("The file of an object is missing.")
-
-    async def _read_file(
-        self, opened: OpenProject, row: FoundObject, key: bytes, offset: int, length: int
-    ) -> bytes:
-        name, size = row.file or "", row.info.size
-        return await self._projects.in_thread(
-            lambda: read_range(opened.files, name, key, size, offset=offset, length=length)
-        )
-
-    async def _with_keys(self, opened: OpenProject, ask: Callable[[], Any]) -> Any:
-        """Ask again with every older key that turns out to be needed."""
-        while True:
-            try:
-                return await ask()
-            except MissingKeyError as error:
-                key = await self._keys(opened.name, Purpose.OBJECTS, error.version)
-                opened.add_key(key, newest=False)
+            return await object_calls.get(
+                self._projects, opened, bucket, key, revision, offset, length
+            )
 
     async def delete_object(
         self, project: str, bucket: str, key: str, *, if_revision: int | None = None
@@ -461,48 +399,3 @@ class SqliteProjectData:
         """Write what is queued and release the files."""
         await self._uploads.close()
         await self._projects.close()
-
-
-def _put(
-    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None
-) -> Callable[[Work], ObjectInfo]:
-    def change(work: Work) -> ObjectInfo:
-        return objects.put(
-            work,
-            opened.name,
-            opened.resource(BUCKET, bucket),
-            new,
-            opened.newest_key,
-            if_revision,
-            opened.files.delete,
-        )
-
-    return change
-
-
-def _commit(
-    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None, writer: FileWriter
-) -> asyncio.Future[ObjectInfo]:
-    waiter = Waiter.of_running_loop()
-    try:
-        opened.writer.enqueue(waiter, _put(opened, bucket, new, if_revision), writer.discard)
-    except BaseException:
-        writer.discard()
-        raise
-    return waiter.future
-
-
-def _unseal(opened: OpenProject, bucket: str, row: FoundObject) -> bytes:
-    """Return the content of a small object, or the key of a large one's file."""
-    context = context_of(opened.name, bucket, row.info.key, row.info.revision)
-    key = opened.object_key(row.key_version)
-    secret = key.open(row.sealed, context, file=row.file is not None)
-    if len(secret) != (row.info.size if row.file is None else FILE_KEY_BYTES):
-        raise DataCorruptError("An object's content has another size than it is said to have.")
-    return secret
-
-
-def _piece(size: int, offset: int, length: int | None) -> int:
-    if offset > size:
-        raise InvalidInputError(f"The offset is {offset}; the object has {size} bytes.")
-    return min(size - offset, MAX_PART if length is None else length)

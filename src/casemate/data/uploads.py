@@ -15,7 +15,8 @@ from casemate.data import objects
 from casemate.data.errors import LimitError
 from casemate.data.files import FileWriter, ObjectFiles
 from casemate.data.interface import MAX_PART, ObjectInfo
-from casemate.data.limits import INLINE_BYTES, MAX_UPLOADS, UPLOAD_SECONDS
+from casemate.data.limits import MAX_UPLOADS, UPLOAD_SECONDS
+from casemate.data.object_calls import finished
 from casemate.data.objects import NewObject
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
@@ -154,25 +155,13 @@ class Uploads:
         self, project: OpenProject, upload: Upload, if_revision: int | None, commit: Commit
     ) -> ObjectInfo:
         writer = upload.writer
-        small = writer.small() if writer.size <= INLINE_BYTES else None
-        name: str | None = None
         try:
-            if small is not None:
-                secret = small
-            else:
-                name, secret = await self._projects.in_thread(writer.finish)
+            new = await self._projects.in_thread(
+                lambda: finished(writer, upload.key, upload.content_type, upload.metadata)
+            )
         except BaseException:
             writer.discard()
             raise
-        new = NewObject(
-            upload.key,
-            writer.size,
-            writer.sha256,
-            upload.content_type,
-            upload.metadata,
-            secret,
-            name,
-        )
         return await commit(project, upload.bucket, new, if_revision, writer)
 
     async def abort(self, project: str, bucket: str, identity: str) -> None:

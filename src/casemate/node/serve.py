@@ -167,7 +167,7 @@ class Node:
         if self._options.master_key is None and kind == "file":
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = start_vault(
-            Path(self._visible_data) / "vault",
+            self._folders.vault,
             source,
             # Where there is a store without a vault, a new vault would only hide the loss.
             create=not (self._folders.store / DATABASE).exists(),

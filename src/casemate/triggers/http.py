@@ -18,6 +18,7 @@ INVOKE_PREFIX = "/invoke/"
 API_PREFIX = "/api/"
 _UNKNOWN_BODY_LIMIT = 64 * 1024
 _BUNDLE_LIMIT = 512 * 1024 * 1024
+_OBJECT_LIMIT = 64 * 1024 * 1024
 _API_LIMIT = 1024 * 1024
 _MAX_QUERY_FIELDS = 256
 _TEXT_TYPES = frozenset(
@@ -115,7 +116,9 @@ class HttpTrigger:
         if path.startswith(API_PREFIX):
             if self._accounts.authenticate(_credential(head)) is None:
                 return _UNKNOWN_BODY_LIMIT
-            return _BUNDLE_LIMIT if path.startswith("/api/v1/bundles/") else _API_LIMIT
+            if path.startswith("/api/v1/bundles/"):
+                return _BUNDLE_LIMIT
+            return _OBJECT_LIMIT if path.startswith("/api/v1/buckets/") else _API_LIMIT
         if path.startswith(INVOKE_PREFIX):
             names = split_invoke_path(path)
             version = self._catalogue.find(*names) if names else None

@@ -12,6 +12,7 @@ import msgspec
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api import NodeStatus, ProtectionStatus, StartFailedError
 from casemate.api.operations import Service
+from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     LIVE,
     Alias,
@@ -19,7 +20,6 @@ from casemate.model.deployment import (
     DeployedFunction,
     Version,
 )
-from casemate.model.denial import Denial, GrantUse
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
@@ -27,7 +27,9 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.policy import CedarPolicy, parse_binding
 
-OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = "cm_owner", "cm_invoker", "cm_guest"
+OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
+    f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")
+)
 BROKEN_DIGEST, WIDE_DIGEST = "b" * 64, "e" * 64
 WIDE = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
 
@@ -46,7 +48,7 @@ class FakeAccounts:
         """Make a token; roles are written `ROLE[@PROJECT[/FUNCTION]]`."""
         self.known[text] = Principal(
             kind=PrincipalKind.TOKEN,
-            id=text.removeprefix("cm_"),
+            id=text.split("_")[1],
             bindings=tuple(map(parse_binding, roles)),
         )
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from api_fake_control import OWNER_TEXT, BROKEN_DIGEST
+from api_fake_control import BROKEN_DIGEST, OWNER_TEXT
 
 from casemate.model.errors import CasemateError, ConflictError, ProtectionMissingError
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
-from api_fake_control import FakeControl
+from api_fake_control import FakeControl, Parts
 
 from casemate.api import create_app
 
@@ -27,6 +27,7 @@ class Answer:
 @dataclass
 class Node:
     control: FakeControl
+    parts: Parts
     url: str
     answer: Answer = field(default_factory=Answer)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
@@ -35,8 +36,8 @@ class Node:
 
 def start_node(spool: Path) -> tuple[Node, Callable[[], None]]:
     """Start a node and return it with the function that ends it."""
-    control = FakeControl()
-    app = create_app(control, spool=spool)
+    parts = Parts(spool)
+    app = create_app(parts.service)
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -102,7 +103,7 @@ def start_node(spool: Path) -> tuple[Node, Callable[[], None]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    node = Node(control, f"http://127.0.0.1:{server.server_port}")
+    node = Node(parts.control, parts, f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
 

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
 
-from api_fake_control import ADMIN_TEXT
+from api_fake_control import OWNER_TEXT
 from cli_node import Node, start_node
 
 from casemate.cli.main import run
@@ -59,12 +59,12 @@ def cli(home: Path, capsys, monkeypatch) -> Callable[..., Result]:
 
 @pytest.fixture
 def node(home: Path, tmp_path: Path, monkeypatch) -> Iterator[Node]:
-    """A node, chosen by the environment with an admin key."""
+    """A node, chosen by the environment with an owner's token."""
     spool = tmp_path / "spool"
     spool.mkdir()
     started, stop = start_node(spool)
     monkeypatch.setenv("CASEMATE_URL", started.url)
-    monkeypatch.setenv("CASEMATE_KEY", ADMIN_TEXT)
+    monkeypatch.setenv("CASEMATE_KEY", OWNER_TEXT)
     yield started
     stop()
 

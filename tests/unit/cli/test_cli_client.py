@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from api_fake_control import ADMIN_TEXT, INVOKE_TEXT
+from api_fake_control import INVOKER_TEXT, OWNER_TEXT
 
 from casemate.model.errors import ConflictError, UnavailableError
 
@@ -25,7 +25,7 @@ def test_denied(cli, node, monkeypatch) -> None:
     result = cli("ls")
     assert result.code == 4
     assert "cm_wrong" not in result.err
-    monkeypatch.setenv("CASEMATE_KEY", INVOKE_TEXT)
+    monkeypatch.setenv("CASEMATE_KEY", INVOKER_TEXT)
     result = cli("ls")
     assert result.code == 4
     assert "admin" in result.err
@@ -117,7 +117,7 @@ def test_redirects_do_not_get_the_key(cli, node, monkeypatch) -> None:
     result = cli("ls")
     thread.join(10)
     assert result.code == 1
-    assert ADMIN_TEXT.encode() in received[0]
+    assert OWNER_TEXT.encode() in received[0]
     assert node.requests == []
 
 

@@ -8,7 +8,7 @@ import time
 
 import msgspec
 import pytest
-from api_fake_control import ADMIN_TEXT, log_line
+from api_fake_control import OWNER_TEXT, log_line
 
 from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
@@ -175,7 +175,7 @@ def test_no_command_prints_the_key_it_uses(cli, shop, monkeypatch) -> None:
         ["invoke", "shop/cart", "{}", "--json"],
     ):
         result = cli(*arguments)
-        assert ADMIN_TEXT not in result.out + result.err
+        assert OWNER_TEXT not in result.out + result.err
 
 
 def test_logs(cli, node) -> None:

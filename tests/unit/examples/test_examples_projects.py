@@ -15,7 +15,8 @@ from casemate.manifest import load
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-NAMES = ("csv-summary", "markdown", "thumbnail", "webhook")
+NAMES = ("csv-summary", "markdown", "orders", "thumbnail", "webhook")
+WITHOUT_PACKAGES = {"orders"}
 PINNED = re.compile(r"[a-z0-9-]+==[0-9][0-9.]*")
 UV = Path(sys.executable).with_name("uv")
 
@@ -33,12 +34,35 @@ def test_its_manifest_is_valid_and_pins_what_it_needs(name: str) -> None:
     project = load(EXAMPLES / name / "casemate.toml")
     assert project.name == name
     for function in project.functions:
-        assert function.http
+        assert bool(function.http) is not function.internal
         assert function.source == "src", "data and tests have no place in a bundle"
-        assert function.requirements is not None
+        if function.requirements is None:
+            assert name in WITHOUT_PACKAGES
+            continue
         text = (EXAMPLES / name / function.requirements).read_text(encoding="utf-8")
         for line in text.split():
             assert PINNED.fullmatch(line)
+
+
+def test_the_orders_grant_no_more_than_their_handlers_name() -> None:
+    project = load(EXAMPLES / "orders" / "casemate.toml")
+    source = {f.name: (EXAMPLES / f"orders/src/{f.name}.py").read_text() for f in project.functions}
+    by_call = {"bucket": "bucket", "table": "table", "queue": "queue", "topic": "topic"}
+    by_call |= {"secret": "secret", "function": "invoke"}
+    for function in project.functions:
+        named = re.findall(r'context\.(\w+)\("([a-z-]+)"', source[function.name])
+        granted = {(by_call[grant.kind.value], grant.name) for grant in function.grants}
+        assert set(named) == granted, function.name
+
+
+def test_no_example_but_the_orders_is_granted_anything() -> None:
+    granted = {
+        name
+        for name in NAMES
+        for function in load(EXAMPLES / name / "casemate.toml").functions
+        if function.grants
+    }
+    assert granted == {"orders"}
 
 
 def test_only_the_webhook_is_public() -> None:
@@ -75,6 +99,8 @@ def installed(
     """Return an example's folder and one that its requirements are installed in."""
     folder = EXAMPLES / request.param
     packages = tmp_path_factory.mktemp("packages")
+    if request.param in WITHOUT_PACKAGES:
+        return folder, packages
     done = subprocess.run(
         [
             *(UV, "pip", "install", "--quiet", "--only-binary", ":all:"),

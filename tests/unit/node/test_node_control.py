@@ -1,4 +1,4 @@
-"""The control service: nothing is stored that does not start, and nobody is locked out."""
+"""The control service: nothing is stored that does not start, nothing is widened unapproved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from casemate.admission import Catalogue, Keyring
+from casemate.admission import Catalogue
+from casemate.admission.grants import WideningError
 from casemate.api.control import StartFailedError
+from casemate.capabilities import UseCounter
 from casemate.dispatch.dispatcher import Name
 from casemate.model.bundle import BundleManifest
-from casemate.model.deployment import LIVE, AliasTarget, KeyRole, Version
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import LIVE, AliasTarget, Version
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -21,12 +24,17 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
-from casemate.node.bundles import BundleFolder
+from casemate.model.grant import BucketSpec, Grant, GrantKind, Resources
 from casemate.node.control import NodeControl
 from casemate.node.options import GatewayConfig
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.instance import ErrorHead
+from casemate.store.denials import DenialRecorder
 from support.core import MemoryStore, spec
+
+READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
+WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
+RESOURCES = Resources(buckets=(BucketSpec(name="uploads"),))
 
 
 class Zygote:
@@ -65,6 +73,55 @@ class Client:
         self.prepared.append(minor)
 
 
+class Bundles:
+    """Manifests by digest."""
+
+    def __init__(self) -> None:
+        self.manifests: dict[str, BundleManifest] = {}
+        self.loaded: set[str] = set()
+        self.resealed = 0
+
+    async def has(self, digest: str) -> bool:
+        return digest in self.manifests
+
+    async def manifest(self, digest: str) -> BundleManifest:
+        if digest not in self.manifests:
+            raise NotFoundError("There is no such bundle.")
+        return self.manifests[digest]
+
+    async def remove(self, digest: str) -> None:
+        self.manifests.pop(digest, None)
+
+    async def load(self, used: set[str]) -> None:
+        self.loaded = set(used)
+
+    async def rekey(self) -> None:
+        self.resealed += 1
+
+
+class Data:
+    """Keeps what was declared of each project's resources."""
+
+    def __init__(self) -> None:
+        self.ensured: list[tuple[str, Resources]] = []
+        self.fault: Exception | None = None
+
+    async def ensure(self, project: str, resources: Resources) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.ensured.append((project, resources))
+
+
+class Redactor:
+    """Counts how often all that was recorded was waited for."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+
 class Dispatcher:
     busy, spares, waiting, reserved_memory = 1, 2, 3, 4
 
@@ -82,41 +139,64 @@ class Dispatcher:
 class Node:
     """A control service whose store, sandbox and dispatcher are in memory."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, bundles: Bundles | None = None) -> None:
+        self.folder, self.bundles = folder, bundles or Bundles()
+        self.data, self.redactor = Data(), Redactor()
         self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
-        self.catalogue, self.keyring = Catalogue(), Keyring()
+        self.catalogue, self.uses = Catalogue(), UseCounter(self.store)
+        self.denials = DenialRecorder(self.store.deny, asyncio.get_running_loop())
         config = GatewayConfig(
             data=str(folder),
             listener=0,
             supervisor=0,
+            vault=0,
+            egress=0,
+            unpacked=str(folder),
             uid=None,
             pythons={"3.11": "3.11.9", "3.13": "3.13.1"},
             protections=(),
             json=False,
             started_at=7.0,
+            host="127.0.0.1",
+            tls=False,
         )
         self.control = NodeControl(
             config=config,
             store=self.store,
             catalogue=self.catalogue,
-            keyring=self.keyring,
             dispatcher=self.dispatcher,  # type: ignore[arg-type]
             client=self.client,  # type: ignore[arg-type]
-            bundles=BundleFolder(folder),
+            bundles=self.bundles,  # type: ignore[arg-type]
+            data=self.data,  # type: ignore[arg-type]
+            uses=self.uses,
+            redactor=self.redactor,  # type: ignore[arg-type]
+            denials=self.denials,
         )
 
-    def bundle(self, name: str = "f", *, project: str = "t", **changes: Any) -> str:
+    def bundle(
+        self,
+        name: str = "f",
+        *,
+        project: str = "t",
+        resources: Resources = RESOURCES,
+        **changes: Any,
+    ) -> str:
         """Keep a bundle; return its digest."""
-        manifest = BundleManifest(project=project, function=spec(name, **changes), lock_sha256=None)
-        folder = self.folder / manifest.digest()
-        folder.mkdir(exist_ok=True)
-        (folder / "bundle.json").write_bytes(manifest.canonical())
+        function = spec(name, **changes)
+        manifest = BundleManifest(
+            project=project,
+            function=function,
+            resources=resources.granted(function.grants),
+            lock_sha256=None,
+        )
+        self.bundles.manifests[manifest.digest()] = manifest
         return manifest.digest()
 
-    async def deploy(self, name: str = "f", *, project: str = "t", **changes: Any) -> Version:
+    async def deploy(
+        self, name: str = "f", *, project: str = "t", approve: bool = False, **changes: Any
+    ) -> Version:
         digest = self.bundle(name, project=project, **changes)
-        return await self.control.deploy(project, name, digest, by="k")
+        return await self.control.deploy(project, name, digest, approve=approve, by="user:ada")
 
     def live(self, name: str = "f") -> int | None:
         found = self.catalogue.find("t", name)
@@ -149,7 +229,7 @@ OnNode = Callable[[Callable[[Node], Awaitable[None]]], None]
 def test_a_deploy_starts_stores_and_serves(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         digest = node.bundle(routes=["GET /a"])
-        version = await node.control.deploy("t", "f", digest, by="key-1")
+        version = await node.control.deploy("t", "f", digest, approve=False, by="key-1")
         assert (version.number, version.digest, version.created_by) == (1, digest, "key-1")
         [(adopted, zygote)] = node.dispatcher.adopted
         assert adopted == version and zygote in node.client.opened and not zygote.closed
@@ -235,7 +315,7 @@ def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
         digest = node.bundle("g", project="other")
         for project, name in (("t", "g"), ("other", "f"), ("t", "f")):
             with pytest.raises(InvalidInputError, match="other/g"):
-                await node.control.deploy(project, name, digest, by="k")
+                await node.control.deploy(project, name, digest, approve=False, by="k")
             with pytest.raises(InvalidInputError):
                 await node.control.start_once(project, name, digest)
         assert node.client.opened == [] and node.nothing_changed()
@@ -258,7 +338,7 @@ def test_a_python_that_is_not_offered_is_refused(on_node: OnNode, python: str | 
     [
         {"handler": "app.py"},
         {"handler": "../app:handler"},
-        {"routes": ["GET /api/v1/keys"]},
+        {"routes": ["GET /api/v1/tokens"]},
         {"routes": ["GET /invoke/{x}"]},
         {"routes": ["BREW /a"]},
         {"routes": ["GET a"]},
@@ -279,7 +359,7 @@ def test_a_bundle_that_no_manifest_made_is_refused(
 def test_a_bundle_that_is_not_there_is_not_found(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         with pytest.raises(NotFoundError):
-            await node.control.deploy("t", "f", "0" * 64, by="k")
+            await node.control.deploy("t", "f", "0" * 64, approve=False, by="k")
         assert not await node.control.has_bundle("0" * 64)
 
     on_node(scene)
@@ -291,14 +371,18 @@ def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
         both = [
             asyncio.ensure_future(node.deploy(routes=["GET /a"])),
             asyncio.ensure_future(node.deploy("g", routes=["GET /a"])),
-            asyncio.ensure_future(node.control.add_key("n", KeyRole.INVOKE, by="k")),
+            asyncio.ensure_future(node.control.reseal_bundles()),
         ]
         for _ in range(20):
             await asyncio.sleep(0)
-        assert node.client.opening == 1 and not any(task.done() for task in both)
+        assert (
+            node.client.opening == 1
+            and node.bundles.resealed == 0
+            and not any(task.done() for task in both)
+        )
         node.client.gate.set()
-        first, second, key = await asyncio.gather(*both, return_exceptions=True)
-        assert isinstance(first, Version) and not isinstance(key, BaseException)
+        first, second, resealed = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(first, Version) and resealed is None
         # The second sees the route that the first has taken meanwhile.
         assert isinstance(second, ConflictError)
 
@@ -439,7 +523,7 @@ def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: On
         await node.control.remove("t", "f", by="k")
         assert node.live() is None and node.live("g") == 1
         assert node.dispatcher.kept[-1] == {("t", "g", 1)}
-        kept = {path.name for path in node.folder.iterdir()}
+        kept = set(node.bundles.manifests)
         assert kept == {other.digest}
         assert not {first.digest, second.digest} & kept
         with pytest.raises(NotFoundError):
@@ -451,63 +535,145 @@ def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: On
     on_node(scene)
 
 
-# -- keys ----------------------------------------------------------------------------------------
+# -- what is granted -----------------------------------------------------------------------------
 
 
-def test_the_first_start_makes_one_admin_key_and_shows_it_once(on_node: OnNode) -> None:
+def refusal(node: Node) -> Denial:
+    [denial] = node.store.denied
+    assert (denial.kind, denial.principal) == (DenialKind.GRANTS, "user:ada")
+    assert (denial.action, denial.resource) == ("function:deploy", "function:t/f")
+    return denial
+
+
+def test_a_first_deploy_that_is_granted_anything_stops(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        text = await node.control.load()
-        assert text is not None
-        key = await node.control.authenticate(f"Bearer {text}")
-        assert key is not None and key.role is KeyRole.ADMIN
-        assert text not in repr(node.store.stored_keys)
-        assert await node.control.load() is None
-        assert len(await node.control.keys()) == 1
-        assert await node.control.authenticate(f"Bearer {text}") == key
+        with pytest.raises(WideningError) as stopped:
+            await node.deploy(grants=(READ,))
+        assert stopped.value.difference.widening == (READ,) and stopped.value.next_step
+        assert node.nothing_changed() and node.client.opened == []
+        assert node.data.ensured == []
+        assert "uploads" in refusal(node).reason
 
     on_node(scene)
 
 
-def test_the_last_admin_key_cannot_be_revoked(on_node: OnNode) -> None:
+def test_a_deploy_that_is_granted_nothing_needs_no_approval(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        text = await node.control.load()
-        [admin] = await node.control.keys()
-        await node.control.add_key("caller", KeyRole.INVOKE, by=admin.id)
-        with pytest.raises(ConflictError, match="last admin key"):
-            await node.control.revoke_key(admin.id, by=admin.id)
-        assert await node.control.authenticate(f"Bearer {text}") == admin
-        second = await node.control.add_key("second", KeyRole.ADMIN, by=admin.id)
-        revoked = await node.control.revoke_key(admin.id, by=second.key.id)
-        assert revoked.revoked_at is not None
-        assert await node.control.authenticate(f"Bearer {text}") is None
-        with pytest.raises(ConflictError, match="last admin key"):
-            await node.control.revoke_key(second.key.id, by=second.key.id)
+        await node.deploy()
+        await node.deploy(approve=True)
+        assert node.store.approved == node.store.denied == []
 
     on_node(scene)
 
 
-def test_a_key_counts_from_when_it_was_added_until_it_is_revoked(on_node: OnNode) -> None:
+def test_a_widening_that_is_approved_is_recorded_before_it_is_live(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.control.load()
-        issued = await node.control.add_key("ci", KeyRole.INVOKE, by="k")
-        assert await node.control.authenticate(f"Bearer {issued.text}") == issued.key
-        await node.control.revoke_key(issued.key.id, by="k")
-        assert await node.control.authenticate(f"Bearer {issued.text}") is None
-        again = await node.control.revoke_key(issued.key.id, by="k")
-        assert again.revoked_at is not None
-        with pytest.raises(NotFoundError):
-            await node.control.revoke_key("nothing", by="k")
+        live: list[int | None] = []
+        keep = node.store.add_approval
+
+        async def add_approval(approval: Any) -> None:
+            live.append(node.live())
+            await keep(approval)
+
+        node.store.add_approval = add_approval  # type: ignore[method-assign]
+        await node.deploy(grants=(READ,), approve=True)
+        await node.deploy(grants=(WRITE,), approve=True)
+        first, second = node.store.approved
+        assert (first.version, first.added, first.by) == (1, (READ,), "user:ada")
+        assert (second.version, second.added) == (2, (WRITE,))
+        assert live == [None, 1] and node.live() == 2
+        assert node.data.ensured == [("t", RESOURCES)] * 2
 
     on_node(scene)
 
 
-def test_a_key_that_could_not_be_stored_lets_nobody_in(on_node: OnNode) -> None:
+def test_what_was_approved_needs_no_second_word(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.control.load()
-        await node.control.add_key("ci", KeyRole.INVOKE, by="k")
-        with pytest.raises(ConflictError):
-            await node.control.add_key("ci", KeyRole.ADMIN, by="k")
-        assert len(await node.control.keys()) == 2
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy(grants=(WRITE,), description="new")
+        await node.deploy(grants=(READ,))
+        assert len(node.store.approved) == 1 and node.live() == 3
+        # Having less, it needs a word again to have more.
+        with pytest.raises(WideningError):
+            await node.deploy(grants=(WRITE,), description="again")
+        assert node.live() == 3
+        refusal(node)
+
+    on_node(scene)
+
+
+def test_it_is_the_version_most_callers_get_that_counts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy()
+        weights = [AliasTarget(version=1, weight=5), AliasTarget(version=2, weight=95)]
+        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        with pytest.raises(WideningError):
+            await node.deploy(grants=(READ,))
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("failing", ["data", "approval"])
+def test_a_widening_that_cannot_be_recorded_is_not_live(on_node: OnNode, failing: str) -> None:
+    async def scene(node: Node) -> None:
+        async def broken(_: object) -> None:
+            raise CasemateError("disk full")
+
+        if failing == "data":
+            node.data.fault = CasemateError("disk full")
+        else:
+            node.store.add_approval = broken  # type: ignore[method-assign]
+        with pytest.raises(CasemateError, match="disk full"):
+            await node.deploy(grants=(READ,), approve=True)
+        assert node.live() is None and node.dispatcher.adopted == []
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+
+    on_node(scene)
+
+
+@pytest.mark.xfail(strict=True, reason="a version without its approval can be pointed at later")
+def test_a_version_that_was_not_approved_is_never_live(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        async def broken(_: object) -> None:
+            raise CasemateError("disk full")
+
+        await node.deploy()
+        node.store.add_approval = broken  # type: ignore[method-assign]
+        with pytest.raises(CasemateError):
+            await node.deploy(grants=(READ,), approve=True)
+        with pytest.raises(CasemateError):
+            targets = [AliasTarget(version=2, weight=100)]
+            await node.control.set_alias("t", "f", LIVE, targets, by="user:mallory")
+
+    on_node(scene)
+
+
+def test_a_trial_start_makes_no_resource_and_asks_nobody(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.start_once("t", "f", node.bundle(grants=(READ,)))
+        assert node.data.ensured == node.store.denied == node.store.approved == []
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_with_a_grant_of_what_it_does_not_declare_is_refused(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError):
+            await node.deploy(grants=(READ,), resources=Resources(), approve=True)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_uses_are_told_up_to_this_moment(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        version = await node.deploy(grants=(READ,), approve=True)
+        node.uses.note(version, "bucket uploads", "read", "")
+        [use] = await node.control.grant_uses("t", "f")
+        assert (use.version, use.grant, use.count) == (1, "bucket uploads", 1)
+        node.uses.close()
 
     on_node(scene)
 
@@ -519,10 +685,11 @@ def test_a_restart_serves_what_is_stored_and_prepares_its_interpreters(on_node: 
     async def scene(node: Node) -> None:
         await node.deploy(routes=["GET /a"])
         await node.deploy("g", python="3.13")
-        again = Node(node.folder)
+        again = Node(node.folder, node.bundles)
         again.store.versions, again.store.states = node.store.versions, node.store.states
         await again.control.load()
         assert again.live() == again.live("g") == 1 and again.route("/a") == "f"
+        assert again.bundles.loaded == set(node.bundles.manifests)
         assert sorted(again.client.prepared) == ["3.11", "3.13"]
 
     on_node(scene)
@@ -547,7 +714,9 @@ def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
             assert missing.value.next_step
         await node.control.invocations(project=None, function=None, limit=1)
         await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
-        assert node.store.flushed == 4
+        await node.control.denials(project=None, function=None, invocation=None, limit=1)
+        # What still waits to be redacted first, then what waits to be written.
+        assert (node.redactor.flushed, node.store.flushed) == (5, 5)
 
     on_node(scene)
 

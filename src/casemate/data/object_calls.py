@@ -1,0 +1,161 @@
+"""Writing and reading the content of objects: which of database and file, with which key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from casemate.data import limits, objects
+from casemate.data.content import FILE_KEY_BYTES, context_of
+from casemate.data.database import Connection
+from casemate.data.errors import DataCorruptError
+from casemate.data.files import FileWriter, read_range
+from casemate.data.interface import MAX_PART, ObjectInfo
+from casemate.data.objects import FoundObject, NewObject
+from casemate.data.project import MissingKeyError, OpenProject
+from casemate.data.projects import Projects
+from casemate.data.resources import BUCKET
+from casemate.data.writer import Work
+from casemate.model.errors import InvalidInputError
+from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.vault.interface import Purpose
+
+T = TypeVar("T")
+_READ_TRIES = 5
+
+
+def put_change(
+    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None
+) -> Callable[[Work], ObjectInfo]:
+    """Return the change that makes `new` an object."""
+
+    def change(work: Work) -> ObjectInfo:
+        return objects.put(
+            work,
+            opened.name,
+            opened.resource(BUCKET, bucket),
+            new,
+            opened.newest_key,
+            if_revision,
+            opened.files.delete,
+        )
+
+    return change
+
+
+def start_put_file(
+    projects: Projects,
+    opened: OpenProject,
+    bucket: str,
+    content: bytes,
+    named: Callable[[FileWriter], NewObject],
+    if_revision: int | None,
+) -> asyncio.Future[ObjectInfo]:
+    """Write a file on a thread, which also queues the change: nothing is lost between."""
+    waiter = Waiter.of_running_loop()
+
+    def work() -> None:
+        writer = FileWriter(opened.files)
+        try:
+            writer.write(content)
+            change = put_change(opened, bucket, named(writer), if_revision)
+            opened.writer.enqueue(waiter, change, writer.discard)
+        except Exception as error:  # noqa: BLE001 - carried to whoever waits
+            writer.discard()
+            answers = Answers()
+            answers.add_error(waiter, error)
+            answers.send()
+
+    projects.start_in_thread(work)
+    return waiter.future
+
+
+def finished(writer: FileWriter, key: str, content_type: str, metadata: bytes) -> NewObject:
+    """Return what was written as a new object: in the database if it is small, else its file."""
+    small = writer.small() if writer.size <= limits.INLINE_BYTES else None
+    name: str | None = None
+    if small is not None:
+        secret = small
+    else:
+        name, secret = writer.finish()
+    return NewObject(key, writer.size, writer.sha256, content_type, metadata, secret, name)
+
+
+def commit(
+    opened: OpenProject, bucket: str, new: NewObject, if_revision: int | None, writer: FileWriter
+) -> asyncio.Future[ObjectInfo]:
+    """Queue the change that makes an upload an object; what was written goes if it is refused."""
+    waiter = Waiter.of_running_loop()
+    try:
+        opened.writer.enqueue(waiter, put_change(opened, bucket, new, if_revision), writer.discard)
+    except BaseException:
+        writer.discard()
+        raise
+    return waiter.future
+
+
+async def get(
+    projects: Projects,
+    opened: OpenProject,
+    bucket: str,
+    key: str,
+    revision: int | None,
+    offset: int,
+    length: int | None,
+) -> tuple[ObjectInfo, bytes]:
+    """Return a piece of an object of at most MAX_PART bytes."""
+    found = opened.resource(BUCKET, bucket)
+
+    def ask(connection: Connection) -> tuple[FoundObject, bytes]:
+        row = objects.find(connection, found, key, revision)
+        return row, _unseal(opened, bucket, row)
+
+    for _ in range(_READ_TRIES):
+        row, secret = await _with_keys(projects, opened, lambda: opened.read(ask))
+        piece = _piece(row.info.size, offset, length)
+        if row.file is None:
+            return row.info, secret[offset : offset + piece]
+        try:
+            content = await _read_file(projects, opened, row, secret, offset, piece)
+        except FileNotFoundError:  # deleted or replaced between the two steps
+            continue
+        return row.info, content
+    raise DataCorruptError(
+        "The file of an object is missing.", next_step="Restore the object from a backup."
+    )
+
+
+async def _read_file(
+    projects: Projects, opened: OpenProject, row: FoundObject, key: bytes, offset: int, length: int
+) -> bytes:
+    name, size = row.file or "", row.info.size
+    return await projects.in_thread(
+        lambda: read_range(opened.files, name, key, size, offset=offset, length=length)
+    )
+
+
+async def _with_keys(projects: Projects, opened: OpenProject, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again with every older key that turns out to be needed."""
+    while True:
+        try:
+            return await ask()
+        except MissingKeyError as error:
+            key = await projects.keys(opened.name, Purpose.OBJECTS, error.version)
+            opened.add_key(key, newest=False)
+
+
+def _unseal(opened: OpenProject, bucket: str, row: FoundObject) -> bytes:
+    """Return the content of a small object, or the key of a large one's file."""
+    context = context_of(opened.name, bucket, row.info.key, row.info.revision)
+    key = opened.object_key(row.key_version)
+    secret = key.open(row.sealed, context, file=row.file is not None)
+    if len(secret) != (row.info.size if row.file is None else FILE_KEY_BYTES):
+        raise DataCorruptError("An object's content has another size than it is said to have.")
+    return secret
+
+
+def _piece(size: int, offset: int, length: int | None) -> int:
+    if offset > size:
+        raise InvalidInputError(f"The offset is {offset}; the object has {size} bytes.")
+    return min(size - offset, MAX_PART if length is None else length)
