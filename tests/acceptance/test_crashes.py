@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from support.processes import (
     zygotes_of,
 )
 from support.raw_http import connect, read_answer, request
+from support.sealed_store import open_store
 
 ECHO = """
 def handler(event, context):
@@ -129,8 +129,8 @@ def timed_restart(node: TestNode) -> float:
     return took
 
 
-def store_is_sound(data: Path) -> bool:
-    with sqlite3.connect(f"file:{data}/store/records.db?mode=ro", uri=True) as database:
+def store_is_sound(node: TestNode) -> bool:
+    with open_store(node) as database:
         integrity = database.execute("PRAGMA integrity_check").fetchall()
         foreign = database.execute("PRAGMA foreign_key_check").fetchall()
     return integrity == [("ok",)] and foreign == []
@@ -177,7 +177,7 @@ def test_kills_at_any_moment_lose_nothing(
     assert max(restarts) < RESTART_SECONDS
     assert len(acknowledged) > ROUNDS
     assert node.stop() == 0, node.errors.read_text()
-    assert store_is_sound(node.data)
+    assert store_is_sound(node)
 
 
 def test_a_killed_node_leaves_no_process_and_the_next_start_removes_its_groups(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
-import secrets
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,12 +76,12 @@ FORGERIES = {
     "id-of-another-unmended": lambda t, o: o[:20] + t[20:],
     "made-up": lambda t, o: new_text()[1],
     "made-up-secret": lambda t, o: _splice(t, new_text()[1]),
-    "empty": lambda t, o: "",
+    "nearly-empty": lambda t, o: ".",
     "only-prefix": lambda t, o: "cm_",
     "wildcard": lambda t, o: "cm_" + "*" * 16 + t[19:],
     "null": lambda t, o: "null",
     "sql": lambda t, o: "cm_' or 1=1 --",
-    "hash-of-it": lambda t, o: __import__("hashlib").sha256(t.encode()).hexdigest(),
+    "hash-of-it": lambda t, o: hashlib.sha256(t.encode()).hexdigest(),
     "quoted": lambda t, o: f'"{t}"',
     "comma": lambda t, o: f"{t},{t}",
 }
@@ -139,15 +141,13 @@ def test_a_token_in_the_query_is_none(target: TestNode, two: tuple[str, str]) ->
 
 
 def test_two_tokens_are_none(target: TestNode, two: tuple[str, str]) -> None:
-    """Which one counts must not depend on who reads."""
-    since = time.time()
+    """Which one counts must not depend on who reads. The parser refuses it: nobody is denied."""
     pairs = [("authorization", f"Bearer {text}") for text in two]
     with httpx.Client() as client:
         for path in ("/api/v1/whoami", "/invoke/t/f"):
             method = "GET" if "api" in path else "POST"
             answer = client.request(method, f"{target.url}{path}", headers=pairs)
-            assert answer.status_code in (400, 401), path
-    assert denials(target, kind=AUTHENTICATION, since=since, seconds=1.0) or answer.status_code == 400
+            assert answer.status_code == 400, path
 
 
 def test_a_revoked_token_is_refused_at_once(target: TestNode) -> None:
@@ -200,8 +200,6 @@ def _verify(node: TestNode, text: str) -> dict[str, object]:
     """Verify as a careful service does: published keys, EdDSA alone. Raises JoseError."""
     with httpx.Client() as client:
         keys = client.get(f"{node.url}/.well-known/jwks.json").json()
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return dict(
@@ -228,8 +226,6 @@ def _unsigned(text: str, algorithm: str) -> str:
 
 def _with_public_key_as_secret(node: TestNode, text: str) -> str:
     """HS256 with the bytes of the public key as the secret: the old confusion."""
-    import hmac
-
     with httpx.Client() as client:
         key = client.get(f"{node.url}/.well-known/jwks.json").json()["keys"][0]
     raw = base64.urlsafe_b64decode(key["x"] + "==")
@@ -303,4 +299,3 @@ def test_what_is_public_signs_nothing(target: TestNode) -> None:
         keys = client.get(f"{target.url}/.well-known/jwks.json").json()["keys"]
     assert keys
     assert {name for key in keys for name in key} <= {"kty", "crv", "x", "kid", "alg", "use"}
-    assert secrets.token_hex(4) not in json.dumps(keys)

@@ -63,7 +63,12 @@ def make_bundle(
         (root / "app.py").write_text(source)
         (root / "casemate.toml").write_text(
             MANIFEST.format(
-                project=project, name=name, settings=settings, limits=limits, routes=routes
+                project=project,
+                name=name,
+                handler="app:handler",
+                settings=settings,
+                limits=limits,
+                routes=routes,
             )
         )
         loaded = load(root / "casemate.toml")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -24,34 +23,7 @@ _HIGHEST_REVISION = 2**53
 class DataQuery(Query):
     """A query that may hold keys: any text of up to 1024 bytes."""
 
-    def __init__(self, request: Request) -> None:
-        """Parse the query string; repeated parameters and broken encodings are refused."""
-        raw = request.scope.get("query_string", b"")
-        if len(raw) > MAX_DATA_QUERY_BYTES:
-            raise RequestError(
-                HTTPStatus.REQUEST_URI_TOO_LONG,
-                f"The query has {len(raw)} bytes, expected at most {MAX_DATA_QUERY_BYTES}.",
-            )
-        try:
-            pairs = parse_qsl(
-                raw.decode("ascii"),
-                keep_blank_values=True,
-                strict_parsing=bool(raw),
-                errors="strict",
-            )
-        except ValueError as error:
-            raise RequestError(
-                HTTPStatus.BAD_REQUEST, "The query string is not `name=value` pairs in UTF-8."
-            ) from error
-        self._values: dict[str, str] = dict(pairs)
-        if len(self._values) != len(pairs):
-            raise RequestError(
-                HTTPStatus.BAD_REQUEST, "A parameter of the query is given more than once."
-            )
-
-    def text(self, name: str) -> str | None:
-        """Take a text as it is; whoever uses it checks it."""
-        return self._values.pop(name, None)
+    max_bytes = MAX_DATA_QUERY_BYTES
 
     def key(self) -> str:
         """Take the key of an object, which must be there."""

@@ -67,13 +67,15 @@ def path_id(request: Request) -> str:
 class Query:
     """The query of a request. Each parameter is read once; what stays unread is refused."""
 
+    max_bytes = MAX_QUERY_BYTES
+
     def __init__(self, request: Request) -> None:
         """Parse the query string; repeated parameters and broken encodings are refused."""
         raw = request.scope.get("query_string", b"")
-        if len(raw) > MAX_QUERY_BYTES:
+        if len(raw) > self.max_bytes:
             raise RequestError(
                 HTTPStatus.REQUEST_URI_TOO_LONG,
-                f"The query has {len(raw)} bytes, expected at most {MAX_QUERY_BYTES}.",
+                f"The query has {len(raw)} bytes, expected at most {self.max_bytes}.",
             )
         try:
             pairs = parse_qsl(
@@ -84,7 +86,7 @@ class Query:
             )
         except ValueError as error:
             raise _refuse("The query string is not `name=value` pairs in UTF-8.") from error
-        self._values = dict(pairs)
+        self._values: dict[str, str] = dict(pairs)
         if len(self._values) != len(pairs):
             raise _refuse("A parameter of the query is given more than once.")
 
@@ -97,6 +99,10 @@ class Query:
                 f"The query's {name} is {value[:80]!r}, expected text that matches {pattern}."
             )
         return convert(value)
+
+    def text(self, name: str) -> str | None:
+        """Take a text as it is; whoever uses it checks it."""
+        return self._values.pop(name, None)
 
     def name(self, name: str) -> str | None:
         """Take a project's or function's name."""

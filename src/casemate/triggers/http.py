@@ -17,9 +17,12 @@ Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
 INVOKE_PREFIX = "/invoke/"
 API_PREFIX = "/api/"
 _UNKNOWN_BODY_LIMIT = 64 * 1024
-_BUNDLE_LIMIT = 512 * 1024 * 1024
-_OBJECT_LIMIT = 64 * 1024 * 1024
 _API_LIMIT = 1024 * 1024
+_API_LIMITS = {
+    "/api/v1/bundles/": 512 * 1024 * 1024,
+    "/api/v1/buckets/": 64 * 1024 * 1024,
+}
+"""Bytes that a body may have where it may have more than others of the control API."""
 _MAX_QUERY_FIELDS = 256
 _TEXT_TYPES = frozenset(
     (
@@ -116,9 +119,7 @@ class HttpTrigger:
         if path.startswith(API_PREFIX):
             if self._accounts.authenticate(_credential(head)) is None:
                 return _UNKNOWN_BODY_LIMIT
-            if path.startswith("/api/v1/bundles/"):
-                return _BUNDLE_LIMIT
-            return _OBJECT_LIMIT if path.startswith("/api/v1/buckets/") else _API_LIMIT
+            return next((b for p, b in _API_LIMITS.items() if path.startswith(p)), _API_LIMIT)
         if path.startswith(INVOKE_PREFIX):
             names = split_invoke_path(path)
             version = self._catalogue.find(*names) if names else None

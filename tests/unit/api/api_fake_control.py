@@ -34,11 +34,25 @@ BROKEN_DIGEST, WIDE_DIGEST = "b" * 64, "e" * 64
 WIDE = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
 
 
+class NoTokens:
+    """The tokens of a node that has none to show."""
+
+    def all(self) -> tuple[()]:
+        return ()
+
+    def one(self, token_id: str) -> Any:
+        raise NotFoundError(f"There is no token {token_id}.", next_step="List them.")
+
+    async def revoke(self, token_id: str, *, by: Principal) -> Any:
+        return self.one(token_id)
+
+
 class FakeAccounts:
     """Knows principals by the text of their token."""
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
+        self.tokens = NoTokens()
         self.known: dict[str, Principal] = {}
         self.add(OWNER_TEXT, "owner")
         self.add(INVOKER_TEXT, "invoker")

@@ -190,19 +190,23 @@ def test_colours_are_for_terminals_and_follow_no_color(terminal, cli) -> None:
     assert "\x1b[" not in cli("--help").out
 
 
+PROGRAMS = ("runner", "build", "manifest", "node", "vault", "egress")
+
+
 def test_only_the_entry_point_exits() -> None:
     for path in (ROOT / "src/casemate").rglob("*.py"):
         if path.parent.name != "cli" and "sys.exit(" in path.read_text():
             # Programs of their own, which the command line or the supervisor starts.
-            assert path.parent.name in ("runner", "build", "manifest", "node"), path
+            assert path.parent.name in PROGRAMS, path
 
 
-def test_commands_have_no_parameter_for_a_key() -> None:
+def test_commands_have_no_parameter_for_a_credential() -> None:
+    """Whoever may see processes would see it. `secret` is the name of one, never its value."""
     for entry in ENTRIES:
         module = __import__(f"casemate.cli.commands.{entry.name}", fromlist=["app"])
         for registered in module.app.registered_commands:
             names = inspect.signature(registered.callback).parameters
-            assert not {"secret", "token", "api_key", "key_text"} & set(names)
+            assert not {"value", "password", "token", "api_key", "key_text"} & set(names)
 
 
 def test_reference_is_up_to_date() -> None:

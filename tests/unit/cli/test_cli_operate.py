@@ -34,7 +34,7 @@ def shop(node):
     for digest in ("a" * 64, "b" * 63 + "c"):
         node.control.bundles[digest] = b""
         node.control.specs[digest] = SPEC
-        asyncio.run(node.control.deploy("shop", "cart", digest, by="admin"))
+        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by="admin"))
     return node
 
 

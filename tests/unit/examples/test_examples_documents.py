@@ -16,6 +16,8 @@ import pytest
 
 from casemate.cli import template
 from casemate.cli.main import ENTRIES
+from casemate.cli.stubs import stub_text
+from casemate.manifest import load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = sorted(
@@ -128,3 +130,74 @@ def test_the_tutorials_handlers_do_what_it_says(
     assert counts(event, context) == {"status": 200, "body": {"calls": 1, "in /tmp": []}}
     with pytest.raises(RuntimeError, match="swordfish"):
         fails(event, context)
+
+
+def signatures() -> dict[str, dict[str, str]]:
+    """Return, by class of the stub, how its public methods are called: `get(key, *, x=None)`."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(stub_text()).body:
+        if isinstance(node, ast.ClassDef):
+            methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+            found[node.name] = {
+                method.name: called(method) for method in methods if method.name[0] != "_"
+            }
+    return found
+
+
+def called(method: ast.FunctionDef) -> str:
+    """Return a call with the names and defaults of a method's parameters."""
+    arguments = method.args
+    del arguments.args[0]
+    for one in (*arguments.args, *arguments.kwonlyargs, arguments.kwarg):
+        if one is not None:
+            one.annotation = None
+    return f"{method.name}({ast.unparse(arguments)})".replace("'", '"')
+
+
+CONTEXT_PAGE = (ROOT / "docs/reference/context.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_context_names_all_that_a_handler_can_import() -> None:
+    for name in signatures():
+        if name != "Log":
+            assert f"`{name}`" in CONTEXT_PAGE or f"`{name}." in CONTEXT_PAGE, name
+
+
+def test_the_page_of_the_context_shows_every_call_with_its_defaults() -> None:
+    shown = signatures()
+    for name in ("Bucket", "Table", "Context"):
+        for method, call in shown[name].items():
+            assert f"`{call}`" in CONTEXT_PAGE or f"`{method}`" in CONTEXT_PAGE, call
+    for name in ("Queue", "Topic"):
+        for call in shown[name].values():
+            assert f"`{name}.{call}`" in CONTEXT_PAGE
+
+
+@pytest.mark.parametrize("page", ["reference/context.md", "howto/write-a-function.md"])
+def test_handlers_that_are_shown_are_python(page: str) -> None:
+    for block in blocks((ROOT / "docs" / page).read_text(encoding="utf-8"), "python"):
+        compile(block, page, "exec")
+
+
+GRANTS_TUTORIAL = (ROOT / "docs/tutorial/grants.md").read_text(encoding="utf-8")
+
+
+def test_the_manifests_of_the_tutorial_of_grants_are_valid(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/app.py").write_text(blocks(GRANTS_TUTORIAL, "python")[0])
+    granted = []
+    for block in blocks(GRANTS_TUTORIAL, "toml"):
+        (tmp_path / "casemate.toml").write_text(block)
+        granted.append([g.text for g in load(tmp_path / "casemate.toml").functions[0].grants])
+    assert granted == [[], ["bucket letters", "secret seal-key"]]
+
+
+def test_the_handler_of_the_tutorial_of_grants_seals_below_the_granted_prefix() -> None:
+    for handler in map(handler_of, blocks(GRANTS_TUTORIAL, "python")):
+        bucket = Mock()
+        context = SimpleNamespace(secret=lambda _: "key", bucket=lambda _: bucket)
+        sealed = handler({"name": "ada", "text": "Dear Charles"}, context)["seal"]
+        assert len(sealed) == 64
+        bucket.put.assert_called_once_with(
+            "sealed/ada.txt", "Dear Charles", metadata={"seal": sealed}
+        )

@@ -1,0 +1,272 @@
+"""Every operation of the API, asked for by every built-in role where it holds and where not.
+
+What each role may is written down here by hand, from docs/reference/policies.md, not taken from
+the policies that are tested. An operation that is added without an entry fails the last test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+import httpx
+import pytest
+
+from casemate.api.app import OPERATIONS, PREFIX
+from casemate.api.operations import Operation
+from casemate.model.principal import BUILT_IN_ROLES
+from support.attacks import AUTHENTICATION, AUTHORIZATION, denials
+from support.node import TestNode
+
+RECORDS = {"invocation:read", "log:read", "error:read", "denial:read"}
+DATA = {
+    "bucket:read", "bucket:write", "bucket:list", "bucket:delete", "table:get", "table:put",
+    "table:query", "table:delete", "queue:send", "topic:publish",
+}  # fmt: skip
+EVERYTHING = {"everything"}
+ROLES: dict[str, set[str]] = {
+    "owner": EVERYTHING,
+    "developer": {
+        "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
+        "secret:list", "secret:write", "queue:read", "token:write", *RECORDS, *DATA,
+    },
+    "operator": {
+        "node:read", "node:backup", "function:read", "function:alias", "function:remove",
+        "grant:read", "grant:approve", "vault:rotate", "queue:read", *RECORDS,
+    },
+    "auditor": {
+        "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
+        *RECORDS,
+    },
+    "invoker": {"function:invoke"},
+}  # fmt: skip
+OF_EVERYBODY = {
+    "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
+    "vaultKey", "health",
+}  # fmt: skip
+"""Any valid token may ask; who may see less is shown less."""
+BY_THE_ENDPOINT = {
+    # Decided within: what must be allowed, and where.
+    "hasBundle": "function:deploy",
+    "putBundle": "function:deploy",
+    "addToken": "token:write",
+    "revokeToken": "account:write",
+    "showInvocation": "invocation:read",
+    "showError": "error:read",
+    "listBuckets": "bucket:list",
+    "listTables": "table:query",
+    "listQueues": "queue:read",
+}
+OPEN = {
+    "health", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
+}  # fmt: skip
+"""Those who have no token yet may ask these."""
+FAILING = "def handler(event, context):\n    raise ValueError('on purpose')\n"
+OWN, OTHER, NODE = "own", "other", ""
+
+
+@dataclass
+class Callers:
+    """A client for each role on the whole node and in project `own`, and the ids there are."""
+
+    node: TestNode
+    clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
+    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    principals: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def callers(node: TestNode) -> Iterator[Callers]:
+    made = Callers(node)
+    for role, scope in product(BUILT_IN_ROLES, (NODE, OWN)):
+        binding = f"{role}@{scope}" if scope else role
+        answer = node.client.post(
+            f"{node.url}/api/v1/tokens",
+            json={"name": f"{role}-{scope or 'node'}", "roles": [binding]},
+        )
+        assert answer.status_code == 201, answer.text
+        headers = {"authorization": f"Bearer {answer.json()['text']}"}
+        made.clients[role, scope] = httpx.Client(headers=headers, timeout=30)
+        made.principals[role, scope] = f"token:{answer.json()['token']['id']}"
+    for project in (OWN, OTHER):
+        node.deploy(FAILING, name="f", project=project)
+        failed = node.invoke({}, function=f"{project}/f")
+        made.ids["showInvocation", project] = failed.headers["x-request-id"]
+        made.ids["showError", project] = failed.json()["error_id"]
+    yield made
+    for client in made.clients.values():
+        client.close()
+
+
+def _path(callers: Callers, operation: Operation, project: str) -> str:
+    """Return the path with things that are not there, but for records."""
+    identity = callers.ids.get((operation.id, project), "0123456789abcdef")
+    filled = operation.path.format_map(_Filled(project=project or OWN, id=identity))
+    query = {parameter.name for parameter in operation.query} & {"project"}
+    return PREFIX + filled + (f"?project={project}" if query and project else "")
+
+
+class _Filled(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return {"digest": "0" * 64}.get(name, "ghost")
+
+
+def _is_of_projects(operation: Operation) -> bool:
+    """Tell whether where it acts is for the request to say: in a project, or on the node."""
+    named = "{project}" in operation.path or any(q.name == "project" for q in operation.query)
+    return named or operation.id in ("showInvocation", "showError")
+
+
+def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
+    """Say what must come out, from the tables above alone."""
+    if operation.id in OF_EVERYBODY:
+        return True
+    action = operation.action.value if operation.action else BY_THE_ENDPOINT[operation.id]
+    may = ROLES[role]
+    if may is not EVERYTHING and action not in may:
+        return False
+    if scope == NODE:
+        return True
+    if operation.id in ("hasBundle", "putBundle"):
+        return True  # a bundle is of no project until it is deployed
+    return _is_of_projects(operation) and where == scope
+
+
+def _ask(
+    callers: Callers, operation: Operation, client: httpx.Client, where: str
+) -> httpx.Response:
+    """Ask in a way that is refused for its form, or finds nothing, where it is allowed."""
+    body = {"name": "ghost", "roles": ["owner"]} if operation.id == "addToken" else None
+    url = callers.node.url + _path(callers, operation, where)
+    with client.stream(operation.method, url, json=body) as answer:
+        answer.read()
+    return answer
+
+
+def _places(operation: Operation) -> tuple[str, ...]:
+    if not _is_of_projects(operation):
+        return (NODE,)
+    return (OWN, OTHER) if "{project}" in operation.path else (OWN, OTHER, NODE)
+
+
+CASES = [
+    pytest.param(operation, role, id=f"{operation.id}-{role}")
+    for operation, role in product(OPERATIONS, BUILT_IN_ROLES)
+    if operation.id not in OPEN
+]
+
+
+@pytest.mark.parametrize(("operation", "role"), CASES)
+def test_a_role_may_what_it_may_and_not_more(
+    callers: Callers, operation: Operation, role: str
+) -> None:
+    for scope, where in product((NODE, OWN), _places(operation)):
+        if operation.id in ("showInvocation", "showError") and where == NODE:
+            continue
+        since = time.time()
+        answer = _ask(callers, operation, callers.clients[role, scope], where)
+        asked = f"{role}@{scope or 'node'} on {where or 'node'}: {answer.status_code}"
+        assert answer.status_code != 401, asked
+        assert answer.status_code < 500, asked
+        allowed = _allowed(operation, role, scope, where)
+        assert (answer.status_code != 403) == allowed, asked
+        if not allowed:
+            found = denials(callers.node, kind=AUTHORIZATION, since=since)
+            mine = [d for d in found if d["principal"] == callers.principals[role, scope]]
+            assert mine, f"{asked}: no record"
+
+
+@pytest.mark.parametrize(
+    "operation", [pytest.param(o, id=o.id) for o in OPERATIONS if o.id not in OPEN]
+)
+def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Operation) -> None:
+    for where in _places(operation):
+        since = time.time()
+        with httpx.Client() as client:
+            answer = _ask(callers, operation, client, where)
+        assert answer.status_code == 401
+        (denial, *_) = denials(callers.node, kind=AUTHENTICATION, since=since)
+        assert denial["principal"] == "anonymous:public"
+
+
+def test_what_is_open_is_known() -> None:
+    assert {o.id for o in OPERATIONS if not o.authenticated} == OPEN
+    without = {o.id for o in OPERATIONS if o.authenticated and o.action is None}
+    assert without == (OF_EVERYBODY - OPEN) | set(BY_THE_ENDPOINT)
+
+
+# -- more than one has, by giving it away ------------------------------------------------------
+
+MAKERS = [
+    ("developer", OWN, "owner"),
+    ("developer", OWN, "owner@own"),
+    ("developer", OWN, "developer"),
+    ("developer", OWN, "developer@other"),
+    ("developer", OWN, "operator@own"),
+    ("developer", OWN, "auditor@own"),
+    ("developer", NODE, "owner"),
+    ("developer", NODE, "operator"),
+    ("developer", NODE, "owner@other"),
+    ("owner", OWN, "owner"),
+    ("owner", OWN, "owner@other"),
+    ("owner", OWN, "invoker@other/f"),
+    ("operator", NODE, "invoker@own"),
+    ("operator", NODE, "operator"),
+    ("auditor", NODE, "auditor"),
+    ("auditor", NODE, "owner"),
+    ("invoker", NODE, "invoker"),
+    ("invoker", OWN, "invoker@own"),
+]
+
+
+@pytest.mark.parametrize(("role", "scope", "wanted"), MAKERS)
+def test_no_token_can_more_than_its_maker(
+    callers: Callers, role: str, scope: str, wanted: str
+) -> None:
+    since = time.time()
+    answer = callers.clients[role, scope].post(
+        f"{callers.node.url}/api/v1/tokens",
+        json={"name": f"more-{abs(hash((role, scope, wanted)))}", "roles": [wanted]},
+    )
+    assert answer.status_code in (403, 422), answer.text
+    assert "text" not in answer.json()
+    found = denials(callers.node, kind=AUTHORIZATION, since=since)
+    assert [d for d in found if d["principal"] == callers.principals[role, scope]]
+
+
+@pytest.mark.parametrize("role", ["developer", "operator", "auditor", "invoker"])
+@pytest.mark.parametrize("scope", [NODE, OWN])
+def test_nobody_raises_itself(callers: Callers, role: str, scope: str) -> None:
+    """By the owner's token, by a new user, or by a policy."""
+    client, node = callers.clients[role, scope], callers.node
+    since = time.time()
+    owner = callers.principals["owner", NODE].partition(":")[2]
+    tries = [
+        client.delete(f"{node.url}/api/v1/tokens/{owner}"),
+        client.post(f"{node.url}/api/v1/users", json={"name": "eve", "roles": ["owner"]}),
+        client.put(
+            f"{node.url}/api/v1/policies/eve",
+            json={"text": '@id("eve") permit (principal, action, resource);'},
+        ),
+    ]
+    assert [answer.status_code for answer in tries] == [403, 403, 403]
+    found = denials(node, kind=AUTHORIZATION, since=since)
+    mine = [d for d in found if d["principal"] == callers.principals[role, scope]]
+    assert len(mine) == len(tries)
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_a_role_invokes_or_not(callers: Callers, role: str) -> None:
+    may = role in ("owner", "developer", "invoker")
+    for scope, project in product((NODE, OWN), (OWN, OTHER)):
+        since = time.time()
+        answer = callers.clients[role, scope].post(f"{callers.node.url}/invoke/{project}/f")
+        allowed = may and scope in (NODE, project)
+        assert answer.status_code == (500 if allowed else 403)
+        if not allowed:
+            (denial, *_) = denials(
+                callers.node, kind=AUTHORIZATION, since=since, project=project, function="f"
+            )
+            assert denial["action"] == "function:invoke"
