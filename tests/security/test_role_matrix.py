@@ -6,6 +6,7 @@ the policies that are tested. An operation that is added without an entry fails 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from casemate.api.app import OPERATIONS, PREFIX
 from casemate.api.operations import Operation
 from casemate.model.principal import BUILT_IN_ROLES
 from support.attacks import AUTHENTICATION, AUTHORIZATION, denials
+from support.cli import casemate
 from support.node import TestNode
 
 RECORDS = {"invocation:read", "log:read", "error:read", "denial:read"}
@@ -44,7 +46,7 @@ ROLES: dict[str, set[str]] = {
 }  # fmt: skip
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
-    "vaultKey", "health",
+    "vaultKey", "health", "listBuckets", "listTables", "listQueues",
 }  # fmt: skip
 """Any valid token may ask; who may see less is shown less."""
 BY_THE_ENDPOINT = {
@@ -55,10 +57,9 @@ BY_THE_ENDPOINT = {
     "revokeToken": "account:write",
     "showInvocation": "invocation:read",
     "showError": "error:read",
-    "listBuckets": "bucket:list",
-    "listTables": "table:query",
-    "listQueues": "queue:read",
 }
+BY_WHAT_THEY_NAME = ("showInvocation", "showError", "addToken")
+"""The project is in the record, or in the body."""
 OPEN = {
     "health", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
 }  # fmt: skip
@@ -116,7 +117,7 @@ class _Filled(dict[str, str]):
 def _is_of_projects(operation: Operation) -> bool:
     """Tell whether where it acts is for the request to say: in a project, or on the node."""
     named = "{project}" in operation.path or any(q.name == "project" for q in operation.query)
-    return named or operation.id in ("showInvocation", "showError")
+    return named or operation.id in BY_WHAT_THEY_NAME
 
 
 def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
@@ -135,10 +136,12 @@ def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
 
 
 def _ask(
-    callers: Callers, operation: Operation, client: httpx.Client, where: str
+    callers: Callers, operation: Operation, client: httpx.Client, where: str, role: str = "owner"
 ) -> httpx.Response:
     """Ask in a way that is refused for its form, or finds nothing, where it is allowed."""
-    body = {"name": "ghost", "roles": ["owner"]} if operation.id == "addToken" else None
+    body = None
+    if operation.id == "addToken":
+        body = {"name": f"x{secrets.token_hex(8)}", "roles": [f"{role}@{where}"]}
     url = callers.node.url + _path(callers, operation, where)
     with client.stream(operation.method, url, json=body) as answer:
         answer.read()
@@ -148,7 +151,8 @@ def _ask(
 def _places(operation: Operation) -> tuple[str, ...]:
     if not _is_of_projects(operation):
         return (NODE,)
-    return (OWN, OTHER) if "{project}" in operation.path else (OWN, OTHER, NODE)
+    on_node_too = operation.id not in BY_WHAT_THEY_NAME and "{project}" not in operation.path
+    return (OWN, OTHER, NODE) if on_node_too else (OWN, OTHER)
 
 
 CASES = [
@@ -163,10 +167,8 @@ def test_a_role_may_what_it_may_and_not_more(
     callers: Callers, operation: Operation, role: str
 ) -> None:
     for scope, where in product((NODE, OWN), _places(operation)):
-        if operation.id in ("showInvocation", "showError") and where == NODE:
-            continue
         since = time.time()
-        answer = _ask(callers, operation, callers.clients[role, scope], where)
+        answer = _ask(callers, operation, callers.clients[role, scope], where, role)
         asked = f"{role}@{scope or 'node'} on {where or 'node'}: {answer.status_code}"
         assert answer.status_code != 401, asked
         assert answer.status_code < 500, asked
@@ -195,6 +197,48 @@ def test_what_is_open_is_known() -> None:
     assert {o.id for o in OPERATIONS if not o.authenticated} == OPEN
     without = {o.id for o in OPERATIONS if o.authenticated and o.action is None}
     assert without == (OF_EVERYBODY - OPEN) | set(BY_THE_ENDPOINT)
+
+
+# -- what lists show ---------------------------------------------------------------------------
+
+RESOURCES = "[bucket.b]\n[table.t]\nkey = 'id'\n[queue.q]\n[topic.n]\n"
+GRANTS = (
+    'buckets = [{ name = "b", actions = ["read"] }]\n'
+    'tables = [{ name = "t", actions = ["get"] }]\nqueues = ["q"]\ntopics = ["n"]'
+)
+LISTS = {
+    "/functions": {"owner", "developer", "operator", "auditor"},
+    "/secrets": {"owner", "developer", "auditor"},
+    "/buckets/{project}": {"owner", "developer"},
+    "/tables/{project}": {"owner", "developer"},
+    "/queues/{project}": {"owner", "developer", "operator"},
+}
+
+
+@pytest.fixture(scope="module")
+def filled(callers: Callers) -> Callers:
+    """Something to see in both projects."""
+    for project in (OWN, OTHER):
+        callers.node.deploy(
+            FAILING, name="holder", project=project, resources=RESOURCES, grants=GRANTS, approve=True
+        )
+        done = casemate(callers.node, "secrets", "set", f"{project}/key", stdin="value-" + project)
+        assert done.returncode == 0, done.stderr
+    return callers
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+@pytest.mark.parametrize("path", list(LISTS))
+def test_a_list_shows_what_the_role_may_see(filled: Callers, path: str, role: str) -> None:
+    for scope, project in product((NODE, OWN), (OWN, OTHER)):
+        url = f"{filled.node.url}{PREFIX}{path.format(project=project)}"
+        answer = filled.clients[role, scope].get(url)
+        assert answer.status_code == 200, answer.text
+        found = [each for values in answer.json().values() for each in values]
+        if "{project}" not in path:
+            found = [each for each in found if each["project"] == project]
+        sees = role in LISTS[path] and scope in (NODE, project)
+        assert bool(found) == sees, f"{role}@{scope or 'node'} on {project}: {found}"
 
 
 # -- more than one has, by giving it away ------------------------------------------------------

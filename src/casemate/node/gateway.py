@@ -31,6 +31,7 @@ from casemate.vault import VaultClient
 from casemate.vault.interface import Purpose
 from casemate.wiring import Gateway
 
+_log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 30.0
 _CODECS = ("ascii", "latin-1", "idna")
 """Modules that the standard library loads on first use, when it may be out of reach."""
@@ -114,12 +115,16 @@ async def _serve(config: GatewayConfig) -> None:
         gateway.operations.issuer = config.public_url or url
         _announce(config, url, token, tls)
         waiting = asyncio.ensure_future(stopping.wait())
+        egress = gateway.egress.lost
         await asyncio.wait(
-            (waiting, gateway.client.lost, vault.lost), return_when=asyncio.FIRST_COMPLETED
+            (waiting, gateway.client.lost, vault.lost, egress),
+            return_when=asyncio.FIRST_COMPLETED,
         )
         waiting.cancel()
         gateway.control.stopping = True
-        if stopping.is_set():
+        if egress.done():
+            _log.error("the egress proxy has ended; the gateway starts anew to have another one")
+        if stopping.is_set() or egress.done():
             await gateway.server.drain(_DRAIN_SECONDS)
         await gateway.server.close()
     finally:

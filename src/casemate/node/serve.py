@@ -37,11 +37,13 @@ from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
+from casemate.store.sqlite.conversion import is_plain
 from casemate.store.sqlite.files import DATABASE
 from casemate.vault.start import VaultProcess, start_vault
 
 _RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
 _STEADY_SECONDS = 60.0
+_HEADER_BYTES = 100
 
 
 def failures_in_a_row(before: int, ran: float) -> int:
@@ -99,6 +101,21 @@ def listen(host: str, port: int) -> socket.socket:
             next_step="choose another --port, or end what listens there",
         ) from error
     return sock
+
+
+def has_encrypted_store(folder: Path) -> bool:
+    """Tell whether a folder holds a store, other than one of the release without encryption.
+
+    Raises OSError if that cannot be told.
+    """
+    try:
+        # The folder is the gateway's: what it put there is neither followed nor waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(folder / DATABASE, flags)
+    except FileNotFoundError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        return not is_plain(file.read(_HEADER_BYTES))
 
 
 class Node:
@@ -169,8 +186,8 @@ class Node:
         vault = start_vault(
             self._folders.vault,
             source,
-            # Where there is a store without a vault, a new vault would only hide the loss.
-            create=not (self._folders.store / DATABASE).exists(),
+            # Where there is something encrypted, a new vault would only hide the loss.
+            create=not has_encrypted_store(self._folders.store),
             uid=VAULT_UID if self._root else None,
         )
         if not vault.memory_locked:

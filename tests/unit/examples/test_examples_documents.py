@@ -195,7 +195,7 @@ def test_the_manifests_of_the_tutorial_of_grants_are_valid(tmp_path: Path) -> No
 def test_the_handler_of_the_tutorial_of_grants_seals_below_the_granted_prefix() -> None:
     for handler in map(handler_of, blocks(GRANTS_TUTORIAL, "python")):
         bucket = Mock()
-        context = SimpleNamespace(secret=lambda _: "key", bucket=lambda _: bucket)
+        context = SimpleNamespace(secret=lambda _: "key", bucket=Mock(return_value=bucket))
         sealed = handler({"name": "ada", "text": "Dear Charles"}, context)["seal"]
         assert len(sealed) == 64
         bucket.put.assert_called_once_with(
