@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from casemate.node.options import GATEWAY_UID, SANDBOX_UID
 from support.attacks import Attack, attempt
 from support.bystanders import processes_named
+from support.lingering import lingering
 from support.node import TestNode
 from support.processes import bases_of, gateway_of, zygotes_of
 
@@ -31,31 +28,6 @@ def status(pid: int) -> dict[str, str]:
 
 def nice(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
-
-
-@contextmanager
-def lingering(node: TestNode, function: str, name: str, seconds: float = 10) -> Iterator[int]:
-    """Keep an instance running; yield its pid on the host."""
-    failures: list[str] = []
-
-    def call() -> None:
-        answer = httpx.post(
-            f"{node.url}/invoke/{function}",
-            json={"attack": "linger", "name": name, "seconds": seconds},
-            headers={"authorization": f"Bearer {node.key}"},
-            timeout=30,
-        )
-        if answer.status_code != 200:
-            failures.append(answer.text)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    try:
-        node.wait_until(lambda: processes_named(name))
-        yield processes_named(name)[0]
-    finally:
-        thread.join()
-    assert not failures, failures
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
 from casemate.model.principal import (
     ANONYMOUS,
     Action,
+    Decision,
     Principal,
     Resource,
     ResourceKind,
@@ -65,7 +66,10 @@ class Admission:
         )
         granted = raw.caller is not None
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
-            raise self._refusal(raw, request.id, principal, resource)
+            decided = self._policy.decide(
+                principal, Action.FUNCTION_INVOKE, resource, granted=granted
+            )
+            raise self._refusal(raw, request.id, principal, decided)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
         return Admitted(request=request, version=version, principal=principal)
@@ -83,11 +87,11 @@ class Admission:
         return principal
 
     def _refusal(
-        self, raw: RawInvocation, invocation: str, principal: Principal, resource: Resource
+        self, raw: RawInvocation, invocation: str, principal: Principal, decided: Decision
     ) -> RefusedError:
         known = principal is not ANONYMOUS
         kind = DenialKind.AUTHORIZATION if known else DenialKind.AUTHENTICATION
-        reason = "no policy allows it" if known else "no token"
+        reason = decided.why if known else "no token"
         self._record(raw, invocation, principal, reason, kind)
         if known:
             return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)

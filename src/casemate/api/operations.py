@@ -86,6 +86,7 @@ class Service:
         asking = principal(request)
         if self.policy.allows(asking, action, resource):
             return
+        decided = self.policy.decide(asking, action, resource)
         self.deny(
             Denial(
                 at=time.time(),
@@ -93,7 +94,7 @@ class Service:
                 principal=asking.text,
                 action=action.value,
                 resource=resource.text,
-                reason="no policy allows it",
+                reason=decided.why,
                 project=resource.project,
                 function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
                 remote_address=request.client.host if request.client else "",

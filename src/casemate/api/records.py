@@ -26,8 +26,9 @@ from casemate.api.operations import (
 )
 from casemate.api.problems import RequestError
 from casemate.model.denial import Denial
+from casemate.model.errors import UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
-from casemate.model.principal import Action
+from casemate.model.principal import Action, Resource
 
 MAX_INVOCATIONS = 1000
 MAX_LINES = 10_000
@@ -124,13 +125,24 @@ async def _logs(request: Request, service: Service) -> Response:
     lines = await wanted.read(service, after, limit)
     if not follow:
         return Response(_encoder.encode_lines(lines), media_type=NDJSON)
-    return StreamingResponse(_follow(service, wanted, lines, after), media_type=NDJSON)
+    return StreamingResponse(_follow(request, service, wanted, lines, after), media_type=NDJSON)
+
+
+def _still_may(request: Request, service: Service, resource: Resource) -> bool:
+    """Tell whether who follows a log would be let in now: what was revoked ends it at once."""
+    asking = service.accounts.authenticate(request.headers.get("authorization"))
+    return asking is not None and service.policy.allows(asking, Action.LOG_READ, resource)
 
 
 async def _follow(
-    service: Service, wanted: _LogFilter, lines: tuple[LogLine, ...], after: int
+    request: Request,
+    service: Service,
+    wanted: _LogFilter,
+    lines: tuple[LogLine, ...],
+    after: int,
 ) -> AsyncIterator[bytes]:
-    """Yield `lines`, then what is written later, until the client is gone."""
+    """Yield `lines`, then what is written later, until the client is gone or may no more."""
+    resource = queried(request)
     loop = asyncio.get_running_loop()
     with service.followers.counted():
         yield _encoder.encode_lines(lines) or b"\n"
@@ -138,8 +150,12 @@ async def _follow(
         while True:
             after = lines[-1].sequence if lines else after
             await asyncio.sleep(POLL_SECONDS)
+            if not _still_may(request, service, resource):
+                return
             try:
                 lines = await wanted.read(service, after, MAX_LINES)
+            except UnavailableError:
+                return  # the node stops
             except Exception:  # noqa: BLE001 - logged
                 # The head of the response is sent: all that is left is to end it early.
                 _log.exception("a followed log ended")

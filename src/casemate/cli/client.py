@@ -170,10 +170,10 @@ class NodeClient:
 
     def _denied(self, status: int, what: str) -> DeniedError:
         if self.credentials.key is None:
-            what = f"{self.url} needs a key, and there is none for it."
+            what = f"{self.url} needs a token, and there is none for it."
         next_step = f"Run `casemate login {self.url}`, or set CASEMATE_KEY."
         if status == 403:
-            next_step = "Use a key with the role `admin`: `casemate login`, or CASEMATE_KEY."
+            next_step = "`casemate whoami` shows your roles; ask an owner for one that allows it."
         return DeniedError(what, next_step=next_step)
 
     def _unreachable(self, error: Exception) -> UnreachableError:

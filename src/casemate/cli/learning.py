@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.admission.grants import describe, learned
-from casemate.cli.client import NodeClient
+from casemate.cli.client import NodeClient, path_of
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployment import deployed_functions
 from casemate.cli.errors import CommandError, UsageError
@@ -22,6 +22,7 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import GREEN, YELLOW, note, print_text
 from casemate.model.function import FunctionSpec, Project
 from casemate.model.grant import ACTIONS, Grant, GrantKind
+from casemate.model.invocation import InvocationRecord
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -77,6 +78,10 @@ def run_command(command: Sequence[str], credentials: Credentials) -> int:
         ) from error
 
 
+class _Invocations(msgspec.Struct):
+    invocations: tuple[InvocationRecord, ...]
+
+
 def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:
     """Print the grants that cover what each function used, and write them if `write`."""
     from casemate.manifest import ManifestEditor, grants_text
@@ -120,7 +125,15 @@ def _learned(client: NodeClient, project: Project, spec: FunctionSpec) -> tuple[
         for version in deployed.versions
         for use in function_grants(client, name, version=version.number).uses
     ]
+    if not uses and not _was_invoked(client, name):
+        note(f"{spec.name} was not invoked, so its grants stay as they are.", YELLOW)
+        return None
     return learned(uses, spec.grants)
+
+
+def _was_invoked(client: NodeClient, name: FunctionName) -> bool:
+    query = {"project": name.project, "function": name.function, "limit": 1}
+    return bool(client.get(path_of("invocations"), _Invocations, query=query).invocations)
 
 
 def _missing(grant: Grant, project: Project) -> str | None:

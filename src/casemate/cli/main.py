@@ -51,6 +51,9 @@ PROJECT, NODE, OPERATE, DATA, ACCESS = (
 
 ENTRIES = (
     Entry("init", PROJECT, "Create a working project with one function and its test"),
+    Entry(
+        "stubs", PROJECT, "Write the types of what a handler gets, for editors and type checkers"
+    ),
     Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),

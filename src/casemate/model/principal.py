@@ -147,3 +147,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the policies that decided; empty means that none allows it."""
     errors: tuple[str, ...] = ()
     """What went wrong in policies on the way; an error never allows."""
+
+    @property
+    def why(self) -> str:
+        """Say on one line what decided, as records show it."""
+        if self.errors:
+            return "a policy failed"
+        if not self.reasons:
+            return "no policy allows it"
+        verb = "allowed" if self.allowed else "forbidden"
+        return f"{verb} by {', '.join(self.reasons)}"

@@ -8,7 +8,7 @@ folder in memory (tmpfs) that the supervisor made.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import os
 import shutil
 import struct
@@ -20,14 +20,15 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.build import pack, unpack
+from casemate.build import ArchiveError, pack, unpack
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
+from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.interface import DataKey
 
 _SUFFIX = ".sealed"
 _UNUSED_SECONDS = 24 * 3600.0
+_log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
 Keys = Callable[[int | None], Awaitable[DataKey]]
 """Returns the data key for bundles of a version, of the newest with None."""
@@ -179,9 +180,10 @@ class BundleStore:
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
 
     async def load(self, used: set[str]) -> None:
-        """Seal what an earlier version left in clear, and delete what no version refers to.
+        """Seal what an earlier release left in clear, and delete what no version refers to.
 
-        What was uploaded within a day is kept: its deploy may be under way.
+        What was uploaded within a day is kept: its deploy may be under way. Raises
+        UnavailableError if the disk is full; then nothing is lost, and the next call goes on.
         """
         for entry in sorted(self._sealed.iterdir()):
             if entry.is_dir():
@@ -194,14 +196,16 @@ class BundleStore:
     async def _convert(self, folder: Path, used: set[str]) -> None:
         if folder.name in used:
             key = await self._keys(None)
-            await asyncio.to_thread(self._seal_folder, folder, key)
+            try:
+                await asyncio.to_thread(self._seal_folder, folder, key)
+            except ArchiveError as error:
+                # A live version needs it: what cannot be read here may still be of use to somebody.
+                _log.error("the bundle %s stays as it was, in clear: %s", folder.name, error)
+                return
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _seal_folder(self, folder: Path, key: DataKey) -> None:
-        with (
-            tempfile.NamedTemporaryFile(dir=self._unpacked) as archive,
-            contextlib.suppress(CasemateError),  # a damaged one is not worth keeping
-        ):
+        with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
             pack(folder, archive)  # type: ignore[arg-type]
             archive.flush()
             self._seal(folder.name, Path(archive.name), key)

@@ -47,6 +47,7 @@ _CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)
 """Version 3 of the interface, this thread."""
 _NO_CAPABILITIES = bytes(24)
 _LANDLOCK_RULE = struct.Struct("=Qi")
+_LANDLOCK_PORT_RULE = struct.Struct("=QQ")
 
 # PyDLL keeps the interpreter lock during the call: between clone and PyOS_AfterFork_Child no
 # other Python code may run.
@@ -277,6 +278,12 @@ def landlock_allow(ruleset: int, descriptor: int, access: int) -> None:
     """Allow `access` below an open folder (landlock_add_rule(2), RULE_PATH_BENEATH)."""
     rule = _LANDLOCK_RULE.pack(access, descriptor)
     _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), "landlock_add_rule")
+
+
+def landlock_allow_port(ruleset: int, port: int, access: int) -> None:
+    """Allow `access` to a TCP port (landlock_add_rule(2), RULE_NET_PORT, from ABI 4 on)."""
+    rule = _LANDLOCK_PORT_RULE.pack(access, port)
+    _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 2, rule, 0), "landlock_add_rule")
 
 
 def landlock_restrict(ruleset: int) -> None:

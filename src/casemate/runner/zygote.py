@@ -216,7 +216,7 @@ class Zygote:
         hand_over(reporting, listeners, notify)
         offer_names()
         abi: int = assignment["landlock_abi"]
-        self._restriction = landlock.Restriction(abi) if abi else None
+        self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
         self._program = linux.PreparedFilter(seccomp.instance_program())
         if not self._import(reporting):
             return

@@ -427,6 +427,29 @@ def lock_memory():
     return syscall(149, ctypes.addressof(ctypes.c_char.from_buffer(held)), 1 << 20)
 
 
+def take_memory(processes, megabytes):
+    """Let several processes take memory at once; tell how many of them lived."""
+    children = []
+    for _ in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            held = bytearray(megabytes << 20)
+            held[:: 4096] = b"x" * len(held[::4096])
+            time.sleep(1.0)
+            os._exit(0)
+        children.append(pid)
+    ended = [os.waitpid(pid, 0)[1] for pid in children]
+    return {"alive": ended.count(0)}
+
+
+def device_request(path):
+    """Ask a device for what none knows (ioctl)."""
+    import fcntl
+
+    with open(path, "rb") as file:
+        return tried(fcntl.ioctl, file.fileno(), 0x7A7A)
+
+
 def descriptors():
     found = {}
     for descriptor in range(1024):
@@ -642,7 +665,7 @@ ATTACKS = {
         set_user_id_file, execute, execute_copy, execute_memory, map_executable, load_library,
         open_socket, connect, send_datagram, bind, listen, bring_up_loopback, interfaces,
         abstract_listen, abstract_send, smuggle, kill, kill_all, kill_group, kill_parent, renice_group,
-        renice_user, raise_limit, lock_memory, descriptors, folders, environment, identity, linger,
+        renice_user, raise_limit, lock_memory, take_memory, device_request, descriptors, folders, environment, identity, linger,
         plant, look, leave, find, start, alarm,
     )
 }  # fmt: skip

@@ -158,7 +158,7 @@ def test_refuses_an_interpreter_that_is_none(host: Host) -> None:
 def test_refuses_an_argument_that_it_does_not_know(host: Host) -> None:
     done = host.run("--help-me")
     assert done.returncode == 1
-    assert "expected nothing or bench" in done.stderr
+    assert "expected nothing, test or bench" in done.stderr
 
 
 def test_does_nothing_and_says_nothing_until_something_changes(host: Host) -> None:

@@ -196,6 +196,7 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         head, event = await path.peer.event()
         sent = json.loads(head)
         assert event == b'{"a":1}'
+        assert path.peer.instance.serving == sent["id"]
         assert set(sent) == {"id", "deadline", "http", "version"}
         assert (sent["http"], sent["version"]) == (False, "3")
         assert sent["deadline"] > before

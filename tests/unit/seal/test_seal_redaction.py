@@ -53,7 +53,13 @@ class Stage:
         self.vault = Vault()
         self.redactor = Redactor(self.store, self.vault)
 
-    def record(self, *lines: str, project: str = "t", error: str | None = None) -> None:
+    def record(
+        self,
+        *lines: str,
+        project: str = "t",
+        error: str | None = None,
+        kind: str = "ValueError",
+    ) -> None:
         invocation = InvocationRecord(
             id="inv_1",
             project=project,
@@ -89,7 +95,7 @@ class Stage:
             version=1,
             outcome=Outcome.HANDLER_ERROR,
             at=1.0,
-            type="ValueError",
+            type=kind,
             message=error,
             trace=f"trace {error}",
         )
@@ -206,5 +212,65 @@ def test_an_answer_that_cannot_be_looked_through_does_not_leave(fault: Exception
         answer = Seal(stage.redactor).close(finished)
         assert answer.status == 500
         assert set(msgspec.json.decode(answer.body)) == {"type", "title", "status", "error_id"}
+
+    play(scene)
+
+
+# -- what fails on the way -----------------------------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="_withhold keeps the type, which is the function's own text")
+def test_the_name_of_an_exception_is_withheld_as_well() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = UnavailableError("gone")
+        stage.record("line", error="e", kind=f"E_{SECRET.decode()}")
+        await stage.redactor.flush()
+        [(_, error, _)] = stage.store.records
+        assert error is not None and SECRET.decode() not in error.type
+
+    play(scene)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("bug"), ValueError("bug"), IndexError("bug")])
+@pytest.mark.xfail(strict=True, reason="only CasemateError is caught: the record is lost")
+def test_a_bug_on_the_way_loses_no_record(fault: Exception) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = fault
+        stage.record(SECRET.decode(), error=SECRET.decode())
+        await stage.redactor.flush()
+        [(_, error, lines)] = stage.store.records
+        assert SECRET.decode() not in str(error) + str(lines)
+
+    play(scene)
+
+
+def test_an_exception_s_name_is_looked_through() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.record("line", error="e", kind=f"E_{SECRET.decode()}")
+        await stage.redactor.flush()
+        [(_, error, _)] = stage.store.records
+        assert error is not None and error.type == "E_[redacted:s]"
+
+    play(scene)
+
+
+def test_a_redaction_under_way_is_waited_for() -> None:
+    async def scene(stage: Stage) -> None:
+        for number in range(5):
+            stage.record(f"{number} {SECRET.decode()}")
+        assert stage.store.records == []
+        await stage.redactor.flush()
+        texts = [line.text for _, _, lines in stage.store.records for line in lines]
+        assert sorted(texts) == [f"{number} [redacted:s]" for number in range(5)]
+        await stage.redactor.flush()
+
+    play(scene)
+
+
+def test_the_answer_of_no_invocation_is_left_alone() -> None:
+    async def scene(stage: Stage) -> None:
+        finished = Finished(outcome=Outcome.INVALID)
+        assert await stage.redactor.redact(finished) is finished
+        assert stage.vault.asked == []
 
     play(scene)

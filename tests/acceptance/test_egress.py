@@ -1,0 +1,366 @@
+"""Functions in their real sandbox reach what they are granted of the network, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casemate.manifest import ManifestError
+from support.attacks import EGRESS, attempt, denials, until
+from support.cli import casemate
+from support.egress import HttpOrigin, Origin, TestAuthority, echo
+from support.node import TestNode
+from support.processes import zygotes_of
+from support.servers import postgresql, valkey
+
+FUNCTIONS = Path(__file__).parent.parent / "functions"
+SOURCE = (FUNCTIONS / "egress" / "app.py").read_text()
+LOCAL = 'private = true, exception = "a server of the test"'
+NO_NETWORK = {"EACCES", "ENETUNREACH"}
+"""Refused by Landlock, where the kernel's handles TCP, and else by the empty namespace."""
+NO_LISTENER = {"EACCES", "ECONNREFUSED"}
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[HttpOrigin]:
+    with HttpOrigin() as running:
+        yield running
+
+
+def grant(port: int, *, host: str = "localhost", forward: int | None = None) -> str:
+    forwarded = "" if forward is None else f", forward = {forward}"
+    return f'{{ host = "{host}", port = {port}{forwarded}, {LOCAL} }}'
+
+
+def deploy(node: TestNode, name: str, *grants: str, **rest: Any) -> str:
+    """Deploy the function under a name with grants; return how it is invoked."""
+    listed = f"egress = [{', '.join(grants)}]" if grants else ""
+    node.deploy(SOURCE, name=name, grants=listed, approve=True, **rest)
+    return f"t/{name}"
+
+
+@pytest.fixture(scope="module")
+def caller(node: TestNode, origin: HttpOrigin) -> str:
+    """A function that may reach the origin by the proxy."""
+    return deploy(node, "caller", grant(origin.port))
+
+
+def do(node: TestNode, function: str, what: str, **arguments: Any) -> Any:
+    return attempt(node, function, {"do": what, **arguments}).answer
+
+
+def egress_pid(node: TestNode) -> int | None:
+    for pid in node.processes():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if "casemate.egress.process" in words:
+            return pid
+    return None
+
+
+# -- what is granted works -------------------------------------------------------------------
+
+
+def test_urllib_by_the_proxy(node: TestNode, caller: str, origin: HttpOrigin) -> None:
+    url = f"http://localhost:{origin.port}/path?q=1"
+    for body in (None, "x" * 100_000):
+        answer = do(node, caller, "get", url=url, body=body)
+        assert answer == {"status": 200, "text": "hello " + (body or "")}
+    shown = until(lambda: uses(node, "caller"))
+    assert [(use["grant"], use["action"]) for use in shown] == [
+        (f"egress localhost:{origin.port}", "connect")
+    ]
+
+
+def uses(node: TestNode, name: str) -> list[dict[str, Any]]:
+    done = casemate(node, "grants", "show", f"t/{name}", "--json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["uses"]
+    return found
+
+
+def test_tls_by_the_proxy(node: TestNode) -> None:
+    """End to end: the function verifies the server's certificate itself."""
+    authority = TestAuthority()
+    with HttpOrigin(authority.context("localhost")) as secure:
+        function = deploy(node, "secure", grant(secure.port))
+        pem = authority.path.read_text()
+        url = f"https://localhost:{secure.port}/"
+        answer = do(node, function, "secure", url=url, authority=pem)
+        assert answer == {"status": 200, "text": "hello "}
+        url = f"https://127.0.0.1:{secure.port}/"
+        assert "403" in do(node, function, "secure", url=url, authority=pem)["error"]
+
+
+@pytest.fixture(scope="module")
+def clients(
+    node: TestNode, origin: HttpOrigin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A function with the clients that people use, a database and a cache."""
+    folder = tmp_path_factory.mktemp("clients")
+    shutil.copytree(FUNCTIONS / "clients", folder, dirs_exist_ok=True)
+    cache = tmp_path_factory.mktemp("cache")
+    with postgresql() as database, valkey(cache) as keys:
+        granted = ", ".join(
+            [
+                grant(origin.port),
+                grant(database, forward=15432),
+                grant(keys, host="127.0.0.1", forward=16379),
+            ]
+        )
+        (folder / "casemate.toml").write_text(
+            '[project]\nname = "t"\n[function.clients]\nhandler = "app:handler"\n'
+            'requirements = "requirements.txt"\n'
+            '[function.clients.limits]\nmemory = "512MB"\ntimeout = "30s"\n'
+            f"[function.clients.grants]\negress = [{granted}]\n"
+        )
+        node.deploy(folder, approve=True)
+        yield "t/clients"
+
+
+@pytest.mark.parametrize("client", ["requests", "httpx"])
+def test_http_clients(node: TestNode, clients: str, origin: HttpOrigin, client: str) -> None:
+    url = f"http://localhost:{origin.port}/path"
+    answer = node.invoke({"client": client, "url": url}, function=clients).json()
+    assert answer == {"result": ["hello ", "hello " + "x" * 100_000, "hello "]}
+
+
+@pytest.mark.parametrize("client", ["requests", "httpx"])
+def test_http_clients_are_told_what_is_missing(
+    node: TestNode, clients: str, origin: HttpOrigin, client: str
+) -> None:
+    url = f"http://other.example.com:{origin.port}/"
+    answer = node.invoke({"client": client, "url": url}, function=clients).json()
+    assert "not granted egress to other.example.com" in answer["result"][0]
+
+
+def test_boto3(node: TestNode, clients: str, origin: HttpOrigin) -> None:
+    url = f"http://localhost:{origin.port}"
+    answer = node.invoke({"client": "boto3", "url": url}, function=clients).json()
+    assert answer == {"result": [True, True, "none"]}
+
+
+def test_psycopg_by_a_forward(node: TestNode, clients: str) -> None:
+    for rows in (1, 2):
+        answer = node.invoke({"client": "psycopg", "port": 15432}, function=clients).json()
+        assert answer == {"result": [20_000 * rows, str(199_990_000 * rows)]} or answer == {
+            "result": [20_000 * rows, 199_990_000 * rows]
+        }
+
+
+def test_redis_by_a_forward(node: TestNode, clients: str) -> None:
+    answer = node.invoke({"client": "redis", "port": 16379}, function=clients).json()
+    assert answer == {"result": [1000, 2_000_000, "now"]}
+
+
+# -- what is not granted does not ------------------------------------------------------------
+
+
+def test_what_is_not_granted_is_refused_and_recorded(
+    node: TestNode, caller: str, origin: HttpOrigin
+) -> None:
+    before = len(origin.requests)
+    for host, port in (("127.0.0.1", origin.port), ("localhost", origin.port + 1), ("x.org", 80)):
+        tried = attempt(node, caller, {"do": "get", "url": f"http://{host}:{port}/"})
+        assert tried.answer["status"] == 403
+        assert f"not granted egress to {host}:{port}" in tried.answer["text"]
+        found = until(lambda: refused(node, "caller", f"{host}:{port}"))  # noqa: B023
+        assert found[0]["reason"] == "not granted"
+        assert found[0]["action"] == "egress:connect"
+        assert found[0]["principal"] == "function:t/caller"
+    assert len(origin.requests) == before
+
+
+def refused(node: TestNode, name: str, host: str) -> list[dict[str, Any]]:
+    found = denials(node, kind=EGRESS, project="t", function=name, seconds=0)
+    return [denial for denial in found if denial["resource"].endswith(host)]
+
+
+def test_addresses_that_are_not_public_are_refused_without_being_tried(
+    node: TestNode, caller: str
+) -> None:
+    for host in ("169.254.169.254", "10.0.0.1", "[::1]", "0177.0.0.1", "2130706433", "metadata"):
+        answer = do(node, caller, "get", url=f"http://{host}/latest/meta-data/")
+        assert answer["status"] in {400, 403}, host
+    found = until(lambda: refused(node, "caller", "169.254.169.254:80"))
+    assert found[0]["reason"] == "not granted"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "169.254.169.254", "10.0.0.1", "::1"])
+def test_a_manifest_does_not_grant_them_by_the_way(node: TestNode, host: str) -> None:
+    """Without `private` and its exception no such function is even built."""
+    with pytest.raises(ManifestError, match="private"):
+        deploy(node, "public", f'{{ host = "{host}", port = 80 }}')
+
+
+def test_a_name_of_an_address_of_the_host_needs_private(
+    node: TestNode, origin: HttpOrigin
+) -> None:
+    """The host's own name leads to one of its addresses, which no plain grant covers."""
+    name = socket.gethostname().lower()
+    try:
+        socket.getaddrinfo(name, origin.port)
+    except OSError:
+        pytest.skip("the host's own name is not resolved here")
+    function = deploy(node, "own", f'{{ host = "{name}", port = {origin.port} }}')
+    answer = do(node, function, "get", url=f"http://{name}:{origin.port}/")
+    assert answer["status"] == 403
+    assert "does not cover" in answer["text"]
+    assert "127." not in answer["text"]
+    found = until(lambda: refused(node, "own", f"{name}:{origin.port}"))
+    assert "address" in found[0]["reason"]
+
+
+def test_without_a_grant_there_is_no_way_at_all(node: TestNode) -> None:
+    """Neither the proxy nor so much as the loopback interface."""
+    function = deploy(node, "nothing")
+    assert do(node, function, "variables") == {}
+    assert do(node, function, "early")["early"] == {"3128": "OSError", "16001": "OSError"}
+    for port in (3128, node.port):
+        assert do(node, function, "connect", port=port)["errno"] in NO_NETWORK
+    assert "error" in do(node, function, "get", url="http://example.com/")
+
+
+def test_a_client_that_ignores_the_proxy_reaches_nothing(
+    node: TestNode, caller: str, origin: HttpOrigin
+) -> None:
+    assert set(do(node, caller, "variables").values()) == {"http://127.0.0.1:3128"}
+    for port in (origin.port, node.port):
+        assert do(node, caller, "connect", port=port)["errno"] in NO_LISTENER
+    # Not even at the port that leads out, which Landlock lets through at every address.
+    for address in ("192.0.2.1", "169.254.169.254"):
+        for port in (80, 3128):
+            tried = do(node, caller, "connect", port=port, address=address)
+            assert tried["errno"] in NO_NETWORK
+
+
+def test_functions_do_not_share_listeners(node: TestNode, origin: HttpOrigin) -> None:
+    one = deploy(node, "one", grant(origin.port, forward=16001))
+    two = deploy(node, "two", grant(origin.port, host="127.0.0.1"))
+    assert do(node, one, "connect", port=16001)["connected"]
+    # A forward alone brings no proxy; the other function's forward is not there.
+    assert do(node, one, "connect", port=3128)["errno"] in NO_LISTENER
+    assert do(node, two, "connect", port=16001)["errno"] in NO_LISTENER
+    url = f"http://localhost:{origin.port}/"
+    assert do(node, two, "get", url=url)["status"] == 403
+    assert do(node, two, "get", url=f"http://127.0.0.1:{origin.port}/")["status"] == 200
+
+
+def test_nothing_is_reached_at_import(node: TestNode, origin: HttpOrigin) -> None:
+    """And what was opened then is of no use later, when all instances would share it."""
+    function = deploy(
+        node, "early", grant(origin.port), grant(origin.port, host="127.0.0.1", forward=16001)
+    )
+    for _ in range(2):
+        found = do(node, function, "early")
+        assert "403" in found["early"]["3128"]
+        assert "import" in found["early"]["3128"]
+        assert found["early"]["16001"] in {"", "ConnectionResetError"}
+        for text in found["later"].values():
+            assert text in {"", "BrokenPipeError", "ConnectionResetError"}, found
+    reasons = {d["reason"] for d in denials(node, kind=EGRESS, project="t", function="early")}
+    assert any("import" in reason for reason in reasons), reasons
+    # Granted nevertheless, once an instance asks.
+    assert do(node, function, "get", url=f"http://localhost:{origin.port}/")["status"] == 200
+
+
+# -- the end of connections ------------------------------------------------------------------
+
+
+class Seen:
+    """An origin that tells when its connections end."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.ended = threading.Event()
+
+    def __call__(self, sock: socket.socket) -> None:
+        try:
+            sock.sendall(sock.recv(100))
+            self.opened.set()
+            while sock.recv(100):
+                pass
+        except OSError:
+            pass
+        finally:
+            self.ended.set()
+
+
+def test_a_connection_ends_with_its_instance(node: TestNode) -> None:
+    seen = Seen()
+    with Origin(seen) as held:
+        function = deploy(node, "leaving", grant(held.port, forward=16001))
+        do(node, function, "leave_open", port=16001)
+        assert seen.opened.is_set()
+        assert seen.ended.wait(5)
+
+
+def test_a_connection_ends_with_its_zygote(fresh_node: TestNode) -> None:
+    seen = Seen()
+    with Origin(seen) as held, ThreadPoolExecutor(1) as pool:
+        function = deploy(
+            fresh_node, "holding", grant(held.port, forward=16001), limits='timeout = "60s"'
+        )
+        holding = pool.submit(
+            fresh_node.invoke, {"do": "hold", "port": 16001, "seconds": 40}, function=function
+        )
+        assert seen.opened.wait(10)
+        assert not seen.ended.is_set()
+        assert fresh_node.process is not None
+        for pid in zygotes_of(fresh_node.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        assert seen.ended.wait(5)
+        assert holding.result(20).status_code >= 500
+    # The next call brings a new one, with its way out.
+    with Origin(echo) as again:
+        function = deploy(fresh_node, "holding", grant(again.port, forward=16001))
+        assert do(fresh_node, function, "connect", port=16001)["connected"]
+
+
+def test_a_proxy_that_ends_is_replaced(fresh_node: TestNode) -> None:
+    """Nothing falls back to anything meanwhile: connections end, and calls wait or fail."""
+    seen = Seen()
+    with Origin(seen) as held, HttpOrigin() as origin, ThreadPoolExecutor(1) as pool:
+        url = f"http://localhost:{origin.port}/"
+        function = deploy(
+            fresh_node, "caller", grant(origin.port), grant(held.port, forward=16001)
+        )
+        assert do(fresh_node, function, "get", url=url)["status"] == 200
+        pool.submit(
+            fresh_node.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function
+        )
+        assert seen.opened.wait(10)
+        first = egress_pid(fresh_node)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert seen.ended.wait(5)
+
+        def works_again() -> bool:
+            answer = fresh_node.invoke({"do": "get", "url": url}, function=function)
+            if answer.status_code != 200:
+                return False
+            # What a function saw in between is an error of its connection.
+            return bool(answer.json().get("status") == 200)
+
+        assert until(works_again, 20)
+        assert egress_pid(fresh_node) not in {first, None}
+        assert fresh_node.client.get(f"{fresh_node.url}/healthz").status_code == 200
+        assert "the egress proxy has ended" in fresh_node.errors.read_text()
+
+
+def test_no_process_is_started_before_somebody_may_use_it(fresh_node: TestNode) -> None:
+    function = deploy(fresh_node, "nothing")
+    assert do(fresh_node, function, "variables") == {}
+    assert egress_pid(fresh_node) is None
