@@ -396,7 +396,9 @@ def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     taken = user.refused(1, "serve", *key, "--data", str(tmp_path / "a"), "--port", port)
     assert port in taken
     user.refused(1, "serve", *key, "--data", str(tmp_path / "b"), "--port", "0", "--python", "3.99")
-    risk = user.refused(1, "serve", *key, "--data", str(tmp_path / "c"), "--accept-risk", "everything")
+    risk = user.refused(
+        1, "serve", *key, "--data", str(tmp_path / "c"), "--accept-risk", "everything"
+    )
     assert "everything" in risk and "cgroups" in risk
     locked = user.run("serve", "--data", str(node.data), "--port", "0", *key)
     assert locked.code == 1

@@ -299,7 +299,9 @@ def test_an_error_id_is_not_enough(node: TestNode) -> None:
     error_id = fail(node, "invoke", "raise").json()["error_id"]
     url = f"{node.url}/api/v1/errors/{error_id}"
     assert httpx.get(url).status_code == 401
-    made = node.client.post(f"{node.url}/api/v1/tokens", json={"name": "caller", "roles": ["invoker"]})
+    made = node.client.post(
+        f"{node.url}/api/v1/tokens", json={"name": "caller", "roles": ["invoker"]}
+    )
     headers = {"authorization": f"Bearer {made.json()['text']}"}
     answer = httpx.get(url, headers=headers)
     assert answer.status_code == 403

@@ -15,9 +15,15 @@ _TAGS = {
     "node": "the node",
     "functions": "functions",
     "bundles": "bundles",
-    "records": "invocations, errors and logs",
+    "records": "invocations, errors, logs and denials",
+    "data": "buckets, tables, queues and topics",
     "secrets": "secrets",
     "vault": "the vault",
+    "users": "people",
+    "tokens": "tokens",
+    "login": "logging in",
+    "policies": "policies",
+    "oidc": "the OpenID provider",
 }
 
 _HEAD = """\
@@ -27,8 +33,10 @@ _HEAD = """\
 {summary} The node serves it on the same port as the functions. The machine-readable
 description (OpenAPI 3.1) is at `GET /api/v1/openapi.json`.
 
-- **Authentication**: `Authorization: Bearer cm_...` with an admin key, on every path but
-  `/api/v1/health`. Without a valid key the answer is 401, with a key that may only invoke 403.
+- **Authentication**: `Authorization: Bearer cm_...`, on every path but `/api/v1/health` and those for
+  logging in. Without a valid token the answer is 401.
+- **Authorization**: each operation names its action; [policies](policies.md) say who may do it where.
+  Who may not gets 403, and the attempt is recorded.
 - **Strictness**: unknown fields and parameters, repeated parameters, other media types (415) and
   bodies over 64 KiB (413; bundles: 512 MiB) are refused.
 - **Errors** are problem details (RFC 9457, `application/problem+json`) with the members below.
