@@ -79,9 +79,7 @@ def log_of(node: TestNode, invocation: str) -> str:
 def deployed(node: TestNode) -> TestNode:
     set_secret(node, "api-key", FIRST)
     set_secret(node, "other", "of another function")
-    node.deploy(
-        SOURCE.read_text(), grants=GRANTS, resources=RESOURCES, limits=LIMITS, approve=True
-    )
+    node.deploy(SOURCE.read_text(), grants=GRANTS, resources=RESOURCES, limits=LIMITS, approve=True)
     return node
 
 
@@ -260,9 +258,7 @@ def test_a_new_value_is_seen_by_the_next_call(do: Do, deployed: TestNode) -> Non
 
 
 @pytest.mark.parametrize("how", ["print", "raise", "cause", "return"])
-def test_a_secret_that_a_function_tells_is_redacted(
-    do: Do, deployed: TestNode, how: str
-) -> None:
+def test_a_secret_that_a_function_tells_is_redacted(do: Do, deployed: TestNode, how: str) -> None:
     """In its logs, in its errors and for an owner, too. What a handler returns is its answer."""
     value = f"tell-{how}-" + "0123456789abcdef" * 2
     set_secret(deployed, "api-key", value)
@@ -281,7 +277,7 @@ def test_a_secret_that_a_function_tells_is_redacted(
     if how in {"raise", "cause"}:
         shown["error"] = json.dumps(tried.error)
         error_id = tried.response.json()["error_id"]
-        shown["errors"] = casemate(deployed, "errors", error_id).stdout
+        shown["errors"] = casemate(deployed, "errors", "show", error_id).stdout
         assert "[redacted:api-key]" in shown["error"]
         assert "[redacted:api-key]" in shown["errors"]
     if how == "return":

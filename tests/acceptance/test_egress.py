@@ -205,9 +205,7 @@ def test_a_manifest_does_not_grant_them_by_the_way(node: TestNode, host: str) ->
         deploy(node, "public", f'{{ host = "{host}", port = 80 }}')
 
 
-def test_a_name_of_an_address_of_the_host_needs_private(
-    node: TestNode, origin: HttpOrigin
-) -> None:
+def test_a_name_of_an_address_of_the_host_needs_private(node: TestNode, origin: HttpOrigin) -> None:
     """The host's own name leads to one of its addresses, which no plain grant covers."""
     name = socket.gethostname().lower()
     try:
@@ -334,9 +332,7 @@ def test_a_proxy_that_ends_is_replaced(fresh_node: TestNode) -> None:
     seen = Seen()
     with Origin(seen) as held, HttpOrigin() as origin, ThreadPoolExecutor(1) as pool:
         url = f"http://localhost:{origin.port}/"
-        function = deploy(
-            fresh_node, "caller", grant(origin.port), grant(held.port, forward=16001)
-        )
+        function = deploy(fresh_node, "caller", grant(origin.port), grant(held.port, forward=16001))
         assert do(fresh_node, function, "get", url=url)["status"] == 200
         pool.submit(
             fresh_node.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function

@@ -97,7 +97,9 @@ def do(node: TestNode, what: str, *, function: str = "front", **arguments: Any) 
     return attempt(node, f"flow/{function}", {"do": what, **arguments}).answer
 
 
-def through(*functions: str, last: dict[str, Any], allow: dict[str, list[str]] | None = None) -> Any:
+def through(
+    *functions: str, last: dict[str, Any], allow: dict[str, list[str]] | None = None
+) -> dict[str, Any]:
     """Return an event that has each function call the next one, and the last do something."""
     event = last
     for function in reversed(functions):
@@ -120,9 +122,9 @@ def innermost(answer: Any) -> Any:
 def tokens(flow: TestNode) -> dict[str, str]:
     made = {"owner": flow.key}
     for role in ("developer", "operator", "invoker"):
-        done = casemate(flow, "tokens", "create", role, "--role", role, "--json")
+        done = casemate(flow, "tokens", "add", role, "--role", role, "--json")
         assert done.returncode == 0, done.stderr
-        made[role] = json.loads(done.stdout)["token"]
+        made[role] = json.loads(done.stdout)["text"]
     made["nobody"] = "cmt_none"
     return made
 
@@ -165,15 +167,11 @@ def test_the_identity_token_of_a_function_that_may_is_of_no_use_outside(flow: Te
 
 
 def test_a_function_that_is_granted_it_reaches_it(flow: TestNode) -> None:
-    answer = do(flow, "call", function="front", **_call("middle", {"do": "read", "key": "none"}))
+    answer = run(flow, through("middle", last={"do": "read", "key": "none"}))
     assert answer["result"]["error"] == "NotFoundError"
     raw = attempt(flow, "flow/front", through("middle", last={"do": "raw"})).response
     # Bytes are an answer of a function, and no JSON of the one that calls it.
     assert raw.status_code >= 500
-
-
-def _call(function: str, event: dict[str, Any]) -> dict[str, Any]:
-    return {"function": function, "event": event}
 
 
 def attempt_call(node: TestNode, caller: str, function: str) -> Attempt:
@@ -292,16 +290,14 @@ def test_the_deadline_shrinks(flow: TestNode) -> None:
 
 def test_a_call_ends_when_the_caller_has_to(flow: TestNode) -> None:
     since = time.time()
-    tried = attempt(
-        flow, "flow/hurried", through("middle", last={"do": "sleep", "seconds": 15})
-    )
+    tried = attempt(flow, "flow/hurried", through("middle", last={"do": "sleep", "seconds": 15}))
     assert tried.response.status_code == 504
     assert time.time() - since < 6
     flow.wait_until(lambda: _slept(flow, since), 8)
 
 
 def _slept(node: TestNode, since: float) -> bool:
-    """Tell whether the call has been ended, too, in its caller's time."""
+    """Tell whether the call has ended in its caller's time, too, and is on record."""
     records = node.get("/invocations", project="flow", function="middle")["invocations"]
     return any(
         record["started_at"] >= since

@@ -146,9 +146,7 @@ def test_a_request_of_another_form_is_refused(granted: TestNode, name: str) -> N
     assert tried.recorded()
 
 
-@pytest.mark.parametrize(
-    "key", ["a/../b/x", "a//../b", "a/./x", "a/\x00x", "a/\n", "a/.."]
-)
+@pytest.mark.parametrize("key", ["a/../b/x", "a//../b", "a/./x", "a/\x00x", "a/\n", "a/.."])
 def test_a_key_is_a_name_and_no_path(granted: TestNode, key: str) -> None:
     """Nothing of a key reaches a file system: a strange one is refused or an object like others."""
     before = {path.name for path in granted.data.parent.iterdir()}
@@ -198,9 +196,7 @@ def test_an_upload_is_of_the_invocation_that_began_it(
     before = set(told(granted))
     with httpx.Client(headers=granted.client.headers) as client, ThreadPoolExecutor(1) as pool:
         event = {"attack": "unfinished", "seconds": seconds}
-        begun = pool.submit(
-            client.post, f"{granted.url}/invoke/t/granted", json=event, timeout=30
-        )
+        begun = pool.submit(client.post, f"{granted.url}/invoke/t/granted", json=event, timeout=30)
         if not seconds:
             assert begun.result().status_code == 200
         (upload,) = until(lambda: set(told(granted)) - before)
@@ -238,7 +234,9 @@ def test_descriptors_given_to_the_gateway_are_not_kept(granted: TestNode) -> Non
         tried = attempt(granted, "t/granted", {"attack": "give_descriptors", "count": 20})
         assert tried.recorded()
         assert "n" in tried.answer["replies"][0]
-    held = [os.readlink(path) for path in Path(f"/proc/{gateway}/fd").iterdir() if path.is_symlink()]
+    held = [
+        os.readlink(path) for path in Path(f"/proc/{gateway}/fd").iterdir() if path.is_symlink()
+    ]
     assert not [name for name in held if "gift-" in name]
 
 

@@ -89,9 +89,7 @@ def _held(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize("target", ["gateway", "sibling", "nobody"])
-def test_a_descriptor_cannot_be_handed_on(
-    attacked: TestNode, attack: Attack, target: str
-) -> None:
+def test_a_descriptor_cannot_be_handed_on(attacked: TestNode, attack: Attack, target: str) -> None:
     assert attacked.process is not None
     gateway = gateway_of(attacked.process.pid)
     assert gateway is not None

@@ -73,10 +73,14 @@ def run(node: TestNode, attack: str, /, **event: object) -> Attempt:
 
 ALLOW_ALL = "_encode([_allow()])"
 NO_FILTER = (
-    ("runner/seccomp.py", "    return _encode(program + _by_number(_refuse(_ENOSYS), actions))\n\n\n"
-     "def instance_program", f"    return {ALLOW_ALL}\n\n\ndef instance_program"),
+    (
+        "runner/seccomp.py",
+        "    return _encode(program + _by_number(_refuse(_ENOSYS), actions))\n\n\n"
+        "def instance_program",
+        f"    return {ALLOW_ALL}\n\n\ndef instance_program",
+    ),
     ("runner/seccomp.py", "    return _encode([*program, _allow()])", f"    return {ALLOW_ALL}"),
-)  # fmt: skip
+)
 STOPPED_BY_THE_FILTER = {
     "ptrace-traceme": ("call", {"name": "ptrace-traceme"}),
     "keyctl-session": ("call", {"name": "keyctl-session"}),

@@ -110,8 +110,10 @@ def _is_recorded(node: TestNode, since: float, kind: str) -> bool:
     """Tell whether there is a denial, or the record of an invocation of nothing."""
     return bool(
         until(
-            lambda: denials(node, kind=kind, since=since, seconds=0.0)
-            or refused_invocations(node, since)
+            lambda: (
+                denials(node, kind=kind, since=since, seconds=0.0)
+                or refused_invocations(node, since)
+            )
         )
     )
 

@@ -220,7 +220,12 @@ def filled(callers: Callers) -> Callers:
     """Something to see in both projects."""
     for project in (OWN, OTHER):
         callers.node.deploy(
-            FAILING, name="holder", project=project, resources=RESOURCES, grants=GRANTS, approve=True
+            FAILING,
+            name="holder",
+            project=project,
+            resources=RESOURCES,
+            grants=GRANTS,
+            approve=True,
         )
         done = casemate(callers.node, "secrets", "set", f"{project}/key", stdin="value-" + project)
         assert done.returncode == 0, done.stderr

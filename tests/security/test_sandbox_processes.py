@@ -11,7 +11,6 @@ import pytest
 
 from casemate.node.options import GATEWAY_UID, SANDBOX_UID
 from support.attacks import Attack, attempt
-from support.bystanders import processes_named
 from support.lingering import lingering
 from support.node import TestNode
 from support.processes import bases_of, gateway_of, zygotes_of

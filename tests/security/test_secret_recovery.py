@@ -7,6 +7,7 @@ that was given it, which shows that it would find it elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import secrets
@@ -17,6 +18,7 @@ import pytest
 
 from support.attacks import CAPABILITY, attempt
 from support.cli import casemate
+from support.lingering import lingering
 from support.node import TestNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
@@ -136,6 +138,25 @@ def test_no_core_is_left_of_it(keeper: TestNode) -> None:
     assert set(Path("/tmp").glob("core*")) | set(Path("/").glob("core*")) == before
 
 
+def test_it_cannot_reach_swap(keeper: TestNode) -> None:
+    """The control group of an instance may swap nothing out, where the kernel can be told so."""
+    keeper.deploy(ATTACKS.read_text(), name="swapper", grants=GRANTS, approve=True)
+    with lingering(keeper, "t/swapper", "swapper", 0.5) as pid:
+        places = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().split()]
+        limits = {
+            file: file.read_text().strip()
+            for _, controllers, path in places
+            for root in ("/sys/fs/cgroup", f"/sys/fs/cgroup/{controllers}")
+            for file in Path(root + path).glob("memory.*sw*")
+            if file.name in ("memory.swap.max", "memory.memsw.limit_in_bytes")
+        }
+        plain = {f: f.with_name("memory.limit_in_bytes") for f in limits if "memsw" in f.name}
+        for file, value in limits.items():
+            assert value == (plain[file].read_text().strip() if file in plain else "0"), file
+    if not limits:
+        pytest.skip("this kernel does not count swap")
+
+
 def test_it_is_in_no_environment(keeper: TestNode) -> None:
     """Neither the function's own nor one that the host shows of any process of the node."""
     keeper.deploy(ATTACKS.read_text(), name="looker", grants=GRANTS, approve=True)
@@ -144,7 +165,8 @@ def test_it_is_in_no_environment(keeper: TestNode) -> None:
     assert tried.recorded()
     for pid in keeper.processes():
         for name in ("environ", "cmdline"):
-            assert VALUE.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended
+                assert VALUE.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_it_leaves_by_no_error_and_no_log(keeper: TestNode) -> None:

@@ -238,7 +238,7 @@ def _with_public_key_as_secret(node: TestNode, text: str) -> str:
 
 def _signed_by_another(text: str, *, embed: bool) -> str:
     own = Ed25519PrivateKey.generate()
-    head = json.loads(base64.urlsafe_b64decode(text.split(".")[0] + "=="))
+    head = json.loads(base64.urlsafe_b64decode(text.partition(".")[0] + "=="))
     if embed:
         x = own.public_key().public_bytes_raw()
         head |= {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": b64(x)}, "jku": "http://127.0.0.1/"}
@@ -266,9 +266,7 @@ JWT_FORGERIES = {
 
 
 @pytest.mark.parametrize("name", list(JWT_FORGERIES))
-def test_a_forged_identity_is_verified_by_nobody(
-    target: TestNode, issued: str, name: str
-) -> None:
+def test_a_forged_identity_is_verified_by_nobody(target: TestNode, issued: str, name: str) -> None:
     """With the published keys it does not verify, and to the node it is no credential."""
     forged = JWT_FORGERIES[name](target, issued)
     with pytest.raises((JoseError, ValueError)):

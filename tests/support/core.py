@@ -15,6 +15,8 @@ from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
+from casemate.model.grant import Grant
+from casemate.model.grant import Grant
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import RawInvocation, Request
@@ -207,7 +209,14 @@ class MemoryStore:
         return made
 
     async def deploy(
-        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
+        self,
+        *,
+        project: str,
+        function: str,
+        digest: str,
+        spec: FunctionSpec,
+        created_by: str,
+        approved: tuple[Grant, ...] = (),
     ) -> Version:
         made = await self.add_version(
             project=project, function=function, digest=digest, spec=spec, created_by=created_by
@@ -215,6 +224,17 @@ class MemoryStore:
         await self.set_alias(
             project, function, LIVE, (AliasTarget(version=made.number, weight=100),)
         )
+        if approved:
+            self.approved.append(
+                GrantApproval(
+                    project=project,
+                    function=function,
+                    version=made.number,
+                    added=approved,
+                    by=created_by,
+                    at=made.created_at,
+                )
+            )
         return made
 
     async def set_alias(

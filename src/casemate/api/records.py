@@ -26,7 +26,7 @@ from casemate.api.operations import (
 )
 from casemate.api.problems import RequestError
 from casemate.model.denial import Denial
-from casemate.model.errors import UnavailableError
+from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import Action, Resource
 
@@ -62,6 +62,34 @@ def _scope(query: Query) -> tuple[str | None, str | None]:
     return project, function
 
 
+def _no_invocation(identity: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no invocation {identity}; records are kept for a limited time.",
+        next_step="run casemate invocations to see those there are",
+    )
+
+
+def _no_error(identity: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no error {identity}; records are kept for a limited time.",
+        next_step="run casemate invocations to see what failed lately",
+    )
+
+
+def _require(
+    request: Request,
+    service: Service,
+    action: Action,
+    record: InvocationRecord | ErrorRecord,
+    missing: NotFoundError,
+) -> None:
+    """Let who may read a record pass; to others it looks as if there were none."""
+    try:
+        service.require(request, action, function_of(record.project, record.function))
+    except RequestError as error:
+        raise missing from error
+
+
 async def _invocations(request: Request, service: Service) -> Response:
     query = Query(request)
     project, function = _scope(query)
@@ -73,15 +101,17 @@ async def _invocations(request: Request, service: Service) -> Response:
 
 async def _invocation(request: Request, service: Service) -> Response:
     Query(request).end()
-    record = await service.control.invocation(path_id(request))
-    service.require(request, Action.INVOCATION_READ, function_of(record.project, record.function))
+    identity = path_id(request)
+    record = await service.control.invocation(identity)
+    _require(request, service, Action.INVOCATION_READ, record, _no_invocation(identity))
     return json_response(record)
 
 
 async def _error(request: Request, service: Service) -> Response:
     Query(request).end()
-    record = await service.control.error(path_id(request))
-    service.require(request, Action.ERROR_READ, function_of(record.project, record.function))
+    identity = path_id(request)
+    record = await service.control.error(identity)
+    _require(request, service, Action.ERROR_READ, record, _no_error(identity))
     return json_response(record)
 
 

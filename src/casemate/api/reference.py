@@ -33,10 +33,10 @@ _HEAD = """\
 {summary} The node serves it on the same port as the functions. The machine-readable
 description (OpenAPI 3.1) is at `GET /api/v1/openapi.json`.
 
-- **Authentication**: `Authorization: Bearer cm_...`, on every path but `/api/v1/health` and those for
-  logging in. Without a valid token the answer is 401.
-- **Authorization**: each operation names its action; [policies](policies.md) say who may do it where.
-  Who may not gets 403, and the attempt is recorded.
+- **Authentication**: `Authorization: Bearer cm_...`, on every path but `/api/v1/health` and those
+  for logging in. Without a valid token the answer is 401.
+- **Authorization**: each operation names its action; [policies](policies.md) say who may do it
+  where. Who may not gets 403, and the attempt is recorded.
 - **Strictness**: unknown fields and parameters, repeated parameters, other media types (415) and
   bodies over 64 KiB (413; bundles: 512 MiB) are refused.
 - **Errors** are problem details (RFC 9457, `application/problem+json`) with the members below.

@@ -26,11 +26,11 @@ from casemate.capabilities.uses import UseCounter
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.model.function import Isolation
 from casemate.model.grant import GrantKind
 from casemate.model.granted import CompiledGrants, learned_prefix
 from casemate.model.http import HttpResponse
-from casemate.model.path import Admitted, RawInvocation
+from casemate.model.invocation import Outcome
+from casemate.model.path import Admitted, RawInvocation, RefusedError
 from casemate.model.principal import (
     Action,
     Principal,
@@ -75,14 +75,10 @@ class _Error(msgspec.Struct):
 class Rights:
     """What one version is granted, compiled once, and who it is to the policy."""
 
-    __slots__ = ("grants", "keeps_secrets", "principal", "resources", "reused", "version")
+    __slots__ = ("grants", "principal", "resources", "version")
 
     def __init__(self, version: Version) -> None:
         self.version = version
-        self.reused = version.spec.isolation is Isolation.INSTANCE
-        self.keeps_secrets = self.reused and any(
-            grant.kind is GrantKind.SECRET for grant in version.spec.grants
-        )
         self.grants = CompiledGrants(version.spec.grants)
         self.principal = Principal(
             kind=PrincipalKind.FUNCTION, id=f"{version.project}/{version.function}"
@@ -125,6 +121,21 @@ class Broker:
         self.deny = deny
         self.learn = learn
         self._rights: dict[tuple[str, str, int], Rights] = {}
+        self._calls: set[asyncio.Task[HttpResponse]] = set()
+
+    async def call(self, raw: RawInvocation) -> HttpResponse:
+        """Invoke a function for another one.
+
+        If the caller ends first, the call goes on until it has to end, which is no later than the
+        caller's deadline: taken back half-way, it would leave no record.
+        """
+        call: asyncio.Task[HttpResponse] = asyncio.ensure_future(self._invoke_whole(raw))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.shield(call)
+
+    async def _invoke_whole(self, raw: RawInvocation) -> HttpResponse:
+        return await self.invoke(raw)
 
     def rights(self, version: Version) -> Rights:
         """Return what a version is granted."""
@@ -139,8 +150,18 @@ class Broker:
     def serve(self, admitted: Admitted, deadline: float) -> Session:
         """Return what serves one invocation's requests. RefusedError if it may not run at all."""
         rights = self.rights(admitted.version)
-        require_within(admitted, rights.version.spec.grants)
-        return Session(self, rights, admitted, deadline)
+        session = Session(self, rights, admitted, deadline)
+        try:
+            require_within(admitted, rights.version.spec.grants)
+        except RefusedError as refusal:
+            if refusal.outcome is Outcome.DENIED:
+                session.record(
+                    Action.FUNCTION_INVOKE,
+                    rights.resource(GrantKind.FUNCTION, admitted.version.function),
+                    "the network is granted further than the calling function allows",
+                )
+            raise
+        return session
 
 
 class Session:
@@ -154,7 +175,6 @@ class Session:
         "_rights",
         "_tasks",
         "_uploads",
-        "used_secret",
     )
 
     def __init__(self, broker: Broker, rights: Rights, admitted: Admitted, deadline: float) -> None:
@@ -166,9 +186,6 @@ class Session:
         self._uploads: dict[str, tuple[str, str]] = {}
         flow = admitted.flow
         self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
-        self.used_secret = rights.keeps_secrets or (broker.learn and rights.reused)
-        """True if what the invocation says may hold a secret's value that was delivered to it, or
-        to one that its process served before."""
 
     def on_request(self, instance: Instance, head: bytes, body: bytes) -> None:
         """Take one request. What is no request at all raises, which ends the instance."""
@@ -202,6 +219,7 @@ class Session:
         if answer.descriptor is None:
             instance.reply(served, head, answer.body)
             return
+        instance.holds_secret = True
         try:
             if not instance.reply(served, head, answer.body, (answer.descriptor,)):
                 message = "the value could not be delivered"
@@ -229,8 +247,6 @@ class Session:
         self._decide(kind, name, action, key)
         if isinstance(request, requests.InvokeFunction):
             return await self._invoke(request, body)
-        if isinstance(request, requests.GetSecret):
-            self.used_secret = True
         if isinstance(request, requests.BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
             raise TooMuchError(f"An invocation has at most {_MAX_UPLOADS} uploads at a time.")
         perform = operations.by_type[type(request)]
@@ -278,7 +294,7 @@ class Session:
             reason = "outside what the calling function allows"
         else:
             reason = "forbidden by a policy"
-        self._record(asked, resource, reason)
+        self.record(asked, resource, reason)
         raise NotGrantedError(
             f"{self._rights.principal.id} may not {action} {kind.value} {name}: {reason}.",
             next_step=f"grant it in casemate.toml below [function.{rights.version.function}.grants]"
@@ -286,7 +302,8 @@ class Session:
             else None,
         )
 
-    def _record(self, action: Action, resource: Resource, reason: str) -> None:
+    def record(self, action: Action, resource: Resource, reason: str) -> None:
+        """Record that something was denied to this invocation."""
         version = self._rights.version
         self._broker.deny(
             Denial(
@@ -306,7 +323,7 @@ class Session:
     async def _invoke(self, request: requests.InvokeFunction, body: bytes) -> Answer:
         version = self._rights.version
         caller = caller_of(self._admitted, self._rights.principal, self._deadline, request.allow)
-        response = await self._broker.invoke(
+        response = await self._broker.call(
             RawInvocation(
                 trigger="function",
                 project=version.project,

@@ -83,7 +83,10 @@ class Pipeline:
         request, limits = admitted.request, version.spec.limits
         timeout, flow = limits.timeout, admitted.flow
         if flow is not None:
-            timeout = max(0.0, min(timeout, flow.deadline - time.time()))
+            timeout = min(timeout, flow.deadline - time.time())
+        if timeout <= 0:
+            self._dispatcher.release(placed)
+            raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
         head = InvokeHead(
             request.id,
@@ -126,5 +129,5 @@ class Pipeline:
             cold=placed.cold,
             output=output.entries,
             output_dropped=output.dropped,
-            used_secret=session.used_secret,
+            used_secret=instance.holds_secret,
         )

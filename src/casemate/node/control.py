@@ -16,7 +16,7 @@ from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.manifest import check_received
-from casemate.model.denial import Denial, DenialKind, GrantApproval, GrantUse
+from casemate.model.denial import Denial, DenialKind, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from casemate.model.function import FunctionSpec
@@ -136,18 +136,14 @@ class NodeControl:
             zygote = await self._start(tentative)
             try:
                 await self._data.ensure(project, resources)
-                version = await self._store.add_version(
+                version = await self._store.deploy(
                     project=project,
                     function=function,
                     digest=digest,
                     spec=tentative.spec,
                     created_by=by,
+                    approved=difference.widening,
                 )
-                # Before it is live: no widening without a record of who approved it.
-                if difference.widens:
-                    await self._record_approval(version, difference, by)
-                live = (AliasTarget(version=version.number, weight=100),)
-                await self._store.set_alias(project, function, LIVE, live)
             except BaseException:
                 zygote.close()
                 raise
@@ -178,20 +174,6 @@ class NodeControl:
                 )
             )
             raise
-
-    async def _record_approval(
-        self, version: Version, difference: GrantDifference, by: str
-    ) -> None:
-        await self._store.add_approval(
-            GrantApproval(
-                project=version.project,
-                function=version.function,
-                version=version.number,
-                added=difference.widening,
-                by=by,
-                at=time.time(),
-            )
-        )
 
     async def _tentative(
         self, project: str, function: str, digest: str

@@ -5,6 +5,7 @@ OpenID Connect Discovery 1.0 and RFC 7517, as far as a verifier of signed tokens
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -39,6 +40,7 @@ class IdentityRoutes:
         self._handler = handler
         self._body_limit = body_limit
         self._keys: tuple[float, bytes] = (0.0, b"")
+        self._asking: asyncio.Future[bytes] | None = None
 
     def body_limit(self, head: HttpHead) -> int | HttpResponse:
         """Let these be asked without a body, or ask the other one."""
@@ -63,11 +65,19 @@ class IdentityRoutes:
     async def _public_keys(self) -> bytes:
         """Return the JWKS, asked for again every half minute: a flood costs the vault nothing."""
         asked_at, keys = self._keys
-        now = time.monotonic()
-        if not keys or now - asked_at > _CACHE_SECONDS:
+        if keys and time.monotonic() - asked_at <= _CACHE_SECONDS:
+            return keys
+        if self._asking is None:
+            self._asking = asyncio.ensure_future(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> bytes:
+        try:
             keys = msgspec.json.encode(await self._vault.public_keys())
-            self._keys = (now, keys)
-        return keys
+            self._keys = (time.monotonic(), keys)
+            return keys
+        finally:
+            self._asking = None
 
 
 def _is_ours(head: HttpHead) -> bool:

@@ -216,7 +216,12 @@ class SandboxClient:
         opened: asyncio.Future[str | None] = self.loop.create_future()
         self._opening[number] = opened
         ports = egress_ports(grants, proxy_always=self._learn)
-        report = Report(self.loop, lambda: self._connect(zygote, report, ports))
+        try:
+            report = Report(self.loop, lambda: self._connect(zygote, report, ports))
+        except BaseException:
+            del self._zygotes[number], self._opening[number]
+            self._bundles.release(version.digest)
+            raise
         try:
             try:
                 self._ask_to_open(number, version, ports, report)
@@ -229,7 +234,8 @@ class SandboxClient:
                 raise self._failure(reason, report)
             report.require_descriptors()
             # Not before: what is connected at import would be shared by all instances.
-            self._egress.grant(number, grants)
+            if zygote.alive:
+                self._egress.grant(number, grants)
         except BaseException:
             zygote.close()
             raise

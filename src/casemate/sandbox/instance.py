@@ -122,6 +122,7 @@ class Instance:
         "_sock",
         "_unsent",
         "_waiter",
+        "holds_secret",
         "last",
         "number",
         "output",
@@ -145,6 +146,8 @@ class Instance:
         """Take over a socket and the reading end of a pipe, both non-blocking."""
         self.number = number
         self.served = 0
+        self.holds_secret = False
+        """True once a secret's value was given to it; what it says from then on may hold it."""
         self.serving = ""
         """Id of the invocation that it serves or served last."""
         self.output: Output | None = None

@@ -50,6 +50,8 @@ class Report:
         self._printed = bytearray()
         self._listeners = 0
         self._connected = False
+        self._taken: list[int] = []
+        """Descriptors that `on_descriptors` has got and not returned with yet."""
         loop.add_reader(self._sock.fileno(), self._readable)
         loop.add_reader(self._output, self._collect)
 
@@ -73,14 +75,15 @@ class Report:
             self._loop.remove_reader(self._output)
         self._printed += data[: _PRINTED_BYTES - len(self._printed)]
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Read once; return whether there may be more."""
         space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4) if self._first else 0
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
                 wire.MAX_HEAD_BYTES, space, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, ancillary, flags = b"", [], 0
         received = array.array("i")
@@ -91,11 +94,11 @@ class Report:
             self._first = False
             self._received = list(received)
             self._begin(data, cut=bool(flags & socket.MSG_CTRUNC))
-            return
+            return True
         if not data:
             self._loop.remove_reader(self._sock.fileno())
-            return
-        self._feed(data)
+            return False
+        return self._feed(data)
 
     def _begin(self, data: bytes, *, cut: bool) -> None:
         """Read the first frame, which trusted code has sent in one piece."""
@@ -105,7 +108,7 @@ class Report:
             if kind != wire.DESCRIPTORS or cut:
                 raise wire.FrameError("the first frame does not bring descriptors")
             self._listeners = msgspec.json.decode(head, type=_Descriptors).listeners
-        except (wire.FrameError, msgspec.MsgspecError, IndexError):
+        except (wire.FrameError, msgspec.MsgspecError, UnicodeError, IndexError):
             self._drop()
             return
         try:
@@ -113,17 +116,24 @@ class Report:
         except (CasemateError, OSError) as failure:
             _log.error("a zygote's descriptors cannot be used: %s", failure)
             self._drop()
+            for descriptor in self._taken:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
             return
+        finally:
+            self._taken = []
         self._connected = True
         for frame in frames[1:]:
             self._take(*frame)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes) -> bool:
         try:
             for frame in self._reader.feed(data):
                 self._take(*frame)
         except wire.FrameError:
             self._loop.remove_reader(self._sock.fileno())
+            return False
+        return True
 
     def _take(self, kind: bytes, head: bytes, _body: bytes) -> None:
         if kind == wire.ERROR and self._error is None:
@@ -141,6 +151,7 @@ class Report:
             for descriptor in received:
                 os.close(descriptor)
             raise UnavailableError("The zygote did not send the descriptors that it was to send.")
+        self._taken = received
         return received[:listeners], received[listeners]
 
     def _drop(self) -> None:
@@ -159,7 +170,8 @@ class Report:
 
     def error(self) -> ErrorHead | None:
         """Return what the zygote said went wrong, reading what has come of it."""
-        self._readable()
+        while self._readable():
+            pass
         return self._error
 
     def printed(self) -> str:
@@ -181,11 +193,16 @@ class Report:
 
 def _is_listener(descriptor: int) -> bool:
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as sock:
-            return (
-                sock.family == socket.AF_INET
-                and sock.type == socket.SOCK_STREAM
-                and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-            )
+        sock = socket.socket(fileno=descriptor)
     except OSError:
         return False
+    try:
+        return (
+            sock.family == socket.AF_INET
+            and sock.type == socket.SOCK_STREAM
+            and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        )
+    except OSError:
+        return False
+    finally:
+        sock.detach()

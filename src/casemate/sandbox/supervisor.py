@@ -117,7 +117,7 @@ class Supervisor:
     def _call(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except OSError as error:
+        except (OSError, CasemateError) as error:
             self._report(f"a process could not be started: {error}")
 
     def _timeout(self, next_tick: float) -> float:

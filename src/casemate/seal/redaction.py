@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from casemate.model.errors import CasemateError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
 from casemate.store.interface import Store
@@ -63,7 +62,7 @@ class Redactor:
                 text.decode(errors="replace")
                 for text in await self._vault.redact(invocation.project, texts)
             ]
-        except CasemateError as failure:
+        except Exception as failure:  # noqa: BLE001 - a fault must neither lose nor leak a record
             _log.error("texts of %s are withheld: %s", invocation.id, failure)
             error, log = _withhold(error, log)
         else:
@@ -107,5 +106,5 @@ def _withhold(
     error: ErrorRecord | None, log: Sequence[LogLine]
 ) -> tuple[ErrorRecord | None, Sequence[LogLine]]:
     if error is not None:
-        error = msgspec.structs.replace(error, message=WITHHELD, trace="")
+        error = msgspec.structs.replace(error, type="Withheld", message=WITHHELD, trace="")
     return error, [msgspec.structs.replace(line, text=WITHHELD) for line in log[:1]]

@@ -10,6 +10,7 @@ from casemate.model.account import PolicyFile, Token, User, UserRoles
 from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 
 
@@ -33,9 +34,20 @@ class Store(Protocol):
         ...
 
     async def deploy(
-        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
+        self,
+        *,
+        project: str,
+        function: str,
+        digest: str,
+        spec: FunctionSpec,
+        created_by: str,
+        approved: tuple[Grant, ...] = (),
     ) -> Version:
-        """Add a version and point `live` at it with 100 %, in one transaction."""
+        """Add a version and point `live` at it with 100 %, in one transaction.
+
+        `approved` are the grants that it has beyond the one before, which `created_by` approved:
+        the approval is recorded with it or not at all.
+        """
         ...
 
     async def functions(self) -> tuple[DeployedFunction, ...]:

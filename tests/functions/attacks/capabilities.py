@@ -163,7 +163,7 @@ def ranges():
             while misses < 64:
                 if place in seen:
                     misses += 1
-                elif (found := mapped(place)):
+                elif found := mapped(place):
                     seen.add(place)
                     yield from found
                     misses = 0
@@ -207,9 +207,7 @@ def search(mask, other):
             at = copy.find(prefix)
             while at >= 0:
                 if at + length <= written and copy[at + length - 1] == last:
-                    hits += all(
-                        copy[at + i] == first[i] ^ second[i] for i in range(6, length)
-                    )
+                    hits += all(copy[at + i] == first[i] ^ second[i] for i in range(6, length))
                 at = copy.find(prefix, at + 1)
     return {"hits": hits, "scanned": scanned}
 
@@ -236,8 +234,8 @@ def abort(context):
 ATTACKS = {
     function.__name__: function
     for function in (
-        raw, request, flood, unfinished, speak, give_descriptors, sockets, leave_child, read_secret, raise_secret, token,
-        recall, keep_and_recall, abort,
+        raw, request, flood, unfinished, speak, give_descriptors, sockets, leave_child,
+        read_secret, raise_secret, token, recall, keep_and_recall, abort,
     )
 }  # fmt: skip
 

@@ -356,7 +356,8 @@ def child(context):
         os.write(writing, text.encode())
         os._exit(0)
     os.waitpid(pid, 0)
-    return {"child": os.read(reading, 1000).decode(), "parent": context.bucket("files").exists("a/child")}
+    said = os.read(reading, 1000).decode()
+    return {"child": said, "parent": context.bucket("files").exists("a/child")}
 
 
 def tell(context, how):

@@ -192,7 +192,6 @@ def test_followers_are_bounded_and_give_their_slot_back(ask, control, fast) -> N
     assert asyncio.run(run()) == [429, 200]
 
 
-@pytest.mark.xfail(strict=True, reason="a followed log is decided once and then never again")
 @pytest.mark.parametrize("how", ["token revoked", "role taken away"])
 def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast, how) -> None:
     async def run() -> bytes:

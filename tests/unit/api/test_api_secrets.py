@@ -32,6 +32,9 @@ class Rekeyed:
     def __init__(self) -> None:
         self.projects: list[object] = []
 
+    async def reseal_bundles(self) -> None:
+        self.projects.append("bundles")
+
     async def rekey(self, what: object) -> None:
         self.projects.append(what)
         if what == "empty":
@@ -46,6 +49,7 @@ def service(tmp_path):
         engine=engine,
         store=Rekeyed(),
         data=Rekeyed(),
+        control=Rekeyed(),
         may=lambda request, action, resource: (
             action is Action.SECRET_LIST and resource.project == "shop"
         ),

@@ -293,10 +293,10 @@ def test_an_upload_belongs_to_the_invocation_that_began_it() -> None:
 
 def test_a_secret_goes_by_a_descriptor_and_marks_the_invocation() -> None:
     async def scene(stage: Stage) -> None:
-        assert not stage.session.used_secret
+        assert not stage.peer.instance.holds_secret
         reply, content = await stage.ask("secret.get", name="stripe")
         assert reply["ok"]["version"] == 1 and content == b""
-        assert stage.session.used_secret
+        assert stage.peer.instance.holds_secret
 
     play(scene)
 

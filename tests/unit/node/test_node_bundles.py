@@ -57,9 +57,7 @@ class Place:
         file = BundleFile(
             path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest()
         )
-        manifest = BundleManifest(
-            project="t", function=spec(), lock_sha256=None, files=(file,)
-        )
+        manifest = BundleManifest(project="t", function=spec(), lock_sha256=None, files=(file,))
         folder = self.made / manifest.digest()
         (folder / "code").mkdir(parents=True, exist_ok=True)
         (folder / "code" / "app.py").write_bytes(code)
@@ -91,7 +89,9 @@ def test_a_bundle_is_sealed_at_rest_and_whole_in_memory(tmp_path: Path) -> None:
         await place.store.put(digest, archive)
         assert await place.store.has(digest)
         [file] = place.sealed.iterdir()
-        assert MARK not in file.read_bytes() and archive.read_bytes()[20:60] not in file.read_bytes()
+        assert (
+            MARK not in file.read_bytes() and archive.read_bytes()[20:60] not in file.read_bytes()
+        )
         store = place.forget_unpacked()
         assert (await store.manifest(digest)).project == "t"
         assert (place.unpacked / digest / "code" / "app.py").read_bytes() == MARK

@@ -140,7 +140,6 @@ def test_the_vault_is_asked_once_in_half_a_minute(
     assert node.asked_vault == 2
 
 
-@pytest.mark.xfail(strict=True, reason="until the vault has answered, every request asks it again")
 def test_a_flood_costs_the_vault_one_question(node: Node) -> None:
     async def flood() -> None:
         node.gate = asyncio.Event()

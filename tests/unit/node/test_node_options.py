@@ -107,7 +107,6 @@ def test_the_processes_of_a_node_are_different_users() -> None:
     assert len(set(uids)) == 4 and min(uids) > 60_000
 
 
-@pytest.mark.xfail(strict=True, reason="make() follows links that the gateway may have put there")
 @pytest.mark.parametrize("name", ["store", "data", "bundles", "vault", "spool"])
 def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path, name: str) -> None:
     """The gateway owns the data folder; the supervisor may be root when it makes folders."""
@@ -122,7 +121,6 @@ def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path, name: str) 
     assert mode(outside) == 0o755
 
 
-@pytest.mark.xfail(strict=True, reason="clear_spool() follows a link in place of the folder")
 def test_nothing_outside_the_spool_is_deleted(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -176,7 +174,6 @@ def test_the_master_key_is_outside_the_data_folder(
         assert path.parent == base / "casemate" / "master-keys"
 
 
-@pytest.mark.xfail(strict=True, reason="a data folder that holds the key's place is not refused")
 @pytest.mark.parametrize("root", [True, False])
 def test_the_master_key_is_outside_any_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: bool

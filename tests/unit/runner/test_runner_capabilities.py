@@ -160,13 +160,13 @@ def test_a_large_object_is_written_in_parts_and_committed_once() -> None:
 
 
 def test_a_write_that_fails_half_way_is_forgotten_by_the_host() -> None:
-    with host({"upload": "u"}) as serving:
-        with (
-            pytest.raises(RuntimeError),
-            Bucket(serving.channel, "b").create("k") as writer,
-        ):
-            writer.write(b"half")
-            raise RuntimeError
+    with (
+        host({"upload": "u"}) as serving,
+        pytest.raises(RuntimeError),
+        Bucket(serving.channel, "b").create("k") as writer,
+    ):
+        writer.write(b"half")
+        raise RuntimeError
     assert [r["op"] for r, _ in serving.asked] == ["bucket.begin", "bucket.abort"]
 
 

@@ -731,7 +731,6 @@ def test_a_bundle_that_is_not_there_starts_nothing() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(strict=True, reason="without descriptors left, a bundle is held for ever")
 def test_a_report_that_cannot_be_made_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(24, "Too many open files")
@@ -757,7 +756,6 @@ def test_the_proxy_hears_of_the_end_last() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(strict=True, reason="a zygote that ended as it opened is granted egress after")
 def test_nothing_is_granted_to_what_has_ended() -> None:
     async def scene(supervisor: Supervisor) -> None:
         await _ended_while_the_answer_was_on_its_way(supervisor)

@@ -167,7 +167,6 @@ def test_an_error_after_it_is_the_function_s_own_words() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(strict=True, reason="error() reads once: what is behind the first frame stays")
 def test_an_error_that_waits_behind_the_first_frame_is_read() -> None:
     async def scene(stage: Stage) -> None:
         detail = {"kind": "init-error", "type": "E", "message": "m", "trace": "t"}
@@ -262,7 +261,6 @@ def test_what_is_no_listener_is_refused(make: Callable[[], socket.socket]) -> No
     play(scene, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="_is_listener leaves its copy of what is no socket open")
 def test_a_file_is_no_listener() -> None:
     async def scene(stage: Stage) -> None:
         notify, file = os.eventfd(0), os.open("/proc/self/status", os.O_RDONLY)
@@ -359,15 +357,7 @@ HOSTILE = {
 }
 
 
-def hostile(name: str) -> Any:
-    marks = []
-    if name == "no UTF-8":
-        reason = "UnicodeDecodeError of msgspec is not caught: descriptors stay open meanwhile"
-        marks = [pytest.mark.xfail(strict=True, reason=reason)]
-    return pytest.param(HOSTILE[name], id=name, marks=marks)
-
-
-@pytest.mark.parametrize("data", map(hostile, HOSTILE))
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_first_frame_that_is_none_brings_nothing(data: bytes) -> None:
     async def scene(stage: Stage) -> None:
         before = open_descriptors()
@@ -443,7 +433,6 @@ def test_ends_that_no_zygote_got_are_closed() -> None:
     play(scene)
 
 
-@pytest.mark.xfail(strict=True, reason="a watch that cannot be made leaves all descriptors open")
 def test_a_take_over_that_fails_closes_what_it_took() -> None:
     async def scene(stage: Stage) -> None:
         def connect() -> None:  # as SandboxClient._connect does

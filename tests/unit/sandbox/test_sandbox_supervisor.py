@@ -136,7 +136,6 @@ def test_a_call_that_fails_is_reported_and_the_sandboxes_live_on(loop: Loop) -> 
     assert "no process can be made" in report
 
 
-@pytest.mark.xfail(strict=True, reason="only OSError is caught: any other ends every sandbox")
 def test_a_call_that_fails_in_our_own_words_does_not_end_the_node(loop: Loop) -> None:
     def fail() -> None:
         raise UnavailableError("the proxy did not answer")

@@ -219,7 +219,6 @@ def test_an_answer_that_cannot_be_looked_through_does_not_leave(fault: Exception
 # -- what fails on the way -----------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="_withhold keeps the type, which is the function's own text")
 def test_the_name_of_an_exception_is_withheld_as_well() -> None:
     async def scene(stage: Stage) -> None:
         stage.vault.fault = UnavailableError("gone")
@@ -232,7 +231,6 @@ def test_the_name_of_an_exception_is_withheld_as_well() -> None:
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("bug"), ValueError("bug"), IndexError("bug")])
-@pytest.mark.xfail(strict=True, reason="only CasemateError is caught: the record is lost")
 def test_a_bug_on_the_way_loses_no_record(fault: Exception) -> None:
     async def scene(stage: Stage) -> None:
         stage.vault.fault = fault

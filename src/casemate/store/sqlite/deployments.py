@@ -14,10 +14,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.denial import GrantApproval
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
-from casemate.store.sqlite import engine
+from casemate.model.grant import Grant
+from casemate.store.sqlite import engine, grants
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -135,8 +137,9 @@ def deploy(
     digest: str,
     spec: FunctionSpec,
     created_by: str,
+    approved: tuple[Grant, ...] = (),
 ) -> Version:
-    """Add a version and point `live` at it with 100 %."""
+    """Add a version, with the approval of what it has more, and point `live` at it with 100 %."""
     version = add_version(
         connection,
         project=project,
@@ -145,6 +148,16 @@ def deploy(
         spec=spec,
         created_by=created_by,
     )
+    if approved:
+        approval = GrantApproval(
+            project=project,
+            function=function,
+            version=version.number,
+            added=approved,
+            by=created_by,
+            at=version.created_at,
+        )
+        grants.add_approval(connection, approval)
     target = AliasTarget(version=version.number, weight=100)
     set_alias(connection, project, function, LIVE, (target,))
     return version

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from casemate.model.denial import Denial
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.store.sqlite import denials, deployments, records
 from casemate.store.sqlite.account_calls import AccountCalls
@@ -40,9 +41,16 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         return await self._change(deployments.set_alias, project, function, name, tuple(targets))
 
     async def deploy(
-        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
+        self,
+        *,
+        project: str,
+        function: str,
+        digest: str,
+        spec: FunctionSpec,
+        created_by: str,
+        approved: tuple[Grant, ...] = (),
     ) -> Version:
-        """Add a version and point `live` at it."""
+        """Add a version, with the approval of what it has more, and point `live` at it."""
         return await self._change(
             deployments.deploy,
             project=project,
@@ -50,6 +58,7 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
             digest=digest,
             spec=spec,
             created_by=created_by,
+            approved=approved,
         )
 
     async def functions(self) -> tuple[DeployedFunction, ...]:

@@ -1,0 +1,228 @@
+"""The vault's process dies, its key or folder is missing: nothing is answered, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.bundles import make_bundle, publish
+from support.load import Load
+from support.node import TestNode
+from support.processes import command, gateway_of, process
+
+ECHO = """
+def handler(event, context):
+    return {"event": event}
+"""
+READER = """
+def handler(event, context):
+    return len(context.secret("api-key"))
+"""
+SECRET_GRANT = 'secrets = ["api-key"]'
+
+
+def casemate(node: TestNode, *arguments: str, stdin: str = "") -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def vault_of(node: TestNode) -> int:
+    (pid,) = [pid for pid in node.processes() if "casemate.vault.process" in command(pid)]
+    return pid
+
+
+def snapshot(data: Path) -> dict[str, bytes]:
+    """Return the content of every file, but who held the lock last and the log of the database."""
+    return {
+        str(path.relative_to(data)): path.read_bytes()
+        for path in sorted(data.rglob("*"))
+        if path.is_file() and not path.name.endswith((".pid", "-shm", "-wal"))
+    }
+
+
+def refused(data: Path, source: str | None) -> str:
+    """Start a node that must not start; return what it says."""
+    key = () if source is None else ("--master-key", source)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "casemate.cli.main", "serve", "--port", "0"),
+            *("--data", str(data), *key),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Error: " in done.stderr and "Next: " in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Casemate serves on" not in done.stdout
+    return done.stderr
+
+
+@pytest.fixture
+def filled(fresh_node: TestNode) -> TestNode:
+    """A node with a function, a secret, and a record of a call."""
+    casemate(fresh_node, "secrets", "set", "t/api-key", stdin="correct horse battery staple")
+    fresh_node.deploy(READER, grants=SECRET_GRANT, approve=True)
+    assert fresh_node.invoke({}).json() == 28
+    return fresh_node
+
+
+def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled: TestNode) -> None:
+    node = filled
+    publish(node, make_bundle(ECHO, name="echo"))
+    with Load(node.port, "/invoke/t/echo", node.key) as load, Load(node.port, "/invoke/t/f", None):
+        load.more(20)
+        for _ in range(2):
+            vault = process(vault_of(node))
+            os.kill(vault.pid, signal.SIGKILL)
+            node.wait_until(lambda dead=vault: not dead.lives)
+            node.wait_until(lambda: answers(node), 15)
+        load.more(20)
+    wrong = [c for c in load.failed if c.status is not None and c.status < 500]
+    assert wrong == [], "a call while the vault was dead got neither an answer nor an error"
+    assert {str(call.body) for call in load.calls if call.status == 200} == {"{'event': {'n': 1}}"}
+    assert node.invoke({}).json() == 28
+    assert "correct horse" not in node.errors.read_text()
+    assert node.stop() == 0
+
+
+def answers(node: TestNode) -> bool:
+    try:
+        return node.invoke({}).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
+    """Neither the value nor a made-up one: the call ends by its own deadline or with an error."""
+    node = filled
+    node.deploy(
+        READER, name="hurried", limits='timeout = "2s"', grants=SECRET_GRANT, approve=True
+    )
+    vault = vault_of(node)
+    os.kill(vault, signal.SIGSTOP)
+    try:
+        answer = node.invoke({}, function="t/hurried")
+        assert answer.status_code >= 500
+    finally:
+        os.kill(vault, signal.SIGCONT)
+    node.wait_until(lambda: answers(node), 40)
+
+
+def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
+    filled: TestNode,
+) -> None:
+    """The vault is killed while its key is gone: no process goes on without one."""
+    node = filled
+    assert node.process is not None
+    hidden = node.master_key.with_suffix(".hidden")
+    node.master_key.rename(hidden)
+    os.kill(vault_of(node), signal.SIGKILL)
+    node.wait_until(lambda: node.process.poll() is not None, 20)
+    assert node.process.wait() == 1
+    assert str(node.master_key) in node.errors.read_text()
+    node.process.stdout.close()
+    node.process = None
+    hidden.rename(node.master_key)
+    node.start()
+    assert node.invoke({}).json() == 28
+
+
+@pytest.mark.parametrize("how", ["missing", "another", "cut", "empty", "readable by all", "link"])
+def test_a_wrong_master_key_is_refused_and_changes_nothing(filled: TestNode, how: str) -> None:
+    node = filled
+    node.stop()
+    before = snapshot(node.data)
+    key = node.master_key.read_bytes()
+    other = node.master_key.with_name("other.key")
+    if how == "another":
+        other.write_text(os.urandom(32).hex())
+    elif how == "link":
+        target = other.with_suffix(".target")
+        target.write_bytes(os.urandom(32).hex().encode())
+        target.chmod(0o600)
+        other.symlink_to(target)
+    elif how != "missing":
+        other.write_bytes({"cut": key[:20], "empty": b"", "readable by all": key}[how])
+    if how not in ("missing", "link"):
+        other.chmod(0o644 if how == "readable by all" else 0o600)
+    said = refused(node.data, f"file:{other}")
+    assert str(other) in said or "another one" in said
+    assert key.decode().strip() not in said
+    assert snapshot(node.data) == before
+    assert how != "missing" or not other.exists(), "no new key is made for what is there"
+    node.start()
+    assert node.invoke({}).json() == 28
+
+
+@pytest.mark.parametrize("lost", ["folder", "state", "cut", "of another node"])
+def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
+    filled: TestNode, tmp_path: Path, lost: str
+) -> None:
+    node = filled
+    node.stop()
+    vault = node.data / "vault"
+    kept = tmp_path / "kept"
+    shutil.copytree(vault, kept)
+    state = vault / "vault.sealed"
+    if lost == "folder":
+        shutil.rmtree(vault)
+    elif lost == "state":
+        state.unlink()
+    elif lost == "cut":
+        os.truncate(state, state.stat().st_size - 1)
+    else:
+        other = TestNode(tmp_path / "other").start()
+        other.stop()
+        state.write_bytes((other.data / "vault" / "vault.sealed").read_bytes())
+    broken = {k: v for k, v in snapshot(node.data).items() if not k.startswith("vault/")}
+    said = refused(node.data, f"file:{node.master_key}")
+    assert "vault" in said.lower() or "master key" in said
+    assert {k: v for k, v in snapshot(node.data).items() if not k.startswith("vault/")} == broken
+    vault.mkdir(exist_ok=True)
+    for file in kept.iterdir():
+        (vault / file.name).write_bytes(file.read_bytes())
+    node.start()
+    assert node.invoke({}).json() == 28
+
+
+def test_everything_is_readable_after_a_restart_and_after_a_kill(filled: TestNode) -> None:
+    node = filled
+    node.deploy(
+        "def handler(event, context):\n"
+        "    files = context.bucket('files')\n"
+        "    if event == 'put':\n"
+        "        files.put('a', b'kept')\n"
+        "    return files.get('a').decode()\n",
+        name="keeper",
+        grants='buckets = [{ name = "files", actions = ["read", "write"] }]',
+        resources="[bucket.files]\n",
+        approve=True,
+    )
+    assert node.invoke("put", function="t/keeper").json() == "kept"
+    count = len(node.get("/invocations")["invocations"])
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        node.stop(number)
+        node.start()
+        assert node.invoke({}).json() == 28
+        assert node.invoke("get", function="t/keeper").json() == "kept"
+        assert len(node.get("/invocations")["invocations"]) >= count
+        assert [s["name"] for s in node.get("/secrets/t")["secrets"]] == ["api-key"]
+        assert gateway_of(node.process.pid) is not None
