@@ -9,13 +9,10 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
-from casemate.model.grant import Grant
 from casemate.model.grant import Grant
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine

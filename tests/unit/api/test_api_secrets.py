@@ -179,6 +179,7 @@ def test_rotation_has_everything_encrypted_anew(ask, service) -> None:
     assert answer.json() == {"projects": ["", "empty", "shop"], "kid": None}
     assert service.data.projects == ["empty", "shop"]
     assert len(service.store.projects) == 1
+    assert service.control.projects == ["bundles"]
     assert service.engine.unwrap("x", key) == b"value"
     answer = ask("POST", "/vault/rotate", json={"key": "data", "project": "shop"})
     assert answer.json()["projects"] == ["shop"]

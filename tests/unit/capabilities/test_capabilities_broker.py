@@ -326,11 +326,7 @@ def test_a_call_to_another_function_enters_the_path_as_this_function() -> None:
         flow = raw.caller.flow
         assert (flow.chain, flow.root) == (("t/f",), "inv_test")
         assert flow.ceilings == (
-            (
-                Grant(
-                    kind=GrantKind.BUCKET, name="uploads", actions=("read",), prefixes=("in/",)
-                ),
-            ),
+            (Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",), prefixes=("in/",)),),
         )
 
     play(scene)

@@ -15,9 +15,27 @@ from casemate.cli.credentials import Credentials
 from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
+from casemate.model.invocation import InvocationRecord, Outcome
 
 _GRANTS = re.compile(r"/api/v1/functions/shop/([a-z]+)/grants")
 _VERSIONS = re.compile(r"/api/v1/functions/shop/([a-z]+)/versions")
+
+
+_INVOCATION = InvocationRecord(
+    id="inv_1",
+    project="shop",
+    function="cart",
+    version=1,
+    trigger="invoke",
+    outcome=Outcome.OK,
+    status=200,
+    started_at=1.0,
+    queued_ms=0.0,
+    run_ms=1.0,
+    cold=False,
+    request_bytes=0,
+    response_bytes=0,
+)
 
 
 @dataclass
@@ -32,6 +50,7 @@ class GrantsNode:
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     may_see_grants: bool = True
     forget_difference: bool = False
+    invoked: bool = True
 
     def connect(self) -> NodeClient:
         return NodeClient(Credentials(url="http://127.0.0.1:1", key="cm_k_" + "a" * 43))
@@ -73,6 +92,8 @@ class GrantsNode:
             return httpx.Response(200)
         if path == "/api/v1/functions":
             return self._json({"functions": [self._deployed(name) for name in self.versions]})
+        if path == "/api/v1/invocations":
+            return self._json({"invocations": [_INVOCATION] if self.invoked else []})
         if match := _GRANTS.fullmatch(path):
             return self._grants(match[1], rest.get("params", {}))
         if match := _VERSIONS.fullmatch(path):

@@ -407,3 +407,16 @@ def test_a_function_that_was_not_deployed_keeps_its_grants(project, grants_node,
 def test_errors_are_ours(grants_node, run) -> None:
     with pytest.raises(CasemateError, match="no such function"):
         run(grants_command.app, "show", "shop/none")
+
+
+def test_grants_of_a_function_that_was_not_invoked_stay_as_they_are(
+    run, development, project, grants_node
+) -> None:
+    loaded = load(project / "casemate.toml")
+    for spec in loaded.functions:
+        grants_node.deploy(with_everything_declared(spec, loaded))
+    grants_node.invoked = False
+    grants_node.uses.clear()
+    before = (project / "casemate.toml").read_text()
+    run(dev_command.app, "--learn", "--write", "--", "sh", "-c", "exit 0")
+    assert (project / "casemate.toml").read_text() == before

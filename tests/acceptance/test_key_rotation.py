@@ -1,0 +1,134 @@
+"""Master key and data keys are changed while calls run, and not one call fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.load import Load
+from support.node import TestNode
+
+KEEPER = """
+def handler(event, context):
+    files = context.bucket("files")
+    name = f"{context.invocation_id}"
+    files.put(name, b"x" * 2000)
+    return [len(files.get(name)), files.get("first").decode(), len(context.secret("api-key"))]
+"""
+FIRST = """
+def handler(event, context):
+    context.bucket("files").put("first", b"written with the first key")
+"""
+GRANTS = 'secrets = ["api-key"]\nbuckets = [{ name = "files", actions = ["read", "write"] }]'
+RESOURCES = "[bucket.files]\n"
+EXPECTED = [2000, "written with the first key", 28]
+
+
+def run(node: TestNode, *arguments: str, stdin: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def keeper(fresh_node: TestNode) -> TestNode:
+    node = fresh_node
+    run(node, "secrets", "set", "t/api-key", stdin="correct horse battery staple")
+    node.deploy(FIRST, name="first", grants=GRANTS, resources=RESOURCES, approve=True)
+    assert node.invoke({}, function="t/first").status_code == 200
+    node.deploy(KEEPER, grants=GRANTS, resources=RESOURCES, approve=True)
+    answer = node.invoke({})
+    assert answer.json() == EXPECTED, node.error(answer)
+    return node
+
+
+def status(node: TestNode) -> dict:
+    return json.loads(run(node, "vault", "status", "--json"))
+
+
+def test_data_keys_under_load(keeper: TestNode) -> None:
+    node = keeper
+    with Load(node.port, "/invoke/t/f", node.key) as load:
+        load.more(10)
+        before = status(node)["oldest_data_key_at"]
+        for _ in range(3):
+            run(node, "vault", "rotate-keys")
+            load.more(10)
+        run(node, "vault", "rotate-keys", "--project", "t")
+        run(node, "vault", "rotate-keys", "--signing")
+        load.more(10)
+    assert load.failed == []
+    assert all(call.body == EXPECTED for call in load.calls)
+    assert status(node)["oldest_data_key_at"] > before, "the first keys are no longer used"
+    node.stop(9)
+    node.start()
+    assert node.invoke({}).json() == EXPECTED
+    assert node.get("/node")["lost_records"] == 0
+
+
+def test_the_master_key_under_load(keeper: TestNode, tmp_path: Path) -> None:
+    node = keeper
+    old = node.master_key
+    with Load(node.port, "/invoke/t/f", node.key) as load:
+        load.more(10)
+        for number in (2, 3):
+            new = tmp_path / f"master-{number}.key"
+            run(
+                node,
+                *("vault", "rotate-master", "--data", str(node.data), "--to", f"file:{new}"),
+                "--yes",
+            )
+            load.more(10)
+    assert load.failed == []
+    assert all(call.body == EXPECTED for call in load.calls)
+    assert status(node)["master_key"] == f"file:{new}"
+    node.stop(9)
+    with pytest.raises(RuntimeError, match="another one"):
+        node.start()
+    node.process.wait(10)
+    node.process.stdout.close()
+    old.unlink()
+    node.master_key = new
+    node.start()
+    assert node.invoke({}).json() == EXPECTED
+
+
+def test_a_kill_within_a_rotation_loses_nothing(keeper: TestNode) -> None:
+    node = keeper
+    for delay in (0.05, 0.3, 0.6):
+        rotating = threading.Thread(target=_rotate_until_killed, args=(node,))
+        rotating.start()
+        rotating.join(delay)
+        node.stop(9)
+        rotating.join(30)
+        node.start()
+        assert node.invoke({}).json() == EXPECTED
+    run(node, "vault", "rotate-keys")
+    assert node.invoke({}).json() == EXPECTED
+
+
+def _rotate_until_killed(node: TestNode) -> None:
+    try:
+        httpx.post(
+            f"{node.url}/api/v1/vault/rotate",
+            json={"key": "data"},
+            headers={"authorization": f"Bearer {node.key}"},
+            timeout=20,
+        )
+    except httpx.HTTPError:
+        return
