@@ -10,6 +10,7 @@ import socket
 import time
 import traceback
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from casemate import __version__
@@ -25,6 +26,8 @@ from casemate.egress.interface import EgressEvent
 from casemate.invocation import Pipeline
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
+from casemate.model.http import HttpResponse
+from casemate.model.principal import ANONYMOUS
 from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
@@ -42,7 +45,7 @@ from casemate.seal import Redactor, Seal
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 from casemate.triggers.http import HttpTrigger
-from casemate.triggers.http_server import HttpServer, asgi_handler
+from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 
@@ -134,6 +137,7 @@ class Gateway:
             self.catalogue,
             self.accounts,
             self.seal,
+            deny,
             self.pipeline.invoke,
             asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
@@ -145,7 +149,7 @@ class Gateway:
         if self.tls is not None:
             route = AuthorityRoute(self.tls, handle, body_limit)
             handle, body_limit = route.handle, route.body_limit
-        self.server = HttpServer(handle, body_limit, on_error=report_fault)
+        self.server = HttpServer(handle, body_limit, on_error=report_fault, problem=self._problem)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
@@ -166,6 +170,21 @@ class Gateway:
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()
+
+    def _problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
+        """Answer what is no request that the server takes, and record it."""
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.denials.deny(
+                Denial(
+                    at=time.time(),
+                    kind=DenialKind.REQUEST,
+                    principal=ANONYMOUS.text,
+                    action="http",
+                    resource="node",
+                    reason=f"{status}: {detail}",
+                )
+            )
+        return problem_response(status, detail, error_id)
 
     def _on_denied_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""

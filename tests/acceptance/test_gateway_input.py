@@ -279,9 +279,6 @@ def test_a_path_trick_leads_nowhere(node: TestNode, target: str, status: int) ->
     assert is_problem(post(node, target), status)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="triggers/http.py split_invoke_path(): takes names that none can have"
-)
 @pytest.mark.parametrize("target", ["/invoke/t/f%2f", "/invoke/T/F", "/invoke/t/f%40live"])
 def test_a_name_that_none_can_have_is_not_found(node: TestNode, target: str) -> None:
     assert is_problem(post(node, target), 404)

@@ -18,7 +18,8 @@ from support.node import TestNode
 KEEPER = """
 def handler(event, context):
     files = context.bucket("files")
-    name = f"{context.invocation_id}"
+    print("begins")  # an error without output is lost today, see test_secrets.py
+    name = context.request_id
     files.put(name, b"x" * 2000)
     return [len(files.get(name)), files.get("first").decode(), len(context.secret("api-key"))]
 """

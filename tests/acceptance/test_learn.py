@@ -172,10 +172,9 @@ def test_what_a_person_must_answer_for_is_not_learned(project: Path) -> None:
         "    try:\n"
         "        urllib.request.urlopen('http://127.0.0.1:9/', timeout=5)\n"
         "    except urllib.error.HTTPError as error:\n"
-        "        print(error.code, error.read().decode())\n"
-        "    return {'price': event['n'] * 2}\n"
+        "        refused = error.code == 403 and b'leads to an address' in error.read()\n"
+        "        return {'price': event['n'] * 2 if refused else -1}\n"
     )
     done = learn(project, "--write", "--", sys.executable, "run.py", "0")
     assert done.returncode == 0, done.stderr
-    assert "403 Casemate egress: 127.0.0.1:9 leads to an address" in done.stdout
     assert "egress" not in (project / "casemate.toml").read_text()

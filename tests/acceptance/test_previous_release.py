@@ -70,7 +70,6 @@ def test_the_old_admin_key_is_an_owners_token(taken: TestNode) -> None:
     assert names["caller"] == ["invoker"]
 
 
-@pytest.mark.xfail(strict=True, reason="model/bundle.py canonical(): new fields change it")
 def test_the_functions_answer(taken: TestNode) -> None:
     answer = taken.invoke({"b": 2})
     assert (answer.status_code, answer.json()) == (
@@ -88,7 +87,6 @@ def test_the_functions_answer(taken: TestNode) -> None:
     assert taken.invoke({}).json()["second"] is True
 
 
-@pytest.mark.xfail(strict=True, reason="model/bundle.py canonical(): new fields change it")
 def test_an_invoke_key_still_invokes_and_no_more(taken: TestNode) -> None:
     headers = {"authorization": f"Bearer {ABOUT['invoke']}"}
     assert httpx.post(f"{taken.url}/invoke/t/f", json={}, headers=headers).status_code == 200
@@ -104,7 +102,6 @@ def test_the_records_are_there(taken: TestNode) -> None:
     assert "planted-in-the-log-4711" in lines
 
 
-@pytest.mark.xfail(strict=True, reason="model/bundle.py canonical(): new fields change it")
 def test_nothing_is_left_in_clear(taken: TestNode) -> None:
     assert taken.invoke({}).status_code == 200
     assert in_clear(taken.data) == []
@@ -115,7 +112,6 @@ def test_nothing_is_left_in_clear(taken: TestNode) -> None:
     assert taken.invoke({}).status_code == 200
 
 
-@pytest.mark.xfail(strict=True, reason="model/bundle.py canonical(): new fields change it")
 def test_a_first_start_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     node = TestNode(unpack(tmp_path))
     node.key = ABOUT["admin"]

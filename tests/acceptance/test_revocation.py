@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from test_accounts import PASSWORD, enrol
 
 from casemate.accounts.totp import code_at
 from support.load import Load
 from support.node import TestNode
-from test_accounts import PASSWORD, enrol
 
 SOON = 1.0
 """Seconds after the answer to a change, as promised."""

@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from support.node import TestNode
 
 READER = """
@@ -166,7 +164,6 @@ def test_a_granted_function_gets_the_value_and_leaks_none_of_it(node: TestNode) 
     assert "[redacted:api-key]" in logs
 
 
-@pytest.mark.xfail(strict=True, reason="seal/redaction.py _split(): fails without log lines")
 def test_an_error_without_output_is_recorded_and_redacted(node: TestNode) -> None:
     set_value(node)
     node.deploy(READER, name="silent", routes=GRANTED.replace(".f.", ".silent."), approve=True)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from support.node import TestNode
+from support.raw_http import request
 
 
 class Outside:
@@ -85,9 +86,7 @@ def test_outside_loopback_the_address_is_https_and_nothing_else(outside: Outside
     assert outside.ready["url"].startswith("https://")
     assert len(outside.fingerprint) == 64
     with socket.create_connection(("127.0.0.1", outside.port), 5) as plain:
-        plain.sendall(
-            f"GET /api/v1/node HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {outside.key}\r\n\r\n".encode()
-        )
+        plain.sendall(request("/api/v1/node", method="GET", key=outside.key, headers=()))
         assert not plain.recv(4096).startswith(b"HTTP/1.1 200")
 
 
@@ -189,3 +188,20 @@ def test_a_token_is_not_sent_to_another_machine_without_encryption(tmp_path: Pat
 
 def test_loopback_needs_no_certificate(node: TestNode) -> None:
     assert node.url.startswith("http://127.0.0.1:")
+
+
+def test_a_first_start_that_fails_leaves_the_owners_token_to_the_next(tmp_path: Path) -> None:
+    arguments = ("--tls-cert", "/nothing.pem", "--tls-key", "/nothing.pem")
+    node = TestNode(tmp_path / "data", *arguments)
+    with pytest.raises(RuntimeError, match="nothing.pem"):
+        node.start()
+    assert node.process is not None and node.process.stdout is not None
+    assert node.process.wait(30) == 1
+    node.process.stdout.close()
+    node.process, node.arguments = None, ()
+    node.start()
+    try:
+        assert node.key.startswith("cm_"), "made by the start that could show it"
+        assert node.get("/whoami")["roles"] == ["owner"]
+    finally:
+        node.close()

@@ -152,7 +152,6 @@ def test_no_other_method_invokes_it(caller: Caller, method: str) -> None:
         assert b"closed" not in answer.body
 
 
-@pytest.mark.xfail(strict=True, reason="what the HTTP parser refuses leaves no record")
 @pytest.mark.parametrize(
     "target", ["/invoke/t/open/../closed", "/api/v1/health/%2e%2e/users", "/invoke/t/closed%00"]
 )
@@ -164,7 +163,6 @@ def test_a_malformed_target_is_recorded(caller: Caller, target: str) -> None:
     assert found or refused_invocations(caller.node, since)
 
 
-@pytest.mark.xfail(strict=True, reason="the record's function is no name, so no policy allows it")
 def test_the_owner_can_read_what_led_nowhere(caller: Caller) -> None:
     answer = caller("/invoke/T/closed", known=True)
     identity = answer.headers["x-request-id"]

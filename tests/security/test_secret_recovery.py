@@ -178,7 +178,6 @@ def test_it_leaves_by_no_error_and_no_log(keeper: TestNode) -> None:
     assert tried.recorded("handler-error")
 
 
-@pytest.mark.xfail(strict=True, reason="Redactor._split raises for a failure without a log")
 def test_a_failure_without_a_word_is_recorded(keeper: TestNode) -> None:
     """Who fails in silence must not be left out of the records."""
     tried = attempt(keeper, "t/keeper", {"attack": "raise_secret", "words": False})

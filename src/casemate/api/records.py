@@ -28,7 +28,7 @@ from casemate.api.problems import RequestError
 from casemate.model.denial import Denial
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
-from casemate.model.principal import Action, Resource
+from casemate.model.principal import NODE, Action, Resource
 
 MAX_INVOCATIONS = 1000
 MAX_LINES = 10_000
@@ -85,7 +85,10 @@ def _require(
 ) -> None:
     """Let who may read a record pass; to others it looks as if there were none."""
     try:
-        service.require(request, action, function_of(record.project, record.function))
+        # What led nowhere is of no function: it is the node's.
+        named = record.project and record.function
+        resource = function_of(record.project, record.function) if named else NODE
+        service.require(request, action, resource)
     except RequestError as error:
         raise missing from error
 

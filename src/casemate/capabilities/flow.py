@@ -77,7 +77,9 @@ def require_within(admitted: Admitted, grants: tuple[Grant, ...]) -> None:
     ceilings = [CompiledGrants(ceiling) for ceiling in flow.ceilings]
     for grant in grants:
         if grant.kind is GrantKind.EGRESS and not all(
-            ceiling.find(grant.kind, grant.name, "connect") for ceiling in ceilings
+            # A ceiling cannot say that private addresses are meant, so it never does.
+            not grant.private and ceiling.find(grant.kind, grant.name, "connect")
+            for ceiling in ceilings
         ):
             raise RefusedError(
                 Outcome.DENIED,

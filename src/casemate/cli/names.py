@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from casemate.model.function import NAME_PATTERN
 
 MANIFEST_NAME = "casemate.toml"
 MAX_MANIFEST_BYTES = 1024 * 1024
+_NAME = re.compile(NAME_PATTERN.removesuffix("$"))
 
 
 class FunctionName(NamedTuple):
@@ -108,3 +110,29 @@ def _project_here(function: str) -> str:
             next_step=f"Mend it, or name the function PROJECT/{function}.",
         ) from error
     return str(name)
+
+
+def user_name(text: str) -> str:
+    """Return the name of a person; UsageError if nobody can be called that."""
+    if _NAME.fullmatch(text) is None:
+        raise UsageError(
+            f"{text!r} cannot be the name of a person: expected lower-case letters, digits and "
+            "`-`, at most 63 characters, a letter first.",
+            next_step="Choose such a name, for example ada.",
+        )
+    return text
+
+
+def bindings(texts: Iterable[str]) -> list[str]:
+    """Return roles with where they hold; UsageError for one that is not written as such."""
+    found = list(texts)
+    for text in found:
+        role, at, scope = text.partition("@")
+        names = [role, *scope.split("/")] if at else [role]
+        if len(names) > 3 or not all(map(_NAME.fullmatch, names)):
+            raise UsageError(
+                f"{text!r} is not a role: expected ROLE, ROLE@PROJECT or ROLE@PROJECT/FUNCTION, "
+                "in lower-case letters, digits and `-`.",
+                next_step="`casemate policy ls` shows the roles there are.",
+            )
+    return found

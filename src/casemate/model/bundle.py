@@ -10,6 +10,8 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 
 BUNDLE_FORMAT = 1
+_LATER_FIELDS = ("internal", "grants", "environment")
+"""Fields of a function that the first release did not have."""
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
 
@@ -47,8 +49,19 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Sorted by path."""
 
     def canonical(self) -> bytes:
-        """Return the one encoding of this manifest: JSON, keys sorted, no white space."""
-        return msgspec.json.encode(self, order="sorted")
+        """Return the one encoding of this manifest: JSON, keys sorted, no white space.
+
+        What came with later releases is left out where it says nothing, so that the digests of
+        bundles that were built before stay what they are.
+        """
+        values = msgspec.to_builtins(self)
+        if self.resources == Resources():
+            del values["resources"]
+        spec = values["function"]
+        for name in _LATER_FIELDS:
+            if not spec[name]:
+                del spec[name]
+        return msgspec.json.encode(values, order="sorted")
 
     def digest(self) -> str:
         """Return the bundle's name: the SHA-256 of its canonical encoding, in hex."""

@@ -12,6 +12,8 @@ from casemate.model.grant import Grant
 class DenialKind(StrEnum):
     """Where something was denied."""
 
+    REQUEST = "request"
+    """What is no well-formed request, or breaks a limit; nobody was asked who it is from."""
     AUTHENTICATION = "authentication"
     AUTHORIZATION = "authorization"
     CAPABILITY = "capability"

@@ -102,11 +102,12 @@ async def _serve(config: GatewayConfig) -> None:
     gateway = Gateway(config, folders, store, vault, loop)
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
     try:
-        token = await gateway.load(recover_owner=config.recover_owner)
-        listener = socket.socket(fileno=config.listener)
         tls = gateway.tls
         if tls is not None:
+            # Before a token is made, which a start that fails would never show.
             await tls.start()
+        token = await gateway.load(recover_owner=config.recover_owner)
+        listener = socket.socket(fileno=config.listener)
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
         host, port = gateway.server.address[:2]

@@ -16,7 +16,7 @@ from casemate.vault.interface import Vault
 
 KEYS_PATH = "/.well-known/jwks.json"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
-_CACHE_SECONDS = 30.0
+_CACHE_SECONDS = 2.0
 _HEADERS = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"public, max-age=30"),
@@ -63,7 +63,7 @@ class IdentityRoutes:
         return HttpResponse(200, _HEADERS, msgspec.json.encode(document))
 
     async def _public_keys(self) -> bytes:
-        """Return the JWKS, asked for again every half minute: a flood costs the vault nothing."""
+        """Return the JWKS, asked for again every two seconds: a flood costs the vault nothing."""
         asked_at, keys = self._keys
         if keys and time.monotonic() - asked_at <= _CACHE_SECONDS:
             return keys

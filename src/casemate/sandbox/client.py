@@ -26,6 +26,7 @@ from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
+_REMEMBERED_SECONDS = 10.0
 _decode_event = msgspec.json.Decoder(protocol.Event).decode
 
 
@@ -185,6 +186,7 @@ class SandboxClient:
         self._learn = learn
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
+        self._ended: dict[int, Version] = {}
         self._opening: dict[int, asyncio.Future[str | None]] = {}
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
@@ -293,6 +295,9 @@ class SandboxClient:
         if zygote.watch is not None:
             zygote.watch.close()
         self._egress.close(zygote.number)
+        # What the proxy has still to tell of it comes a little later.
+        self._ended[zygote.number] = zygote.version
+        self.loop.call_later(_REMEMBERED_SECONDS, self._ended.pop, zygote.number, None)
         self._bundles.release(zygote.version.digest)
 
     @staticmethod
@@ -350,9 +355,9 @@ class SandboxClient:
             self.lost.set_result(None)
 
     def version_of(self, zygote: int) -> Version | None:
-        """Return what a zygote runs, None if it has ended."""
+        """Return what a zygote runs or ran a moment ago, None if it has ended before."""
         found = self._zygotes.get(zygote)
-        return None if found is None else found.version
+        return self._ended.get(zygote) if found is None else found.version
 
     @property
     def zygotes(self) -> int:

@@ -149,7 +149,7 @@ class Instance:
         self.holds_secret = False
         """True once a secret's value was given to it; what it says from then on may hold it."""
         self.serving = ""
-        """Id of the invocation that it serves or served last."""
+        """Id of the invocation that it serves, empty if it serves none."""
         self.output: Output | None = None
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
@@ -334,6 +334,7 @@ class Instance:
         waiter, self._waiter = self._waiter, None
         self._on_capability = None
         self._requests = 0
+        self.serving = ""
         self.served += 1
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)

@@ -89,6 +89,8 @@ class Redactor:
 
 def _split(text: str, log: Sequence[LogLine]) -> Sequence[LogLine]:
     """Give the redacted text back to its lines; what a value spanned became one line."""
+    if not log:
+        return ()
     texts = text.split("\n")
     if len(texts) == len(log):
         return [

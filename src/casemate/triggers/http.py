@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from casemate.admission import Authenticator, Catalogue
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.function import NAME_PATTERN
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.model.principal import ANONYMOUS, Action, Principal
 from casemate.seal import Seal
 
 Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
@@ -32,6 +36,7 @@ _TEXT_TYPES = frozenset(
         "application/javascript",
     )
 )
+_NAME = re.compile(NAME_PATTERN.removesuffix("$"))
 _HIDDEN = frozenset((b"authorization", b"proxy-authorization"))
 """The platform's own credentials: a function has no use for its caller's key."""
 
@@ -39,9 +44,13 @@ _HIDDEN = frozenset((b"authorization", b"proxy-authorization"))
 def split_invoke_path(path: str) -> tuple[str, str, str | None] | None:
     """Return project, function and qualifier of `/invoke/<project>/<function>[@qualifier]`."""
     parts = path[len(INVOKE_PREFIX) :].split("/")
-    if len(parts) != 2 or not all(parts):
+    if len(parts) != 2:
         return None
-    function, _, qualifier = parts[1].partition("@")
+    function, at, qualifier = parts[1].partition("@")
+    if not (_is_name(parts[0]) and _is_name(function)):
+        return None
+    if at and not (_is_name(qualifier) or (qualifier.isascii() and qualifier.isdigit())):
+        return None
     return parts[0], function, qualifier or None
 
 
@@ -103,13 +112,18 @@ class HttpTrigger:
         catalogue: Catalogue,
         accounts: Authenticator,
         seal: Seal,
+        deny: Callable[[Denial], None],
         invoke: Invoke,
         api: Callable[[HttpRequest], Awaitable[HttpResponse]],
     ) -> None:
-        """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`."""
+        """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`.
+
+        Those without a valid token, or of who may not know, go to `deny` as well.
+        """
         self._catalogue = catalogue
         self._accounts = accounts
         self._seal = seal
+        self._deny = deny
         self._invoke = invoke
         self._api = api
 
@@ -204,10 +218,20 @@ class HttpTrigger:
         *,
         allow: bytes | None = None,
     ) -> HttpResponse:
-        """Refuse a request that names no function. Without a key all of them look the same."""
-        if self._accounts.authenticate(_credential(request.head)) is None:
+        """Refuse a request that names no function.
+
+        Without a token all of them look the same; with one that has no role on the whole node they
+        look like a function that it may not invoke, so that nobody maps another project's routes.
+        """
+        asking = self._accounts.authenticate(_credential(request.head))
+        if asking is None:
             outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
             allow = None
+            self._record(request, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
+        elif not any(binding.project is None for binding in asking.bindings):
+            outcome, status, detail = Outcome.DENIED, 403, "The token does not allow this."
+            allow = None
+            self._record(request, asking, DenialKind.AUTHORIZATION, "no policy allows it")
         raw = RawInvocation(
             trigger="http",
             project="",
@@ -225,6 +249,25 @@ class HttpTrigger:
         if allow is not None:
             answer.headers = (*answer.headers, (b"allow", allow))
         return answer
+
+    def _record(
+        self, request: HttpRequest, asking: Principal, kind: DenialKind, reason: str
+    ) -> None:
+        self._deny(
+            Denial(
+                at=time.time(),
+                kind=kind,
+                principal=asking.text,
+                action=Action.FUNCTION_INVOKE.value,
+                resource="node",
+                reason=reason,
+                remote_address=request.head.peer,
+            )
+        )
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
 def _credential(head: HttpHead) -> str | None:

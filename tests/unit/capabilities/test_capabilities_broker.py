@@ -332,6 +332,30 @@ def test_a_call_to_another_function_enters_the_path_as_this_function() -> None:
     play(scene)
 
 
+def test_a_call_whose_caller_has_ended_is_not_taken_back() -> None:
+    """It ends by its own deadline, and so leaves a record."""
+
+    async def scene(stage: Stage) -> None:
+        entered, leave, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def invoke(raw: RawInvocation) -> HttpResponse:
+            entered.set()
+            await leave.wait()
+            ended.set()
+            return stage.response
+
+        stage.broker.invoke = invoke
+        asking = asyncio.ensure_future(stage.ask("function.invoke", b"1", function="resize"))
+        await asyncio.wait_for(entered.wait(), 5)
+        stage.session.close()
+        await asyncio.sleep(0)
+        asking.cancel()
+        leave.set()
+        await asyncio.wait_for(ended.wait(), 5)
+
+    play(scene)
+
+
 def test_an_error_of_the_other_function_tells_its_id_only() -> None:
     async def scene(stage: Stage) -> None:
         problem = json.dumps({"error_id": "err_9", "detail": MARK}).encode()

@@ -146,3 +146,60 @@ def test_a_restricted_process_reads_and_writes_its_own_tmp(tmp_path: Path) -> No
         "signal": "EPERM" if abi >= 6 else "ok",
     }
     assert (other / "there").read_text() == "x"
+
+
+PORTS = """
+import errno, json, os, socket, sys
+sys.path.insert(0, "src")
+from casemate.runner import landlock, linux
+listener = socket.create_server(("127.0.0.1", 0))
+other = socket.create_server(("127.0.0.1", 0))
+linux.set_no_new_privileges()
+tmp = os.open(sys.argv[1], os.O_PATH)
+abi = linux.landlock_abi()
+landlock.Restriction(abi, [listener.getsockname()[1]]).apply(tmp)
+def tried(call, *args):
+    try:
+        call(*args)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "ok"
+print(json.dumps({
+    "abi": abi,
+    "granted": tried(socket.create_connection, listener.getsockname()),
+    "other": tried(socket.create_connection, other.getsockname()),
+    "bind": tried(socket.socket().bind, ("127.0.0.1", 0)),
+}))
+"""
+
+
+def test_a_restricted_process_connects_to_its_own_ports_only(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PORTS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.returncode == 0, done.stderr
+    tried = json.loads(done.stdout)
+    if tried.pop("abi") < 4:
+        pytest.skip("Landlock of this kernel knows no ports")
+    assert tried == {"granted": "ok", "other": "EACCES", "bind": "EACCES"}
+
+
+@pytest.mark.parametrize("abi", [1, 3, 4, 6])
+def test_ports_are_allowed_where_the_kernel_handles_them(
+    abi: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(linux, "landlock_create", lambda *_: 99)
+    monkeypatch.setattr(linux, "landlock_allow", lambda *_: None)
+    monkeypatch.setattr(linux, "landlock_allow_port", lambda *given: allowed.append(given))
+    restriction = landlock.Restriction(abi, [3128, 15432])
+    try:
+        restriction.prepare(42)
+    finally:
+        restriction.close()
+    assert allowed == ([(99, 3128, 2), (99, 15432, 2)] if abi >= 4 else [])

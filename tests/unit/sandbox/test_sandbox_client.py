@@ -813,11 +813,15 @@ def test_an_instance_that_its_filter_killed_is_told_with_its_invocation() -> Non
     play(scene)
 
 
-def test_a_version_is_known_while_its_zygote_lives() -> None:
+def test_a_version_is_known_while_its_zygote_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(supervisor: Supervisor) -> None:
         zygote = await supervisor.opened()
         assert supervisor.client.version_of(zygote.number) is zygote.version
         await supervisor.tell(protocol.ZygoteEnded(zygote.number, "x"))
+        # What the proxy tells of it comes a moment later.
+        assert supervisor.client.version_of(zygote.number) is zygote.version
+        await asyncio.sleep(0.05)
         assert supervisor.client.version_of(zygote.number) is None
 
+    monkeypatch.setattr(client_module, "_REMEMBERED_SECONDS", 0.02)
     play(scene)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, progress
 from casemate.cli.text import moment
@@ -27,6 +28,10 @@ def restore(
     All of the backup is verified before anything is put in place. Run it as the user the node will
     run as; as root, files get the owners that a node of root gives them.
     """
+    if not file.is_file():
+        raise UsageError(
+            f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
+        )
     from casemate.node.options import default_master_key
     from casemate.node.restore import restore as make
 

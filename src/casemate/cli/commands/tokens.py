@@ -10,6 +10,7 @@ import typer
 
 from casemate.cli.client import connect, path_of
 from casemate.cli.commands.users import RoleOption
+from casemate.cli.names import bindings
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
@@ -100,7 +101,7 @@ def add(
 
     It can do no more than you can.
     """
-    body = {"name": name, "roles": role or [], "days": days, "no_expiry": no_expiry}
+    body = {"name": name, "roles": bindings(role or ()), "days": days, "no_expiry": no_expiry}
     with connect() as client:
         created = client.send("POST", path_of("tokens"), _Created, body)
     if json:

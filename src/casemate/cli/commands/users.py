@@ -9,6 +9,8 @@ import msgspec
 import typer
 
 from casemate.cli.client import connect, path_of
+from casemate.cli.errors import UsageError
+from casemate.cli.names import bindings, user_name
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
@@ -105,7 +107,11 @@ def add(
 
     The code is shown this once and valid for a day. You cannot give roles that you do not have.
     """
-    body = {"name": name, "roles": role or [], "oidc_subject": oidc_subject}
+    body = {
+        "name": user_name(name),
+        "roles": bindings(role or ()),
+        "oidc_subject": oidc_subject,
+    }
     with connect() as client:
         changed = client.send("POST", path_of("users"), _Changed, body)
         url = client.url
@@ -120,9 +126,13 @@ def roles(
     json: JsonOption = False,
 ) -> None:
     """Show a person's roles, or replace them by those given, at once."""
+    if role and none:
+        raise UsageError(
+            "--none takes all roles, and --role gives one.", next_step="Give one of the two."
+        )
+    body = {"roles": bindings(role or ())}
     with connect() as client:
         if role or none:
-            body = {"roles": role or []}
             user = client.send("PUT", path_of("users", name, "roles"), _Changed, body).user
         else:
             user = client.get(path_of("users", name), _User)
