@@ -193,7 +193,7 @@ def test_loopback_needs_no_certificate(node: TestNode) -> None:
 def test_a_first_start_that_fails_leaves_the_owners_token_to_the_next(tmp_path: Path) -> None:
     arguments = ("--tls-cert", "/nothing.pem", "--tls-key", "/nothing.pem")
     node = TestNode(tmp_path / "data", *arguments)
-    with pytest.raises(RuntimeError, match="nothing.pem"):
+    with pytest.raises(RuntimeError, match=r"nothing\.pem"):
         node.start()
     assert node.process is not None and node.process.stdout is not None
     assert node.process.wait(30) == 1

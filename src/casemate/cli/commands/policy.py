@@ -81,7 +81,9 @@ def test(
     tests: Annotated[Path, typer.Argument(metavar="TESTS", help="A file of tests (TOML).")],
     policy: Annotated[
         list[Path] | None,
-        typer.Option("--policy", help="A policy file besides those that the tests name."),
+        typer.Option(
+            "--policy", metavar="FILE", help="A policy file besides those that the tests name."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
