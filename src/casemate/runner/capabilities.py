@@ -173,6 +173,17 @@ def _object(fields: dict[str, Any]) -> ObjectInfo:
     return ObjectInfo(*(fields[name] for name in ObjectInfo._fields))
 
 
+def _content(content: object) -> bytes:
+    """Return what an object shall hold. A number is none, although `bytes` makes zeros of it."""
+    if isinstance(content, str):
+        return content.encode()
+    try:
+        return bytes(memoryview(content))  # type: ignore[arg-type]
+    except TypeError as error:
+        kind = type(content).__name__
+        raise InvalidError(f"the content is {kind}, expected bytes or text") from error
+
+
 class ObjectReader:
     """Reads an object in pieces, all of one revision. A binary file to read from."""
 
@@ -199,6 +210,8 @@ class ObjectReader:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place, as files do; return it."""
+        if whence not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+            raise ValueError(f"whence is {whence!r}, expected 0, 1 or 2")
         base = (0, self._at, self.info.size)[whence]
         self._at = min(max(0, base + offset), self.info.size)
         return self._at
@@ -328,7 +341,7 @@ class Bucket:
         if_revision: int | None = None,
     ) -> ObjectInfo:
         """Write an object. `if_revision=0`: only if there is none; n: only if that is present."""
-        data = content.encode() if isinstance(content, str) else bytes(content)
+        data = _content(content)
         if len(data) > MAX_PART:
             with self.create(
                 key, content_type=content_type, metadata=metadata, if_revision=if_revision
