@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from casemate.runner import capabilities, wire
-from casemate.runner.capabilities import (
-    MAX_PART,
-    Bucket,
+from casemate.runner.capabilities import Queue, Table, Topic
+from casemate.runner.channel import (
     CapabilityError,
     Channel,
     ConflictError,
@@ -24,11 +23,9 @@ from casemate.runner.capabilities import (
     InvocationError,
     LimitError,
     NotFoundError,
-    Queue,
-    Table,
-    Topic,
     UnavailableError,
 )
+from casemate.runner.objects import MAX_PART, Bucket
 
 Answer = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 INFO = {
