@@ -20,7 +20,7 @@ demo:
 
 test:
 	@scripts/bootstrap test
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint:
 	@scripts/bootstrap

@@ -28,6 +28,8 @@ from support.processes import (
 from support.raw_http import connect, read_answer, request
 from support.sealed_store import open_store
 
+pytestmark = pytest.mark.alone
+
 ECHO = """
 def handler(event, context):
     return {"version": int(context.function_version), "event": event}

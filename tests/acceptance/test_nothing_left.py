@@ -20,6 +20,8 @@ from casemate.node.options import SANDBOX_UID
 from support.node import TestNode, cgroups_of
 from support.processes import children, gateway_of, memory, zygotes_of
 
+pytestmark = pytest.mark.alone
+
 SOAK_SECONDS = 20.0
 CALLERS = 6
 LEFT = "zebra7-left"

@@ -13,6 +13,8 @@ from casemate.accounts.totp import code_at
 from support.load import Load
 from support.node import TestNode
 
+pytestmark = pytest.mark.alone
+
 SOON = 1.0
 """Seconds after the answer to a change, as promised."""
 HANDLER = "def handler(event, context):\n    return 'ok'\n"

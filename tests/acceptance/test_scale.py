@@ -6,9 +6,13 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
+
 from support.bundles import make_bundle, publish
 from support.node import TestNode
 from support.processes import children, gateway_of, memory, zygotes_of
+
+pytestmark = pytest.mark.alone
 
 ECHO = """
 def handler(event, context):

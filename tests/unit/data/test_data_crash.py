@@ -15,6 +15,8 @@ from data_support import Data
 
 from casemate.model.errors import NotFoundError
 
+pytestmark = pytest.mark.alone
+
 KILLS = 8
 WRITER = """
 import asyncio, os, sys

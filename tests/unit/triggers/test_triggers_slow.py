@@ -13,6 +13,8 @@ from triggers_server import GET, Client, run, serving
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
 
+pytestmark = pytest.mark.alone
+
 HEAD = b"POST /p HTTP/1.1\r\nHost: a\r\n"
 
 
