@@ -19,8 +19,15 @@ from casemate.accounts.credential import (
     same,
 )
 
-ID, TEXT = new_text()
-OLD = TEXT[:OLD_LENGTH]
+ID = "0123456789abcdef"
+OLD = f"cm_{ID}_{'Ab0-_' * 8}xyz"
+TEXT = OLD + checksum(OLD)
+
+
+def test_new_texts_have_this_form() -> None:
+    identity, text = new_text()
+    assert (len(identity), len(text), len(OLD)) == (len(ID), len(TEXT), OLD_LENGTH)
+    assert PATTERN.fullmatch(text) and text.startswith(f"cm_{identity}_")
 
 
 def test_form() -> None:

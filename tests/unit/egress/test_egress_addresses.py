@@ -21,7 +21,7 @@ KINDS = {
     AddressKind.SHARED: ["100.64.0.1", "100.127.255.255"],
     AddressKind.LOOPBACK: ["127.0.0.1", "127.255.255.255", "::1"],
     AddressKind.LINK_LOCAL: ["169.254.1.1", "fe80::1", "febf::1"],
-    AddressKind.METADATA: [str(address) for address in METADATA],
+    AddressKind.METADATA: sorted(str(address) for address in METADATA),
     AddressKind.MULTICAST: ["224.0.0.1", "239.255.255.255", "ff02::1"],
     AddressKind.RESERVED: [
         "0.1.2.3",
@@ -84,7 +84,7 @@ def test_private_allows_a_network_of_ones_own_and_nothing_odd(kind: AddressKind,
     assert (refused is None) == (kind.value in allowed)
 
 
-@pytest.mark.parametrize("address", METADATA)
+@pytest.mark.parametrize("address", sorted(METADATA, key=str), ids=str)
 def test_metadata_needs_a_private_grant_of_that_address(
     address: IPv4Address | IPv6Address,
 ) -> None:

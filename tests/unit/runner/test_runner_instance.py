@@ -94,7 +94,8 @@ def test_base64_is_undone() -> None:
 
 
 class Opaque:
-    pass
+    def __repr__(self) -> str:
+        return "Opaque()"
 
 
 CIRCULAR: list[Any] = []
