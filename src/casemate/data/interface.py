@@ -7,13 +7,16 @@ LimitError (of `casemate.data`) when a size or count limit is reached.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from casemate.model.function import Delivery
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
+from casemate.model.trigger import AnyTrigger
 
 MAX_PAGE = 1000
 MAX_KEY_BYTES = 1024
@@ -75,12 +78,124 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message; `body` is JSON."""
+    """A message; `body` is JSON. In an inbox it is an encoded `casemate.model.event.Event`."""
 
     id: str
     body: bytes
     sent_at: float
     attempts: int = 0
+    """Leases so far, this one included."""
+    key: str = ""
+    """Messages with the same key (not empty) are handed out one after the other, in order."""
+    priority: int = 0
+    expires_at: float | None = None
+    """Unix time after which it is not tried any more."""
+    invocation: str = ""
+    """Inboxes: the id that who sent it was given (202)."""
+    qualifier: str = ""
+    """Inboxes: alias or version asked for; empty: `live`."""
+    labels: bytes = b""
+    """What of it came from which event, as the runner told it; opaque here."""
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to keep. Fields as in `Message`."""
+
+    body: bytes
+    delay: float = 0.0
+    deduplication: str | None = None
+    key: str = ""
+    priority: int = 0
+    expires_at: float | None = None
+    invocation: str = ""
+    qualifier: str = ""
+    labels: bytes = b""
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """That a live function has a trigger. What its data changes is kept in its inbox.
+
+    Changes of buckets, tables and topics reach the inboxes of those subscribed in the transaction
+    of the change: none is lost, none is told that did not happen.
+    """
+
+    function: str
+    trigger: AnyTrigger
+    delivery: Delivery
+
+
+class Fate(StrEnum):
+    """What becomes of a leased message."""
+
+    DONE = "done"
+    RETRY = "retry"
+    """It is handed out again at `again_at`."""
+    DEAD = "dead"
+    """It is a dead letter, for `reason`."""
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of one attempt at one message. Ignored if the lease was lost in the meantime."""
+
+    id: str
+    attempt: int
+    """`Message.attempts` of the lease: tells it from a later one."""
+    fate: Fate
+    again_at: float = 0.0
+    reason: str = ""
+    """For people: `timeout`, `handler-error`, `contract /amount maximum`; never content."""
+    error_id: str = ""
+    result: bytes | None = None
+    """Inboxes: the answer's body, kept with the status if it is small enough."""
+    content_type: str = ""
+    sends: tuple[tuple[str, str, NewMessage], ...] = ()
+    """(kind, name, message): destinations and result triggers, in the same transaction."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was given up."""
+
+    id: str
+    kind: str
+    """`queue` or `inbox`."""
+    name: str
+    """The queue's name or the function's."""
+    trigger: str
+    event_type: str
+    reason: str
+    error_id: str
+    attempts: int
+    sent_at: float
+    died_at: float
+    size: int
+    invocation: str = ""
+
+
+class InvocationState(StrEnum):
+    """Where an asynchronous invocation is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """It was given up and is a dead letter."""
+
+
+class InvocationStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an asynchronous invocation, or of one with an idempotency key."""
+
+    id: str
+    function: str
+    state: InvocationState
+    attempts: int
+    accepted_at: float
+    finished_at: float | None = None
+    status: int | None = None
+    """HTTP status of its last answer."""
+    content_type: str = ""
+    result: bytes | None = None
+    reason: str = ""
+    error_id: str = ""
 
 
 class ProjectData(Protocol):
@@ -257,6 +372,105 @@ class ProjectData(Protocol):
 
     async def purge(self, project: str, kind: str, name: str) -> int:
         """Delete every message; return how many."""
+        ...
+
+    async def send_many(
+        self, project: str, kind: str, name: str, messages: Sequence[NewMessage]
+    ) -> tuple[str, ...]:
+        """Keep messages in a `queue`, a `topic` or a function's `inbox`; all of them or none.
+
+        Returns their ids; a known `deduplication` gives the first message's. LimitError if there
+        is no room.
+        """
+        ...
+
+    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
+        """Replace who is subscribed to what. Each function named has an inbox from then on.
+
+        The inbox of a function that is not named any more keeps what it holds.
+        """
+        ...
+
+    async def lease(
+        self, project: str, kind: str, name: str, *, limit: int, lease: float
+    ) -> tuple[Message, ...]:
+        """Lease messages of a `queue` or `inbox`: by priority, then age; one at a time of a key.
+
+        What is too old or was leased too often in vain is left to the caller to `settle`.
+        """
+        ...
+
+    async def settle(
+        self, project: str, kind: str, name: str, settlements: Sequence[Settlement]
+    ) -> int:
+        """End attempts, all in one transaction; return how many were still leased."""
+        ...
+
+    async def next_due(self, project: str, kind: str, name: str) -> float | None:
+        """Return when the next message can be leased (Unix time), None if nothing waits."""
+        ...
+
+    def watch(self, ready: Callable[[str, str, str], None]) -> None:
+        """Have `ready(project, kind, name)` called on the loop when a message can be leased.
+
+        Called after the commit, once for many; a hint, not a promise: poll `next_due` as well.
+        """
+        ...
+
+    async def dead_letters(
+        self, project: str, kind: str, name: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[DeadLetter, ...]:
+        """Return dead letters of a `queue` or `inbox`, oldest first."""
+        ...
+
+    async def dead_letter(self, project: str, letter: str) -> tuple[DeadLetter, bytes]:
+        """Return one with its body (NotFoundError)."""
+        ...
+
+    async def redrive(self, project: str, kind: str, name: str, ids: Sequence[str] | None) -> int:
+        """Send dead letters again with no attempts used, all if `ids` is None; return how many."""
+        ...
+
+    async def purge_dead(
+        self, project: str, kind: str, name: str, ids: Sequence[str] | None
+    ) -> int:
+        """Delete dead letters; return how many."""
+        ...
+
+    async def begin_invocation(
+        self, project: str, function: str, idempotency: str, fingerprint: str, invocation: str
+    ) -> InvocationStatus | None:
+        """Claim an idempotency key for `invocation`; the status of the first if it is claimed.
+
+        ConflictError if it was claimed with another `fingerprint` (hash of the request).
+        """
+        ...
+
+    async def finish_invocation(self, project: str, status: InvocationStatus) -> None:
+        """Keep the end of an invocation that began with an idempotency key and was not sent."""
+        ...
+
+    async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
+        """Return what is known (NotFoundError once it is not kept any more)."""
+        ...
+
+    async def advance(
+        self,
+        project: str,
+        position: str,
+        value: bytes,
+        *,
+        expected: bytes | None,
+        sends: Sequence[tuple[str, str, NewMessage]] = (),
+    ) -> bool:
+        """Set a position and send messages, in one transaction, if it is `expected`; tell if.
+
+        For schedules and for sources outside: what came in, and how far, are kept together.
+        """
+        ...
+
+    async def position(self, project: str, position: str) -> bytes | None:
+        """Return a position, None if it was never set."""
         ...
 
     async def rekey(self, project: str) -> None:
