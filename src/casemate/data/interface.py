@@ -75,6 +75,8 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     waiting: int
     oldest_at: float | None
+    dead: int = 0
+    """Dead letters."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +122,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     function: str
-    trigger: AnyTrigger
+    trigger: AnyTrigger | None
+    """None: the function has none; it has an inbox for what is sent to itself."""
     delivery: Delivery
 
 
@@ -141,10 +144,14 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     """`Message.attempts` of the lease: tells it from a later one."""
     fate: Fate
+    counted: bool = True
+    """False (with RETRY): nothing ran, so the attempt is taken back."""
     again_at: float = 0.0
     reason: str = ""
     """For people: `timeout`, `handler-error`, `contract /amount maximum`; never content."""
     error_id: str = ""
+    status: int | None = None
+    """HTTP status of the answer."""
     result: bytes | None = None
     """Inboxes: the answer's body, kept with the status if it is small enough."""
     content_type: str = ""
@@ -410,6 +417,15 @@ class ProjectData(Protocol):
         """Return when the next message can be leased (Unix time), None if nothing waits."""
         ...
 
+    async def resume(self, project: str) -> tuple[tuple[str, str, float], ...]:
+        """End the leases of a process before this one; return where something waits.
+
+        That is (kind, name, when the next can be leased) of each `queue` and `inbox` that holds
+        messages; empty for a project without data. Attempts stay counted. Only for a node that
+        starts: nobody holds a lease that is known to be alive.
+        """
+        ...
+
     def watch(self, ready: Callable[[str, str, str], None]) -> None:
         """Have `ready(project, kind, name)` called on the loop when a message can be leased.
 
@@ -448,6 +464,10 @@ class ProjectData(Protocol):
 
     async def finish_invocation(self, project: str, status: InvocationStatus) -> None:
         """Keep the end of an invocation that began with an idempotency key and was not sent."""
+        ...
+
+    async def abandon_invocation(self, project: str, invocation: str) -> None:
+        """Forget an invocation that began with an idempotency key but did not run."""
         ...
 
     async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
