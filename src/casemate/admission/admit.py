@@ -8,6 +8,7 @@ from typing import Protocol
 
 from casemate.admission.catalogue import Catalogue
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import Version
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
 from casemate.model.principal import (
@@ -15,14 +16,18 @@ from casemate.model.principal import (
     Action,
     Decision,
     Principal,
+    PrincipalKind,
     Resource,
     ResourceKind,
 )
+from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
 
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
+"""What reaches a function by its inbox without a trigger that its manifest declares."""
 
 
 class Authenticator(Protocol):
@@ -31,6 +36,25 @@ class Authenticator(Protocol):
     def authenticate(self, authorization: str | None) -> Principal | None:
         """Return the principal, None if the value holds no valid credential."""
         ...
+
+
+def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
+    """Tell whether the host vouches for the caller: a function whose grant was checked, or a
+    trigger that the version declares, or the function's own inbox."""
+    caller = raw.caller
+    if caller is None:
+        return False
+    principal = caller.principal
+    if principal.kind is not PrincipalKind.TRIGGER:
+        return principal.kind is PrincipalKind.FUNCTION
+    function, _, trigger = principal.id.rpartition("/")
+    if version is None or function != f"{raw.project}/{raw.function}":
+        return False
+    declared = version.spec.trigger(trigger)
+    if declared is not None and kind_of(declared).value == raw.trigger:
+        return True
+    # What was admitted when it was kept, or is a destination of the project's own.
+    return trigger == INBOX and raw.trigger in _KEPT
 
 
 class Admission:
@@ -64,7 +88,7 @@ class Admission:
             internal=spec is not None and spec.internal,
             public=spec is not None and spec.public,
         )
-        granted = raw.caller is not None
+        granted = _is_granted(raw, version)
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
             decided = self._policy.decide(
                 principal, Action.FUNCTION_INVOKE, resource, granted=granted

@@ -14,6 +14,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.event import Event
 from casemate.model.grant import Grant
+from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.principal import Principal
 
@@ -145,6 +146,16 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """(5) The answer, and for the platform how the invocation ended and under which error id."""
+
+    outcome: Outcome
+    response: HttpResponse
+    error_id: str = ""
+    retry_after: int | None = None
+    """Seconds."""
 
 
 class RefusedError(CasemateError):

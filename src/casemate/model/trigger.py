@@ -35,6 +35,9 @@ class TriggerKind(StrEnum):
     NATS = "nats"
 
 
+INBOX = "inbox"
+"""In a trigger's principal (`project/function/inbox`): calls that were kept, and destinations."""
+
 OUTSIDE = frozenset(
     (
         TriggerKind.VALKEY,
