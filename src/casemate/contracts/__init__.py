@@ -4,3 +4,14 @@ A contract is a JSON Schema (2020-12) of the author's; without one, strict defau
 Not the place where events are checked on the path (`admission`), and nothing here reads files or
 follows a reference out of a schema. May import `model` and nothing else of ours.
 """
+
+from casemate.contracts.schema import (
+    DIALECT,
+    MAX_BYTES,
+    Contract,
+    ContractError,
+    Violation,
+    canonical,
+)
+
+__all__ = ["DIALECT", "MAX_BYTES", "Contract", "ContractError", "Violation", "canonical"]

@@ -50,7 +50,8 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
     function: FunctionSpec
     """`function.python` is always set here: compiled code fits one minor version."""
     resources: Resources = Resources()
-    """What the project declares and this function is granted."""
+    """What the project declares and this function is granted, or names in triggers and
+    destinations."""
     lock_sha256: str | None
     """Hash of the lock file's text; None without dependencies."""
     packages: tuple[LockedPackage, ...] = ()

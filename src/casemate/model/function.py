@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-from casemate.model.grant import Grant, Resources
-from casemate.model.trigger import AnyTrigger
+from casemate.model.grant import ACTIONS, Grant, GrantKind, Resources
+from casemate.model.trigger import AnyTrigger, consumed
 
 NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """Project, function and alias names: a DNS label (RFC 1123) that starts with a letter."""
@@ -156,6 +156,21 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     def trigger(self, name: str) -> AnyTrigger | None:
         """Return the trigger called `name`, or None."""
         return next((t for t in self.triggers if t.name == name), None)
+
+
+def destinations(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return what a function's delivery lets reach others, in the form of grants."""
+    found = {}
+    for destination in (*spec.delivery.on_success, *spec.delivery.on_failure):
+        kind = GrantKind(destination.kind.value)
+        grant = Grant(kind=kind, name=destination.name, actions=ACTIONS[kind])
+        found[kind, destination.name] = grant
+    return tuple(found[key] for key in sorted(found))
+
+
+def named_resources(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return all that a function's grants, triggers and destinations name, as grants."""
+    return (*spec.grants, *consumed(spec.triggers), *destinations(spec))
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
