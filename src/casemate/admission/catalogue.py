@@ -9,6 +9,7 @@ from itertools import accumulate
 from casemate.admission.routes import Match, Route, Routes
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
+from casemate.model.trigger import QueueTrigger
 
 
 class _Entry:
@@ -67,6 +68,20 @@ class Catalogue:
                     next_step="change the path in casemate.toml, or remove the other function",
                 )
 
+    def check_consumers(self, project: str, function: str, version: Version) -> None:
+        """Raise ConflictError if another function consumes a queue of this version already."""
+        wanted = {t.queue for t in version.spec.triggers if isinstance(t, QueueTrigger)}
+        for other in self.declaring():
+            if other.project != project or other.function == function:
+                continue
+            for trigger in other.spec.triggers:
+                if isinstance(trigger, QueueTrigger) and trigger.queue in wanted:
+                    raise ConflictError(
+                        f"The queue {trigger.queue} is consumed by {project}/{other.function}.",
+                        next_step="send to a topic, which each subscribed function gets, or "
+                        "remove the other trigger first",
+                    )
+
     def find(self, project: str, function: str, qualifier: str | None = None) -> Version | None:
         """Return the version a call goes to, None if there is no such function or qualifier."""
         entry = self._functions.get((project, function))
@@ -106,6 +121,18 @@ class Catalogue:
     def live_versions(self) -> list[Version]:
         """Return every version that the alias `live` of its function leads to."""
         return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]
+
+    def declaring(self) -> list[Version]:
+        """Return for each function the version whose triggers are in force: the newest live one."""
+        return [
+            max(entry.live[0], key=lambda version: version.number)
+            for entry in self._functions.values()
+            if entry.live is not None and entry.live[0]
+        ]
+
+    def projects(self) -> list[str]:
+        """Return the projects that have functions, by name."""
+        return sorted({project for project, _ in self._functions})
 
     def __len__(self) -> int:
         """Return the number of functions."""
