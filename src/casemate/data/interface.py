@@ -34,6 +34,7 @@ class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     modified_at: float
     sha256: str
+    labels: bytes = b""
 
 
 class ObjectPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     value: dict[str, Any]
     revision: int
     modified_at: float
+    labels: bytes = b""
 
 
 class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +124,9 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     function: str
-    trigger: AnyTrigger | None
+    trigger: AnyTrigger | None = None
     """None: the function has none; it has an inbox for what is sent to itself."""
-    delivery: Delivery
+    delivery: Delivery = Delivery()
 
 
 class Fate(StrEnum):
@@ -233,12 +235,20 @@ class ProjectData(Protocol):
         content_type: str = "application/octet-stream",
         metadata: dict[str, str] | None = None,
         if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> ObjectInfo:
         """Write an object. `if_revision=0`: only if there is none; n: only if that is present."""
         ...
 
     async def begin_object(
-        self, project: str, bucket: str, key: str, *, content_type: str, metadata: dict[str, str]
+        self,
+        project: str,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str,
+        metadata: dict[str, str],
+        labels: bytes = b"",
     ) -> str:
         """Begin an object in parts; return an upload id. Forgotten after an hour unfinished."""
         ...
@@ -310,6 +320,7 @@ class ProjectData(Protocol):
         value: dict[str, object],
         *,
         if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> Item:
         """Write an item whole; its key attributes say where. Conditions as for objects."""
         ...
@@ -356,8 +367,11 @@ class ProjectData(Protocol):
         *,
         delay: float = 0.0,
         deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+        labels: bytes = b"",
     ) -> str:
-        """Keep a message in a `queue` or `topic`; return its id.
+        """Keep a message in a `queue` or `topic`; return its id. Otherwise as `send_many`.
 
         The same `deduplication` within an hour returns the first message's id and keeps nothing.
         """

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 from data_support import Clock, Data
 
-from casemate.data import LimitError
-from casemate.data import queues as queues_module
+from casemate.data import LimitError, leasing, messages
 from casemate.model.errors import InvalidInputError, NotFoundError
 
 
@@ -125,7 +124,7 @@ def test_many_at_once_get_each_message_once(data: Data) -> None:
 def test_limits(data: Data, monkeypatch) -> None:
     with pytest.raises(LimitError):
         send(data, b'"' + b"x" * 200 + b'"')
-    monkeypatch.setattr(queues_module, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(messages, "MAX_MESSAGES", 2)
     send(data, b"1")
     send(data, b"2")
     with pytest.raises(LimitError):
@@ -136,7 +135,7 @@ def test_limits(data: Data, monkeypatch) -> None:
 
 
 def test_an_answer_is_bounded_in_bytes(data: Data, monkeypatch) -> None:
-    monkeypatch.setattr(queues_module, "MAX_RESULT_BYTES", 100)
+    monkeypatch.setattr(leasing, "MAX_RESULT_BYTES", 100)
     for _ in range(5):
         send(data, b'"' + b"x" * 60 + b'"')
     assert len(receive(data)) == 1
