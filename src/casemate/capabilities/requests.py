@@ -30,6 +30,8 @@ Token = Annotated[str, msgspec.Meta(max_length=4096)]
 Metadata = Annotated[
     dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)
 ]
+MessageKey = Annotated[str, msgspec.Meta(max_length=1024)]
+Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 Attribute = str | int | float
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -187,6 +189,8 @@ class SendMessage(_Request, frozen=True, tag="queue.send"):
     queue: Name
     delay: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
     deduplication: Text | None = None
+    key: MessageKey = ""
+    priority: Priority = 0
 
     @property
     def grant(self) -> Wanted:

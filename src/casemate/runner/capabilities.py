@@ -466,17 +466,33 @@ class Queue:
         self._channel = channel
         self.name = name
 
-    def send(self, message: object, *, delay: float = 0.0, deduplication: str | None = None) -> str:
+    def send(
+        self,
+        message: object,
+        *,
+        delay: float = 0.0,
+        deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+    ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
+        Messages with the same `key` are handed out one after the other, in order; of those that
+        are ready, a higher `priority` (-100 to 100) goes first.
         """
         try:
             body = _encode(message).encode()
         except (TypeError, ValueError) as error:
             raise InvalidError(f"the message is not JSON: {error}") from error
         fields, _, _ = self._channel.call(
-            "queue.send", body, queue=self.name, delay=delay, deduplication=deduplication
+            "queue.send",
+            body,
+            queue=self.name,
+            delay=delay,
+            deduplication=deduplication,
+            key=key,
+            priority=priority,
         )
         identity: str = fields["id"]
         return identity

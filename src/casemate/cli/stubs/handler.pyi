@@ -177,10 +177,20 @@ class Queue:
     """A queue of the function's project."""
 
     name: str
-    def send(self, message: object, *, delay: float = 0.0, deduplication: str | None = None) -> str:
+    def send(
+        self,
+        message: object,
+        *,
+        delay: float = 0.0,
+        deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+    ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
+        Messages with the same `key` are handed out one after the other, in order; of those that
+        are ready, a higher `priority` (-100 to 100) goes first.
         """
 
 class Topic:
