@@ -151,6 +151,7 @@ class Node:
             supervisor=0,
             vault=0,
             egress=0,
+            sources=0,
             unpacked=str(folder),
             uid=None,
             pythons={"3.11": "3.11.9", "3.13": "3.13.1"},
