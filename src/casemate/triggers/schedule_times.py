@@ -114,8 +114,8 @@ class CronTimes:
         inside, begin = moment, moment
         for _ in range(_MOST_STRETCHES):
             offset = self._offset(inside)
-            wall = datetime.fromtimestamp(begin + offset, UTC).replace(tzinfo=None)
-            wall = next(CronSim(self._expression, wall), None)
+            start = datetime.fromtimestamp(begin + offset, UTC).replace(tzinfo=None)
+            wall = next(CronSim(self._expression, start), None)
             if wall is None:
                 return None
             found = wall.replace(tzinfo=UTC).timestamp() - offset
