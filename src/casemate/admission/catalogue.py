@@ -49,7 +49,9 @@ class Catalogue:
                 # The newest of the live versions declares the routes.
                 newest = max(entry.live[0], key=lambda v: v.number)
                 for trigger in newest.spec.http:
-                    routes.add(Route(trigger.method, trigger.path, project, name))
+                    routes.add(
+                        Route(trigger.method, trigger.path, project, name, trigger.asynchronous)
+                    )
         self._functions, self._routes = entries, routes
 
     def check_routes(self, project: str, function: str, version: Version) -> None:

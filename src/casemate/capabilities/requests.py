@@ -232,6 +232,8 @@ class InvokeFunction(_Request, frozen=True, tag="function.invoke"):
         ]
         | None
     ) = None
+    wait: bool = True
+    """False has the event kept, and the function invoked with it afterwards."""
 
     @property
     def grant(self) -> Wanted:

@@ -38,7 +38,13 @@ class Delivery:
     """One per gateway. All methods run on the event loop."""
 
     def __init__(
-        self, data: ProjectData, catalogue: Catalogue, run: Run, *, cores: int = 1
+        self,
+        data: ProjectData,
+        catalogue: Catalogue,
+        run: Run,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        cores: int = 1,
     ) -> None:
         """Take events from `data` along the path, which is `run`."""
         self._data = data
@@ -57,7 +63,7 @@ class Delivery:
         self._resumed: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
 
     # -- what there is to consume --------------------------------------------------------------
 

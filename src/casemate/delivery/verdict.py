@@ -16,6 +16,8 @@ HOPELESS = frozenset((Outcome.INVALID, Outcome.DENIED, Outcome.NOT_FOUND))
 """What would end the same way however often it is tried."""
 _SERVER_ERROR = 500
 _MAX_FAILED = 10_000
+_MAX_CONTENT_TYPE = 255
+_MAX_REASON = 200
 
 
 class _Reported(msgspec.Struct):
@@ -68,7 +70,8 @@ def refusal_reason(outcome: Outcome, response: HttpResponse) -> str:
         detail = msgspec.json.decode(body_of(response)).get("detail", "")
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError):
         detail = ""
-    return f"{outcome.value}: {detail}" if detail else outcome.value
+    reason = f"{outcome.value}: {detail}" if detail else outcome.value
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in reason[:_MAX_REASON])
 
 
 def failed_items(response: HttpResponse, ids: set[str]) -> set[str] | None:
@@ -99,6 +102,7 @@ def body_of(response: HttpResponse) -> bytes:
 
 
 def content_type_of(response: HttpResponse) -> str:
-    """Return the media type of an answer, empty if it has none."""
+    """Return the media type of an answer, empty if it has none that is worth keeping."""
     found = next((value for name, value in response.headers if name == b"content-type"), b"")
-    return found.decode("latin-1")
+    text = found.decode("latin-1")
+    return text if len(text) <= _MAX_CONTENT_TYPE and text.isascii() and text.isprintable() else ""

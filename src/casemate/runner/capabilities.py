@@ -528,17 +528,22 @@ def read_secret(channel: Channel, name: str, version: int | None) -> bytes:
         return pipe.read()
 
 
-def invoke(channel: Channel, function: str, event: object, allow: list[str] | None) -> Any:
-    """Invoke another function of the project and return its result."""
+def invoke(
+    channel: Channel, function: str, event: object, allow: list[str] | None, wait: bool
+) -> Any:
+    """Invoke another function of the project; return its result, or the id of what is kept."""
     try:
         body = _encode(event).encode()
     except (TypeError, ValueError) as error:
         raise InvalidError(f"the event is not JSON: {error}") from error
-    fields, content, _ = channel.call("function.invoke", body, function=function, allow=allow)
+    fields, content, _ = channel.call(
+        "function.invoke", body, function=function, allow=allow, wait=wait
+    )
     status: int = fields["status"]
     if not 200 <= status < 300:
         error_id = fields.get("error_id")
         raise InvocationError(f"{function} answered with status {status}", status, error_id)
     if fields["type"] == "application/json":
-        return _decode(content.decode())
+        result = _decode(content.decode())
+        return result if wait else result["id"]
     return content

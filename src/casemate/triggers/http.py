@@ -9,15 +9,17 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from casemate.admission import Authenticator, Catalogue
+from casemate.delivery.wish import NOTHING, Wish, read_wish
+from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import NAME_PATTERN
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.model.path import Failure, Finished, RawInvocation, RefusedError
 from casemate.model.principal import ANONYMOUS, Action, Principal
 from casemate.seal import Seal
 
-Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
+Take = Callable[[RawInvocation, Wish], Awaitable[HttpResponse]]
 INVOKE_PREFIX = "/invoke/"
 API_PREFIX = "/api/"
 _UNKNOWN_BODY_LIMIT = 64 * 1024
@@ -113,10 +115,12 @@ class HttpTrigger:
         accounts: Authenticator,
         seal: Seal,
         deny: Callable[[Denial], None],
-        invoke: Invoke,
+        take: Take,
         api: Callable[[HttpRequest], Awaitable[HttpResponse]],
     ) -> None:
-        """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`.
+        """Look functions up in `catalogue`, hand calls to `take`.
+
+        Requests that lead nowhere are closed by `seal`.
 
         Those without a valid token, or of who may not know, go to `deny` as well.
         """
@@ -124,7 +128,7 @@ class HttpTrigger:
         self._accounts = accounts
         self._seal = seal
         self._deny = deny
-        self._invoke = invoke
+        self._take = take
         self._api = api
 
     def body_limit(self, head: HttpHead) -> int:
@@ -166,19 +170,33 @@ class HttpTrigger:
             detail = "Functions are invoked with POST."
             return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=b"POST")
         content_type = head.header(b"content-type")
-        return await self._invoke(
-            RawInvocation(
-                trigger="invoke",
-                project=names[0],
-                function=names[1],
-                qualifier=names[2],
-                credential=_credential(head),
-                content_type=content_type.decode("latin-1") if content_type else "",
-                body=request.body,
-                received_at=time.time(),
-                remote_address=head.peer,
-            )
+        raw = RawInvocation(
+            trigger="invoke",
+            project=names[0],
+            function=names[1],
+            qualifier=names[2],
+            credential=_credential(head),
+            content_type=content_type.decode("latin-1") if content_type else "",
+            body=request.body,
+            received_at=time.time(),
+            remote_address=head.peer,
         )
+        return await self._call(raw, request, later=False)
+
+    async def _call(self, raw: RawInvocation, request: HttpRequest, *, later: bool) -> HttpResponse:
+        try:
+            wish = read_wish(request.head, later=later)
+        except RefusedError as refusal:
+            if self._may_know(raw):
+                return self._seal.close(refused(raw, None, None, refusal))
+            wish = NOTHING  # refused for what it lacks, which tells nothing of the function
+        return await self._take(raw, wish)
+
+    def _may_know(self, raw: RawInvocation) -> bool:
+        """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
+        version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
+        public = version is not None and version.spec.public
+        return public or self._accounts.authenticate(raw.credential) is not None
 
     async def _handle_route(self, request: HttpRequest) -> HttpResponse:
         head = request.head
@@ -194,20 +212,19 @@ class HttpTrigger:
         except ValueError:
             detail = f"The query has more than {_MAX_QUERY_FIELDS} fields."
             return self._lead_nowhere(request, Outcome.INVALID, 400, detail)
-        return await self._invoke(
-            RawInvocation(
-                trigger="http",
-                project=match.route.project,
-                function=match.route.function,
-                qualifier=None,
-                credential=_credential(head),
-                content_type="",
-                body=request.body,
-                event=event,
-                received_at=time.time(),
-                remote_address=head.peer,
-            )
+        raw = RawInvocation(
+            trigger="http",
+            project=match.route.project,
+            function=match.route.function,
+            qualifier=None,
+            credential=_credential(head),
+            content_type="",
+            body=request.body,
+            event=event,
+            received_at=time.time(),
+            remote_address=head.peer,
         )
+        return await self._call(raw, request, later=match.route.asynchronous)
 
     def _lead_nowhere(
         self,
