@@ -20,6 +20,10 @@ from casemate.api import create_app
 from casemate.api.operations import Service
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.data import SqliteProjectData
+from casemate.delivery import Delivery
+from casemate.delivery.acceptance import Acceptance
+from casemate.delivery.subscriptions import Subscriptions
+from casemate.delivery.wish import LATER
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
 from casemate.egress.interface import EgressEvent
@@ -106,7 +110,19 @@ class Gateway:
         self.seal = Seal(self.redactor)
         admission = Admission(self.catalogue, self.accounts, self.policy, deny)
         self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
+        subscriptions = Subscriptions(self.data, self.catalogue)
+        acceptance = Acceptance(
+            admission, self.seal, self.data, self.pipeline.finish, subscriptions.ensure
+        )
         broker.invoke = self.pipeline.invoke
+        broker.keep = lambda raw: acceptance.take(raw, LATER)
+        self.delivery = Delivery(
+            self.data,
+            self.catalogue,
+            self.pipeline.finish,
+            loop,
+            cores=len(os.sched_getaffinity(0)),
+        )
         self.control = NodeControl(
             config=config,
             store=store,
@@ -118,6 +134,8 @@ class Gateway:
             uses=self.uses,
             redactor=self.redactor,
             denials=self.denials,
+            subscriptions=subscriptions,
+            delivery=self.delivery,
         )
         service = Service(
             control=self.control,
@@ -138,7 +156,7 @@ class Gateway:
             self.accounts,
             self.seal,
             deny,
-            self.pipeline.invoke,
+            acceptance.take,
             asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
         self.tls = _tls(config, store, vault)
