@@ -8,203 +8,31 @@ LimitError (of `casemate.data`) when a size or count limit is reached.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-
-from casemate.model.function import Delivery
+from casemate.data.events import (
+    DeadLetter,
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Message,
+    NewMessage,
+    QueueInfo,
+    Settlement,
+    Subscription,
+)
+from casemate.data.values import (
+    MAX_KEY_BYTES,
+    MAX_PAGE,
+    MAX_PART,
+    Item,
+    ItemPage,
+    ObjectInfo,
+    ObjectPage,
+    Range,
+)
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
-from casemate.model.trigger import AnyTrigger
-
-MAX_PAGE = 1000
-MAX_KEY_BYTES = 1024
-MAX_PART = 8 << 20
-"""Largest piece of an object that one call carries; larger objects are written in parts."""
-
-
-class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An object without its content. Revisions count up from 1 for each key, never reused."""
-
-    key: str
-    revision: int
-    size: int
-    content_type: str = "application/octet-stream"
-    metadata: dict[str, str] = {}
-    modified_at: float
-    sha256: str
-    labels: bytes = b""
-
-
-class ObjectPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys in byte order; `after` is where the next page starts, None at the end."""
-
-    objects: tuple[ObjectInfo, ...]
-    prefixes: tuple[str, ...] = ()
-    """With a delimiter: what keys have in common up to it, once each."""
-    after: str | None = None
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """A table's item. `value` is a JSON object that holds its key attributes too."""
-
-    value: dict[str, Any]
-    revision: int
-    modified_at: float
-    labels: bytes = b""
-
-
-class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in order; `after` continues, None at the end."""
-
-    items: tuple[Item, ...]
-    after: str | None = None
-
-
-class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A condition on the sort attribute; all that are given hold. Text sorts by code point."""
-
-    equals: str | int | float | None = None
-    begins_with: str | None = None
-    at_least: str | int | float | None = None
-    less_than: str | int | float | None = None
-
-
-class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How much waits in a queue or topic."""
-
-    name: str
-    waiting: int
-    oldest_at: float | None
-    dead: int = 0
-    """Dead letters."""
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message; `body` is JSON. In an inbox it is an encoded `casemate.model.event.Event`."""
-
-    id: str
-    body: bytes
-    sent_at: float
-    attempts: int = 0
-    """Leases so far, this one included."""
-    key: str = ""
-    """Messages with the same key (not empty) are handed out one after the other, in order."""
-    priority: int = 0
-    expires_at: float | None = None
-    """Unix time after which it is not tried any more."""
-    invocation: str = ""
-    """Inboxes: the id that who sent it was given (202)."""
-    qualifier: str = ""
-    """Inboxes: alias or version asked for; empty: `live`."""
-    labels: bytes = b""
-    """What of it came from which event, as the runner told it; opaque here."""
-
-
-class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to keep. Fields as in `Message`."""
-
-    body: bytes
-    delay: float = 0.0
-    deduplication: str | None = None
-    key: str = ""
-    priority: int = 0
-    expires_at: float | None = None
-    invocation: str = ""
-    qualifier: str = ""
-    labels: bytes = b""
-
-
-class Subscription(msgspec.Struct, frozen=True, kw_only=True):
-    """That a live function has a trigger. What its data changes is kept in its inbox.
-
-    Changes of buckets, tables and topics reach the inboxes of those subscribed in the transaction
-    of the change: none is lost, none is told that did not happen.
-    """
-
-    function: str
-    trigger: AnyTrigger | None = None
-    """None: the function has none; it has an inbox for what is sent to itself."""
-    delivery: Delivery = Delivery()
-
-
-class Fate(StrEnum):
-    """What becomes of a leased message."""
-
-    DONE = "done"
-    RETRY = "retry"
-    """It is handed out again at `again_at`."""
-    DEAD = "dead"
-    """It is a dead letter, for `reason`."""
-
-
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one attempt at one message. Ignored if the lease was lost in the meantime."""
-
-    id: str
-    attempt: int
-    """`Message.attempts` of the lease: tells it from a later one."""
-    fate: Fate
-    counted: bool = True
-    """False (with RETRY): nothing ran, so the attempt is taken back."""
-    again_at: float = 0.0
-    reason: str = ""
-    """For people: `timeout`, `handler-error`, `contract /amount maximum`; never content."""
-    error_id: str = ""
-    status: int | None = None
-    """HTTP status of the answer."""
-    result: bytes | None = None
-    """Inboxes: the answer's body, kept with the status if it is small enough."""
-    content_type: str = ""
-    sends: tuple[tuple[str, str, NewMessage], ...] = ()
-    """(kind, name, message): destinations and result triggers, in the same transaction."""
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that was given up."""
-
-    id: str
-    kind: str
-    """`queue` or `inbox`."""
-    name: str
-    """The queue's name or the function's."""
-    trigger: str
-    event_type: str
-    reason: str
-    error_id: str
-    attempts: int
-    sent_at: float
-    died_at: float
-    size: int
-    invocation: str = ""
-
-
-class InvocationState(StrEnum):
-    """Where an asynchronous invocation is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    """It was given up and is a dead letter."""
-
-
-class InvocationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an asynchronous invocation, or of one with an idempotency key."""
-
-    id: str
-    function: str
-    state: InvocationState
-    attempts: int
-    accepted_at: float
-    finished_at: float | None = None
-    status: int | None = None
-    """HTTP status of its last answer."""
-    content_type: str = ""
-    result: bytes | None = None
-    reason: str = ""
-    error_id: str = ""
 
 
 class ProjectData(Protocol):
@@ -401,7 +229,9 @@ class ProjectData(Protocol):
         """Keep messages in a `queue`, a `topic` or a function's `inbox`; all of them or none.
 
         Returns their ids; a known `deduplication` gives the first message's. LimitError if there
-        is no room.
+        is no room, NotFoundError for the inbox of a function that was never subscribed. What a
+        topic gets goes to the inboxes of those subscribed; without any it stays in the topic
+        until somebody is.
         """
         ...
 
@@ -424,7 +254,11 @@ class ProjectData(Protocol):
     async def settle(
         self, project: str, kind: str, name: str, settlements: Sequence[Settlement]
     ) -> int:
-        """End attempts, all in one transaction; return how many were still leased."""
+        """End attempts, all in one transaction; return how many were still leased.
+
+        A lease is lost when a later call to `lease` finds it over. If something in `sends` cannot
+        be kept (NotFoundError, LimitError), nothing is settled.
+        """
         ...
 
     async def next_due(self, project: str, kind: str, name: str) -> float | None:
@@ -443,7 +277,9 @@ class ProjectData(Protocol):
     def watch(self, ready: Callable[[str, str, str], None]) -> None:
         """Have `ready(project, kind, name)` called on the loop when a message can be leased.
 
-        Called after the commit, once for many; a hint, not a promise: poll `next_due` as well.
+        Also when one came that can be leased later, so that who sleeps until `next_due` asks anew.
+        Called after the commit, once for many; a hint, not a promise. The loop is the one that
+        runs when `watch` is called.
         """
         ...
 
@@ -525,15 +361,25 @@ class ProjectData(Protocol):
 
 
 __all__ = [
+    "MAX_KEY_BYTES",
+    "MAX_PAGE",
+    "MAX_PART",
     "BucketSpec",
+    "DeadLetter",
+    "Fate",
+    "InvocationState",
+    "InvocationStatus",
     "Item",
     "ItemPage",
     "Message",
+    "NewMessage",
     "ObjectInfo",
     "ObjectPage",
     "ProjectData",
     "QueueInfo",
     "QueueSpec",
     "Range",
+    "Settlement",
+    "Subscription",
     "TableSpec",
 ]
