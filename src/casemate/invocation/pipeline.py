@@ -46,6 +46,8 @@ class InvokeHead(msgspec.Struct):
     http: bool
     version: str
     shape: str
+    at: float
+    """Unix time at which it came, in seconds."""
 
 
 class Pipeline:
@@ -101,6 +103,7 @@ class Pipeline:
             answers_http(request),
             str(version.number),
             shape(admitted).value,
+            request.raw.received_at,
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()

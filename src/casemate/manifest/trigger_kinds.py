@@ -21,7 +21,7 @@ MAX_FILTER_VALUES = 100
 MAX_FILTER_TEXT = 256
 
 _CRON_FIELDS = 5
-_FIELD_NAMES = ("minute", "hour", "day of the month", "month", "day of the week")
+_FIELD_NAMES = ("minute", "hour", "day-of-month", "month", "day-of-week")
 _MAX_CRON = 256
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 """In a leap year, so that 29 February is found."""
@@ -47,8 +47,8 @@ class Cron(Plain):
         try:
             never = next(CronSim(text, _START), None) is None
         except (CronSimError, AssertionError, TypeError, ValueError) as error:
-            wrong = next((n for n in _FIELD_NAMES if n.replace(" ", "-") in str(error)), "")
-            field = f", with a {wrong} that exists" if wrong else ""
+            wrong = str(error).removeprefix("Bad ")
+            field = f", with a {wrong} that exists" if wrong in _FIELD_NAMES else ""
             raise RejectedValueError(f"{self.expected}{field}", described(value)) from error
         except RecursionError as error:
             raise RejectedValueError(self.expected, described(value)) from error
