@@ -1,4 +1,4 @@
-"""The data of projects: objects in buckets, items in tables, messages in queues, topics and inboxes.
+"""The data of projects: objects, items, and messages in queues, topics and inboxes.
 
 Durable when a call returns, encrypted at rest, bounded in size. What it is not: it decides nothing
 about who may ask (that is `policy`, and the caller's duty), keeps no keys (`vault` does), and is no
