@@ -32,10 +32,10 @@ from triggers_hooks import (
 )
 
 from casemate.data.errors import LimitError
+from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
 from casemate.model.errors import UnavailableError
 from casemate.model.trigger import TriggerKind
-from casemate.model.account import PolicyFile
 from casemate.triggers.hooks import endpoint
 from casemate.triggers.hooks.failures import BURST, MAX_ENTRIES, PER_SECOND, Failures
 from casemate.triggers.hooks.interface import CLOCK_TOLERANCE
@@ -446,7 +446,8 @@ def test_a_policy_that_forbids_it_is_asked_before_it_is_kept() -> None:
     async def body() -> None:
         node = of_one(repository("github"))
         text = 'forbid (principal == Casemate::Trigger::"shop/tell/code", action, resource);'
-        node.policy.activate(node.policy.prepare([PolicyFile(name="no-hooks", text=text, changed_at=0.0, changed_by="user:ada")]))
+        file = PolicyFile(name="no-hooks", text=text, changed_at=0.0, changed_by="user:ada")
+        node.policy.activate(node.policy.prepare([file]))
         assert (await node.send(*github(PUSH))).status == 403
         (denial,) = node.denied
         assert denial.kind is DenialKind.AUTHORIZATION
@@ -674,19 +675,6 @@ def test_amazons_test_event_is_a_ping() -> None:
 
 KEYS = ["ref", "after", "before", "repository", "Records", "s3", "object", "key", "object_kind"]
 KEYS += ["project", "sender", "event", "pull_request"]
-    "ref",
-    "after",
-    "before",
-    "repository",
-    "Records",
-    "s3",
-    "object",
-    "key",
-    "object_kind",
-    "project",
-    "sender",
-    "event",
-]
 
 
 @given(
