@@ -50,6 +50,7 @@ from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
+from casemate.triggers.outside import OutsideTriggers
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 
@@ -107,6 +108,9 @@ class Gateway:
             deny=deny,
             learn=config.learn,
         )
+        self.outside = OutsideTriggers(
+            self.data, vault, deny, socket.socket(fileno=config.sources), loop
+        )
         self.seal = Seal(self.redactor)
         admission = Admission(self.catalogue, self.accounts, self.policy, deny)
         self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
@@ -137,6 +141,7 @@ class Gateway:
             subscriptions=subscriptions,
             delivery=self.delivery,
         )
+        self.control.live_changed = self._live_changed
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -184,10 +189,15 @@ class Gateway:
         await self.uses.flush()
         await self.redactor.flush()
         await self.accounts.close()
+        await self.outside.close()
         await self.data.close()
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()
+
+    def _live_changed(self) -> None:
+        """Have the sources of what is live now."""
+        self.outside.replace(self.catalogue.declaring())
 
     def _problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
         """Answer what is no request that the server takes, and record it."""
