@@ -165,7 +165,7 @@ class HttpTrigger:
         head = request.head
         names = split_invoke_path(head.path)
         if names is None:
-            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+            return self.lead_nowhere(request)
         if head.method != "POST":
             detail = "Functions are invoked with POST."
             return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=b"POST")
@@ -202,7 +202,7 @@ class HttpTrigger:
         head = request.head
         match = self._catalogue.route(head.method, head.path)
         if match is None:
-            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+            return self.lead_nowhere(request)
         if isinstance(match, frozenset):
             detail = "This path does not take this method."
             allow = ", ".join(sorted(match)).encode()
@@ -226,6 +226,11 @@ class HttpTrigger:
         )
         return await self._call(raw, request, later=match.route.asynchronous)
 
+    def lead_nowhere(self, request: HttpRequest, *, recorded: bool = False) -> HttpResponse:
+        """Answer as for a path that there is not; `recorded`: that it was denied is known."""
+        detail = "There is no such path."
+        return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, detail, recorded=recorded)
+
     def _lead_nowhere(
         self,
         request: HttpRequest,
@@ -234,6 +239,7 @@ class HttpTrigger:
         detail: str,
         *,
         allow: bytes | None = None,
+        recorded: bool = False,
     ) -> HttpResponse:
         """Refuse a request that names no function.
 
@@ -244,11 +250,13 @@ class HttpTrigger:
         if asking is None:
             outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
             allow = None
-            self._record(request, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
+            if not recorded:
+                self._record(request, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
         elif not any(binding.project is None for binding in asking.bindings):
             outcome, status, detail = Outcome.DENIED, 403, "The token does not allow this."
             allow = None
-            self._record(request, asking, DenialKind.AUTHORIZATION, "no policy allows it")
+            if not recorded:
+                self._record(request, asking, DenialKind.AUTHORIZATION, "no policy allows it")
         raw = RawInvocation(
             trigger="http",
             project="",

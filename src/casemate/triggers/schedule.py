@@ -123,25 +123,20 @@ class Schedules:
         self._drift = 0.0
         """Wall clock less monotonic clock, as it was at the last look."""
 
-    def replace(self, live: Iterable[tuple[str, Version]]) -> None:
-        """Take over the schedules of all live versions, given as (project, version).
+    def replace(self, live: Iterable[Version]) -> None:
+        """Take over the schedules of what is live: of each function the version that declares.
 
-        Of several live versions of a function the newest declares its schedules, as its routes.
-        Functions that are not named have none any more. Their inboxes must be there
+        Functions that are not named have none any more. Those named must have their inboxes
         (`ProjectData.subscribe`).
         """
-        newest: dict[tuple[str, str], Version] = {}
-        for project, version in live:
-            name = (project, version.function)
-            if name not in newest or newest[name].number < version.number:
-                newest[name] = version
-        wanted: dict[_Key, _Wanted] = {}
-        for (project, function), version in newest.items():
-            for trigger in version.spec.triggers:
-                if isinstance(trigger, ScheduleTrigger):
-                    wanted[project, function, trigger.name] = _Wanted(
-                        trigger, version.spec.delivery, version.created_at, not self._started
-                    )
+        wanted = {
+            (version.project, version.function, trigger.name): _Wanted(
+                trigger, version.spec.delivery, version.created_at, not self._started
+            )
+            for version in live
+            for trigger in version.spec.triggers
+            if isinstance(trigger, ScheduleTrigger)
+        }
         if not self._started:
             self._started = True
             self._drift = self._measure_drift()

@@ -241,18 +241,19 @@ def test_another_schedule_of_the_same_name_starts_anew() -> None:
     run(body)
 
 
-def test_of_several_live_versions_the_newest_declares() -> None:
+def test_other_data_comes_with_the_next_time() -> None:
     async def body(node: Node) -> None:
-        newer = msgspec.structs.replace(MINUTELY, data='"new"')
-        node.live = [version(newer, number=3), version(MINUTELY, number=2), version(number=1)]
         await node.start()
         await node.at(60)
-        assert [bytes(event.data) for event in node.data.events()] == [b'"new"']
-        # One without schedules, newer than both.
-        node.schedules.replace([*node.live, version(number=4)])
+        newer = msgspec.structs.replace(MINUTELY, data='"new"')
+        node.schedules.replace([version(newer, number=2, created_at=START + 60)])
         await settle(node.schedules)
         await node.at(120)
-        assert node.offsets == [60.0]
+        assert [bytes(event.data) for event in node.data.events()] == [b'{"report": 7}', b'"new"']
+        node.schedules.replace([version(number=3)])
+        await settle(node.schedules)
+        await node.at(180)
+        assert node.offsets == [60.0, 120.0]
 
     run(body)
 

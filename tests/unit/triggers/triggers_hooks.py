@@ -92,8 +92,8 @@ class HookData:
         return [msgspec.json.decode(kept[3].body, type=Event) for kept in self.kept]
 
 
-def hook_version(*triggers: AnyTrigger, number: int = 1, **spec: Any) -> tuple[str, Version]:
-    made = Version(
+def hook_version(*triggers: AnyTrigger, number: int = 1, **spec: Any) -> Version:
+    return Version(
         project="shop",
         function="tell",
         number=number,
@@ -102,7 +102,6 @@ def hook_version(*triggers: AnyTrigger, number: int = 1, **spec: Any) -> tuple[s
         created_at=0.0,
         created_by="token:x",
     )
-    return "shop", made
 
 
 def repository(provider: str, **changes: Any) -> RepositoryTrigger:
@@ -129,6 +128,7 @@ class HookNode:
             self.data,  # type: ignore[arg-type]
             self.policy,
             self.denied.append,
+            self._nowhere,
             clock=lambda: self.now,
             monotonic=lambda: self.passed,
         )
@@ -144,12 +144,10 @@ class HookNode:
         peer: str = "192.0.2.7",
     ) -> HttpResponse:
         pairs = tuple((n.lower().encode(), v.encode("latin-1")) for n, v in headers.items())
-        return await self.hooks.handle(
-            HttpRequest(HttpHead(method, path, "", pairs, peer), body), self._nowhere
-        )
+        return await self.hooks.handle(HttpRequest(HttpHead(method, path, "", pairs, peer), body))
 
-    def _nowhere(self, unrecorded: bool) -> HttpResponse:
-        self.nowhere.append(unrecorded)
+    def _nowhere(self, request: HttpRequest, *, recorded: bool) -> HttpResponse:
+        self.nowhere.append(recorded)
         return HttpResponse(401, (), b"nothing here")
 
 

@@ -88,9 +88,9 @@ def version(
     created_at: float = START,
     function: str = "report",
     project: str = "shop",
-) -> tuple[str, Version]:
+) -> Version:
     spec = FunctionSpec(name=function, handler="a:h", triggers=triggers, delivery=Delivery())
-    made = Version(
+    return Version(
         project=project,
         function=function,
         number=number,
@@ -99,7 +99,6 @@ def version(
         created_at=created_at,
         created_by="token:x",
     )
-    return project, made
 
 
 async def settle(schedules: Schedules) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -37,6 +38,14 @@ _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store")
 _logger = logging.getLogger(__name__)
 
 
+class Nowhere(Protocol):
+    """Answers a request as if there were nothing at its path."""
+
+    def __call__(self, request: HttpRequest, *, recorded: bool) -> HttpResponse:
+        """`recorded` tells that the denial is on record already."""
+        ...
+
+
 class _BusyError(UnavailableError):
     """Too many requests wait to be proven."""
 
@@ -50,48 +59,38 @@ class Hooks:
         data: ProjectData,
         policy: Policy,
         deny: Callable[[Denial], None],
+        nowhere: Nowhere,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep events in `data`; every refusal goes to `deny`."""
+        """Keep events in `data`; every refusal goes to `deny`.
+
+        `nowhere` answers as for a path that there is not.
+        """
         self._vault = vault
         self._data = data
         self._policy = policy
         self._deny = deny
+        self._nowhere = nowhere
         self._clock = clock
         self._hooks: dict[Key, Hook] = {}
         self._failures = Failures(monotonic)
         self._proving = asyncio.Semaphore(MAX_PROVING)
         self._waiting = 0
 
-    def replace(self, live: Iterable[tuple[str, Version]]) -> None:
-        """Take over the hooks of all live versions, given as (project, version).
-
-        Of several live versions of a function the newest declares its hooks, as its routes.
-        """
-        newest: dict[tuple[str, str], Version] = {}
-        for project, version in live:
-            name = (project, version.function)
-            if name not in newest or newest[name].number < version.number:
-                newest[name] = version
+    def replace(self, live: Iterable[Version]) -> None:
+        """Take over the hooks of what is live: of each function the version that declares."""
         self._hooks = {
-            (project, function, trigger.name): Hook(
-                (project, function, trigger.name), trigger, version
-            )
-            for (project, function), version in newest.items()
+            key: Hook(key, trigger, version)
+            for version in live
             for trigger in version.spec.triggers
             if isinstance(trigger, (RepositoryTrigger, S3Trigger))
+            for key in [(version.project, version.function, trigger.name)]
         }
 
-    async def handle(
-        self, request: HttpRequest, nowhere: Callable[[bool], HttpResponse]
-    ) -> HttpResponse:
-        """Answer a request below HOOKS_PREFIX.
-
-        `nowhere` answers as for a path that there is not; what it is given tells whether that is
-        yet to be recorded.
-        """
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request below HOOKS_PREFIX."""
         head = request.head
         sender = f"{address_group(head.peer)} {head.path[:256]}"
         wait = self._failures.wait(sender)
@@ -101,7 +100,7 @@ class Hooks:
         hook = self._hooks.get(key) if key is not None else None
         if hook is None:
             self._failures.count(sender)
-            return nowhere(True)
+            return self._nowhere(request, recorded=False)
         try:
             await self._prove(hook, request)
             return await self._accept(hook, request)
@@ -109,7 +108,7 @@ class Hooks:
             self._failures.count(sender)
             reason = f"{error.message} for {hook.trigger.name}"
             self._record(hook, request, ANONYMOUS, DenialKind.AUTHENTICATION, reason)
-            return nowhere(False)
+            return self._nowhere(request, recorded=True)
         except MalformedError as error:
             self._record(hook, request, hook.principal, DenialKind.REQUEST, error.message)
             return _problem(400, str(error))
