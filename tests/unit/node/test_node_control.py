@@ -27,8 +27,9 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
+from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
-from casemate.model.trigger import QueueTrigger, ScheduleTrigger, consumed
+from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.node.control import NodeControl
 from casemate.node.options import GatewayConfig
 from casemate.sandbox.client import ImportFailedError
@@ -212,7 +213,7 @@ class Node:
         manifest = BundleManifest(
             project=project,
             function=function,
-            resources=resources.granted((*function.grants, *consumed(function.triggers))),
+            resources=resources.granted(named_resources(function)),
             lock_sha256=None,
         )
         self.bundles.manifests[manifest.digest()] = manifest
@@ -758,8 +759,8 @@ NIGHTLY = ScheduleTrigger(name="nightly", cron="0 3 * * *")
 
 def test_what_is_live_is_subscribed(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.deploy(**WITH_JOBS, triggers=(JOBS, NIGHTLY))
-        assert node.data.subscribed == {"t": [("f", "queue-1"), ("f", "nightly")]}
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
+        assert node.data.subscribed == {"t": [("f", "nightly"), ("f", "queue-1")]}
         await node.deploy("g")
         assert node.data.subscribed["t"][2:] == [("g", "")]
         await node.deploy()
@@ -780,7 +781,7 @@ def test_a_queue_has_one_consumer(on_node: OnNode) -> None:
             await node.deploy(
                 "g", **WITH_JOBS, triggers=(msgspec.structs.replace(JOBS, name="other"),)
             )
-        await node.deploy(**WITH_JOBS, triggers=(JOBS, NIGHTLY))
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
         await node.deploy("g", project="other", **WITH_JOBS, triggers=(JOBS,))
         assert node.data.subscribed["other"] == [("g", "queue-1")]
 
