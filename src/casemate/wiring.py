@@ -48,9 +48,11 @@ from casemate.sandbox.system_calls import DeniedCall
 from casemate.seal import Redactor, Seal
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
+from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
 from casemate.triggers.outside import OutsideTriggers
+from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 
@@ -164,9 +166,12 @@ class Gateway:
             acceptance.take,
             asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
+        self.schedules = Schedules(self.data)
+        self.hooks = Hooks(vault, self.data, self.policy, deny, self.trigger.lead_nowhere)
+        hooks = HookRoutes(self.hooks, self.trigger.handle, self.trigger.body_limit)
         self.tls = _tls(config, store, vault)
         identity = IdentityRoutes(
-            vault, lambda: self.operations.issuer, self.trigger.handle, self.trigger.body_limit
+            vault, lambda: self.operations.issuer, hooks.handle, hooks.body_limit
         )
         handle, body_limit = identity.handle, identity.body_limit
         if self.tls is not None:
@@ -189,6 +194,7 @@ class Gateway:
         await self.uses.flush()
         await self.redactor.flush()
         await self.accounts.close()
+        await self.schedules.close()
         await self.outside.close()
         await self.data.close()
         if self.tls is not None:
@@ -196,8 +202,11 @@ class Gateway:
         self.vault.close()
 
     def _live_changed(self) -> None:
-        """Have the sources of what is live now."""
-        self.outside.replace(self.catalogue.declaring())
+        """Have the schedules, hooks and sources of what is live now."""
+        live = self.catalogue.declaring()
+        self.schedules.replace(live)
+        self.hooks.replace(live)
+        self.outside.replace(live)
 
     def _problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
         """Answer what is no request that the server takes, and record it."""
