@@ -1,4 +1,4 @@
-"""The decision: authenticate, authorize, find."""
+"""The decision: authenticate, authorize, find, hold the event to its contract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from casemate.admission.catalogue import Catalogue
+from casemate.contracts import Violation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.invocation import Outcome
@@ -26,6 +27,8 @@ from casemate.policy.interface import Policy
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_BREACH = "The event breaks its contract"
+_NO_CONTRACT = "The event is beyond what is let through without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 """What reaches a function by its inbox without a trigger that its manifest declares."""
 
@@ -96,6 +99,9 @@ class Admission:
             raise self._refusal(raw, request.id, principal, decided)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+        broken = self._catalogue.violation(version, request)
+        if broken is not None:
+            raise self._breach(raw, request.id, principal, version, broken)
         return Admitted(request=request, version=version, principal=principal)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
@@ -121,6 +127,25 @@ class Admission:
             return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
         return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
 
+    def _breach(
+        self,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        version: Version,
+        broken: Violation,
+    ) -> RefusedError:
+        """Record what was broken, and where; the path has no name that the contract has not."""
+        trigger = next((event.trigger for event in raw.events if event.trigger), raw.trigger)
+        reason = f"{trigger}: {broken}"
+        kind, number = DenialKind.CONTRACT, version.number
+        self._record(raw, invocation, principal, reason, kind, version=number)
+        return RefusedError(
+            Outcome.INVALID,
+            f"{_NO_CONTRACT if broken.is_default else _BREACH}: {broken}.",
+            principal=principal,
+        )
+
     def _record(
         self,
         raw: RawInvocation,
@@ -128,6 +153,8 @@ class Admission:
         principal: Principal,
         reason: str,
         kind: DenialKind,
+        *,
+        version: int = 0,
     ) -> None:
         self._deny(
             Denial(
@@ -139,6 +166,7 @@ class Admission:
                 reason=reason,
                 project=raw.project,
                 function=raw.function,
+                version=version,
                 invocation=invocation,
                 remote_address=raw.remote_address,
             )

@@ -6,9 +6,12 @@ import random
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 
+from casemate.admission.contract import Contracts
 from casemate.admission.routes import Match, Route, Routes
+from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
+from casemate.model.path import Request
 from casemate.model.trigger import QueueTrigger
 
 
@@ -39,6 +42,7 @@ class Catalogue:
         self._choose = choose
         self._functions: dict[tuple[str, str], _Entry] = {}
         self._routes = Routes()
+        self._contracts = Contracts()
 
     def replace(self, functions: Iterable[DeployedFunction]) -> None:
         """Take over what is stored. The routes are those of each function's live versions."""
@@ -52,6 +56,7 @@ class Catalogue:
                     routes.add(
                         Route(trigger.method, trigger.path, project, name, trigger.asynchronous)
                     )
+        self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions, self._routes = entries, routes
 
     def check_routes(self, project: str, function: str, version: Version) -> None:
@@ -115,6 +120,10 @@ class Catalogue:
     def route(self, method: str, path: str) -> Match | frozenset[str] | None:
         """Return the match of a route; see `Routes.match`."""
         return self._routes.match(method, path)
+
+    def violation(self, version: Version, request: Request) -> Violation | None:
+        """Return what a request breaks of its contract; see `Contracts`."""
+        return self._contracts.violation(version, request)
 
     def digests(self) -> set[str]:
         """Return the digests that some version of some function refers to."""

@@ -5,6 +5,7 @@ Not the place where events are checked on the path (`admission`), and nothing he
 follows a reference out of a schema. May import `model` and nothing else of ours.
 """
 
+from casemate.contracts.limits import exceeded
 from casemate.contracts.schema import (
     DIALECT,
     MAX_BYTES,
@@ -14,4 +15,12 @@ from casemate.contracts.schema import (
     canonical,
 )
 
-__all__ = ["DIALECT", "MAX_BYTES", "Contract", "ContractError", "Violation", "canonical"]
+__all__ = [
+    "DIALECT",
+    "MAX_BYTES",
+    "Contract",
+    "ContractError",
+    "Violation",
+    "canonical",
+    "exceeded",
+]

@@ -39,10 +39,13 @@ class Violation(msgspec.Struct, frozen=True):
     """JSON Pointer into the data (RFC 6901); a name that the contract does not have is `*`."""
     rule: str
     """The keyword that failed, such as `maximum`, or a default limit's name."""
+    is_default: bool = False
+    """True if there is no contract, and the rule is one of the default limits."""
 
     def __str__(self) -> str:
-        """Return both on one line."""
-        return f"{self.path or '/'}: {self.rule}"
+        """Return all of it on one line."""
+        rule = f"default limit on {self.rule}" if self.is_default else self.rule
+        return f"{self.path or '/'}: {rule}"
 
 
 class Contract:
