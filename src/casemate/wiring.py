@@ -157,6 +157,7 @@ class Gateway:
             make_backup=BackupMaker(
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
+            sources=self.outside.statuses,
         )
         self.trigger = HttpTrigger(
             self.catalogue,

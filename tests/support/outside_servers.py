@@ -72,7 +72,7 @@ class Valkey(Server):
     """Keeps what it is told in a file, with a password."""
 
     name = "valkey"
-    password = "valkey-password"
+    password = "known-to-valkey-alone"
 
     def command(self) -> list[str]:
         found = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -89,7 +89,7 @@ class Postgres(Server):
     """Its superuser `test` needs no password, `reader` has one."""
 
     name = "postgres"
-    password = "postgres-password"
+    password = "known-to-postgres-alone"
 
     def __init__(self, folder: Path) -> None:
         if not POSTGRES.is_dir():
@@ -128,7 +128,7 @@ class Mosquitto(Server):
     """Keeps sessions over a restart, with a user and a password."""
 
     name = "mqtt"
-    password = "mqtt-password"
+    password = "known-to-mqtt-alone"
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
@@ -149,7 +149,7 @@ class Nats(Server):
     """With JetStream in a folder, a user and a password; with TLS if it is given a certificate."""
 
     name = "nats"
-    password = "nats-password"
+    password = "known-to-nats-alone"
 
     def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         self.certificate = certificate
@@ -172,7 +172,7 @@ class Rabbitmq(Server):
     """With its own Erlang node and port mapper, on loopback alone."""
 
     name = "rabbitmq"
-    password = "guest"
+    password = "known-to-rabbitmq-alone"
 
     def __init__(self, folder: Path) -> None:
         if not _RABBITMQ.exists():
@@ -181,7 +181,10 @@ class Rabbitmq(Server):
         self.mapper_port, self.distribution = free_port(), free_port()
         self.mapper: subprocess.Popen[bytes] | None = None
         (folder / "enabled_plugins").write_text("[].\n")
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"default_user = casemate\ndefault_pass = {self.password}\n"
+        )
 
     def environment(self) -> dict[str, str]:
         return {

@@ -66,7 +66,7 @@ OUTBOX = """CREATE TABLE {name} (id bigserial PRIMARY KEY, topic text, payload j
 @contextlib.asynccontextmanager
 async def rabbitmq_channel(server: Rabbitmq) -> Any:
     """Yield a channel with confirms."""
-    connection = await aiormq.connect(f"amqp://guest:guest@127.0.0.1:{server.port}/")
+    connection = await aiormq.connect(f"amqp://casemate:{server.password}@127.0.0.1:{server.port}/")
     try:
         yield await connection.channel()
     finally:
