@@ -52,6 +52,8 @@ MAX_DELAY = 14 * 86_400.0
 MAX_LEASE = 12 * 3600.0
 MAX_DEDUPLICATION_BYTES = 256
 DEDUPLICATION_SECONDS = 3600.0
+INBOX_DEDUPLICATION_SECONDS = 25 * 3600.0
+"""In inboxes: longer than a day, for a web hook that is sent again is one of an attacker."""
 UPLOAD_SECONDS = 3600.0
 MAX_UPLOADS = 64
 """Unfinished uploads of one project."""

@@ -19,6 +19,7 @@ from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage, QueueInfo
 from casemate.data.limits import (
     DEDUPLICATION_SECONDS,
+    INBOX_DEDUPLICATION_SECONDS,
     MAX_DEDUPLICATION_BYTES,
     MAX_DELAY,
     MAX_MESSAGE_KEY_BYTES,
@@ -30,6 +31,7 @@ from casemate.data.limits import (
     require_whole,
 )
 from casemate.data.messages import text_of
+from casemate.data.resources import INBOX
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
 
@@ -121,12 +123,13 @@ def require_size(queue: Resource, spec: QueueSpec, new: NewMessage) -> None:
 
 
 def first_of(connection: Connection, queue: Resource, token: str | None, now: float) -> int | None:
-    """Return the message that was sent with a deduplication token within the hour, if any."""
+    """Return the message that was sent with a deduplication token not long ago, if any."""
     if token is None:
         return None
+    seconds = INBOX_DEDUPLICATION_SECONDS if queue.kind == INBOX else DEDUPLICATION_SECONDS
     first = connection.execute(
         "SELECT message FROM deduplication WHERE queue = ? AND token = ? AND at > ?",
-        (queue.id, token, now - DEDUPLICATION_SECONDS),
+        (queue.id, token, now - seconds),
     ).fetchone()
     return None if first is None else int(first[0])
 

@@ -13,7 +13,7 @@ from casemate.data import invocations, leasing, letters, queues, tables
 from casemate.data.database import Connection, savepoint
 from casemate.data.errors import LimitError
 from casemate.data.fanout import Fanout
-from casemate.data.limits import DEDUPLICATION_SECONDS
+from casemate.data.limits import INBOX_DEDUPLICATION_SECONDS
 from casemate.data.resources import INBOX, QUEUE, TABLE, TOPIC, Registry
 from casemate.data.writer import Work
 
@@ -39,7 +39,7 @@ def sweep(
     deleted = connection.execute(
         "DELETE FROM deduplication WHERE (queue, token) IN "
         "(SELECT queue, token FROM deduplication WHERE at <= ? LIMIT ?)",
-        (now - DEDUPLICATION_SECONDS, BATCH),
+        (now - INBOX_DEDUPLICATION_SECONDS, BATCH),
     ).rowcount
     more |= deleted == BATCH
     files: list[str] = []

@@ -8,7 +8,9 @@ import pytest
 from data_support import Clock, Data
 
 from casemate.data import LimitError, leasing, messages
+from casemate.data.interface import NewMessage, Subscription
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.function import Delivery
 
 
 def send(data: Data, body: bytes, **options) -> str:
@@ -74,6 +76,21 @@ def test_deduplication(data: Data, clock: Clock) -> None:
     assert send(data, b"2", deduplication="x'; DROP TABLE message; --") != first
     data.sweep()
     assert waiting(data) == 1
+
+
+def test_what_an_inbox_was_sent_is_remembered_for_a_day_and_longer(
+    data: Data, clock: Clock
+) -> None:
+    subscribed = Subscription(function="f", trigger=None, delivery=Delivery())
+    data.subscribe("p", [subscribed])
+    again = NewMessage(body=b"1", deduplication="signature")
+    (first,) = data.send_many("p", "inbox", "f", [again])
+    clock.pass_(24 * 3600)
+    data.sweep()
+    assert data.send_many("p", "inbox", "f", [again]) == (first,)
+    assert data.queue_info("p", "inbox", "f").waiting == 1
+    clock.pass_(3601)
+    assert data.send_many("p", "inbox", "f", [again]) != (first,)
 
 
 def test_retention(data: Data, clock: Clock) -> None:
