@@ -97,7 +97,7 @@ def _of_event(compiled: _Compiled, event: Event, raw: RawInvocation) -> Violatio
     if event.kind is TriggerKind.INVOKE:
         return _check(compiled.direct, data)
     if event.kind is TriggerKind.HTTP:
-        if data != b"null":  # what came as a CloudEvent brings its data apart from the request
+        if "cloudevent" in event.detail:  # which brings its data apart from the request
             method, route = event.detail.get("method"), event.detail.get("route")
             return _check(compiled.of_route(str(method), str(route)), data)
         body = event.detail.get("body")

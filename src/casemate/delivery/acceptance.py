@@ -28,7 +28,7 @@ from casemate.data.interface import (
 from casemate.delivery.verdict import NOTHING_RAN, body_of, content_type_of
 from casemate.delivery.wish import Wish
 from casemate.invocation.parse import new_invocation_id, parse
-from casemate.invocation.rendering import event_of
+from casemate.invocation.rendering import events_of
 from casemate.invocation.unfinished import broken, refused
 from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.http import HttpResponse
@@ -72,7 +72,8 @@ class Acceptance:
         admitted: Admitted | None = None
         finished: Finished
         try:
-            request = parse(raw if raw.id else msgspec.structs.replace(raw, id=new_invocation_id()))
+            raw = raw if raw.id else msgspec.structs.replace(raw, id=new_invocation_id())
+            request = parse(raw, later=wish.later)
             admitted = self._admission.admit(request)
             return await (self._keep if wish.later else self._once)(admitted, wish)
         except RefusedError as refusal:
@@ -91,37 +92,48 @@ class Acceptance:
                 Outcome.INVALID,
                 "What a calling function narrows with `allow` holds only while it waits.",
             )
+        count = len(admitted.request.raw.events)
         if wish.idempotency is not None:
+            if count > 1:
+                raise RefusedError(
+                    Outcome.INVALID,
+                    "An idempotency key is for one event; send them one by one.",
+                    status=400,
+                )
             first = await self._claim(admitted, wish.idempotency)
             if first is not None:
                 if first.state is InvocationState.RUNNING and not first.attempts:
                     raise _under_way()  # claimed, not kept yet
                 return _accepted(first.id, wish)
+        identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
         try:
-            await self._send(admitted, wish, identity)
+            await self._send(admitted, wish, identities)
         except BaseException:
             if wish.idempotency is not None:
                 await self._data.abandon_invocation(admitted.request.raw.project, identity)
             raise
-        return _accepted(identity, wish)
+        return _accepted(identity, wish, identities)
 
-    async def _send(self, admitted: Admitted, wish: Wish, identity: str) -> None:
+    async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
         raw, now = admitted.request.raw, time.time()
-        message = NewMessage(
-            body=msgspec.json.encode(event_of(admitted.request)),
-            delay=wish.delay,
-            key=wish.key,
-            priority=wish.priority,
-            expires_at=None if wish.max_age is None else now + wish.max_age,
-            invocation=identity,
-            qualifier=raw.qualifier or "",
+        messages = tuple(
+            NewMessage(
+                body=msgspec.json.encode(event),
+                delay=wish.delay,
+                key=wish.key,
+                priority=wish.priority,
+                expires_at=None if wish.max_age is None else now + wish.max_age,
+                invocation=identity,
+                qualifier=raw.qualifier or "",
+            )
+            for event, identity in zip(events_of(admitted.request), identities, strict=True)
         )
         try:
             try:
-                await self._data.send_many(raw.project, INBOX, raw.function, (message,))
+                await self._data.send_many(raw.project, INBOX, raw.function, messages)
             except NotFoundError:
                 await self._ensure_inbox(raw.project)
-                await self._data.send_many(raw.project, INBOX, raw.function, (message,))
+                await self._data.send_many(raw.project, INBOX, raw.function, messages)
         except LimitError as error:
             raise RefusedError(
                 Outcome.THROTTLED,
@@ -208,7 +220,11 @@ def _fingerprint(admitted: Admitted) -> str:
     """Return a digest of all that makes a request this request."""
     raw = admitted.request.raw
     event = raw.event or {}
-    named = (raw.qualifier or "", *(event.get(n) for n in ("method", "path", "query")))
+    named = (
+        raw.qualifier or "",
+        raw.attributes,
+        *(event.get(n) for n in ("method", "path", "query")),
+    )
     told = hashlib.sha256(msgspec.json.encode(named))
     told.update(b"\n" + raw.content_type.encode() + b"\n" + raw.body)
     return told.hexdigest()
@@ -223,11 +239,14 @@ def _under_way() -> RefusedError:
     )
 
 
-def _accepted(identity: str, wish: Wish) -> HttpResponse:
+def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:
     headers = [_JSON, _NO_STORE, (b"x-request-id", identity.encode())]
     if wish.preferred:
         headers.append((b"preference-applied", b"respond-async"))
-    return HttpResponse(202, tuple(headers), msgspec.json.encode({"id": identity}))
+    told: dict[str, object] = {"id": identity}
+    if len(all_of_them) > 1:
+        told["ids"] = all_of_them
+    return HttpResponse(202, tuple(headers), msgspec.json.encode(told))
 
 
 def _replayed(first: InvocationStatus) -> HttpResponse:

@@ -9,6 +9,7 @@ import msgspec
 from casemate.data.interface import Fate, NewMessage
 from casemate.delivery.leased import Leased
 from casemate.delivery.verdict import Verdict, body_of, content_type_of
+from casemate.invocation.cloudevents import structured
 from casemate.invocation.rendering import function_source
 from casemate.model.event import Event
 from casemate.model.function import Delivery, DestinationKind
@@ -50,7 +51,9 @@ def ends(
         if destination.kind is DestinationKind.FUNCTION:
             sends.append((INBOX, destination.name, NewMessage(body=_encode(event))))
         else:
-            sends.append((destination.kind.value, destination.name, NewMessage(body=_told(event))))
+            sends.append(
+                (destination.kind.value, destination.name, NewMessage(body=structured(event)))
+            )
     for name, trigger in waiting:
         if word in trigger.on:
             named = msgspec.structs.replace(event, trigger=trigger.name)
@@ -107,21 +110,6 @@ def _result(sealed: Sealed | None) -> bytes:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return b"null"
     return body
-
-
-def _told(event: Event) -> bytes:
-    """Return an end as a queue or topic gets it: what a handler would get, as one JSON object."""
-    return _encode(
-        {
-            "id": event.id,
-            "source": event.source,
-            "type": event.type,
-            "time": event.time,
-            "subject": event.subject,
-            "data": event.data,
-            event.kind.value: event.detail,
-        }
-    )
 
 
 def waiting_for(

@@ -6,6 +6,7 @@ import secrets
 
 import msgspec
 
+from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
 
@@ -60,11 +61,18 @@ def _check_events(raw: RawInvocation) -> None:
             raise RefusedError(Outcome.INVALID, message)
 
 
-def parse(raw: RawInvocation) -> Request:
-    """Return the request. Raises RefusedError naming what is wrong, never quoting it."""
+def parse(raw: RawInvocation, *, later: bool = False) -> Request:
+    """Return the request. Raises RefusedError naming what is wrong, never quoting it.
+
+    `later` says that it is kept and not answered, which is how several events may come at once.
+    """
     if not isinstance(raw, RawInvocation):
         raise TypeError("stage 1 takes a RawInvocation")
     identity = raw.id or new_invocation_id()
+    if not raw.events:
+        brought = read_events(raw, later=later)
+        if brought:
+            raw = msgspec.structs.replace(raw, events=brought)
     if raw.events:
         _check_events(raw)
         return Request(id=identity, raw=raw, event=b"")

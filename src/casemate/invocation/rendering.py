@@ -68,32 +68,26 @@ def render(admitted: Admitted) -> bytes:
     )
 
 
-def event_of(request: Request) -> Event:
-    """Return a direct call or a request to a route as the event that an inbox keeps.
+def events_of(request: Request) -> tuple[Event, ...]:
+    """Return a direct call or a request to a route as the events that an inbox keeps: one each.
 
-    What came as a CloudEvent keeps its attributes.
+    What came as CloudEvents keeps its attributes; only of these there can be several.
     """
     raw = request.raw
     if raw.events:
-        return raw.events[0]
+        return raw.events
     source = function_source(raw.project, raw.function)
-    if raw.event is None:
-        return Event(
-            id=request.id,
-            source=source,
-            type=INVOCATION_TYPE,
-            time=raw.received_at,
-            kind=TriggerKind.INVOKE,
-            data=msgspec.Raw(request.event),
-        )
-    return Event(
+    is_route = raw.event is not None
+    event = Event(
         id=request.id,
         source=source,
-        type=REQUEST_TYPE,
+        type=REQUEST_TYPE if is_route else INVOCATION_TYPE,
         time=raw.received_at,
-        kind=TriggerKind.HTTP,
-        detail=raw.event,
+        kind=TriggerKind.HTTP if is_route else TriggerKind.INVOKE,
+        data=msgspec.Raw(b"null" if is_route else request.event),
+        detail=raw.event or {},
     )
+    return (event,)
 
 
 def function_source(project: str, function: str) -> str:

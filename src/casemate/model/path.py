@@ -58,6 +58,8 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     event: dict[str, object] | None = None
     """The event to send for an HTTP trigger, built from the request; None for `invoke`."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attributes of a CloudEvent in binary mode: names of `ce-` headers without that, values."""
     events: tuple[Event, ...] = ()
     """What a trigger other than HTTP brings: one event, or a batch of one trigger's."""
     batch: bool = False

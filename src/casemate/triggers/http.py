@@ -6,10 +6,12 @@ import base64
 import re
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from casemate.admission import Authenticator, Catalogue
 from casemate.delivery.wish import NOTHING, Wish, read_wish
+from casemate.invocation.cloudevents import STRUCTURED, answered, media_type_of
+from casemate.invocation.rendering import function_source
 from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import NAME_PATTERN
@@ -178,6 +180,7 @@ class HttpTrigger:
             credential=_credential(head),
             content_type=content_type.decode("latin-1") if content_type else "",
             body=request.body,
+            attributes=_attributes(head),
             received_at=time.time(),
             remote_address=head.peer,
         )
@@ -190,7 +193,10 @@ class HttpTrigger:
             if self._may_know(raw):
                 return self._seal.close(refused(raw, None, None, refusal))
             wish = NOTHING  # refused for what it lacks, which tells nothing of the function
-        return await self._take(raw, wish)
+        response = await self._take(raw, wish)
+        if not wish.later and _accepts_cloud_event(request.head):
+            return answered(response, function_source(raw.project, raw.function))
+        return response
 
     def _may_know(self, raw: RawInvocation) -> bool:
         """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
@@ -220,6 +226,7 @@ class HttpTrigger:
             credential=_credential(head),
             content_type="",
             body=request.body,
+            attributes=_attributes(head),
             event=event,
             received_at=time.time(),
             remote_address=head.peer,
@@ -289,6 +296,23 @@ class HttpTrigger:
                 remote_address=request.head.peer,
             )
         )
+
+
+def _attributes(head: HttpHead) -> tuple[tuple[str, str], ...]:
+    """Return the attributes of a CloudEvent in binary mode, percent-decoded as its binding says."""
+    return tuple(
+        (name[3:].decode("latin-1"), unquote(value.decode("latin-1"), errors="replace"))
+        for name, value in head.headers
+        if name.startswith(b"ce-")
+    )
+
+
+def _accepts_cloud_event(head: HttpHead) -> bool:
+    """Tell whether a caller asks for its answer as a CloudEvent, by name."""
+    value = head.header(b"accept")
+    return value is not None and any(
+        media_type_of(one) == STRUCTURED for one in value.decode("latin-1").split(",")
+    )
 
 
 def _is_name(text: str) -> bool:
