@@ -112,7 +112,7 @@ class QueueMachine(RuleBasedStateMachine):
     # What is done
 
     @rule(
-        keys=st.lists(st.sampled_from(["", "", "a", "b"]), min_size=1, max_size=3),
+        keys=st.lists(st.sampled_from(["", "a", "a", "b"]), min_size=1, max_size=3),
         priority=st.sampled_from([-1, 0, 0, 5]),
         delay=st.sampled_from([0.0, 0.0, 10.0]),
         token=st.sampled_from([None, None, "x", "y"]),
