@@ -164,14 +164,15 @@ class NatsPublisher:
 
     def publish(self, subject: str, *bodies: bytes, headers: bytes = b"") -> None:
         """Publish, and wait until the server has taken all."""
+        sent = b""
         for body in bodies:
             if headers:
                 head = b"NATS/1.0\r\n" + headers + b"\r\n\r\n"
                 sizes = f"{len(head)} {len(head) + len(body)}"
-                self._sock.sendall(f"HPUB {subject} {sizes}\r\n".encode() + head + body + b"\r\n")
+                sent += f"HPUB {subject} {sizes}\r\n".encode() + head + body + b"\r\n"
             else:
-                self._sock.sendall(f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n")
-        self._sock.sendall(b"PING\r\n")
+                sent += f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n"
+        self._sock.sendall(sent + b"PING\r\n")
         self._until(b"PONG")
 
     def ask(self, subject: str, body: str) -> str:

@@ -31,6 +31,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.kept: list[Received] = []
+        self.seen: set[bytes] = set()
+        """Bodies that were offered, kept or not."""
         self.offered = 0
         self.full = False
         self.slow = 0.0
@@ -39,6 +41,7 @@ class Inbox:
 
     async def keep(self, key: SourceKey, events: Sequence[Received]) -> bool:
         self.offered += len(events)
+        self.seen |= {event.body for event in events}
         if self.slow:
             await asyncio.sleep(self.slow)
         if self.full:
