@@ -88,6 +88,7 @@ class MessagePort(Port):
             name,
             kinds,
             lambda work, opened, queue: leasing.lease(work, queue, opened.fanout, limit, seconds),
+            emptying=True,
         )
 
     async def settle(
@@ -102,6 +103,7 @@ class MessagePort(Port):
             name,
             _LEASED,
             lambda work, opened, queue: leasing.settle(work, queue, opened.fanout, checked),
+            emptying=True,
         )
 
     async def acknowledge(self, project: str, kind: str, name: str, ids: Sequence[str]) -> int:
@@ -113,6 +115,7 @@ class MessagePort(Port):
             name,
             (QUEUE, TOPIC),
             lambda work, _, queue: leasing.acknowledge(work, queue, ids),
+            emptying=True,
         )
 
     async def next_due(self, project: str, kind: str, name: str) -> float | None:
@@ -131,6 +134,7 @@ class MessagePort(Port):
             name,
             KINDS,
             lambda work, opened, queue: queues.purge(work, queue, opened.fanout.routes),
+            emptying=True,
         )
 
     # Dead letters
@@ -186,6 +190,7 @@ class MessagePort(Port):
                 name,
                 _LEASED,
                 partial(self._handle, numbers, at, last, redrive),
+                emptying=True,
             )
             done += handled
         return done

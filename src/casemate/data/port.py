@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 from casemate.data import resources
-from casemate.data.database import Connection
+from casemate.data.database import Connection, reserve
 from casemate.data.folder import DataFolder
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
@@ -41,12 +42,18 @@ class Port:
         name: str,
         kinds: tuple[str, ...],
         change: Callable[[Work, OpenProject, Resource], T],
+        *,
+        emptying: bool = False,
     ) -> T:
+        """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
         resources.require_kind(kind, kinds)
         async with self._projects.use(project) as opened:
-            return await opened.change(
-                lambda work: change(work, opened, opened.resource(kind, name))
-            )
+
+            def run(work: Work) -> T:
+                with reserve(work.connection) if emptying else nullcontext():
+                    return change(work, opened, opened.resource(kind, name))
+
+            return await opened.change(run)
 
     async def _read_queue(
         self,

@@ -8,6 +8,8 @@ import pytest
 from data_support import Clock, Data
 
 from casemate.data import (
+    DataFullError,
+    DataOptions,
     Fate,
     InvocationState,
     InvocationStatus,
@@ -300,3 +302,27 @@ def test_settlements_that_are_none(inbox: Data, fields) -> None:
     base = {"id": f"{1:016x}", "attempt": 1, "fate": Fate.DONE}
     with pytest.raises(InvalidInputError):
         inbox.settle("p", "inbox", "f", [Settlement(**(base | fields))])
+
+
+def test_a_full_disk_refuses_events_and_lets_those_it_kept_be_handled(tmp_path) -> None:
+    data = Data(tmp_path / "data", options=DataOptions(max_project_bytes=1 << 20))
+    data.subscribe("p", [Subscription(function="f")])
+    new = NewMessage(body=b'"%s"' % (b"x" * 5000), key="k")
+    kept: list[str] = []
+    with pytest.raises(DataFullError):
+        for _ in range(1000):
+            kept += data.send_many("p", "inbox", "f", [new, new])
+    assert data.queue_info("p", "inbox", "f").waiting == len(kept) > 50
+    data.reopen()
+    dead = 0
+    for number, identity in enumerate(kept):
+        [message] = data.lease("p", "inbox", "f", limit=9, lease=60.0)
+        assert message.id == identity
+        fate = Fate.DEAD if number % 2 else Fate.DONE
+        dead += number % 2
+        end = Settlement(id=identity, attempt=1, fate=fate, reason="r")
+        assert data.settle("p", "inbox", "f", [end]) == 1
+    info = data.queue_info("p", "inbox", "f")
+    assert (info.waiting, info.dead) == (0, dead)
+    data.send_many("p", "inbox", "f", [new])
+    data.finish()
