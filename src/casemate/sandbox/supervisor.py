@@ -23,6 +23,7 @@ from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
 from casemate.sandbox.cgroups import Driver
+from casemate.sandbox.cpu_shares import CpuShares
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._runtimes = runtimes
         self._staging = staging
         self._cgroups = cgroups
+        self._shares = CpuShares(cgroups)
         self._landlock = landlock
         self._report = report
         self._selector = selectors.DefaultSelector()
@@ -237,6 +239,7 @@ class Supervisor:
             descriptors += [self._take_tmpfs(request.python, request.tmp)]
             descriptors += [base.bundle(request.digest)]
             report, output, tmpfs, bundle = descriptors
+            self._shares.add(zygote.name, (request.project, request.function))
             zygote.assign(request, landlock_abi, [bundle, tmpfs, report, output])
         except (OSError, CasemateError, ZygoteViolationError) as error:
             if zygote is not None:
@@ -413,6 +416,7 @@ class Supervisor:
         self._forget(zygote)
 
     def _forget(self, zygote: ZygoteProcess) -> None:
+        self._shares.remove(zygote.name)
         if zygote.sock.fileno() >= 0:
             self._selector.unregister(zygote.sock)
             zygote.end()
