@@ -59,7 +59,8 @@ class Delivery:
         """By project and queue: the function and the name of its trigger."""
         self._waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
         """By project and function: who waits for the ends of its events."""
-        self._timers: dict[Place | Name, asyncio.TimerHandle] = {}
+        self._timers: dict[Place | Name, tuple[float, asyncio.TimerHandle]] = {}
+        """When each goes off; the event loop does not tell of one that is due at once."""
         self._resumed: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -140,19 +141,19 @@ class Delivery:
             return
         when = self._loop.time() + min(max(at - time.time(), 0.0), _LONGEST_TIMER)
         known = self._timers.get(place)
-        if known is None or known.when() > when:
+        if known is None or known[0] > when:
             self._set_timer(place, when, lambda: self.ready(*place))
 
     def _set_timer(self, key: Place | Name, when: float, act: Callable[[], None]) -> None:
         known = self._timers.get(key)
         if known is not None:
-            known.cancel()
+            known[1].cancel()
 
         def fire() -> None:
             del self._timers[key]
             act()
 
-        self._timers[key] = self._loop.call_at(when, fire)
+        self._timers[key] = (when, self._loop.call_at(when, fire))
 
     def _owner(self, place: Place) -> Name | None:
         """Return the function that a place's messages are for, None without one that is live."""
@@ -181,7 +182,7 @@ class Delivery:
         """Look at a lane at monotonic time `when`, or earlier."""
         name = (lane.project, lane.function)
         known = self._timers.get(name)
-        if known is None or known.when() > when:
+        if known is None or known[0] > when:
             self._set_timer(name, when, lambda: self._wake(lane))
 
     def _wake(self, lane: Lane) -> None:
@@ -307,7 +308,7 @@ class Delivery:
     async def stop(self, seconds: float) -> None:
         """Lease nothing more, let what runs end for so long, and keep what became of it."""
         self._stopping = True
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         for lane in self._lanes.values():
