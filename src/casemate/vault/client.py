@@ -14,7 +14,14 @@ import msgspec
 
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
-from casemate.vault.interface import DataKey, Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.vault.interface import (
+    DataKey,
+    Mac,
+    Purpose,
+    SecretInfo,
+    SecretVersion,
+    VaultStatus,
+)
 from casemate.vault.state import STATE_FILE
 
 MAX_PENDING = 1024
@@ -202,6 +209,18 @@ class VaultClient:
         return await self._ask(
             SecretVersion, protocol.DeliverSecret, project, name, version, descriptor=descriptor
         )
+
+    async def verify_hmac(
+        self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
+    ) -> bool:
+        """See `Vault.verify_hmac`."""
+        return await self._ask(
+            bool, protocol.VerifyHmac, project, secret, algorithm, message, signature
+        )
+
+    async def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
+        """See `Vault.verify_equal`."""
+        return await self._ask(bool, protocol.VerifyEqual, project, secret, value)
 
     async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""

@@ -421,7 +421,7 @@ def test_a_result_that_cannot_be_sent_is_told_apart() -> None:
     kind, head, _ = served.frame()
     detail = json.loads(head)
     assert (kind, detail["kind"]) == (wire.ERROR, "bad-result")
-    assert detail["type"] == "casemate.runner.instance.BadResultError"
+    assert detail["type"] == "casemate.runner.answers.BadResultError"
     served.close()
 
 
