@@ -160,7 +160,7 @@ class VerifyHmac(Message, frozen=True, tag=19):
     signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE_BYTES)]
 
 
-class VerifyEqual(Message, frozen=True, tag=20):
+class VerifyEqual(Message, frozen=True, tag=21):
     """`Vault.verify_equal`."""
 
     project: Name
