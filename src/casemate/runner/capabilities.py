@@ -181,7 +181,7 @@ def read_secret(channel: Channel, name: str, version: int | None) -> bytes:
 
 
 def invoke(
-    channel: Channel, function: str, event: object, allow: list[str] | None, wait: bool
+    channel: Channel, function: str, event: object, allow: list[str] | None, wait: bool = True
 ) -> Any:
     """Invoke another function of the project; return its result, or the id of what is kept."""
     try:
