@@ -11,6 +11,8 @@ from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, PLAIN, TABLES, Re
 MB = 1_000_000
 GROWTH_NOISE = 1.10
 """Overhead counts as grown if the p50 with the most functions is over 1.1 times that with one."""
+LEASE_NOISE = 1.25
+"""Two measurements of an fsync after another differ by less than this."""
 DEPLOYED = 500
 FORK = "fork-per-request"
 FUNCTIONS_FRAMEWORK = "functions-framework"
@@ -142,6 +144,26 @@ def _growth(results: Results) -> list[Verdict]:
     return [at_most("p50 with most / with one function deployed", growth, GROWTH_NOISE, " x", more)]
 
 
+def _events(results: Results) -> list[Verdict]:
+    found = results.figures.enqueue
+    rate = None if found is None else found.per_second
+    growth = None if found is None else found.growth
+    spread = handled = ""
+    if found is not None:
+        spread = f"p50 {found.p50_ms:.2f} ms; settled {found.settled_per_second:,.0f}/s"
+        handled = f"{found.lease_shallow_ms:.2f} ms and {found.lease_deep_ms:.2f} ms"
+    return [
+        at_least("events kept, with fsync, 64 writers", rate, 5000, "/s", spread),
+        at_most("lease with 200,000 waiting / with 1,000", growth, LEASE_NOISE, " x", handled),
+    ]
+
+
 def judge(results: Results) -> Sequence[Verdict]:
     """Compare a run with every target."""
-    return (*_speed(results), *_first_calls(results), *_memory(results), *_growth(results))
+    return (
+        *_speed(results),
+        *_first_calls(results),
+        *_memory(results),
+        *_growth(results),
+        *_events(results),
+    )

@@ -14,7 +14,7 @@ from casemate.manifest.problem import ProblemCollector, quoted
 from casemate.manifest.trigger_fields import MAX_TRIGGERS
 from casemate.manifest.trigger_tables import TABLES
 from casemate.manifest.validation import Values
-from casemate.model.grant import Grant, GrantKind
+from casemate.model.grant import GrantKind
 from casemate.model.trigger import (
     OUTSIDE,
     AnyTrigger,
@@ -66,17 +66,11 @@ def check_consumed(
     """Note triggers of what the manifest does not declare, and of the function itself."""
     for trigger, path in placed:
         for grant in consumed((trigger,)):
-            if grant.kind in declared:
+            if isinstance(trigger, ResultTrigger) and trigger.function == function:
+                problems.add((*path, "function"), "the function itself", "another one")
+            elif grant.kind in declared:
                 where = PlacedGrant(grant, path)
                 check_declared([where], declared, problems, key=grant.kind.value)
-        if not isinstance(trigger, ResultTrigger):
-            continue
-        if trigger.function == function:
-            problems.add((*path, "function"), "the function itself", "another one")
-        elif GrantKind.FUNCTION in declared:
-            grant = Grant(kind=GrantKind.FUNCTION, name=trigger.function, actions=("invoke",))
-            where = PlacedGrant(grant, path)
-            check_declared([where], declared, problems, key="function")
 
 
 def check_consumers(

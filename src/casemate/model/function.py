@@ -168,9 +168,14 @@ def destinations(spec: FunctionSpec) -> tuple[Grant, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
+def event_grants(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return what triggers let a function see, and what its destinations are sent, as grants."""
+    return (*consumed(spec.triggers), *destinations(spec))
+
+
 def named_resources(spec: FunctionSpec) -> tuple[Grant, ...]:
     """Return all that a function's grants, triggers and destinations name, as grants."""
-    return (*spec.grants, *consumed(spec.triggers), *destinations(spec))
+    return (*spec.grants, *event_grants(spec))
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

@@ -251,22 +251,26 @@ def consumed(triggers: tuple[AnyTrigger, ...]) -> tuple[Grant, ...]:
     found: dict[tuple[GrantKind, str], Grant] = {}
     for trigger in triggers:
         for grant in _consumed(trigger):
-            found.setdefault((grant.kind, grant.name), grant)
+            key = (grant.kind, grant.name)
+            known = found.get(key)
+            found[key] = grant if known is None else _both(known, grant)
     return tuple(found[key] for key in sorted(found))
 
 
+def _both(one: Grant, other: Grant) -> Grant:
+    """Return what two triggers of the same resource let a function see together."""
+    every = not one.prefixes or not other.prefixes
+    return Grant(
+        kind=one.kind,
+        name=one.name,
+        actions=one.actions,
+        prefixes=() if every else tuple(sorted({*one.prefixes, *other.prefixes})),
+        private=one.private or other.private,
+        exception=one.exception or other.exception,
+    )
+
+
 def _consumed(trigger: AnyTrigger) -> list[Grant]:
-    if isinstance(trigger, QueueTrigger):
-        return [Grant(kind=GrantKind.QUEUE, name=trigger.queue, actions=("receive",))]
-    if isinstance(trigger, TopicTrigger):
-        return [Grant(kind=GrantKind.TOPIC, name=trigger.topic, actions=("subscribe",))]
-    if isinstance(trigger, BucketTrigger):
-        prefixes = (trigger.prefix,) if trigger.prefix else ()
-        return [
-            Grant(kind=GrantKind.BUCKET, name=trigger.bucket, actions=("watch",), prefixes=prefixes)
-        ]
-    if isinstance(trigger, TableTrigger):
-        return [Grant(kind=GrantKind.TABLE, name=trigger.table, actions=("watch",))]
     if isinstance(trigger, OutsideTrigger):
         host = f"[{trigger.host}]" if ":" in trigger.host else trigger.host
         return [
@@ -278,4 +282,26 @@ def _consumed(trigger: AnyTrigger) -> list[Grant]:
                 exception=trigger.exception,
             )
         ]
-    return []
+    kind = kind_of(trigger)
+    if kind not in _SEEN:
+        return []
+    seen, action = _SEEN[kind]
+    prefix = getattr(trigger, "prefix", "")
+    return [
+        Grant(
+            kind=seen,
+            name=getattr(trigger, seen.value),
+            actions=(action,),
+            prefixes=(prefix,) if prefix else (),
+        )
+    ]
+
+
+_SEEN = {
+    TriggerKind.QUEUE: (GrantKind.QUEUE, "receive"),
+    TriggerKind.TOPIC: (GrantKind.TOPIC, "subscribe"),
+    TriggerKind.BUCKET: (GrantKind.BUCKET, "watch"),
+    TriggerKind.TABLE: (GrantKind.TABLE, "watch"),
+    TriggerKind.RESULT: (GrantKind.FUNCTION, "watch"),
+}
+"""Triggers of what belongs to the project: its kind, which is also the field with its name."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from casemate.admission.grants import GrantDifference, difference
+from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployment import Deployed, deployed_functions, live_version
@@ -31,6 +31,7 @@ from casemate.cli.terminal import (
 )
 from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import CasemateError
+from casemate.model.function import named_resources
 
 if TYPE_CHECKING:
     from casemate.build import BuiltBundle
@@ -123,9 +124,9 @@ def _check_grants(
     for name, built in bundles:
         known = before.get(name)
         live = live_version(known) if known is not None else None
-        old = live.spec.grants if live is not None else ()
-        new = built.manifest.function.grants
-        found = difference(old, new)
+        old = named_resources(live.spec) if live is not None else ()
+        new = named_resources(built.manifest.function)
+        found = spec_difference(live.spec if live is not None else None, built.manifest.function)
         if found.widens:
             widening.append((name, found))
         if old or new:
