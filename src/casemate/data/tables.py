@@ -217,7 +217,10 @@ def get(connection: Connection, table: Resource, key: object, sort: object) -> I
         (table.id, *place),
     ).fetchone()
     if row is None or (row[4] is not None and row[4] <= time.time()):
-        raise NotFoundError(f"The table {table.name} has no such item.")
+        raise NotFoundError(
+            f"The table {table.name} has no such item.",
+            next_step="Check the key; `casemate tables query` shows the items that are there.",
+        )
     return item(*row[:4])
 
 

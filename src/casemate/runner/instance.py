@@ -20,7 +20,7 @@ from typing import Any
 from . import event as events
 from . import landlock, linux, wire
 from .answers import BadResultError, answer, json_bytes
-from .capabilities import Channel
+from .channel import Channel
 from .context import Context, Log
 
 Handler = Callable[[Any, Context], Any]

@@ -126,6 +126,12 @@ class RotateDataKeys(Message, frozen=True, tag=14):
     project: Name | None
 
 
+class RenewSecrets(Message, frozen=True, tag=20):
+    """`Vault.renew_secrets`."""
+
+    project: Name
+
+
 class RotateSigningKey(Message, frozen=True, tag=15):
     """`Vault.rotate_signing_key`."""
 
@@ -154,7 +160,7 @@ class VerifyHmac(Message, frozen=True, tag=19):
     signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE_BYTES)]
 
 
-class VerifyEqual(Message, frozen=True, tag=20):
+class VerifyEqual(Message, frozen=True, tag=21):
     """`Vault.verify_equal`."""
 
     project: Name
@@ -177,6 +183,7 @@ Request = (
     | GetPublicKeys
     | RotateMaster
     | RotateDataKeys
+    | RenewSecrets
     | RotateSigningKey
     | GetStatus
     | ExportNames

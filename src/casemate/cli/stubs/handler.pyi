@@ -37,7 +37,7 @@ class InvocationError(CapabilityError):
         """Keep the status and the id under which the owner finds the error."""
 
 class ObjectInfo(NamedTuple):
-    """An object without its content. Revisions count up from 1 for each key."""
+    """An object without its content. Revisions of a key only count up, over its deletion too."""
 
     key: str
     revision: int
@@ -289,8 +289,18 @@ class Context:
     def secret_bytes(self, name: str, *, version: int | None = None) -> bytes:
         """Return a secret's value as it was set, for values that are no text."""
 
-    def invoke(self, function: str, event: object = None, *, allow: list[str] | None = None) -> Any:
+    def invoke(
+        self,
+        function: str,
+        event: object = None,
+        *,
+        allow: list[str] | None = None,
+        wait: bool = True,
+    ) -> Any:
         """Invoke another function of the project and return its result (InvocationError).
+
+        With `wait=False` the event is kept, and the function is invoked with it afterwards, again
+        if it fails: what is returned is the id of that invocation.
 
         `allow` narrows what it may use, and what is invoked from there, to less than it is
         granted: entries such as `bucket uploads read,list thumbs/` (kind, name, actions, prefix).
