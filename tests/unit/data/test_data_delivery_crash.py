@@ -79,8 +79,8 @@ asyncio.run(main())
 """
 
 
-def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
-    """Let a process send and settle, kill it, return what it had acknowledged."""
+def crash(folder: Path, start: int, lines: int, delay: float = 0.0) -> list[list[str]]:
+    """Let a process work, kill it `delay` seconds after so many lines; return its lines."""
     child = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), str(start)],
         stdout=subprocess.PIPE,
@@ -88,13 +88,15 @@ def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == b"open x\n"
+        first = [child.stdout.readline() for _ in range(lines)]
         time.sleep(delay)
         child.send_signal(signal.SIGKILL)
         output, _ = child.communicate(timeout=30)
     finally:
         child.kill()
         child.wait()
-    return [line.split() for line in output.decode().splitlines() if line]
+    whole = b"".join(first) + output
+    return [line.split() for line in whole.decode().splitlines() if line]
 
 
 def bodies(data: Data, kind: str, name: str) -> list[str]:
@@ -123,7 +125,7 @@ def test_no_event_is_lost_and_none_comes_back(tmp_path: Path) -> None:
     sent: set[str] = set()
     settled: set[str] = set()
     for start in range(KILLS):
-        for word, body in crash(folder, start, random.uniform(0.05, 0.4)):
+        for word, body in crash(folder, start, random.randint(5, 60), random.uniform(0.0, 0.05)):
             (sent if word == "sent" else settled).add(body)
         data = Data(folder, resources=None)
         waiting = bodies(data, "inbox", "f")
