@@ -55,6 +55,7 @@ ENTRIES = (
         "stubs", PROJECT, "Write the types of what a handler gets, for editors and type checkers"
     ),
     Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
+    Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("serve", NODE, "Run a node"),

@@ -5,7 +5,10 @@ Not the place where events are checked on the path (`admission`), and nothing he
 follows a reference out of a schema. May import `model` and nothing else of ours.
 """
 
+from casemate.contracts.difference import tightened
+from casemate.contracts.inference import infer
 from casemate.contracts.limits import exceeded
+from casemate.contracts.report import tighter, uncovered
 from casemate.contracts.schema import (
     DIALECT,
     MAX_BYTES,
@@ -23,4 +26,8 @@ __all__ = [
     "Violation",
     "canonical",
     "exceeded",
+    "infer",
+    "tightened",
+    "tighter",
+    "uncovered",
 ]

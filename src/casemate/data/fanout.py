@@ -178,7 +178,8 @@ class Fanout:
                 continue
             identity = identity or secrets.token_hex(16)
             images = {"old": _raw(old), "new": _raw(new)}
-            key, sort = place[0], place[1] if self._sorted(table) else None
+            keys = self._keys(table, place)
+            key, sort = place[0], place[1] if len(keys) > 1 else None
             told = Event(
                 id=identity,
                 source=f"/projects/{self.project}/tables/{table}",
@@ -188,14 +189,24 @@ class Fanout:
                 trigger=route.trigger.name,
                 subject=str(key),
                 data=msgspec.Raw(msgspec.json.encode(images)),
-                detail={"table": table, "key": key, "sort": sort, "revision": revision, **images},
+                detail={
+                    "table": table,
+                    "key": key,
+                    "sort": sort,
+                    "keys": keys,
+                    "revision": revision,
+                    **images,
+                },
             )
             # The stored key: 1 and 1.0 are one.
             order = _key("table", table, *map(_exact, place))
             self._tell(work, route, told, NewMessage(body=b"", labels=labels), order)
 
-    def _sorted(self, table: str) -> bool:
-        return getattr(self._registry["table", table].spec, "sort", None) is not None
+    def _keys(self, table: str, place: tuple[Scalar, Scalar]) -> dict[str, Scalar]:
+        """Return the key attributes of an item by their names."""
+        spec = self._registry["table", table].spec
+        names = (getattr(spec, "key", ""), getattr(spec, "sort", None))
+        return {name: value for name, value in zip(names, place, strict=True) if name is not None}
 
     def _tell(
         self, work: Work, route: Route[Any], event: Event, new: NewMessage, key: str = ""

@@ -9,7 +9,9 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.invocation.aws import aws_event
 from casemate.model.event import Event
+from casemate.model.function import EventFormat
 from casemate.model.path import Admitted, Request
 from casemate.model.trigger import TriggerKind
 
@@ -27,6 +29,8 @@ class Shape(StrEnum):
     """One event with its attributes, `kind`, `data` and, under the kind's name, its detail."""
     BATCH = "batch"
     """An array of such events."""
+    AWS = "aws"
+    """What AWS Lambda would hand over, with its attributes beside it."""
 
 
 INVOCATION_TYPE = "casemate.invocation"
@@ -36,6 +40,8 @@ REQUEST_TYPE = "casemate.http.request"
 def shape(admitted: Admitted) -> Shape:
     """Return the shape of what `render` returns for the same invocation."""
     raw = admitted.request.raw
+    if _is_aws(admitted):
+        return Shape.AWS
     if raw.events:
         return Shape.BATCH if raw.batch else Shape.EVENT
     return Shape.PLAIN if raw.event is None else Shape.HTTP
@@ -51,6 +57,10 @@ def render(admitted: Admitted) -> bytes:
     """Return the body of the invoke frame, JSON."""
     request = admitted.request
     raw = request.raw
+    if _is_aws(admitted):
+        events = events_of(request)
+        shown = aws_event(events, request.id, batch=raw.batch)
+        return _encode({"aws": shown, "events": [_event(event) for event in events]})
     if raw.events:
         if raw.batch:
             return _encode([_event(event) for event in raw.events])
@@ -93,6 +103,14 @@ def events_of(request: Request) -> tuple[Event, ...]:
 def function_source(project: str, function: str) -> str:
     """Return the URI reference of a function, the source of events that call it."""
     return f"/projects/{project}/functions/{function}"
+
+
+def _is_aws(admitted: Admitted) -> bool:
+    """Tell whether the handler reads AWS's shapes, and this is no direct call, which has none."""
+    raw = admitted.request.raw
+    if admitted.version.spec.event_format is not EventFormat.AWS:
+        return False
+    return raw.events[0].kind is not TriggerKind.INVOKE if raw.events else raw.event is not None
 
 
 def _event(event: Event) -> dict[str, object]:

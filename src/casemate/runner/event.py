@@ -136,7 +136,9 @@ def read(shape: str, value: Any, origin: Origin) -> tuple[Any, Event]:
         event = _batch(value, origin)
         return event, event
     if shape == AWS:
-        return value, Event(value, origin, lambda: value)
+        records = value["events"]
+        event = _single(records[0])[1] if len(records) == 1 else _batch(records, origin)
+        return value["aws"], event
     raise ValueError(f"the platform sent an event of the shape {shape!r}, which is none")
 
 
