@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +120,15 @@ class Postgres(Server):
             *(str(POSTGRES / "postgres"), "-D", "data", "-p", str(self.port)),
             *("-k", str(self.folder), "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"),
         ]
+
+    def start(self) -> None:
+        super().start()
+        # It listens before it lets anybody in.
+        for _ in range(200):
+            asked = [POSTGRES / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            if subprocess.run(asked, check=False).returncode == 0:
+                return
+            time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         super().stop(number)  # SIGINT: without waiting for clients

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
-import importlib
 import logging
 import os
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -25,7 +25,7 @@ from casemate.egress.confinement import confine
 from casemate.egress.connector import Connector
 from casemate.egress.resolver import Resolver
 from casemate.egress.routes import OwnAddresses
-from casemate.sources import protocol
+from casemate.sources import postgres_framing, protocol
 from casemate.sources.config import SourcesConfig
 from casemate.sources.connections import RuledLoop
 from casemate.sources.connectors import CONNECTORS
@@ -39,6 +39,7 @@ _SILENT = ("asyncio", "aiormq", "asyncpg")
 """Loggers of libraries: what they write could hold what a server sent."""
 _BUFFER = 4 << 20
 MAX_SOURCES = 256
+STUCK_SECONDS = 20.0
 _PASSWORD_BYTES = 64 * 1024
 _PASSWORD_SECONDS = 5.0
 
@@ -152,7 +153,18 @@ def _close(descriptor: int) -> None:
         os.close(descriptor)
 
 
+def watch_over(loop: asyncio.AbstractEventLoop) -> None:
+    """End this process, by the kernel, if something keeps everything else from its turn.
+
+    Whatever made it do so, the gateway starts it again.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, STUCK_SECONDS)
+    loop.call_later(1.0, watch_over, loop)
+
+
 async def _serve(config: SourcesConfig, tls: ssl.SSLContext, access: Access) -> None:
+    watch_over(asyncio.get_running_loop())
     sources = Sources(config, tls, access)
     await sources.ended
     sources.close()
@@ -174,7 +186,7 @@ def run(config: SourcesConfig) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for codec in _CODECS:
         codecs.lookup(codec)
-    importlib.import_module("asyncpg.protocol.protocol")
+    postgres_framing.install()
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (config.memory, config.memory))
         # Before the filter, which lets no socket of this kind be made; as are the authorities

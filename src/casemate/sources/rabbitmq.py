@@ -17,6 +17,7 @@ from casemate.model.trigger import OutsideTrigger, RabbitmqTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError
 from casemate.sources.interface import Received, Session
+from casemate.sources.rabbitmq_framing import FramedTransport
 
 _LAG_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 20
@@ -57,7 +58,9 @@ class RabbitmqConnector:
             query_string=f"heartbeat={_HEARTBEAT_SECONDS}&name=casemate-{session.identity}",
             encoded=True,
         )
-        connection = aiormq.Connection(url, context=session.tls if trigger.tls else None)
+        connection = aiormq.Connection(
+            url, transport_factory=FramedTransport(session, tls=trigger.tls)
+        )
         try:
             async with asyncio.timeout(limits.connect_time):
                 await connection.connect()
