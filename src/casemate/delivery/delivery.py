@@ -198,8 +198,22 @@ class Delivery:
         """Let go of a lane; what it has leased and not run goes back."""
         if lane.running or lane.filling:
             return
-        self._lanes.pop((lane.project, lane.function), None)
+        if self._lanes.pop((lane.project, lane.function), None) is not None and lane.places:
+            self._spawn(self._look_again(tuple(lane.places)))
         self._give_back(lane)
+
+    async def _look_again(self, places: tuple[Place, ...]) -> None:
+        """Set timers for what waits in places that were leased from, once all has been settled."""
+        for place in places:
+            await self._settler.idle(place)
+            if self._stopping or self._owner(place) is None:
+                continue
+            try:
+                later = await self._data.next_due(*place)
+            except CasemateError:
+                later = time.time() + _FAILED_SECONDS
+            if later is not None:
+                self.due(place, later)
 
     def _give_back(self, lane: Lane) -> None:
         for leased in lane.unfinished():
@@ -278,7 +292,7 @@ class Delivery:
         limit, seconds = lane.appetite(version), lease_seconds(version.spec)
         try:
             await self._resume(lane.project)
-            until = self._loop.time() + seconds
+            until, lease_ends = self._loop.time() + seconds, time.time() + seconds
             found = await self._data.lease(*place, limit=limit, lease=seconds)
             later = await self._data.next_due(*place) if len(found) < limit else None
         except NotFoundError:
@@ -290,6 +304,7 @@ class Delivery:
         consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
         trigger = consumer[1] if consumer is not None else ""
         now = self._loop.time()
+        lane.places.add(place)
         for message in found:
             lane.add(read_message(place, message, until, trigger), version, now)
         if self._stopping:
@@ -297,8 +312,8 @@ class Delivery:
             return
         if len(found) == limit:
             lane.more[place] = None
-        elif later is not None:
-            self.due(place, later)
+        elif later is not None and later < lease_ends:
+            self.due(place, later)  # what is due afterwards is looked for by `_look_again`
         partial = lane.complete(now)
         if partial is not None:
             self._wake_at(lane, partial)

@@ -21,6 +21,8 @@ class Lane:
         self.function = function
         self.more: dict[Place, None] = {}
         """Places that may have messages to lease, in turn."""
+        self.places: set[Place] = set()
+        """Those that were leased from."""
         self.ready: deque[Batch] = deque()
         self.running = 0
         self.filling = False

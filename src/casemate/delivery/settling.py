@@ -42,6 +42,11 @@ class Settler:
         while len(self._waiting.get(place, ())) > MOST_WAITING and place in self._tasks:
             await asyncio.wait((self._tasks[place],), timeout=0.05)
 
+    async def idle(self, place: Place) -> None:
+        """Return once no end of a place waits to be written."""
+        while place in self._tasks:
+            await asyncio.wait((self._tasks[place],))
+
     async def close(self) -> None:
         """Write what waits. What cannot be written is tried again once its lease is over."""
         self._stopping = True
