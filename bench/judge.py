@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.jitter import SPREAD, TOGETHER
 from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, PLAIN, TABLES, Results
 
 MB = 1_000_000
@@ -158,6 +159,18 @@ def _events(results: Results) -> list[Verdict]:
     ]
 
 
+def _schedules(results: Results) -> list[Verdict]:
+    found = results.figures.jitter
+    late = None if found is None else found.spread_p99_ms
+    more = ""
+    if found is not None:
+        more = (
+            f"p50 {found.spread_p50_ms:.2f} ms; of {TOGETHER} at one moment p50 "
+            f"{found.together_p50_ms:.0f} ms, p99 {found.together_p99_ms or 0:.0f} ms"
+        )
+    return [at_most(f"events of {SPREAD} schedules, late, p99", late, 50, " ms", more)]
+
+
 def judge(results: Results) -> Sequence[Verdict]:
     """Compare a run with every target."""
     return (
@@ -166,4 +179,5 @@ def judge(results: Results) -> Sequence[Verdict]:
         *_memory(results),
         *_growth(results),
         *_events(results),
+        *_schedules(results),
     )

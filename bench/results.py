@@ -11,6 +11,7 @@ import msgspec
 from bench.enqueue import Enqueue
 from bench.environment import INTERPRETER
 from bench.figures import median, ratio_by_round
+from bench.jitter import Jitter
 from bench.settings import Settings
 
 FORMAT = 1
@@ -78,6 +79,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """p50 of one function by the number of functions deployed on its node."""
     enqueue: Enqueue | None = None
     """How events are kept, without a node."""
+    jitter: Jitter | None = None
+    """How late the events of schedules are, without a node."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

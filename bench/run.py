@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from bench import enqueue, measure
+from bench import enqueue, jitter, measure
 from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
 from bench.environment import Environments
 from bench.errors import BenchError
@@ -23,7 +23,7 @@ FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
 
 def names() -> list[str]:
     """Return what `--only` can name: short names, without blanks."""
-    ours = ("request", "instance", "scaling", "enqueue")
+    ours = ("request", "instance", "scaling", "enqueue", "jitter")
     return [*(f"casemate-{name}" for name in ours), *map(short, PEER_NAMES)]
 
 
@@ -56,6 +56,7 @@ class Run:
             self._crowds()
             self._scaling()
             self._enqueue()
+            self._jitter()
         finally:
             self.results.seconds = time.monotonic() - self._begun
 
@@ -164,3 +165,15 @@ class Run:
             self.results.figures.enqueue = enqueue.run(self._settings.enqueue_time)
         except (*FAILURES, CasemateError) as error:
             self._note(f"casemate, how events are kept: {error}")
+
+    def _jitter(self) -> None:
+        if not self._wanted("casemate-jitter"):
+            return
+        if self._remaining() <= 0:
+            self._note("casemate, how late schedules are: the time for the run was over")
+            return
+        self._say("casemate: how late schedules are")
+        try:
+            self.results.figures.jitter = jitter.run(self._settings.jitter_time)
+        except (*FAILURES, CasemateError) as error:
+            self._note(f"casemate, how late schedules are: {error}")
