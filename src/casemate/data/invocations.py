@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from casemate.data.database import Connection
 from casemate.data.interface import InvocationState, InvocationStatus
-from casemate.data.limits import MAX_KEPT_RESULT
+from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT
 from casemate.data.messages import State
 from casemate.model.errors import ConflictError, NotFoundError
 
@@ -200,4 +200,16 @@ def delete_old(connection: Connection, now: float, batch: int) -> int:
         "AND message.invocation <> '') ORDER BY keep_until LIMIT ?)",
     ):
         deleted = max(deleted, connection.execute(statement, (now, batch)).rowcount)
-    return deleted
+    return max(deleted, _delete_most(connection, batch))
+
+
+def _delete_most(connection: Connection, batch: int) -> int:
+    """Delete up to `batch` ends beyond the latest MAX_ENDS, with their claims."""
+    # Numbers only grow; gaps among them let a few less than the most be kept.
+    rows = connection.execute(
+        "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE id <= "
+        "(SELECT max(id) FROM status) - ? ORDER BY id LIMIT ?) RETURNING invocation",
+        (MAX_ENDS, batch),
+    ).fetchall()
+    connection.executemany("DELETE FROM claim WHERE invocation = ?", rows)
+    return len(rows)

@@ -44,6 +44,8 @@ MAX_TIME = 1e11
 MAX_REASON_BYTES = 2048
 MAX_KEPT_RESULT = 256 * 1024
 """The result of an invocation that is larger is not kept."""
+MAX_ENDS = 1_000_000
+"""Ends of invocations that a project remembers, the latest."""
 MAX_SUBSCRIPTIONS = 20_000
 MAX_POSITION_BYTES = 64 * 1024
 MAX_BATCH = 1000

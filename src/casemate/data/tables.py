@@ -97,10 +97,11 @@ def put(
         _add_entries(connection, new)
     else:
         connection.execute(
-            "UPDATE item SET revision = ?, modified_at = ?, expires_at = ?, value = ?, labels = ? "
-            "WHERE id = ?",
-            (revision, now, expiry, encoded, labels, row[0]),
+            "UPDATE item SET revision = ?, modified_at = ?, expires_at = ?, value = ? WHERE id = ?",
+            (revision, now, expiry, encoded, row[0]),
         )
+        if labels != row[4]:
+            connection.execute("UPDATE item SET labels = ? WHERE id = ?", (labels, row[0]))
         if table.indexes:
             old = _entries(spec, table.indexes, key, sort, msgspec.json.decode(row[3]))
             _remove_entries(connection, old - new)

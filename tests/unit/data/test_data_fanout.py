@@ -188,6 +188,7 @@ def test_a_table_tells_of_each_change_with_both_images(data: Data, clock: Clock)
         "table": "sorted",
         "key": "a",
         "sort": 1.0,
+        "keys": {"id": "a", "at": 1.0},
         "revision": 2,
         "old": first,
         "new": second,

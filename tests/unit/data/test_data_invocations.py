@@ -93,6 +93,19 @@ def test_a_large_result_is_not_kept_but_the_end_is(inbox: Data, monkeypatch) -> 
     assert (found.state, found.result) == (InvocationState.SUCCEEDED, None)
 
 
+def test_the_latest_ends_are_kept(inbox: Data, monkeypatch) -> None:
+    monkeypatch.setattr(invocations, "MAX_ENDS", 2)
+    for number in range(4):
+        inbox.begin_invocation("p", "f", f"k{number}", "one", f"i{number}")
+        inbox.finish_invocation("p", ended(f"i{number}"))
+    inbox.sweep()
+    assert inbox.begin_invocation("p", "f", "k3", "one", "x").id == "i3"
+    assert inbox.begin_invocation("p", "f", "k2", "one", "x").id == "i2"
+    assert inbox.begin_invocation("p", "f", "k1", "one", "i9") is None
+    with pytest.raises(NotFoundError):
+        inbox.invocation_status("p", "i0")
+
+
 def test_a_dead_letter_tells_why_and_can_be_sent_again(inbox: Data, clock: Clock) -> None:
     send(inbox, key="k", qualifier="v3", expires_at=clock.now + 100, labels=b"l")
     clock.pass_(40)
