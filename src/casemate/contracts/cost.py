@@ -7,9 +7,9 @@ multiply with every level of an event, and a small event would keep the host bus
 from __future__ import annotations
 
 from casemate.contracts.walk import (
-    CHILD,
     CHILD_ARRAYS,
-    CHILD_MAPS,
+    CHILD_OF_ARRAY,
+    CHILD_OF_OBJECT,
     IN_PLACE,
     IN_PLACE_ARRAYS,
     IN_PLACE_MAPS,
@@ -80,15 +80,15 @@ class _Count:
         return parts
 
     def _children(self, schema: dict[str, object]) -> int:
-        """Count what judges one child: of schemas for different children the costliest."""
-        total = sum(self._child(schema[keyword]) for keyword in CHILD if keyword in schema)
+        """Count what judges one child, of an object or an array, whichever costs more."""
+        of_object = sum(self._child(schema[k]) for k in CHILD_OF_OBJECT if k in schema)
+        named = map(self._child, _named(schema.get("properties")))
+        of_object += max(named, default=0)  # of several properties, each child is only one
+        of_object += sum(map(self._child, _named(schema.get("patternProperties"))))
+        of_array = sum(self._child(schema[k]) for k in CHILD_OF_ARRAY if k in schema)
         for keyword in CHILD_ARRAYS:
-            total += max(map(self._child, _listed(schema.get(keyword))), default=0)
-        for keyword in CHILD_MAPS:
-            costs = [self._child(part) for part in _named(schema.get(keyword))]
-            # Several patterns can fit one name, only one property does.
-            total += max(costs, default=0) if keyword == "properties" else sum(costs)
-        return total
+            of_array += max(map(self._child, _listed(schema.get(keyword))), default=0)
+        return max(of_object, of_array)
 
     def _child(self, schema: object) -> int:
         return self._below.get(id(schema), 1)

@@ -67,15 +67,20 @@ class Contract:
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            return Violation(self._path(error.instance_path), error.kind.name)
+            return Violation(self._path(error.instance_path, value), error.kind.name)
         return None
 
-    def _path(self, parts: list[str | int]) -> str:
-        shown = [
-            str(part) if isinstance(part, int) else _escaped(part) if part in self._names else "*"
-            for part in parts
-        ]
-        return "".join(f"/{part}" for part in shown)[:_MAX_PATH]
+    def _path(self, parts: list[str | int], value: object) -> str:
+        shown = ""
+        for part in parts:
+            # The library tells a name of digits as a number: what is an index, the data says.
+            if isinstance(value, list) and isinstance(part, int) and part < len(value):
+                shown, value = f"{shown}/{part}", value[part]
+                continue
+            name = str(part)
+            shown += f"/{_escaped(name) if name in self._names else '*'}"
+            value = value.get(name) if isinstance(value, dict) else None
+        return shown[:_MAX_PATH]
 
 
 def parse(text: str) -> Schema:

@@ -11,21 +11,14 @@ IN_PLACE_ARRAYS = ("allOf", "anyOf", "oneOf")
 IN_PLACE = ("not", "if", "then", "else")
 IN_PLACE_MAPS = ("dependentSchemas",)
 """Keywords whose schemas judge the same value."""
-CHILD = (
-    "items",
-    "contains",
-    "additionalProperties",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "contentSchema",
-)
+CHILD_OF_OBJECT = ("additionalProperties", "propertyNames", "unevaluatedProperties")
+CHILD_OF_ARRAY = ("items", "contains", "unevaluatedItems")
 CHILD_ARRAYS = ("prefixItems",)
 CHILD_MAPS = ("properties", "patternProperties")
 """Keywords whose schemas judge what is in the value."""
 DEFINITIONS = ("$defs", "definitions")
 
-_ONE = (*IN_PLACE, *CHILD)
+_ONE = (*IN_PLACE, *CHILD_OF_OBJECT, *CHILD_OF_ARRAY, "contentSchema")
 _ARRAYS = (*IN_PLACE_ARRAYS, *CHILD_ARRAYS)
 _MAPS = (*IN_PLACE_MAPS, *CHILD_MAPS, *DEFINITIONS)
 

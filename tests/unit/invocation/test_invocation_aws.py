@@ -176,7 +176,7 @@ def test_whatever_a_sample_has_ours_has_too(
     assert places(given) - places(rendered(made())) == set()
 
 
-# -- handlers written for AWS, run with samples and with ours ---------------------------------------
+# -- handlers written for AWS, run with samples and with ours ------------------------------------
 
 
 def sqs_handler(event: dict[str, Any], _: object) -> object:
