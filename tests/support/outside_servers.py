@@ -81,7 +81,7 @@ class Valkey(Server):
             pytest.skip("there is no valkey-server")
         return [
             *(found, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-            *("--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)),
+            *("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(self.folder)),
             *("--requirepass", self.password, "--notify-keyspace-events", "KA"),
         ]
 

@@ -45,18 +45,25 @@ def valkey_add(server: Valkey, stream: str, *entries: dict[str, Any]) -> None:
     )
 
 
-async def postgres_do(server: Postgres, *statements: str) -> list[Any]:
-    """Run statements; return the rows of the last."""
+@contextlib.asynccontextmanager
+async def postgres_connection(server: Postgres) -> Any:
+    """Yield a connection of the superuser's."""
     connection = await asyncpg.connect(
         host="127.0.0.1", port=server.port, user="test", database="postgres", ssl=False
     )
     try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def postgres_do(server: Postgres, *statements: str) -> list[Any]:
+    """Run statements; return the rows of the last."""
+    async with postgres_connection(server) as connection:
         rows: list[Any] = []
         for statement in statements:
             rows = await connection.fetch(statement)
         return rows
-    finally:
-        await connection.close()
 
 
 OUTBOX = """CREATE TABLE {name} (id bigserial PRIMARY KEY, topic text, payload jsonb,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from support.publishers import (
     OUTBOX,
     NatsPublisher,
     mqtt_publish,
+    postgres_connection,
     postgres_do,
     rabbitmq_channel,
     rabbitmq_publish,
@@ -57,6 +59,15 @@ class Case:
     async def send(self, place: str, *bodies: bytes) -> None:
         """Put messages there."""
         raise NotImplementedError
+
+    @contextlib.asynccontextmanager
+    async def feed(self, place: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        """Yield what sends bodies over one connection, where connecting takes its time."""
+
+        async def send(*bodies: bytes) -> None:
+            await self.send(place, *bodies)
+
+        yield send
 
     async def left(self, place: str) -> int | None:
         """Return how many the server still has for the source, None if it cannot tell."""
@@ -107,6 +118,17 @@ class PostgresCase(Case):
             self.server, f"INSERT INTO {place} (topic, payload) VALUES {rows}", "NOTIFY wake"
         )
 
+    @contextlib.asynccontextmanager
+    async def feed(self, place: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        async with postgres_connection(self.server) as connection:
+            statement = f"INSERT INTO {place} (topic, payload) SELECT 'a', unnest($1::jsonb[])"
+
+            async def send(*bodies: bytes) -> None:
+                await connection.execute(statement, [body.decode() for body in bodies])
+                await connection.execute("NOTIFY wake")
+
+            yield send
+
     async def left(self, place: str) -> int | None:
         return int((await postgres_do(self.server, f"SELECT count(*) FROM {place}"))[0][0])
 
@@ -123,6 +145,17 @@ class RabbitmqCase(Case):
 
     async def send(self, place: str, *bodies: bytes) -> None:
         await rabbitmq_publish(self.server, place, *bodies)
+
+    @contextlib.asynccontextmanager
+    async def feed(self, place: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        async with rabbitmq_channel(self.server) as channel:
+
+            async def send(*bodies: bytes) -> None:
+                await asyncio.gather(
+                    *(channel.basic_publish(body, routing_key=place) for body in bodies)
+                )
+
+            yield send
 
     async def left(self, place: str) -> int | None:
         async with rabbitmq_channel(self.server) as channel:
