@@ -169,8 +169,9 @@ def main() -> None:
         f"{found.writers} writers, {found.bytes} bytes: {found.per_second:,.0f}/s kept, "
         f"p50 {found.p50_ms:.2f} ms, p99 {found.p99_ms or 0:.2f} ms\n"
         f"leased and settled: {found.settled_per_second:,.0f}/s\n"
-        f"processor time of one lease and its settlement, p50: {found.lease_shallow_ms:.2f} ms with {SHALLOW:,} "
-        f"waiting, {found.lease_deep_ms:.2f} ms with {DEEP:,}\n"
+        "processor time of one lease and its settlement, p50: "
+        f"{found.lease_shallow_ms:.2f} ms with {SHALLOW:,} waiting, "
+        f"{found.lease_deep_ms:.2f} ms with {DEEP:,}\n"
     )
 
 
