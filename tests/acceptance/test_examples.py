@@ -536,3 +536,10 @@ def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) 
     reader.run("casemate login", [])
     text = (DOCUMENTS / "grants.md").read_text()
     assert reader.follow(text, adds_to_the_manifest=False) > 15
+
+
+def test_the_tutorial_of_events_can_be_followed(node: TestNode, tmp_path: Path) -> None:
+    reader = Reader(node, tmp_path)
+    reader.run("casemate login", [])
+    text = (DOCUMENTS / "events.md").read_text()
+    assert reader.follow(text, adds_to_the_manifest=False) > 20
