@@ -107,7 +107,7 @@ class Fanout:
         self, work: Work, topic: Resource, identity: str, new: NewMessage, at: float
     ) -> None:
         routes = self.routes.topics[topic.name]
-        value = msgspec.json.decode(new.body) if any(r.trigger.filter for r in routes) else None
+        value = _decoded(new.body) if any(route.trigger.filter for route in routes) else None
         for route in routes:
             if fits(route.trigger, value):
                 event = Event(
@@ -245,6 +245,14 @@ def fits(trigger: TopicTrigger, value: object) -> bool:
         any(_same(_attribute(value, path), wanted) for wanted in values)
         for path, values in trigger.filter.items()
     )
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        # JSON all the same, such as 1e999: it has no attributes that a filter could ask for.
+        return _ABSENT
 
 
 def _attribute(value: object, path: str) -> object:

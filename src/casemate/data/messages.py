@@ -15,6 +15,7 @@ from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import Message, NewMessage
 from casemate.data.limits import MAX_MESSAGES
+from casemate.data.resources import TOPIC
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource
@@ -94,7 +95,7 @@ def count(work: Work, queue: Resource, added: int) -> None:
             "which is the most.",
             next_step="Let somebody receive them, or purge it.",
         )
-    work.hint(queue.kind, queue.name)
+    _hint(work, queue)
 
 
 def count_down(connection: Connection, queue: int, deleted: int) -> None:
@@ -116,7 +117,12 @@ def _promote(work: Work, queue: Resource, key: str, now: float) -> None:
         return
     state = State.READY if head[2] <= now else State.DELAYED
     work.connection.execute("UPDATE message SET state = ? WHERE id = ?", (int(state), head[0]))
-    work.hint(queue.kind, queue.name)
+    _hint(work, queue)
+
+
+def _hint(work: Work, queue: Resource) -> None:
+    if queue.kind != TOPIC:  # nobody leases those for a function
+        work.hint(queue.kind, queue.name)
 
 
 def _head(connection: Connection, queue: int, key: str) -> Any:

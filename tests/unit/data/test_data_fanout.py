@@ -13,6 +13,7 @@ from casemate.data import Fate, LimitError, Message, NewMessage, Settlement, Sub
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.event import Event
 from casemate.model.function import Delivery
+from casemate.model.grant import QueueSpec, Resources
 from casemate.model.trigger import (
     AnyTrigger,
     BucketTrigger,
@@ -76,6 +77,15 @@ def test_a_topic_reaches_each_function_whose_filter_fits(data: Data) -> None:
         {"topic": "jobs"},
     )
     assert data.queue_info("p", "topic", "jobs").waiting == 0
+
+
+@pytest.mark.parametrize("body", [b'{"a":1e999}', b"[" * 900 + b"]" * 900, b'{"a":{"a":1}}', b"1"])
+def test_what_no_filter_can_read_reaches_those_without_one(data: Data, body: bytes) -> None:
+    data.ensure("p", Resources(topics=(QueueSpec(name="rest"),)))
+    wanted = TopicTrigger(name="t", topic="rest", filter={"a": (1,)})
+    subscribe(data, ("f", wanted), ("g", TopicTrigger(name="t", topic="rest")))
+    data.send("p", "topic", "rest", body)
+    assert (len(lease(data, "f")), len(lease(data, "g"))) == (0, 1)
 
 
 def test_what_a_topic_kept_goes_to_the_first_who_subscribes(data: Data, monkeypatch) -> None:
