@@ -131,10 +131,10 @@ def _environment_problems(spec: FunctionSpec) -> list[str]:
 def _trigger_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
     """Return the problems of triggers, delivery and contracts."""
     problems = _collector()
-    written = {**triggers_tables(spec.triggers), "delivery": delivery_table(spec.delivery)}
     try:
+        written = {**triggers_tables(spec.triggers), "delivery": delivery_table(spec.delivery)}
         values = validate(_TRIGGERS, written, problems)
-    except (ArithmeticError, ValueError, RecursionError):
+    except (ArithmeticError, ValueError, RecursionError, msgspec.MsgspecError):
         return [*_told(problems), "triggers with values that are none"]
     placed = triggers_of(values, (), problems)
     declared = resources.names()
