@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from casemate.data.database import Connection
 from casemate.data.interface import InvocationState, InvocationStatus
-from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT
+from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
 from casemate.data.messages import State
 from casemate.model.errors import ConflictError, NotFoundError
 
@@ -44,10 +44,10 @@ def end(connection: Connection, status: InvocationStatus, keep_until: float) -> 
             status.accepted_at,
             status.finished_at,
             status.status,
-            status.content_type,
+            storable(status.content_type),
             result,
-            status.reason,
-            status.error_id,
+            storable(status.reason),
+            storable(status.error_id),
         ),
     )
     connection.execute(

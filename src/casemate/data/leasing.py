@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from casemate.data import invocations, letters, messages
 from casemate.data.interface import (
     Fate,
@@ -18,12 +20,11 @@ from casemate.data.interface import (
     Settlement,
 )
 from casemate.data.limits import (
-    MAX_REASON_BYTES,
     MAX_RESULT_BYTES,
     MAX_TIME,
     require_seconds,
-    require_text,
     require_whole,
+    storable,
 )
 from casemate.data.messages import State
 from casemate.data.queues import next_due, require_ids, require_new, spec_of
@@ -103,15 +104,22 @@ def acknowledge(work: Work, queue: Resource, ids: Sequence[str]) -> int:
 
 
 def require_settlement(settlement: Settlement) -> Settlement:
-    """Return the end of an attempt if it can be one. Raises InvalidInputError."""
+    """Return the end of an attempt if it can be one. Raises InvalidInputError.
+
+    Its texts are cut and cleaned rather than refused: an end that cannot be kept would bring the
+    message back for ever, and a reason can hold what an event brought.
+    """
     require_ids([settlement.id])
     require_whole("attempt", settlement.attempt, 1, 2**31)
     require_seconds("again_at", settlement.again_at, MAX_TIME)
-    for name in ("reason", "error_id", "content_type"):
-        require_text(name, getattr(settlement, name), most=MAX_REASON_BYTES)
     for _, _, new in settlement.sends:
         require_new(new)
-    return settlement
+    return msgspec.structs.replace(
+        settlement,
+        reason=storable(settlement.reason),
+        error_id=storable(settlement.error_id),
+        content_type=storable(settlement.content_type),
+    )
 
 
 def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Settlement]) -> int:

@@ -10,6 +10,7 @@ import msgspec
 from casemate.data import invocations, messages
 from casemate.data.database import Connection
 from casemate.data.interface import DeadLetter, NewMessage
+from casemate.data.limits import storable
 from casemate.data.messages import text_of
 from casemate.data.resources import INBOX
 from casemate.model.errors import NotFoundError
@@ -58,7 +59,15 @@ def bury(
         "INSERT INTO letter (queue, died_at, trigger, event_type, reason, error_id, attempts, "
         "priority, sent_at, expires_at, key, invocation, qualifier, labels, body) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (queue.id, now, head.trigger, head.type, reason, error_id, *row),
+        (
+            queue.id,
+            now,
+            storable(head.trigger),
+            storable(head.type),
+            reason,
+            error_id,
+            *row,
+        ),
     )
     connection.execute("UPDATE resource SET dead = dead + 1 WHERE id = ?", (queue.id,))
 

@@ -182,6 +182,12 @@ def require_seconds(what: str, value: object, most: float) -> float:
     return number
 
 
+def storable(text: str) -> str:
+    """Return a text for people in a form that can be kept: cut, and cleaned of what cannot be."""
+    whole = text.replace("\0", "?").encode("utf-8", "replace")
+    return whole[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+
+
 def require_labels(labels: object) -> bytes:
     """Return what came with data about where it is from, if it is bytes and not too many."""
     if type(labels) is not bytes or len(labels) > MAX_LABELS_BYTES:

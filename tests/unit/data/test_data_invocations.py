@@ -307,9 +307,18 @@ def test_messages_that_are_none(inbox: Data, fields) -> None:
     assert inbox.queue_info("p", "inbox", "f").waiting == 0
 
 
+@pytest.mark.parametrize("reason", ["x" * 3000, "\u20ac" * 1000, "a\0b", "a\udfffb", ""])
+def test_no_reason_keeps_a_message_from_its_end(inbox: Data, reason: str) -> None:
+    send(inbox)
+    assert settle(inbox, Fate.DEAD, reason=reason, error_id=reason) == 1
+    [letter] = inbox.dead_letters("p", "inbox", "f")
+    assert len(letter.reason.encode()) <= 2048
+    assert letter.reason.startswith(reason[:1])
+
+
 @pytest.mark.parametrize(
     "fields",
-    [{"id": "1"}, {"attempt": 0}, {"again_at": float("inf")}, {"reason": "x" * 3000}],
+    [{"id": "1"}, {"attempt": 0}, {"again_at": float("inf")}],
 )
 def test_settlements_that_are_none(inbox: Data, fields) -> None:
     base = {"id": f"{1:016x}", "attempt": 1, "fate": Fate.DONE}
