@@ -35,8 +35,10 @@ from casemate.triggers.schedule_times import (
 
 LOOK_SECONDS = 5.0
 """How long the timer sleeps at most, for a clock may be set meanwhile."""
+MISSED_SECONDS = 60.0
+"""Times that a clock set forward by more than this leaves out were missed; others are late."""
 _STEP_SECONDS = 1.0
-"""What a clock may gain or lose in that time without having been set."""
+"""What a clock may gain or lose between two looks without having been set."""
 _LONGEST_RETRY = 60.0
 _EVENT_TYPE = "casemate.schedule.tick"
 
@@ -206,8 +208,10 @@ class Schedules:
             return
         _logger.warning("the clock was set by %.0f s", by)
         for schedule in self._schedules.values():
-            # The times that it has left out were missed; those that come again were not.
-            schedule.since = now if by > 0 else min(schedule.since, now)
+            if by > MISSED_SECONDS:
+                schedule.since = now
+            elif by < 0:
+                schedule.since = min(schedule.since, now)
             if not schedule.busy:
                 self._push(schedule, now)
 

@@ -274,6 +274,19 @@ def test_a_clock_set_forward_is_time_that_was_missed(policy) -> None:
     run(body)
 
 
+@pytest.mark.parametrize("policy", list(Missed))
+def test_what_a_clock_set_forward_a_little_leaves_out_is_late_and_not_missed(policy) -> None:
+    async def body(node: Node) -> None:
+        node.live = [version(msgspec.structs.replace(MINUTELY, missed=policy))]
+        await node.start()
+        await node.at(59)
+        await node.set(90)
+        assert node.offsets == [60.0]
+        assert node.data.events()[0].detail["missed"] == 0
+
+    run(body)
+
+
 def test_a_clock_set_back_a_little_repeats_nothing() -> None:
     async def body(node: Node) -> None:
         cron = ScheduleTrigger(name="tick", cron="*/10 * * * *")

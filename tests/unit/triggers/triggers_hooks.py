@@ -60,6 +60,8 @@ class HookData:
     def __init__(self) -> None:
         self.kept: list[tuple[str, str, str, NewMessage]] = []
         self.known: dict[str, str] = {}
+        self.forgotten: set[str] = set()
+        """Invocations whose end is not remembered any more."""
         self.fault: CasemateError | None = None
 
     async def send_many(
@@ -78,6 +80,8 @@ class HookData:
 
     async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
         for in_project, _, name, message in self.kept:
+            if invocation in self.forgotten:
+                raise NotFoundError
             if (in_project, message.invocation) == (project, invocation):
                 return InvocationStatus(
                     id=invocation,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -24,7 +24,13 @@ from casemate.model.trigger import RepositoryTrigger, S3Trigger
 from casemate.policy import Policy
 from casemate.triggers.hooks.declared import Hook, Key, split_hook_path
 from casemate.triggers.hooks.failures import Failures
-from casemate.triggers.hooks.interface import MalformedError, Proof, Shown, UnprovenError
+from casemate.triggers.hooks.interface import (
+    MalformedError,
+    Notice,
+    Proof,
+    Shown,
+    UnprovenError,
+)
 from casemate.triggers.http_server import problem_response
 from casemate.vault import Vault
 
@@ -163,13 +169,25 @@ class Hooks:
         wanted = [notice for notice in notices if hook.wants(notice)]
         if not wanted:
             return _answer(200, {"ignored": "not among the events that the trigger wants"})
+        return await self._keep(hook, request, wanted)
+
+    async def _keep(
+        self, hook: Hook, request: HttpRequest, wanted: Sequence[Notice]
+    ) -> HttpResponse:
+        """Keep what is wanted, and say 202 after that; what came before is kept no second time."""
         now = self._clock()
         messages = [hook.message(notice, now) for notice in wanted]
-        if len(messages) == 1 and await self._is_known(hook, messages[0]):
-            self._record(hook, request, hook.principal, DenialKind.REQUEST, "a repeated delivery")
-            return _answer(200, {"id": messages[0].invocation, "duplicate": True})
-        await self._data.send_many(hook.key[0], "inbox", hook.key[1], messages)
+        alone = messages[0] if len(messages) == 1 else None
+        known = alone is not None and await self._is_known(hook, alone)
+        if not known:
+            await self._data.send_many(hook.key[0], "inbox", hook.key[1], messages)
+            # Without a status nothing was kept now: what came before is remembered for longer
+            # than how it ended.
+            known = alone is not None and not await self._is_known(hook, alone)
         identities = [message.invocation for message in messages]
+        if known:
+            self._record(hook, request, hook.principal, DenialKind.REQUEST, "a repeated delivery")
+            return _answer(200, {"id": identities[0], "duplicate": True})
         body: dict[str, object] = {"id": identities[0]}
         if len(identities) > 1:
             body["ids"] = identities
@@ -188,7 +206,7 @@ class Hooks:
         return self._policy.decide(hook.principal, Action.FUNCTION_INVOKE, resource, granted=True)
 
     async def _is_known(self, hook: Hook, message: NewMessage) -> bool:
-        """Tell whether this came before. That it is kept once is up to its deduplication."""
+        """Tell whether there is a status of it. That it is kept once is up to its deduplication."""
         try:
             await self._data.invocation_status(hook.key[0], message.invocation)
         except NotFoundError:
