@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import logging
 import os
-import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from random import SystemRandom
 from typing import Protocol
 
 import msgspec
@@ -216,8 +216,7 @@ class SourcesClient:
         self._socket = None
         steady = time.monotonic() - self._started_at > _STEADY_SECONDS
         self._failures = 1 if steady else self._failures + 1
-        draw = random.random()  # noqa: S311 - not for secrets
-        pause = pause_after(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE, draw)
+        pause = pause_after(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE, SystemRandom().random())
         _log.error("the sources process is gone: %s; it is started again in %.1f s", reason, pause)
         for entry in self._entries.values():
             self._set(entry, connected=False, error="The sources process ended; it starts again.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from random import SystemRandom
 
 from casemate.egress.rules import Rules
 from casemate.model.errors import CasemateError
@@ -19,6 +19,7 @@ from casemate.sources.errors import SourceError
 from casemate.sources.interface import Connector, MakeConnector, Received
 
 _log = logging.getLogger(__name__)
+_draw = SystemRandom().random
 _REASON = 500
 SECRET_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
@@ -121,7 +122,7 @@ class Source:
                         failures,
                         self.limits.first_pause,
                         self.limits.longest_pause,
-                        random.random(),  # noqa: S311 - not for secrets
+                        _draw(),
                     )
                 )
 
@@ -213,7 +214,7 @@ class Source:
                 self._full,
                 self.limits.full_pause,
                 self.limits.full_longest,
-                random.random(),  # noqa: S311 - not for secrets
+                _draw(),
             )
         )
 
