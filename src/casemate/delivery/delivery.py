@@ -205,6 +205,10 @@ class Delivery:
     async def _look_again(self, places: tuple[Place, ...]) -> None:
         """Set timers for what waits in places that were leased from, once all has been settled."""
         for place in places:
+            # It may be for a lease of our own, which is over by the time all is settled.
+            _, timer = self._timers.pop(place, (0.0, None))
+            if timer is not None:
+                timer.cancel()
             await self._settler.idle(place)
             if self._stopping or self._owner(place) is None:
                 continue
@@ -240,10 +244,11 @@ class Delivery:
         try:
             if not lane.ready and not lane.filling:
                 await self._fill(lane)
-            elif lane.more and len(lane.ready) <= lane.running // 2 and not lane.filling:
-                self._spawn(self._fill_ahead(lane))
             if lane.ready and not self._stopping:
-                await self._run(lane, lane.ready.popleft())
+                batch = lane.ready.popleft()
+                self._fill_ahead_if_low(lane)
+                await self._run(lane, batch)
+                lane.ran(self._loop.time() - began)
         except Exception:  # noqa: BLE001 - logged; leases end by themselves
             _log.exception("a delivery to %s/%s failed", lane.project, lane.function)
         finally:
@@ -269,16 +274,23 @@ class Delivery:
 
     # -- leases --------------------------------------------------------------------------------
 
+    def _fill_ahead_if_low(self, lane: Lane) -> None:
+        version = self._catalogue.most_live(lane.project, lane.function)
+        if version is not None and lane.is_low(version):
+            lane.filling = True  # now: until the task begins the lane must not be closed
+            self._spawn(self._fill_ahead(lane))
+
     async def _fill_ahead(self, lane: Lane) -> None:
         await self._fill(lane)
         self._want(lane)
         self._dispatch()
 
     async def _fill(self, lane: Lane) -> None:
-        """Lease messages, from each place in turn, until there is enough or nothing."""
+        """Lease messages, from each place in turn, until there are some or none."""
         lane.filling = True
+        before = len(lane.ready)
         try:
-            while not lane.ready and (place := lane.next_place()) is not None:
+            while len(lane.ready) <= before and (place := lane.next_place()) is not None:
                 await self._lease(lane, place)
                 self._want(lane)
                 self._dispatch()

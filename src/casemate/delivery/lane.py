@@ -10,6 +10,10 @@ from casemate.model.deployment import Version
 
 _MOST_AT_ONCE = 200
 """Messages of one lease, at most."""
+_AHEAD_SECONDS = 0.25
+"""For so long there should be something to run while the next ones are leased."""
+_LEAST_COST = 0.0005
+_WEIGHT_OF_NEWEST = 0.2
 
 
 class Lane:
@@ -26,6 +30,8 @@ class Lane:
         self.ready: deque[Batch] = deque()
         self.running = 0
         self.filling = False
+        self.cost = 0.05
+        """Seconds that an event or batch takes, as far as is known."""
         self.refused_until = 0.0
         """Monotonic time until which nothing is run because there was no instance."""
         self._partial: dict[tuple[Place, str, str], tuple[Batch, float, int]] = {}
@@ -49,9 +55,25 @@ class Lane:
         return None
 
     def appetite(self, version: Version) -> int:
-        """Return how many messages to lease: enough to keep the slots that it holds at work."""
+        """Return how many messages to lease: for every slot there may be, and for a little while.
+
+        What is leased and not run when a node is killed has used up an attempt for nothing, and
+        nobody else can get it: so it is not more than that.
+        """
         most = max((batching(t)[0] for t in version.spec.triggers), default=1)
-        return min(_MOST_AT_ONCE, most * max(1, 2 * self.running))
+        slots = version.spec.limits.concurrency
+        soon = slots * _AHEAD_SECONDS / self.cost
+        return min(_MOST_AT_ONCE, int(most * max(1, slots - self.running, soon)))
+
+    def ran(self, seconds: float) -> None:
+        """Note how long a slot was held."""
+        self.cost += (max(seconds, _LEAST_COST) - self.cost) * _WEIGHT_OF_NEWEST
+
+    def is_low(self, version: Version) -> bool:
+        """Tell whether to lease more before all that is ready has run."""
+        return (
+            bool(self.more) and not self.filling and 2 * len(self.ready) <= self.appetite(version)
+        )
 
     def add(self, leased: Leased, version: Version, now: float) -> None:
         """Put a message into its batch, which is ready when it is full or does not wait."""

@@ -29,6 +29,8 @@ class Settler:
         self._data = data
         self._waiting: dict[Place, list[Settlement]] = {}
         self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._written: dict[Place, asyncio.Future[None]] = {}
+        """Who waits for room is told by these."""
         self._stopping = False
 
     def add(self, place: Place, settlements: Sequence[Settlement]) -> None:
@@ -40,7 +42,18 @@ class Settler:
     async def room(self, place: Place) -> None:
         """Return once not too many ends of a place wait to be written."""
         while len(self._waiting.get(place, ())) > MOST_WAITING and place in self._tasks:
-            await asyncio.wait((self._tasks[place],), timeout=0.05)
+            await self._next_write(place)
+
+    async def _next_write(self, place: Place) -> None:
+        written = self._written.get(place)
+        if written is None:
+            written = self._written[place] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(written)
+
+    def _tell_written(self, place: Place) -> None:
+        written = self._written.pop(place, None)
+        if written is not None and not written.done():
+            written.set_result(None)
 
     async def idle(self, place: Place) -> None:
         """Return once no end of a place waits to be written."""
@@ -58,10 +71,12 @@ class Settler:
             while waiting := self._waiting.pop(place, None):
                 for start in range(0, len(waiting), MOST_AT_ONCE):
                     await self._write(place, waiting[start : start + MOST_AT_ONCE])
+                    self._tell_written(place)
         except Exception:  # noqa: BLE001 - logged; the leases end by themselves
             _log.exception("ends of attempts in %s were not kept", "/".join(place))
         finally:
             del self._tasks[place]
+            self._tell_written(place)
 
     async def _write(self, place: Place, settlements: list[Settlement]) -> None:
         tries = 0

@@ -77,6 +77,23 @@ def test_no_more_run_at_once_than_the_function_allows(on: Callable[[Scene], None
     on(scene)
 
 
+def test_a_great_many_run_once_each_and_leave_nothing_behind(on: Callable[[Scene], None]) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(CONSUMER)
+        world.delivery.start()
+        for _ in range(15):
+            await asyncio.gather(
+                *(world.send(n) for n in range(60)), *(world.queue(n) for n in range(40))
+            )
+        await world.until(lambda: len(world.ran) >= 1500, 25)
+        await world.empty()
+        await world.empty("queue", "jobs")
+        assert len(world.ran) == 1500
+        await world.until(lambda: not world.delivery._lanes and not world.delivery._timers)
+
+    on(scene)
+
+
 def test_nothing_is_asked_while_nothing_happens(on: Callable[[Scene], None]) -> None:
     async def scene(world: World) -> None:
         await world.deploy(CONSUMER)
