@@ -74,14 +74,21 @@ def require_new(new: NewMessage) -> NewMessage:
     """Return a message if it can be kept. Raises InvalidInputError."""
     require_body(new.body)
     require_deduplication(new.deduplication)
-    require_seconds("delay", new.delay, MAX_DELAY)
-    require_text("key of the message", new.key, most=MAX_MESSAGE_KEY_BYTES)
-    require_whole("priority", new.priority, -MAX_PRIORITY, MAX_PRIORITY)
+    # Most messages have hardly any of these, and what is not there needs no check.
+    if new.delay != 0:
+        require_seconds("delay", new.delay, MAX_DELAY)
+    if new.key != "":
+        require_text("key of the message", new.key, most=MAX_MESSAGE_KEY_BYTES)
+    if new.priority != 0:
+        require_whole("priority", new.priority, -MAX_PRIORITY, MAX_PRIORITY)
     if new.expires_at is not None:
         require_seconds("time of expiry", new.expires_at, MAX_TIME)
-    require_text("invocation", new.invocation, most=MAX_DEDUPLICATION_BYTES)
-    require_text("qualifier", new.qualifier, most=MAX_DEDUPLICATION_BYTES)
-    require_labels(new.labels)
+    if new.invocation != "":
+        require_text("invocation", new.invocation, most=MAX_DEDUPLICATION_BYTES)
+    if new.qualifier != "":
+        require_text("qualifier", new.qualifier, most=MAX_DEDUPLICATION_BYTES)
+    if new.labels != b"":
+        require_labels(new.labels)
     return new
 
 
