@@ -179,17 +179,20 @@ def test_a_message_that_is_none_ends_its_connection_and_no_other(wire, message) 
         assert other.recv(65536)
 
 
-def test_a_request_too_large_is_refused_before_it_is_sent() -> None:
+def test_what_is_too_large_is_refused_before_it_costs_the_connection(wire) -> None:
     async def body() -> None:
-        ours, theirs = socket.socketpair()
-        client = VaultClient(ours, asyncio.get_running_loop())
+        client = VaultClient(wire.connect(), asyncio.get_running_loop())
         try:
-            with pytest.raises(errors.VaultInputError):
-                await client.verify_hmac(
-                    "shop", "k", Mac.SHA256, bytes(protocol.MAX_FRAME), bytes(32)
-                )
+            for asked in (
+                client.verify_hmac("shop", "k", Mac.SHA256, bytes(MAX_SIGNED_BYTES + 1), b""),
+                client.verify_hmac("shop", "k", Mac.SHA256, bytes(protocol.MAX_FRAME), b""),
+                client.verify_hmac("shop", "k", Mac.SHA256, b"", bytes(65)),
+                client.verify_equal("shop", "k", bytes(64 * 1024 + 1)),
+            ):
+                with pytest.raises(errors.VaultInputError):
+                    await asked
+            assert await client.verify_equal("shop", "api-key", VALUE), "it is still there"
         finally:
             client.close()
-            theirs.close()
 
     asyncio.run(body())
