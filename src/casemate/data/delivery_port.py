@@ -31,7 +31,7 @@ class DeliveryPort(Port):
 
         try:
             async with self._projects.use(project, create=bool(wanted)) as opened:
-                if opened.fanout.routes.subscriptions != wanted:
+                if not routes.are_kept(opened.fanout.routes, opened.registry, wanted):
                     await opened.writer.submit_job(change_resources(opened, replace))
                 while await opened.change(lambda work: drain(work, opened.fanout)):
                     pass

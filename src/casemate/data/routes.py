@@ -110,6 +110,13 @@ def lean(subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
     )
 
 
+def are_kept(routes: Routes, registry: Registry, wanted: tuple[Subscription, ...]) -> bool:
+    """Tell whether these are the subscriptions already, and no inbox is missing."""
+    return routes.subscriptions == wanted and all(
+        (INBOX, subscription.function) in registry for subscription in wanted
+    )
+
+
 def replace(
     connection: Connection, registry: Registry, subscriptions: Sequence[Subscription]
 ) -> None:

@@ -283,6 +283,8 @@ def test_a_dropped_inbox_leaves_nothing(inbox: Data) -> None:
         )
 
     assert inbox.run(left()) == [(0,), (0,), (0,)]
+    inbox.subscribe("p", [Subscription(function="f", delivery=Delivery(keep_results=500.0))])
+    send(inbox)
 
 
 @pytest.mark.parametrize(
