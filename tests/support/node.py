@@ -125,11 +125,18 @@ class TestNode:
             loaded = load(manifest)
             return self.publish(root, loaded, loaded.functions[0], approve=approve, expect=expect)
 
-    def deploy_project(self, manifest: str, source: str) -> None:
-        """Build and deploy every function of a manifest; all are in the text of `app.py`."""
+    def deploy_project(
+        self, manifest: str, source: str, *, files: dict[str, str] | None = None
+    ) -> None:
+        """Build and deploy every function of a manifest; all are in the text of `app.py`.
+
+        `files` are the contents of others by name.
+        """
         with tempfile.TemporaryDirectory() as temporary:
             root = Path(temporary)
             (root / "app.py").write_text(source)
+            for name, text in (files or {}).items():
+                (root / name).write_text(text)
             (root / "casemate.toml").write_text(manifest)
             loaded = load(root / "casemate.toml")
             for spec in loaded.functions:

@@ -81,6 +81,9 @@ class Attempts:
         if not batch.messages:
             return None
         sealed = await self._run(invocation_of(batch, version, time.time()))
+        if sealed.outcome is Outcome.INVALID and len(batch.messages) > 1:
+            await self._run_halves(batch, version, waiting)
+            return None
         if sealed.outcome in NOTHING_RAN:
             batch.refusals += 1
             return refusal_pause(batch.refusals, sealed.retry_after)
@@ -88,6 +91,26 @@ class Attempts:
         for leased, verdict in self._verdicts(batch, sealed, version, now):
             self._end(leased, verdict, sealed, version, waiting, batch.is_list)
         return None
+
+    async def _run_halves(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> None:
+        """Run a batch again in two: an event that breaks its contract must not take others along.
+
+        Nothing of the function ran yet. It ends with the leases at the latest: what is left then
+        is given back.
+        """
+        middle = len(batch.messages) // 2
+        for messages in (batch.messages[:middle], batch.messages[middle:]):
+            half = Batch(
+                place=batch.place,
+                trigger=batch.trigger,
+                qualifier=batch.qualifier,
+                messages=messages,
+                is_list=batch.is_list,
+            )
+            pause = await self.run(half, version, waiting)
+            while pause is not None:
+                await asyncio.sleep(pause)
+                pause = await self.run(half, version, waiting)
 
     def _sort_out(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> None:
         """Leave in a batch what is to be run now; all else is given up or given back."""
