@@ -7,19 +7,23 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from casemate.model.function import FunctionSpec
 from casemate.model.http import HttpHead
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
+from casemate.node.certificates import Names, issue, new_authority
 from casemate.triggers.hooks.git import Git
 from casemate.triggers.hooks.interface import Signed
 from casemate.vault.verifying import is_signed
@@ -87,6 +91,7 @@ class Listener:
     url: str = ""
     status: int = 202
     requests: list[tuple[HttpHead, bytes]] = field(default_factory=list)
+    server: Any = None
 
     def payloads(self, key: bytes) -> list[dict[str, str]]:
         """Return what came, once its signatures are found right."""
@@ -111,13 +116,14 @@ def listener() -> Iterator[Listener]:
             pairs = tuple((n.lower().encode(), v.encode()) for n, v in self.headers.items())
             kept.requests.append((HttpHead("POST", self.path, "", pairs, "127.0.0.1"), body))
             self.send_response(kept.status)
+            self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_port}"
+    kept.url, kept.server = f"http://127.0.0.1:{server.server_port}", server
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield kept
@@ -263,3 +269,34 @@ def test_the_secret_is_no_argument_of_a_program(cli, told, listener, tmp_path) -
     for pad in (0x36, 0x5C):
         made = "".join(f"\\{byte ^ pad:03o}" for byte in KEY[:4])
         assert made.encode() not in arguments
+
+
+def test_the_nodes_own_authority_goes_with_the_script(
+    cli, told, listener, tmp_path, monkeypatch
+) -> None:
+    """A node that is its own authority is trusted by that alone, and by nobody else's."""
+    now = datetime.now(UTC)
+    names = Names.of(["127.0.0.1"])
+    ours, other = new_authority(names, now), new_authority(names, now)
+    served = issue(ours, names, now)
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(served.certificate)
+    key.write_bytes(served.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    listener.server.socket = context.wrap_socket(listener.server.socket, server_side=True)
+    for authority, trusted in ((ours, True), (other, False)):
+        ca = tmp_path / "ca.pem"
+        ca.write_bytes(authority.certificate)
+        monkeypatch.setenv("CASEMATE_CA", str(ca))
+        script = cli("hooks", "git", "shop/tell").out
+        assert "BEGIN CERTIFICATE" in script
+        script = script.replace(told.url, listener.url.replace("http:", "https:"))
+        folder = tmp_path / str(trusted)
+        folder.mkdir()
+        repository = Repository(folder, script, "dash")
+        done = repository.git("push", "origin", "main")
+        assert ("was not told" in done.stderr) is not trusted, done.stderr
+    assert len(listener.payloads(KEY)) == 1
+    monkeypatch.delenv("CASEMATE_CA")
+    assert "BEGIN CERTIFICATE" not in cli("hooks", "git", "shop/tell").out

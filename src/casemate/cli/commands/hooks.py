@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect, path_of
-from casemate.cli.credentials import choose, parse_url
+from casemate.cli.credentials import parse_url
 from casemate.cli.deployment import live_version
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName, resolve
@@ -82,6 +82,7 @@ def git(
     name = resolve(function)
     with connect() as client:
         found = [h for h in _hooks(client, name, url) if h.provider == _PLAIN_GIT]
+        authority = (client.credentials.ca or "") if url is None else ""
     chosen = [h for h in found if trigger in (None, h.name)]
     if len(chosen) != 1:
         what = "several" if chosen else "no"
@@ -94,7 +95,7 @@ def git(
     values = {
         "@URL@": chosen[0].url,
         "@REPOSITORY@": repository,
-        "@AUTHORITY@": (choose().ca or "").strip() if url is None else "",
+        "@AUTHORITY@": authority.strip(),
     }
     for mark, value in values.items():
         script = script.replace(mark, shlex.quote(value), 1)
