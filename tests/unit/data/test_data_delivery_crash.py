@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from data_support import RESOURCES, FakeVault
 from casemate.data import Fate, NewMessage, Settlement, SqliteProjectData, Subscription
-from casemate.model.trigger import TopicTrigger
+from casemate.model.trigger import TableTrigger, TopicTrigger
 
 START = sys.argv[3]
 STEPS = ((Fate.DONE,), (Fate.RETRY, Fate.DONE), (Fate.DEAD,))
@@ -53,6 +53,13 @@ async def handle(data):
             await asyncio.sleep(0.001)
 
 
+async def put(data):
+    for number in range(10**6):
+        key = f"{START}-{number}"
+        await data.put_item("p", "plain", {"id": key})
+        tell(b"put", key.encode())
+
+
 async def redrive(data):
     while True:
         await asyncio.sleep(0.02)
@@ -64,7 +71,8 @@ async def main():
     await data.ensure("p", RESOURCES)
     topic = TopicTrigger(name="t", topic="jobs")
     told = Subscription(function="g", trigger=topic)
-    await data.subscribe("p", [Subscription(function="f"), told])
+    watch = Subscription(function="h", trigger=TableTrigger(name="t", table="plain"))
+    await data.subscribe("p", [Subscription(function="f"), told, watch])
     await data.resume("p")
     os.write(1, b"open x\\n")
     await asyncio.gather(
@@ -72,6 +80,7 @@ async def main():
         send(data, "inbox", "f", "b"),
         send(data, "topic", "jobs", "c"),
         handle(data),
+        put(data),
         redrive(data),
     )
 
@@ -119,14 +128,27 @@ def bodies(data: Data, kind: str, name: str) -> list[str]:
     return data.run(ask())
 
 
+def items(data: Data) -> list[str]:
+    """The keys of all items."""
+
+    async def ask() -> list[str]:
+        return await data.opened().read(
+            lambda c: [row[0] for row in c.execute("SELECT key FROM item ORDER BY id")]
+        )
+
+    return data.run(ask())
+
+
 def test_no_event_is_lost_and_none_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     random.seed(11)
     sent: set[str] = set()
     settled: set[str] = set()
+    put: set[str] = set()
+    words = {"sent": sent, "settled": settled, "put": put}
     for start in range(KILLS):
         for word, body in crash(folder, start, random.randint(5, 60), random.uniform(0.0, 0.05)):
-            (sent if word == "sent" else settled).add(body)
+            words[word].add(body)
         data = Data(folder, resources=None)
         waiting = bodies(data, "inbox", "f")
         handled = bodies(data, "queue", "rest")
@@ -140,5 +162,10 @@ def test_no_event_is_lost_and_none_comes_back(tmp_path: Path) -> None:
         data_of = [body.split('"data":')[1].split(",")[0] for body in told]
         assert {body for body in sent if "-c-" in body} <= set(data_of)
         assert len(set(data_of)) == len(data_of)
+        subjects = [
+            body.split('"subject":"')[1].split('"')[0] for body in bodies(data, "inbox", "h")
+        ]
+        assert subjects == items(data), "a change and what it tells are one"
+        assert put <= set(subjects)
         data.finish()
-    assert len(sent) > 50 and len(settled) > 10
+    assert len(sent) > 50 and len(settled) > 10 and len(put) > 10
