@@ -19,7 +19,7 @@ from casemate.cli.terminal import print_json, print_table, print_text
 from casemate.model.deployment import DeployedFunction
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
 
-app = new_app("See the web hooks of a function; print the hook of a git repository.")
+app = new_app("See web hooks; print the hook of a git repository.")
 
 _SCRIPT = "post_receive.sh"
 _PLAIN_GIT = "git"
