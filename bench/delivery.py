@@ -2,8 +2,8 @@
 
     python -m bench.delivery [--json FILE] [--seconds N] [--rounds N]
 
-In each round the same function is called by 16 connections that wait for their answers, and sent
-events by 16 that do not; the latter rate is that of events sent *and* run, from the first to the
+In each round the same function is called by 64 connections that wait for their answers, and sent
+events by 64 that do not; the latter rate is that of events sent *and* run, from the first to the
 end of the last. A Celery worker (two processes, kept) does the same work with Valkey as broker,
 which keeps on disk what it acknowledges. Then a quiet function is sent 20 events a second, alone
 and beside functions that are flooded. Exit codes: 0 measured, 1 not.
@@ -34,7 +34,7 @@ from bench.processes import adopt_orphans, clear_leftovers
 from bench.servers import Server, clean_environment, free_port
 
 ROOT = Path(__file__).parent.parent
-CONNECTIONS = 16
+CONNECTIONS = 64
 TARGET_SHARE = 0.8
 """Of the rate of calls that are waited for."""
 _PACE = 20.0
