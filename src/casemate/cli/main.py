@@ -79,7 +79,9 @@ ENTRIES = (
     Entry("secrets", DATA, "Set, list and remove secrets"),
     Entry("buckets", DATA, "List buckets and their objects; get, put and remove objects"),
     Entry("tables", DATA, "List tables, get and query items"),
-    Entry("dlq", DATA, "Look at events that were given up, try them again, delete them"),
+    Entry(
+        "dlq", DATA, "Look at events that were given up (dead letters), try them again, delete them"
+    ),
     Entry("queues", DATA, "List queues and topics, see how much waits, purge them"),
     Entry("grants", ACCESS, "See what functions are granted and what they use of it"),
     Entry("can", ACCESS, "Tell whether somebody may do something"),
