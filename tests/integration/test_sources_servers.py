@@ -91,15 +91,15 @@ def test_without_room_nothing_more_is_read(case: Case, place: str) -> None:
             harness.follow(case.trigger(place))
             await harness.connected()
             harness.inbox.full = True
-            await case.publish(place, range(300))
+            await case.publish(place, range(150))
             await harness.until(lambda: harness.inbox.offered > 40)
             await harness.until(lambda: "no room" in harness.status.error)
             assert harness.inbox.kept == []
             assert len(harness.inbox.seen) <= 20
             harness.inbox.full = False
-            await harness.until(lambda: len(harness.inbox.kept) >= 300)
+            await harness.until(lambda: len(harness.inbox.kept) >= 150)
             await nothing_left(case, place)
-            assert numbers(case, harness) == list(range(300))
+            assert numbers(case, harness) == list(range(150))
             assert harness.inbox.refusals == []
 
     asyncio.run(run())
@@ -113,7 +113,7 @@ def test_kills_of_the_process_lose_nothing(case: Case, place: str) -> None:
             harness.follow(case.trigger(place))
             await harness.connected()
             harness.inbox.slow = 0.05
-            sending = asyncio.ensure_future(case.publish(place, range(400)))
+            sending = asyncio.ensure_future(case.publish(place, range(300)))
             for _ in range(3):
                 before = len(harness.inbox.kept)
                 await harness.until(lambda: len(harness.inbox.kept) > before)  # noqa: B023
@@ -122,7 +122,7 @@ def test_kills_of_the_process_lose_nothing(case: Case, place: str) -> None:
                 os.kill(pid, signal.SIGKILL)
                 await harness.until(lambda: harness.starter.pid != pid)  # noqa: B023
             await sending
-            await harness.until(lambda: len(set(numbers(case, harness))) == 400)
+            await harness.until(lambda: len(set(numbers(case, harness))) == 300)
             await nothing_left(case, place)
             assert harness.status.losses >= 1
             by_number: dict[int, set[str]] = {}
@@ -184,7 +184,7 @@ def test_a_wrong_password_is_told_and_tried_ever_more_seldom(case: Case, place: 
         async with sources(secrets(case), limits) as harness:
             harness.follow(case.trigger(place, password="wrong"))
             await harness.until(lambda: harness.status.error)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.4)
             assert not harness.status.connected
             assert "not-the-password" not in harness.status.error
             harness.follow(case.trigger(place))  # mended

@@ -1,7 +1,7 @@
 """Events of servers outside: from what a connector received to the function's inbox.
 
-What is told to be kept is durable. The same message that comes again within an hour is kept once,
-as far as its source has something to tell it by.
+What is told to be kept is durable. The same message that comes again is kept once, for as long
+as inboxes remember and as far as its source has something to tell it by.
 """
 
 from __future__ import annotations
