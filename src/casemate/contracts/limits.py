@@ -32,10 +32,16 @@ MAX_NUMBER = 1e30
 """Largest absolute value of a number with a fraction or exponent."""
 
 _LONG_KEY = re.compile(rb'"[^"]{%d,}"[ \t\r\n]*:' % (MAX_KEY + 1)).search
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ONE_BRACKET = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_NO_QUOTE = bytes(0x22 if byte == 0x22 else 0x78 for byte in range(256))
+_LONG_TEXT = b"x" * (MAX_KEY + 1)
+"""What every key beyond the limit holds, once all that is no quote is an x."""
 _ONE_DIGIT = bytes.maketrans(b"123456789E", b"000000000e")
 _LARGE = (b"0" * 19, b"0e00")
 """What every number beyond the limits holds, once all digits are 0 and plus signs are left out."""
-_BEFORE_NUMBERS = frozenset(b":,[ \t\r\n-")
+_BEFORE_NUMBERS = frozenset(b":,[ \t\r\n")
 _MAX_LOOKS = 64
 _MAX_PATH = 200
 _decode = msgspec.json.Decoder().decode
@@ -49,14 +55,31 @@ def exceeded(data: bytes) -> Violation | None:
     nested = data.count(b"{") + data.count(b"[")
     values = data.count(b",") + nested
     if (
-        nested <= MAX_DEPTH
+        (nested <= MAX_DEPTH or _depth_is_bounded(data))
         and values < MAX_KEYS
         and size <= MAX_STRING
         and not _may_hold_large_number(data)
-        and (size <= MAX_KEY or (b'\\"' not in data and not _LONG_KEY(data)))
+        and (size <= MAX_KEY or not _may_hold_long_key(data))
     ):
         return None
     return _walked(data)
+
+
+def _depth_is_bounded(data: bytes) -> bool:
+    """Tell whether JSON nests at most MAX_DEPTH levels: each turn takes away the innermost."""
+    left = _STRING.sub(b"", data).translate(_ONE_BRACKET, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not left:
+            break
+        left = left.replace(b"[]", b"")
+    return not left
+
+
+def _may_hold_long_key(data: bytes) -> bool:
+    """Tell whether some text is long enough, and stands where a key does; escapes may hide one."""
+    if b'\\"' in data:
+        return True
+    return _LONG_TEXT in data.translate(_NO_QUOTE) and _LONG_KEY(data) is not None
 
 
 def _may_hold_large_number(data: bytes) -> bool:
@@ -67,7 +90,7 @@ def _may_hold_large_number(data: bytes) -> bool:
         for _ in range(_MAX_LOOKS):
             if at < 0:
                 break
-            start = len(shape[:at].rstrip(b"0."))
+            start = len(shape[:at].rstrip(b"0.").removesuffix(b"-"))
             if start == 0 or shape[start - 1] in _BEFORE_NUMBERS:
                 return True
             at = shape.find(mark, at + len(mark))
