@@ -21,6 +21,7 @@ from casemate.delivery.verdict import (
     judge,
     worn_out,
 )
+from casemate.dispatch.pool import PATIENT_SECONDS
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import Outcome
@@ -36,7 +37,8 @@ _LONGEST_LEASE = 12 * 3600.0
 def run_seconds(spec: FunctionSpec) -> float:
     """Return how long one invocation may take, start and queue included."""
     limits = spec.limits
-    return limits.timeout + limits.queue_time + 2 * max(limits.timeout, _START_SECONDS / 2)
+    queued = max(limits.queue_time, PATIENT_SECONDS)
+    return limits.timeout + queued + 2 * max(limits.timeout, _START_SECONDS / 2)
 
 
 def lease_seconds(spec: FunctionSpec) -> float:
