@@ -23,6 +23,7 @@ name = "t"
 [table.seen]
 key = "id"
 [queue.jobs]
+[queue.parcels]
 
 [function.pay]
 handler = "app:pay"
@@ -40,7 +41,7 @@ path = "/open"
 
 [function.send]
 handler = "app:send"
-grants = { queues = ["jobs"] }
+grants = { queues = ["jobs", "parcels"] }
 
 [function.work]
 handler = "app:work"
@@ -57,6 +58,17 @@ event_format = "aws"
 [[function.aws.http]]
 method = "POST"
 path = "/aws/{name}"
+
+[function.shipping]
+handler = "app:shipping"
+event_format = "aws"
+grants = { tables = [{ name = "seen", actions = ["put"] }] }
+[[function.shipping.queue]]
+queue = "parcels"
+batch = 10
+window = "300ms"
+[function.shipping.delivery]
+attempts = 1
 """
 SOURCE = """
 def pay(event, context):
@@ -68,11 +80,20 @@ def pay(event, context):
 
 def send(event, context):
     for message in event["messages"]:
-        context.queue("jobs").send(message)
+        context.queue(event.get("queue", "jobs")).send(message)
 
 def work(event, context):
     for record in event.records:
         context.table("seen").put({"id": str(record.data["amount"])})
+
+def shipping(event, context):
+    failures = []
+    for record in event["Records"]:
+        if record["eventSource"] != "aws:sqs" or record["body"] == "broken":
+            failures.append({"itemIdentifier": record["messageId"]})
+        else:
+            context.table("seen").put({"id": "parcel " + record["body"]})
+    return {"batchItemFailures": failures}
 
 def aws(event, context):
     return {"statusCode": 201, "cookies": ["a=1"], "headers": {"x-name": event["pathParameters"]["name"]},
@@ -93,6 +114,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 def contract_denials(node: TestNode, function: str) -> list[dict[str, Any]]:
     listed = node.get(f"/denials?project=t&function={function}")["denials"]
     return [denial for denial in listed if denial["kind"] == "contract"]
+
+
+def seen(node: TestNode) -> set[str]:
+    page = node.client.post(f"{node.url}/api/v1/tables/t/seen/query", json={}).json()
+    return {item["value"]["id"] for item in page["items"]}
 
 
 def test_a_call_that_breaks_its_contract_is_refused_and_recorded(node: TestNode) -> None:
@@ -140,11 +166,7 @@ def test_one_bad_message_does_not_take_its_batch_along(node: TestNode) -> None:
     sent = node.invoke({"messages": [{"amount": a} for a in amounts]}, function="t/send")
     assert sent.status_code == 200, node.error(sent)
 
-    def handled() -> set[str]:
-        page = node.client.post(f"{node.url}/api/v1/tables/t/seen/query", json={}).json()
-        return {item["value"]["id"] for item in page["items"]}
-
-    node.wait_until(lambda: handled() == {"1", "2", "3", "4"})
+    node.wait_until(lambda: {one for one in seen(node) if one.isdigit()} == {"1", "2", "3", "4"})
     node.wait_until(lambda: len(node.get("/queues/t/jobs/dead-letters")["letters"]) == 2)
     letters = node.get("/queues/t/jobs/dead-letters")["letters"]
     assert sorted(letter["reason"] for letter in letters) == [
@@ -241,3 +263,13 @@ def test_a_handler_of_aws_answers_a_route(node: TestNode) -> None:
     assert answer.headers["x-name"] == "Ada"
     assert answer.headers["set-cookie"] == "a=1"
     assert answer.text == "/aws/Ada" + answer.headers["x-request-id"]
+
+
+def test_a_handler_of_sqs_reports_what_failed(node: TestNode) -> None:
+    parcels = ["a", "broken", "b"]
+    sent = node.invoke({"queue": "parcels", "messages": parcels}, function="t/send")
+    assert sent.status_code == 200, node.error(sent)
+    letters = "/queues/t/parcels/dead-letters"
+    node.wait_until(lambda: len(node.get(letters)["letters"]) == 1)
+    assert node.get(letters)["letters"][0]["reason"] == "reported as failed"
+    node.wait_until(lambda: {"parcel a", "parcel b"} <= seen(node))
