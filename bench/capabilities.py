@@ -147,8 +147,12 @@ class CheckoutNode:
         self.close()
         raise StartError(f"The node printed no key. Its output: {tail}")
 
-    def command(self, *words: str, stdin: str = "", folder: Path | None = None) -> None:
-        """Run a command of the same checkout. Raises DeployError."""
+    def read(self, *words: str) -> Any:
+        """Run a command of the same checkout that prints JSON; return that. Raises DeployError."""
+        return json.loads(self.command(*words))
+
+    def command(self, *words: str, stdin: str = "", folder: Path | None = None) -> str:
+        """Run a command of the same checkout; return what it prints. Raises DeployError."""
         done = subprocess.run(
             [*self._program, *words],
             input=stdin,
@@ -161,6 +165,7 @@ class CheckoutNode:
         )
         if done.returncode != 0:
             raise DeployError(f"`casemate {words[0]}` ended with {done.returncode}: {done.stderr}")
+        return done.stdout
 
     def deploy(self, manifest: str, source: Path, *options: str) -> None:
         """Deploy what a folder holds, with this manifest."""

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.jitter import SPREAD, TOGETHER
 from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, PLAIN, TABLES, Results
 
 MB = 1_000_000
 GROWTH_NOISE = 1.10
 """Overhead counts as grown if the p50 with the most functions is over 1.1 times that with one."""
+LEASE_NOISE = 1.25
+"""Two measurements of the same with other load present differ by less than this."""
 DEPLOYED = 500
 FORK = "fork-per-request"
 FUNCTIONS_FRAMEWORK = "functions-framework"
@@ -142,6 +145,45 @@ def _growth(results: Results) -> list[Verdict]:
     return [at_most("p50 with most / with one function deployed", growth, GROWTH_NOISE, " x", more)]
 
 
+def _events(results: Results) -> list[Verdict]:
+    found = results.figures.enqueue
+    rate = None if found is None else found.per_second
+    growth = None if found is None else found.growth
+    spread = handled = ""
+    if found is not None:
+        spread = f"p50 {found.p50_ms:.2f} ms; settled {found.settled_per_second:,.0f}/s"
+        handled = f"{found.lease_shallow_ms:.2f} ms and {found.lease_deep_ms:.2f} ms"
+    return [
+        at_least("events kept, with fsync, 64 writers", rate, 5000, "/s", spread),
+        at_most(
+            "lease with 200,000 waiting / with 1,000, processor time",
+            growth,
+            LEASE_NOISE,
+            " x",
+            handled,
+        ),
+    ]
+
+
+def _schedules(results: Results) -> list[Verdict]:
+    found = results.figures.jitter
+    late = None if found is None else found.spread_p99_ms
+    more = ""
+    if found is not None:
+        more = (
+            f"p50 {found.spread_p50_ms:.2f} ms; of {TOGETHER} at one moment p50 "
+            f"{found.together_p50_ms:.0f} ms, p99 {found.together_p99_ms or 0:.0f} ms"
+        )
+    return [at_most(f"events of {SPREAD} schedules, late, p99", late, 50, " ms", more)]
+
+
 def judge(results: Results) -> Sequence[Verdict]:
     """Compare a run with every target."""
-    return (*_speed(results), *_first_calls(results), *_memory(results), *_growth(results))
+    return (
+        *_speed(results),
+        *_first_calls(results),
+        *_memory(results),
+        *_growth(results),
+        *_events(results),
+        *_schedules(results),
+    )

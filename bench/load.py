@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.servers import clean_environment
 
 SCRIPT = Path(__file__).with_name("load.lua")
+ACCEPT_SCRIPT = Path(__file__).with_name("accept.lua")
 NUMBER = 7
 MARK = "RESULT "
 
@@ -42,9 +43,19 @@ def run(endpoint: Endpoint, connections: int, seconds: int) -> Load:
     """Load an endpoint from one thread over this many keep-alive connections."""
     body = json.dumps(event(NUMBER), separators=(",", ":"))
     expected = json.dumps(answer(NUMBER), separators=(",", ":"))
+    return _wrk(endpoint, connections, seconds, SCRIPT, body, expected)
+
+
+def run_accepted(endpoint: Endpoint, connections: int, seconds: int) -> Load:
+    """Do the same with calls whose events are kept, and answered with 202."""
+    body = json.dumps(event(NUMBER), separators=(",", ":"))
+    return _wrk(endpoint, connections, seconds, ACCEPT_SCRIPT, body)
+
+
+def _wrk(endpoint: Endpoint, connections: int, seconds: int, script: Path, *arguments: str) -> Load:
     command = ["wrk", "--threads", "1", "--connections", str(connections)]
-    command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(SCRIPT)]
-    command += [endpoint.url, "--", body, expected]
+    command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(script)]
+    command += [endpoint.url, "--", *arguments]
     command += [part for header in endpoint.headers for part in header]
     result = subprocess.run(
         command,

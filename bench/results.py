@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from bench.enqueue import Enqueue
 from bench.environment import INTERPRETER
 from bench.figures import median, ratio_by_round
+from bench.jitter import Jitter
 from bench.settings import Settings
 
 FORMAT = 1
@@ -75,6 +77,10 @@ class Figures(msgspec.Struct, kw_only=True):
     """Most functions deployed on one node, all checked calls right."""
     overhead_ms: dict[int, float] = {}
     """p50 of one function by the number of functions deployed on its node."""
+    enqueue: Enqueue | None = None
+    """How events are kept, without a node."""
+    jitter: Jitter | None = None
+    """How late the events of schedules are, without a node."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

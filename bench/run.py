@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from bench import measure
+from bench import enqueue, jitter, measure
 from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
 from bench.environment import Environments
 from bench.errors import BenchError
@@ -15,6 +15,7 @@ from bench.results import CASEMATE_REQUEST, HANDLERS, PLAIN, Figures, Results, t
 from bench.scaling import Scaling
 from bench.settings import Settings
 from bench.targets import PEERS, CasemateTarget, Node, PeerTarget, Target
+from casemate.model.errors import CasemateError
 
 SCALING = "casemate, scaling"
 FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
@@ -22,7 +23,8 @@ FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
 
 def names() -> list[str]:
     """Return what `--only` can name: short names, without blanks."""
-    return ["casemate-request", "casemate-instance", "casemate-scaling", *map(short, PEER_NAMES)]
+    ours = ("request", "instance", "scaling", "enqueue", "jitter")
+    return [*(f"casemate-{name}" for name in ours), *map(short, PEER_NAMES)]
 
 
 def short(name: str) -> str:
@@ -53,6 +55,8 @@ class Run:
             self._rounds()
             self._crowds()
             self._scaling()
+            self._enqueue()
+            self._jitter()
         finally:
             self.results.seconds = time.monotonic() - self._begun
 
@@ -149,3 +153,27 @@ class Run:
             self._note(f"casemate, {line}")
         if scaling.figures.crowd_memory is not None:
             self.results.crowds[CASEMATE_REQUEST] = scaling.figures.crowd_memory
+
+    def _enqueue(self) -> None:
+        if not self._wanted("casemate-enqueue"):
+            return
+        if self._remaining() <= 0:
+            self._note("casemate, how events are kept: the time for the run was over")
+            return
+        self._say("casemate: how events are kept")
+        try:
+            self.results.figures.enqueue = enqueue.run(self._settings.enqueue_time)
+        except (*FAILURES, CasemateError) as error:
+            self._note(f"casemate, how events are kept: {error}")
+
+    def _jitter(self) -> None:
+        if not self._wanted("casemate-jitter"):
+            return
+        if self._remaining() <= 0:
+            self._note("casemate, how late schedules are: the time for the run was over")
+            return
+        self._say("casemate: how late schedules are")
+        try:
+            self.results.figures.jitter = jitter.run(self._settings.jitter_time)
+        except (*FAILURES, CasemateError) as error:
+            self._note(f"casemate, how late schedules are: {error}")

@@ -28,6 +28,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Repetitions of the bare import of numpy and pandas."""
     deployed: tuple[int, ...] = (1, 50, 500)
     """Numbers of deployed functions between which the overhead must not grow."""
+    enqueue_time: float = 3.0
+    """Length of each part of the measurement of how events are kept."""
+    jitter_time: float = 10.0
+    """Length of each part of the measurement of how late schedules are."""
     budget: float = 680.0
     """No new measurement is begun after this time."""
 
@@ -44,5 +48,7 @@ QUICK = Settings(
     first_call_passes=1,
     imports=3,
     deployed=(1, 50),
+    enqueue_time=1.0,
+    jitter_time=3.0,
     budget=150.0,
 )

@@ -16,6 +16,7 @@ from types import FrameType
 
 import httpx
 from calls import CALLS, call_example, call_refused
+from events import show_events
 from node import (
     MASTER_KEY,
     NODE_LOG,
@@ -52,6 +53,7 @@ def demonstrate(node: Node) -> None:
         show_grants(orders, node)
         call_refused(client)
         show_denial(client, orders, node)
+        show_events(client, node)
 
 
 def print_how_to_go_on(node: Node, *, stays: bool) -> None:

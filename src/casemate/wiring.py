@@ -20,6 +20,10 @@ from casemate.api import create_app
 from casemate.api.operations import Service
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.data import SqliteProjectData
+from casemate.delivery import Delivery
+from casemate.delivery.acceptance import Acceptance
+from casemate.delivery.subscriptions import Subscriptions
+from casemate.delivery.wish import LATER
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
 from casemate.egress.interface import EgressEvent
@@ -44,8 +48,11 @@ from casemate.sandbox.system_calls import DeniedCall
 from casemate.seal import Redactor, Seal
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
+from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
+from casemate.triggers.outside import OutsideTriggers
+from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 
@@ -105,10 +112,25 @@ class Gateway:
             deny=deny,
             learn=config.learn,
         )
+        self.outside = OutsideTriggers(
+            self.data, vault, deny, socket.socket(fileno=config.sources), loop
+        )
         self.seal = Seal(self.redactor)
         admission = Admission(self.catalogue, self.accounts, self.policy, deny)
         self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
+        subscriptions = Subscriptions(self.data, self.catalogue)
+        acceptance = Acceptance(
+            admission, self.seal, self.data, self.pipeline.finish, subscriptions.ensure
+        )
         broker.invoke = self.pipeline.invoke
+        broker.keep = lambda raw: acceptance.take(raw, LATER)
+        self.delivery = Delivery(
+            self.data,
+            self.catalogue,
+            self.pipeline.finish,
+            loop,
+            cores=len(os.sched_getaffinity(0)),
+        )
         self.control = NodeControl(
             config=config,
             store=store,
@@ -120,7 +142,10 @@ class Gateway:
             uses=self.uses,
             redactor=self.redactor,
             denials=self.denials,
+            subscriptions=subscriptions,
+            delivery=self.delivery,
         )
+        self.control.live_changed = self._live_changed
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -134,18 +159,22 @@ class Gateway:
             make_backup=BackupMaker(
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
+            sources=self.outside.statuses,
         )
         self.trigger = HttpTrigger(
             self.catalogue,
             self.accounts,
             self.seal,
             deny,
-            self.pipeline.invoke,
+            acceptance.take,
             asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
+        self.schedules = Schedules(self.data)
+        self.hooks = Hooks(vault, self.data, self.policy, deny, self.trigger.lead_nowhere)
+        hooks = HookRoutes(self.hooks, self.trigger.handle, self.trigger.body_limit)
         self.tls = _tls(config, store, vault)
         identity = IdentityRoutes(
-            vault, lambda: self.operations.issuer, self.trigger.handle, self.trigger.body_limit
+            vault, lambda: self.operations.issuer, hooks.handle, hooks.body_limit
         )
         handle, body_limit = identity.handle, identity.body_limit
         if self.tls is not None:
@@ -168,10 +197,19 @@ class Gateway:
         await self.uses.flush()
         await self.redactor.flush()
         await self.accounts.close()
+        await self.schedules.close()
+        await self.outside.close()
         await self.data.close()
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()
+
+    def _live_changed(self) -> None:
+        """Have the schedules, hooks and sources of what is live now."""
+        live = self.catalogue.declaring()
+        self.schedules.replace(live)
+        self.hooks.replace(live)
+        self.outside.replace(live)
 
     def _problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
         """Answer what is no request that the server takes, and record it."""

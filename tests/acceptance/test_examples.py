@@ -12,8 +12,12 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -243,7 +247,13 @@ def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Pa
     for _ in range(2):
         answer = node.client.post(f"{node.url}/orders", json=order)
     assert node.client.get(node.url + answer.headers["location"]).status_code == 200
-    for function in ("place", "price", "receipt"):
+    # What follows an order is done by those whose turn it is.
+    message = {"order": "f" * 24, "lines": [{"sku": "kettle-2l", "quantity": 20}]}
+    assert node.invoke({"x": 1}, function="orders/pack").status_code == 403
+    heavy = order_of(orders, "heavy") | {"lines": message["lines"]}
+    assert node.client.post(f"{node.url}/orders", json=heavy).status_code == 201
+    eventually(lambda: len(objects(node, orders, "orders/documents", "pallets/")) >= 1)
+    for function in ("place", "price", "receipt", "pack", "label", "pallet"):
         shown = json.loads(ok(node, orders, "grants", "show", function, "--json"))
         granted = {
             (name, action)
@@ -255,6 +265,173 @@ def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Pa
         assert used == granted, function
         assert shown["denials"] == []
         assert bool(granted) is (function != "price")
+
+
+def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Return what `check` returns once it is true; AssertionError if it does not become that."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def objects(node: TestNode, project: Path, bucket: str, prefix: str = "") -> list[str]:
+    """Return the keys of a bucket."""
+    arguments = ["buckets", "objects", bucket, "--prefix", prefix, "--json"]
+    return [one["key"] for one in json.loads(ok(node, project, *arguments))["objects"]]
+
+
+def content(node: TestNode, project: Path, bucket: str, key: str) -> bytes:
+    """Return an object's content."""
+    target = project / "fetched"
+    target.unlink(missing_ok=True)
+    ok(node, project, "buckets", "get", bucket, key, "--output", str(target))
+    return target.read_bytes()
+
+
+def test_an_order_is_packed_and_labelled_and_what_cannot_be_is_a_dead_letter(
+    node: TestNode, orders: Path
+) -> None:
+    """Queue, function, topic, two subscribers (one with a filter), dead letters, a result."""
+    light = node.client.post(f"{node.url}/orders", json=order_of(orders, "light")).json()["id"]
+    lines = {"lines": [{"sku": "scale-kitchen", "quantity": 40}]}
+    heavy = node.client.post(f"{node.url}/orders", json=order_of(orders, "heavier") | lines)
+    lines = {"lines": [{"sku": "scale-kitchen", "quantity": 1000}]}
+    hopeless = node.client.post(f"{node.url}/orders", json=order_of(orders, "hopeless") | lines)
+    assert (heavy.status_code, hopeless.status_code) == (201, 201)
+
+    def labelled(order: str) -> bool:
+        return f"labels/{order}.txt" in objects(node, orders, "orders/documents", "labels/")
+
+    eventually(lambda: labelled(light) and labelled(heavy.json()["id"]))
+    pallet = f"pallets/{heavy.json()['id']}.json"
+    eventually(lambda: pallet in objects(node, orders, "orders/documents", "pallets/"))
+    assert f"pallets/{light}.json" not in objects(node, orders, "orders/documents", "pallets/")
+
+    def letters() -> Any:
+        listed = ok(node, orders, "dlq", "ls", "orders/to-ship", "--queue", "--json")
+        return json.loads(listed)["letters"]
+
+    (letter,) = eventually(letters)
+    assert letter["attempts"] == 3
+    assert not labelled(hopeless.json()["id"])
+    (complaint,) = eventually(lambda: objects(node, orders, "orders/documents", "complaints/"))
+    told = json.loads(content(node, orders, "orders/documents", complaint))
+    assert told["function"] == "pack"
+    assert told["attempts"] == 3
+    log = node.client.get(f"{node.url}/api/v1/logs?project=orders&function=pack").text
+    assert "do not fit on a lorry" in log
+    ok(node, orders, "dlq", "purge", "orders/to-ship", "--queue", "--all", "--yes")
+    assert letters() == []
+
+
+def test_pictures_in_a_bucket_get_thumbnails(node: TestNode, tmp_path: Path) -> None:
+    project = copied("thumbnail", tmp_path)
+    ok(node, project, "deploy", "--approve")
+    ok(node, project, "buckets", "put", "thumbnail/pictures", "a/b.jpg", "data/landscape.jpg")
+    ok(node, project, "buckets", "put", "thumbnail/pictures", "x.jpg", "casemate.toml")
+    ok(node, project, "buckets", "put", "thumbnail/pictures", "x.txt", "casemate.toml")
+    eventually(lambda: objects(node, project, "thumbnail/thumbnails"))
+    small = content(node, project, "thumbnail/thumbnails", "a/b.jpg")
+    assert max(jpeg_size(small)) == 200
+    ok(node, project, "buckets", "rm", "thumbnail/pictures", "a/b.jpg", "--yes")
+    eventually(lambda: not objects(node, project, "thumbnail/thumbnails"))
+    records = node.get("/invocations", project="thumbnail", function="uploaded")["invocations"]
+    assert {record["outcome"] for record in records} == {"ok"}
+    assert len(records) == 3, "one for each of two pictures, one for the deletion"
+
+
+def test_the_ledger_has_a_trail_and_a_report(node: TestNode, tmp_path: Path) -> None:
+    """A table's changes, and a schedule, which is made to come sooner."""
+    project = copied("ledger", tmp_path)
+    manifest = project / "casemate.toml"
+    nightly = 'cron = "15 2 * * *"\ntimezone = "Europe/Berlin"\n'
+    assert nightly in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(nightly, 'every = "1s"\n'))
+    ok(node, project, "deploy", "--approve")
+    entry = json.loads((project / "data/entry.json").read_text())
+    yesterday = datetime.now(ZoneInfo("Europe/Berlin")).date() - timedelta(days=1)
+    entry["day"] = yesterday.isoformat()
+    for cents in (-1890, -1980, -1980):
+        answer = node.client.put(f"{node.url}/entries/e-1", json=entry | {"cents": cents})
+        assert answer.status_code == 200, answer.text
+    refused = node.client.put(f"{node.url}/entries/e-2", json=entry | {"cents": "much"})
+    assert refused.status_code == 400, refused.text
+    assert "much" not in refused.text
+
+    keys = eventually(lambda: _three(objects(node, project, "ledger/archive", "trail/e-1/")))
+    trail = [json.loads(content(node, project, "ledger/archive", key)) for key in keys]
+    trail.sort(key=lambda one: one["at"])
+    assert [one["what"] for one in trail] == ["entered", "changed", "changed"]
+    assert [one["changed"] for one in trail[1:]] == [["cents"], []]
+    assert trail[0]["old"] is None
+    assert (trail[1]["old"]["cents"], trail[1]["new"]["cents"]) == (-1890, -1980)
+
+    key = f"reports/{yesterday.isoformat()}.json"
+    eventually(lambda: key in objects(node, project, "ledger/archive", "reports/"))
+
+    def report() -> Any:
+        return json.loads(content(node, project, "ledger/archive", key))
+
+    eventually(lambda: report()["entries"] == 1)
+    assert report() == {"day": yesterday.isoformat(), "entries": 1, "cents": {"travel": -1980}}
+    ok(node, project, "rm", "ledger/report", "--yes")
+
+
+def _three(found: list[str]) -> list[str]:
+    return found if len(found) == 3 else []
+
+
+def test_a_push_to_a_repository_is_announced(node: TestNode, tmp_path: Path) -> None:
+    """A real repository with the hook that the command line prints."""
+    project = copied("deploy-notifier", tmp_path)
+    ok(node, project, "deploy", "--approve")
+    ok(node, project, "secrets", "set", "deploy-notifier/push-key", stdin="a key of this test")
+    bare, clone = tmp_path / "shop.git", tmp_path / "clone"
+
+    def git(*arguments: str, at: Path = tmp_path) -> str:
+        names = {
+            f"GIT_{who}_{what}": f"ada@{what}"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=at,
+            env=os.environ | names,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout + done.stderr
+
+    git("init", "--quiet", "--bare", str(bare))
+    git("init", "--quiet", "--initial-branch=main", str(clone))
+    hook = bare / "hooks/post-receive"
+    hook.write_text(ok(node, project, "hooks", "git", "announce"))
+    hook.chmod(0o755)
+    key = bare / "hooks/casemate.key"
+    key.write_text("a key of this test\n")
+    key.chmod(0o600)
+    assert "has answered" in subprocess.run([hook, "ping"], capture_output=True, text=True).stdout
+    git("commit", "--quiet", "--allow-empty", "--message", "Begin", at=clone)
+    told = git("push", "--quiet", str(bare), "main", "main:refs/heads/other", at=clone)
+    assert "not told" not in told
+
+    def waiting() -> int:
+        shown = ok(node, project, "queues", "show", "deploy-notifier/announcements", "--json")
+        return int(json.loads(shown)["waiting"])
+
+    eventually(waiting)
+    log = node.client.get(f"{node.url}/api/v1/logs?project=deploy-notifier&function=announce").text
+    assert git("rev-parse", "HEAD", at=clone).strip() in log
+    assert waiting() == 1, "the other branch is not announced"
+    key.write_text("another key\n")
+    git("commit", "--quiet", "--allow-empty", "--message", "Go on", at=clone)
+    assert "was not told of refs/heads/main" in git("push", str(bare), "main", at=clone)
+    assert waiting() == 1
 
 
 def test_a_price_is_for_functions_alone(node: TestNode, orders: Path) -> None:
@@ -359,3 +536,10 @@ def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) 
     reader.run("casemate login", [])
     text = (DOCUMENTS / "grants.md").read_text()
     assert reader.follow(text, adds_to_the_manifest=False) > 15
+
+
+def test_the_tutorial_of_events_can_be_followed(node: TestNode, tmp_path: Path) -> None:
+    reader = Reader(node, tmp_path)
+    reader.run("casemate login", [])
+    text = (DOCUMENTS / "events.md").read_text()
+    assert reader.follow(text, adds_to_the_manifest=False) > 20

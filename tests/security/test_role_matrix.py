@@ -34,17 +34,19 @@ ROLES: dict[str, set[str]] = {
     "owner": EVERYTHING,
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
-        "secret:list", "secret:write", "queue:read", "token:write", *RECORDS, *DATA,
+        "secret:list", "secret:write", "queue:read", "token:write", "invocation:status",
+        "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },
     "operator": {
         "node:read", "node:backup", "function:read", "function:alias", "function:remove",
-        "grant:read", "grant:approve", "vault:rotate", "queue:read", *RECORDS,
+        "grant:read", "grant:approve", "vault:rotate", "queue:read", "dead-letter:read",
+        "dead-letter:write", *RECORDS,
     },
     "auditor": {
         "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
-        *RECORDS,
+        "dead-letter:read", *RECORDS,
     },
-    "invoker": {"function:invoke"},
+    "invoker": {"function:invoke", "invocation:status"},
     "clerk": {"invocation:read", "secret:list"},
 }  # fmt: skip
 CUSTOM = """\

@@ -16,6 +16,7 @@ import httpx
 
 from casemate.build import build, pack
 from casemate.manifest import load
+from casemate.model.function import FunctionSpec, Project
 
 MANIFEST = """
 [project]
@@ -122,24 +123,46 @@ class TestNode:
                     )
                 )
             loaded = load(manifest)
-            spec = loaded.functions[0]
-            with tempfile.TemporaryDirectory() as out:
-                built = build(root, loaded.name, spec, Path(out), resources=loaded.resources)
-                archive = Path(out) / "bundle.tar.gz"
-                with archive.open("wb") as stream:
-                    pack(built.path, stream)
-                uploaded = self.client.put(
-                    f"{self.url}/api/v1/bundles/{built.digest}",
-                    content=archive.read_bytes(),
-                    headers={"content-type": "application/gzip"},
-                )
-                assert uploaded.status_code in (200, 201, 204), uploaded.text
-            answer = self.client.post(
-                f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
-                json={"digest": built.digest, "approve": approve},
+            return self.publish(root, loaded, loaded.functions[0], approve=approve, expect=expect)
+
+    def deploy_project(
+        self, manifest: str, source: str, *, files: dict[str, str] | None = None
+    ) -> None:
+        """Build and deploy every function of a manifest; all are in the text of `app.py`.
+
+        `files` are the contents of others by name.
+        """
+        with tempfile.TemporaryDirectory() as temporary:
+            root = Path(temporary)
+            (root / "app.py").write_text(source)
+            for name, text in (files or {}).items():
+                (root / name).write_text(text)
+            (root / "casemate.toml").write_text(manifest)
+            loaded = load(root / "casemate.toml")
+            for spec in loaded.functions:
+                self.publish(root, loaded, spec, approve=True)
+
+    def publish(
+        self, root: Path, loaded: Project, spec: FunctionSpec, *, approve: bool, expect: int = 201
+    ) -> dict[str, Any]:
+        """Build and deploy one function of a project."""
+        with tempfile.TemporaryDirectory() as out:
+            built = build(root, loaded.name, spec, Path(out), resources=loaded.resources)
+            archive = Path(out) / "bundle.tar.gz"
+            with archive.open("wb") as stream:
+                pack(built.path, stream)
+            uploaded = self.client.put(
+                f"{self.url}/api/v1/bundles/{built.digest}",
+                content=archive.read_bytes(),
+                headers={"content-type": "application/gzip"},
             )
-            assert answer.status_code == expect, answer.text
-            return answer.json()
+            assert uploaded.status_code in (200, 201, 204), uploaded.text
+        answer = self.client.post(
+            f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
+            json={"digest": built.digest, "approve": approve},
+        )
+        assert answer.status_code == expect, answer.text
+        return answer.json()
 
     def invoke(self, event: Any = None, *, function: str = "t/f", **rest: Any) -> httpx.Response:
         return self.client.post(f"{self.url}/invoke/{function}", json=event, **rest)

@@ -66,11 +66,18 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
 
-    def put(self, key: str, content: bytes, *, content_type: str, metadata: dict[str, str]) -> None:
-        """Write an object below the prefix that the manifest grants."""
-        if not key.startswith("receipts/"):
+    def put(
+        self,
+        key: str,
+        content: bytes | str,
+        *,
+        content_type: str = "",
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        """Write an object below a prefix that the manifest grants."""
+        if not key.startswith(("receipts/", "labels/", "pallets/", "complaints/")):
             raise DeniedError(key)
-        self.objects[key] = (content, metadata)
+        self.objects[key] = (content, metadata or {})
 
     def open(self, key: str) -> io.BytesIO:
         """Return a file with an `info`."""
@@ -94,7 +101,7 @@ class Context:
         self.secrets: dict[str, str] = {}
         self.orders, self.documents = Table(), Bucket()
         self.sent: dict[str, Any] = {}
-        self.published: dict[str, Any] = {}
+        self.published: dict[str, dict[str, Any]] = {"placed": {}, "packed": {}}
         self.log = Mock()
 
     def table(self, name: str) -> Table:
@@ -111,8 +118,8 @@ class Context:
         return SimpleNamespace(send=lambda m, *, deduplication: kept.setdefault(deduplication, m))
 
     def topic(self, name: str) -> Any:
-        """Return the topic, likewise."""
-        kept = {"placed": self.published}[name]
+        """Return a topic, likewise."""
+        kept = self.published[name]
         return SimpleNamespace(
             publish=lambda m, *, deduplication: kept.setdefault(deduplication, m)
         )

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -16,9 +17,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
 import fake_casemate  # noqa: E402  (must come before the handlers, which import `casemate`)
+import pack  # noqa: E402
 import place  # noqa: E402
 import price  # noqa: E402
 import receipt  # noqa: E402
+import shipping  # noqa: E402
 
 ORDER = json.loads((PROJECT / "data" / "order.json").read_text(encoding="utf-8"))
 TOTAL = 3495 + 12 * 690 + 3 * 120
@@ -49,7 +52,7 @@ class OrdersTest(unittest.TestCase):
         self.assertEqual(answer["headers"]["location"], f"/orders/{name}/receipt")
         self.assertEqual(self.context.orders.items[name].value["customer"], "harbour-cafe")
         self.assertEqual(self.context.sent[name]["lines"], ORDER["lines"])
-        self.assertEqual(self.context.published, {name: {"order": name}})
+        self.assertEqual(self.context.published["placed"], {name: {"order": name}})
 
     def test_the_receipt_is_signed_with_the_secret_and_does_not_hold_it(self) -> None:
         found = self.receipt(self.place()["body"]["id"])
@@ -154,6 +157,64 @@ class OrdersTest(unittest.TestCase):
                 path.write_text(f"sku,name,cents\nx,X,{cents}\n", encoding="utf-8")
                 with self.assertRaises(price.CatalogueError):
                     price.read_catalogue(path)
+
+
+def event(*datas: Any, **detail: Any) -> SimpleNamespace:
+    """Return an event with what the handlers read of it: one for each of `datas`."""
+    records = [SimpleNamespace(id=f"m{n}", data=data) for n, data in enumerate(datas)]
+    return SimpleNamespace(
+        id="end",
+        time=1767225600.0,
+        data=datas[0] if datas else None,
+        detail=detail,
+        records=records,
+    )
+
+
+class PipelineTest(unittest.TestCase):
+    """What follows an order."""
+
+    def setUp(self) -> None:
+        self.context = fake_casemate.Context()
+
+    def test_what_place_sends_can_be_packed(self) -> None:
+        message = {"order": "a" * 24, "lines": ORDER["lines"]}
+        self.assertEqual(pack.handler(event(message), self.context), {"failed": []})
+        (packed,) = self.context.published["packed"].values()
+        self.assertEqual(packed, {"order": "a" * 24, "grams": 2254, "heavy": False})
+
+    def test_one_that_cannot_be_packed_does_not_stop_the_others(self) -> None:
+        good = {"order": "a" * 24, "lines": [{"sku": "pen-red", "quantity": 1}]}
+        bad = {"order": "b" * 24, "lines": [{"sku": "unicorn", "quantity": 1}]}
+        heavy = {"order": "c" * 24, "lines": [{"sku": "kettle-2l", "quantity": 1000}]}
+        answer = pack.handler(event(good, bad, heavy, good), self.context)
+        self.assertEqual(answer, {"failed": ["m1", "m2"]})
+        self.assertEqual(list(self.context.published["packed"]), ["a" * 24])
+
+    def test_what_is_heavy(self) -> None:
+        for quantity, heavy in ((17, False), (18, True)):
+            message = {
+                "order": str(quantity),
+                "lines": [{"sku": "kettle-2l", "quantity": quantity}],
+            }
+            pack.handler(event(message), self.context)
+            self.assertIs(self.context.published["packed"][str(quantity)]["heavy"], heavy)
+
+    def test_labels_and_pallets_are_written_once(self) -> None:
+        packed = event({"order": "a" * 24, "grams": 20700, "heavy": True})
+        for _ in range(2):
+            shipping.label(packed, self.context)
+            shipping.pallet(packed, self.context)
+        label, pallet = self.context.documents.objects.values()
+        self.assertEqual(label[0], f"Order {'a' * 24}\n20.70 kg\n")
+        self.assertEqual(json.loads(pallet[0])["grams"], 20700)
+
+    def test_a_complaint_holds_nothing_of_the_message(self) -> None:
+        ended = event(None, function="pack", outcome="failure", attempts=3, invocation="inv_1")
+        shipping.complain(ended, self.context)
+        (complaint,) = self.context.documents.objects.values()
+        wanted = {"function": "pack", "outcome": "failure", "attempts": 3}
+        self.assertEqual(json.loads(complaint[0]), wanted)
 
 
 if __name__ == "__main__":

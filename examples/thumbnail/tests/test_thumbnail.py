@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "src"))
 
 import thumbnail  # noqa: E402  (the folder of the code must be on the path first)
+import uploaded  # noqa: E402
 
 LANDSCAPE = (PROJECT / "data" / "landscape.jpg").read_bytes()
 
@@ -28,6 +29,8 @@ class Log:
     def info(self, message: str, **fields: Any) -> None:
         """Keep one line."""
         logging.getLogger(__name__).info("%s %s", message, fields)
+
+    warning = info
 
 
 CONTEXT = SimpleNamespace(log=Log())
@@ -136,6 +139,62 @@ class ThumbnailTest(unittest.TestCase):
         for edges in ((5000, 5000), (20000, 20000), (65535, 65535)):
             with self.subTest(edges=edges):
                 self.assert_refused(request(claim_size(jpeg(64, 64), *edges)), 413)
+
+
+class Bucket:
+    """A bucket in memory, as the handler uses it."""
+
+    def __init__(self, **objects: bytes) -> None:
+        """Hold `objects`."""
+        self.objects = objects
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object."""
+        return key in self.objects
+
+    def open(self, key: str) -> io.BytesIO:
+        """Return an object as a file."""
+        return io.BytesIO(self.objects[key])
+
+    def put(self, key: str, content: bytes, *, content_type: str) -> None:
+        """Write an object."""
+        assert content_type == "image/jpeg"
+        self.objects[key] = content
+
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+        self.objects.pop(key, None)
+
+
+class UploadedTest(unittest.TestCase):
+    """What becomes of pictures in the bucket."""
+
+    def setUp(self) -> None:
+        self.pictures, self.thumbnails = Bucket(), Bucket()
+
+    def tell(self, key: str, what: str = "created") -> None:
+        """Call the handler with an event of the bucket."""
+        buckets = {"pictures": self.pictures, "thumbnails": self.thumbnails}
+        event = SimpleNamespace(type=f"casemate.bucket.{what}", detail={"key": key, "revision": 3})
+        uploaded.handler(event, SimpleNamespace(log=Log(), bucket=buckets.get))
+
+    def test_a_picture_gets_a_thumbnail_and_loses_it(self) -> None:
+        self.pictures.objects["a/b.jpg"] = LANDSCAPE
+        self.tell("a/b.jpg")
+        small = Image.open(io.BytesIO(self.thumbnails.objects["a/b.jpg"]))
+        self.assertEqual(small.width, 200)
+        self.tell("a/b.jpg", "deleted")
+        self.tell("a/b.jpg", "deleted")
+        self.assertEqual(self.thumbnails.objects, {})
+
+    def test_a_picture_that_is_gone_already(self) -> None:
+        self.tell("gone.jpg")
+        self.assertEqual(self.thumbnails.objects, {})
+
+    def test_what_is_no_picture_is_left_alone(self) -> None:
+        self.pictures.objects["x.jpg"] = b"no picture"
+        self.tell("x.jpg")
+        self.assertEqual(self.thumbnails.objects, {})
 
 
 if __name__ == "__main__":

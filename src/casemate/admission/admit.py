@@ -1,4 +1,4 @@
-"""The decision: authenticate, authorize, find."""
+"""The decision: authenticate, authorize, find, hold the event to its contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from casemate.admission.catalogue import Catalogue
+from casemate.contracts import Violation
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import Version
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
 from casemate.model.principal import (
@@ -15,14 +17,20 @@ from casemate.model.principal import (
     Action,
     Decision,
     Principal,
+    PrincipalKind,
     Resource,
     ResourceKind,
 )
+from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
 
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_BREACH = "The event breaks its contract"
+_NO_CONTRACT = "The event is beyond what is let through without a contract"
+_KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
+"""What reaches a function by its inbox without a trigger that its manifest declares."""
 
 
 class Authenticator(Protocol):
@@ -31,6 +39,25 @@ class Authenticator(Protocol):
     def authenticate(self, authorization: str | None) -> Principal | None:
         """Return the principal, None if the value holds no valid credential."""
         ...
+
+
+def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
+    """Tell whether the host vouches for the caller: a function whose grant was checked, or a
+    trigger that the version declares, or the function's own inbox."""
+    caller = raw.caller
+    if caller is None:
+        return False
+    principal = caller.principal
+    if principal.kind is not PrincipalKind.TRIGGER:
+        return principal.kind is PrincipalKind.FUNCTION
+    function, _, trigger = principal.id.rpartition("/")
+    if version is None or function != f"{raw.project}/{raw.function}":
+        return False
+    declared = version.spec.trigger(trigger)
+    if declared is not None and kind_of(declared).value == raw.trigger:
+        return True
+    # What was admitted when it was kept, or is a destination of the project's own.
+    return trigger == INBOX and raw.trigger in _KEPT
 
 
 class Admission:
@@ -64,7 +91,7 @@ class Admission:
             internal=spec is not None and spec.internal,
             public=spec is not None and spec.public,
         )
-        granted = raw.caller is not None
+        granted = _is_granted(raw, version)
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
             decided = self._policy.decide(
                 principal, Action.FUNCTION_INVOKE, resource, granted=granted
@@ -72,6 +99,9 @@ class Admission:
             raise self._refusal(raw, request.id, principal, decided)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+        broken = self._catalogue.violation(version, request)
+        if broken is not None:
+            raise self._breach(raw, request.id, principal, version, broken)
         return Admitted(request=request, version=version, principal=principal)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
@@ -97,6 +127,25 @@ class Admission:
             return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
         return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
 
+    def _breach(
+        self,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        version: Version,
+        broken: Violation,
+    ) -> RefusedError:
+        """Record what was broken, and where; the path has no name that the contract has not."""
+        trigger = next((event.trigger for event in raw.events if event.trigger), raw.trigger)
+        reason = f"{trigger}: {broken}"
+        kind, number = DenialKind.CONTRACT, version.number
+        self._record(raw, invocation, principal, reason, kind, version=number)
+        return RefusedError(
+            Outcome.INVALID,
+            f"{_NO_CONTRACT if broken.is_default else _BREACH}: {broken}.",
+            principal=principal,
+        )
+
     def _record(
         self,
         raw: RawInvocation,
@@ -104,6 +153,8 @@ class Admission:
         principal: Principal,
         reason: str,
         kind: DenialKind,
+        *,
+        version: int = 0,
     ) -> None:
         self._deny(
             Denial(
@@ -115,6 +166,7 @@ class Admission:
                 reason=reason,
                 project=raw.project,
                 function=raw.function,
+                version=version,
                 invocation=invocation,
                 remote_address=raw.remote_address,
             )

@@ -6,9 +6,13 @@ import random
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 
+from casemate.admission.contract import Contracts
 from casemate.admission.routes import Match, Route, Routes
+from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
+from casemate.model.path import Request
+from casemate.model.trigger import QueueTrigger
 
 
 class _Entry:
@@ -38,6 +42,7 @@ class Catalogue:
         self._choose = choose
         self._functions: dict[tuple[str, str], _Entry] = {}
         self._routes = Routes()
+        self._contracts = Contracts()
 
     def replace(self, functions: Iterable[DeployedFunction]) -> None:
         """Take over what is stored. The routes are those of each function's live versions."""
@@ -48,7 +53,10 @@ class Catalogue:
                 # The newest of the live versions declares the routes.
                 newest = max(entry.live[0], key=lambda v: v.number)
                 for trigger in newest.spec.http:
-                    routes.add(Route(trigger.method, trigger.path, project, name))
+                    routes.add(
+                        Route(trigger.method, trigger.path, project, name, trigger.asynchronous)
+                    )
+        self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions, self._routes = entries, routes
 
     def check_routes(self, project: str, function: str, version: Version) -> None:
@@ -66,6 +74,20 @@ class Catalogue:
                     f"{taken.project}/{taken.function}.",
                     next_step="change the path in casemate.toml, or remove the other function",
                 )
+
+    def check_consumers(self, project: str, function: str, version: Version) -> None:
+        """Raise ConflictError if another function consumes a queue of this version already."""
+        wanted = {t.queue for t in version.spec.triggers if isinstance(t, QueueTrigger)}
+        for other in self.declaring():
+            if other.project != project or other.function == function:
+                continue
+            for trigger in other.spec.triggers:
+                if isinstance(trigger, QueueTrigger) and trigger.queue in wanted:
+                    raise ConflictError(
+                        f"The queue {trigger.queue} is consumed by {project}/{other.function}.",
+                        next_step="send to a topic, which each subscribed function gets, or "
+                        "remove the other trigger first",
+                    )
 
     def find(self, project: str, function: str, qualifier: str | None = None) -> Version | None:
         """Return the version a call goes to, None if there is no such function or qualifier."""
@@ -99,6 +121,10 @@ class Catalogue:
         """Return the match of a route; see `Routes.match`."""
         return self._routes.match(method, path)
 
+    def violation(self, version: Version, request: Request) -> Violation | None:
+        """Return what a request breaks of its contract; see `Contracts`."""
+        return self._contracts.violation(version, request)
+
     def digests(self) -> set[str]:
         """Return the digests that some version of some function refers to."""
         return {v.digest for e in self._functions.values() for v in e.versions.values()}
@@ -106,6 +132,18 @@ class Catalogue:
     def live_versions(self) -> list[Version]:
         """Return every version that the alias `live` of its function leads to."""
         return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]
+
+    def declaring(self) -> list[Version]:
+        """Return for each function the version whose triggers are in force: the newest live one."""
+        return [
+            max(entry.live[0], key=lambda version: version.number)
+            for entry in self._functions.values()
+            if entry.live is not None and entry.live[0]
+        ]
+
+    def projects(self) -> list[str]:
+        """Return the projects that have functions, by name."""
+        return sorted({project for project, _ in self._functions})
 
     def __len__(self) -> int:
         """Return the number of functions."""

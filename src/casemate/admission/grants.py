@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.admission.grant_uses import learned, suggest
 from casemate.model.errors import ConflictError
-from casemate.model.function import FunctionSpec
+from casemate.model.function import FunctionSpec, event_grants
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.granted import CompiledGrants
 
@@ -51,8 +51,8 @@ class GrantDifference(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         """Return what would be allowed and was not, a line for each grant."""
-        wider = {widened.after.text for widened in self.widened}
-        new = [f"+ {describe(grant)}" for grant in self.widening if grant.text not in wider]
+        wider = [widened.after for widened in self.widened]
+        new = [f"+ {describe(grant)}" for grant in self.widening if grant not in wider]
         return new + [describe_widening(widened) for widened in self.widened]
 
 
@@ -93,6 +93,39 @@ def difference(before: Iterable[Grant], after: Iterable[Grant]) -> GrantDifferen
     )
 
 
+def spec_difference(live: FunctionSpec | None, new: FunctionSpec) -> GrantDifference:
+    """Return what differs from one version to another, in all that lets it reach or see anything.
+
+    That is its grants, what its triggers let it see and what its destinations are sent. `live` is
+    None for a function's first deploy, which widens from nothing.
+    """
+    granted = () if live is None else live.grants
+    by_grants = difference(granted, new.grants)
+    old, now = () if live is None else event_grants(live), event_grants(new)
+    before = CompiledGrants((*granted, *old))
+    wider = tuple(grant for grant in now if _is_wider(grant, before))
+    names = {grant.text: grant for grant in old}
+    return GrantDifference(
+        added=(*by_grants.added, *(g for g in now if g.text not in names)),
+        removed=(*by_grants.removed, *(g for g in old if all(g.text != n.text for n in now))),
+        widened=(
+            *by_grants.widened,
+            *(WidenedGrant(before=names[g.text], after=g) for g in wider if g.text in names),
+        ),
+        widening=(*by_grants.widening, *wider),
+    )
+
+
+def _is_wider(grant: Grant, before: CompiledGrants) -> bool:
+    """Tell whether a trigger or destination reaches what nothing reached before."""
+    for action in grant.actions:
+        for prefix in grant.prefixes or ("",):
+            found = before.find(grant.kind, grant.name, action, prefix)
+            if found is None or (grant.private and not found[0].private):
+                return True
+    return False
+
+
 def require_approval(
     live: FunctionSpec | None, new: FunctionSpec, approve: bool
 ) -> GrantDifference:
@@ -100,7 +133,7 @@ def require_approval(
 
     `live` is None for a function's first deploy, which widens from nothing.
     """
-    found = difference(() if live is None else live.grants, new.grants)
+    found = spec_difference(live, new)
     if found.widens and approve is not True:
         raise WideningError(new.name, found)
     return found
@@ -212,5 +245,6 @@ __all__ = [
     "difference",
     "learned",
     "require_approval",
+    "spec_difference",
     "suggest",
 ]

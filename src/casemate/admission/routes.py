@@ -24,6 +24,8 @@ class Route(msgspec.Struct, frozen=True):
     template: str
     project: str
     function: str
+    asynchronous: bool = False
+    """True answers once the event is kept."""
 
 
 class Match(msgspec.Struct, frozen=True):

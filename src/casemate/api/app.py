@@ -18,12 +18,14 @@ from casemate.api import (
     backup,
     bundles,
     data,
+    delivery,
     functions,
     grants,
     node,
     policy,
     records,
     secrets,
+    sources,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.inputs import Query
@@ -55,10 +57,12 @@ OPERATIONS = (
     *records.OPERATIONS,
     *grants.OPERATIONS,
     *data.OPERATIONS,
+    *delivery.OPERATIONS,
     *secrets.OPERATIONS,
     *accounts.OPERATIONS,
     *policy.OPERATIONS,
     *backup.OPERATIONS,
+    *sources.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""
 

@@ -12,6 +12,7 @@ from casemate.api.operations import Operation, Service, json_response, number_pa
 from casemate.model.denial import Denial, DenialKind, GrantApproval, GrantUse
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
+from casemate.model.function import event_grants
 from casemate.model.grant import Grant
 from casemate.model.principal import Action
 
@@ -30,6 +31,8 @@ class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     deployed_at: float
     granted: tuple[Grant, ...]
+    events: tuple[Grant, ...] = ()
+    """What its triggers let it see and its destinations are sent, in the form of grants."""
     uses: tuple[GrantUse, ...]
     """Those of this version."""
     approvals: tuple[GrantApproval, ...]
@@ -57,6 +60,7 @@ async def _show(request: Request, service: Service) -> Response:
             version=version.number,
             deployed_at=version.created_at,
             granted=version.spec.grants,
+            events=event_grants(version.spec),
             uses=tuple(use for use in uses if use.version == version.number),
             approvals=approvals,
             denials=tuple(denial for denial in denials if denial.kind in _SHOWN_DENIALS),

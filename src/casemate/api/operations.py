@@ -22,6 +22,7 @@ from casemate.data.interface import ProjectData
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.policy.interface import ManagedPolicy
+from casemate.sources import SourceStatus
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -73,6 +74,7 @@ class Service:
     store: Store
     deny: Callable[[Denial], None]
     make_backup: MakeBackup
+    sources: Callable[[], tuple[SourceStatus, ...]]
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))

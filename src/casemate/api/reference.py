@@ -17,6 +17,7 @@ _TAGS = {
     "bundles": "bundles",
     "records": "invocations, errors, logs and denials",
     "data": "buckets, tables, queues and topics",
+    "delivery": "asynchronous invocations and dead letters",
     "secrets": "secrets",
     "vault": "the vault",
     "users": "people",

@@ -24,7 +24,7 @@ from casemate.build.source import copy_source
 from casemate.build.tree import fresh_folder, normalise_modes, publish, remove_tree
 from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
-from casemate.model.function import NAME_PATTERN, FunctionSpec
+from casemate.model.function import NAME_PATTERN, FunctionSpec, named_resources
 from casemate.model.grant import Resources
 
 
@@ -83,7 +83,8 @@ def build(
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
     `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
-    what the project declares; those that the function is granted go into the bundle. Equal input
+    what the project declares; those that the function is granted, or that its triggers
+    and destinations name, go into the bundle. Equal input
     gives an equal digest, in whatever folder. Builds of the same function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
@@ -148,7 +149,7 @@ def _build(job: _Job) -> BuiltBundle:
     manifest = BundleManifest(
         project=job.project,
         function=msgspec.structs.replace(job.spec, python=job.interpreter.minor),
-        resources=job.resources.granted(job.spec.grants),
+        resources=job.resources.granted(named_resources(job.spec)),
         lock_sha256=needed.lock_sha256,
         packages=needed.layer.packages,
         files=tuple(sorted(files, key=lambda file: file.path)),

@@ -15,7 +15,12 @@ from casemate.build.limits import (
 )
 from casemate.build.tree import check_collisions, check_path
 from casemate.model.bundle import BUNDLE_FORMAT, DIGEST_PATTERN, BundleFile, BundleManifest
-from casemate.model.function import HANDLER_PATTERN, NAME_PATTERN, SUPPORTED_PYTHONS
+from casemate.model.function import (
+    HANDLER_PATTERN,
+    NAME_PATTERN,
+    SUPPORTED_PYTHONS,
+    named_resources,
+)
 
 MANIFEST_NAME = "bundle.json"
 PARTS = ("code/", "deps/")
@@ -60,8 +65,8 @@ def check_manifest(manifest: BundleManifest) -> None:
         (_matches(HANDLER_PATTERN, function.handler), "the handler is not `module:function`"),
         (function.python in SUPPORTED_PYTHONS, "the Python version is missing or not supported"),
         (
-            manifest.resources.granted(function.grants) == manifest.resources,
-            "a resource that the function is not granted",
+            manifest.resources.granted(named_resources(function)) == manifest.resources,
+            "a resource that the function neither is granted nor names",
         ),
         (
             not _undeclared(manifest),
@@ -88,7 +93,7 @@ def _undeclared(manifest: BundleManifest) -> list[str]:
     names = manifest.resources.names()
     return [
         ascii(grant.text)
-        for grant in manifest.function.grants
+        for grant in named_resources(manifest.function)
         if grant.kind in names and grant.name not in names[grant.kind]
     ]
 

@@ -101,9 +101,11 @@ class Rights:
 
 
 class Broker:
-    """One per gateway. `invoke` is the path itself, set once it is built."""
+    """One per gateway. `invoke` is the path itself, `keep` takes what runs later; both are set
+    once they are built."""
 
     invoke: Invoke
+    keep: Invoke
 
     def __init__(
         self,
@@ -123,19 +125,19 @@ class Broker:
         self._rights: dict[tuple[str, str, int], Rights] = {}
         self._calls: set[asyncio.Task[HttpResponse]] = set()
 
-    async def call(self, raw: RawInvocation) -> HttpResponse:
-        """Invoke a function for another one.
+    async def call(self, raw: RawInvocation, *, wait: bool = True) -> HttpResponse:
+        """Invoke a function for another one, or keep the event for it.
 
         If the caller ends first, the call goes on until it has to end, which is no later than the
         caller's deadline: taken back half-way, it would leave no record.
         """
-        call: asyncio.Task[HttpResponse] = asyncio.ensure_future(self._invoke_whole(raw))
+        call: asyncio.Task[HttpResponse] = asyncio.ensure_future(self._whole(raw, wait))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return await asyncio.shield(call)
 
-    async def _invoke_whole(self, raw: RawInvocation) -> HttpResponse:
-        return await self.invoke(raw)
+    async def _whole(self, raw: RawInvocation, wait: bool) -> HttpResponse:
+        return await (self.invoke if wait else self.keep)(raw)
 
     def rights(self, version: Version) -> Rights:
         """Return what a version is granted."""
@@ -334,7 +336,8 @@ class Session:
                 body=body,
                 received_at=time.time(),
                 caller=caller,
-            )
+            ),
+            wait=request.wait,
         )
         content = response.body if isinstance(response.body, bytes) else b""
         media_type = next((v for n, v in response.headers if n == b"content-type"), b"")

@@ -175,7 +175,14 @@ class Operations:
 
     async def _send(self, project: str, r: requests.SendMessage, body: bytes) -> Answer:
         identity = await self._data.send(
-            project, "queue", r.queue, body, delay=r.delay, deduplication=r.deduplication
+            project,
+            "queue",
+            r.queue,
+            body,
+            delay=r.delay,
+            deduplication=r.deduplication,
+            key=r.key,
+            priority=r.priority,
         )
         return Answer(Sent(identity))
 

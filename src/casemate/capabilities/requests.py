@@ -30,6 +30,8 @@ Token = Annotated[str, msgspec.Meta(max_length=4096)]
 Metadata = Annotated[
     dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)
 ]
+MessageKey = Annotated[str, msgspec.Meta(max_length=1024)]
+Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 Attribute = str | int | float
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -187,6 +189,8 @@ class SendMessage(_Request, frozen=True, tag="queue.send"):
     queue: Name
     delay: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
     deduplication: Text | None = None
+    key: MessageKey = ""
+    priority: Priority = 0
 
     @property
     def grant(self) -> Wanted:
@@ -228,6 +232,8 @@ class InvokeFunction(_Request, frozen=True, tag="function.invoke"):
         ]
         | None
     ) = None
+    wait: bool = True
+    """False has the event kept, and the function invoked with it afterwards."""
 
     @property
     def grant(self) -> Wanted:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from casemate.cli.text import seconds, size
+from casemate.contracts import contracts_of
 from casemate.model.function import FunctionSpec, Limits
+from casemate.model.trigger import AnyTrigger
 
 _SHOWN_AS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("memory", "tmp", "request", "response", "log"), size),
     **dict.fromkeys(("timeout", "queue_time", "keep"), seconds),
     "cpu": "{:g}".format,
 }
-_COMPARED = ("handler", "python", "isolation", "trust", "public", "internal")
+_COMPARED = ("handler", "python", "isolation", "trust", "public", "internal", "event_format")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,43 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
+    return [*found, *_event_changes(before, after)]
+
+
+def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    """Return what changed of triggers, delivery and contracts; settings are not spelt out."""
+    old_triggers = {trigger.name: _bare(trigger) for trigger in before.triggers}
+    new_triggers = {trigger.name: _bare(trigger) for trigger in after.triggers}
+    found = _by_name("trigger", old_triggers, new_triggers)
+    for name in before.delivery.__struct_fields__:
+        old, new = getattr(before.delivery, name), getattr(after.delivery, name)
+        if old != new:
+            found.append(Change(what=name, before=_destinations(old), after=_destinations(new)))
+    contracts = [
+        {what: text for what, text in contracts_of(spec).items() if text}
+        for spec in (before, after)
+    ]
+    return [*found, *_by_name("contract", *contracts)]
+
+
+def _by_name(what: str, before: Mapping[str, object], after: Mapping[str, object]) -> list[Change]:
+    found = [Change(what=what, before=name, after="") for name in before if name not in after]
+    for name, value in after.items():
+        if name not in before:
+            found.append(Change(what=what, before="", after=name))
+        elif before[name] != value:
+            found.append(Change(what=f"{what} {name}", before="one", after="another"))
     return found
+
+
+def _bare(trigger: AnyTrigger) -> AnyTrigger:
+    return msgspec.structs.replace(trigger, contract="")
+
+
+def _destinations(value: object) -> str:
+    if not isinstance(value, tuple):
+        return seconds(value) if isinstance(value, float) else str(value)
+    return ", ".join(f"{one.kind.value}:{one.name}" for one in value) or "nowhere"
 
 
 def _environment_changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:

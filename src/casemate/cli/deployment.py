@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
-from casemate.admission.grants import GrantDifference, difference
+from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, path_of
 from casemate.cli.errors import CommandError
@@ -145,9 +145,7 @@ def _outcome(
         public=version.spec.public,
         routes=tuple(routes_of(version.spec)),
         changes=tuple(changes(previous.spec, version.spec)) if previous is not None else (),
-        grants=difference(
-            previous.spec.grants if previous is not None else (), version.spec.grants
-        ),
+        grants=spec_difference(previous.spec if previous is not None else None, version.spec),
         address=f"{client.url}/invoke/{name}",
     )
 

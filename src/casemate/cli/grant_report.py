@@ -25,6 +25,7 @@ class FunctionGrants(msgspec.Struct):
     uses: tuple[GrantUse, ...]
     approvals: tuple[GrantApproval, ...]
     denials: tuple[Denial, ...]
+    events: tuple[Grant, ...] = ()
 
 
 class ApprovalNeededError(CommandError):

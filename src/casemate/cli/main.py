@@ -55,6 +55,7 @@ ENTRIES = (
         "stubs", PROJECT, "Write the types of what a handler gets, for editors and type checkers"
     ),
     Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
+    Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("serve", NODE, "Run a node"),
@@ -70,12 +71,17 @@ ENTRIES = (
     Entry("errors", OPERATE, "Look up the error that a caller got the id of"),
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
+    Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
+    Entry("sources", OPERATE, "See the servers outside that triggers read from"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
     Entry("rollback", OPERATE, "Take back the last change of what is live"),
     Entry("rm", OPERATE, "Remove a function from the node"),
     Entry("secrets", DATA, "Set, list and remove secrets"),
     Entry("buckets", DATA, "List buckets and their objects; get, put and remove objects"),
     Entry("tables", DATA, "List tables, get and query items"),
+    Entry(
+        "dlq", DATA, "Look at events that were given up (dead letters), try them again, delete them"
+    ),
     Entry("queues", DATA, "List queues and topics, see how much waits, purge them"),
     Entry("grants", ACCESS, "See what functions are granted and what they use of it"),
     Entry("can", ACCESS, "Tell whether somebody may do something"),

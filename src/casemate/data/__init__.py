@@ -1,4 +1,4 @@
-"""The data of projects: objects in buckets, items in tables, messages in queues and topics.
+"""The data of projects: objects, items, and messages in queues, topics and inboxes.
 
 Durable when a call returns, encrypted at rest, bounded in size. What it is not: it decides nothing
 about who may ask (that is `policy`, and the caller's duty), keeps no keys (`vault` does), and is no
@@ -21,14 +21,21 @@ from casemate.data.interface import (
     MAX_KEY_BYTES,
     MAX_PAGE,
     MAX_PART,
+    DeadLetter,
+    Fate,
+    InvocationState,
+    InvocationStatus,
     Item,
     ItemPage,
     Message,
+    NewMessage,
     ObjectInfo,
     ObjectPage,
     ProjectData,
     QueueInfo,
     Range,
+    Settlement,
+    Subscription,
 )
 from casemate.data.limits import DataOptions
 from casemate.data.sqlite import SqliteProjectData
@@ -47,14 +54,21 @@ __all__ = [
     "DataLockedError",
     "DataOptions",
     "DataVersionError",
+    "DeadLetter",
+    "Fate",
+    "InvocationState",
+    "InvocationStatus",
     "Item",
     "ItemPage",
     "LimitError",
     "Message",
+    "NewMessage",
     "ObjectInfo",
     "ObjectPage",
     "ProjectData",
     "QueueInfo",
     "Range",
+    "Settlement",
     "SqliteProjectData",
+    "Subscription",
 ]

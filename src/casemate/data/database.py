@@ -26,6 +26,7 @@ VALUE_FAULTS = (engine.IntegrityError, engine.DataError, UnicodeEncodeError, Ove
 """What comes of a value that breaks a column's type, range or encoding."""
 READER_CACHE_KIB = 4096
 WRITER_CACHE_KIB = 8192
+RESERVED_PAGES = 256
 RESTORE = (
     "Stop the node, move the project's files away for examination, restore them from a backup."
 )
@@ -66,6 +67,22 @@ def open_writer(path: Path, key: bytes, *, max_bytes: int) -> Connection:
 def limit_size(connection: Connection, max_bytes: int) -> None:
     """Let the file grow to `max_bytes` at most; what is larger already stays."""
     connection.execute(f"PRAGMA max_page_count = {max_bytes // engine.PAGE_BYTES:d}")
+
+
+@contextmanager
+def reserve(connection: Connection) -> Iterator[None]:
+    """Let the file grow a little beyond its bound for what empties a project, not fills it.
+
+    Handing a message out and taking it away writes too; without this, nothing could be handled
+    once nothing more can be sent.
+    """
+    (bound,) = connection.execute("PRAGMA max_page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {bound + RESERVED_PAGES:d}")
+    try:
+        yield
+    finally:
+        # Below its present size the engine does not go; what is there then is the bound.
+        connection.execute(f"PRAGMA max_page_count = {bound:d}")
 
 
 @contextmanager

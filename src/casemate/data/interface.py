@@ -7,80 +7,32 @@ LimitError (of `casemate.data`) when a size or count limit is reached.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-
+from casemate.data.events import (
+    DeadLetter,
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Message,
+    NewMessage,
+    QueueInfo,
+    Settlement,
+    Subscription,
+)
+from casemate.data.values import (
+    MAX_KEY_BYTES,
+    MAX_PAGE,
+    MAX_PART,
+    Item,
+    ItemPage,
+    ObjectInfo,
+    ObjectPage,
+    Range,
+)
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
-
-MAX_PAGE = 1000
-MAX_KEY_BYTES = 1024
-MAX_PART = 8 << 20
-"""Largest piece of an object that one call carries; larger objects are written in parts."""
-
-
-class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An object without its content. Revisions of a key only count up, over its deletion too."""
-
-    key: str
-    revision: int
-    size: int
-    content_type: str = "application/octet-stream"
-    metadata: dict[str, str] = {}
-    modified_at: float
-    sha256: str
-
-
-class ObjectPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys in byte order; `after` is where the next page starts, None at the end."""
-
-    objects: tuple[ObjectInfo, ...]
-    prefixes: tuple[str, ...] = ()
-    """With a delimiter: what keys have in common up to it, once each."""
-    after: str | None = None
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """A table's item. `value` is a JSON object that holds its key attributes too."""
-
-    value: dict[str, Any]
-    revision: int
-    modified_at: float
-
-
-class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in order; `after` continues, None at the end."""
-
-    items: tuple[Item, ...]
-    after: str | None = None
-
-
-class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A condition on the sort attribute; all that are given hold. Text sorts by code point."""
-
-    equals: str | int | float | None = None
-    begins_with: str | None = None
-    at_least: str | int | float | None = None
-    less_than: str | int | float | None = None
-
-
-class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How much waits in a queue or topic."""
-
-    name: str
-    waiting: int
-    oldest_at: float | None
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message; `body` is JSON."""
-
-    id: str
-    body: bytes
-    sent_at: float
-    attempts: int = 0
 
 
 class ProjectData(Protocol):
@@ -111,12 +63,20 @@ class ProjectData(Protocol):
         content_type: str = "application/octet-stream",
         metadata: dict[str, str] | None = None,
         if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> ObjectInfo:
         """Write an object. `if_revision=0`: only if there is none; n: only if that is present."""
         ...
 
     async def begin_object(
-        self, project: str, bucket: str, key: str, *, content_type: str, metadata: dict[str, str]
+        self,
+        project: str,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str,
+        metadata: dict[str, str],
+        labels: bytes = b"",
     ) -> str:
         """Begin an object in parts; return an upload id. Forgotten after an hour unfinished."""
         ...
@@ -188,6 +148,7 @@ class ProjectData(Protocol):
         value: dict[str, object],
         *,
         if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> Item:
         """Write an item whole; its key attributes say where. Conditions as for objects."""
         ...
@@ -234,8 +195,11 @@ class ProjectData(Protocol):
         *,
         delay: float = 0.0,
         deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+        labels: bytes = b"",
     ) -> str:
-        """Keep a message in a `queue` or `topic`; return its id.
+        """Keep a message in a `queue` or `topic`; return its id. Otherwise as `send_many`.
 
         The same `deduplication` within an hour returns the first message's id and keeps nothing.
         """
@@ -259,6 +223,126 @@ class ProjectData(Protocol):
         """Delete every message; return how many."""
         ...
 
+    async def send_many(
+        self, project: str, kind: str, name: str, messages: Sequence[NewMessage]
+    ) -> tuple[str, ...]:
+        """Keep messages in a `queue`, a `topic` or a function's `inbox`; all of them or none.
+
+        Returns their ids; a known `deduplication` gives the first message's. LimitError if there
+        is no room, NotFoundError for the inbox of a function that was never subscribed. What a
+        topic gets goes to the inboxes of those subscribed; without any it stays in the topic
+        until somebody is.
+        """
+        ...
+
+    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
+        """Replace who is subscribed to what. Each function named has an inbox from then on.
+
+        The inbox of a function that is not named any more keeps what it holds.
+        """
+        ...
+
+    async def lease(
+        self, project: str, kind: str, name: str, *, limit: int, lease: float
+    ) -> tuple[Message, ...]:
+        """Lease messages of a `queue` or `inbox`: by priority, then age; one at a time of a key.
+
+        What is too old or was leased too often in vain is left to the caller to `settle`.
+        """
+        ...
+
+    async def settle(
+        self, project: str, kind: str, name: str, settlements: Sequence[Settlement]
+    ) -> int:
+        """End attempts, all in one transaction; return how many were still leased.
+
+        A lease is lost when a later call to `lease` finds it over. If something in `sends` cannot
+        be kept (NotFoundError, LimitError), nothing is settled.
+        """
+        ...
+
+    async def next_due(self, project: str, kind: str, name: str) -> float | None:
+        """Return when the next message can be leased (Unix time), None if nothing waits."""
+        ...
+
+    async def resume(self, project: str) -> tuple[tuple[str, str, float], ...]:
+        """End the leases of a process before this one; return where something waits.
+
+        That is (kind, name, when the next can be leased) of each `queue` and `inbox` that holds
+        messages; empty for a project without data. Attempts stay counted. Only for a node that
+        starts: nobody holds a lease that is known to be alive.
+        """
+        ...
+
+    def watch(self, ready: Callable[[str, str, str], None]) -> None:
+        """Have `ready(project, kind, name)` called on the loop when a message can be leased.
+
+        Also when one came that can be leased later, so that who sleeps until `next_due` asks anew.
+        Called after the commit, once for many; a hint, not a promise. The loop is the one that
+        runs when `watch` is called.
+        """
+        ...
+
+    async def dead_letters(
+        self, project: str, kind: str, name: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[DeadLetter, ...]:
+        """Return dead letters of a `queue` or `inbox`, oldest first."""
+        ...
+
+    async def dead_letter(self, project: str, letter: str) -> tuple[DeadLetter, bytes]:
+        """Return one with its body (NotFoundError)."""
+        ...
+
+    async def redrive(self, project: str, kind: str, name: str, ids: Sequence[str] | None) -> int:
+        """Send dead letters again with no attempts used, all if `ids` is None; return how many."""
+        ...
+
+    async def purge_dead(
+        self, project: str, kind: str, name: str, ids: Sequence[str] | None
+    ) -> int:
+        """Delete dead letters; return how many."""
+        ...
+
+    async def begin_invocation(
+        self, project: str, function: str, idempotency: str, fingerprint: str, invocation: str
+    ) -> InvocationStatus | None:
+        """Claim an idempotency key for `invocation`; the status of the first if it is claimed.
+
+        ConflictError if it was claimed with another `fingerprint` (hash of the request).
+        """
+        ...
+
+    async def finish_invocation(self, project: str, status: InvocationStatus) -> None:
+        """Keep the end of an invocation that began with an idempotency key and was not sent."""
+        ...
+
+    async def abandon_invocation(self, project: str, invocation: str) -> None:
+        """Forget an invocation that began with an idempotency key but did not run."""
+        ...
+
+    async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
+        """Return what is known (NotFoundError once it is not kept any more)."""
+        ...
+
+    async def advance(
+        self,
+        project: str,
+        position: str,
+        value: bytes,
+        *,
+        expected: bytes | None,
+        sends: Sequence[tuple[str, str, NewMessage]] = (),
+    ) -> bool:
+        """Set a position and send messages, in one transaction, if it is `expected`; tell if.
+
+        For schedules and for sources outside: what came in, and how far, are kept together.
+        """
+        ...
+
+    async def position(self, project: str, position: str) -> bytes | None:
+        """Return a position, None if it was never set."""
+        ...
+
     async def rekey(self, project: str) -> None:
         """Encrypt what is stored with the newest data keys. Calls go on meanwhile."""
         ...
@@ -277,15 +361,25 @@ class ProjectData(Protocol):
 
 
 __all__ = [
+    "MAX_KEY_BYTES",
+    "MAX_PAGE",
+    "MAX_PART",
     "BucketSpec",
+    "DeadLetter",
+    "Fate",
+    "InvocationState",
+    "InvocationStatus",
     "Item",
     "ItemPage",
     "Message",
+    "NewMessage",
     "ObjectInfo",
     "ObjectPage",
     "ProjectData",
     "QueueInfo",
     "QueueSpec",
     "Range",
+    "Settlement",
+    "Subscription",
     "TableSpec",
 ]

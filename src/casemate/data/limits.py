@@ -30,10 +30,32 @@ MAX_DEPTH = 32
 MAX_ATTRIBUTE_BYTES = 255
 MAX_ITEM_BYTES = 16 << 20
 MAX_MESSAGE_BYTES = 16 << 20
+MAX_INBOX_MESSAGE_BYTES = 64 << 20
+"""An event that a function is called with; one of a table holds two images of an item."""
+INBOX_RETENTION = 14 * 86_400.0
+"""Seconds after which an event that nobody took is a dead letter, and a dead letter is deleted."""
+MAX_INBOXES = 10_000
+MAX_MESSAGE_KEY_BYTES = 1024
+MAX_PRIORITY = 100
+"""Priorities go from -100 to 100."""
+MAX_LABELS_BYTES = 16 * 1024
+MAX_TIME = 1e11
+"""Unix times are below this; it is the year 5138."""
+MAX_REASON_BYTES = 2048
+MAX_KEPT_RESULT = 256 * 1024
+"""The result of an invocation that is larger is not kept."""
+MAX_ENDS = 1_000_000
+"""Ends of invocations that a project remembers, the latest."""
+MAX_SUBSCRIPTIONS = 20_000
+MAX_POSITION_BYTES = 64 * 1024
+MAX_BATCH = 1000
+"""Messages, settlements or ids of one call."""
 MAX_DELAY = 14 * 86_400.0
 MAX_LEASE = 12 * 3600.0
 MAX_DEDUPLICATION_BYTES = 256
 DEDUPLICATION_SECONDS = 3600.0
+INBOX_DEDUPLICATION_SECONDS = 25 * 3600.0
+"""In inboxes: longer than a day, for a web hook that is sent again is one of an attacker."""
 UPLOAD_SECONDS = 3600.0
 MAX_UPLOADS = 64
 """Unfinished uploads of one project."""
@@ -158,6 +180,19 @@ def require_seconds(what: str, value: object, most: float) -> float:
     if not 0 <= number <= most:
         raise InvalidInputError(f"The {what} is {number:g} s, expected 0 to {most:g} s.")
     return number
+
+
+def storable(text: str) -> str:
+    """Return a text for people in a form that can be kept: cut, and cleaned of what cannot be."""
+    whole = text.replace("\0", "?").encode("utf-8", "replace")
+    return whole[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+
+
+def require_labels(labels: object) -> bytes:
+    """Return what came with data about where it is from, if it is bytes and not too many."""
+    if type(labels) is not bytes or len(labels) > MAX_LABELS_BYTES:
+        raise InvalidInputError(f"The labels are not bytes, at most {MAX_LABELS_BYTES} of them.")
+    return labels
 
 
 def successor(text: str) -> str | None:

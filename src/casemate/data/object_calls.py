@@ -33,8 +33,8 @@ def put_change(
     def change(work: Work) -> ObjectInfo:
         return objects.put(
             work,
-            opened.name,
             opened.resource(BUCKET, bucket),
+            opened.fanout,
             new,
             opened.newest_key,
             if_revision,
@@ -71,7 +71,9 @@ def start_put_file(
     return waiter.future
 
 
-def finished(writer: FileWriter, key: str, content_type: str, metadata: bytes) -> NewObject:
+def finished(
+    writer: FileWriter, key: str, content_type: str, metadata: bytes, labels: bytes
+) -> NewObject:
     """Return what was written as a new object: in the database if it is small, else its file."""
     small = writer.small() if writer.size <= limits.INLINE_BYTES else None
     name: str | None = None
@@ -79,7 +81,8 @@ def finished(writer: FileWriter, key: str, content_type: str, metadata: bytes) -
         secret = small
     else:
         name, secret = writer.finish()
-    return NewObject(key, writer.size, writer.sha256, content_type, metadata, secret, name)
+    digest = writer.sha256
+    return NewObject(key, writer.size, digest, content_type, metadata, secret, name, labels)
 
 
 def commit(

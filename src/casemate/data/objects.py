@@ -18,10 +18,11 @@ from casemate.model.errors import ConflictError, InvalidInputError, NotFoundErro
 from casemate.model.grant import BucketSpec
 
 if TYPE_CHECKING:
+    from casemate.data.fanout import Fanout
     from casemate.data.resources import Resource
     from casemate.data.writer import Work
 
-_INFO = "key, revision, size, content_type, metadata, modified_at, sha256"
+_INFO = "key, revision, size, content_type, metadata, modified_at, sha256, labels"
 
 
 class NewObject(NamedTuple):
@@ -34,6 +35,7 @@ class NewObject(NamedTuple):
     metadata: bytes
     secret: bytes
     file: str | None = None
+    labels: bytes = b""
 
 
 class FoundObject(NamedTuple):
@@ -72,8 +74,8 @@ def require_total(spec: BucketSpec, total: int) -> None:
 
 def put(
     work: Work,
-    project: str,
     bucket: Resource,
+    fanout: Fanout,
     new: NewObject,
     object_key: ObjectKey,
     if_revision: int | None,
@@ -105,10 +107,10 @@ def put(
     if len(excess) < len(kept):
         connection.execute("UPDATE object SET present = 0 WHERE id = ?", (kept[0][0],))
     revision, now = (present or floor) + 1, time.time()
-    context = context_of(project, bucket.name, new.key, revision)
+    context = context_of(fanout.project, bucket.name, new.key, revision)
     connection.execute(
         f"INSERT INTO object (bucket, present, key_version, file, sealed, {_INFO}) "  # noqa: S608
-        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             bucket.id,
             object_key.version,
@@ -121,19 +123,25 @@ def put(
             new.metadata,
             now,
             new.sha256,
+            new.labels,
         ),
     )
     connection.execute(
         "UPDATE resource SET total = ?, number = ? WHERE id = ?", (total, number, bucket.id)
     )
     _delete_after(work, [row[3] for row in excess], delete_files)
-    row = (new.key, revision, new.size, new.content_type, new.metadata, now, new.sha256)
-    return _info(row)
+    info = _info(
+        (new.key, revision, new.size, new.content_type, new.metadata, now, new.sha256, new.labels)
+    )
+    if bucket.name in fanout.routes.buckets:
+        fanout.object_changed(work, bucket.name, "created", info, now)
+    return info
 
 
 def delete(
     work: Work,
     bucket: Resource,
+    fanout: Fanout,
     key: str,
     if_revision: int | None,
     delete_files: Callable[[list[str]], None],
@@ -142,19 +150,22 @@ def delete(
     spec_of(bucket)
     connection = work.connection
     rows = connection.execute(
-        "DELETE FROM object WHERE bucket = ? AND key = ? RETURNING revision, size, file",
+        f"DELETE FROM object WHERE bucket = ? AND key = ? RETURNING {_INFO}, file",  # noqa: S608
         (bucket.id, key),
     ).fetchall()
-    newest = max((row[0] for row in rows), default=0)
+    last = max(rows, key=lambda row: row[1], default=None)
+    newest = 0 if last is None else last[1]
     _require_revision(newest, if_revision)
-    if not rows:
+    if last is None:
         return
     connection.execute(
         "UPDATE resource SET total = total - ?, number = number - ? WHERE id = ?",
-        (sum(row[1] for row in rows), len(rows), bucket.id),
+        (sum(row[2] for row in rows), len(rows), bucket.id),
     )
     raise_floor(connection, bucket.id, newest)
-    _delete_after(work, [row[2] for row in rows], delete_files)
+    if bucket.name in fanout.routes.buckets:
+        fanout.object_changed(work, bucket.name, "deleted", _info(last[:-1]), time.time())
+    _delete_after(work, [row[-1] for row in rows], delete_files)
 
 
 def head(connection: Connection, bucket: Resource, key: str, revision: int | None) -> ObjectInfo:
@@ -165,7 +176,7 @@ def head(connection: Connection, bucket: Resource, key: str, revision: int | Non
 def find(connection: Connection, bucket: Resource, key: str, revision: int | None) -> FoundObject:
     """Return an object as stored."""
     row = _select(connection, f"{_INFO}, key_version, file, sealed", bucket, key, revision)
-    return FoundObject(_info(row[:7]), *row[7:])
+    return FoundObject(_info(row[:8]), *row[8:])
 
 
 def total(connection: Connection, bucket: Resource) -> int:
@@ -318,7 +329,7 @@ def _delete_after(
 
 
 def _info(row: Any) -> ObjectInfo:
-    key, revision, size, content_type, metadata, modified_at, sha256 = row
+    key, revision, size, content_type, metadata, modified_at, sha256, labels = row
     return ObjectInfo(
         key=key,
         revision=revision,
@@ -327,4 +338,5 @@ def _info(row: Any) -> ObjectInfo:
         metadata=msgspec.json.decode(metadata, type=dict[str, str]),
         modified_at=modified_at,
         sha256=sha256,
+        labels=labels,
     )

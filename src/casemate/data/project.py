@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from casemate.data import resources, sweep
+from casemate.data import resources, routes, sweep
 from casemate.data.content import ObjectKey
 from casemate.data.database import Connection, open_reader, open_writer
 from casemate.data.errors import DataClosedError
+from casemate.data.fanout import Fanout
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
@@ -47,8 +48,12 @@ class OpenProject:
         files: ObjectFiles,
         reads: ReadThreads,
         options: DataOptions,
+        ready: Callable[[str, set[tuple[str, str]]], None],
     ) -> None:
-        """Open the database. Blocks. Raises DataError and its kinds."""
+        """Open the database. Blocks. Raises DataError and its kinds.
+
+        `ready` gets the project's name and the hints of a transaction, on the writer's thread.
+        """
         self.name = name
         self.files = files
         self.users = 0
@@ -68,14 +73,25 @@ class OpenProject:
         connection = open_writer(path, page_key.key, max_bytes=options.max_project_bytes)
         try:
             migrate(connection)
-            self.registry: Registry = resources.load(connection)
+            self.reload(connection)
             self.marks_key: bytes = connection.execute(
                 "SELECT value FROM meta WHERE name = 'marks'"
             ).fetchone()[0]
         except BaseException:
             connection.close()
             raise
-        self.writer = Writer(connection, self._sweep, every=options.sweep_seconds, name=name)
+        self.writer = Writer(
+            connection,
+            self._sweep,
+            every=options.sweep_seconds,
+            name=name,
+            announce=lambda hints: ready(name, hints),
+        )
+
+    def reload(self, connection: Connection) -> None:
+        """Learn what the project has and who is subscribed to it, after that has changed."""
+        self.registry: Registry = resources.load(connection)
+        self.fanout = Fanout(self.name, self.registry, routes.load(connection, self.registry))
 
     @property
     def page_version(self) -> int:
@@ -170,7 +186,7 @@ class OpenProject:
         connection.close()
 
     def _sweep(self, work: Work) -> bool:
-        return sweep.sweep(work, self.registry, self.files.delete)
+        return sweep.sweep(work, self.registry, self.fanout, self.files.delete)
 
     def __repr__(self) -> str:
         """Leave out the keys."""
@@ -187,7 +203,7 @@ def change_resources(
 
     def job(connection: Connection) -> tuple[Connection, None]:
         freed = alter(connection, project.registry)
-        project.registry = resources.load(connection)
+        project.reload(connection)
         if freed:
             project.files.delete(freed)
         return connection, None

@@ -25,6 +25,7 @@ from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
 Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
+Ready = Callable[[str, str, str], None]
 _WAIT_FOR_ROOM = 5.0
 
 
@@ -79,6 +80,16 @@ class Projects:
         self._swept: set[str] = set()
         self._idle: asyncio.Task[None] | None = None
         self._closed = False
+        self._watchers: list[tuple[asyncio.AbstractEventLoop, Ready]] = []
+
+    def watch(self, ready: Ready) -> None:
+        """Have `ready` called on the running loop for what can be leased."""
+        self._watchers.append((asyncio.get_running_loop(), ready))
+
+    def _announce(self, project: str, hints: set[tuple[str, str]]) -> None:
+        for loop, ready in self._watchers:
+            with suppress(RuntimeError):  # a closed loop has nobody left who watches
+                loop.call_soon_threadsafe(_tell, ready, project, hints)
 
     def use(self, name: str, *, create: bool = False) -> Use:
         """Hold a project open. NotFoundError if it has no data and none is to be created."""
@@ -144,6 +155,7 @@ class Projects:
                     files=files,
                     reads=self._reads,
                     options=self._options,
+                    ready=self._announce,
                 )
                 if name not in self._swept:
                     _sweep_orphans(project.writer.connection, files)
@@ -236,6 +248,11 @@ class Projects:
     def _require_open(self) -> None:
         if self._closed:
             raise DataClosedError(next_step="Send the request again once the node has restarted.")
+
+
+def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
+    for kind, name in hints:
+        ready(project, kind, name)
 
 
 def sync_file(path: Any) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import msgspec
-
 from casemate.data.attributes import Scalar, require_key
 from casemate.data.database import Connection, one_state
 from casemate.data.interface import MAX_KEY_BYTES, Item, ItemPage, Range
 from casemate.data.limits import MAX_RESULT_BYTES, require_text, successor
 from casemate.data.marks import read_mark, write_mark
 from casemate.data.resources import Resource
-from casemate.data.tables import spec_of
+from casemate.data.tables import item, spec_of
 from casemate.model.errors import InvalidInputError, NotFoundError
 
 Condition = tuple[str, list[Any]]
@@ -74,7 +72,8 @@ class Query:
             )
             values.insert(0, self._table.id)
         statement = (
-            f"SELECT item.value, item.revision, item.modified_at, {', '.join(self._order())} "  # noqa: S608
+            f"SELECT item.value, item.revision, item.modified_at, item.labels, "  # noqa: S608
+            f"{', '.join(self._order())} "
             f"FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
         )
         return self._page(connection, statement, [*values, self._limit + 1])
@@ -84,19 +83,15 @@ class Query:
         position: tuple[Any, ...] = ()
         size = 0
         with one_state(connection):
-            for value, revision, modified_at, *place in connection.execute(statement, values):
+            for value, revision, modified_at, labels, *place in connection.execute(
+                statement, values
+            ):
                 size += len(value)
                 if len(items) == self._limit or (items and size > MAX_RESULT_BYTES):
                     after = write_mark(self._secret, self._question, position)
                     return ItemPage(items=tuple(items), after=after)
                 position = tuple(place)
-                items.append(
-                    Item(
-                        value=msgspec.json.decode(value),
-                        revision=revision,
-                        modified_at=modified_at,
-                    )
-                )
+                items.append(item(value, revision, modified_at, labels))
         return ItemPage(items=tuple(items))
 
     def _has_sort(self) -> bool:

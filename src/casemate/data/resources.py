@@ -12,14 +12,16 @@ from casemate.data.database import Connection, transaction
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 
-BUCKET, TABLE, QUEUE, TOPIC = "bucket", "table", "queue", "topic"
+BUCKET, TABLE, QUEUE, TOPIC, INBOX = "bucket", "table", "queue", "topic", "inbox"
 KINDS = (BUCKET, TABLE, QUEUE, TOPIC)
+"""What a manifest declares. An inbox comes with its function (`casemate.data.routes`)."""
 Spec = BucketSpec | TableSpec | QueueSpec
 _SPECS: dict[str, type[Spec]] = {
     BUCKET: BucketSpec,
     TABLE: TableSpec,
     QUEUE: QueueSpec,
     TOPIC: QueueSpec,
+    INBOX: QueueSpec,
 }
 
 
@@ -59,8 +61,13 @@ def find(registry: Registry, project: str, kind: str, name: str) -> Resource:
     """Return a resource. Raises NotFoundError, InvalidInputError for a name that cannot be one."""
     found = registry.get((kind, name)) if isinstance(name, str) else None
     if found is None:
-        require_kind(kind)
+        require_kind(kind, (*KINDS, INBOX))
         limits.require_resource(kind, name)
+        if kind == INBOX:
+            raise NotFoundError(
+                f"The project {project} has no function {name} that takes events.",
+                next_step="Deploy it, or check the name.",
+            )
         raise NotFoundError(
             f"The project {project} has no {kind} {name}.",
             next_step=f"Declare it in the manifest as [{kind}.{name}] and deploy.",
@@ -78,6 +85,8 @@ def declared(registry: Registry) -> Resources:
     """Return the registry in the form of a manifest."""
     by_kind: dict[str, list[Spec]] = {kind: [] for kind in KINDS}
     for resource in registry.values():
+        if resource.kind not in by_kind:
+            continue
         by_kind[resource.kind].append(resource.spec)
     return msgspec.convert(
         {
@@ -166,11 +175,21 @@ def ensure(connection: Connection, registry: Registry, resources: Resources) -> 
     return freed
 
 
+def create_inbox(connection: Connection, function: str) -> None:
+    """Make the inbox of a function. Raises ConflictError if there are too many."""
+    spec = QueueSpec(
+        name=function,
+        max_message=limits.MAX_INBOX_MESSAGE_BYTES,
+        retention=limits.INBOX_RETENTION,
+    )
+    _create(connection, INBOX, spec)
+
+
 def _create(connection: Connection, kind: str, spec: Spec) -> None:
     (number,) = connection.execute(
         "SELECT count(*) FROM resource WHERE kind = ?", (kind,)
     ).fetchone()
-    if number >= limits.MAX_RESOURCES:
+    if number >= (limits.MAX_INBOXES if kind == INBOX else limits.MAX_RESOURCES):
         raise ConflictError(
             f"The project has {number} resources of the kind {kind}, which is the most there can "
             "be.",

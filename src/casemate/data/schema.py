@@ -104,7 +104,111 @@ _FIRST = (
     "CREATE INDEX deduplication_at ON deduplication (at)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    # A message is one of `casemate.data.messages.State`; the body is last, so that what decides
+    # about a message is read without the pages of its body.
+    "ALTER TABLE message RENAME TO message_before",
+    "DROP INDEX message_sent",
+    "DROP INDEX message_ready",
+    "DROP INDEX message_pending",
+    """
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        visible_at REAL NOT NULL,
+        attempts INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        sent_at REAL NOT NULL,
+        expires_at REAL,
+        key TEXT NOT NULL,
+        invocation TEXT NOT NULL,
+        qualifier TEXT NOT NULL,
+        labels BLOB NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    INSERT INTO message
+    SELECT id, queue, CASE WHEN ready = 1 THEN 1 WHEN attempts = 0 THEN 2 ELSE 3 END, visible_at,
+           attempts, 0, sent_at, NULL, '', '', '', x'', body
+    FROM message_before
+    """,
+    # No id is used twice: deduplication and settlements name messages that are gone.
+    "DELETE FROM sqlite_sequence WHERE name = 'message'",
+    """
+    INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'message', seq FROM sqlite_sequence WHERE name = 'message_before'
+    """,
+    "DROP TABLE message_before",
+    "CREATE INDEX message_sent ON message (queue, sent_at)",
+    "CREATE INDEX message_ready ON message (queue, priority DESC) WHERE state = 1",
+    "CREATE INDEX message_pending ON message (queue, visible_at) WHERE state >= 2",
+    "CREATE INDEX message_key ON message (queue, key) WHERE key <> ''",
+    "CREATE INDEX message_invocation ON message (invocation) WHERE invocation <> ''",
+    "ALTER TABLE resource ADD COLUMN dead INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0)",
+    """
+    CREATE TABLE letter (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue INTEGER NOT NULL,
+        died_at REAL NOT NULL,
+        trigger TEXT NOT NULL,
+        event_type TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        error_id TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        sent_at REAL NOT NULL,
+        expires_at REAL,
+        key TEXT NOT NULL,
+        invocation TEXT NOT NULL,
+        qualifier TEXT NOT NULL,
+        labels BLOB NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX letter_queue ON letter (queue)",
+    "CREATE INDEX letter_died ON letter (queue, died_at)",
+    """
+    CREATE TABLE status (
+        id INTEGER PRIMARY KEY,
+        invocation TEXT NOT NULL UNIQUE,
+        keep_until REAL NOT NULL,
+        function TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        accepted_at REAL NOT NULL,
+        finished_at REAL,
+        http_status INTEGER,
+        content_type TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        error_id TEXT NOT NULL,
+        result BLOB
+    ) STRICT
+    """,
+    "CREATE INDEX status_kept ON status (keep_until)",
+    """
+    CREATE TABLE claim (
+        id INTEGER PRIMARY KEY,
+        function TEXT NOT NULL,
+        token TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        invocation TEXT NOT NULL,
+        claimant TEXT NOT NULL,
+        at REAL NOT NULL,
+        keep_until REAL NOT NULL,
+        UNIQUE (function, token)
+    ) STRICT
+    """,
+    "CREATE INDEX claim_invocation ON claim (invocation)",
+    "CREATE INDEX claim_kept ON claim (keep_until)",
+    "CREATE TABLE position (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    # Empty labels cost nothing to read, although they come after the content.
+    "ALTER TABLE object ADD COLUMN labels BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE item ADD COLUMN labels BLOB NOT NULL DEFAULT x''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

@@ -9,26 +9,37 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from casemate.data import queues, tables
-from casemate.data.database import Connection
-from casemate.data.limits import DEDUPLICATION_SECONDS
-from casemate.data.resources import QUEUE, TABLE, TOPIC, Registry
+from casemate.data import invocations, leasing, letters, queues, tables
+from casemate.data.database import Connection, savepoint
+from casemate.data.errors import LimitError
+from casemate.data.fanout import Fanout
+from casemate.data.limits import INBOX_DEDUPLICATION_SECONDS
+from casemate.data.resources import INBOX, QUEUE, TABLE, TOPIC, Registry
 from casemate.data.writer import Work
 
 BATCH = 500
 
 
-def sweep(work: Work, registry: Registry, delete_files: Callable[[list[str]], None]) -> bool:
+def sweep(
+    work: Work,
+    registry: Registry,
+    fanout: Fanout,
+    delete_files: Callable[[list[str]], None],
+) -> bool:
     """Delete a batch of each kind; return True if there is more to do."""
     connection, now = work.connection, time.time()
-    more = _expired_items(connection, registry, now)
+    more = _expired_items(work, registry, fanout, now)
     for resource in registry.values():
-        if resource.kind in (QUEUE, TOPIC):
-            more |= queues.delete_old(connection, resource, now, BATCH) == BATCH
+        if resource.kind in (QUEUE, TOPIC, INBOX):
+            since = now - queues.spec_of(resource).retention
+            more |= leasing.retire(work, resource, fanout, now, BATCH) == BATCH
+            more |= letters.delete_old(connection, resource, since, BATCH) == BATCH
+    more |= invocations.delete_old(connection, now, BATCH) == BATCH
+    more |= drain(work, fanout)
     deleted = connection.execute(
         "DELETE FROM deduplication WHERE (queue, token) IN "
         "(SELECT queue, token FROM deduplication WHERE at <= ? LIMIT ?)",
-        (now - DEDUPLICATION_SECONDS, BATCH),
+        (now - INBOX_DEDUPLICATION_SECONDS, BATCH),
     ).rowcount
     more |= deleted == BATCH
     files: list[str] = []
@@ -38,20 +49,38 @@ def sweep(work: Work, registry: Registry, delete_files: Callable[[list[str]], No
     return more
 
 
-def _expired_items(connection: Connection, registry: Registry, now: float) -> bool:
+def drain(work: Work, fanout: Fanout) -> bool:
+    """Hand on a batch of what topics hold; return True if more can follow at once."""
+    more = False
+    for topic in fanout.waiting_topics(work.connection):
+        try:
+            with savepoint(work.connection):
+                more |= fanout.drain(work, topic)
+        except LimitError:  # an inbox is full: what waits goes on waiting
+            continue
+    return more
+
+
+def _expired_items(work: Work, registry: Registry, fanout: Fanout, now: float) -> bool:
+    connection = work.connection
     by_id = {r.id: r for r in registry.values() if r.kind == TABLE}
     rows = connection.execute(
-        "SELECT tab, key, sort, id, revision, expires_at, value FROM item "
+        "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
         "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
         (now, BATCH),
     ).fetchall()
+    full = False
     for table, key, sort, *row in rows:
         resource = by_id.get(table)
-        if resource is not None:
-            tables.remove(connection, resource, key, sort, (row[0], row[1], row[2], row[3]))
-        else:
+        if resource is None:
             connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
-    return len(rows) == BATCH
+            continue
+        try:
+            with savepoint(connection):
+                tables.remove(work, resource, fanout, (key, sort), row, "expired", now)
+        except LimitError:  # an inbox is full: nobody sees the item, and it is told of later
+            full = True
+    return len(rows) == BATCH and not full
 
 
 def _dropped(connection: Connection, files: list[str]) -> bool:
@@ -69,6 +98,7 @@ def _dropped(connection: Connection, files: list[str]) -> bool:
     for statement in (
         "DELETE FROM item WHERE id IN (SELECT id FROM item WHERE tab = ? LIMIT ?)",
         "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE queue = ? LIMIT ?)",
+        "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE queue = ? LIMIT ?)",
         "DELETE FROM deduplication WHERE (queue, token) IN "
         "(SELECT queue, token FROM deduplication WHERE queue = ? LIMIT ?)",
         "DELETE FROM entry WHERE (secondary, key, sort, item_key, item_sort) IN "

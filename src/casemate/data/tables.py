@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +16,7 @@ from casemate.model.errors import ConflictError, InvalidInputError, NotFoundErro
 from casemate.model.grant import TableIndex, TableSpec
 
 if TYPE_CHECKING:
+    from casemate.data.fanout import Fanout
     from casemate.data.resources import Resource
     from casemate.data.writer import Work
 
@@ -64,7 +65,13 @@ def expiry_of(ttl: str | None, value: Mapping[str, Any]) -> float | None:
 
 
 def put(
-    work: Work, table: Resource, value: dict[str, Any], encoded: bytes, if_revision: int | None
+    work: Work,
+    table: Resource,
+    fanout: Fanout,
+    value: dict[str, Any],
+    encoded: bytes,
+    if_revision: int | None,
+    labels: bytes = b"",
 ) -> Item:
     """Write an item whole. Raises ConflictError, LimitError, InvalidInputError."""
     spec = spec_of(table)
@@ -83,9 +90,9 @@ def put(
     expiry = expiry_of(spec.ttl, value)
     if row is None:
         connection.execute(
-            "INSERT INTO item (tab, key, sort, revision, modified_at, expires_at, value) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (table.id, key, sort, revision, now, expiry, encoded),
+            "INSERT INTO item (tab, key, sort, revision, modified_at, expires_at, value, labels) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (table.id, key, sort, revision, now, expiry, encoded, labels),
         )
         _add_entries(connection, new)
     else:
@@ -93,34 +100,104 @@ def put(
             "UPDATE item SET revision = ?, modified_at = ?, expires_at = ?, value = ? WHERE id = ?",
             (revision, now, expiry, encoded, row[0]),
         )
+        if labels != row[4]:
+            connection.execute("UPDATE item SET labels = ? WHERE id = ?", (labels, row[0]))
         if table.indexes:
             old = _entries(spec, table.indexes, key, sort, msgspec.json.decode(row[3]))
             _remove_entries(connection, old - new)
             _add_entries(connection, new - old)
-    return Item(value=value, revision=revision, modified_at=now)
+    if table.name in fanout.routes.tables:
+        _tell_put(work, table, fanout, (key, sort), row, encoded, revision, labels, now)
+    return Item(value=value, revision=revision, modified_at=now, labels=labels)
 
 
-def delete(work: Work, table: Resource, key: object, sort: object, if_revision: int | None) -> None:
+def _tell_put(
+    work: Work,
+    table: Resource,
+    fanout: Fanout,
+    place: tuple[Scalar, Scalar],
+    row: Any,
+    encoded: bytes,
+    revision: int,
+    labels: bytes,
+    now: float,
+) -> None:
+    old = None if row is None else row[3]
+    if row is not None and _is_over(row, now):
+        # It was over before the sweep came by: what is written now is a new item.
+        tell_gone(work, table, fanout, "expired", place, row, now)
+        old = None
+    fanout.item_changed(
+        work,
+        table.name,
+        "inserted" if old is None else "updated",
+        place,
+        old=old,
+        new=encoded,
+        revision=revision,
+        labels=labels,
+        now=now,
+    )
+
+
+def tell_gone(
+    work: Work,
+    table: Resource,
+    fanout: Fanout,
+    event: str,
+    place: tuple[Scalar, Scalar],
+    row: Any,
+    now: float,
+) -> None:
+    """Tell of a stored item that was `deleted` or has `expired`."""
+    fanout.item_changed(
+        work,
+        table.name,
+        event,
+        place,
+        old=row[3],
+        new=None,
+        revision=row[1],
+        labels=row[4],
+        now=now,
+    )
+
+
+def delete(
+    work: Work,
+    table: Resource,
+    fanout: Fanout,
+    key: object,
+    sort: object,
+    if_revision: int | None,
+) -> None:
     """Delete an item. Raises ConflictError if a condition does not hold."""
     spec = spec_of(table)
     place = given_key(spec, key, sort)
     row = _row(work.connection, table.id, *place)
-    _require_revision(row, if_revision, time.time())
+    now = time.time()
+    _require_revision(row, if_revision, now)
     if row is not None:
-        remove(work.connection, table, *place, row)
+        event = "expired" if _is_over(row, now) else "deleted"
+        remove(work, table, fanout, place, row, event, now)
 
 
 def remove(
-    connection: Connection,
+    work: Work,
     table: Resource,
-    key: Scalar,
-    sort: Scalar,
-    row: tuple[int, int, float | None, bytes],
+    fanout: Fanout,
+    place: tuple[Scalar, Scalar],
+    row: Sequence[Any],
+    event: str,
+    now: float,
 ) -> None:
-    """Delete a stored item and what indexes hold of it; remember its revision."""
+    """Delete a stored item and what indexes hold of it; remember its revision; tell of `event`."""
+    connection = work.connection
     if table.indexes:
         value = msgspec.json.decode(row[3])
-        _remove_entries(connection, _entries(spec_of(table), table.indexes, key, sort, value))
+        _remove_entries(connection, _entries(spec_of(table), table.indexes, *place, value))
+    if table.name in fanout.routes.tables:
+        tell_gone(work, table, fanout, event, place, row, now)
     connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
     raise_floor(connection, table.id, row[1])
 
@@ -136,16 +213,26 @@ def get(connection: Connection, table: Resource, key: object, sort: object) -> I
     """Return an item. Raises NotFoundError if there is none or its time is over."""
     place = given_key(spec_of(table), key, sort)
     row = connection.execute(
-        "SELECT value, revision, modified_at, expires_at FROM item "
+        "SELECT value, revision, modified_at, labels, expires_at FROM item "
         "WHERE tab = ? AND key = ? AND sort = ?",
         (table.id, *place),
     ).fetchone()
-    if row is None or (row[3] is not None and row[3] <= time.time()):
+    if row is None or (row[4] is not None and row[4] <= time.time()):
         raise NotFoundError(
             f"The table {table.name} has no such item.",
             next_step="Check the key; `casemate tables query` shows the items that are there.",
         )
-    return Item(value=msgspec.json.decode(row[0]), revision=row[1], modified_at=row[2])
+    return item(*row[:4])
+
+
+def item(value: bytes, revision: int, modified_at: float, labels: bytes) -> Item:
+    """Return a stored item."""
+    return Item(
+        value=msgspec.json.decode(value),
+        revision=revision,
+        modified_at=modified_at,
+        labels=labels,
+    )
 
 
 def build_index(connection: Connection, table: int, identity: int, index: TableIndex) -> None:
@@ -175,7 +262,8 @@ def set_expiry(connection: Connection, table: int, ttl: str | None) -> None:
 
 def _row(connection: Connection, table: int, key: Scalar, sort: Scalar) -> Any:
     return connection.execute(
-        "SELECT id, revision, expires_at, value FROM item WHERE tab = ? AND key = ? AND sort = ?",
+        "SELECT id, revision, expires_at, value, labels FROM item "
+        "WHERE tab = ? AND key = ? AND sort = ?",
         (table, key, sort),
     ).fetchone()
 
@@ -188,13 +276,16 @@ def _floor(connection: Connection, resource: int) -> int:
 def _require_revision(row: Any, expected: int | None, now: float) -> None:
     if expected is None:
         return
-    gone = row is None or (row[2] is not None and row[2] <= now)
-    found = 0 if gone else row[1]
+    found = 0 if row is None or _is_over(row, now) else row[1]
     if found != expected:
         raise ConflictError(
             f"The item has revision {found}, expected {expected} (0: no item).",
             next_step="Read it again and decide anew.",
         )
+
+
+def _is_over(row: Any, now: float) -> bool:
+    return row[2] is not None and row[2] <= now
 
 
 def _entries(

@@ -40,6 +40,7 @@ class Upload:
         key: str,
         content_type: str,
         metadata: bytes,
+        labels: bytes,
         files: ObjectFiles,
     ) -> None:
         """Begin at now."""
@@ -48,6 +49,7 @@ class Upload:
         self.key = key
         self.content_type = content_type
         self.metadata = metadata
+        self.labels = labels
         self.began = time.monotonic()
         self.lock = asyncio.Lock()
         self.files = files
@@ -65,7 +67,13 @@ class Uploads:
         self._tasks: set[asyncio.Future[Any]] = set()
 
     async def begin(
-        self, project: OpenProject, bucket: str, key: str, content_type: str, metadata: bytes
+        self,
+        project: OpenProject,
+        bucket: str,
+        key: str,
+        content_type: str,
+        metadata: bytes,
+        labels: bytes,
     ) -> str:
         """Return the id of a new upload. LimitError if the project has too many unfinished."""
         objects.spec_of(project.resource(BUCKET, bucket))
@@ -78,7 +86,9 @@ class Uploads:
                 next_step="Commit or abort some of them.",
             )
         path = project.files.path
-        upload = Upload(project.name, bucket, key, content_type, metadata, ObjectFiles(path))
+        upload = Upload(
+            project.name, bucket, key, content_type, metadata, labels, ObjectFiles(path)
+        )
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
         return identity
@@ -157,7 +167,9 @@ class Uploads:
         writer = upload.writer
         try:
             new = await self._projects.in_thread(
-                lambda: finished(writer, upload.key, upload.content_type, upload.metadata)
+                lambda: finished(
+                    writer, upload.key, upload.content_type, upload.metadata, upload.labels
+                )
             )
         except BaseException:
             writer.discard()

@@ -35,15 +35,21 @@ _CHANGES_PER_COMMIT = 256
 class Work:
     """What a change works with."""
 
-    __slots__ = ("_after", "connection")
+    __slots__ = ("_after", "connection", "hints")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.hints: set[tuple[str, str]] = set()
+        """Kind and name of queues and inboxes that may have something to lease."""
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Call `action` on the writer's thread once the change is durable, before its answer."""
         self._after.append(action)
+
+    def hint(self, kind: str, name: str) -> None:
+        """Have those who watch told, after the commit, that a message can be leased or will be."""
+        self.hints.add((kind, name))
 
     def mark(self) -> int:
         """Return how many actions wait, for `forget`."""
@@ -63,6 +69,7 @@ class Work:
 
 
 Change = Callable[[Work], Any]
+Announce = Callable[[set[tuple[str, str]]], None]
 Job = Callable[[Connection], tuple[Connection, Any]]
 
 
@@ -77,12 +84,22 @@ class Writer:
     """Owns a connection from `start` to `stop` and uses it on its own thread."""
 
     def __init__(
-        self, connection: Connection, sweep: Callable[[Work], bool], *, every: float, name: str
+        self,
+        connection: Connection,
+        sweep: Callable[[Work], bool],
+        *,
+        every: float,
+        name: str,
+        announce: Announce,
     ) -> None:
-        """Write by `connection`; run `sweep` every so many seconds, at once if it says so."""
+        """Write by `connection`; run `sweep` every so many seconds, at once if it says so.
+
+        `announce` gets the hints of each transaction, if it has any, on the writer's thread.
+        """
         self.connection = connection
         self._sweep = sweep
         self._every = every
+        self._announce = announce
         self._thread = threading.Thread(target=self._run, name=f"data-{name}", daemon=True)
         # The condition guards the two fields below it; it is never held during I/O.
         self._wake = threading.Condition(threading.Lock())
@@ -173,10 +190,15 @@ class Writer:
             _LOG.error("A transaction failed in a way not foreseen: %s", type(error).__name__)
             self._handle_failure(batch, _unforeseen(error))
         else:
-            work.committed()
+            self._committed(work)
             for entry in refused:
                 _call_undo(entry)
             answers.send()
+
+    def _committed(self, work: Work) -> None:
+        work.committed()
+        if work.hints:
+            self._announce(work.hints)
 
     def _apply(self, entry: _Entry, work: Work, answers: Answers) -> bool:
         """Make one change. What is wrong with it alone is its answer; a failing medium raises."""
@@ -235,7 +257,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - the next sweep may work
             _LOG.error("The sweep failed in a way not foreseen: %s", type(error).__name__)
         else:
-            work.committed()
+            self._committed(work)
         self._sweep_due = time.monotonic() + (0.0 if more else self._every)
 
 

@@ -41,7 +41,7 @@ class Dispatcher:
             return Placed(admitted=admitted, instance=instance, queued=0.0, cold=False)
         started = self._loop.time()
         cold = not pool.has_zygote
-        instance = await pool.wait()
+        instance = await pool.wait(patient=bool(admitted.request.raw.events))
         self._by_instance[instance] = pool
         queued = self._loop.time() - started
         return Placed(admitted=admitted, instance=instance, queued=queued, cold=cold)

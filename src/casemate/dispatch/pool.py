@@ -27,6 +27,8 @@ _START_SECONDS_LEAST = 10.0
 """An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
 """How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
+PATIENT_SECONDS = 30.0
+"""How long an event that is kept waits in the queue, at least."""
 _CANNOT_START = "The function cannot be started."
 _FAILED_IMPORT_SECONDS = 1.0
 """How long a failed import is remembered, so that a flood of calls does not repeat it."""
@@ -98,8 +100,12 @@ class Pool:
                 return instance
         return None
 
-    async def wait(self) -> Instance:
-        """Queue for an instance, starting what is needed. Raises RefusedError."""
+    async def wait(self, *, patient: bool = False) -> Instance:
+        """Queue for an instance, starting what is needed. Raises RefusedError.
+
+        `patient` is for events that are kept: nobody waits for their answer, and who gives up
+        early never gets a turn beside callers who come back at once.
+        """
         # Calls that only wait for their own instance to start are not in anybody's way.
         room = max(0, self.limits.concurrency - self.busy)
         if len(self._waiting) - room >= self.limits.queue:
@@ -111,6 +117,8 @@ class Pool:
             self._import_failed = None
         future: asyncio.Future[Instance] = self._loop.create_future()
         patience = self.limits.queue_time
+        if patient:
+            patience = max(patience, PATIENT_SECONDS)
         latest = self._loop.time() + patience + 2 * self._start_seconds
         waiter = Waiter(future, latest)
         waiter.timer = self._loop.call_later(patience, self._give_up, waiter)

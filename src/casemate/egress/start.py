@@ -46,10 +46,10 @@ class EgressProcess:
         """Tell whether `start` was called."""
         return self._process is not None
 
-    def start(self) -> None:
-        """Start the process. Raises OSError. It is not started a second time."""
+    def start(self) -> bool:
+        """Start the process. Raises OSError. It is not started a second time, so returns False."""
         if self._process is not None:
-            return
+            return False
         config = EgressConfig(
             control=self._end.fileno(),
             uid=self._uid,
@@ -72,6 +72,7 @@ class EgressProcess:
         # With a copy left open here the gateway would never see the process end.
         self._end.close()
         self.gateway_end.close()
+        return False
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs or was not started."""

@@ -6,6 +6,7 @@ import secrets
 
 import msgspec
 
+from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
 
@@ -46,12 +47,37 @@ def new_invocation_id() -> str:
     return "inv_" + secrets.token_hex(12)
 
 
-def parse(raw: RawInvocation) -> Request:
-    """Return the request. Raises RefusedError naming what is wrong, never quoting it."""
+def _check_events(raw: RawInvocation) -> None:
+    """Raise RefusedError unless the data of every event is JSON of bounded depth."""
+    for event in raw.events:
+        data = bytes(event.data)
+        try:
+            _check_json(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            message = "The event's data is not valid JSON (RFC 8259) in UTF-8."
+            raise RefusedError(Outcome.INVALID, message) from error
+        if not _depth_is_bounded(data):
+            message = f"The event's data nests deeper than {MAX_DEPTH} levels."
+            raise RefusedError(Outcome.INVALID, message)
+
+
+def parse(raw: RawInvocation, *, later: bool = False) -> Request:
+    """Return the request. Raises RefusedError naming what is wrong, never quoting it.
+
+    `later` says that it is kept and not answered, which is how several events may come at once.
+    """
     if not isinstance(raw, RawInvocation):
         raise TypeError("stage 1 takes a RawInvocation")
+    identity = raw.id or new_invocation_id()
+    if not raw.events:
+        brought = read_events(raw, later=later)
+        if brought:
+            raw = msgspec.structs.replace(raw, events=brought)
+    if raw.events:
+        _check_events(raw)
+        return Request(id=identity, raw=raw, event=b"")
     if raw.event is not None:
-        return Request(id=new_invocation_id(), raw=raw, event=msgspec.json.encode(raw.event))
+        return Request(id=identity, raw=raw, event=msgspec.json.encode(raw.event))
     media_type = raw.content_type.partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
         raise RefusedError(
@@ -60,7 +86,7 @@ def parse(raw: RawInvocation) -> Request:
             status=415,
         )
     if not raw.body:
-        return Request(id=new_invocation_id(), raw=raw, event=b"null")
+        return Request(id=identity, raw=raw, event=b"null")
     try:
         _check_json(raw.body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -68,4 +94,4 @@ def parse(raw: RawInvocation) -> Request:
         raise RefusedError(Outcome.INVALID, message) from error
     if not _depth_is_bounded(raw.body):
         raise RefusedError(Outcome.INVALID, f"The body nests deeper than {MAX_DEPTH} levels.")
-    return Request(id=new_invocation_id(), raw=raw, event=raw.body)
+    return Request(id=identity, raw=raw, event=raw.body)

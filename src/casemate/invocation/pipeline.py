@@ -20,6 +20,7 @@ from casemate.admission import Admission
 from casemate.capabilities import Broker
 from casemate.dispatch import Dispatcher
 from casemate.invocation.parse import parse
+from casemate.invocation.rendering import answers_http, render, shape
 from casemate.invocation.unfinished import broken, refused
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -31,6 +32,7 @@ from casemate.model.path import (
     RawInvocation,
     RefusedError,
     Request,
+    Sealed,
 )
 from casemate.sandbox.instance import Instance, Output
 from casemate.seal import Seal
@@ -43,6 +45,9 @@ class InvokeHead(msgspec.Struct):
     deadline: float
     http: bool
     version: str
+    shape: str
+    at: float
+    """Unix time at which it came, in seconds."""
 
 
 class Pipeline:
@@ -60,6 +65,10 @@ class Pipeline:
 
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
         """Take one invocation along the path and return its answer. Never raises."""
+        return (await self.finish(raw)).response
+
+    async def finish(self, raw: RawInvocation) -> Sealed:
+        """Do the same and tell how it ended. Never raises."""
         request: Request | None = None
         admitted: Admitted | None = None
         try:
@@ -73,7 +82,7 @@ class Pipeline:
             finished = broken(raw, request, error)
         if finished.used_secret:
             finished = await self._seal.redact(finished)
-        return self._seal.close(finished)  # (5)
+        return self._seal.complete(finished)  # (5)
 
     async def _run(self, placed: Placed) -> Finished:
         instance = placed.instance
@@ -91,8 +100,10 @@ class Pipeline:
         head = InvokeHead(
             request.id,
             deadline,
-            request.raw.event is not None,
+            answers_http(request),
             str(version.number),
+            shape(admitted).value,
+            request.raw.received_at,
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
@@ -103,7 +114,7 @@ class Pipeline:
         try:
             session = self._broker.serve(admitted, deadline)
             reply = await instance.invoke(
-                self._encode(head), request.event, output, session.on_request
+                self._encode(head), render(admitted), output, session.on_request
             )
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.

@@ -55,6 +55,16 @@ class ProjectFolder:
             )
         return path
 
+    def contract(self, relative: str) -> Path:
+        """Return the real path of a contract's file, or raise RejectedValueError."""
+        expected = "an existing file inside the project"
+        path = self.resolve(relative, expected)
+        if not path.is_file():
+            raise RejectedValueError(expected, f"{quoted(relative)}, which is no regular file")
+        if not relative.endswith(".json"):
+            raise RejectedValueError("a file called *.json", quoted(relative))
+        return path
+
     def resolve(self, relative: str, expected: str) -> Path:
         """Return the real path of something that exists, or raise RejectedValueError."""
         try:

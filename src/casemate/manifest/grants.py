@@ -34,7 +34,7 @@ def grants_of(values: Values, path: KeyPath, problems: ProblemCollector) -> list
     ]
     for grant, place in placed:
         if grant.kind is GrantKind.EGRESS:
-            _check_egress(grant, place, problems)
+            check_egress(grant, place, problems)
         _check_prefixes(grant, place, problems)
     _check_repetitions(placed, problems)
     _check_forwards(placed, (*path, KEYS[GrantKind.EGRESS]), problems)
@@ -53,15 +53,21 @@ def check_declared(
     placed: Collection[PlacedGrant],
     declared: Mapping[GrantKind, Collection[str]],
     problems: ProblemCollector,
+    *,
+    key: str | None = None,
 ) -> None:
-    """Note every grant whose kind is a key of `declared` and that names nothing of it."""
+    """Note every grant whose kind is a key of `declared` and that names nothing of it.
+
+    `key` is the one that names stand under, empty if none is; by default as in grants.
+    """
     for grant, path in placed:
         known = declared.get(grant.kind)
         if known is None or grant.name in known:
             continue
         kind = grant.kind.value
+        under = ("" if grant.kind is GrantKind.FUNCTION else "name") if key is None else key
         problems.add(
-            path if grant.kind is GrantKind.FUNCTION else (*path, "name"),
+            (*path, under) if under else path,
             f"{quoted(grant.name)}, which this manifest does not declare",
             f"a {kind} of this manifest: [{kind}.{grant.name}]"
             f"{suggestion(grant.name, list(known))}",
@@ -111,7 +117,13 @@ def _egress(value: Values) -> Grant | None:
     )
 
 
-def _check_egress(grant: Grant, path: KeyPath, problems: ProblemCollector) -> None:
+def check_egress(
+    grant: Grant, path: KeyPath, problems: ProblemCollector, *, also_needed: str = ""
+) -> None:
+    """Note a private address or wildcard without a reason, or a reason without need.
+
+    `also_needed` names something else that needs an exception.
+    """
     host = grant.name.rpartition(":")[0]
     is_wildcard = host.startswith(WILDCARD)
     if is_private(host) and not grant.private:
@@ -132,9 +144,9 @@ def _check_egress(grant: Grant, path: KeyPath, problems: ProblemCollector) -> No
             f"a local port for {quoted(host)}, which is many hosts",
             "forward only for one host",
         )
-    needs_exception = is_wildcard or grant.private
+    needs_exception = is_wildcard or grant.private or bool(also_needed)
     if needs_exception and not grant.exception:
-        what = "a wildcard" if is_wildcard else "private = true"
+        what = "a wildcard" if is_wildcard else "private = true" if grant.private else also_needed
         problems.add((*path, "exception"), f"{what} without a reason", _EXCEPTION)
     if grant.exception and not needs_exception:
         problems.add(

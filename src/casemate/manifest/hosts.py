@@ -108,6 +108,11 @@ class Host(Plain):
         }
 
 
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def address_of(host: str) -> Address | None:
     """Return the address that a normalised host is, or None if it is a name."""
     try:

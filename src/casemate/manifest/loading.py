@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.manifest.contracts import read_contracts
+from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
 from casemate.manifest.folder import ProjectFolder
 from casemate.manifest.grants import check_declared, grants_of, ordered
@@ -17,6 +19,8 @@ from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.resources import declared_names, resources_of
 from casemate.manifest.routes import RouteTable
 from casemate.manifest.tables import FUNCTION, MANIFEST
+from casemate.manifest.triggers import PlacedTrigger, check_consumed, check_consumers, triggers_of
+from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import Values, validate
 from casemate.model.function import Project
 from casemate.model.grant import Grant, GrantKind
@@ -27,7 +31,8 @@ MANIFEST_NAME = "casemate.toml"
 def load(path: Path) -> Project:
     """Return the project that the manifest at `path` declares.
 
-    The manifest's folder is the project's folder: source and requirements must be inside it.
+    The manifest's folder is the project's folder: source, requirements and contracts must be
+    inside it.
     Raises ManifestError, and nothing else, with every problem found.
     """
     document = read_document(path)
@@ -49,13 +54,23 @@ def load(path: Path) -> Project:
         ) from error
     for name, function in functions.items():
         _check_files(folder, name, function, problems)
+        read_contracts(folder, function, ("function", name), problems)
+    triggers = {
+        name: _triggers(name, function, declared, problems) for name, function in functions.items()
+    }
+    check_consumers(triggers, problems)
     problems.raise_if_any()
     try:
         return msgspec.convert(
             {
                 **_table(values, "project"),
                 "functions": [
-                    {**spec, "name": name, "grants": msgspec.to_builtins(grants[name])}
+                    {
+                        **spec,
+                        "name": name,
+                        "grants": msgspec.to_builtins(grants[name]),
+                        "triggers": msgspec.to_builtins(ordered_triggers(triggers[name])),
+                    }
                     for name, spec in functions.items()
                 ],
                 "resources": msgspec.to_builtins(resources),
@@ -131,6 +146,19 @@ def _grants(
     placed = grants_of(_table(function, "grants"), (*path, "grants"), problems)
     check_declared(placed, declared, problems)
     return ordered(placed)
+
+
+def _triggers(
+    name: str,
+    function: Values,
+    declared: dict[GrantKind, list[str]],
+    problems: ProblemCollector,
+) -> list[PlacedTrigger]:
+    """Return the triggers of a function; note what is wrong with these or with its delivery."""
+    placed = triggers_of(function, ("function", name), problems)
+    check_consumed(name, placed, declared, problems)
+    check_delivery(name, _table(function, "delivery"), placed, declared, problems)
+    return placed
 
 
 def _check_files(

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
+from casemate.contracts import ContractError, canonical
+from casemate.manifest.contracts import MAX_TOGETHER
+from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
 from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.grants import check_declared, grants_of, ordered
@@ -20,17 +25,28 @@ from casemate.manifest.resources import resources_of
 from casemate.manifest.routes import METHODS, parse_template
 from casemate.manifest.structure import Field, Table
 from casemate.manifest.tables import FUNCTION, LIMITS, MAX_ROUTES
+from casemate.manifest.trigger_rendering import delivery_table, triggers_tables
+from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
+from casemate.manifest.triggers import check_consumed, triggers_of
+from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import validate
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     HANDLER_PATTERN,
     NAME_PATTERN,
     SUPPORTED_PYTHONS,
+    Delivery,
     FunctionSpec,
+    named_resources,
 )
 from casemate.model.grant import Resources
 
 _RESOURCES = Table("Resources", "Those of the bundle.", RESOURCES)
+_TRIGGERS = Table(
+    "Triggers",
+    "Those of the bundle.",
+    (*TRIGGERS, Field("delivery", DELIVERY, DELIVERY.description)),
+)
 _ENVIRONMENT = Table(
     "Environment",
     "That of the bundle.",
@@ -45,7 +61,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     fewer. Which functions of the project there are to invoke is not known of a bundle.
     """
     problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
-    problems += _environment_problems(spec)
+    problems += _environment_problems(spec) + _trigger_problems(spec, resources)
     if spec.internal and (spec.public or spec.http):
         problems.append("internal together with public or routes")
     if not re.fullmatch(NAME_PATTERN, spec.name, re.ASCII):
@@ -100,7 +116,7 @@ def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
         found.append("grants that are not in the one form that a manifest gives them")
     if not found and again != resources:
         found.append("resources that are not in the one form that a manifest gives them")
-    if not found and resources.granted(spec.grants) != resources:
+    if not found and resources.granted(named_resources(spec)) != resources:
         found.append("resources that are not granted")
     return found
 
@@ -110,6 +126,43 @@ def _environment_problems(spec: FunctionSpec) -> list[str]:
     validate(_ENVIRONMENT, {"environment": spec.environment}, problems)
     check_environment(dict(spec.environment), ("environment",), problems)
     return _told(problems)
+
+
+def _trigger_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
+    """Return the problems of triggers, delivery and contracts."""
+    problems = _collector()
+    try:
+        written = {**triggers_tables(spec.triggers), "delivery": delivery_table(spec.delivery)}
+        values = validate(_TRIGGERS, written, problems)
+    except (ArithmeticError, ValueError, RecursionError, msgspec.MsgspecError):
+        return [*_told(problems), "triggers with values that are none"]
+    placed = triggers_of(values, (), problems)
+    declared = resources.names()
+    check_consumed(spec.name, placed, declared, problems)
+    delivery = values.get("delivery")
+    checked = delivery if isinstance(delivery, dict) else {}
+    check_delivery(spec.name, checked, placed, declared, problems)
+    found = _told(problems)
+    bare = tuple(msgspec.structs.replace(trigger, contract="") for trigger in spec.triggers)
+    if not found and ordered_triggers(placed) != bare:
+        found.append("triggers that are not in the one form that a manifest gives them")
+    if not found and msgspec.convert(checked, Delivery) != spec.delivery:
+        found.append("delivery that is not in the one form that a manifest gives it")
+    return found + _contract_problems(spec)
+
+
+def _contract_problems(spec: FunctionSpec) -> list[str]:
+    texts = [spec.contract, *(t.contract for t in spec.http), *(t.contract for t in spec.triggers)]
+    if sum(len(text) for text in texts) > MAX_TOGETHER:
+        return [f"more than {MAX_TOGETHER} bytes of contracts"]
+    found = []
+    for text in filter(None, texts):
+        try:
+            if canonical(text) != text:
+                found.append("a contract that is not in its one form")
+        except ContractError as error:
+            found.append(printable(error.message))
+    return found
 
 
 def _collector() -> ProblemCollector:

@@ -10,7 +10,7 @@ from casemate.manifest.rejection import RejectedValueError
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*")
 """Methods of a route (RFC 9110, RFC 5789); `*` stands for all of them."""
 
-RESERVED_SEGMENTS = ("api", "dashboard", "health", "healthz", "invoke", "metrics")
+RESERVED_SEGMENTS = ("api", "dashboard", "health", "healthz", "hooks", "invoke", "metrics")
 """First segments that the node answers itself, whatever their case."""
 
 MAX_TEMPLATE = 512

@@ -27,12 +27,15 @@ from casemate.manifest.structure import (
     TableArray,
     model_field,
 )
+from casemate.manifest.trigger_fields import CONTRACT
+from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
 from casemate.model.function import (
     HANDLER_PATTERN,
     KIB,
     MIB,
     NAME_PATTERN,
     SUPPORTED_PYTHONS,
+    EventFormat,
     FunctionSpec,
     HttpTrigger,
     Isolation,
@@ -116,6 +119,19 @@ HTTP = Table(
             PathTemplate(),
             "Path of the request. {name} takes one segment, {rest...} at the end all that is left.",
         ),
+        Field(
+            "contract",
+            CONTRACT,
+            "JSON Schema (2020-12) that the body must satisfy before any code runs: a file (.json) "
+            "of at most 64 KiB. Without it strict default limits hold for a body that is JSON.",
+        ),
+        model_field(
+            HttpTrigger,
+            "asynchronous",
+            Flag(),
+            "True answers 202 with an id once the request is kept, and runs the function "
+            "afterwards.",
+        ),
     ),
 )
 
@@ -175,7 +191,21 @@ _FUNCTION_FIELDS = (
         "Variables of its environment, at most 4 KB altogether. Not for secrets.",
     ),
     Field("limits", LIMITS, LIMITS.description),
+    Field(
+        "contract",
+        CONTRACT,
+        "JSON Schema (2020-12) that the payload of a direct call must satisfy before any code "
+        "runs: a file (.json) of at most 64 KiB. Without it strict default limits hold.",
+    ),
+    model_field(
+        FunctionSpec,
+        "event_format",
+        Choice(tuple(choice.value for choice in EventFormat)),
+        'Shape of its events: "casemate", or "aws" as AWS Lambda hands them over.',
+    ),
+    Field("delivery", DELIVERY, DELIVERY.description),
     Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it."),
+    *TRIGGERS,
 )
 
 FUNCTION = Table("Function", "One function.", _FUNCTION_FIELDS)

@@ -10,8 +10,17 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 
 BUNDLE_FORMAT = 1
-_LATER_FIELDS = ("internal", "grants", "environment")
+_LATER_FIELDS = (
+    "internal",
+    "grants",
+    "environment",
+    "triggers",
+    "event_format",
+    "contract",
+    "delivery",
+)
 """Fields of a function that the first release did not have."""
+_LATER_ROUTE_FIELDS = ("contract", "asynchronous")
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
 
@@ -41,7 +50,8 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
     function: FunctionSpec
     """`function.python` is always set here: compiled code fits one minor version."""
     resources: Resources = Resources()
-    """What the project declares and this function is granted."""
+    """What the project declares and this function is granted, or names in triggers and
+    destinations."""
     lock_sha256: str | None
     """Hash of the lock file's text; None without dependencies."""
     packages: tuple[LockedPackage, ...] = ()
@@ -58,9 +68,14 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
         if self.resources == Resources():
             del values["resources"]
         spec = values["function"]
+        fresh = msgspec.to_builtins(FunctionSpec(name="", handler=""))
         for name in _LATER_FIELDS:
-            if not spec[name]:
+            if spec[name] == fresh[name]:
                 del spec[name]
+        for route in spec["http"]:
+            for name in _LATER_ROUTE_FIELDS:
+                if not route[name]:
+                    del route[name]
         return msgspec.json.encode(values, order="sorted")
 
     def digest(self) -> str:

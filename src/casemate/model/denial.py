@@ -22,6 +22,8 @@ class DenialKind(StrEnum):
     GRANTS = "grants"
     """A deploy that would have widened what a function is granted."""
     VAULT = "vault"
+    CONTRACT = "contract"
+    """An event whose data breaks its contract, or the default limits where there is none."""
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-from casemate.model.grant import Grant, Resources
+from casemate.model.grant import ACTIONS, Grant, GrantKind, Resources
+from casemate.model.trigger import AnyTrigger, consumed
 
 NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """Project, function and alias names: a DNS label (RFC 1123) that starts with a letter."""
@@ -75,6 +76,49 @@ class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
+    contract: str = ""
+    """JSON Schema (2020-12) for the body, as text; empty: strict default limits."""
+    asynchronous: bool = False
+    """True answers 202 with an id once the event is kept, and runs the function afterwards."""
+
+
+class EventFormat(StrEnum):
+    """The shape in which a handler gets its event."""
+
+    CASEMATE = "casemate"
+    AWS = "aws"
+    """As AWS Lambda hands it over: API Gateway v2, S3, DynamoDB stream, SQS, SNS, EventBridge."""
+
+
+class DestinationKind(StrEnum):
+    """Where the end of an asynchronous invocation can be told."""
+
+    QUEUE = "queue"
+    TOPIC = "topic"
+    FUNCTION = "function"
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource of the project that gets an event for each end."""
+
+    kind: DestinationKind
+    name: str
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How events that are kept, and not called with, reach the function. Times are seconds."""
+
+    attempts: int = 3
+    """How often an event is tried before it is a dead letter."""
+    backoff: float = 1.0
+    """Wait before the second attempt; it doubles with each, and is drawn from its upper half."""
+    backoff_most: float = 300.0
+    max_age: float = 6 * 3600.0
+    """An event that is older is a dead letter, however often it was tried."""
+    keep_results: float = 24 * 3600.0
+    """How long the end of an invocation, and an idempotency key, is remembered."""
+    on_success: tuple[Destination, ...] = ()
+    on_failure: tuple[Destination, ...] = ()
 
 
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +146,36 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings sees them."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
+    triggers: tuple[AnyTrigger, ...] = ()
+    """In the order of the manifest, by kind."""
+    event_format: EventFormat = EventFormat.CASEMATE
+    contract: str = ""
+    """JSON Schema (2020-12) for the event of a direct call, as text."""
+    delivery: Delivery = Delivery()
+
+    def trigger(self, name: str) -> AnyTrigger | None:
+        """Return the trigger called `name`, or None."""
+        return next((t for t in self.triggers if t.name == name), None)
+
+
+def destinations(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return what a function's delivery lets reach others, in the form of grants."""
+    found = {}
+    for destination in (*spec.delivery.on_success, *spec.delivery.on_failure):
+        kind = GrantKind(destination.kind.value)
+        grant = Grant(kind=kind, name=destination.name, actions=ACTIONS[kind])
+        found[kind, destination.name] = grant
+    return tuple(found[key] for key in sorted(found))
+
+
+def event_grants(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return what triggers let a function see, and what its destinations are sent, as grants."""
+    return (*consumed(spec.triggers), *destinations(spec))
+
+
+def named_resources(spec: FunctionSpec) -> tuple[Grant, ...]:
+    """Return all that a function's grants, triggers and destinations name, as grants."""
+    return (*spec.grants, *event_grants(spec))
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

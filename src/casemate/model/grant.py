@@ -47,7 +47,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """The resource's name; of egress `host:port` (lower case, IPv6 in brackets; the host may
     start with `*.`); of a function its name. All are resources of the function's own project."""
     actions: tuple[str, ...]
-    """In the order of ACTIONS, without repetition, at least one."""
+    """In the order of ACTIONS, without repetition, at least one. What a trigger lets a function see
+    is told in the same form, by `receive`, `subscribe` and `watch`; these cannot be granted."""
     prefixes: tuple[str, ...] = ()
     """Buckets only: keys must start with one of these; empty means every key."""
     forward: int | None = None

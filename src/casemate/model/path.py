@@ -12,7 +12,9 @@ import msgspec
 
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
+from casemate.model.event import Event
 from casemate.model.grant import Grant
+from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.principal import Principal
 
@@ -34,17 +36,18 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """The function that invokes another one; known to the host, so it shows no credential."""
+    """A function that invokes another one, or a trigger; known to the host, shows no credential."""
 
     principal: Principal
-    flow: Flow
+    flow: Flow | None = None
+    """None for a trigger, with which a flow begins."""
 
 
 class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """What a trigger hands over, nothing of it judged yet."""
 
     trigger: str
-    """`invoke`, `http` or `function`."""
+    """`invoke`, `function`, or a `TriggerKind`."""
     project: str
     function: str
     qualifier: str | None
@@ -55,6 +58,16 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     event: dict[str, object] | None = None
     """The event to send for an HTTP trigger, built from the request; None for `invoke`."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attributes of a CloudEvent in binary mode: names of `ce-` headers without that, values."""
+    events: tuple[Event, ...] = ()
+    """What a trigger other than HTTP brings: one event, or a batch of one trigger's."""
+    batch: bool = False
+    """True hands `events` over as a list even if there is one."""
+    attempt: int = 1
+    """Which try of an event that is kept this is."""
+    id: str = ""
+    """Id that whoever sent it was given already; empty: a new one."""
     received_at: float
     """Unix time in seconds."""
     remote_address: str = ""
@@ -135,6 +148,16 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """(5) The answer, and for the platform how the invocation ended and under which error id."""
+
+    outcome: Outcome
+    response: HttpResponse
+    error_id: str = ""
+    retry_after: int | None = None
+    """Seconds."""
 
 
 class RefusedError(CasemateError):

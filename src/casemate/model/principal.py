@@ -40,7 +40,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: PrincipalKind
     id: str
-    """Of a user the name, of a token its id, of a function `project/name`."""
+    """Of a user the name, of a token its id, of a function `project/name`, of a trigger
+    `project/function/name`."""
     bindings: tuple[RoleBinding, ...] = ()
     expires_at: float | None = None
     """Unix time after which the authentication itself does not hold any more."""
@@ -69,6 +70,8 @@ class Action(StrEnum):
     GRANT_APPROVE = "grant:approve"
     """Let a deploy widen what a function is granted."""
     INVOCATION_READ = "invocation:read"
+    INVOCATION_STATUS = "invocation:status"
+    """See what became of an asynchronous invocation whose id one knows, and its answer."""
     LOG_READ = "log:read"
     ERROR_READ = "error:read"
     DENIAL_READ = "denial:read"
@@ -89,6 +92,12 @@ class Action(StrEnum):
     QUEUE_READ = "queue:read"
     """See how much waits, and purge it."""
     TOPIC_PUBLISH = "topic:publish"
+    DEAD_LETTER_READ = "dead-letter:read"
+    """See which events were given up, and why; not what is in them."""
+    DEAD_LETTER_CONTENT = "dead-letter:content"
+    """See what is in them."""
+    DEAD_LETTER_WRITE = "dead-letter:write"
+    """Have them tried again, or delete them."""
     EGRESS_CONNECT = "egress:connect"
     ACCOUNT_READ = "account:read"
     ACCOUNT_WRITE = "account:write"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from casemate import __version__
@@ -14,6 +14,8 @@ from casemate.admission.grants import GrantDifference, WideningError, require_ap
 from casemate.api.control import NodeStatus, StartFailedError
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
+from casemate.delivery import Delivery
+from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.manifest import check_received
 from casemate.model.denial import Denial, DenialKind, GrantUse
@@ -46,6 +48,8 @@ class NodeControl:
         uses: UseCounter,
         redactor: Redactor,
         denials: DenialRecorder,
+        subscriptions: Subscriptions,
+        delivery: Delivery,
     ) -> None:
         """Act on these."""
         self._config = config
@@ -58,9 +62,13 @@ class NodeControl:
         self._uses = uses
         self._redactor = redactor
         self._denials = denials
+        self._subscriptions = subscriptions
+        self._delivery = delivery
         self._changing = asyncio.Lock()
         self.stopping = False
         """True ends followed logs, which would otherwise hold up the end of the node."""
+        self.live_changed: Callable[[], None] = lambda: None
+        """Called once what is live has changed and is subscribed: for what follows it besides."""
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -69,6 +77,9 @@ class NodeControl:
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
+        await self._subscriptions.start()
+        self._delivery.start()
+        self.live_changed()
 
     # -- functions -----------------------------------------------------------------------------
 
@@ -103,6 +114,9 @@ class NodeControl:
             if target.weight > 0
         }
         self._dispatcher.retire(keep)
+        await self._subscriptions.update()
+        self._delivery.update()
+        self.live_changed()
 
     # -- bundles and versions ------------------------------------------------------------------
 
@@ -132,6 +146,7 @@ class NodeControl:
         async with self._changing:
             tentative, resources = await self._tentative(project, function, digest)
             self._catalogue.check_routes(project, function, tentative)
+            self._catalogue.check_consumers(project, function, tentative)
             difference = self._require_approval(tentative, approve=approve, by=by)
             zygote = await self._start(tentative)
             try:
@@ -238,6 +253,7 @@ class NodeControl:
             if pointed:  # the newest of them declares the routes; the store refuses missing ones
                 newest = max(pointed, key=lambda version: version.number)
                 self._catalogue.check_routes(project, function, newest)
+                self._catalogue.check_consumers(project, function, newest)
         alias = await self._store.set_alias(project, function, name, targets)
         await self._reload()
         return alias

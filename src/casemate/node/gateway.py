@@ -128,7 +128,11 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         if egress.done():
             _log.error("the egress proxy has ended; the gateway starts anew to have another one")
         if stopping.is_set() or egress.done():
-            await gateway.server.drain(_DRAIN_SECONDS)
+            await asyncio.gather(
+                gateway.server.drain(_DRAIN_SECONDS), gateway.delivery.stop(_DRAIN_SECONDS)
+            )
+        else:
+            await gateway.delivery.stop(0.0)
         await gateway.server.close()
     finally:
         upkeep.cancel()

@@ -17,8 +17,9 @@ GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
 VAULT_UID = 64_802
 EGRESS_UID = 64_803
-"""Host uids of the gateway, sandboxes, vault and egress proxy when the supervisor is root. Of no
-account, so that they own nothing but what a node gives them."""
+SOURCES_UID = 64_804
+"""Host uids of the gateway, sandboxes, vault, egress proxy and sources process when the supervisor
+is root. Of no account, so that they own nothing but what a node gives them."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
@@ -79,6 +80,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket to the vault."""
     egress: int
     """Descriptor of the socket to the egress proxy."""
+    sources: int
+    """Descriptor of the socket by which a sources process is asked for."""
     unpacked: str
     """Folder in memory for the files of bundles in use."""
     uid: int | None

@@ -26,6 +26,7 @@ from casemate.node.options import (
     GATEWAY_UID,
     RISKS,
     SANDBOX_UID,
+    SOURCES_UID,
     START_FAILED,
     VAULT_UID,
     Folders,
@@ -38,6 +39,7 @@ from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
+from casemate.sources.start import SourcesStarter
 from casemate.store.sqlite.conversion import is_plain
 from casemate.store.sqlite.files import DATABASE
 from casemate.vault.start import VaultProcess, start_vault
@@ -276,9 +278,13 @@ class Node:
     def _run_gateway(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         egress = EgressProcess(EGRESS_UID if self._root else None, learn=self._options.learn)
+        sources = SourcesStarter(SOURCES_UID if self._root else None)
         vault = self._vault.connect()
         config = self._gateway_config(
-            supervisor=theirs.fileno(), vault=vault.fileno(), egress=egress.gateway_end.fileno()
+            supervisor=theirs.fileno(),
+            vault=vault.fileno(),
+            egress=egress.gateway_end.fileno(),
+            sources=sources.gateway_end.fileno(),
         )
         with ours, theirs, vault:
             self._gateway = subprocess.Popen(
@@ -293,6 +299,7 @@ class Node:
                     config.supervisor,
                     config.vault,
                     config.egress,
+                    config.sources,
                 ),
                 stdin=subprocess.DEVNULL,
                 # Signals of the terminal reach the supervisor alone, which passes them on.
@@ -301,13 +308,19 @@ class Node:
             theirs.close()
             vault.close()
             egress.gateway_end.close()
+            sources.gateway_end.close()
             if self._stopping:  # told while the gateway was being started
                 self._stop()
             # The proxy takes memory: it is there from when the first function may use it.
-            self._supervisor.run(ours, {egress.fileno(): egress.start})
+            self._supervisor.run(
+                ours, {egress.fileno(): egress.start, sources.fileno(): sources.serve}
+            )
         egress.close()
+        sources.close()
 
-    def _gateway_config(self, *, supervisor: int, vault: int, egress: int) -> GatewayConfig:
+    def _gateway_config(
+        self, *, supervisor: int, vault: int, egress: int, sources: int
+    ) -> GatewayConfig:
         options = self._options
         return GatewayConfig(
             data=self._visible_data,
@@ -315,6 +328,7 @@ class Node:
             supervisor=supervisor,
             vault=vault,
             egress=egress,
+            sources=sources,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,
             pythons={i.minor: i.version for i in self._interpreters},

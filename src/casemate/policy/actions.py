@@ -40,6 +40,7 @@ class Rule(NamedTuple):
 
 _ON_FUNCTION = Rule((_F, _P, _N))
 _ON_RECORDS = Rule((_F, _P, _N), groups=(READ_RECORDS,))
+_ON_DEAD_LETTERS = Rule((_F, ResourceKind.QUEUE, _P, _N))
 _ON_NODE = Rule((_N,))
 
 
@@ -58,6 +59,7 @@ RULES: dict[Action, Rule] = {
     Action.GRANT_READ: _ON_FUNCTION,
     Action.GRANT_APPROVE: _ON_FUNCTION,
     Action.INVOCATION_READ: _ON_RECORDS,
+    Action.INVOCATION_STATUS: _ON_FUNCTION,
     Action.LOG_READ: _ON_RECORDS,
     Action.ERROR_READ: _ON_RECORDS,
     Action.DENIAL_READ: _ON_RECORDS,
@@ -76,6 +78,9 @@ RULES: dict[Action, Rule] = {
     Action.QUEUE_SEND: _on_data(ResourceKind.QUEUE, WRITE_DATA),
     Action.QUEUE_READ: Rule((ResourceKind.QUEUE, ResourceKind.TOPIC, _P, _N)),
     Action.TOPIC_PUBLISH: _on_data(ResourceKind.TOPIC, WRITE_DATA),
+    Action.DEAD_LETTER_READ: _ON_DEAD_LETTERS,
+    Action.DEAD_LETTER_CONTENT: _ON_DEAD_LETTERS,
+    Action.DEAD_LETTER_WRITE: _ON_DEAD_LETTERS,
     Action.EGRESS_CONNECT: Rule((ResourceKind.HOST,), _FUNCTIONS, (CAPABILITY,)),
     Action.ACCOUNT_READ: _ON_NODE,
     Action.ACCOUNT_WRITE: _ON_NODE,

@@ -164,7 +164,11 @@ def _entities(principal: Principal, action: Action, resource: Resource) -> list[
 
 def _principal_entity(principal: Principal, resource: Resource) -> dict[str, Any]:
     roles = [{"type": ROLE, "id": role} for role in roles_on(principal, resource)]
-    return {"uid": _principal_uid(principal), "attrs": {}, "parents": roles}
+    attributes = {}
+    if principal.kind is PrincipalKind.TRIGGER:
+        project, function, _ = principal.id.split("/", 2)
+        attributes = {"project": project, "function": function}
+    return {"uid": _principal_uid(principal), "attrs": attributes, "parents": roles}
 
 
 def _resource_entity(resource: Resource) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _PROJECT = _inner(NAME_PATTERN)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = rf"(?:(?:\*\.)?{_LABEL}(?:\.{_LABEL}){{0,31}}|\[[0-9a-f:.]{{2,45}}\]):[1-9][0-9]{{0,4}}"
 _ISSUED = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_TRIGGER = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}){0,3}"
+_TRIGGER = rf"{_PROJECT}/{_PROJECT}/[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}"
 
 NAME = re.compile(_PROJECT)
 """Projects, functions, roles and users."""

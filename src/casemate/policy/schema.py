@@ -11,7 +11,8 @@ from casemate.policy.actions import GROUPS, RULES, Rule
 from casemate.policy.identifiers import NAMESPACE
 
 _PEOPLE = (PrincipalKind.USER, PrincipalKind.TOKEN)
-_WITHOUT_ATTRIBUTES = (PrincipalKind.TRIGGER, PrincipalKind.ANONYMOUS)
+_WITHOUT_ATTRIBUTES = (PrincipalKind.ANONYMOUS,)
+_TRIGGERS = (PrincipalKind.TRIGGER,)
 _NAMED = (
     ResourceKind.BUCKET,
     ResourceKind.TABLE,
@@ -32,6 +33,8 @@ def _entities() -> list[str]:
         "  entity Role;",
         f"  entity {_types(_PEOPLE)} in [Role];",
         f"  entity {_types(_WITHOUT_ATTRIBUTES)};",
+        "  // The one function that a trigger invokes.",
+        f"  entity {_types(_TRIGGERS)} = {{ project: String, function: String }};",
         "",
         "  entity Node;",
         "  entity Project in [Node] = { project: String, name: String };",
@@ -65,7 +68,8 @@ def _action(name: str, rule: Rule) -> list[str]:
 def _render() -> str:
     lines = [
         f"namespace {NAMESPACE} {{",
-        "  // `granted`: the manifest of the asking function grants it. False for people.",
+        "  // `granted`: the manifest of the asking function grants it, or",
+        "  // declares the trigger that asks. False for people.",
         "  type Asked = { granted: Bool };",
         "",
         *_entities(),

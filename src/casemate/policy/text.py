@@ -15,7 +15,10 @@ from casemate.model.principal import (
 from casemate.policy.errors import PolicyTextError
 from casemate.policy.identifiers import NAME, PRINCIPAL_IDS, RESOURCE_NAMES
 
-_PRINCIPALS = "`user:NAME`, `token:ID`, `function:PROJECT/NAME`, `trigger:ID`, `anonymous:public`"
+_PRINCIPALS = (
+    "`user:NAME`, `token:ID`, `function:PROJECT/NAME`, `trigger:PROJECT/FUNCTION/NAME`, "
+    "`anonymous:public`"
+)
 _RESOURCES = "`node`, `project:NAME`, or `KIND:PROJECT/NAME` such as `bucket:shop/uploads`"
 
 

@@ -118,17 +118,33 @@ class Queue:
         self._channel = channel
         self.name = name
 
-    def send(self, message: object, *, delay: float = 0.0, deduplication: str | None = None) -> str:
+    def send(
+        self,
+        message: object,
+        *,
+        delay: float = 0.0,
+        deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+    ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
+        Messages with the same `key` are handed out one after the other, in order; of those that
+        are ready, a higher `priority` (-100 to 100) goes first.
         """
         try:
             body = encode(message).encode()
         except (TypeError, ValueError) as error:
             raise InvalidError(f"the message is not JSON: {error}") from error
         fields, _, _ = self._channel.call(
-            "queue.send", body, queue=self.name, delay=delay, deduplication=deduplication
+            "queue.send",
+            body,
+            queue=self.name,
+            delay=delay,
+            deduplication=deduplication,
+            key=key,
+            priority=priority,
         )
         identity: str = fields["id"]
         return identity
@@ -164,19 +180,24 @@ def read_secret(channel: Channel, name: str, version: int | None) -> bytes:
         return pipe.read()
 
 
-def invoke(channel: Channel, function: str, event: object, allow: list[str] | None) -> Any:
-    """Invoke another function of the project and return its result."""
+def invoke(
+    channel: Channel, function: str, event: object, allow: list[str] | None, wait: bool = True
+) -> Any:
+    """Invoke another function of the project; return its result, or the id of what is kept."""
     try:
         body = encode(event).encode()
     except (TypeError, ValueError) as error:
         raise InvalidError(f"the event is not JSON: {error}") from error
-    fields, content, _ = channel.call("function.invoke", body, function=function, allow=allow)
+    fields, content, _ = channel.call(
+        "function.invoke", body, function=function, allow=allow, wait=wait
+    )
     status: int = fields["status"]
     if not 200 <= status < 300:
         error_id = fields.get("error_id")
         raise InvocationError(f"{function} answered with status {status}", status, error_id)
     if fields["type"] == "application/json":
-        return decode(content.decode())
+        result = decode(content.decode())
+        return result if wait else result["id"]
     return content
 
 

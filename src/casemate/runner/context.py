@@ -10,6 +10,7 @@ from typing import Any
 from . import capabilities
 from .capabilities import Queue, Table, Topic
 from .channel import Channel, InvalidError
+from .event import Event
 from .objects import Bucket
 
 
@@ -48,13 +49,16 @@ class Log:
 class Context:
     """What a handler may know of its invocation. Times are seconds, sizes bytes.
 
-    `aws_request_id`, `memory_limit_in_mb` and `get_remaining_time_in_millis()` are there so that
-    handlers written for AWS Lambda find them.
+    `event` is what is handled, with its attributes, even if the handler's first argument is a plain
+    value or in the shape of AWS. What begins with `aws_`, `invoked_` and `log_`, as well as
+    `memory_limit_in_mb` and `get_remaining_time_in_millis()`, is there so that handlers written
+    for AWS Lambda find it.
     """
 
     __slots__ = (
         "_channel",
         "deadline",
+        "event",
         "function_name",
         "function_version",
         "log",
@@ -66,6 +70,7 @@ class Context:
     def __init__(
         self,
         *,
+        event: Event,
         request_id: str,
         deadline: float,
         project: str,
@@ -77,6 +82,7 @@ class Context:
     ) -> None:
         """Keep the given values."""
         self._channel = channel
+        self.event = event
         self.request_id = request_id
         self.deadline = deadline
         self.project = project
@@ -119,13 +125,23 @@ class Context:
         """Return a secret's value as it was set, for values that are no text."""
         return capabilities.read_secret(self._channel, name, version)
 
-    def invoke(self, function: str, event: object = None, *, allow: list[str] | None = None) -> Any:
+    def invoke(
+        self,
+        function: str,
+        event: object = None,
+        *,
+        allow: list[str] | None = None,
+        wait: bool = True,
+    ) -> Any:
         """Invoke another function of the project and return its result (InvocationError).
+
+        With `wait=False` the event is kept, and the function is invoked with it afterwards, again
+        if it fails: what is returned is the id of that invocation.
 
         `allow` narrows what it may use, and what is invoked from there, to less than it is
         granted: entries such as `bucket uploads read,list thumbs/` (kind, name, actions, prefix).
         """
-        return capabilities.invoke(self._channel, function, event, allow)
+        return capabilities.invoke(self._channel, function, event, allow, wait)
 
     def identity_token(self, audience: str) -> str:
         """Return a signed token (JWT) of five minutes that tells `audience` who this function is.
@@ -140,6 +156,21 @@ class Context:
     def aws_request_id(self) -> str:
         """The invocation's id."""
         return self.request_id
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """A name of the function in the form of AWS; it leads nowhere."""
+        return f"arn:aws:lambda:local:000000000000:function:{self.function_name}"
+
+    @property
+    def log_group_name(self) -> str:
+        """Project and function in the form of a group of logs."""
+        return f"/casemate/{self.project}/{self.function_name}"
+
+    @property
+    def log_stream_name(self) -> str:
+        """The version in the form of a stream of logs."""
+        return f"[{self.function_version}]"
 
     @property
     def memory_limit_in_mb(self) -> int:

@@ -5,7 +5,6 @@ Started by `zygote.py` right after the fork; `lock_down` comes before everything
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import inspect
 import json
@@ -18,7 +17,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from . import event as events
 from . import landlock, linux, wire
+from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
 
@@ -34,12 +35,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 _TOUCH = wire.pack(
-    wire.INVOKE, b'{"id":"","deadline":0.5,"http":false,"version":""}', b'{"a":["b",1]}'
+    wire.INVOKE,
+    b'{"id":"","deadline":0.5,"http":false,"version":"","shape":"","at":0.5}',
+    b'{"a":["b",1]}',
 )
-
-
-class BadResultError(Exception):
-    """The handler returned something that cannot be sent."""
 
 
 def lock_down(
@@ -103,64 +102,6 @@ def flush_output() -> None:
             getattr(sys, name).flush()
 
 
-def _json_bytes(value: object) -> bytes:
-    try:
-        return _encode(value).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadResultError(f"the handler's result is not JSON: {error}") from error
-
-
-def _body(value: object) -> tuple[bytes, str]:
-    """Return a response body as bytes with the content type it implies."""
-    if value is None:
-        return b"", ""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value), "application/octet-stream"
-    if isinstance(value, str):
-        try:
-            return value.encode(), "text/plain; charset=utf-8"
-        except UnicodeEncodeError as error:
-            raise BadResultError(f"the body is not valid Unicode: {error}") from error
-    return _json_bytes(value), "application/json"
-
-
-def _http_answer(result: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    unknown = set(result) - {"status", "headers", "body", "is_base64"}
-    if unknown:
-        raise BadResultError(
-            f"unknown keys in the handler's response: {sorted(map(str, unknown))}; "
-            "expected status, headers, body, is_base64"
-        )
-    status = result["status"]
-    if type(status) is not int or not 200 <= status <= 599:
-        raise BadResultError(f"status is {status!r}; expected a whole number from 200 to 599")
-    headers: list[list[str]] = []
-    given = result.get("headers") or {}
-    if not isinstance(given, dict):
-        raise BadResultError(f"headers is a {type(given).__name__}; expected a dict")
-    for name, value in given.items():
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            headers.append([str(name), str(one)])
-    body, implied = _body(result.get("body"))
-    if result.get("is_base64"):
-        try:
-            body, implied = base64.b64decode(body, validate=True), "application/octet-stream"
-        except ValueError as error:
-            raise BadResultError(f"body is not base64: {error}") from error
-    if implied and not any(name.lower() == "content-type" for name, _ in headers):
-        headers.append(["content-type", implied])
-    return {"status": status, "headers": headers}, body
-
-
-def answer(result: object, *, http: bool) -> tuple[dict[str, Any], bytes]:
-    """Return the head and body of the answer frame for a handler's result."""
-    if http and isinstance(result, dict) and "status" in result:
-        return _http_answer(result)
-    if isinstance(result, (bytes, bytearray, memoryview)):
-        return {"type": "application/octet-stream"}, bytes(result)
-    return {}, _json_bytes(result)
-
-
 class Instance:
     """Serves invocations one at a time."""
 
@@ -191,12 +132,21 @@ class Instance:
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
         for _kind, raw, body in self._reader.feed(_TOUCH):
-            self._context(_decode(raw.decode()))
-            reply, data = answer(_decode(body.decode()), http=False)
+            head = _decode(raw.decode())
+            given, event, _ = self._read(head, body)
+            self._context(head, event)
+            reply, data = answer(given, http=False)
             wire.pack(wire.ANSWER, _encode(reply).encode(), data)
 
-    def _context(self, head: dict[str, Any]) -> Context:
+    def _read(self, head: dict[str, Any], body: bytes) -> tuple[Any, events.Event, str]:
+        """Return what the handler gets, its event, and the shape it came in."""
+        shape: str = head.get("shape", events.PLAIN)
+        origin = events.Origin(head, self._project, self._function)
+        return *events.read(shape, _decode(body.decode()), origin), shape
+
+    def _context(self, head: dict[str, Any], event: events.Event) -> Context:
         return Context(
+            event=event,
             request_id=head["id"],
             deadline=head["deadline"],
             project=self._project,
@@ -210,11 +160,12 @@ class Instance:
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
         """Run the handler once and return the frame to send."""
         try:
-            result = self._handler(_decode(event.decode()), self._context(head))
+            given, seen, shape = self._read(head, event)
+            result = self._handler(given, self._context(head, seen))
             if self._run_async is not None:
                 result = self._run_async(result)
-            reply, body = answer(result, http=head["http"])
-            answer_head = _json_bytes(reply)
+            reply, body = answer(result, http=head["http"], shape=shape)
+            answer_head = json_bytes(reply)
         except BadResultError as error:
             return error_frame("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too

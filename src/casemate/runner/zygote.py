@@ -19,6 +19,7 @@ from typing import Any
 
 from . import capabilities, control, instance, landlock, linux, network, seccomp, sharing, wire
 from .context import Context
+from .event import Event
 
 _ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -127,6 +128,7 @@ def offer_names() -> None:
         public.__module__ = "casemate"
         setattr(module, public.__name__, public)
     module.Context = Context  # type: ignore[attr-defined]
+    module.Event = Event  # type: ignore[attr-defined]
     sys.modules["casemate"] = module
 
 

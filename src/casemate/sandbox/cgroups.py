@@ -25,6 +25,8 @@ from casemate.model.errors import ProtectionMissingError
 CONTROLLERS = ("memory", "cpu", "pids")
 _MOUNTS = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
+_WEIGHT, _LEGACY_SHARES = 100, 1024
+"""Of one function; the kernel's defaults."""
 _UNPOPULATED = "populated 0"
 _NODE_GROUP = re.compile(r"casemate-([1-9][0-9]{0,6})")
 """The group of a node, named by the pid of its supervisor."""
@@ -47,6 +49,10 @@ class Driver(Protocol):
 
     def limit(self, name: str, limits: SlotLimits) -> None:
         """Set a slot's limits."""
+        ...
+
+    def weigh(self, name: str, share: float) -> None:
+        """Set the weight of a group against its siblings when the CPU is short: 1 is a whole."""
         ...
 
     def enter(self, name: str, pid: int) -> None:
@@ -148,6 +154,10 @@ class UnifiedDriver:
         _write(f"{path}/pids.max", str(limits.processes))
         _write(f"{path}/cpu.max", f"{int(limits.cpu * _PERIOD_US)} {_PERIOD_US}")
 
+    def weigh(self, name: str, share: float) -> None:
+        """See Driver."""
+        _write(f"{self._root}/{name}/cpu.weight", str(max(1, round(share * _WEIGHT))))
+
     def enter(self, name: str, pid: int) -> None:
         """See Driver."""
         _write(f"{self._root}/{name}/cgroup.procs", str(pid))
@@ -207,6 +217,11 @@ class LegacyDriver:
         _write(f"{self._roots['pids']}/{name}/pids.max", str(limits.processes))
         _write(f"{self._roots['cpu']}/{name}/cpu.cfs_period_us", str(_PERIOD_US))
         _write(f"{self._roots['cpu']}/{name}/cpu.cfs_quota_us", str(int(limits.cpu * _PERIOD_US)))
+
+    def weigh(self, name: str, share: float) -> None:
+        """See Driver."""
+        shares = max(2, round(share * _LEGACY_SHARES))
+        _write(f"{self._roots['cpu']}/{name}/cpu.shares", str(shares))
 
     def enter(self, name: str, pid: int) -> None:
         """See Driver."""

@@ -23,6 +23,7 @@ from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
 from casemate.sandbox.cgroups import Driver
+from casemate.sandbox.cpu_shares import CpuShares
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._runtimes = runtimes
         self._staging = staging
         self._cgroups = cgroups
+        self._shares = CpuShares(cgroups)
         self._landlock = landlock
         self._report = report
         self._selector = selectors.DefaultSelector()
@@ -73,14 +75,14 @@ class Supervisor:
     # -- the loop ------------------------------------------------------------------------------
 
     def run(
-        self, gateway: socket.socket, once: Mapping[int, Callable[[], None]] | None = None
+        self, gateway: socket.socket, also: Mapping[int, Callable[[], bool]] | None = None
     ) -> None:
         """Serve one gateway until it goes away; then end every zygote.
 
-        `once` has what to call, one time, when a descriptor is readable.
+        `also` has what to call when a descriptor is readable, for as long as that returns True.
         """
         self._gateway = gateway
-        calls = dict(once or {})
+        calls = dict(also or {})
         for descriptor, call in calls.items():
             self._selector.register(descriptor, selectors.EVENT_READ, call)
         gateway.setblocking(False)
@@ -94,8 +96,7 @@ class Supervisor:
                         if not self._read_gateway(gateway):
                             return
                     elif key.fd in calls:
-                        self._selector.unregister(key.fd)
-                        self._call(calls.pop(key.fd))
+                        self._call(key.fd, calls)
                     elif key.data in self._ids or not key.data.assigned:
                         self._read_zygote(key.data)
                 self._drain()
@@ -114,9 +115,14 @@ class Supervisor:
             for zygote in list(self._zygotes.values()):
                 self._end(zygote, "the gateway is gone", tell=False, expected=True)
 
-    def _call(self, call: Callable[[], None]) -> None:
+    def _call(self, descriptor: int, calls: dict[int, Callable[[], bool]]) -> None:
+        call = calls.pop(descriptor)
+        # Before the call, which may close it.
+        self._selector.unregister(descriptor)
         try:
-            call()
+            if call():
+                calls[descriptor] = call
+                self._selector.register(descriptor, selectors.EVENT_READ, call)
         except (OSError, CasemateError) as error:
             self._report(f"a process could not be started: {error}")
 
@@ -233,6 +239,7 @@ class Supervisor:
             descriptors += [self._take_tmpfs(request.python, request.tmp)]
             descriptors += [base.bundle(request.digest)]
             report, output, tmpfs, bundle = descriptors
+            self._shares.add(zygote.name, (request.project, request.function))
             zygote.assign(request, landlock_abi, [bundle, tmpfs, report, output])
         except (OSError, CasemateError, ZygoteViolationError) as error:
             if zygote is not None:
@@ -409,6 +416,7 @@ class Supervisor:
         self._forget(zygote)
 
     def _forget(self, zygote: ZygoteProcess) -> None:
+        self._shares.remove(zygote.name)
         if zygote.sock.fileno() >= 0:
             self._selector.unregister(zygote.sock)
             zygote.end()

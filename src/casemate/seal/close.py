@@ -10,7 +10,7 @@ import msgspec
 
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.model.path import Failure, Finished
+from casemate.model.path import Failure, Finished, Sealed
 from casemate.seal.answer import AnswerError, response
 from casemate.seal.redaction import Redactor
 
@@ -30,12 +30,14 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    409: "Conflict",
     413: "Body too large",
     415: "Unsupported media type",
     429: "Too many requests",
     500: "The function failed",
     503: "Unavailable",
     504: "The function took too long",
+    507: "No room",
 }
 _PROBLEM = (b"content-type", b"application/problem+json")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -82,6 +84,10 @@ class Seal:
 
     def close(self, finished: Finished) -> HttpResponse:
         """Return the response and record the invocation."""
+        return self.complete(finished).response
+
+    def complete(self, finished: Finished) -> Sealed:
+        """Do the same and say how the invocation ended."""
         if not isinstance(finished, Finished):
             raise TypeError("stage 5 takes a Finished")
         answer = None
@@ -102,7 +108,12 @@ class Seal:
         request_id = finished.request.id if finished.request else "inv_" + secrets.token_hex(12)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))
         self._record(finished, answer, record, request_id)
-        return answer
+        return Sealed(
+            outcome=finished.outcome,
+            response=answer,
+            error_id=record.id if record is not None else "",
+            retry_after=finished.retry_after,
+        )
 
     @staticmethod
     def _error(error_id: str, finished: Finished) -> ErrorRecord:
@@ -144,7 +155,7 @@ class Seal:
             queued_ms=finished.queued * 1000,
             run_ms=finished.ran * 1000,
             cold=finished.cold,
-            request_bytes=len(raw.body),
+            request_bytes=len(raw.body) or sum(len(bytes(e.data)) for e in raw.events),
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )

@@ -1,6 +1,6 @@
 """Where things that happen outside become requests: one adapter for each kind of trigger.
 
-It is: the HTTP front door in `http_server`; schedules, queues and others join it here.
+It is: the HTTP front door in `http_server`, schedules, and web hooks of repositories and storage.
 It is not: routing, authentication or a decision on what may run; those belong to the path.
-It may import: `casemate.model`.
+It may import: `admission`, `seal`, `data`, `policy`, `vault` and `model`.
 """

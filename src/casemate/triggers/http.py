@@ -6,18 +6,22 @@ import base64
 import re
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from casemate.admission import Authenticator, Catalogue
+from casemate.delivery.wish import NOTHING, Wish, read_wish
+from casemate.invocation.cloudevents import STRUCTURED, answered, media_type_of
+from casemate.invocation.rendering import function_source
+from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import NAME_PATTERN
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.model.path import Failure, Finished, RawInvocation, RefusedError
 from casemate.model.principal import ANONYMOUS, Action, Principal
 from casemate.seal import Seal
 
-Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
+Take = Callable[[RawInvocation, Wish], Awaitable[HttpResponse]]
 INVOKE_PREFIX = "/invoke/"
 API_PREFIX = "/api/"
 _UNKNOWN_BODY_LIMIT = 64 * 1024
@@ -113,10 +117,12 @@ class HttpTrigger:
         accounts: Authenticator,
         seal: Seal,
         deny: Callable[[Denial], None],
-        invoke: Invoke,
+        take: Take,
         api: Callable[[HttpRequest], Awaitable[HttpResponse]],
     ) -> None:
-        """Look functions up in `catalogue`; requests that lead nowhere are closed by `seal`.
+        """Look functions up in `catalogue`, hand calls to `take`.
+
+        Requests that lead nowhere are closed by `seal`.
 
         Those without a valid token, or of who may not know, go to `deny` as well.
         """
@@ -124,7 +130,7 @@ class HttpTrigger:
         self._accounts = accounts
         self._seal = seal
         self._deny = deny
-        self._invoke = invoke
+        self._take = take
         self._api = api
 
     def body_limit(self, head: HttpHead) -> int:
@@ -161,30 +167,48 @@ class HttpTrigger:
         head = request.head
         names = split_invoke_path(head.path)
         if names is None:
-            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+            return self.lead_nowhere(request)
         if head.method != "POST":
             detail = "Functions are invoked with POST."
             return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=b"POST")
         content_type = head.header(b"content-type")
-        return await self._invoke(
-            RawInvocation(
-                trigger="invoke",
-                project=names[0],
-                function=names[1],
-                qualifier=names[2],
-                credential=_credential(head),
-                content_type=content_type.decode("latin-1") if content_type else "",
-                body=request.body,
-                received_at=time.time(),
-                remote_address=head.peer,
-            )
+        raw = RawInvocation(
+            trigger="invoke",
+            project=names[0],
+            function=names[1],
+            qualifier=names[2],
+            credential=_credential(head),
+            content_type=content_type.decode("latin-1") if content_type else "",
+            body=request.body,
+            attributes=_attributes(head),
+            received_at=time.time(),
+            remote_address=head.peer,
         )
+        return await self._call(raw, request, later=False)
+
+    async def _call(self, raw: RawInvocation, request: HttpRequest, *, later: bool) -> HttpResponse:
+        try:
+            wish = read_wish(request.head, later=later)
+        except RefusedError as refusal:
+            if self._may_know(raw):
+                return self._seal.close(refused(raw, None, None, refusal))
+            wish = NOTHING  # refused for what it lacks, which tells nothing of the function
+        response = await self._take(raw, wish)
+        if not wish.later and _accepts_cloud_event(request.head):
+            return answered(response, function_source(raw.project, raw.function))
+        return response
+
+    def _may_know(self, raw: RawInvocation) -> bool:
+        """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
+        version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
+        public = version is not None and version.spec.public
+        return public or self._accounts.authenticate(raw.credential) is not None
 
     async def _handle_route(self, request: HttpRequest) -> HttpResponse:
         head = request.head
         match = self._catalogue.route(head.method, head.path)
         if match is None:
-            return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, "There is no such path.")
+            return self.lead_nowhere(request)
         if isinstance(match, frozenset):
             detail = "This path does not take this method."
             allow = ", ".join(sorted(match)).encode()
@@ -194,20 +218,25 @@ class HttpTrigger:
         except ValueError:
             detail = f"The query has more than {_MAX_QUERY_FIELDS} fields."
             return self._lead_nowhere(request, Outcome.INVALID, 400, detail)
-        return await self._invoke(
-            RawInvocation(
-                trigger="http",
-                project=match.route.project,
-                function=match.route.function,
-                qualifier=None,
-                credential=_credential(head),
-                content_type="",
-                body=request.body,
-                event=event,
-                received_at=time.time(),
-                remote_address=head.peer,
-            )
+        raw = RawInvocation(
+            trigger="http",
+            project=match.route.project,
+            function=match.route.function,
+            qualifier=None,
+            credential=_credential(head),
+            content_type="",
+            body=request.body,
+            attributes=_attributes(head),
+            event=event,
+            received_at=time.time(),
+            remote_address=head.peer,
         )
+        return await self._call(raw, request, later=match.route.asynchronous)
+
+    def lead_nowhere(self, request: HttpRequest, *, recorded: bool = False) -> HttpResponse:
+        """Answer as for a path that there is not; `recorded`: that it was denied is known."""
+        detail = "There is no such path."
+        return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, detail, recorded=recorded)
 
     def _lead_nowhere(
         self,
@@ -217,6 +246,7 @@ class HttpTrigger:
         detail: str,
         *,
         allow: bytes | None = None,
+        recorded: bool = False,
     ) -> HttpResponse:
         """Refuse a request that names no function.
 
@@ -227,11 +257,13 @@ class HttpTrigger:
         if asking is None:
             outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
             allow = None
-            self._record(request, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
+            if not recorded:
+                self._record(request, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
         elif not any(binding.project is None for binding in asking.bindings):
             outcome, status, detail = Outcome.DENIED, 403, "The token does not allow this."
             allow = None
-            self._record(request, asking, DenialKind.AUTHORIZATION, "no policy allows it")
+            if not recorded:
+                self._record(request, asking, DenialKind.AUTHORIZATION, "no policy allows it")
         raw = RawInvocation(
             trigger="http",
             project="",
@@ -264,6 +296,23 @@ class HttpTrigger:
                 remote_address=request.head.peer,
             )
         )
+
+
+def _attributes(head: HttpHead) -> tuple[tuple[str, str], ...]:
+    """Return the attributes of a CloudEvent in binary mode, percent-decoded as its binding says."""
+    return tuple(
+        (name[3:].decode("latin-1"), unquote(value.decode("latin-1"), errors="replace"))
+        for name, value in head.headers
+        if name.startswith(b"ce-")
+    )
+
+
+def _accepts_cloud_event(head: HttpHead) -> bool:
+    """Tell whether a caller asks for its answer as a CloudEvent, by name."""
+    value = head.header(b"accept")
+    return value is not None and any(
+        media_type_of(one) == STRUCTURED for one in value.decode("latin-1").split(",")
+    )
 
 
 def _is_name(text: str) -> bool:

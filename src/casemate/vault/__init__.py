@@ -21,6 +21,7 @@ from casemate.vault.errors import (
 )
 from casemate.vault.interface import (
     DataKey,
+    Mac,
     Purpose,
     SecretInfo,
     SecretVersion,
@@ -42,6 +43,7 @@ __all__ = [
     "MIN_VALUE_BYTES",
     "DataKey",
     "DecryptionError",
+    "Mac",
     "MasterKeySourceError",
     "NewMaster",
     "Purpose",

@@ -14,8 +14,17 @@ import msgspec
 
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
-from casemate.vault.interface import DataKey, Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.vault.interface import (
+    DataKey,
+    Mac,
+    Purpose,
+    SecretInfo,
+    SecretVersion,
+    VaultStatus,
+)
+from casemate.vault.sealed import MAX_VALUE_BYTES
 from casemate.vault.state import STATE_FILE
+from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_PENDING = 1024
 ANSWER_SECONDS = 30.0
@@ -203,6 +212,21 @@ class VaultClient:
             SecretVersion, protocol.DeliverSecret, project, name, version, descriptor=descriptor
         )
 
+    async def verify_hmac(
+        self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
+    ) -> bool:
+        """See `Vault.verify_hmac`."""
+        _require_at_most("message", message, MAX_SIGNED_BYTES)
+        _require_at_most("signature", signature, MAX_SIGNATURE_BYTES)
+        return await self._ask(
+            bool, protocol.VerifyHmac, project, secret, algorithm, message, signature
+        )
+
+    async def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
+        """See `Vault.verify_equal`."""
+        _require_at_most("value", value, MAX_VALUE_BYTES)
+        return await self._ask(bool, protocol.VerifyEqual, project, secret, value)
+
     async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""
         return await self._ask(tuple[SecretInfo, ...], protocol.ListSecrets, project)
@@ -291,6 +315,15 @@ class VaultClient:
     async def status(self) -> VaultStatus:
         """See `Vault.status`."""
         return await self._ask(VaultStatus, protocol.GetStatus)
+
+
+def _require_at_most(what: str, value: bytes, most: int) -> None:
+    """Refuse what strangers sent before it costs the connection, which is everybody's."""
+    if len(value) > most:
+        raise VaultInputError(
+            f"The {what} has {len(value)} bytes, expected at most {most}.",
+            next_step="take less of a request",
+        )
 
 
 def _close_all(descriptors: tuple[int, ...]) -> None:

@@ -23,7 +23,14 @@ from casemate.vault.errors import (
     VaultMissingError,
 )
 from casemate.vault.folder import VaultFolder
-from casemate.vault.interface import DataKey, Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.vault.interface import (
+    DataKey,
+    Mac,
+    Purpose,
+    SecretInfo,
+    SecretVersion,
+    VaultStatus,
+)
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import seal
@@ -31,6 +38,7 @@ from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.sources import KeyParameters, KeySource
 from casemate.vault.state import STATE_FILE, wrapping_key
+from casemate.vault.verifying import is_equal, is_signed
 
 MAX_WRAPPED_VALUE = 64 * 1024
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -134,6 +142,18 @@ class VaultEngine:
     ) -> tuple[SecretVersion, Callable[[], bytes]]:
         """Return a version and the function that decrypts its value."""
         return self._secrets.reading(project, name, version)
+
+    def verify_hmac(
+        self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
+    ) -> bool:
+        """See `Vault.verify_hmac`."""
+        _version, value = self._secrets.reading(project, secret, None)
+        return is_signed(value(), algorithm, message, signature)
+
+    def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
+        """See `Vault.verify_equal`."""
+        _version, kept = self._secrets.reading(project, secret, None)
+        return is_equal(kept(), value)
 
     def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""

@@ -27,6 +27,16 @@ class Purpose(StrEnum):
     """Bundle archives, AES-256-GCM; project is `""`."""
 
 
+class Mac(StrEnum):
+    """How a sender signs (HMAC, RFC 2104)."""
+
+    SHA256 = "hmac-sha256"
+    """The key is the secret's value as it is."""
+    STANDARD = "hmac-sha256-whsec"
+    """As Standard Webhooks 1.0 has it: of a value `whsec_...` the key is what follows, decoded
+    from base64; any other value is the key as it is."""
+
+
 class DataKey(msgspec.Struct, frozen=True, kw_only=True):
     """32 bytes for one purpose. The representation does not show them."""
 
@@ -96,6 +106,23 @@ class Vault(Protocol):
         """Write a secret's value to a descriptor (the writing end of a pipe), and close it there.
 
         The caller keeps and closes its own copy. The value never enters the caller's memory.
+        """
+        ...
+
+    async def verify_hmac(
+        self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
+    ) -> bool:
+        """Tell whether `signature` is that of `message` under the newest version of a secret.
+
+        Compared in constant time; the value and the right signature stay in the vault.
+        NotFoundError if there is no such secret.
+        """
+        ...
+
+    async def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
+        """Tell whether `value` is the newest version of a secret, in constant time.
+
+        Whoever lets strangers ask bounds how often: each answer is one guess.
         """
         ...
 

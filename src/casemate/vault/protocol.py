@@ -14,9 +14,10 @@ import msgspec
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import errors
 from casemate.vault.engine import MAX_WRAPPED_VALUE
-from casemate.vault.interface import Purpose
-from casemate.vault.sealed import MAX_SEALED_BYTES
+from casemate.vault.interface import Mac, Purpose
+from casemate.vault.sealed import MAX_SEALED_BYTES, MAX_VALUE_BYTES
 from casemate.vault.signing import MAX_CLAIMS_BYTES
+from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_FRAME = 16 * 1024 * 1024
 LENGTH_BYTES = 4
@@ -149,6 +150,24 @@ class ExportFile(Message, frozen=True, tag=18):
     name: Annotated[str, msgspec.Meta(max_length=64)]
 
 
+class VerifyHmac(Message, frozen=True, tag=19):
+    """`Vault.verify_hmac`."""
+
+    project: Name
+    secret: Name
+    algorithm: Mac
+    message: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED_BYTES)]
+    signature: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNATURE_BYTES)]
+
+
+class VerifyEqual(Message, frozen=True, tag=21):
+    """`Vault.verify_equal`."""
+
+    project: Name
+    secret: Name
+    value: Annotated[bytes, msgspec.Meta(max_length=MAX_VALUE_BYTES)]
+
+
 Request = (
     GetDataKey
     | GetPublicKey
@@ -169,6 +188,8 @@ Request = (
     | GetStatus
     | ExportNames
     | ExportFile
+    | VerifyHmac
+    | VerifyEqual
 )
 
 

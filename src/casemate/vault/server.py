@@ -51,6 +51,10 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.GetStatus: lambda v, r: v.status(),
     protocol.ExportNames: lambda v, r: v.export_names(),
     protocol.ExportFile: lambda v, r: v.export_file(r.name),
+    protocol.VerifyHmac: lambda v, r: v.verify_hmac(
+        r.project, r.secret, r.algorithm, r.message, r.signature
+    ),
+    protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 
 

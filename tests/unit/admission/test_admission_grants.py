@@ -16,13 +16,28 @@ from casemate.admission.grants import (
     difference,
     learned,
     require_approval,
+    spec_difference,
     suggest,
 )
 from casemate.model.denial import GrantUse
 from casemate.model.errors import ConflictError
-from casemate.model.function import FunctionSpec, Isolation, Trust
+from casemate.model.function import (
+    Delivery,
+    Destination,
+    DestinationKind,
+    FunctionSpec,
+    Isolation,
+    Trust,
+)
 from casemate.model.grant import ACTIONS, Grant, GrantKind
 from casemate.model.granted import CompiledGrants
+from casemate.model.trigger import (
+    BucketTrigger,
+    QueueTrigger,
+    ResultTrigger,
+    ScheduleTrigger,
+    ValkeyTrigger,
+)
 
 
 def bucket(*actions: str, below: tuple[str, ...] = (), name: str = "uploads") -> Grant:
@@ -354,3 +369,97 @@ def test_first_grants_are_learned_from_uses_alone() -> None:
         Grant(kind=GrantKind.FUNCTION, name="resize", actions=("invoke",)),
     )
     assert learned([]) == ()
+
+
+# -- triggers and destinations -------------------------------------------------------------------
+
+
+def spec_of(*triggers: object, granted: tuple[Grant, ...] = (), **delivery: object) -> FunctionSpec:
+    return FunctionSpec(
+        name="f", handler="a:b", grants=granted, triggers=triggers, delivery=Delivery(**delivery)
+    )
+
+
+QUEUE = QueueTrigger(name="q", queue="jobs")
+WATCH = BucketTrigger(name="b", bucket="uploads", prefix="in/")
+TO_DONE = (Destination(kind=DestinationKind.QUEUE, name="done"),)
+SENDS = (Grant(kind=GrantKind.QUEUE, name="done", actions=("send",)),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (spec_of(), spec_of(QUEUE), "+ queue jobs: receive"),
+        (
+            spec_of(granted=(JOBS,)),
+            spec_of(QUEUE, granted=(JOBS,)),
+            "+ queue jobs: receive",
+        ),
+        (spec_of(), spec_of(WATCH), '+ bucket uploads: watch below "in/"'),
+        (
+            spec_of(WATCH),
+            spec_of(WATCH, BucketTrigger(name="c", bucket="uploads")),
+            "~ bucket uploads: every key",
+        ),
+        (spec_of(), spec_of(on_success=TO_DONE), "+ queue done: send"),
+        (spec_of(), spec_of(on_failure=TO_DONE), "+ queue done: send"),
+        (
+            spec_of(),
+            spec_of(ResultTrigger(name="r", function="other")),
+            "+ function other: watch",
+        ),
+        (
+            spec_of(ValkeyTrigger(name="v", host="a.example.com", port=1, stream="s")),
+            spec_of(
+                ValkeyTrigger(
+                    name="v",
+                    host="a.example.com",
+                    port=1,
+                    stream="s",
+                    private=True,
+                    exception="it is in this rack",
+                )
+            ),
+            '~ egress a.example.com:1: also private addresses (exception: "it is in this rack")',
+        ),
+        (
+            spec_of(granted=(egress("a.example.com:1"),)),
+            spec_of(
+                ValkeyTrigger(name="v", host="a.example.com", port=1, stream="s"),
+                granted=(egress("a.example.com:1"),),
+            ),
+            "+ egress a.example.com:1: receive",
+        ),
+    ],
+)
+def test_what_a_trigger_sees_and_a_destination_gets_widens(
+    before: FunctionSpec, after: FunctionSpec, line: str
+) -> None:
+    found = spec_difference(before, after)
+    assert found.lines() == [line]
+    with pytest.raises(WideningError):
+        require_approval(before, after, approve=False)
+    require_approval(before, after, approve=True)
+    assert not spec_difference(after, before).widens
+
+
+def test_a_first_deploy_with_triggers_needs_approval() -> None:
+    assert len(spec_difference(None, spec_of(QUEUE, WATCH, on_success=TO_DONE)).widening) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (spec_of(QUEUE), spec_of(QueueTrigger(name="z", queue="jobs", batch=5))),
+        (spec_of(granted=SENDS), spec_of(on_success=TO_DONE)),
+        (spec_of(on_success=TO_DONE), spec_of(on_failure=TO_DONE)),
+        (
+            spec_of(BucketTrigger(name="c", bucket="uploads")),
+            spec_of(BucketTrigger(name="c", bucket="uploads", prefix="in/")),
+        ),
+        (spec_of(QUEUE, WATCH), spec_of(WATCH)),
+        (spec_of(), spec_of(ScheduleTrigger(name="s", every=5.0))),
+    ],
+)
+def test_the_same_or_less_widens_nothing(before: FunctionSpec, after: FunctionSpec) -> None:
+    assert not spec_difference(before, after).widens

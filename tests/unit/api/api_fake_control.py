@@ -26,6 +26,7 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.policy import CedarPolicy, parse_binding
+from casemate.sources import SourceStatus
 
 OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
     f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")
@@ -262,6 +263,7 @@ class Parts:
         self.control, self.accounts = FakeControl(), FakeAccounts()
         self.policy = CedarPolicy()
         self.denied: list[Denial] = []
+        self.sources: tuple[SourceStatus, ...] = ()
         make_backup: Callable[[], Awaitable[Any]] = _no_backup
         self.service = Service(
             control=self.control,  # type: ignore[arg-type]
@@ -273,6 +275,7 @@ class Parts:
             store=SimpleNamespace(),  # type: ignore[arg-type]
             deny=self.denied.append,
             make_backup=make_backup,
+            sources=lambda: self.sources,
         )
 
 

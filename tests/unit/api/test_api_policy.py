@@ -113,6 +113,7 @@ class Node:
             store=self.store,  # type: ignore[arg-type]
             deny=self.denials.append,
             make_backup=None,  # type: ignore[arg-type]
+            sources=tuple,
         )
         self.by = OWNER
 

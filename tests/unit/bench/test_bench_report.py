@@ -2,9 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
 from bench import report
+from bench.enqueue import Enqueue
 from bench.errors import BenchError
+from bench.jitter import Jitter
 from bench.judge import at_least, at_most, judge
 from bench.load import Load, parse
 from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, Cell, Figures, Machine, Results
@@ -43,6 +46,31 @@ def results(cells: list[Cell], figures: Figures | None = None) -> Results:
     )
 
 
+def enqueue(**fields: float) -> Enqueue:
+    found = Enqueue(
+        writers=64,
+        bytes=900,
+        per_second=8000.0,
+        p50_ms=8.0,
+        p99_ms=20.0,
+        settled_per_second=9000.0,
+        lease_shallow_ms=4.0,
+        lease_deep_ms=4.2,
+    )
+    return msgspec.structs.replace(found, **fields)
+
+
+def jitter(**fields: float) -> Jitter:
+    found = Jitter(
+        events=6000,
+        spread_p50_ms=3.0,
+        spread_p99_ms=11.0,
+        together_p50_ms=100.0,
+        together_p99_ms=180.0,
+    )
+    return msgspec.structs.replace(found, **fields)
+
+
 def good() -> Results:
     cells = []
     for number, machine in enumerate((1.0, 0.5, 1.1)):
@@ -65,6 +93,8 @@ def good() -> Results:
         past_keep_processes=0,
         deployed=500,
         overhead_ms={1: 1.0, 50: 1.2, 500: 1.05},
+        enqueue=enqueue(),
+        jitter=jitter(),
     )
     return results(cells, figures)
 
@@ -72,7 +102,7 @@ def good() -> Results:
 def test_a_good_run_meets_every_target() -> None:
     found = judge(good())
     assert [verdict.what for verdict in found if verdict.met is not True] == []
-    assert len(found) == 17
+    assert len(found) == 20
 
 
 def test_an_empty_run_meets_no_target() -> None:
@@ -90,6 +120,9 @@ def test_an_empty_run_meets_no_target() -> None:
         ("past_keep_processes", 1, "keep time"),
         ("deployed", 499, "deployed on one node"),
         ("overhead_ms", {1: 1.0, 500: 1.2}, "one function deployed"),
+        ("enqueue", enqueue(per_second=4999.0), "events kept"),
+        ("enqueue", enqueue(lease_deep_ms=5.1), "lease with 200,000"),
+        ("jitter", jitter(spread_p99_ms=50.1), "schedules, late"),
     ],
 )
 def test_each_figure_over_its_limit_is_missed(field: str, value: object, what: str) -> None:
@@ -141,7 +174,7 @@ def test_json_holds_everything() -> None:
     assert whole["format"] == 1
     assert len(whole["cells"]) == 30
     assert whole["figures"]["overhead_ms"] == {"1": 1.0, "50": 1.2, "500": 1.05}
-    assert len(whole["targets"]) == 17
+    assert len(whole["targets"]) == 20
     assert {"what", "wanted", "measured", "met"} == set(whole["targets"][0])
 
 

@@ -40,6 +40,8 @@ class Data:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, tuple[Any, ...]]] = []
+        self.named: dict[str, Any] = {}
+        """What the last call named."""
         self.fault: Exception | None = None
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -47,6 +49,7 @@ class Data:
             if self.fault is not None:
                 raise self.fault
             self.done.append((name, arguments))
+            self.named = named
             info = ObjectInfo(key="in/k", revision=1, size=2, modified_at=1.0, sha256="x")
             return {
                 "get_object": (info, b"hi"),
@@ -201,6 +204,18 @@ def test_the_policy_is_asked_for_every_use_with_the_function_as_principal() -> N
         [(principal, action, resource, granted)] = stage.policy.asked
         assert (principal, action, granted) == (FUNCTION, Action.QUEUE_SEND, True)
         assert resource.text == "queue:t/jobs"
+
+    play(scene)
+
+
+def test_a_message_is_sent_with_its_key_and_priority() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("queue.send", b"1", queue="jobs", key="ada", priority=-7)
+        assert (stage.data.named["key"], stage.data.named["priority"]) == ("ada", -7)
+        for wrong in ({"priority": 101}, {"priority": 1.5}, {"key": 7}, {"key": "x" * 1025}):
+            reply, _ = await stage.ask("queue.send", b"1", queue="jobs", **wrong)
+            assert reply["error"] == "invalid"
+        assert len(stage.data.done) == 1
 
     play(scene)
 

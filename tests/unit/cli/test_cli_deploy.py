@@ -14,8 +14,18 @@ from casemate.build import BuiltBundle
 from casemate.cli.changes import changes
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.errors import InvalidInputError
-from casemate.model.function import FunctionSpec, HttpTrigger, Isolation, Limits
+from casemate.model.function import (
+    Delivery,
+    Destination,
+    DestinationKind,
+    EventFormat,
+    FunctionSpec,
+    HttpTrigger,
+    Isolation,
+    Limits,
+)
 from casemate.model.grant import Resources
+from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 
 MANIFEST = """\
 [project]
@@ -183,7 +193,8 @@ def test_the_node_is_asked_before_anything_is_built(cli, project, built, monkeyp
 
 def test_progress_is_plain_lines_without_a_terminal(cli, project, built) -> None:
     result = cli("deploy", "mail")
-    steps = [line for line in result.err.splitlines() if "shop/mail" in line]
+    lines = [line for line in result.err.splitlines() if "shop/mail" in line]
+    steps = [line for line in lines if "contract" not in line]
     assert [step.split()[0] for step in steps] == ["Building", "Packing", "Uploading", "Starting"]
     assert "\x1b" not in result.err
 
@@ -220,6 +231,59 @@ def test_every_kind_of_change_is_told() -> None:
         "route POST /new added",
     ]
     assert changes(after, after) == []
+
+
+def test_changes_of_events_are_told_without_their_settings() -> None:
+    queue = QueueTrigger(name="queue-1", queue="jobs")
+    before = FunctionSpec(
+        name="a",
+        handler="a:b",
+        contract="true",
+        triggers=(queue, QueueTrigger(name="x", queue="y")),
+    )
+    after = msgspec.structs.replace(
+        before,
+        event_format=EventFormat.AWS,
+        contract='{"maximum":1}',
+        triggers=(
+            msgspec.structs.replace(queue, batch=5, contract="true"),
+            ScheduleTrigger(name="schedule-1", every=5.0),
+        ),
+        delivery=Delivery(
+            attempts=5,
+            backoff=2.0,
+            on_failure=(Destination(kind=DestinationKind.QUEUE, name="failed"),),
+        ),
+    )
+    assert [str(change) for change in changes(before, after)] == [
+        "event_format casemate → aws",
+        "trigger x removed",
+        "trigger queue-1 one → another",
+        "trigger schedule-1 added",
+        "attempts 3 → 5",
+        "backoff 1s → 2s",
+        "on_failure nowhere → queue:failed",
+        "contract direct calls one → another",
+        "contract queue-1 added",
+    ]
+    assert changes(after, after) == []
+
+
+def test_contracts_are_told_before_anything_is_deployed(cli, project, built, node) -> None:
+    (project / "c.json").write_text('{"type":"object"}')
+    (project / "casemate.toml").write_text(MANIFEST + 'contract = "c.json"\n')
+    first = cli("deploy", "mail")
+    assert "tighter" not in first.err
+    assert "without a contract" not in first.err
+    (project / "c.json").write_text('{"type":"object","required":["id"]}')
+    second = cli("deploy", "mail")
+    assert second.code == 0
+    assert "shop/mail  tighter  direct calls: /: required id" in second.err
+    document = json.loads(cli("deploy", "--json").out)
+    assert document["contracts"] == [
+        {"function": "shop/cart", "trigger": what, "kind": "none", "detail": ""}
+        for what in ("direct calls", "GET /cart")
+    ]
 
 
 @pytest.mark.sandbox

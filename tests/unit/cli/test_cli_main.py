@@ -190,7 +190,7 @@ def test_colours_are_for_terminals_and_follow_no_color(terminal, cli) -> None:
     assert "\x1b[" not in cli("--help").out
 
 
-PROGRAMS = ("runner", "build", "manifest", "node", "vault", "egress")
+PROGRAMS = ("runner", "build", "manifest", "node", "vault", "egress", "sources")
 
 
 def test_only_the_entry_point_exits() -> None:

@@ -16,10 +16,11 @@ from casemate.cli.errors import CommandError
 from casemate.cli.stubs import STUB_PATH, stub_text, write_stub, writing
 from casemate.runner import capabilities, channel, objects, zygote
 from casemate.runner import context as runner_context
+from casemate.runner import event as runner_event
 
 ROOT = Path(__file__).resolve().parents[3]
 ONLY_TYPES = {"Log", "ObjectReader", "ObjectWriter"}
-OFFERED = {*(public.__name__ for public in capabilities.PUBLIC), "Context"}
+OFFERED = {*(public.__name__ for public in capabilities.PUBLIC), "Context", "Event"}
 PROTOCOLS = {"__enter__", "__exit__", "__iter__"}
 Members = dict[str, tuple[str, ...]]
 
@@ -30,7 +31,7 @@ def classes_of(text: str) -> dict[str, ast.ClassDef]:
 
 RUNNER = {
     name: node
-    for module in (capabilities, channel, objects, runner_context)
+    for module in (capabilities, channel, objects, runner_context, runner_event)
     for name, node in classes_of(Path(module.__file__ or "").read_text()).items()
 }
 STUB = classes_of(stub_text())

@@ -10,9 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from data_support import Clock, Data
-
-from casemate.data import queries, queues, sweep, tables
+from data_support import TIMED, Clock, Data
 
 
 @pytest.fixture
@@ -25,6 +23,6 @@ def data(tmp_path: Path) -> Iterator[Data]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (queries, queues, sweep, tables):
+    for module in TIMED:
         monkeypatch.setattr(module, "time", made)
     return made

@@ -9,7 +9,19 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from casemate.data import DataOptions, SqliteProjectData
+from casemate.data import (
+    DataOptions,
+    SqliteProjectData,
+    delivery_port,
+    fanout,
+    leasing,
+    message_port,
+    objects,
+    queries,
+    queues,
+    sweep,
+    tables,
+)
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.vault.interface import DataKey, Purpose
 
@@ -36,6 +48,10 @@ RESOURCES = Resources(
     queues=(QueueSpec(name="jobs", retention=1000.0, max_message=200), QueueSpec(name="rest")),
     topics=(QueueSpec(name="jobs"),),
 )
+
+
+TIMED = (delivery_port, fanout, leasing, message_port, objects, queries, queues, sweep, tables)
+"""The modules that ask what time it is."""
 
 
 class FakeVault:

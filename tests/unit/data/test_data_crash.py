@@ -76,8 +76,8 @@ asyncio.run(main())
 """
 
 
-def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
-    """Let a process write, kill it, return what it had acknowledged."""
+def crash(folder: Path, start: int, lines: int, delay: float = 0.0) -> list[list[str]]:
+    """Let a process write, kill it `delay` seconds after so many lines; return its lines."""
     child = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), str(start)],
         stdout=subprocess.PIPE,
@@ -85,13 +85,15 @@ def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == b"open\n"
+        first = [child.stdout.readline() for _ in range(lines)]
         time.sleep(delay)
         child.send_signal(signal.SIGKILL)
         output, _ = child.communicate(timeout=30)
     finally:
         child.kill()
         child.wait()
-    return [line.split() for line in output.decode().splitlines() if line]
+    whole = b"".join(first) + output
+    return [line.split() for line in whole.decode().splitlines() if line]
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     random.seed(7)
     seen = 0
     for start in range(KILLS):
-        acknowledged = crash(folder, start, random.uniform(0.0, 0.25))
+        acknowledged = crash(folder, start, random.randint(5, 40), random.uniform(0.0, 0.05))
         data = Data(folder, resources=None)
         data.vault.newest = int(newest.read_text())
         seen += len(acknowledged)
@@ -148,7 +150,7 @@ async def _files(data: Data) -> set[str]:
 
 def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
     (tmp_path / "newest").write_text("1")
-    crash(tmp_path / "data", 0, 0.0)
+    crash(tmp_path / "data", 0, 0)
     data = Data(tmp_path / "data")
     with pytest.raises(NotFoundError):
         data.get_object("p", "files", "k")

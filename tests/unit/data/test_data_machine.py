@@ -8,12 +8,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from data_support import Clock, Data
+from data_support import TIMED, Clock, Data
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from casemate.data import LimitError, Range, queries, queues, sweep, tables
+from casemate.data import LimitError, Range
 from casemate.model.errors import ConflictError, NotFoundError
 
 KEYS = st.sampled_from(["a", "a/", "a/b", "a/b/c", "b", "B", "\u00e9", "e\u0301", "\U0001f600"])
@@ -44,9 +44,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-data-"))
         self.clock = Clock()
-        self.patches = [
-            patch.object(module, "time", self.clock) for module in (queries, queues, sweep, tables)
-        ]
+        self.patches = [patch.object(module, "time", self.clock) for module in TIMED]
         for patched in self.patches:
             patched.start()
         self.data = Data(self.folder / "d")

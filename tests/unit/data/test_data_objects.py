@@ -342,3 +342,21 @@ def test_reading_while_it_is_replaced(data: Data) -> None:
         await asyncio.gather(write(), read(), read())
 
     data.run(race())
+
+
+def test_labels_stay_with_the_revision_they_came_with(data: Data) -> None:
+    first = data.put_object("p", "kept", "k", b"1", labels=b"one")
+    large = data.put_object("p", "kept", "k", b"2" * 100_000, labels=b"two")
+    upload = data.begin_object(
+        "p", "kept", "u", content_type="text/plain", metadata={}, labels=b"three"
+    )
+    data.add_part("p", "kept", upload, b"3")
+    data.commit_object("p", "kept", upload)
+    assert (first.labels, large.labels) == (b"one", b"two")
+    assert [info.labels for info in data.object_revisions("p", "kept", "k")] == [b"two", b"one"]
+    assert data.get_object("p", "kept", "k", revision=1)[0].labels == b"one"
+    assert [info.labels for info in data.list_objects("p", "kept").objects] == [b"two", b"three"]
+    data.put_object("p", "kept", "k", b"4")
+    assert data.head_object("p", "kept", "k").labels == b""
+    with pytest.raises(InvalidInputError):
+        data.put_object("p", "kept", "k", b"5", labels="text")

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from data_support import Clock, Data
 
-from casemate.data import LimitError
-from casemate.data import queues as queues_module
+from casemate.data import LimitError, leasing, messages
+from casemate.data.interface import NewMessage, Subscription
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.function import Delivery
 
 
 def send(data: Data, body: bytes, **options) -> str:
@@ -77,6 +78,21 @@ def test_deduplication(data: Data, clock: Clock) -> None:
     assert waiting(data) == 1
 
 
+def test_what_an_inbox_was_sent_is_remembered_for_a_day_and_longer(
+    data: Data, clock: Clock
+) -> None:
+    subscribed = Subscription(function="f", trigger=None, delivery=Delivery())
+    data.subscribe("p", [subscribed])
+    again = NewMessage(body=b"1", deduplication="signature")
+    (first,) = data.send_many("p", "inbox", "f", [again])
+    clock.pass_(24 * 3600)
+    data.sweep()
+    assert data.send_many("p", "inbox", "f", [again]) == (first,)
+    assert data.queue_info("p", "inbox", "f").waiting == 1
+    clock.pass_(3601)
+    assert data.send_many("p", "inbox", "f", [again]) != (first,)
+
+
 def test_retention(data: Data, clock: Clock) -> None:
     send(data, b"1")
     send(data, b"2", delay=900)
@@ -125,7 +141,7 @@ def test_many_at_once_get_each_message_once(data: Data) -> None:
 def test_limits(data: Data, monkeypatch) -> None:
     with pytest.raises(LimitError):
         send(data, b'"' + b"x" * 200 + b'"')
-    monkeypatch.setattr(queues_module, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(messages, "MAX_MESSAGES", 2)
     send(data, b"1")
     send(data, b"2")
     with pytest.raises(LimitError):
@@ -136,7 +152,7 @@ def test_limits(data: Data, monkeypatch) -> None:
 
 
 def test_an_answer_is_bounded_in_bytes(data: Data, monkeypatch) -> None:
-    monkeypatch.setattr(queues_module, "MAX_RESULT_BYTES", 100)
+    monkeypatch.setattr(leasing, "MAX_RESULT_BYTES", 100)
     for _ in range(5):
         send(data, b'"' + b"x" * 60 + b'"')
     assert len(receive(data)) == 1

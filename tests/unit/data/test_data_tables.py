@@ -371,3 +371,14 @@ def test_errors_show_no_values(data: Data) -> None:
         with pytest.raises((InvalidInputError, NotFoundError)) as caught:
             call()
         assert planted not in str(caught.value)
+
+
+def test_labels_are_those_of_the_last_write(data: Data) -> None:
+    assert data.put_item("p", "plain", {"id": 1}, labels=b"one").labels == b"one"
+    assert data.get_item("p", "plain", 1).labels == b"one"
+    data.put_item("p", "plain", {"id": 1})
+    assert data.get_item("p", "plain", 1).labels == b""
+    data.put_item("p", "plain", {"id": 1}, labels=b"two")
+    assert [item.labels for item in data.query_items("p", "plain").items] == [b"two"]
+    with pytest.raises(InvalidInputError):
+        data.put_item("p", "plain", {"id": 1}, labels=b"x" * 20_000)

@@ -218,6 +218,24 @@ def test_nobody_waits_longer_than_the_queue_time() -> None:
     run(scenario)
 
 
+def test_an_event_that_is_kept_has_the_patience_to_get_its_turn() -> None:
+    """Beside callers who give up early and come back at once."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, concurrency=1, queue_time=0.5)
+        holding = loop.create_task(calls.call(10.0))
+        await asyncio.sleep(0.1)
+        kept = loop.create_task(calls.pool.wait(patient=True))
+        assert await outcomes(calls.start(2)) == [Outcome.THROTTLED] * 2
+        await holding
+        instance = await kept
+        assert instance.alive
+        calls.pool.release(instance)
+        assert calls.pool.waiting == 0
+
+    run(scenario)
+
+
 def test_a_slow_import_is_waited_for() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop, queue_time=0.5)

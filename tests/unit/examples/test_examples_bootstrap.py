@@ -110,6 +110,7 @@ def test_does_not_wait_for_a_password_without_a_terminal(host: Host) -> None:
 def test_installs_only_what_is_missing_and_asks_nothing(host: Host) -> None:
     host.program("apt-get", 'echo "apt $DEBIAN_FRONTEND $*" >&2; [ "$4" != install ]')
     host.program("wrk", "")
+    host.program("valkey-server", "")
     done = host.run("bench")
     assert done.returncode == 1
     (installed,) = [line for line in done.stderr.splitlines() if " install -y " in line]

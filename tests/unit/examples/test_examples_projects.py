@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -12,11 +13,16 @@ from pathlib import Path
 import pytest
 
 from casemate.manifest import load
+from casemate.model.function import FunctionSpec, Project
+from casemate.model.trigger import OUTSIDE, TriggerKind, kind_of
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-NAMES = ("csv-summary", "markdown", "orders", "thumbnail", "webhook")
-WITHOUT_PACKAGES = {"orders"}
+NAMES = (
+    *("csv-summary", "deploy-notifier", "ledger", "markdown", "orders", "thumbnail"),
+    *("shipping", "webhook"),
+)
+WITHOUT_PACKAGES = {"deploy-notifier", "ledger", "orders", "shipping"}
 PINNED = re.compile(r"[a-z0-9-]+==[0-9][0-9.]*")
 UV = Path(sys.executable).with_name("uv")
 
@@ -44,25 +50,52 @@ def test_its_manifest_is_valid_and_pins_what_it_needs(name: str) -> None:
             assert PINNED.fullmatch(line)
 
 
-def test_the_orders_grant_no_more_than_their_handlers_name() -> None:
-    project = load(EXAMPLES / "orders" / "casemate.toml")
-    source = {f.name: (EXAMPLES / f"orders/src/{f.name}.py").read_text() for f in project.functions}
+def source_of(project: Project, function: FunctionSpec) -> str:
+    """Return the code of a function: its module, or its handler if the module has several."""
+    module, _, handler = function.handler.partition(":")
+    text = (EXAMPLES / project.name / f"src/{module}.py").read_text(encoding="utf-8")
+    if sum(f.handler.startswith(f"{module}:") for f in project.functions) == 1:
+        return text
+    (found,) = (
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == handler
+    )
+    return ast.get_source_segment(text, found) or ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_grants_no_more_than_its_handlers_name(name: str) -> None:
+    project = load(EXAMPLES / name / "casemate.toml")
     by_call = {"bucket": "bucket", "table": "table", "queue": "queue", "topic": "topic"}
     by_call |= {"secret": "secret", "function": "invoke"}
     for function in project.functions:
-        named = re.findall(r'context\.(\w+)\("([a-z-]+)"', source[function.name])
+        source = source_of(project, function)
+        named = re.findall(r'context\.(\w+)\("([a-z-]+)"', source)
         granted = {(by_call[grant.kind.value], grant.name) for grant in function.grants}
         assert set(named) == granted, function.name
 
 
-def test_no_example_but_the_orders_is_granted_anything() -> None:
+def test_what_only_answers_requests_is_granted_nothing() -> None:
     granted = {
         name
         for name in NAMES
         for function in load(EXAMPLES / name / "casemate.toml").functions
         if function.grants
     }
-    assert granted == {"orders"}
+    assert granted == {"deploy-notifier", "ledger", "orders", "shipping", "thumbnail"}
+
+
+def test_every_kind_of_trigger_is_shown_and_one_of_a_server_outside() -> None:
+    shown = {
+        kind_of(trigger)
+        for name in NAMES
+        for function in load(EXAMPLES / name / "casemate.toml").functions
+        for trigger in function.triggers
+    }
+    others = {TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.S3}
+    assert shown - OUTSIDE == set(TriggerKind) - OUTSIDE - others
+    assert shown & OUTSIDE
 
 
 def test_only_the_webhook_is_public() -> None:

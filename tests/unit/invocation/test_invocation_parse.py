@@ -36,7 +36,7 @@ def test_ids_cannot_be_guessed() -> None:
         "Application/JSON",
         "application/json; charset=utf-8",
         " application/json ;x",
-        "application/cloudevents+json",
+        "application/merge-patch+json",
         "application/vnd.api+json; v=1",
     ],
 )

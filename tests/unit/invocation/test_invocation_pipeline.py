@@ -197,7 +197,8 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         sent = json.loads(head)
         assert event == b'{"a":1}'
         assert path.peer.instance.serving == sent["id"]
-        assert set(sent) == {"id", "deadline", "http", "version"}
+        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at"}
+        assert sent["shape"] == ""
         assert (sent["http"], sent["version"]) == (False, "3")
         assert sent["deadline"] > before
         path.peer.instance.output.add(0.0, "stdout", b"hello\n")  # type: ignore[union-attr]
@@ -221,7 +222,14 @@ def test_an_http_event_is_marked_as_such() -> None:
         task = path.invoke(event={"method": "GET"}, trigger="http")
         head, event = await path.peer.event()
         assert json.loads(head)["http"] is True
-        assert json.loads(event) == {"method": "GET"}
+        assert json.loads(head)["shape"] == "http"
+        assert json.loads(event) == {
+            "method": "GET",
+            "id": json.loads(head)["id"],
+            "source": "/projects/t/functions/f",
+            "type": "casemate.http.request",
+            "time": 5.0,
+        }
         await path.peer.send(wire.pack(wire.ANSWER, b"{}", b"1"))
         assert (await task).status == 200
         path.peer.close()

@@ -3,8 +3,17 @@ import pytest
 
 from casemate.manifest import ManifestError, find, load
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS
+from casemate.manifest.trigger_tables import DELIVERY, TABLES
 from casemate.model.errors import CasemateError, InvalidInputError
-from casemate.model.function import FunctionSpec, HttpTrigger, Isolation, Limits, Project, Trust
+from casemate.model.function import (
+    Delivery,
+    FunctionSpec,
+    HttpTrigger,
+    Isolation,
+    Limits,
+    Project,
+    Trust,
+)
 
 FULL = """
 [project]
@@ -94,7 +103,11 @@ def test_the_tables_have_the_models_keys():
     def names(model):
         return {field.name for field in msgspec.structs.fields(model)}
 
-    assert {f.name for f in FUNCTION.fields} == names(FunctionSpec) - {"name"}
+    kinds = {kind.value for kind in TABLES}
+    assert {f.name for f in FUNCTION.fields} == names(FunctionSpec) - {"name", "triggers"} | kinds
+    assert {f.name for f in DELIVERY.fields} == names(Delivery)
+    for model, table in TABLES.values():
+        assert {f.name for f in table.fields} == names(model)
     assert {f.name for f in LIMITS.fields} == names(Limits)
     assert {f.name for f in HTTP.fields} == names(HttpTrigger)
 

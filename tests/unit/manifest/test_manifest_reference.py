@@ -7,7 +7,9 @@ from casemate.manifest.__main__ import write
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.reference import BEGIN, END, reference_tables, with_reference_tables
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE
+from casemate.manifest.structure import NamedTables, Table, TableArray
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, PROJECT
+from casemate.manifest.trigger_tables import DELIVERY, TABLES
 
 FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 PAGE = FOLDER / "manifest.md"
@@ -32,11 +34,10 @@ def test_the_published_page_is_up_to_date():
 def test_every_key_has_a_row():
     tables = reference_tables()
     grants = (GRANTS, BUCKET_GRANT, TABLE_GRANT, EGRESS_GRANT)
-    for table in (PROJECT, FUNCTION, LIMITS, HTTP, *grants, BUCKET, TABLE, INDEX, QUEUE):
+    triggers = (DELIVERY, *(table for _, table in TABLES.values()))
+    for table in (PROJECT, FUNCTION, LIMITS, HTTP, *grants, BUCKET, TABLE, INDEX, QUEUE, *triggers):
         for field in table.fields:
-            if field.name not in ("limits", "http", "grants", "buckets", "tables", "egress") and (
-                field.name != "indexes"
-            ):
+            if not isinstance(field.kind, (Table, TableArray, NamedTables)):
                 assert f"| `{field.name}` |" in tables
 
 

@@ -13,6 +13,7 @@ from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE
 from casemate.manifest.schema import DIALECT, schema_text
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, MANIFEST, PROJECT
+from casemate.manifest.trigger_tables import DELIVERY, TABLES
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "reference" / "casemate.schema.json"
 UPDATE = "run `python -m casemate.manifest docs/reference`"
@@ -31,9 +32,11 @@ NOTES = {"title", "description", "default", "$schema"}
 def accepts(schema, value):
     """Evaluate the keywords that our schema uses; any other one is a KeyError."""
     checks = {
-        "type": lambda t: (
-            isinstance(value, TYPES[t]) and (t == "boolean" or not isinstance(value, bool))
+        "type": lambda t: any(
+            isinstance(value, TYPES[one]) and (one == "boolean" or not isinstance(value, bool))
+            for one in ([t] if isinstance(t, str) else t)
         ),
+        "anyOf": lambda inner: any(accepts(one, value) for one in inner),
         "enum": lambda values: value in values,
         "pattern": lambda p: re.search(p, value) is not None,
         "maxLength": lambda n: len(value) <= n,
@@ -98,7 +101,7 @@ def test_everything_is_described_and_closed():
 
 def test_every_default_satisfies_its_own_schema():
     defaults = [schema for schema in every_schema(json_schema()) if "default" in schema]
-    assert len(defaults) == 29
+    assert len(defaults) == 85
     for schema in defaults:
         assert accepts(schema, schema["default"])
 
@@ -170,6 +173,8 @@ FIELDS = [
         TABLE,
         INDEX,
         QUEUE,
+        DELIVERY,
+        *(table for _, table in TABLES.values()),
     )
     for f in t.fields
     if hasattr(f.kind, "parse")

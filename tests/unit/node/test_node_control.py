@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import WideningError
 from casemate.api.control import StartFailedError
 from casemate.capabilities import UseCounter
+from casemate.data.interface import Subscription
+from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.model.bundle import BundleManifest
 from casemate.model.denial import Denial, DenialKind
@@ -24,7 +27,9 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
-from casemate.model.grant import BucketSpec, Grant, GrantKind, Resources
+from casemate.model.function import named_resources
+from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
+from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.node.control import NodeControl
 from casemate.node.options import GatewayConfig
 from casemate.sandbox.client import ImportFailedError
@@ -104,12 +109,31 @@ class Data:
 
     def __init__(self) -> None:
         self.ensured: list[tuple[str, Resources]] = []
+        self.subscribed: dict[str, list[tuple[str, str]]] = {}
         self.fault: Exception | None = None
 
     async def ensure(self, project: str, resources: Resources) -> None:
         if self.fault is not None:
             raise self.fault
         self.ensured.append((project, resources))
+
+    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
+        self.subscribed[project] = [
+            (s.function, s.trigger.name if s.trigger else "") for s in subscriptions
+        ]
+
+
+class Delivery:
+    """Counts how often it was started and told that something has changed."""
+
+    def __init__(self) -> None:
+        self.started = self.updated = 0
+
+    def start(self) -> None:
+        self.started += 1
+
+    def update(self) -> None:
+        self.updated += 1
 
 
 class Redactor:
@@ -141,7 +165,7 @@ class Node:
 
     def __init__(self, folder: Path, bundles: Bundles | None = None) -> None:
         self.folder, self.bundles = folder, bundles or Bundles()
-        self.data, self.redactor = Data(), Redactor()
+        self.data, self.redactor, self.delivery = Data(), Redactor(), Delivery()
         self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
         self.catalogue, self.uses = Catalogue(), UseCounter(self.store)
         self.denials = DenialRecorder(self.store.deny, asyncio.get_running_loop())
@@ -151,6 +175,7 @@ class Node:
             supervisor=0,
             vault=0,
             egress=0,
+            sources=0,
             unpacked=str(folder),
             uid=None,
             pythons={"3.11": "3.11.9", "3.13": "3.13.1"},
@@ -171,6 +196,8 @@ class Node:
             uses=self.uses,
             redactor=self.redactor,  # type: ignore[arg-type]
             denials=self.denials,
+            subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
+            delivery=self.delivery,  # type: ignore[arg-type]
         )
 
     def bundle(
@@ -186,7 +213,7 @@ class Node:
         manifest = BundleManifest(
             project=project,
             function=function,
-            resources=resources.granted(function.grants),
+            resources=resources.granted(named_resources(function)),
             lock_sha256=None,
         )
         self.bundles.manifests[manifest.digest()] = manifest
@@ -716,5 +743,69 @@ def test_the_status_counts_what_there_is(on_node: OnNode) -> None:
         assert (status.started_at, status.lost_records) == (7.0, 5)
         assert status.pythons == ("3.11.9", "3.13.1")
         assert status.memory_total > 0 and status.cpus >= 1
+
+    on_node(scene)
+
+
+# -- triggers ------------------------------------------------------------------------------------
+
+JOBS = QueueTrigger(name="queue-1", queue="jobs")
+WITH_JOBS: dict[str, Any] = {
+    "approve": True,
+    "resources": Resources(queues=(QueueSpec(name="jobs"),)),
+}
+NIGHTLY = ScheduleTrigger(name="nightly", cron="0 3 * * *")
+
+
+def test_what_is_live_is_subscribed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
+        assert node.data.subscribed == {"t": [("f", "nightly"), ("f", "queue-1")]}
+        await node.deploy("g")
+        assert node.data.subscribed["t"][2:] == [("g", "")]
+        await node.deploy()
+        assert node.data.subscribed == {"t": [("f", ""), ("g", "")]}
+        await node.control.rollback("t", "f", None, by="k")
+        assert ("f", "nightly") in node.data.subscribed["t"]
+        await node.control.remove("t", "f", by="k")
+        assert node.data.subscribed == {"t": [("g", "")]}
+        assert (node.delivery.started, node.delivery.updated) == (0, 5)
+
+    on_node(scene)
+
+
+def test_a_queue_has_one_consumer(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        with pytest.raises(ConflictError, match=r"queue jobs is consumed by t/f"):
+            await node.deploy(
+                "g", **WITH_JOBS, triggers=(msgspec.structs.replace(JOBS, name="other"),)
+            )
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
+        await node.deploy("g", project="other", **WITH_JOBS, triggers=(JOBS,))
+        assert node.data.subscribed["other"] == [("g", "queue-1")]
+
+    on_node(scene)
+
+
+def test_going_back_takes_no_queue_from_another_function(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        await node.deploy()
+        await node.deploy("g", **WITH_JOBS, triggers=(JOBS,))
+        with pytest.raises(ConflictError, match=r"t/g"):
+            await node.control.rollback("t", "f", 1, by="k")
+        assert node.live() == 2
+
+    on_node(scene)
+
+
+def test_a_start_subscribes_what_is_stored(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        node.data.subscribed.clear()
+        again = Subscriptions(node.data, node.catalogue)  # type: ignore[arg-type]
+        await again.start()
+        assert node.data.subscribed == {"t": [("f", "queue-1")]}
 
     on_node(scene)

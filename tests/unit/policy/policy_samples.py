@@ -23,7 +23,12 @@ def acting(name: str = "shop/resize") -> Principal:
     return Principal(kind=PrincipalKind.FUNCTION, id=name)
 
 
-TRIGGER = Principal(kind=PrincipalKind.TRIGGER, id="shop/resize/http")
+TRIGGER = Principal(kind=PrincipalKind.TRIGGER, id="shop/cart/queue-1")
+TRIGGERS = (
+    TRIGGER,
+    Principal(kind=PrincipalKind.TRIGGER, id="shop/cart2/queue-1"),
+    Principal(kind=PrincipalKind.TRIGGER, id="other/cart/queue-1"),
+)
 
 
 def function(name: str = "shop/cart", *, internal: bool = False, public: bool = False) -> Resource:

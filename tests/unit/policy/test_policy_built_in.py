@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_samples import TRIGGER, acting, function, project, thing, token, user
+from policy_samples import TRIGGERS, acting, function, project, thing, token, user
 
 from casemate.model.principal import (
     ANONYMOUS,
@@ -28,23 +28,25 @@ DATA = {
     *("bucket:read", "bucket:write", "bucket:list", "bucket:delete"),
     *("table:get", "table:put", "table:query", "table:delete", "queue:send", "topic:publish"),
 }
+DEAD_LETTERS = {"dead-letter:read", "dead-letter:content", "dead-letter:write"}
 MAY: dict[str, set[str]] = {
     "owner": {action.value for action in Action} - {"secret:read", "egress:connect"},
     "developer": {
         *("function:read", "function:deploy", "function:alias", "function:invoke", "grant:read"),
-        *("secret:list", "secret:write", "queue:read", "token:write"),
-        *(RECORDS | DATA),
+        *("secret:list", "secret:write", "queue:read", "token:write", "invocation:status"),
+        *(RECORDS | DATA | DEAD_LETTERS),
     },
     "operator": {
         *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read"),
+        *("dead-letter:read", "dead-letter:write"),
         *RECORDS,
     },
     "auditor": {
         *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
-        *("policy:read", *RECORDS),
+        *("policy:read", "dead-letter:read", *RECORDS),
     },
-    "invoker": {"function:invoke"},
+    "invoker": {"function:invoke", "invocation:status"},
 }
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))
@@ -72,10 +74,11 @@ def expected(principal: Principal, action: Action, resource: Resource, granted: 
         own = principal.id.partition("/")[0] == resource.project
         exact = resource.kind not in (ResourceKind.NODE, ResourceKind.PROJECT)
         return granted and own and exact and action.value in CAPABILITIES
+    if principal.kind is PrincipalKind.TRIGGER:
+        its_own = principal.id.rpartition("/")[0] == f"{resource.project}/{resource.name}"
+        return granted and invoking and its_own
     if invoking and resource.internal:
         return False
-    if principal.kind is PrincipalKind.TRIGGER:
-        return granted and invoking
     if invoking and resource.public:
         return True
     return principal.kind is not PrincipalKind.ANONYMOUS and any(
@@ -107,7 +110,7 @@ def test_the_whole_matrix_of_a_role(role: str, scope: str) -> None:
             assert POLICY.allows(principal, action, resource) is wanted, (action, resource)
 
 
-@pytest.mark.parametrize("principal", [acting(), TRIGGER, ANONYMOUS], ids=lambda p: p.text)
+@pytest.mark.parametrize("principal", [acting(), *TRIGGERS, ANONYMOUS], ids=lambda p: p.text)
 @pytest.mark.parametrize("granted", [True, False])
 @pytest.mark.parametrize("name", ["shop", "other"])
 def test_the_whole_matrix_of_who_has_no_roles(
@@ -128,16 +131,25 @@ BINDINGS = st.builds(
     project=st.none() | SMALL_NAMES | st.sampled_from(["", "*", "SHOP"]),
     function=st.none() | SMALL_NAMES | st.just(""),
 )
-PRINCIPALS = st.builds(
-    Principal,
-    kind=st.sampled_from([PrincipalKind.USER, PrincipalKind.TOKEN]),
-    id=SMALL_NAMES,
-    bindings=st.lists(BINDINGS, max_size=4).map(tuple),
-) | st.builds(
-    Principal,
-    kind=st.just(PrincipalKind.FUNCTION),
-    id=st.tuples(SMALL_NAMES, SMALL_NAMES).map("/".join),
-    bindings=st.lists(BINDINGS, max_size=4).map(tuple),
+PRINCIPALS = (
+    st.builds(
+        Principal,
+        kind=st.sampled_from([PrincipalKind.USER, PrincipalKind.TOKEN]),
+        id=SMALL_NAMES,
+        bindings=st.lists(BINDINGS, max_size=4).map(tuple),
+    )
+    | st.builds(
+        Principal,
+        kind=st.just(PrincipalKind.FUNCTION),
+        id=st.tuples(SMALL_NAMES, SMALL_NAMES).map("/".join),
+        bindings=st.lists(BINDINGS, max_size=4).map(tuple),
+    )
+    | st.builds(
+        Principal,
+        kind=st.just(PrincipalKind.TRIGGER),
+        id=st.tuples(SMALL_NAMES, SMALL_NAMES, SMALL_NAMES).map("/".join),
+        bindings=st.lists(BINDINGS, max_size=4).map(tuple),
+    )
 )
 RESOURCES = st.one_of(
     st.just(NODE),

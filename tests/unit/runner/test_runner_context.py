@@ -9,12 +9,14 @@ import pytest
 
 from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
+from casemate.runner.event import Origin, plain
 
 NOBODY = socket.socket()
 
 
 def context_of(deadline: float = 0.0, log: Log | None = None) -> Context:
     return Context(
+        event=plain({"a": 1}, Origin({"id": "inv_1", "at": 1.0}, "p", "f"))[1],
         request_id="inv_1",
         deadline=deadline,
         project="p",
@@ -29,6 +31,9 @@ def context_of(deadline: float = 0.0, log: Log | None = None) -> Context:
 def test_lambda_s_names_are_there() -> None:
     context = context_of()
     assert context.aws_request_id == context.request_id == "inv_1"
+    assert context.invoked_function_arn == "arn:aws:lambda:local:000000000000:function:f"
+    assert context.log_group_name == "/casemate/p/f"
+    assert context.log_stream_name == "[7]"
     assert context.memory_limit_in_mb == 256
     assert (context.function_name, context.function_version) == ("f", "7")
 

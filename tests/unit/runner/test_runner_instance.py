@@ -422,7 +422,7 @@ def test_a_result_that_cannot_be_sent_is_told_apart() -> None:
     kind, head, _ = served.frame()
     detail = json.loads(head)
     assert (kind, detail["kind"]) == (wire.ERROR, "bad-result")
-    assert detail["type"] == "casemate.runner.instance.BadResultError"
+    assert detail["type"] == "casemate.runner.answers.BadResultError"
     served.close()
 
 
@@ -494,3 +494,74 @@ def test_reseeding_works_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert random.seeded == 1
     monkeypatch.delitem(instance.sys.modules, "numpy.random")
     instance.reseed()
+
+
+# -- answers in the shape of AWS -----------------------------------------------------------------
+
+
+def aws(result: object) -> tuple[dict[str, Any], bytes]:
+    return answer(result, http=True, shape="aws")
+
+
+def test_an_answer_as_for_api_gateway() -> None:
+    result = {
+        "statusCode": 201,
+        "headers": {"Content-Type": "text/html", "x-flag": True, "x-n": 5},
+        "multiValueHeaders": {"x-many": ["a", "b"]},
+        "cookies": ["a=1; Secure", "b=2"],
+        "body": "<p>",
+        "isBase64Encoded": False,
+    }
+    head, body = aws(result)
+    assert body == b"<p>"
+    assert head["status"] == 201
+    assert head["headers"] == [
+        ["Content-Type", "text/html"],
+        ["x-flag", "true"],
+        ["x-n", "5"],
+        ["x-many", "a"],
+        ["x-many", "b"],
+        ["set-cookie", "a=1; Secure"],
+        ["set-cookie", "b=2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "body"),
+    [
+        ({"statusCode": 204}, 204, b""),
+        ({"statusCode": "404", "body": None}, 404, b""),
+        ({"statusCode": 200, "body": "aGk=", "isBase64Encoded": True}, 200, b"hi"),
+        ({"statusCode": 200, "body": {"a": 1}}, 200, b'{"a":1}'),
+        ({"statusCode": 200, "headers": None, "cookies": None, "body": ""}, 200, b""),
+    ],
+)
+def test_other_answers_as_for_api_gateway(result: object, status: int, body: bytes) -> None:
+    head, data = aws(result)
+    assert (head["status"], data) == (status, body)
+
+
+def test_a_result_without_a_status_is_a_body() -> None:
+    assert aws({"hello": 1}) == ({}, b'{"hello":1}')
+    assert aws("x") == ({}, b'"x"')
+    assert answer({"statusCode": 404}, http=False, shape="aws") == ({}, b'{"statusCode":404}')
+    assert answer({"statusCode": 404}, http=True) == ({}, b'{"statusCode":404}')
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"statusCode": 99},
+        {"statusCode": 600},
+        {"statusCode": "x"},
+        {"statusCode": True},
+        {"statusCode": 200, "headers": ["x"]},
+        {"statusCode": 200, "cookies": "a=1"},
+        {"statusCode": 200, "body": "%", "isBase64Encoded": True},
+        {"statusCode": 200, "body": {1, 2}},
+        {"statusCode": 200, "surprise": 1},
+    ],
+)
+def test_an_answer_that_cannot_be_sent_in_the_shape_of_aws(result: object) -> None:
+    with pytest.raises(BadResultError):
+        aws(result)

@@ -19,6 +19,7 @@ from casemate.sandbox.cgroups import LegacyDriver, SlotLimits, UnifiedDriver, op
 LIMITS = SlotLimits(268_435_456, 1.5, 33)
 UNIFIED = ("cgroup.procs", "cgroup.kill", "cgroup.events", "cgroup.subtree_control", "memory.max")
 UNIFIED += ("memory.swap.max", "memory.current", "memory.events", "pids.max", "cpu.max")
+UNIFIED += ("cpu.weight",)
 UNIFIED += ("cgroup.controllers",)
 LEGACY = {
     "memory": (
@@ -28,7 +29,7 @@ LEGACY = {
         "memory.usage_in_bytes",
         "memory.oom_control",
     ),
-    "cpu": ("cgroup.procs", "cpu.cfs_period_us", "cpu.cfs_quota_us"),
+    "cpu": ("cgroup.procs", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares"),
     "pids": ("cgroup.procs", "pids.max"),
     "unified": ("cgroup.procs", "cgroup.kill"),
 }
@@ -125,6 +126,16 @@ def test_limits_are_written_exactly(tree: Tree, unified: UnifiedDriver) -> None:
     ]
 
 
+@pytest.mark.parametrize(("share", "weight"), [(1.0, "100"), (0.5, "50"), (0.001, "1")])
+def test_a_weight_is_a_part_of_the_kernel_s_default(
+    tree: Tree, unified: UnifiedDriver, share: float, weight: str
+) -> None:
+    unified.create("z1/s0")
+    tree.taken()
+    unified.weigh("z1", share)
+    assert tree.taken() == [("v2/z1/cpu.weight", weight)]
+
+
 def test_a_kernel_without_swap_needs_no_swap_limit(tree: Tree, unified: UnifiedDriver) -> None:
     tree.missing = {"memory.swap.max"}
     unified.create("z1/s0")
@@ -202,6 +213,17 @@ def test_v1_limits_are_written_exactly_and_in_order(tree: Tree) -> None:
         ("cpu/z1/s0/cpu.cfs_period_us", "100000"),
         ("cpu/z1/s0/cpu.cfs_quota_us", "150000"),
     ]
+
+
+@pytest.mark.parametrize(("share", "shares"), [(1.0, "1024"), (0.5, "512"), (0.0001, "2")])
+def test_v1_shares_are_a_part_of_the_kernel_s_default(
+    tree: Tree, share: float, shares: str
+) -> None:
+    driver = legacy_of(tree)
+    driver.create("z1/s0")
+    tree.taken()
+    driver.weigh("z1", share)
+    assert tree.taken() == [("cpu/z1/cpu.shares", shares)]
 
 
 def test_v1_without_swap_accounting(tree: Tree) -> None:

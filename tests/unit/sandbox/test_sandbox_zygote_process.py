@@ -47,6 +47,7 @@ class Groups:
     def __init__(self) -> None:
         self.made: list[str] = []
         self.limits: dict[str, SlotLimits] = {}
+        self.weights: dict[str, float] = {}
         self.entered: list[tuple[str, int]] = []
         self.killed: list[str] = []
         self.lives: set[str] = set()
@@ -60,6 +61,9 @@ class Groups:
 
     def limit(self, name: str, limits: SlotLimits) -> None:
         self.limits[name] = limits
+
+    def weigh(self, name: str, share: float) -> None:
+        self.weights[name] = share
 
     def enter(self, name: str, pid: int) -> None:
         self.entered.append((name, pid))

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.admission import Admission, Catalogue
+from casemate.delivery.wish import LATER, NOTHING, Wish
 from casemate.invocation import Pipeline
+from casemate.model.function import HttpTrigger as HttpTrigger_
 from casemate.model.function import Limits
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.model.path import RawInvocation
@@ -52,18 +54,20 @@ class Gateway:
         )
         self.catalogue.replace([deployed(private), deployed(public)])
         self.invoked: list[RawInvocation] = []
+        self.wishes: list[Wish] = []
         self.api: list[HttpRequest] = []
         self.trigger = HttpTrigger(
             self.catalogue,
             self.accounts,
             Seal(self.store),
             self.store.deny,
-            self._invoke,
+            self._take,
             self._ask_api,
         )
 
-    async def _invoke(self, raw: RawInvocation) -> HttpResponse:
+    async def _take(self, raw: RawInvocation, wish: Wish) -> HttpResponse:
         self.invoked.append(raw)
+        self.wishes.append(wish)
         return HttpResponse(200, (), b"invoked")
 
     async def _ask_api(self, request: HttpRequest) -> HttpResponse:
@@ -376,7 +380,7 @@ def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> N
         gateway.accounts,
         Seal(gateway.store),
         gateway.store.deny,
-        pipeline.invoke,
+        lambda raw, _: pipeline.invoke(raw),
         None,  # type: ignore[arg-type]
     )
 
@@ -451,7 +455,7 @@ def test_the_caller_s_address_reaches_the_records_of_denials(gateway: Gateway) -
         gateway.accounts,
         Seal(gateway.store),  # type: ignore[arg-type]
         gateway.store.deny,
-        pipeline.invoke,
+        lambda raw, _: pipeline.invoke(raw),
         None,  # type: ignore[arg-type]
     )
     for method, path in (("POST", "/invoke/t/private"), ("GET", "/private"), ("GET", "/items/1")):
@@ -477,7 +481,7 @@ def test_a_token_without_rights_does_not_learn_which_routes_exist(gateway: Gatew
         gateway.accounts,
         Seal(gateway.store),  # type: ignore[arg-type]
         gateway.store.deny,
-        pipeline.invoke,
+        lambda raw, _: pipeline.invoke(raw),
         None,  # type: ignore[arg-type]
     )
     answers = {
@@ -485,3 +489,38 @@ def test_a_token_without_rights_does_not_learn_which_routes_exist(gateway: Gatew
         for method, path in (("GET", "/private"), ("DELETE", "/private"), ("GET", "/nothing"))
     }
     assert len(set(answers.values())) == 1
+
+
+# -- what runs later -----------------------------------------------------------------------------
+
+
+def test_a_call_that_asks_for_nothing_else_is_waited_for(gateway: Gateway) -> None:
+    gateway.ask("POST", "/invoke/t/private", key=INVOKER_TOKEN)
+    gateway.ask("GET", "/private", key=INVOKER_TOKEN)
+    assert gateway.wishes == [NOTHING, NOTHING]
+
+
+def test_a_route_or_a_caller_lets_a_call_run_later(gateway: Gateway) -> None:
+    later = version(name="later", public=True)
+    route = HttpTrigger_(method="POST", path="/later", asynchronous=True)
+    spec_ = msgspec.structs.replace(later.spec, http=(route,))
+    gateway.catalogue.replace([deployed(msgspec.structs.replace(later, spec=spec_))])
+    gateway.ask("POST", "/later")
+    prefer = ((b"prefer", b"respond-async"), (b"casemate-delay", b"2.5"))
+    gateway.ask("POST", "/invoke/t/later", headers=prefer)
+    assert gateway.wishes == [LATER, Wish(later=True, preferred=True, delay=2.5)]
+
+
+def test_a_bad_wish_is_refused_and_nothing_is_taken(gateway: Gateway) -> None:
+    bad = ((b"prefer", b"respond-async"), (b"casemate-delay", b"soon"))
+    answer = gateway.ask("POST", "/invoke/t/private", headers=bad, key=INVOKER_TOKEN)
+    assert answer.status == 400
+    assert isinstance(answer.body, bytes)
+    assert "casemate-delay is 'soon'; expected seconds" in answer.body.decode()
+    assert gateway.invoked == []
+
+
+def test_who_has_no_token_is_not_advised(gateway: Gateway) -> None:
+    bad = ((b"casemate-delay", b"soon"),)
+    gateway.ask("POST", "/invoke/t/private", headers=bad)
+    assert gateway.wishes == [NOTHING], "admission refuses it for want of a token"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from casemate.admission.grants import GrantDifference, difference
+from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployment import Deployed, deployed_functions, live_version
@@ -29,8 +30,10 @@ from casemate.cli.terminal import (
     print_line,
     print_table,
 )
+from casemate.contracts import tighter, uncovered
 from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import CasemateError
+from casemate.model.function import named_resources
 
 if TYPE_CHECKING:
     from casemate.build import BuiltBundle
@@ -72,7 +75,8 @@ def deploy(
 
     All are built before the first is deployed. If one of them would be granted more than its live
     version is, the difference is shown and nothing is deployed without --approve; a first deploy
-    with any grant counts too. A bundle that the node holds is not sent again. The node starts each
+    with any grant counts too. A contract that would refuse what the live one accepts is told, as is
+    what has none. A bundle that the node holds is not sent again. The node starts each
     function once before callers are sent to it; if that fails, its whole error is shown and what
     was live stays live. `casemate rollback` takes a deployment back.
     """
@@ -85,6 +89,9 @@ def deploy(
             (workspace.name_of(built.manifest.function), built)
             for built in workspace.build(None, relock=relock)
         ]
+        contracts = _contracts(bundles, before)
+        if not json:
+            _print_contracts(contracts)
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             for name, built in bundles:
@@ -97,12 +104,12 @@ def deploy(
         except CasemateError as error:
             left = [str(name) for name, _ in bundles[len(done) :]]
             if json:
-                print_json(_document(client.url, rows, done, error, left))
+                print_json(_document(client.url, rows, done, error, left, contracts))
             elif len(bundles) > 1:
                 note(f"Not deployed: {', '.join(left)}.", YELLOW)
             raise
         if json:
-            print_json(_document(client.url, rows, done, None, []))
+            print_json(_document(client.url, rows, done, None, [], contracts))
 
 
 def _check_grants(
@@ -123,9 +130,9 @@ def _check_grants(
     for name, built in bundles:
         known = before.get(name)
         live = live_version(known) if known is not None else None
-        old = live.spec.grants if live is not None else ()
-        new = built.manifest.function.grants
-        found = difference(old, new)
+        old = named_resources(live.spec) if live is not None else ()
+        new = named_resources(built.manifest.function)
+        found = spec_difference(live.spec if live is not None else None, built.manifest.function)
         if found.widens:
             widening.append((name, found))
         if old or new:
@@ -138,12 +145,56 @@ def _check_grants(
         raise ApprovalNeededError(widening)
 
 
+class ContractNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to know of a contract. Nothing waits for it."""
+
+    function: str
+    trigger: str
+    """A trigger's name, `METHOD PATH` of a route, or `direct calls`."""
+    kind: str
+    """`tighter`: it would refuse what is accepted now. `none`: only the default limits hold."""
+    detail: str = ""
+
+
+def _contracts(
+    bundles: Sequence[tuple[FunctionName, BuiltBundle]],
+    before: dict[FunctionName, DeployedFunction],
+) -> list[ContractNotice]:
+    """Return what is to be known of contracts before anything is deployed."""
+    found = []
+    for name, built in bundles:
+        known = before.get(name)
+        live = live_version(known) if known is not None else None
+        spec = built.manifest.function
+        for what, line in tighter(live.spec if live is not None else None, spec):
+            found.append(
+                ContractNotice(function=str(name), trigger=what, kind="tighter", detail=line)
+            )
+        found += [
+            ContractNotice(function=str(name), trigger=what, kind="none")
+            for what in uncovered(spec)
+        ]
+    return found
+
+
+def _print_contracts(contracts: Sequence[ContractNotice]) -> None:
+    without: dict[str, list[str]] = {}
+    for notice in contracts:
+        if notice.kind == "none":
+            without.setdefault(notice.function, []).append(notice.trigger)
+        else:
+            note(f"{notice.function}  tighter  {notice.trigger}: {notice.detail}", YELLOW)
+    for function, triggers in without.items():
+        note(f"{function}  without a contract, so default limits hold: {', '.join(triggers)}", DIM)
+
+
 def _document(
     node: str,
     rows: list[GrantRow],
     done: list[Deployed],
     error: CasemateError | None,
     left: list[str],
+    contracts: list[ContractNotice],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "node": node,
@@ -151,6 +202,7 @@ def _document(
         "deployed": done,
         "error": str(error) if error is not None else None,
         "not_deployed": left,
+        "contracts": contracts,
     }
     if isinstance(error, ApprovalNeededError):
         document["widening"] = {str(name): found for name, found in error.widening}

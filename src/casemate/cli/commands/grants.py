@@ -53,7 +53,9 @@ def show(
         _use_rows(found),
         empty="It is granted nothing.",
     )
-    for grant in found.granted:
+    for grant in found.events:
+        print_line(f"by events  {describe(grant)}")
+    for grant in (*found.granted, *found.events):
         if grant.exception:
             print_line(f"EXCEPTION  {describe(grant)}", YELLOW)
     idle = unused(found.granted, found.uses)

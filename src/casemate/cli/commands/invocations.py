@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -11,7 +11,7 @@ from casemate.cli.client import connect, path_of
 from casemate.cli.errors import UsageError
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import print_json, print_table
+from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
 from casemate.model.invocation import InvocationRecord
 
@@ -22,16 +22,49 @@ class _Listed(msgspec.Struct):
     invocations: tuple[InvocationRecord, ...]
 
 
-@command(app, examples="$ casemate invocations hello\n$ casemate invocations --id 0198c1 --json")
+class _Status(msgspec.Struct):
+    id: str
+    function: str
+    state: str
+    attempts: int
+    accepted_at: float
+    finished_at: float | None = None
+    status: int | None = None
+    reason: str = ""
+    error_id: str = ""
+    content_type: str = ""
+    result: Any = None
+    result_base64: str | None = None
+
+
+@command(
+    app,
+    examples="""\
+$ casemate invocations hello
+$ casemate invocations --id 0198c1 --json
+$ casemate invocations thumbnail --status inv_1f0a
+""",
+)
 def invocations(
     function: Annotated[
         str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")
     ] = None,
     id: Annotated[str | None, typer.Option("--id", help="Only this one.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status",
+            metavar="ID",
+            help="How this asynchronous invocation of FUNCTION stands, and its answer.",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
     json: JsonOption = False,
 ) -> None:
     """List the latest invocations."""
+    if status is not None:
+        _print_status(function, id, status, json=json)
+        return
     if id is not None and function is not None:
         raise UsageError(
             "Both a function and an id are given, expected one of them.",
@@ -69,6 +102,31 @@ def invocations(
         [_columns(record) for record in found],
         empty="There are no invocations yet.",
     )
+
+
+def _print_status(function: str | None, id: str | None, status: str, *, json: bool) -> None:
+    if function is None or id is not None:
+        raise UsageError(
+            "A status is asked for, expected the function that was invoked and nothing else.",
+            next_step="Such as: casemate invocations shop/thumbnail --status ID",
+        )
+    name = resolve(function)
+    with connect() as client:
+        path = path_of("functions", name.project, name.function, "invocations", status)
+        found = client.get(path, _Status)
+    if json:
+        print_json(found)
+        return
+    tried = f", attempt {found.attempts}" if found.attempts else ""
+    ended = "" if found.finished_at is None else f" at {moment(found.finished_at)}"
+    why = f": {found.reason}" if found.reason else ""
+    print_line(f"{found.id}: {found.state}{ended}{tried}{why}")
+    if found.error_id:
+        note(f"Next: `casemate errors show {found.error_id}` tells what happened.")
+    if found.result_base64 is not None:
+        note(f"The answer is {found.content_type or 'of no type'}; --json prints it in base64.")
+    elif found.result is not None:
+        print_json(found.result)
 
 
 def _columns(record: InvocationRecord) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ _EXIT_CODES = {401: ExitCode.DENIED, 403: ExitCode.DENIED, 404: ExitCode.NOT_FOU
 $ casemate invoke hello '{"name": "Ada"}'
 $ casemate invoke thumbnail --file photo.jpg --content-type image/jpeg --output small.jpg
 $ echo '{"name": "Ada"}' | casemate invoke shop/greet@beta --json
+$ casemate invoke thumbnail '{"key": "a.jpg"}' --async --delay 30
 """,
 )
 def invoke(
@@ -65,6 +66,35 @@ def invoke(
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
     ] = 930.0,
+    later: Annotated[
+        bool,
+        typer.Option(
+            "--async",
+            help="Do not wait: print the id once the event is kept, and let the node run it.",
+        ),
+    ] = False,
+    delay: Annotated[
+        float | None,
+        typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Handle events with this key one after the other; --async."),
+    ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
+    ] = None,
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="Calls with the same one are one call."),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
@@ -83,13 +113,25 @@ def invoke(
     event = _read_event(data, file)
     if content_type.partition(";")[0].strip().lower() == JSON_TYPE:
         _check_json(event)
+    headers = {"content-type": content_type}
+    headers |= _wishes(
+        later,
+        {
+            "casemate-delay": None if delay is None else f"{delay:.6f}",
+            "casemate-key": key,
+            "casemate-priority": None if priority is None else str(priority),
+            "casemate-max-age": None if max_age is None else f"{max_age:.6f}",
+        },
+    )
+    if idempotency_key is not None:
+        headers["idempotency-key"] = idempotency_key
     with connect() as client:
         started = time.perf_counter()
         response = client.exchange(
             "POST",
             _path(name),
             content=event,
-            headers={"content-type": content_type},
+            headers=headers,
             timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
         )
         duration = (time.perf_counter() - started) * 1000
@@ -101,6 +143,25 @@ def invoke(
 def _path(name: FunctionName) -> str:
     qualifier = f"@{quote(name.qualifier, safe='')}" if name.qualifier else ""
     return f"/invoke/{name.project}/{name.function}{qualifier}"
+
+
+def _wishes(later: bool, wishes: dict[str, str | None]) -> dict[str, str]:
+    """Return the headers for what was asked for. What only makes sense later needs --async."""
+    given = {name: value for name, value in wishes.items() if value is not None}
+    if given and not later:
+        option = next(iter(given)).removeprefix("casemate-")
+        raise UsageError(
+            f"--{option} is given without --async, expected both: nothing waits in a call that is "
+            "waited for.",
+            next_step="Add --async.",
+        )
+    for name, value in given.items():
+        if not (value.isascii() and value.isprintable() and value):
+            raise UsageError(
+                f"--{name.removeprefix('casemate-')} is {value[:40]!r}, expected printable ASCII.",
+                next_step="Use letters, digits and signs, such as order-17.",
+            )
+    return {**given, "prefer": "respond-async"} if later else {}
 
 
 def _read_event(data: str | None, file: Path | None) -> bytes:

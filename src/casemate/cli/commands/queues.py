@@ -11,7 +11,7 @@ from casemate.cli.client import NodeClient, connect, path_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import ProjectArgument, ResourceName, project_or_here, resolve_resource
-from casemate.cli.terminal import print_json, print_line, print_table
+from casemate.cli.terminal import YELLOW, print_json, print_line, print_table
 from casemate.cli.text import moment, seconds, size
 
 app = new_app("List queues and topics, see how much waits, purge them.")
@@ -37,6 +37,7 @@ class _Info(msgspec.Struct):
     name: str
     waiting: int
     oldest_at: float | None = None
+    dead: int = 0
 
 
 class _Purged(msgspec.Struct):
@@ -65,7 +66,10 @@ def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
 
 @command(app, examples="$ casemate queues show shop/jobs\n$ casemate queues show shop/news --topic")
 def show(queue: QueueArgument, topic: TopicOption = False, json: JsonOption = False) -> None:
-    """Tell how much waits: messages that are delayed or being handled are counted too."""
+    """Tell how much waits, and how much was given up.
+
+    Messages that are delayed or being handled are counted as waiting.
+    """
     kind, name = _named(queue, topic)
     with connect() as client:
         info = _info(client, kind, name)
@@ -74,6 +78,8 @@ def show(queue: QueueArgument, topic: TopicOption = False, json: JsonOption = Fa
         return
     oldest = "" if info.oldest_at is None else f", the oldest since {moment(info.oldest_at)}"
     print_line(f"{name}: {info.waiting} waiting{oldest}.")
+    if info.dead:
+        print_line(f"{info.dead} were given up: casemate dlq ls {name} --queue", YELLOW)
 
 
 @command(app, examples="$ casemate queues purge shop/jobs")

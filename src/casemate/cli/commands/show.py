@@ -8,9 +8,11 @@ from casemate.cli.commands.ls import shares
 from casemate.cli.deployment import live_version
 from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, YELLOW, print_json, print_line, print_table
+from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table
 from casemate.cli.text import moment
+from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
+from casemate.model.trigger import kind_of
 
 app = new_app()
 
@@ -57,5 +59,10 @@ def _print_spec(version: Version) -> None:
         print_line("  PUBLIC     everyone can call it without a token", YELLOW)
     for route in routes_of(spec):
         print_line(f"  route      {route}")
+    for trigger in spec.triggers:
+        print_line(f"  trigger    {trigger.name}: {kind_of(trigger).value}")
+    without = ", ".join(uncovered(spec))
+    if without:
+        print_line(f"  contract   none for {without}: default limits hold", DIM)
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())
     print_line(f"  limits     {limits}")

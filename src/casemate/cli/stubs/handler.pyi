@@ -177,10 +177,20 @@ class Queue:
     """A queue of the function's project."""
 
     name: str
-    def send(self, message: object, *, delay: float = 0.0, deduplication: str | None = None) -> str:
+    def send(
+        self,
+        message: object,
+        *,
+        delay: float = 0.0,
+        deduplication: str | None = None,
+        key: str = "",
+        priority: int = 0,
+    ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
+        Messages with the same `key` are handed out one after the other, in order; of those that
+        are ready, a higher `priority` (-100 to 100) goes first.
         """
 
 class Topic:
@@ -206,12 +216,50 @@ class Log:
     def error(self, message: object, **fields: object) -> None:
         """Log at level error."""
 
+class Event(dict[str, Any]):
+    """What happened. As a dict it has what its source sends; see docs/reference/events.md."""
+
+    records: list[Event]
+    """The events of a batch; an event that comes alone is its own only record."""
+
+    @property
+    def id(self) -> str:
+        """Unique among the events of its source; the same when it is handed over again."""
+
+    @property
+    def source(self) -> str:
+        """Where it happened, a URI reference such as `/projects/shop/buckets/uploads`."""
+
+    @property
+    def type(self) -> str:
+        """What happened, such as `casemate.bucket.created`."""
+
+    @property
+    def time(self) -> float:
+        """When it happened, as Unix time in seconds."""
+
+    @property
+    def subject(self) -> str:
+        """What of the source it is about, such as an object's key; often empty."""
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What only this kind of source has, such as a bucket's name, key and revision."""
+
+    @property
+    def data(self) -> Any:
+        """The payload: of a request its body, of a batch the list of payloads."""
+
 class Context:
     """What a handler may know of its invocation. Times are seconds, sizes bytes.
 
-    `aws_request_id`, `memory_limit_in_mb` and `get_remaining_time_in_millis()` are there so that
-    handlers written for AWS Lambda find them.
+    `event` is what is handled, with its attributes, even if the handler's first argument is a plain
+    value or in the shape of AWS. What begins with `aws_`, `invoked_` and `log_`, as well as
+    `memory_limit_in_mb` and `get_remaining_time_in_millis()`, is there so that handlers written
+    for AWS Lambda find it.
     """
+
+    event: Event
 
     request_id: str
     deadline: float
@@ -241,8 +289,18 @@ class Context:
     def secret_bytes(self, name: str, *, version: int | None = None) -> bytes:
         """Return a secret's value as it was set, for values that are no text."""
 
-    def invoke(self, function: str, event: object = None, *, allow: list[str] | None = None) -> Any:
+    def invoke(
+        self,
+        function: str,
+        event: object = None,
+        *,
+        allow: list[str] | None = None,
+        wait: bool = True,
+    ) -> Any:
         """Invoke another function of the project and return its result (InvocationError).
+
+        With `wait=False` the event is kept, and the function is invoked with it afterwards, again
+        if it fails: what is returned is the id of that invocation.
 
         `allow` narrows what it may use, and what is invoked from there, to less than it is
         granted: entries such as `bucket uploads read,list thumbs/` (kind, name, actions, prefix).
@@ -257,6 +315,18 @@ class Context:
     @property
     def aws_request_id(self) -> str:
         """The invocation's id."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """A name of the function in the form of AWS; it leads nowhere."""
+
+    @property
+    def log_group_name(self) -> str:
+        """Project and function in the form of a group of logs."""
+
+    @property
+    def log_stream_name(self) -> str:
+        """The version in the form of a stream of logs."""
 
     @property
     def memory_limit_in_mb(self) -> int:

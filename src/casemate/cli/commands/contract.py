@@ -1,0 +1,204 @@
+"""`casemate contract`: propose a contract from recorded events, and try one on events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from casemate.cli.errors import CommandError
+from casemate.cli.names import resolve
+from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
+from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
+
+app = new_app("Propose a contract from recorded events, and try one on events.")
+
+MAX_FILE = 64 * 1024 * 1024
+MAX_EVENTS = 100_000
+
+FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="Files with events' data: a JSON value each, an array of several, or JSON lines.",
+    ),
+]
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What `casemate contract check --json` prints of each event."""
+
+    file: str
+    number: int
+    """Counts from 1 within the file."""
+    accepted: bool
+    path: str = ""
+    rule: str = ""
+
+
+@command(
+    app,
+    examples="$ casemate contract infer receive events.jsonl >contracts/receive.json\n"
+    "$ casemate contract infer receive --trigger queue-1 one.json two.json",
+)
+def infer(
+    function: FunctionArgument,
+    files: FilesArgument,
+    trigger: Annotated[
+        str | None,
+        typer.Option(
+            "--trigger", help="Name of the trigger that it is for; without it, direct calls."
+        ),
+    ] = None,
+    manifest: ManifestOption = None,
+) -> None:
+    """Print a contract that all the recorded events satisfy, with a little room.
+
+    It is a proposal: what was not seen is not accepted. Read it, widen what may come, and name its
+    file in casemate.toml. If the manifest has a contract there already, what the proposal would
+    refuse and that one does not is told as well.
+    """
+    from casemate.contracts import infer as inferred
+
+    name = resolve(function)
+    before = _present(manifest, name.function, trigger)
+    events = [value for file in files for value in _events(file)]
+    if not events:
+        raise CommandError(
+            "There are no events in these files.",
+            next_step="Record some: one JSON value on each line.",
+        )
+    text = msgspec.json.format(msgspec.json.encode(inferred(events)), indent=2).decode()
+    print_text(text)
+    where = f"[[function.{name.function}.KIND]] of {trigger}" if trigger else ""
+    place = where or f"[function.{name.function}]"
+    note(f'From {len(events)} events. Save it and name it under {place}: contract = "FILE.json".')
+    for line in _tightened(before, text):
+        note(f"tighter  {line}")
+
+
+@command(
+    app,
+    examples="$ casemate contract check contracts/receive.json events.jsonl\n"
+    "$ casemate contract check contracts/receive.json a.json b.json --json",
+)
+def check(
+    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's file.")],
+    files: FilesArgument,
+    json: JsonOption = False,
+) -> None:
+    """Tell of each event whether a contract accepts it, and which rule refuses it.
+
+    Exit code 1 if one is refused. Contents of events are not printed.
+    """
+    from casemate.contracts import Contract
+
+    compiled = Contract(_text(contract))
+    found: list[Judged] = []
+    for file in files:
+        for number, value in enumerate(_events(file), 1):
+            broken = compiled.violation(value)
+            path, rule = (broken.path or "/", broken.rule) if broken is not None else ("", "")
+            accepted = broken is None
+            found.append(
+                Judged(file=str(file), number=number, accepted=accepted, path=path, rule=rule)
+            )
+    refused = [one for one in found if not one.accepted]
+    if json:
+        print_json(found)
+    else:
+        for one in refused:
+            print_line(f"{one.file}:{one.number}  refused  {one.path}: {one.rule}", RED)
+        if not refused:
+            print_line(f"All {len(found)} events are accepted.", GREEN)
+    if refused:
+        raise CommandError(
+            f"{len(refused)} of {len(found)} events would be refused.",
+            next_step="Widen the contract where these events are meant.",
+        )
+
+
+def _tightened(before: str, after: str) -> list[str]:
+    from casemate.contracts import tightened
+
+    return tightened(before, after) if before else []
+
+
+def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
+    """Return the contract that the manifest has for this; empty without a manifest or contract."""
+    from casemate.manifest import ManifestError, find, load
+
+    try:
+        project = load(manifest or find(Path()))
+    except ManifestError:
+        if manifest is not None or trigger is not None:
+            raise
+        return ""  # a proposal needs no manifest
+    spec = project.function(function)
+    if spec is None:
+        raise CommandError(
+            f"The manifest declares no function {function}.",
+            next_step="Name one of its functions, or the manifest with --manifest.",
+        )
+    if trigger is None:
+        return spec.contract
+    found = spec.trigger(trigger)
+    if found is None:
+        names = ", ".join(one.name for one in spec.triggers) or "none"
+        raise CommandError(f"{function} has no trigger {trigger}.", next_step=f"It has: {names}.")
+    return found.contract
+
+
+def _events(file: Path) -> list[Any]:
+    text = _text(file)
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return _lines(file, text)
+    found = value if isinstance(value, list) else [value]
+    _require_few(file, len(found))
+    return found
+
+
+def _lines(file: Path, text: str) -> list[Any]:
+    found = []
+    lines = text.split("\n")
+    _require_few(file, len(lines))
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(msgspec.json.decode(line))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise CommandError(
+                f"{file}: line {number} is not JSON.",
+                next_step="Write one JSON value for the whole file, or one on each line.",
+            ) from error
+    return found
+
+
+def _require_few(file: Path, count: int) -> None:
+    if count > MAX_EVENTS:
+        raise CommandError(
+            f"{file} has more than {MAX_EVENTS} events.", next_step="Take a sample of them."
+        )
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE + 1)
+        if len(data) <= MAX_FILE:
+            return data.decode()
+    except OSError as error:
+        raise CommandError(
+            f"{file} cannot be read: {error.strerror}.", next_step="Look at the file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is not UTF-8 text.", next_step="Look at the file.") from error
+    raise CommandError(
+        f"{file} is larger than {MAX_FILE // 1024 // 1024} MiB.",
+        next_step="Take a sample of the events.",
+    )

@@ -1,0 +1,119 @@
+"""`casemate hooks`: where repositories and storage servers tell functions of what happened."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.resources import files
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.credentials import parse_url
+from casemate.cli.deployment import live_version
+from casemate.cli.errors import CommandError
+from casemate.cli.names import FunctionName, resolve
+from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_table, print_text
+from casemate.model.deployment import DeployedFunction
+from casemate.model.trigger import RepositoryTrigger, S3Trigger
+
+app = new_app("See web hooks; print the hook of a git repository.")
+
+_SCRIPT = "post_receive.sh"
+_PLAIN_GIT = "git"
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="Address under which the sender reaches the node, if not the one used here."
+    ),
+]
+
+
+class HookShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What `casemate hooks ls --json` prints of each."""
+
+    name: str
+    provider: str
+    """`github`, `gitlab`, `gitea`, `git`, or `s3`."""
+    url: str
+    secret: str
+    """Name of the secret, as `casemate secrets` takes it."""
+    events: tuple[str, ...]
+
+
+@command(app, examples="$ casemate hooks ls notify\n$ casemate hooks ls shop/notify --json")
+def ls(function: FunctionArgument, url: UrlOption = None, json: JsonOption = False) -> None:
+    """List the web hooks of a function, and what to enter at the sender."""
+    name = resolve(function)
+    with connect() as client:
+        found = _hooks(client, name, url)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("hook", "from", "url", "secret", "events"),
+        [(h.name, h.provider, h.url, h.secret, ", ".join(h.events) or "all") for h in found],
+        empty=f"{name} has no web hooks; [[function.{name.function}.repository]] declares one.",
+    )
+
+
+@command(
+    app,
+    examples="$ casemate hooks git notify >post-receive\n"
+    "$ casemate hooks git notify --trigger code --repository https://git.example.org/shop",
+)
+def git(
+    function: FunctionArgument,
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help="The trigger, if there are several.")
+    ] = None,
+    repository: Annotated[
+        str, typer.Option("--repository", help="What events call the repository; else its path.")
+    ] = "",
+    url: UrlOption = None,
+) -> None:
+    """Print a post-receive hook that tells a function of each push.
+
+    It is a shell script for the server that has the repository. The secret is not in it.
+    """
+    name = resolve(function)
+    with connect() as client:
+        found = [h for h in _hooks(client, name, url) if h.provider == _PLAIN_GIT]
+        authority = (client.credentials.ca or "") if url is None else ""
+    chosen = [h for h in found if trigger in (None, h.name)]
+    if len(chosen) != 1:
+        what = "several" if chosen else "no"
+        names = ", ".join(h.name for h in found) or "none"
+        raise CommandError(
+            f'{name} has {what} triggers that fit; those with provider = "{_PLAIN_GIT}": {names}.',
+            next_step="name one with --trigger, or declare it in casemate.toml and deploy",
+        )
+    script = files("casemate.cli").joinpath(_SCRIPT).read_text(encoding="utf-8")
+    values = {
+        "@URL@": chosen[0].url,
+        "@REPOSITORY@": repository,
+        "@AUTHORITY@": authority.strip(),
+    }
+    for mark, value in values.items():
+        script = script.replace(mark, shlex.quote(value), 1)
+    print_text(script.rstrip())
+
+
+def _hooks(client: NodeClient, name: FunctionName, url: str | None) -> tuple[HookShown, ...]:
+    found = client.get(path_of("functions", *name[:2]), DeployedFunction)
+    live = live_version(found)
+    address = parse_url(url) if url is not None else client.url
+    return tuple(
+        HookShown(
+            name=trigger.name,
+            provider="s3" if isinstance(trigger, S3Trigger) else trigger.provider,
+            url=f"{address}/hooks/{name.project}/{name.function}/{trigger.name}",
+            secret=f"{name.project}/{trigger.secret}",
+            events=trigger.events,
+        )
+        for trigger in (live.spec.triggers if live is not None else ())
+        if isinstance(trigger, (RepositoryTrigger, S3Trigger))
+    )

@@ -1,0 +1,74 @@
+"""`casemate sources`: servers outside that triggers read from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_table
+from casemate.cli.text import moment
+
+app = new_app("See the servers outside that triggers read from.")
+
+
+class _Source(msgspec.Struct, kw_only=True):
+    project: str
+    function: str
+    trigger: str
+    kind: str
+    server: str
+    connected: bool
+    since: float
+    last_event_at: float | None = None
+    events: int = 0
+    refused: int = 0
+    waiting: int | None = None
+    losses: int = 0
+    error: str = ""
+    error_at: float | None = None
+
+
+class _Listed(msgspec.Struct):
+    sources: tuple[_Source, ...]
+
+
+@command(app, examples="$ casemate sources ls\n$ casemate sources ls shop --json")
+def ls(
+    project: Annotated[
+        str | None, typer.Argument(metavar="PROJECT", help="Only those of this project.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List sources: whether each is connected, since when, what it brought and what went wrong.
+
+    Counts are since the node was started. What waits is what the server outside told last; not
+    every server can tell.
+    """
+    with connect() as client:
+        found = client.get(path_of("sources"), _Listed, query={"project": project}).sources
+    if json:
+        print_json({"sources": found})
+        return
+    print_table(
+        ("trigger", "kind", "server", "connected", "since", "events", "waiting", "last error"),
+        [
+            (
+                f"{source.project}/{source.function} {source.trigger}",
+                source.kind,
+                source.server,
+                "yes" if source.connected else "no",
+                moment(source.since),
+                str(source.events) + (f", {source.refused} refused" if source.refused else ""),
+                "" if source.waiting is None else str(source.waiting),
+                ""
+                if source.error_at is None
+                else f"{moment(source.error_at)} ({source.losses} losses): {source.error}",
+            )
+            for source in found
+        ],
+        empty="No live function has a trigger of a server outside.",
+    )

@@ -1,0 +1,146 @@
+"""What the port of projects' data takes and returns about messages and invocations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from casemate.model.function import Delivery
+from casemate.model.trigger import AnyTrigger
+
+
+class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits in a queue or topic."""
+
+    name: str
+    waiting: int
+    oldest_at: float | None
+    dead: int = 0
+    """Dead letters."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message; `body` is JSON. In an inbox it is an encoded `casemate.model.event.Event`."""
+
+    id: str
+    body: bytes
+    sent_at: float
+    attempts: int = 0
+    """Leases so far, this one included."""
+    key: str = ""
+    """Messages with the same key (not empty) are handed out one after the other, in order."""
+    priority: int = 0
+    expires_at: float | None = None
+    """Unix time after which it is not tried any more."""
+    invocation: str = ""
+    """Inboxes: the id that who sent it was given (202)."""
+    qualifier: str = ""
+    """Inboxes: alias or version asked for; empty: `live`."""
+    labels: bytes = b""
+    """What of it came from which event, as the runner told it; opaque here."""
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to keep. Fields as in `Message`."""
+
+    body: bytes
+    delay: float = 0.0
+    deduplication: str | None = None
+    key: str = ""
+    priority: int = 0
+    expires_at: float | None = None
+    invocation: str = ""
+    qualifier: str = ""
+    labels: bytes = b""
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """That a live function has a trigger. What its data changes is kept in its inbox.
+
+    Changes of buckets, tables and topics reach the inboxes of those subscribed in the transaction
+    of the change: none is lost, none is told that did not happen.
+    """
+
+    function: str
+    trigger: AnyTrigger | None = None
+    """None: the function has none; it has an inbox for what is sent to itself."""
+    delivery: Delivery = Delivery()
+
+
+class Fate(StrEnum):
+    """What becomes of a leased message."""
+
+    DONE = "done"
+    RETRY = "retry"
+    """It is handed out again at `again_at`."""
+    DEAD = "dead"
+    """It is a dead letter, for `reason`."""
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of one attempt at one message. Ignored if the lease was lost in the meantime."""
+
+    id: str
+    attempt: int
+    """`Message.attempts` of the lease: tells it from a later one."""
+    fate: Fate
+    counted: bool = True
+    """False (with RETRY): nothing ran, so the attempt is taken back."""
+    again_at: float = 0.0
+    reason: str = ""
+    """For people: `timeout`, `handler-error`, `contract /amount maximum`; never content."""
+    error_id: str = ""
+    status: int | None = None
+    """HTTP status of the answer."""
+    result: bytes | None = None
+    """Inboxes: the answer's body, kept with the status if it is small enough."""
+    content_type: str = ""
+    sends: tuple[tuple[str, str, NewMessage], ...] = ()
+    """(kind, name, message): destinations and result triggers, in the same transaction."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was given up."""
+
+    id: str
+    kind: str
+    """`queue` or `inbox`."""
+    name: str
+    """The queue's name or the function's."""
+    trigger: str
+    event_type: str
+    reason: str
+    error_id: str
+    attempts: int
+    sent_at: float
+    died_at: float
+    size: int
+    invocation: str = ""
+
+
+class InvocationState(StrEnum):
+    """Where an asynchronous invocation is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """It was given up and is a dead letter."""
+
+
+class InvocationStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an asynchronous invocation, or of one with an idempotency key."""
+
+    id: str
+    function: str
+    state: InvocationState
+    attempts: int
+    accepted_at: float
+    finished_at: float | None = None
+    status: int | None = None
+    """HTTP status of its last answer."""
+    content_type: str = ""
+    result: bytes | None = None
+    reason: str = ""
+    error_id: str = ""

@@ -1,0 +1,215 @@
+"""How asynchronous invocations stand, and which idempotency keys are claimed.
+
+While an invocation waits or runs its message tells; its end gets a row of its own, which is kept
+for as long as its function says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from casemate.data.database import Connection
+from casemate.data.interface import InvocationState, InvocationStatus
+from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
+from casemate.data.messages import State
+from casemate.model.errors import ConflictError, NotFoundError
+
+if TYPE_CHECKING:
+    from casemate.data.resources import Resource
+
+_FIELDS = (
+    "invocation, function, state, attempts, accepted_at, finished_at, http_status, content_type, "
+    "result, reason, error_id"
+)
+
+
+def end(connection: Connection, status: InvocationStatus, keep_until: float) -> None:
+    """Keep how an invocation ended; its idempotency key, if it has one, is kept as long.
+
+    A result over MAX_KEPT_RESULT bytes is not kept.
+    """
+    result = status.result
+    if result is not None and len(result) > MAX_KEPT_RESULT:
+        result = None
+    connection.execute(
+        "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
+        "accepted_at, finished_at, http_status, content_type, result, reason, error_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            keep_until,
+            status.id,
+            status.function,
+            status.state.value,
+            status.attempts,
+            status.accepted_at,
+            status.finished_at,
+            status.status,
+            storable(status.content_type),
+            result,
+            storable(status.reason),
+            storable(status.error_id),
+        ),
+    )
+    connection.execute(
+        "UPDATE claim SET keep_until = ? WHERE invocation = ?", (keep_until, status.id)
+    )
+
+
+def forget_end(connection: Connection, invocation: str) -> None:
+    """Forget how an invocation ended: it is tried again."""
+    if invocation:
+        connection.execute("DELETE FROM status WHERE invocation = ?", (invocation,))
+
+
+def purged(connection: Connection, queue: Resource, keep: float, now: float) -> None:
+    """Keep of all messages of an inbox that they will not be handled any more."""
+    connection.execute(
+        "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
+        "accepted_at, finished_at, content_type, reason, error_id) "
+        "SELECT ?, invocation, ?, ?, attempts, sent_at, ?, '', 'purged', '' FROM message "
+        "WHERE queue = ? AND invocation <> ''",
+        (now + keep, queue.name, InvocationState.FAILED.value, now, queue.id),
+    )
+
+
+def find(connection: Connection, invocation: str, now: float) -> InvocationStatus:
+    """Return how an invocation stands. Raises NotFoundError."""
+    status = _ended(connection, invocation, now) or _live(connection, invocation)
+    if status is None:
+        raise NotFoundError(
+            "There is no such invocation, or what was known of it is not kept any more."
+        )
+    return status
+
+
+def _ended(connection: Connection, invocation: str, now: float) -> InvocationStatus | None:
+    row = connection.execute(
+        f"SELECT {_FIELDS} FROM status WHERE invocation = ? AND keep_until > ?",  # noqa: S608
+        (invocation, now),
+    ).fetchone()
+    return None if row is None else _status(row)
+
+
+def _live(connection: Connection, invocation: str) -> InvocationStatus | None:
+    row = connection.execute(
+        "SELECT name, state, attempts, sent_at FROM message INDEXED BY message_invocation "
+        "JOIN resource ON resource.id = queue "
+        "WHERE invocation = ? AND invocation <> '' ORDER BY message.id LIMIT 1",
+        (invocation,),
+    ).fetchone()
+    if row is None:
+        return None
+    function, state, attempts, sent_at = row
+    running = state == State.LEASED
+    return InvocationStatus(
+        id=invocation,
+        function=function,
+        state=InvocationState.RUNNING if running else InvocationState.QUEUED,
+        attempts=attempts,
+        accepted_at=sent_at,
+    )
+
+
+def _status(row: Any) -> InvocationStatus:
+    return InvocationStatus(
+        id=row[0],
+        function=row[1],
+        state=InvocationState(row[2]),
+        attempts=row[3],
+        accepted_at=row[4],
+        finished_at=row[5],
+        status=row[6],
+        content_type=row[7],
+        result=row[8],
+        reason=row[9],
+        error_id=row[10],
+    )
+
+
+def claim(
+    connection: Connection,
+    function: str,
+    token: str,
+    fingerprint: str,
+    invocation: str,
+    *,
+    claimant: str,
+    keep: float,
+    now: float,
+) -> InvocationStatus | None:
+    """Claim an idempotency key; return how the first invocation that claimed it stands, if any.
+
+    A claim whose node ended before its invocation was kept or had ended can be claimed anew.
+    Raises ConflictError if it was claimed with another fingerprint.
+    """
+    row = connection.execute(
+        "SELECT fingerprint, invocation, claimant, at, keep_until FROM claim "
+        "WHERE function = ? AND token = ?",
+        (function, token),
+    ).fetchone()
+    if row is not None:
+        status = _claimed(connection, function, row, claimant, now)
+        if status is not None:
+            if row[0] != fingerprint:
+                raise ConflictError(
+                    "The idempotency key was used for another request.",
+                    next_step="Use a new key for each request, or send the first one unchanged.",
+                )
+            return status
+    connection.execute(
+        "INSERT OR REPLACE INTO claim (function, token, fingerprint, invocation, claimant, at, "
+        "keep_until) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (function, token, fingerprint, invocation, claimant, now, now + keep),
+    )
+    return None
+
+
+def _claimed(
+    connection: Connection, function: str, row: Any, claimant: str, now: float
+) -> InvocationStatus | None:
+    """Return how the invocation of a claim stands; None if the claim is over."""
+    _, invocation, claimed_by, at, keep_until = row
+    status = _ended(connection, invocation, now) or _live(connection, invocation)
+    if status is not None:
+        return status
+    if keep_until <= now or claimed_by != claimant:
+        return None
+    return InvocationStatus(
+        id=invocation,
+        function=function,
+        state=InvocationState.RUNNING,
+        attempts=0,
+        accepted_at=at,
+    )
+
+
+def abandon(connection: Connection, invocation: str) -> None:
+    """Forget the claim of an invocation that did not run."""
+    connection.execute("DELETE FROM claim WHERE invocation = ?", (invocation,))
+
+
+def delete_old(connection: Connection, now: float, batch: int) -> int:
+    """Delete up to `batch` ends and as many claims that are not kept any more; return how many."""
+    deleted = 0
+    for statement in (
+        "DELETE FROM status WHERE id IN "
+        "(SELECT id FROM status WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)",
+        # The claim of an invocation that still waits goes after its end only.
+        "DELETE FROM claim WHERE id IN (SELECT id FROM claim WHERE keep_until <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM message WHERE message.invocation = claim.invocation "
+        "AND message.invocation <> '') ORDER BY keep_until LIMIT ?)",
+    ):
+        deleted = max(deleted, connection.execute(statement, (now, batch)).rowcount)
+    return max(deleted, _delete_most(connection, batch))
+
+
+def _delete_most(connection: Connection, batch: int) -> int:
+    """Delete up to `batch` ends beyond the latest MAX_ENDS, with their claims."""
+    # Numbers only grow; gaps among them let a few less than the most be kept.
+    rows = connection.execute(
+        "DELETE FROM status WHERE id IN (SELECT id FROM status WHERE id <= "
+        "(SELECT max(id) FROM status) - ? ORDER BY id LIMIT ?) RETURNING invocation",
+        (MAX_ENDS, batch),
+    ).fetchall()
+    connection.executemany("DELETE FROM claim WHERE invocation = ?", rows)
+    return len(rows)

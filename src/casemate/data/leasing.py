@@ -1,0 +1,205 @@
+"""Leases: messages handed out in order, and the end of each attempt with what follows from it.
+
+An end is done, tried again, or given up; it and what is sent because of it are one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from casemate.data import invocations, letters, messages
+from casemate.data.interface import (
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Message,
+    Settlement,
+)
+from casemate.data.limits import (
+    MAX_RESULT_BYTES,
+    MAX_TIME,
+    require_seconds,
+    require_whole,
+    storable,
+)
+from casemate.data.messages import State
+from casemate.data.queues import next_due, require_ids, require_new, spec_of
+from casemate.data.resources import INBOX, QUEUE
+
+if TYPE_CHECKING:
+    from casemate.data.fanout import Fanout
+    from casemate.data.resources import Registry, Resource
+    from casemate.data.writer import Work
+
+
+_PROMOTED_AT_ONCE = 10_000
+_RETIRED_AT_ONCE = 500
+
+
+def lease(
+    work: Work, queue: Resource, fanout: Fanout, limit: int, seconds: float
+) -> tuple[Message, ...]:
+    """Lease messages that are ready, up to MAX_RESULT_BYTES of them: by priority, then age."""
+    spec, connection, now = spec_of(queue), work.connection, time.time()
+    retire(work, queue, fanout, now)
+    connection.execute(
+        "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
+        "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
+        "ORDER BY visible_at LIMIT ?)",
+        (queue.id, now, _PROMOTED_AT_ONCE),
+    )
+    found: list[Message] = []
+    size = 0
+    rows = connection.execute(
+        f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608
+        "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?",
+        (queue.id, now - spec.retention, limit),
+    )
+    for row in rows:
+        size += len(row[1])
+        if found and size > MAX_RESULT_BYTES:
+            break
+        found.append(messages.message((*row[:3], row[3] + 1, *row[4:])))
+    rows.close()
+    connection.executemany(
+        "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1 WHERE id = ?",
+        [(now + seconds, int(one.id, 16)) for one in found],
+    )
+    return tuple(found)
+
+
+def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
+    """End every lease, because its holder is gone; return where messages wait, and until when."""
+    connection, now = work.connection, time.time()
+    found = []
+    for resource in registry.values():
+        if resource.kind in (QUEUE, INBOX):
+            connection.execute(
+                "UPDATE message SET state = 1, visible_at = ? WHERE id IN (SELECT id FROM message "
+                "INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3)",
+                (now, resource.id),
+            )
+            due = next_due(connection, resource)
+            if due is not None:
+                found.append((resource.kind, resource.name, due))
+    return tuple(found)
+
+
+def acknowledge(work: Work, queue: Resource, ids: Sequence[str]) -> int:
+    """Delete messages; return how many were there."""
+    spec_of(queue)
+    keys: list[str] = []
+    for text in ids:
+        rows = work.connection.execute(
+            "DELETE FROM message WHERE id = ? AND queue = ? RETURNING key",
+            (int(text, 16), queue.id),
+        ).fetchall()
+        keys += [row[0] for row in rows]
+    messages.removed(work, queue, keys, len(keys), time.time())
+    return len(keys)
+
+
+def require_settlement(settlement: Settlement) -> Settlement:
+    """Return the end of an attempt if it can be one. Raises InvalidInputError.
+
+    Its texts are cut and cleaned rather than refused: an end that cannot be kept would bring the
+    message back for ever, and a reason can hold what an event brought.
+    """
+    require_ids([settlement.id])
+    require_whole("attempt", settlement.attempt, 1, 2**31)
+    require_seconds("again_at", settlement.again_at, MAX_TIME)
+    for _, _, new in settlement.sends:
+        require_new(new)
+    return msgspec.structs.replace(
+        settlement,
+        reason=storable(settlement.reason),
+        error_id=storable(settlement.error_id),
+        content_type=storable(settlement.content_type),
+    )
+
+
+def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Settlement]) -> int:
+    """End attempts; return how many still had their lease.
+
+    Raises NotFoundError or LimitError if something that is to be sent cannot be: then nothing is
+    settled.
+    """
+    spec_of(queue)
+    now, settled = time.time(), 0
+    for settlement in settlements:
+        row = work.connection.execute(
+            "SELECT id, key, invocation, sent_at FROM message "
+            "WHERE id = ? AND queue = ? AND state = 3 AND attempts = ?",
+            (int(settlement.id, 16), queue.id, settlement.attempt),
+        ).fetchone()
+        if row is None:
+            continue
+        settled += 1
+        _end(work, queue, fanout, settlement, row, now)
+        for kind, name, new in settlement.sends:
+            fanout.send(work, kind, name, (new,))
+    return settled
+
+
+def _end(
+    work: Work, queue: Resource, fanout: Fanout, settlement: Settlement, row: Any, now: float
+) -> None:
+    number, key, invocation, sent_at = row
+    if settlement.fate is Fate.RETRY:
+        due = max(settlement.again_at, now)
+        state = State.READY if due <= now else State.DELAYED
+        work.connection.execute(
+            "UPDATE message SET state = ?, visible_at = ?, attempts = attempts - ? WHERE id = ?",
+            (int(state), due, int(not settlement.counted), number),
+        )
+        work.hint(queue.kind, queue.name)
+        return
+    dead = settlement.fate is Fate.DEAD
+    if dead:
+        letters.bury(
+            work, queue, fanout.routes, number, settlement.reason, settlement.error_id, now
+        )
+    else:
+        work.connection.execute("DELETE FROM message WHERE id = ?", (number,))
+    messages.removed(work, queue, (key,), 1, now)
+    if invocation and queue.kind == INBOX:
+        status = InvocationStatus(
+            id=invocation,
+            function=queue.name,
+            state=InvocationState.FAILED if dead else InvocationState.SUCCEEDED,
+            attempts=settlement.attempt,
+            accepted_at=sent_at,
+            finished_at=now,
+            status=settlement.status,
+            content_type=settlement.content_type,
+            result=settlement.result,
+            reason=settlement.reason,
+            error_id=settlement.error_id,
+        )
+        invocations.end(work.connection, status, now + fanout.routes.keep_results(queue))
+
+
+def retire(
+    work: Work, queue: Resource, fanout: Fanout, now: float, batch: int = _RETIRED_AT_ONCE
+) -> int:
+    """Take away up to `batch` messages past the retention that nobody has; return how many.
+
+    What a function would have got becomes a dead letter, anything else is dropped.
+    """
+    rows = work.connection.execute(
+        "SELECT id, key, invocation, sent_at, attempts FROM message "
+        "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
+        "ORDER BY sent_at LIMIT ?",
+        (queue.id, now - spec_of(queue).retention, now, batch),
+    ).fetchall()
+    fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE
+    for *row, attempts in rows:
+        settlement = Settlement(
+            id=messages.text_of(row[0]), attempt=attempts, fate=fate, reason="retention"
+        )
+        _end(work, queue, fanout, settlement, row, now)
+    return len(rows)

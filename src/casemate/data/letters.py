@@ -1,0 +1,224 @@
+"""Dead letters: messages that were given up, kept with the reason until somebody decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from casemate.data import invocations, messages
+from casemate.data.database import Connection
+from casemate.data.interface import DeadLetter, NewMessage
+from casemate.data.limits import storable
+from casemate.data.messages import text_of
+from casemate.data.resources import INBOX
+from casemate.model.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from casemate.data.resources import Resource
+    from casemate.data.routes import Routes
+    from casemate.data.writer import Work
+
+_BATCH = 500
+_QUEUE_MESSAGE = "casemate.queue.message"
+_FIELDS = (
+    "letter.id, trigger, event_type, reason, error_id, attempts, sent_at, died_at, length(body), "
+    "invocation"
+)
+
+
+class _Head(msgspec.Struct):
+    """What a letter shows of an event."""
+
+    type: str = ""
+    trigger: str = ""
+
+
+def bury(
+    work: Work,
+    queue: Resource,
+    routes: Routes,
+    number: int,
+    reason: str,
+    error_id: str,
+    now: float,
+) -> None:
+    """Make a message a dead letter, and its invocation one that failed.
+
+    The caller counts it as taken away (`messages.removed`).
+    """
+    connection = work.connection
+    row = connection.execute(
+        "DELETE FROM message WHERE id = ? RETURNING attempts, priority, sent_at, expires_at, key, "
+        "invocation, qualifier, labels, body",
+        (number,),
+    ).fetchone()
+    head = _head(queue, routes, row[8])
+    connection.execute(
+        "INSERT INTO letter (queue, died_at, trigger, event_type, reason, error_id, attempts, "
+        "priority, sent_at, expires_at, key, invocation, qualifier, labels, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            queue.id,
+            now,
+            storable(head.trigger),
+            storable(head.type),
+            reason,
+            error_id,
+            *row,
+        ),
+    )
+    connection.execute("UPDATE resource SET dead = dead + 1 WHERE id = ?", (queue.id,))
+
+
+def _head(queue: Resource, routes: Routes, body: bytes) -> _Head:
+    if queue.kind != INBOX:
+        return _Head(type=_QUEUE_MESSAGE, trigger=routes.consumer(queue))
+    try:
+        return msgspec.json.decode(body, type=_Head)
+    except msgspec.MsgspecError:
+        return _Head()
+
+
+def page(
+    connection: Connection, queue: Resource, after: str | None, limit: int
+) -> tuple[DeadLetter, ...]:
+    """Return letters of a queue or inbox in the order in which they died."""
+    rows = connection.execute(
+        f"SELECT {_FIELDS} FROM letter INDEXED BY letter_queue "  # noqa: S608 - a constant
+        "WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
+        (queue.id, -1 if after is None else int(after, 16), limit),
+    )
+    return tuple(_letter(row, queue.kind, queue.name) for row in rows)
+
+
+def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
+    """Return a letter with its body. Raises NotFoundError."""
+    row = connection.execute(
+        f"SELECT {_FIELDS}, kind, name, body FROM letter "  # noqa: S608 - a constant
+        "JOIN resource ON resource.id = queue WHERE letter.id = ?",
+        (int(letter, 16),),
+    ).fetchone()
+    if row is None:
+        raise NotFoundError("There is no such dead letter.")
+    *fields, kind, name, body = row
+    return _letter(fields, kind, name), body
+
+
+def _letter(row: Any, kind: str, name: str) -> DeadLetter:
+    number, trigger, event_type, reason, error_id, attempts, sent_at, died_at, size, call = row
+    return DeadLetter(
+        id=text_of(number),
+        kind=kind,
+        name=name,
+        trigger=trigger,
+        event_type=event_type,
+        reason=reason,
+        error_id=error_id,
+        attempts=attempts,
+        sent_at=sent_at,
+        died_at=died_at,
+        size=size,
+        invocation=call,
+    )
+
+
+def last(connection: Connection, queue: Resource) -> int:
+    """Return the number of the letter that died last, 0 if there is none."""
+    (number,) = connection.execute(
+        "SELECT max(id) FROM letter INDEXED BY letter_queue WHERE queue = ?", (queue.id,)
+    ).fetchone()
+    return int(number or 0)
+
+
+def handle(
+    work: Work,
+    queue: Resource,
+    numbers: Sequence[int] | None,
+    at: int,
+    most: int,
+    now: float,
+    *,
+    redrive: bool,
+) -> tuple[int, int | None]:
+    """Send again or delete a batch of letters, of `numbers` or of all up to number `most`.
+
+    `at` is where in `numbers` to begin. Returns how many it was and where the next batch begins,
+    None at the end.
+    """
+    if numbers is None:
+        batch: Sequence[int] = _up_to(work.connection, queue, most, _BATCH)
+        more = len(batch) == _BATCH
+    else:
+        batch = numbers[at : at + _BATCH]
+        more = at + _BATCH < len(numbers)
+    handled = _redrive(work, queue, batch, now) if redrive else _purge(work, queue, batch)
+    return handled, at + _BATCH if more else None
+
+
+def _up_to(connection: Connection, queue: Resource, most: int, limit: int) -> list[int]:
+    """Return the oldest letters whose number is at most `most`."""
+    rows = connection.execute(
+        "SELECT id FROM letter INDEXED BY letter_queue WHERE queue = ? AND id <= ? "
+        "ORDER BY id LIMIT ?",
+        (queue.id, most, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) -> int:
+    """Send letters again, as new messages with as much time as they had; return how many."""
+    connection, sent = work.connection, 0
+    for number in numbers:
+        row = connection.execute(
+            "DELETE FROM letter WHERE id = ? AND queue = ? RETURNING body, key, priority, "
+            "expires_at - sent_at, invocation, qualifier, labels",
+            (number, queue.id),
+        ).fetchone()
+        if row is None:
+            continue
+        body, key, priority, lifetime, invocation, qualifier, labels = row
+        new = NewMessage(
+            body=body,
+            key=key,
+            priority=priority,
+            expires_at=None if lifetime is None else now + lifetime,
+            invocation=invocation,
+            qualifier=qualifier,
+            labels=labels,
+        )
+        messages.insert(work, queue, new, now)
+        invocations.forget_end(connection, invocation)
+        sent += 1
+    _count_down(connection, queue, sent)
+    messages.count(work, queue, sent)
+    return sent
+
+
+def _purge(work: Work, queue: Resource, numbers: Sequence[int]) -> int:
+    """Delete letters; return how many."""
+    connection = work.connection
+    deleted = 0
+    for number in numbers:
+        deleted += connection.execute(
+            "DELETE FROM letter WHERE id = ? AND queue = ?", (number, queue.id)
+        ).rowcount
+    _count_down(connection, queue, deleted)
+    return deleted
+
+
+def delete_old(connection: Connection, queue: Resource, since: float, batch: int) -> int:
+    """Delete up to `batch` letters that died before `since`; return how many."""
+    deleted = connection.execute(
+        "DELETE FROM letter WHERE id IN (SELECT id FROM letter INDEXED BY letter_died "
+        "WHERE queue = ? AND died_at <= ? ORDER BY died_at LIMIT ?)",
+        (queue.id, since, batch),
+    ).rowcount
+    _count_down(connection, queue, deleted)
+    return deleted
+
+
+def _count_down(connection: Connection, queue: Resource, number: int) -> None:
+    if number:
+        connection.execute("UPDATE resource SET dead = dead - ? WHERE id = ?", (number, queue.id))

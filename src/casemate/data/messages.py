@@ -1,0 +1,138 @@
+"""Messages as rows: kept, moved from one state to the next, taken away.
+
+Of the messages with one key only the oldest, the head, can be handed out; the others are held back
+until it is gone. Those that are ready have an index of their own, so that a million that wait do
+not slow down a lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from casemate.data.database import Connection
+from casemate.data.errors import LimitError
+from casemate.data.interface import Message, NewMessage
+from casemate.data.limits import MAX_MESSAGES
+from casemate.data.resources import TOPIC
+
+if TYPE_CHECKING:
+    from casemate.data.resources import Resource
+    from casemate.data.writer import Work
+
+
+class State(IntEnum):
+    """Where a message is. The indexes of the table name these numbers."""
+
+    HELD = 0
+    """It waits for another one of its key."""
+    READY = 1
+    DELAYED = 2
+    LEASED = 3
+
+
+COLUMNS = "id, body, sent_at, attempts, key, priority, expires_at, invocation, qualifier, labels"
+"""What `message` takes, in its order."""
+
+
+def message(row: Any) -> Message:
+    """Return a row of COLUMNS as it is handed out."""
+    return Message(
+        id=text_of(row[0]),
+        body=row[1],
+        sent_at=row[2],
+        attempts=row[3],
+        key=row[4],
+        priority=row[5],
+        expires_at=row[6],
+        invocation=row[7],
+        qualifier=row[8],
+        labels=row[9],
+    )
+
+
+def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
+    """Keep one message; return its number. The caller counts it (`count`)."""
+    connection = work.connection
+    state = State.DELAYED if new.delay else State.READY
+    if new.key and _head(connection, queue.id, new.key) is not None:
+        state = State.HELD
+    return int(
+        connection.execute(
+            "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, "
+            "expires_at, key, invocation, qualifier, labels, body) "
+            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                queue.id,
+                int(state),
+                now + new.delay,
+                new.priority,
+                now,
+                new.expires_at,
+                new.key,
+                new.invocation,
+                new.qualifier,
+                new.labels,
+                new.body,
+            ),
+        ).lastrowid
+        or 0
+    )
+
+
+def count(work: Work, queue: Resource, added: int) -> None:
+    """Count messages that were kept. Raises LimitError if there is no room for them."""
+    if not added:
+        return
+    (number,) = work.connection.execute(
+        "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead",
+        (added, queue.id),
+    ).fetchone()
+    if number > MAX_MESSAGES:
+        raise LimitError(
+            f"The {queue.kind} {queue.name} holds {MAX_MESSAGES} messages, dead letters included, "
+            "which is the most.",
+            next_step="Let somebody receive them, or purge it.",
+        )
+    _hint(work, queue)
+
+
+def count_down(connection: Connection, queue: int, deleted: int) -> None:
+    """Count messages that were taken away."""
+    if deleted:
+        connection.execute("UPDATE resource SET number = number - ? WHERE id = ?", (deleted, queue))
+
+
+def removed(work: Work, queue: Resource, keys: Iterable[str], number: int, now: float) -> None:
+    """Count messages that were taken away, and let the next of their keys come forward."""
+    count_down(work.connection, queue.id, number)
+    for key in {key for key in keys if key}:
+        _promote(work, queue, key, now)
+
+
+def _promote(work: Work, queue: Resource, key: str, now: float) -> None:
+    head = _head(work.connection, queue.id, key)
+    if head is None or head[1] != State.HELD:
+        return
+    state = State.READY if head[2] <= now else State.DELAYED
+    work.connection.execute("UPDATE message SET state = ? WHERE id = ?", (int(state), head[0]))
+    _hint(work, queue)
+
+
+def _hint(work: Work, queue: Resource) -> None:
+    if queue.kind != TOPIC:  # nobody leases those for a function
+        work.hint(queue.kind, queue.name)
+
+
+def _head(connection: Connection, queue: int, key: str) -> Any:
+    return connection.execute(
+        "SELECT id, state, visible_at FROM message INDEXED BY message_key "
+        "WHERE queue = ? AND key = ? AND key <> '' ORDER BY id LIMIT 1",
+        (queue, key),
+    ).fetchone()
+
+
+def text_of(number: int) -> str:
+    """Return a message's or letter's number as its id."""
+    return f"{number:016x}"

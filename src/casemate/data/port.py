@@ -1,0 +1,69 @@
+"""What the parts of the port share."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TypeVar
+
+from casemate.data import resources
+from casemate.data.database import Connection, reserve
+from casemate.data.folder import DataFolder
+from casemate.data.limits import DataOptions
+from casemate.data.project import OpenProject
+from casemate.data.projects import Keys, Projects
+from casemate.data.resources import Resource
+from casemate.data.uploads import Uploads
+from casemate.data.writer import Work
+
+T = TypeVar("T")
+
+
+class Port:
+    """The open projects, and how a call about messages reaches one."""
+
+    def __init__(self, folder: Path, keys: Keys, options: DataOptions | None = None) -> None:
+        """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
+
+        Raises DataLockedError if another process has it, DataForeignError, DataError.
+        """
+        self._options = options or DataOptions()
+        self._keys = keys
+        self._projects = Projects(DataFolder(folder), keys, self._options)
+        self._uploads = Uploads(self._projects)
+        self._claimant = secrets.token_hex(8)
+
+    async def _change_queue(
+        self,
+        project: str,
+        kind: str,
+        name: str,
+        kinds: tuple[str, ...],
+        change: Callable[[Work, OpenProject, Resource], T],
+        *,
+        emptying: bool = False,
+    ) -> T:
+        """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
+        resources.require_kind(kind, kinds)
+        async with self._projects.use(project) as opened:
+
+            def run(work: Work) -> T:
+                with reserve(work.connection) if emptying else nullcontext():
+                    return change(work, opened, opened.resource(kind, name))
+
+            return await opened.change(run)
+
+    async def _read_queue(
+        self,
+        project: str,
+        kind: str,
+        name: str,
+        kinds: tuple[str, ...],
+        question: Callable[[Connection, Resource], T],
+    ) -> T:
+        resources.require_kind(kind, kinds)
+        async with self._projects.use(project) as opened:
+            found = opened.resource(kind, name)
+            return await opened.read(lambda connection: question(connection, found))

@@ -1,0 +1,36 @@
+"""How far schedules and sources outside have come, kept together with what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from casemate.data.database import Connection
+from casemate.data.interface import NewMessage
+
+if TYPE_CHECKING:
+    from casemate.data.fanout import Fanout
+    from casemate.data.writer import Work
+
+
+def get(connection: Connection, name: str) -> bytes | None:
+    """Return a position, None if it was never set."""
+    row = connection.execute("SELECT value FROM position WHERE name = ?", (name,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def advance(
+    work: Work,
+    fanout: Fanout,
+    name: str,
+    value: bytes,
+    expected: bytes | None,
+    sends: Sequence[tuple[str, str, NewMessage]],
+) -> bool:
+    """Set a position and send, if it is the expected one; return whether it was."""
+    if get(work.connection, name) != expected:
+        return False
+    work.connection.execute("INSERT OR REPLACE INTO position VALUES (?, ?)", (name, value))
+    for kind, resource, new in sends:
+        fanout.send(work, kind, resource, (new,))
+    return True

@@ -1,0 +1,352 @@
+"""Brings kept events to their functions. See `casemate.delivery`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from random import SystemRandom
+
+from casemate.admission import Catalogue
+from casemate.data.interface import ProjectData
+from casemate.delivery.attempt import Attempts, give_back, lease_seconds
+from casemate.delivery.destinations import Waiting, waiting_for
+from casemate.delivery.fair import FairShare, Slot
+from casemate.delivery.lane import Lane
+from casemate.delivery.leased import Batch, Place, read_message
+from casemate.delivery.settling import Settler
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.path import RawInvocation, Sealed
+from casemate.model.trigger import INBOX, QueueTrigger
+
+_log = logging.getLogger(__name__)
+_SLOTS_FOR_EACH_CORE = 32
+_LONGEST_TIMER = 3600.0
+"""Seconds; what is due later is looked at again by then."""
+_FAILED_SECONDS = 2.0
+"""Pause after a lease that failed, such as on a full disk."""
+QUEUE = "queue"
+
+Run = Callable[[RawInvocation], Awaitable[Sealed]]
+Name = tuple[str, str]
+"""Project and function."""
+
+
+class Delivery:
+    """One per gateway. All methods run on the event loop."""
+
+    def __init__(
+        self,
+        data: ProjectData,
+        catalogue: Catalogue,
+        run: Run,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        cores: int = 1,
+    ) -> None:
+        """Take events from `data` along the path, which is `run`."""
+        self._data = data
+        self._catalogue = catalogue
+        self._settler = Settler(data)
+        self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due)
+        self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
+        self._lanes: dict[Name, Lane] = {}
+        self._functions: set[Name] = set()
+        """Those that are live."""
+        self._consumers: dict[tuple[str, str], tuple[str, str]] = {}
+        """By project and queue: the function and the name of its trigger."""
+        self._waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
+        """By project and function: who waits for the ends of its events."""
+        self._timers: dict[Place | Name, tuple[float, asyncio.TimerHandle]] = {}
+        """When each goes off; the event loop does not tell of one that is due at once."""
+        self._resumed: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._loop = loop
+
+    # -- what there is to consume --------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: what an earlier process left is taken up in the background."""
+        self._functions = {(v.project, v.function) for v in self._catalogue.declaring()}
+        self._data.watch(self.ready)
+        self.update()
+        self._spawn(self._resume_all(self._catalogue.projects()))
+
+    def update(self) -> None:
+        """Take over the triggers of the versions that are live now."""
+        consumers: dict[tuple[str, str], tuple[str, str]] = {}
+        waiting: dict[str, dict[str, tuple[Waiting, ...]]] = {}
+        by_project: dict[str, list[Version]] = {}
+        functions: set[Name] = set()
+        for version in self._catalogue.declaring():
+            functions.add((version.project, version.function))
+            by_project.setdefault(version.project, []).append(version)
+            for trigger in version.spec.triggers:
+                if isinstance(trigger, QueueTrigger):
+                    place = (version.project, trigger.queue)
+                    consumers[place] = (version.function, trigger.name)
+        for project, versions in by_project.items():
+            found = waiting_for([(v.function, v.spec.triggers) for v in versions])
+            if found:
+                waiting[project] = found
+        queues = [place for place in consumers if place not in self._consumers]
+        inboxes = functions - self._functions
+        self._consumers, self._waiting, self._functions = consumers, waiting, functions
+        for project, queue in queues:
+            self.ready(project, QUEUE, queue)
+        for project, function in inboxes:
+            self.ready(project, INBOX, function)
+
+    async def _resume_all(self, projects: Iterable[str]) -> None:
+        for project in projects:
+            if self._stopping:
+                return
+            try:
+                await self._resume(project)
+            except CasemateError as error:
+                _log.error("the events of project %s wait: %s", project, error)
+
+    async def _resume(self, project: str) -> None:
+        """End the leases of an earlier process, once, before this one takes any."""
+        task = self._resumed.get(project)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = self._resumed[project] = self._loop.create_task(self._resume_project(project))
+        await asyncio.shield(task)
+
+    async def _resume_project(self, project: str) -> None:
+        for kind, name, at in await self._data.resume(project):
+            self.due((project, kind, name), at)
+
+    # -- what tells that there is something to do ----------------------------------------------
+
+    def ready(self, project: str, kind: str, name: str) -> None:
+        """Look at a place that may have a message to lease."""
+        place = (project, kind, name)
+        owner = self._owner(place)
+        if owner is None or self._stopping:
+            return
+        lane = self._lanes.get(owner)
+        if lane is None:
+            lane = self._lanes[owner] = Lane(*owner)
+        lane.more[place] = None
+        self._want(lane)
+        self._dispatch()
+
+    def due(self, place: Place, at: float) -> None:
+        """Look at a place at Unix time `at`, unless it is looked at before."""
+        if self._stopping or self._owner(place) is None:
+            return
+        when = self._loop.time() + min(max(at - time.time(), 0.0), _LONGEST_TIMER)
+        known = self._timers.get(place)
+        if known is None or known[0] > when:
+            self._set_timer(place, when, lambda: self.ready(*place))
+
+    def _set_timer(self, key: Place | Name, when: float, act: Callable[[], None]) -> None:
+        known = self._timers.get(key)
+        if known is not None:
+            known[1].cancel()
+
+        def fire() -> None:
+            del self._timers[key]
+            act()
+
+        self._timers[key] = (when, self._loop.call_at(when, fire))
+
+    def _owner(self, place: Place) -> Name | None:
+        """Return the function that a place's messages are for, None without one that is live."""
+        project, kind, name = place
+        if kind == INBOX:
+            return (project, name) if self._catalogue.find(project, name) is not None else None
+        consumer = self._consumers.get((project, name)) if kind == QUEUE else None
+        return None if consumer is None else (project, consumer[0])
+
+    # -- slots ---------------------------------------------------------------------------------
+
+    def _want(self, lane: Lane) -> None:
+        version = self._catalogue.most_live(lane.project, lane.function)
+        now = self._loop.time()
+        if version is None or self._stopping or not lane.wants:
+            self._fair.rest(lane.project, lane.function)
+            if lane.idle or version is None:
+                self._close_lane(lane)
+        elif lane.refused_until > now:
+            self._fair.rest(lane.project, lane.function)
+            self._wake_at(lane, lane.refused_until)
+        else:
+            self._fair.want(lane.project, lane.function, version.spec.limits.concurrency)
+
+    def _wake_at(self, lane: Lane, when: float) -> None:
+        """Look at a lane at monotonic time `when`, or earlier."""
+        name = (lane.project, lane.function)
+        known = self._timers.get(name)
+        if known is None or known[0] > when:
+            self._set_timer(name, when, lambda: self._wake(lane))
+
+    def _wake(self, lane: Lane) -> None:
+        if self._lanes.get((lane.project, lane.function)) is not lane or self._stopping:
+            return
+        until = lane.complete(self._loop.time())
+        self._want(lane)
+        self._dispatch()
+        if until is not None:
+            self._wake_at(lane, until)
+
+    def _close_lane(self, lane: Lane) -> None:
+        """Let go of a lane; what it has leased and not run goes back."""
+        if lane.running or lane.filling:
+            return
+        if self._lanes.pop((lane.project, lane.function), None) is not None and lane.places:
+            self._spawn(self._look_again(tuple(lane.places)))
+        self._give_back(lane)
+
+    async def _look_again(self, places: tuple[Place, ...]) -> None:
+        """Set timers for what waits in places that were leased from, once all has been settled."""
+        for place in places:
+            # It may be for a lease of our own, which is over by the time all is settled.
+            _, timer = self._timers.pop(place, (0.0, None))
+            if timer is not None:
+                timer.cancel()
+            await self._settler.idle(place)
+            if self._stopping or self._owner(place) is None:
+                continue
+            try:
+                later = await self._data.next_due(*place)
+            except CasemateError:
+                later = time.time() + _FAILED_SECONDS
+            if later is not None:
+                self.due(place, later)
+
+    def _give_back(self, lane: Lane) -> None:
+        for leased in lane.unfinished():
+            self._settler.add(leased.place, (give_back(leased.message),))
+
+    def _dispatch(self) -> None:
+        while not self._stopping and (slot := self._fair.take()) is not None:
+            lane = self._lanes.get((slot.project, slot.function))
+            if lane is None:
+                self._fair.rest(slot.project, slot.function)
+                self._fair.give_back(slot, 0.0)
+                continue
+            lane.running += 1
+            self._spawn(self._work(lane, slot))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, lane: Lane, slot: Slot) -> None:
+        """Use one slot: run a batch that is ready, or see what there is."""
+        began = self._loop.time()
+        try:
+            if not lane.ready and not lane.filling:
+                await self._fill(lane)
+            if lane.ready and not self._stopping:
+                batch = lane.ready.popleft()
+                self._fill_ahead_if_low(lane)
+                await self._run(lane, batch)
+                lane.ran(self._loop.time() - began)
+        except Exception:  # noqa: BLE001 - logged; leases end by themselves
+            _log.exception("a delivery to %s/%s failed", lane.project, lane.function)
+        finally:
+            lane.running -= 1
+            self._fair.give_back(slot, self._loop.time() - began)
+            self._want(lane)
+            self._dispatch()
+
+    async def _run(self, lane: Lane, batch: Batch) -> None:
+        version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)
+        settings = version or self._catalogue.most_live(lane.project, lane.function)
+        if settings is None:
+            self._settler.add(batch.place, [give_back(m.message) for m in batch.messages])
+            return
+        await self._settler.room(batch.place)
+        waiting = self._waiting.get(lane.project, {}).get(lane.function, ())
+        pause = await self._attempts.run(batch, settings, waiting)
+        if pause is not None:
+            lane.ready.appendleft(batch)
+            lane.refused_until = max(lane.refused_until, self._loop.time() + pause)
+        else:
+            lane.refused_until = 0.0
+
+    # -- leases --------------------------------------------------------------------------------
+
+    def _fill_ahead_if_low(self, lane: Lane) -> None:
+        version = self._catalogue.most_live(lane.project, lane.function)
+        if version is not None and lane.is_low(version):
+            lane.filling = True  # now: until the task begins the lane must not be closed
+            self._spawn(self._fill_ahead(lane))
+
+    async def _fill_ahead(self, lane: Lane) -> None:
+        await self._fill(lane)
+        self._want(lane)
+        self._dispatch()
+
+    async def _fill(self, lane: Lane) -> None:
+        """Lease messages, from each place in turn, until there are some or none."""
+        lane.filling = True
+        before = len(lane.ready)
+        try:
+            while len(lane.ready) <= before and (place := lane.next_place()) is not None:
+                await self._lease(lane, place)
+                self._want(lane)
+                self._dispatch()
+        finally:
+            lane.filling = False
+
+    async def _lease(self, lane: Lane, place: Place) -> None:
+        version = self._catalogue.most_live(lane.project, lane.function)
+        if version is None or self._owner(place) is None:
+            return
+        limit, seconds = lane.appetite(version), lease_seconds(version.spec)
+        try:
+            await self._resume(lane.project)
+            until, lease_ends = self._loop.time() + seconds, time.time() + seconds
+            found = await self._data.lease(*place, limit=limit, lease=seconds)
+            later = await self._data.next_due(*place) if len(found) < limit else None
+        except NotFoundError:
+            return  # nothing was ever sent there
+        except CasemateError as error:
+            _log.error("messages of %s wait: %s", "/".join(place), error)
+            self.due(place, time.time() + _FAILED_SECONDS)
+            return
+        consumer = self._consumers.get((place[0], place[2])) if place[1] == QUEUE else None
+        trigger = consumer[1] if consumer is not None else ""
+        now = self._loop.time()
+        lane.places.add(place)
+        for message in found:
+            lane.add(read_message(place, message, until, trigger), version, now)
+        if self._stopping:
+            self._give_back(lane)
+            return
+        if len(found) == limit:
+            lane.more[place] = None
+        elif later is not None and later < lease_ends:
+            self.due(place, later)  # what is due afterwards is looked for by `_look_again`
+        partial = lane.complete(now)
+        if partial is not None:
+            self._wake_at(lane, partial)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def stop(self, seconds: float) -> None:
+        """Lease nothing more, let what runs end for so long, and keep what became of it."""
+        self._stopping = True
+        for _, timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for lane in self._lanes.values():
+            self._give_back(lane)
+        if self._tasks:
+            _, late = await asyncio.wait(tuple(self._tasks), timeout=seconds)
+            for task in late:
+                task.cancel()
+        await self._settler.close()
+
+    @property
+    def running(self) -> int:
+        """Slots that are held."""
+        return self._fair.running

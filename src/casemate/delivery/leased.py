@@ -1,0 +1,103 @@
+"""Leased messages, and what is invoked with them: one event, or a batch of one trigger's."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.data.interface import Message
+from casemate.model.deployment import Version
+from casemate.model.event import Event
+from casemate.model.path import Caller, RawInvocation
+from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.trigger import INBOX, AnyTrigger, TriggerKind
+
+Place = tuple[str, str, str]
+"""Project, kind (`inbox` or `queue`) and name of what messages come from."""
+
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class Leased(msgspec.Struct, frozen=True, eq=False):
+    """A message, where it came from, and until when it is nobody else's (monotonic time)."""
+
+    place: Place
+    message: Message
+    until: float
+    event: Event | None
+    """None if an inbox holds what is no event."""
+
+
+class Batch(msgspec.Struct, eq=False):
+    """Messages of one place that are handed over together."""
+
+    place: Place
+    trigger: str
+    qualifier: str
+    messages: list[Leased]
+    is_list: bool
+    """True hands them over as a list even if there is one."""
+    refusals: int = 0
+    """How often in a row there was no instance for it."""
+
+    @property
+    def key(self) -> tuple[Place, str, str]:
+        """What the messages of a batch have in common."""
+        return self.place, self.trigger, self.qualifier
+
+
+def read_message(place: Place, message: Message, until: float, trigger: str) -> Leased:
+    """Return a leased message as an event. `trigger` names the consumer of a queue."""
+    project, kind, name = place
+    if kind == INBOX:
+        try:
+            event = _decode(message.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Leased(place, message, until, None)
+        return Leased(place, message, until, event)
+    event = Event(
+        id=message.id,
+        source=f"/projects/{project}/queues/{name}",
+        type="casemate.queue.message",
+        time=message.sent_at,
+        kind=TriggerKind.QUEUE,
+        trigger=trigger,
+        data=msgspec.Raw(message.body),
+        detail={
+            "queue": name,
+            "attempt": message.attempts,
+            "sent_at": message.sent_at,
+            "key": message.key,
+        },
+    )
+    return Leased(place, message, until, event)
+
+
+def batching(trigger: AnyTrigger | None) -> tuple[int, float]:
+    """Return how many events a trigger hands over at once, and how long it waits for them."""
+    return int(getattr(trigger, "batch", 1)), float(getattr(trigger, "window", 0.0))
+
+
+def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
+    """Return what goes along the path for a batch whose messages are all events."""
+    project, first = batch.place[0], batch.messages[0]
+    events = tuple(leased.event for leased in batch.messages if leased.event is not None)
+    kind = events[0].kind
+    principal = Principal(
+        kind=PrincipalKind.TRIGGER,
+        id=f"{project}/{version.function}/{batch.trigger or INBOX}",
+    )
+    return RawInvocation(
+        trigger=kind.value,
+        project=project,
+        function=version.function,
+        qualifier=batch.qualifier or None,
+        credential=None,
+        content_type="application/json",
+        body=b"",
+        events=events,
+        batch=batch.is_list,
+        attempt=first.message.attempts,
+        id="" if batch.is_list else first.message.invocation,
+        received_at=now,
+        caller=Caller(principal=principal),
+    )

@@ -1,0 +1,110 @@
+"""Ends of attempts on their way into the database: many in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.data.errors import LimitError
+from casemate.data.interface import ProjectData, Settlement
+from casemate.delivery.leased import Place
+from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+
+_log = logging.getLogger(__name__)
+MOST_AT_ONCE = 500
+MOST_WAITING = 256
+"""Ends of one place that may wait before who makes more has to wait as well."""
+_PAUSES = (0.1, 0.5, 2.0, 5.0)
+"""Seconds between tries while the disk is full. A lease that ends meanwhile is a duplicate."""
+
+
+class Settler:
+    """One transaction at a time for each place; what comes in meanwhile shares the next one."""
+
+    def __init__(self, data: ProjectData) -> None:
+        """Settle in `data`."""
+        self._data = data
+        self._waiting: dict[Place, list[Settlement]] = {}
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._written: dict[Place, asyncio.Future[None]] = {}
+        """Who waits for room is told by these."""
+        self._stopping = False
+
+    def add(self, place: Place, settlements: Sequence[Settlement]) -> None:
+        """Have attempts ended. Returns at once."""
+        self._waiting.setdefault(place, []).extend(settlements)
+        if place not in self._tasks:
+            self._tasks[place] = asyncio.get_running_loop().create_task(self._run(place))
+
+    async def room(self, place: Place) -> None:
+        """Return once not too many ends of a place wait to be written."""
+        while len(self._waiting.get(place, ())) > MOST_WAITING and place in self._tasks:
+            await self._next_write(place)
+
+    async def _next_write(self, place: Place) -> None:
+        written = self._written.get(place)
+        if written is None:
+            written = self._written[place] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(written)
+
+    def _tell_written(self, place: Place) -> None:
+        written = self._written.pop(place, None)
+        if written is not None and not written.done():
+            written.set_result(None)
+
+    async def idle(self, place: Place) -> None:
+        """Return once no end of a place waits to be written."""
+        while place in self._tasks:
+            await asyncio.wait((self._tasks[place],))
+
+    async def close(self) -> None:
+        """Write what waits. What cannot be written is tried again once its lease is over."""
+        self._stopping = True
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks.values()))
+
+    async def _run(self, place: Place) -> None:
+        try:
+            while waiting := self._waiting.pop(place, None):
+                for start in range(0, len(waiting), MOST_AT_ONCE):
+                    await self._write(place, waiting[start : start + MOST_AT_ONCE])
+                    self._tell_written(place)
+        except Exception:  # noqa: BLE001 - logged; the leases end by themselves
+            _log.exception("ends of attempts in %s were not kept", "/".join(place))
+        finally:
+            del self._tasks[place]
+            self._tell_written(place)
+
+    async def _write(self, place: Place, settlements: list[Settlement]) -> None:
+        tries = 0
+        while True:
+            try:
+                await self._data.settle(*place, settlements)
+            except (LimitError, NotFoundError, InvalidInputError) as error:
+                await self._write_each(place, settlements, error)
+            except CasemateError as error:
+                if self._stopping or not error.retryable:
+                    raise
+                _log.error("ends of attempts in %s wait: %s", "/".join(place), error)
+                await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
+                tries += 1
+                continue
+            return
+
+    async def _write_each(
+        self, place: Place, settlements: list[Settlement], error: CasemateError
+    ) -> None:
+        """Settle one by one: a destination that cannot take an end must not undo the others."""
+        if len(settlements) > 1:
+            for one in settlements:
+                await self._write(place, [one])
+            return
+        (one,) = settlements
+        if not one.sends:
+            raise error
+        names = ", ".join(f"{kind} {name}" for kind, name, _ in one.sends)
+        _log.error("the end of %s in %s is not told to %s: %s", one.id, place, names, error)
+        await self._write(place, [msgspec.structs.replace(one, sends=())])

@@ -1,0 +1,126 @@
+"""What an instance is sent: the event of an admitted invocation in the shape its handler reads.
+
+The runner's `event.py` reads what is written here; the shape travels in the head of the frame.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from casemate.invocation.aws import aws_event
+from casemate.model.event import Event
+from casemate.model.function import EventFormat
+from casemate.model.path import Admitted, Request
+from casemate.model.trigger import TriggerKind
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Shape(StrEnum):
+    """How the body of an invoke frame is to be read."""
+
+    PLAIN = ""
+    """A direct call: the payload itself."""
+    HTTP = "http"
+    """A request to a route, with `id`, `source`, `type` and `time` among its keys."""
+    EVENT = "event"
+    """One event with its attributes, `kind`, `data` and, under the kind's name, its detail."""
+    BATCH = "batch"
+    """An array of such events."""
+    AWS = "aws"
+    """What AWS Lambda would hand over, with its attributes beside it."""
+
+
+INVOCATION_TYPE = "casemate.invocation"
+REQUEST_TYPE = "casemate.http.request"
+
+
+def shape(admitted: Admitted) -> Shape:
+    """Return the shape of what `render` returns for the same invocation."""
+    raw = admitted.request.raw
+    if _is_aws(admitted):
+        return Shape.AWS
+    if raw.events:
+        return Shape.BATCH if raw.batch else Shape.EVENT
+    return Shape.PLAIN if raw.event is None else Shape.HTTP
+
+
+def answers_http(request: Request) -> bool:
+    """Tell whether the handler may answer with a status and headers."""
+    raw = request.raw
+    return raw.event is not None or bool(raw.events and raw.events[0].kind is TriggerKind.HTTP)
+
+
+def render(admitted: Admitted) -> bytes:
+    """Return the body of the invoke frame, JSON."""
+    request = admitted.request
+    raw = request.raw
+    if _is_aws(admitted):
+        events = events_of(request)
+        shown = aws_event(events, request.id, batch=raw.batch)
+        return _encode({"aws": shown, "events": [_event(event) for event in events]})
+    if raw.events:
+        if raw.batch:
+            return _encode([_event(event) for event in raw.events])
+        return _encode(_event(raw.events[0]))
+    if raw.event is None:
+        return request.event
+    return _encode(
+        {
+            **raw.event,
+            "id": request.id,
+            "source": function_source(raw.project, raw.function),
+            "type": REQUEST_TYPE,
+            "time": raw.received_at,
+        }
+    )
+
+
+def events_of(request: Request) -> tuple[Event, ...]:
+    """Return a direct call or a request to a route as the events that an inbox keeps: one each.
+
+    What came as CloudEvents keeps its attributes; only of these there can be several.
+    """
+    raw = request.raw
+    if raw.events:
+        return raw.events
+    source = function_source(raw.project, raw.function)
+    is_route = raw.event is not None
+    event = Event(
+        id=request.id,
+        source=source,
+        type=REQUEST_TYPE if is_route else INVOCATION_TYPE,
+        time=raw.received_at,
+        kind=TriggerKind.HTTP if is_route else TriggerKind.INVOKE,
+        data=msgspec.Raw(b"null" if is_route else request.event),
+        detail=raw.event or {},
+    )
+    return (event,)
+
+
+def function_source(project: str, function: str) -> str:
+    """Return the URI reference of a function, the source of events that call it."""
+    return f"/projects/{project}/functions/{function}"
+
+
+def _is_aws(admitted: Admitted) -> bool:
+    """Tell whether the handler reads AWS's shapes, and this is no direct call, which has none."""
+    raw = admitted.request.raw
+    if admitted.version.spec.event_format is not EventFormat.AWS:
+        return False
+    return raw.events[0].kind is not TriggerKind.INVOKE if raw.events else raw.event is not None
+
+
+def _event(event: Event) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": event.time,
+        "kind": event.kind.value,
+        "subject": event.subject,
+        "data": event.data,
+        event.kind.value: event.detail,
+    }

@@ -1,0 +1,12 @@
+"""The sources process: fetches events from servers outside by one connector for each kind.
+
+Not what becomes of the events (`triggers.outside`, `delivery`), no judgement of them
+(`admission`). A process of its own, so that what parses the protocols of other servers holds
+neither the network side nor the data of this one, and so that the gateway holds none of their
+passwords. May import `egress` (rules, resolver and confinement), `runner` and `model`.
+"""
+
+from casemate.sources.client import Receiver, SourceKey, SourcesClient, SourceStatus
+from casemate.sources.interface import Received
+
+__all__ = ["Received", "Receiver", "SourceKey", "SourceStatus", "SourcesClient"]

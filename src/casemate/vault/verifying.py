@@ -1,0 +1,35 @@
+"""Whether a stranger knows a secret, told without giving it away.
+
+Both comparisons take the same time whatever differs: they compare digests of one length.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+from casemate.vault.interface import Mac
+
+MAX_SIGNED_BYTES = 8 * 1024 * 1024
+MAX_SIGNATURE_BYTES = 64
+_PREFIX = b"whsec_"
+
+
+def is_signed(key: bytes, algorithm: Mac, message: bytes, signature: bytes) -> bool:
+    """Tell whether `signature` is the HMAC of `message` under a secret's value."""
+    if algorithm is Mac.STANDARD and key.startswith(_PREFIX):
+        try:
+            key = base64.b64decode(key[len(_PREFIX) :].strip(), validate=True)
+        except binascii.Error:
+            return False
+    if not key:
+        return False  # an empty key is one that everybody has
+    right = hmac.digest(key, message, hashlib.sha256)
+    return hmac.compare_digest(right, signature)
+
+
+def is_equal(value: bytes, shown: bytes) -> bool:
+    """Tell whether two values are equal, without telling how long the first one is."""
+    return hmac.compare_digest(hashlib.sha256(value).digest(), hashlib.sha256(shown).digest())

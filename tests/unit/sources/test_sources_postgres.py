@@ -1,0 +1,68 @@
+"""What a PostgreSQL server sends is checked; names become identifiers and nothing more."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.model.trigger import PostgresTrigger
+from casemate.sources.errors import SourceError, SourceProtocolError
+from casemate.sources.postgres import PostgresConnector, quoted
+from casemate.sources.postgres_framing import Framing
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+@given(st.lists(st.binary(max_size=30), max_size=6), st.integers(1, 20))
+def test_messages_pass_however_they_are_cut(bodies: list[bytes], size: int) -> None:
+    stream = b"".join(message(b"D", body) for body in bodies)
+    framing = Framing(100)
+    for at in range(0, len(stream), size):
+        framing.feed(stream[at : at + size])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bytes(5), b"D\0\0\0\3", b"D\xff\xff\xff\xff", b"D\0\0\0\x65", message(b"Z", b"I") + bytes(9)],
+)
+def test_lengths_that_would_never_end_are_refused(data: bytes) -> None:
+    with pytest.raises(SourceProtocolError):
+        Framing(100).feed(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [("outbox", '"outbox"'), ("app.outbox", '"app"."outbox"'), ('a"b', '"a""b"')],
+)
+def test_names_are_quoted(name: str, sql: str) -> None:
+    assert quoted(name) == sql
+
+
+def test_neither_outbox_nor_channel_is_refused() -> None:
+    with pytest.raises(SourceError):
+        PostgresConnector(PostgresTrigger(name="t", host="h", port=1, database="d", outbox=""))
+
+
+def test_a_process_that_is_stuck_is_ended_by_the_kernel() -> None:
+    program = (
+        "import asyncio, time\n"
+        "from casemate.sources import process\n"
+        "process.STUCK_SECONDS = 0.5\n"
+        "async def work():\n"
+        "    process.watch_over(asyncio.get_running_loop())\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    print('alive', flush=True)\n"
+        "    time.sleep(60)\n"
+        "asyncio.run(work())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"alive\n")

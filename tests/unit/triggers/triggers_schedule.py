@@ -1,0 +1,108 @@
+"""What tests of schedules need: data in memory that can fail, versions, and a clock to set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.data.interface import NewMessage
+from casemate.model.deployment import Version
+from casemate.model.errors import UnavailableError
+from casemate.model.event import Event
+from casemate.model.function import Delivery, FunctionSpec
+from casemate.model.trigger import ScheduleTrigger
+from casemate.triggers.schedule import Schedules
+
+START = 1_800_000_000.0
+
+
+class Clock:
+    """A wall clock that stands still until time passes, and may be set."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+        self.passed = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.passed += seconds
+
+
+class MemoryData:
+    """Positions and inboxes as `ProjectData` keeps them. It survives those who use it."""
+
+    def __init__(self) -> None:
+        self.positions: dict[tuple[str, str], bytes] = {}
+        self.sent: list[tuple[str, str, str, NewMessage]] = []
+        self.fail_before = 0
+        """How many calls of `advance` fail and write nothing."""
+        self.fail_after = 0
+        """How many calls of `advance` write, and fail then."""
+        self.writes = 0
+
+    async def position(self, project: str, position: str) -> bytes | None:
+        return self.positions.get((project, position))
+
+    async def advance(
+        self,
+        project: str,
+        position: str,
+        value: bytes,
+        *,
+        expected: bytes | None,
+        sends: Sequence[tuple[str, str, NewMessage]] = (),
+    ) -> bool:
+        await asyncio.sleep(0)
+        if self.fail_before:
+            self.fail_before -= 1
+            raise UnavailableError
+        if self.positions.get((project, position)) != expected:
+            return False
+        self.positions[project, position] = value
+        self.writes += 1
+        self.sent += [(project, *send) for send in sends]
+        if self.fail_after:
+            self.fail_after -= 1
+            raise UnavailableError
+        return True
+
+    def events(self) -> list[Event]:
+        return [msgspec.json.decode(send[3].body, type=Event) for send in self.sent]
+
+    def times(self) -> list[float]:
+        return [event.time for event in self.events()]
+
+
+def version(
+    *triggers: ScheduleTrigger,
+    number: int = 1,
+    created_at: float = START,
+    function: str = "report",
+    project: str = "shop",
+) -> Version:
+    spec = FunctionSpec(name=function, handler="a:h", triggers=triggers, delivery=Delivery())
+    return Version(
+        project=project,
+        function=function,
+        number=number,
+        digest="d",
+        spec=spec,
+        created_at=created_at,
+        created_by="token:x",
+    )
+
+
+async def settle(schedules: Schedules) -> None:
+    """Do what is due by now, and wait until it is done."""
+    schedules._look()
+    while schedules._tasks:
+        await asyncio.gather(*schedules._tasks)
