@@ -1,0 +1,143 @@
+"""Puts the sinks' hooks in place: audit events of the interpreter, wrappers in modules."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from .core import Guard
+from .sink import AuditHook, Patch, Sink
+
+Before = Callable[[tuple[Any, ...], dict[str, Any]], None]
+"""Takes the arguments of a call before it is made; raises to stop it."""
+
+
+class UnwatchableError(ImportError):
+    """The sink guard does not know this version of a module and cannot watch it."""
+
+
+def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
+    """Watch the interpreter's audit events (PEP 578). Cannot be undone, by anybody.
+
+    Comes after the handler's import: an import raises thousands of events and holds no event.
+    """
+    watched: dict[str, list[tuple[str, AuditHook]]] = {}
+    for sink in sinks:
+        for event, hook in sink.audit.items():
+            watched.setdefault(event, []).append((sink.name, hook))
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        hooks = watched.get(event)
+        if hooks is None or not guard.active:
+            return
+        for name, hook in hooks:
+            try:
+                hook(guard, arguments)
+            except Exception as error:  # noqa: BLE001 - fails closed, and is on record
+                guard.fail(name, error)
+
+    sys.addaudithook(on_event)
+
+
+class PatchingFinder:
+    """First in `sys.meta_path`: lets the others find a watched module, patches it once it ran."""
+
+    def __init__(self, guard: Guard, sinks: Sequence[Sink]) -> None:
+        """Watch the modules that the sinks name."""
+        self._guard = guard
+        self._patches: dict[str, list[Patch]] = {}
+        for sink in sinks:
+            for module, patch in sink.patches.items():
+                self._patches.setdefault(module, []).append(patch)
+
+    def install(self) -> None:
+        """Patch what is imported already, and watch for the rest."""
+        sys.meta_path.insert(0, self)
+        for name in self._patches:
+            module = sys.modules.get(name)
+            if module is not None:
+                self._patch(module)
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Return the spec that another finder has for a watched module."""
+        if name not in self._patches:
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                    self._wrap_loader(spec.loader)
+                return spec
+        return None
+
+    def _wrap_loader(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            self._patch(module)
+
+        # The loader itself stays: packages ask it for their resources.
+        loader.exec_module = exec_module
+
+    def _patch(self, module: ModuleType) -> None:
+        for patch in self._patches[module.__name__]:
+            try:
+                patch(self._guard, module)
+            except (AttributeError, TypeError, ValueError, LookupError) as error:
+                raise UnwatchableError(
+                    f"the sink guard cannot watch {module.__name__} "
+                    f"{getattr(module, '__version__', '')} ({error}); use a version that it knows"
+                ) from error
+
+
+def wrap(owner: Any, name: str, before: Before) -> None:
+    """Have `before` called with the arguments of each call of `owner.name`, then the call made.
+
+    For a method they begin with `self`. Wrapping twice is the same as once.
+    """
+    original = owner.__dict__.get(name) if isinstance(owner, type) else getattr(owner, name)
+    if original is None:
+        original = getattr(owner, name)
+    static = isinstance(original, (staticmethod, classmethod))
+    function = original.__func__ if static else original
+    if getattr(function, "__casemate_watched__", False):
+        return
+    watched = watching(function, before)
+    setattr(owner, name, type(original)(watched) if static else watched)
+
+
+def watching(function: Callable[..., Any], before: Before) -> Callable[..., Any]:
+    """Return a function that calls `before`, then `function`."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def later(*arguments: Any, **named: Any) -> Any:
+            before(arguments, named)
+            return await function(*arguments, **named)
+
+        watched: Callable[..., Any] = later
+    else:
+
+        @functools.wraps(function)
+        def now(*arguments: Any, **named: Any) -> Any:
+            before(arguments, named)
+            return function(*arguments, **named)
+
+        watched = now
+    watched.__casemate_watched__ = True  # type: ignore[attr-defined]
+    return watched
+
+
+def argument(arguments: tuple[Any, ...], named: dict[str, Any], place: int, *names: str) -> Any:
+    """Return an argument given by place or by one of its names; None if it is not given."""
+    if len(arguments) > place:
+        return arguments[place]
+    return next((named[name] for name in names if name in named), None)

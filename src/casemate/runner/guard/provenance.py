@@ -1,0 +1,256 @@
+"""How the function's own code put its texts together, kept while an invocation runs.
+
+The rewritten code (`rewriting.py`) calls `join`, `add`, `percent`, `call`, `joined`, `cut` and
+`member` where it made or checked a text. They do what the code said, and note the result by its
+identity, with what it was made of. Nothing is searched or compared until a sink asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+MAX_TEXT = 32 * 1024
+"""Characters of a text whose making is noted; longer ones are searched at the sink instead."""
+MAX_GROWN = 4096
+"""Characters up to which a text that is added to is noted."""
+MAX_NOTED = 4096
+MAX_CHARACTERS = 4 << 20
+_MAX_ITEMS = 1000
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_TEXTS = (str, bytes)
+_WORD_CHECKS = frozenset(
+    ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
+)
+_FILTERS = frozenset(("sub",))
+_PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
+
+JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
+
+
+class Made(NamedTuple):
+    """How one text was made."""
+
+    value: Any
+    """The text itself; held, so that its identity stays its own."""
+    kind: str
+    parts: tuple[Any, ...]
+    """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
+    named arguments. REPLACED: text, old, new, count. DERIVED: all texts that went in."""
+    constant: int = 0
+    """JOINED: bit n is set if part n is a literal of the code."""
+
+
+class Provenance:
+    """The notes of one process, emptied for each invocation."""
+
+    __slots__ = ("_characters", "_checked", "_made", "active", "objects")
+
+    def __init__(self) -> None:
+        """Begin inactive: what is made at import holds no event."""
+        self.active = False
+        self._made: dict[int, Made] = {}
+        self._checked: dict[str, tuple[str, object]] = {}
+        self._characters = 0
+        self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        """Lists and dicts that a call made from texts, and these texts."""
+
+    def begin(self) -> None:
+        """Forget everything, and take notes."""
+        self.end()
+        self.active = True
+
+    def end(self) -> None:
+        """Forget everything, and take no notes."""
+        self.active = False
+        self._made.clear()
+        self._checked.clear()
+        self.objects.clear()
+        self._characters = 0
+
+    def of(self, value: object) -> Made | None:
+        """Return how a text was made, if it was seen."""
+        made = self._made.get(id(value))
+        return made if made is not None and made.value is value else None
+
+    def check_of(self, text: str) -> tuple[str, object]:
+        """Return how the code checked a text, and the collection it was found in."""
+        return self._checked.get(text, ("", None))
+
+    def derived(self, value: object, sources: Iterable[object]) -> None:
+        """Note that `value` was made from `sources`, in a way that only a sink can judge."""
+        self._note(value, Made(value, DERIVED, tuple(sources)))
+
+    def _note(self, value: Any, made: Made) -> None:
+        # Texts of one character are shared by the whole interpreter: they have no identity.
+        length = len(value)
+        if not 2 <= length <= MAX_TEXT:
+            return
+        self._characters += length
+        notes = self._made
+        while notes and (len(notes) >= MAX_NOTED or self._characters > MAX_CHARACTERS):
+            self._characters -= len(notes.pop(next(iter(notes))).value)
+        notes[id(value)] = made
+
+    # -- called by rewritten code --------------------------------------------------------------
+
+    def join(self, constant: int, *parts: str) -> str:
+        """Do an f-string of at least two parts."""
+        text = "".join(parts)
+        if self.active:
+            self._note(text, Made(text, JOINED, parts, constant))
+        return text
+
+    def add(self, constant: int, left: Any, right: Any) -> Any:
+        """Do `left + right`."""
+        result = left + right
+        if self.active and type(result) in _TEXTS:
+            self._added(result, left, right, constant)
+        return result
+
+    def short(self, text: Any) -> bool:
+        """Tell whether a growing text is still noted. Held by a note, it could not grow in place."""
+        return type(text) not in _TEXTS or len(text) <= MAX_GROWN
+
+    def augment(self, constant: int, left: Any, right: Any) -> Any:
+        """Do `left += right`."""
+        before = left
+        left += right
+        if self.active and type(left) in _TEXTS:
+            self._added(left, before, right, constant)
+        return left
+
+    def percent(self, template: Any, arguments: Any) -> Any:
+        """Do `template % arguments`."""
+        result = template % arguments
+        if self.active and type(template) is str and result is not template:
+            held = _scalars(arguments)
+            if held is not None:
+                self._note(result, Made(result, PERCENT, (template, held)))
+        return result
+
+    def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
+        """Do `whole[start:stop:step]`."""
+        result = whole[start:stop] if step is None else whole[start:stop:step]
+        if self.active and type(result) in _TEXTS and type(whole) in _TEXTS and result is not whole:
+            self._note(result, Made(result, DERIVED, (whole,)))
+        return result
+
+    def joined(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Do a call of something named `join`."""
+        separator = getattr(function, "__self__", None)
+        if not self.active or type(separator) not in _TEXTS or named or len(arguments) != 1:
+            return function(*arguments, **named)
+        parts = arguments[0]
+        if type(parts) not in (list, tuple):
+            parts = list(parts)
+        result = function(parts)
+        if len(parts) > 1 and len(parts) <= _MAX_ITEMS and all(result is not p for p in parts):
+            pieces = [parts[0]]
+            for part in parts[1:]:
+                pieces += (separator, part)
+            self._note(result, Made(result, JOINED, tuple(pieces)))
+        return result
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Do a call of something that makes texts of texts, or checks one."""
+        result = function(*arguments, **named)
+        if self.active:
+            kind = type(result)
+            if kind in _TEXTS:
+                self._called(function, arguments, named, result)
+            elif kind is bool:
+                if result:
+                    self._checked_by(function, arguments)
+            elif kind in (list, tuple, dict):
+                self._spread(result, _sources(function, arguments, named))
+            elif result is not None:
+                self._checked_by(function, arguments)
+        return result
+
+    def member(self, value: Any, collection: Any) -> bool:
+        """Do `value in collection`."""
+        found = value in collection
+        if found and self.active and type(value) is str and not isinstance(collection, _TEXTS):
+            self._checked[value] = ("member", collection)
+        return found
+
+    # -- notes ---------------------------------------------------------------------------------
+
+    def _added(self, result: Any, left: Any, right: Any, constant: int) -> None:
+        if result is not left and result is not right and type(left) is type(right):
+            self._note(result, Made(result, JOINED, (left, right), constant))
+
+    def _called(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        owner = getattr(function, "__self__", None)
+        name = getattr(function, "__name__", "")
+        made: Made | None = None
+        if type(owner) is str and name in ("format", "format_map"):
+            given = arguments[0] if name == "format_map" and arguments else named
+            values = _scalars(arguments if name == "format" else ())
+            keyed = _scalars(given)
+            if values is not None and keyed is not None:
+                made = Made(result, FORMAT, (owner, values, keyed))
+        elif type(owner) is str and name == "replace" and 2 <= len(arguments) <= 3:
+            made = Made(result, REPLACED, (owner, *arguments))
+        elif name in _FILTERS:
+            self._checked.setdefault(result, ("pattern", None))
+        if made is None:
+            made = Made(result, DERIVED, _sources(function, arguments, named))
+        if all(result is not part for part in made.parts):
+            self._note(result, made)
+
+    def _checked_by(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        name = getattr(function, "__name__", "")
+        if name in _WORD_CHECKS:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                self._checked.setdefault(owner, ("word", None))
+        elif name in _PATTERN_CHECKS and arguments and type(arguments[-1]) is str:
+            self._checked.setdefault(arguments[-1], ("pattern", None))
+
+    def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
+        """Note every text in what a call returned."""
+        if not sources:
+            return
+        todo: list[Any] = [result]
+        for _ in range(_MAX_ITEMS):
+            if not todo:
+                return
+            item = todo.pop()
+            kind = type(item)
+            if kind in _TEXTS:
+                if all(item is not source for source in sources):
+                    self._note(item, Made(item, DERIVED, sources))
+            elif kind is dict:
+                self.objects[id(item)] = (item, sources)
+                todo += item.keys()
+                todo += item.values()
+            elif kind in (list, tuple):
+                self.objects[id(item)] = (item, sources)
+                todo += item[:_MAX_ITEMS]
+
+
+def _scalars(arguments: Any) -> Any:
+    """Return arguments of a template if they may be held: a held file would not be closed."""
+    kind = type(arguments)
+    if kind in _SCALARS:
+        return arguments
+    if kind is tuple:
+        return arguments if all(type(a) in _SCALARS for a in arguments) else None
+    if kind is dict:
+        return dict(arguments) if all(type(a) in _SCALARS for a in arguments.values()) else None
+    return None
+
+
+def _sources(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:
+    given = (getattr(function, "__self__", None), *arguments, *named.values())
+    return tuple(value for value in given if type(value) in _TEXTS)
