@@ -65,7 +65,16 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
+    old_rules, new_rules = guard_of(before), guard_of(after)
+    what = "guard exception"
+    found += [Change(what=what, before=r, after="") for r in old_rules if r not in new_rules]
+    found += [Change(what=what, before="", after=r) for r in new_rules if r not in old_rules]
     return found
+
+
+def guard_of(spec: FunctionSpec) -> list[str]:
+    """Return the exceptions of the sink guard as `sql at app:query: report`."""
+    return [f"{rule.sink} at {rule.location}: {rule.mode.value}" for rule in spec.guard]
 
 
 def _environment_changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:

@@ -19,6 +19,7 @@ import msgspec
 from casemate.admission import Admission
 from casemate.capabilities import Broker
 from casemate.dispatch import Dispatcher
+from casemate.invocation.injections import recorder
 from casemate.invocation.parse import parse
 from casemate.invocation.unfinished import broken, refused
 from casemate.model.http import HttpResponse
@@ -103,7 +104,11 @@ class Pipeline:
         try:
             session = self._broker.serve(admitted, deadline)
             reply = await instance.invoke(
-                self._encode(head), request.event, output, session.on_request
+                self._encode(head),
+                request.event,
+                output,
+                session.on_request,
+                recorder(admitted, self._broker.deny),
             )
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.

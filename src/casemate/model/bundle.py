@@ -10,7 +10,7 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 
 BUNDLE_FORMAT = 1
-_LATER_FIELDS = ("internal", "grants", "environment")
+_LATER_FIELDS = ("internal", "grants", "environment", "guard")
 """Fields of a function that the first release did not have."""
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 

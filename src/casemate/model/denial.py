@@ -22,6 +22,8 @@ class DenialKind(StrEnum):
     GRANTS = "grants"
     """A deploy that would have widened what a function is granted."""
     VAULT = "vault"
+    INJECTION = "injection"
+    """Data of an event that would have changed what an interpreter in a function was given."""
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ from typing import Any
 from . import landlock, linux, wire
 from .capabilities import Channel
 from .context import Context, Log
+from .guard.core import Guard
+from .guard.sink import BlockedError
 
 Handler = Callable[[Any, Context], Any]
 
@@ -164,9 +166,13 @@ def answer(result: object, *, http: bool) -> tuple[dict[str, Any], bytes]:
 class Instance:
     """Serves invocations one at a time."""
 
-    def __init__(self, handler: Handler, assignment: dict[str, Any], sock: socket.socket) -> None:
+    def __init__(
+        self, handler: Handler, assignment: dict[str, Any], sock: socket.socket, guard: Guard
+    ) -> None:
         """Prepare everything that can be prepared before an event is there."""
         self._handler = handler
+        self._guard = guard
+        guard.report = self._report
         self._sock = sock
         self._project = assignment["project"]
         self._function = assignment["function"]
@@ -188,11 +194,19 @@ class Instance:
         head = _encode({"level": level, "at": time.time()}).encode()
         self._channel.send(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
 
+    def _report(self, record: dict[str, Any]) -> None:
+        """Tell the host of a call that the sink guard stopped, before anybody can catch that."""
+        head = _encode(record).encode(errors="replace")
+        self._channel.send(wire.pack(wire.GUARD, head))
+
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
         for _kind, raw, body in self._reader.feed(_TOUCH):
             self._context(_decode(raw.decode()))
-            reply, data = answer(_decode(body.decode()), http=False)
+            event = _decode(body.decode())
+            self._guard.begin(event)
+            reply, data = answer(event, http=False)
+            self._guard.end()
             wire.pack(wire.ANSWER, _encode(reply).encode(), data)
 
     def _context(self, head: dict[str, Any]) -> Context:
@@ -208,9 +222,24 @@ class Instance:
         )
 
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
-        """Run the handler once and return the frame to send."""
+        """Run the handler once and return the frame to send.
+
+        What the sink guard has stopped was stopped, whatever the handler made of it.
+        """
+        guard = self._guard
+        frame = self._answered(head, event)
+        blocked, guard.blocked = guard.blocked, None
+        guard.end()
+        if blocked is None or frame[:1] == wire.ERROR:
+            return frame
+        return error_frame("blocked", {"type": "BlockedError", "message": blocked, "trace": ""})
+
+    def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
+        guard = self._guard
         try:
-            result = self._handler(_decode(event.decode()), self._context(head))
+            decoded = _decode(event.decode())
+            guard.begin(decoded)
+            result = self._handler(decoded, self._context(head))
             if self._run_async is not None:
                 result = self._run_async(result)
             reply, body = answer(result, http=head["http"])
@@ -218,7 +247,8 @@ class Instance:
         except BadResultError as error:
             return error_frame("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            return error_frame("handler-error", describe(error))
+            stopped = isinstance(error, BlockedError) or guard.blocked is not None
+            return error_frame("blocked" if stopped else "handler-error", describe(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
@@ -255,7 +285,7 @@ def rehearse(landlock_abi: int) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)
-            rehearsed = Instance(lambda event, context: event, assignment, theirs)
+            rehearsed = Instance(lambda event, context: event, assignment, theirs, Guard())
             rehearsed.touch()
             rehearsed.serve()
             if restriction is not None:

@@ -5,6 +5,7 @@ import pytest
 from casemate.manifest import ManifestError, load
 from casemate.manifest.__main__ import write
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
+from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.reference import BEGIN, END, reference_tables, with_reference_tables
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, PROJECT
@@ -32,11 +33,17 @@ def test_the_published_page_is_up_to_date():
 def test_every_key_has_a_row():
     tables = reference_tables()
     grants = (GRANTS, BUCKET_GRANT, TABLE_GRANT, EGRESS_GRANT)
-    for table in (PROJECT, FUNCTION, LIMITS, HTTP, *grants, BUCKET, TABLE, INDEX, QUEUE):
+    for table in (PROJECT, FUNCTION, LIMITS, HTTP, EXCEPTION, *grants, BUCKET, TABLE, INDEX, QUEUE):
         for field in table.fields:
-            if field.name not in ("limits", "http", "grants", "buckets", "tables", "egress") and (
-                field.name != "indexes"
-            ):
+            if field.name not in (
+                "limits",
+                "http",
+                "grants",
+                "buckets",
+                "tables",
+                "egress",
+                "guard",
+            ) and (field.name != "indexes"):
                 assert f"| `{field.name}` |" in tables
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.runner import instance, wire
+from casemate.runner.guard.core import Guard
 from casemate.runner.instance import BadResultError, Instance, answer, describe
 from casemate.seal.answer import AnswerError, response
 
@@ -285,7 +286,7 @@ class Served:
             "isolation": "request",
             **changes,
         }
-        self.instance = Instance(handler, assignment, self.sock)
+        self.instance = Instance(handler, assignment, self.sock, Guard())
         self.reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, 1 << 20)
         self.frames: list[tuple[bytes, bytes, bytes]] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -154,7 +155,7 @@ class Guard:
         if mode == BLOCK and self.blocked is None:
             self.blocked = text
         if self.records <= MAX_RECORDS and self.report is not None:
-            self.report(
+            self._tell(
                 {
                     "sink": sink,
                     "mode": mode,
@@ -169,6 +170,12 @@ class Guard:
             )
         if mode == BLOCK:
             raise BlockedError(text)
+
+    def _tell(self, record: dict[str, Any]) -> None:
+        # A host that cannot be told must not keep the call from being stopped.
+        with contextlib.suppress(Exception):
+            if self.report is not None:
+                self.report(record)
 
     def _mode(self, sink: str, place: Place | None) -> str:
         for rule in self.rules:

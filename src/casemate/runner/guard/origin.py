@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_PLAIN_STEP = re.compile(r"[\w.~-]{1,64}")
 
 
 class Origin(NamedTuple):
@@ -22,6 +25,8 @@ class Origin(NamedTuple):
     def at(self, step: object) -> Origin:
         """Return the origin of a value below this one."""
         escaped = str(step).replace("~", "~0").replace("/", "~1")
+        if not _PLAIN_STEP.fullmatch(escaped):
+            escaped = "?"  # a key is data as well, and data is not shown
         return Origin(self.source, f"{self.pointer}/{escaped}", self.decoding)
 
     @property

@@ -109,7 +109,7 @@ class Provenance:
         return result
 
     def short(self, text: Any) -> bool:
-        """Tell whether a growing text is still noted. Held by a note, it could not grow in place."""
+        """Tell whether a growing text is noted: held by a note, it could not grow in place."""
         return type(text) not in _TEXTS or len(text) <= MAX_GROWN
 
     def augment(self, constant: int, left: Any, right: Any) -> Any:

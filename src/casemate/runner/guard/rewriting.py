@@ -99,7 +99,7 @@ _FUNCTIONS = frozenset(
 _CALLED = _METHODS | _CHECKS | _FUNCTIONS
 
 
-def _is_text(node: ast.expr, names: frozenset[str]) -> bool:
+def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     """Tell whether an expression is surely, or by its look, a text."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, (str, bytes))

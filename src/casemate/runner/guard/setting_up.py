@@ -8,7 +8,13 @@ from .core import Guard
 from .hooks import PatchingFinder, watch_audit
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
+from .sql import tokens
 from .sql.drivers import watch_drivers
+
+
+def warm() -> None:
+    """Have what sinks need ready in the base zygote, shared by all that is forked from it."""
+    tokens.warm()
 
 
 def before_import(guard: Guard) -> None:

@@ -27,18 +27,16 @@ _CURSOR_METHODS = (
     "copy_expert",
     "copy",
 )
-_ASYNCPG_METHODS = tuple(
-    [
-        "execute",
-        "executemany",
-        "fetch",
-        "fetchrow",
-        "fetchval",
-        "fetchmany",
-        "prepare",
-        "cursor",
-        "copy_from_query",
-    ]
+_ASYNCPG_METHODS = (
+    "execute",
+    "executemany",
+    "fetch",
+    "fetchrow",
+    "fetchval",
+    "fetchmany",
+    "prepare",
+    "cursor",
+    "copy_from_query",
 )
 _SQLITE_METHODS = ("execute", "executemany", "executescript")
 _EVERY = (Dialect.ANSI, Dialect.MYSQL)
@@ -123,15 +121,15 @@ def patch_sqlite(guard: Guard, module: ModuleType) -> None:
         return
     plain_connection, plain_cursor = module.Connection, module.Cursor
     cursor_type = functools.partial(_watched_type, guard, names=_SQLITE_METHODS, dialects=dialects)
-    watched_cursor = cursor_type(base=plain_cursor)
+    watched_cursor: Any = cursor_type(base=plain_cursor)
 
     @functools.cache
-    def watched_connection(base: type) -> type:
+    def watched_connection(base: Any) -> type:
         def cursor(self: Any, factory: Any = watched_cursor) -> Any:
             if isinstance(factory, type):
                 watched = issubclass(factory, watched_cursor)
                 factory = factory if watched else cursor_type(base=factory)
-            return base.cursor(self, factory)  # type: ignore[attr-defined]
+            return base.cursor(self, factory)
 
         members = {"__module__": base.__module__, "__doc__": base.__doc__, "cursor": cursor}
         for name in _SQLITE_METHODS:
@@ -142,9 +140,10 @@ def patch_sqlite(guard: Guard, module: ModuleType) -> None:
 
     @functools.wraps(original)
     def connect(*arguments: Any, **named: Any) -> Any:
-        factory = arguments[5] if len(arguments) > 5 else named.get("factory", connection_type)
+        factory: Any = arguments[5] if len(arguments) > 5 else named.get("factory", connection_type)
         if isinstance(factory, type) and not issubclass(factory, connection_type):
-            factory = watched_connection(factory)
+            base: Any = factory
+            factory = watched_connection(base)
         if len(arguments) > 5:
             arguments = (*arguments[:5], factory, *arguments[6:])
         else:
