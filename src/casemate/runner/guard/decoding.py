@@ -24,7 +24,7 @@ _MAX_FIELDS = 1000
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
-_JWT = re.compile(r"[\w-]{8,}\.[\w-]{4,}\.[\w-]*")
+_JWT = re.compile(r"[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")

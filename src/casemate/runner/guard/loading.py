@@ -31,18 +31,20 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
-        data = self.get_data(path)
-        try:
-            tree = ast.parse(importlib.util.decode_source(data), path)
-            code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
-        except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
-            # Whatever is wrong with it, the interpreter says it best.
-            plain = super().get_code(fullname)
-            if plain is None:
-                return None
-            code = plain
-        self.guard.constants.add_code(code)
+        code = _rewritten(self.get_data(path), path) or super().get_code(fullname)
+        if code is not None:
+            self.guard.constants.add_code(code)
         return code
+
+
+def _rewritten(data: bytes, path: str) -> CodeType | None:
+    """Return a module's rewritten code; None for the interpreter to say what is wrong with it."""
+    try:
+        tree = ast.parse(importlib.util.decode_source(data), path)
+        code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
+    except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
+        return None
+    return code
 
 
 def load_rewritten(guard: Guard) -> None:

@@ -245,7 +245,7 @@ def _scalars(arguments: Any) -> Any:
     if kind is tuple:
         return arguments if all(type(a) in _SCALARS for a in arguments) else None
     if kind is dict:
-        return dict(arguments) if all(type(a) in _SCALARS for a in arguments.values()) else None
+        return {name: value for name, value in arguments.items() if type(value) in _SCALARS}
     return None
 
 

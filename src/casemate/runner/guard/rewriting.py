@@ -92,6 +92,8 @@ _FUNCTIONS = frozenset(
         "unhexlify",
         "unquote",
         "unquote_plus",
+        "safe_substitute",
+        "substitute",
         "unquote_to_bytes",
         "urlsafe_b64decode",
     ]

@@ -35,6 +35,7 @@ class Taint:
         self._objects: dict[int, tuple[object, Origin]] = {}
         self._keys: dict[str, Origin] = {}
         self._characters = 0
+        self._joined: str | None = None
         self.overflown = False
         """True if a source was too large to be looked at whole."""
 
@@ -43,6 +44,8 @@ class Taint:
         self._waiting.append((source, pointer, value))
 
     def _index(self) -> None:
+        if self._waiting:
+            self._joined = None
         while self._waiting:
             source, pointer, value = self._waiting.pop()
             self._walk(value, Origin(source, pointer), 0, original=True)
@@ -124,6 +127,15 @@ class Taint:
         """Yield the sources' texts in all their forms, at most so many."""
         self._index()
         return itertools.islice(self._texts.items(), most)
+
+    def holding(self, text: str) -> Origin | None:
+        """Return where a text is from that is part of one of the sources', such as a CSV field."""
+        self._index()
+        if self._joined is None:
+            self._joined = "\0".join(self._texts)
+        if text not in self._joined:
+            return None
+        return next((origin for whole, origin in self._texts.items() if text in whole), None)
 
     def is_of(self, value: object) -> Origin | None:
         """Return where a value is from if it is this very object: text, list or dict."""

@@ -13,6 +13,7 @@ from .taint import Taint, lowered, merged
 
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
+_MIN_AGAIN = 2
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
     r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
@@ -76,13 +77,13 @@ class Tracer:
         spans = self._composed(pieces, depth)
         return spans or self._filtered(text, pieces)
 
-    def _all_of(self, text: str, origin: Origin) -> Span:
+    def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         how, collection = self._provenance.check_of(text)
         if how == "member" and self._taint.is_of(collection) is not None:
             how = ""
         if not how and self._is_constant(text):
             how = "constant"
-        return Span(0, len(text), origin, exact=True, checked=how)
+        return Span(0, len(text), origin, exact, how)
 
     def _leaf(self, text: str) -> list[Span]:
         """A text of which nothing is known."""
@@ -91,6 +92,9 @@ class Tracer:
         origin = self._taint.exact(text)
         if origin is not None:
             return [self._all_of(text, origin)]
+        part_of = None if text.isalnum() else self._taint.holding(text)
+        if part_of is not None:
+            return [self._all_of(text, part_of, exact=False)]
         found = self._taint.search(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", ""), exact=False)]
@@ -155,8 +159,10 @@ class Tracer:
                 return inside
             again = self._again(text, whole, inside)
             spans += again
-            first = inside[0]
-            if not again and first.start == 0 and first.end == len(whole):
+            covered = sum(span.end - span.start for span in inside)
+            short = covered < _MIN_AGAIN and len(text) > len(whole)
+            if not again and not short and 2 * covered > len(whole):
+                first = inside[0]
                 how = first.checked or self._provenance.check_of(text)[0]
                 origin = first.origin.decoded("what the code made of it")
                 return [Span(0, len(text), origin, exact=True, checked=how)]
@@ -170,7 +176,7 @@ class Tracer:
         for span in inside:
             part = lowered(source[span.start : span.end])
             start = searched.find(part)
-            while start >= 0 and part:
+            while start >= 0 and len(part) >= _MIN_AGAIN:
                 end = start + len(part)
                 found.append(span._replace(start=start, end=end, exact=False))
                 start = searched.find(part, end)

@@ -21,6 +21,9 @@ _NAMES = re.compile(r"[^\W\d][\w$]*(?:\.[^\W\d][\w$]*){0,3}(?:\s+(?:ASC|DESC))?"
 _HARMLESS_WORDS = frozenset(
     ("ASC", "DESC", "NULLS", "FIRST", "LAST", "NULL", "TRUE", "FALSE", "DEFAULT")
 )
+_BEFORE_VALUES = frozenset(
+    ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
+)
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
@@ -49,7 +52,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
         origin = _nearest(spans, tokens[-1].start)
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
     spans = [trimmed for span in spans if (trimmed := _trimmed(text, span)) is not None]
-    doubtful = [span for span in spans if not _vouched(text, span)]
+    doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
         changed = _difference(tokens, tokenize(neutral, dialect))
@@ -145,3 +148,15 @@ def _name(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
             if word not in _HARMLESS_WORDS:
                 return Verdict(span.origin, "is a name or keyword of the statement", _FIX_NAME)
     return None
+
+
+def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
+    """Tell whether a foreseen word stands where a value is due: `id = {v}` with `id` is always true."""
+    before = [t for t in tokens if t.end <= span.start][-2:]
+    if not before or span.checked != "constant":
+        return False
+    last = text[before[-1].start : before[-1].end].upper()
+    if last == "(" and len(before) == 2:
+        last = text[before[0].start : before[0].end].upper()
+        return last in ("IN", "VALUES")
+    return last in _BEFORE_VALUES
