@@ -65,7 +65,7 @@ def call_orders(client: httpx.Client, node: Node, key: str) -> None:
 def show_grants(project: Path, node: Node) -> None:
     """Print what the function that takes orders is granted, and what it used."""
     say("\n--> casemate grants show place")
-    _print(run([CASEMATE, "grants", "show", "place"], project, node.variables))
+    _print(run([CASEMATE, "grants", "show", "place"], project, node.variables, whole=True))
 
 
 def show_denial(client: httpx.Client, project: Path, node: Node) -> None:

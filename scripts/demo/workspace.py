@@ -38,8 +38,9 @@ def run(
     added: Mapping[str, str] | None = None,
     *,
     stdin: bytes = b"",
+    whole: bool = False,
 ) -> str:
-    """Run a command, whose progress is shown, and return what it prints."""
+    """Run a command and return what it prints; if `whole`, its progress too, else that is shown."""
     done = subprocess.run(
         command,
         check=False,
@@ -47,6 +48,7 @@ def run(
         env=environment(**(added or {})),
         input=stdin,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if whole else None,
     )
     if done.returncode:
         text = " ".join(map(str, command))

@@ -52,6 +52,8 @@ from casemate.vault.interface import DataKey, Purpose
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
 """What part of the host's memory the files of unused bundles may take: one of so many."""
+_FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What is answered for the node's sake, not for what the request is."""
 
 
 class Gateway:
@@ -173,7 +175,7 @@ class Gateway:
 
     def _problem(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
         """Answer what is no request that the server takes, and record it."""
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status not in _FAULTS:
             self.denials.deny(
                 Denial(
                     at=time.time(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,7 +117,8 @@ def test_from_nothing_to_exactly_what_is_used(cli, node: TestNode, tmp_path: Pat
     # Less needs nobody.
     done = cli("deploy")
     assert done.returncode == 0, done.stderr
-    assert "removed  queue jobs: send" in done.stdout
+    assert re.search("removed +queue jobs: send", done.stdout)
+    assert 'bucket files: only below "a/"' in done.stdout
     assert node.invoke({"key": "a/1"}, function="ledger/book").json() == "x"
     assert node.invoke({"key": "b/1"}, function="ledger/book").status_code == 500
 

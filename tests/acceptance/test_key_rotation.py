@@ -122,11 +122,13 @@ def test_a_kill_within_a_rotation_loses_nothing(keeper: TestNode) -> None:
     assert node.invoke({}).json() == EXPECTED
 
 
-@pytest.mark.xfail(strict=True, reason="vault: makes a key for a project that does not exist")
 def test_a_project_that_is_not_there_is_not_found(fresh_node: TestNode) -> None:
     body = {"key": "data", "project": "nothing"}
+    before = status(fresh_node)
     answer = fresh_node.client.post(f"{fresh_node.url}/api/v1/vault/rotate", json=body)
     assert answer.status_code == 404
+    assert "nothing" in answer.json()["detail"]
+    assert status(fresh_node) == before, "no key was made"
 
 
 def _rotate_until_killed(node: TestNode) -> None:

@@ -116,16 +116,47 @@ def test_without_the_filter_the_call_works(
     assert "result" in tried, tried
 
 
+LARGE_SURFACES = frozenset(
+    {
+        "ptrace",
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "io_uring_setup",
+        "io_uring_enter",
+        "keyctl",
+    }
+    | {"process_vm_readv", "mount", "unshare", "setns", "mknod", "clock_settime", "shmget"}
+)
+
+
+def test_without_the_filter_nothing_of_its_calls_is_recorded(
+    whole: TestNode, without_filter: TestNode
+) -> None:
+    """So each test that asks for such a denial fails, also where the kernel refuses the call."""
+    tried = run(whole, "all_calls")
+    assert {d["action"].partition("(")[0] for d in tried.denied()} >= LARGE_SURFACES
+    assert 0 not in tried.answer.values()
+    tried = run(without_filter, "all_calls")
+    worked = {name for name, number in tried.answer.items() if number == 0}
+    assert worked >= {"ptrace-traceme", "personality", "shmget", "msgget", "semget"}
+    assert tried.recorded()
+    assert tried.denied(seconds=1.0) == []
+
+
 # -- namespaces --------------------------------------------------------------------------------
 
 NO_PID = (
     ("runner/linux.py", "INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID",
      "INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS"),
 )  # fmt: skip
-NO_NETWORK_IPC = (
-    ("runner/zygote.py", "    | linux.CLONE_NEWIPC\n", ""),
-    ("runner/zygote.py", "    | linux.CLONE_NEWNET\n", ""),
-)
+NO_NAMESPACE = {
+    name: (("runner/zygote.py", f"    | linux.CLONE_NEW{flag}\n", ""),)
+    for name, flag in {"net": "NET", "ipc": "IPC", "uts": "UTS", "cgroup": "CGROUP"}.items()
+}
+# A name for the host can be set in a namespace of its own alone.
+NO_NAMESPACE["uts"] += (("runner/base.py", 'linux.sethostname("function")', "pass"),)
+NO_MOUNT = (("runner/zygote.py", "    | linux.CLONE_NEWNS\n", ""),)
 
 
 def test_without_a_pid_namespace_it_sees_its_zygote(whole: TestNode, start: Start) -> None:
@@ -149,9 +180,24 @@ def _shared(node: TestNode) -> set[str]:
         }
 
 
-def test_without_namespaces_two_functions_share_them(whole: TestNode, start: Start) -> None:
-    assert _shared(whole) == set()
-    assert _shared(start(patches=NO_NETWORK_IPC)) == {"net", "ipc"}
+@pytest.fixture(scope="module")
+def whole_shares(whole: TestNode) -> set[str]:
+    return _shared(whole)
+
+
+@pytest.mark.parametrize("name", ["net", "ipc", "uts", "cgroup"])
+def test_without_a_namespace_two_functions_share_it(
+    whole_shares: set[str], start: Start, name: str
+) -> None:
+    assert whole_shares == set()
+    assert _shared(start(patches=NO_NAMESPACE[name])) == {name}
+
+
+def test_without_a_mount_namespace_of_its_own_no_function_starts(start: Start) -> None:
+    """The root could not be made without being everybody's: it fails closed."""
+    refusals = "a blank zygote did not start|The function cannot be started"
+    with pytest.raises((RuntimeError, AssertionError), match=refusals):
+        start(patches=NO_MOUNT)
 
 
 # -- Landlock ----------------------------------------------------------------------------------

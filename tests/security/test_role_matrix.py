@@ -1,4 +1,6 @@
-"""Every operation of the API, asked for by every built-in role where it holds and where not.
+"""Every operation of the API, asked for by every role where it holds and where not.
+
+The built-in ones, and one that a policy file of this test makes.
 
 What each role may is written down here by hand, from docs/reference/policies.md, not taken from
 the policies that are tested. An operation that is added without an entry fails the last test.
@@ -18,7 +20,7 @@ import pytest
 from casemate.api.app import OPERATIONS, PREFIX
 from casemate.api.operations import Operation
 from casemate.model.principal import BUILT_IN_ROLES
-from support.attacks import AUTHENTICATION, AUTHORIZATION, denials
+from support.attacks import AUTHENTICATION, AUTHORIZATION, REQUEST, denials
 from support.cli import casemate
 from support.node import TestNode
 
@@ -43,7 +45,16 @@ ROLES: dict[str, set[str]] = {
         *RECORDS,
     },
     "invoker": {"function:invoke"},
+    "clerk": {"invocation:read", "secret:list"},
 }  # fmt: skip
+CUSTOM = """\
+@id("clerk")
+permit (
+  principal in Casemate::Role::"clerk",
+  action in [Casemate::Action::"invocation:read", Casemate::Action::"secret:list"],
+  resource
+);
+"""
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
     "vaultKey", "health", "listBuckets", "listTables", "listQueues",
@@ -83,7 +94,9 @@ class Callers:
 @pytest.fixture(scope="module")
 def callers(node: TestNode) -> Iterator[Callers]:
     made = Callers(node)
-    for role, scope in product(BUILT_IN_ROLES, (NODE, OWN)):
+    put = node.client.put(f"{node.url}{PREFIX}/policies/clerk", json={"text": CUSTOM})
+    assert put.status_code in (200, 201), put.text
+    for role, scope in product(ROLES, (NODE, OWN)):
         binding = f"{role}@{scope}" if scope else role
         answer = node.client.post(
             f"{node.url}/api/v1/tokens",
@@ -159,7 +172,7 @@ def _places(operation: Operation) -> tuple[str, ...]:
 
 CASES = [
     pytest.param(operation, role, id=f"{operation.id}-{role}")
-    for operation, role in product(OPERATIONS, BUILT_IN_ROLES)
+    for operation, role in product(OPERATIONS, ROLES)
     if operation.id not in OPEN
 ]
 
@@ -196,6 +209,7 @@ def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Operati
 
 
 def test_what_is_open_is_known() -> None:
+    assert set(ROLES) == {*BUILT_IN_ROLES, "clerk"}
     assert {o.id for o in OPERATIONS if not o.authenticated} == OPEN
     without = {o.id for o in OPERATIONS if o.authenticated and o.action is None}
     assert without == (OF_EVERYBODY - OPEN) | set(BY_THE_ENDPOINT)
@@ -210,7 +224,7 @@ GRANTS = (
 )
 LISTS = {
     "/functions": {"owner", "developer", "operator", "auditor"},
-    "/secrets": {"owner", "developer", "auditor"},
+    "/secrets": {"owner", "developer", "auditor", "clerk"},
     "/buckets/{project}": {"owner", "developer"},
     "/tables/{project}": {"owner", "developer"},
     "/queues/{project}": {"owner", "developer", "operator"},
@@ -269,6 +283,8 @@ MAKERS = [
     ("auditor", NODE, "owner"),
     ("invoker", NODE, "invoker"),
     ("invoker", OWN, "invoker@own"),
+    ("clerk", NODE, "clerk"),
+    ("clerk", OWN, "owner@own"),
 ]
 
 
@@ -287,7 +303,63 @@ def test_no_token_can_more_than_its_maker(
     assert [d for d in found if d["principal"] == callers.principals[role, scope]]
 
 
-@pytest.mark.parametrize("role", ["developer", "operator", "auditor", "invoker"])
+LOOK_ALIKES = [
+    "Owner@own", "OWNER@own", "owner@OWN", "owner @own", "owner@own ", "owner@own\n",
+    "owner@own/../other", "owner@./own", "owner@*", "owner@", "@own", "owner@own@other",
+    "owner@own/*", "\u043ewner@own", "owner@\u043ewn", "\uff4fwner@own", "owner\u200b@own",
+    "owner%40own", "casemate.owner@own", 'owner"@own', "owner@own/F", "developer,owner@own",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", LOOK_ALIKES, ids=ascii)
+def test_a_role_that_looks_like_another_is_given_to_nobody(callers: Callers, wanted: str) -> None:
+    """Neither by who may give the one that it looks like, nor by who has it."""
+    for role in ("owner", "developer"):
+        before = {token["id"] for token in callers.node.get("/tokens")["tokens"]}
+        answer = callers.clients[role, OWN].post(
+            f"{callers.node.url}/api/v1/tokens",
+            json={"name": f"alike-{secrets.token_hex(4)}", "roles": [wanted]},
+        )
+        assert answer.status_code in (400, 403, 404, 422), answer.text
+        assert {token["id"] for token in callers.node.get("/tokens")["tokens"]} == before
+
+
+HOSTILE_POLICIES = {
+    "does-not-parse": "permit (principal, action, resource",
+    "permits-all": "permit (principal, action, resource);",
+    "built-in-id": '@id("casemate.owner") permit (principal is Casemate::User, action, resource);',
+    "another-case": 'permit (principal in Casemate::Role::"Owner", action, resource);',
+    "unknown-type": 'permit (principal == Other::User::"ada", action, resource);',
+    "unknown-action": 'permit (principal, action == Casemate::Action::"all", resource);',
+    "forbids-all": '@id("x") forbid (principal, action, resource);',
+    "empty": "",
+    "not-text": "\x00\x01",
+    "too-long": "// " + "x" * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("name", list(HOSTILE_POLICIES))
+def test_a_policy_that_must_not_be_changes_nothing(callers: Callers, name: str) -> None:
+    """Also from an owner of the node, and what held goes on to hold."""
+    node = callers.node
+    before = node.get("/policies")
+    for client in (node.client, callers.clients["owner", OWN], callers.clients["clerk", NODE]):
+        since = time.time()
+        answer = client.put(
+            f"{node.url}{PREFIX}/policies/hostile", json={"text": HOSTILE_POLICIES[name]}
+        )
+        if client is node.client:
+            assert answer.status_code in (400, 409, 413, 422), answer.text
+        elif answer.status_code == 413:  # refused before it is known who asks
+            assert denials(node, kind=REQUEST, since=since)
+        else:
+            assert answer.status_code == 403
+            assert denials(node, kind=AUTHORIZATION, since=since)
+        assert node.get("/policies") == before
+    assert callers.clients["clerk", NODE].get(f"{node.url}{PREFIX}/policies").status_code == 403
+
+
+@pytest.mark.parametrize("role", ["developer", "operator", "auditor", "invoker", "clerk"])
 @pytest.mark.parametrize("scope", [NODE, OWN])
 def test_nobody_raises_itself(callers: Callers, role: str, scope: str) -> None:
     """By the owner's token, by a new user, or by a policy."""

@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from casemate.accounts.credential import checksum, new_text
-from support.attacks import AUTHENTICATION, attempt, denials
+from support.attacks import AUTHENTICATION, REQUEST, attempt, denials
 from support.node import TestNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
@@ -141,13 +141,15 @@ def test_a_token_in_the_query_is_none(target: TestNode, two: tuple[str, str]) ->
 
 
 def test_two_tokens_are_none(target: TestNode, two: tuple[str, str]) -> None:
-    """Which one counts must not depend on who reads. The parser refuses it: nobody is denied."""
+    """Which one counts must not depend on who reads. The parser refuses it, of nobody."""
     pairs = [("authorization", f"Bearer {text}") for text in two]
     with httpx.Client() as client:
         for path in ("/api/v1/whoami", "/invoke/t/f"):
+            since = time.time()
             method = "GET" if "api" in path else "POST"
             answer = client.request(method, f"{target.url}{path}", headers=pairs)
             assert answer.status_code == 400, path
+            assert denials(target, kind=REQUEST, since=since)
 
 
 def test_a_revoked_token_is_refused_at_once(target: TestNode) -> None:

@@ -13,6 +13,7 @@ from support.node import TestNode
 
 SYSTEM_CALL, CAPABILITY, EGRESS = "system-call", "capability", "egress"
 AUTHENTICATION, AUTHORIZATION = "authentication", "authorization"
+REQUEST = "request"
 FILTER_KILL = "system call"
 """The action of a denial that ended the instance: the filter cannot say which call it was."""
 _RECORD_SECONDS = 5.0
@@ -85,7 +86,9 @@ class Attempt:
         assert "errno" in answer, f"it worked: {answer}"
         return int(answer["errno"])
 
-    def denied(self, *actions: str, kind: str = SYSTEM_CALL) -> list[Denial]:
+    def denied(
+        self, *actions: str, kind: str = SYSTEM_CALL, seconds: float = _RECORD_SECONDS
+    ) -> list[Denial]:
         """Return the denials that were recorded of this attempt, once there are some.
 
         They name the invocation, or none where the node could not tell which of the function's
@@ -96,6 +99,7 @@ class Attempt:
             self.node,
             kind=kind,
             since=self.started,
+            seconds=seconds,
             actions=frozenset(actions) or None,
             project=project,
             function=function,

@@ -139,7 +139,10 @@ def response_to(error: Exception) -> Response:
             error_id=error_id,
         )
     status = status_of(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        # No fault of ours: only what caused it, such as a full disk, is worth a trace.
+        _log.warning("error %s: %s", error_id, error, exc_info=error.__cause__)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("error %s: %s", error_id, error, exc_info=error)
     failure = None
     if isinstance(error, StartFailedError):

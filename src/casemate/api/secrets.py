@@ -109,6 +109,10 @@ async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
             newest = await service.vault.data_key("", Purpose.STORE)
             await service.store.rekey(newest.key)
             await service.control.reseal_bundles()
+    # Last, since a damaged secret ends it, and says so.
+    for each in filter(None, projects):
+        while await service.vault.renew_secrets(each):
+            pass
 
 
 async def _rotate_master(request: Request, service: Service) -> Response:
@@ -217,7 +221,7 @@ OPERATIONS = (
         endpoint=_rotate,
         body=Rotation,
         response=Rotated,
-        problems=(413, 415, 422),
+        problems=(404, 413, 415, 422),
         action=Action.VAULT_ROTATE,
     ),
     Operation(

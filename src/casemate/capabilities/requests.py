@@ -1,7 +1,7 @@
 """Everything a running function can ask for, as typed requests; anything else ends its instance.
 
-The peer is `runner/capabilities.py`. `grant` says of each what must be granted: kind, name, action
-and, where grants have prefixes, the key.
+The peer is `runner/channel.py`, for the handles beside it. `grant` says of each what must be
+granted: kind, name, action and, where grants have prefixes, the key.
 """
 
 from __future__ import annotations

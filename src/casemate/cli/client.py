@@ -150,7 +150,8 @@ class NodeClient:
     def failure(self, response: httpx.Response) -> CommandError:
         """Return the error that a response stands for."""
         problem = _read_problem(response)
-        what = problem.detail or f"{self.url} answered {response.status_code}."
+        what = problem.detail or (f"{problem.title}." if problem.title else "")
+        what = what or f"{self.url} answered {response.status_code}."
         status = response.status_code
         if status in (401, 403):
             return self._denied(status, what)

@@ -73,22 +73,52 @@ def unused(granted: Iterable[Grant], uses: Iterable[GrantUse]) -> list[tuple[Gra
     return found
 
 
+def narrowed(before: Iterable[Grant], after: Iterable[Grant]) -> list[str]:
+    """Return a line for each grant that stays and allows less: `bucket a: without read`."""
+    now = {grant.text: grant for grant in after}
+    lines = []
+    for was in before:
+        parts = _given_up(was, now[was.text]) if was.text in now else []
+        if parts:
+            lines.append(f"{was.text}: {'; '.join(parts)}")
+    return lines
+
+
+def _given_up(was: Grant, now: Grant) -> list[str]:
+    actions = [action for action in was.actions if action not in now.actions]
+    parts = [f"without {', '.join(actions)}"] if actions else []
+    # Every prefix of before has to start with one of now, or there is less of it.
+    if now.prefixes and not all(p.startswith(now.prefixes) for p in was.prefixes or ("",)):
+        below = ", ".join(f'"{prefix}"' for prefix in now.prefixes)
+        parts.append(f"only below {below}")
+    if was.forward is not None and now.forward is None:
+        parts.append("without a local port")
+    if was.private and not now.private:
+        parts.append("public addresses only")
+    return parts
+
+
 def difference_rows(
     name: FunctionName,
     difference: GrantDifference,
+    before: Iterable[Grant],
     after: Iterable[Grant],
     idle: Iterable[tuple[Grant, list[str]]],
 ) -> list[tuple[str, str, str]]:
-    """Return the rows of a deploy's table: function, what is the matter, the grant."""
+    """Return the rows of a deploy's table: function, what is the matter, the grant.
+
+    `idle` is what the live version has not used; a row tells what of that is granted further.
+    """
     granted = tuple(after)
+    still = {grant.text: grant.actions for grant in granted}
     rows = [("added", describe(grant)) for grant in difference.added]
     rows += [("widened", describe_widening(widened)[2:]) for widened in difference.widened]
     rows += [("removed", describe(grant)) for grant in difference.removed]
-    rows += [
-        ("unused", f"{grant.text}: {', '.join(actions)}")
-        for grant, actions in idle
-        if any(g.text == grant.text for g in granted)
-    ]
+    rows += [("narrowed", line) for line in narrowed(before, granted)]
+    for grant, actions in idle:
+        kept = [action for action in actions if action in still.get(grant.text, ())]
+        if kept:
+            rows.append(("unused", f"{grant.text}: {', '.join(kept)}"))
     rows += [
         ("wildcard" if "*" in grant.name else "private", describe(grant))
         for grant in granted

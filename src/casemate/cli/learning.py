@@ -103,7 +103,9 @@ def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:
             print_text(grants_text(spec.name, sound))
     present = {spec.name: spec.grants for spec in project.functions}
     changed = {name: grants for name, grants in proposed.items() if present[name] != grants}
-    if not changed:
+    if not proposed:
+        note("Nothing was learned: let the command, or a client, invoke the functions.", YELLOW)
+    elif not changed:
         note("The grants in the manifest are what was used.")
     elif write:
         editor.write(changed)

@@ -52,8 +52,11 @@ def size(count: float) -> str:
 
 
 def seconds(count: float) -> str:
-    """Return a duration as `10s` or `0.5s`."""
-    return f"{count:g}s"
+    """Return a duration as a manifest says it: `0.5s`, `90s`, `5m`, `336h`."""
+    for unit, letter in ((3600, "h"), (60, "m")):
+        if count >= unit and count % unit == 0:
+            return f"{count / unit:.0f}{letter}"
+    return f"{count:.10g}s"
 
 
 def moment(unix_time: float) -> str:

@@ -14,7 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from casemate.data.errors import DataError, DataForeignError, DataLockedError
+from casemate.data.errors import (
+    DataCorruptError,
+    DataError,
+    DataForeignError,
+    DataLockedError,
+)
 from casemate.data.limits import require_project
 
 OBJECTS = "objects"
@@ -115,10 +120,14 @@ class DataFolder:
         if not versions:
             return None
         newest = max(versions)
-        for version in versions:
-            if version != newest:
-                self.delete(self.file(project, version))
         return DatabaseFile(self.file(project, newest), newest)
+
+    def drop_older(self, project: str, newest: int) -> None:
+        """Delete what a rotation left, once the database that took its place has been opened."""
+        for name in self._names():
+            match = _DATABASE.match(name)
+            if match and match["project"] == project and int(match["version"]) < newest:
+                self.delete(self.path / name)
 
     def file(self, project: str, version: int) -> Path:
         """Return the path of a project's database under a version of its key."""
@@ -140,7 +149,11 @@ class DataFolder:
 
 
 def require_regular(file: Path) -> None:
-    """Refuse a database that is a link or no file; make it private. Raises DataForeignError."""
+    """Refuse a database that is a link, no file or empty; make it private.
+
+    SQLite takes an empty file for a new database, beside which all objects would be orphans; none
+    is ever empty when it gets its name. Raises DataForeignError, DataCorruptError.
+    """
     try:
         found = os.lstat(file)
     except OSError as error:
@@ -148,6 +161,11 @@ def require_regular(file: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise DataForeignError(
             f"{file} is not a regular file.", next_step="Move it away, or restore from a backup."
+        )
+    if not found.st_size:
+        raise DataCorruptError(
+            f"{file} is empty. Nothing was changed.",
+            next_step="Restore the data and the vault from a backup.",
         )
     if stat.S_IMODE(found.st_mode) != 0o600:
         file.chmod(0o600)

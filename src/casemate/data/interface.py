@@ -22,7 +22,7 @@ MAX_PART = 8 << 20
 
 
 class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An object without its content. Revisions count up from 1 for each key, never reused."""
+    """An object without its content. Revisions of a key only count up, over its deletion too."""
 
     key: str
     revision: int

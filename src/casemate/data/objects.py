@@ -295,7 +295,10 @@ def _select(
 
 
 def _missing(bucket: Resource) -> NotFoundError:
-    return NotFoundError(f"The bucket {bucket.name} has no such object or revision.")
+    return NotFoundError(
+        f"The bucket {bucket.name} has no such object or revision.",
+        next_step="Check the key; `casemate buckets objects` lists those that are there.",
+    )
 
 
 def _require_revision(present: int, expected: int | None) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from casemate.data.database import Connection, open_writer, translated
-from casemate.data.errors import DataBusyError, DataClosedError, DataError
+from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
 from casemate.data.files import ObjectFiles, disk_error
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
@@ -129,11 +129,12 @@ class Projects:
     def _load(
         self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
     ) -> OpenProject:
-        if file is None:
-            file = self._create(name, page_key)
-        require_regular(file.path)
         files = ObjectFiles(self.folder.objects / name)
         try:
+            if file is None:
+                _require_none(files, name)
+                file = self._create(name, page_key)
+            require_regular(file.path)
             with translated():
                 project = OpenProject(
                     name,
@@ -147,6 +148,7 @@ class Projects:
                 if name not in self._swept:
                     _sweep_orphans(project.writer.connection, files)
                     self._swept.add(name)
+                    self.folder.drop_older(name, file.version)
         except BaseException:
             files.close()
             raise
@@ -243,6 +245,17 @@ def sync_file(path: Any) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_none(files: ObjectFiles, project: str) -> None:
+    """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
+    names = files.names()
+    if names:
+        raise DataCorruptError(
+            f"The project {project} has {len(names)} files of objects but no database. Nothing was "
+            "changed.",
+            next_step="Restore the data and the vault from a backup, or move the files away.",
+        )
 
 
 def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:

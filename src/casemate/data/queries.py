@@ -49,7 +49,10 @@ class Query:
                 next_step="Pass the key too, or read all items without a condition.",
             )
         if bounds and not self._has_sort():
-            raise InvalidInputError("A condition is given on a sort attribute that is not there.")
+            raise InvalidInputError(
+                "A condition is given on a sort attribute that is not there.",
+                next_step="Leave the condition out, or ask a table or index that has a `sort`.",
+            )
         self._bounds = bounds
         self._question = (table.id, self._index, self._key, bounds, descending)
         self._position = None

@@ -141,7 +141,10 @@ def get(connection: Connection, table: Resource, key: object, sort: object) -> I
         (table.id, *place),
     ).fetchone()
     if row is None or (row[3] is not None and row[3] <= time.time()):
-        raise NotFoundError(f"The table {table.name} has no such item.")
+        raise NotFoundError(
+            f"The table {table.name} has no such item.",
+            next_step="Check the key; `casemate tables query` shows the items that are there.",
+        )
     return Item(value=msgspec.json.decode(row[0]), revision=row[1], modified_at=row[2])
 
 

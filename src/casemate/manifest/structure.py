@@ -29,7 +29,8 @@ class Table:
     @property
     def expected(self) -> str:
         """Say what a value must be, to follow "expected"."""
-        return "a table"
+        needed = ", ".join(f"{field.name} = ..." for field in self.fields if field.required)
+        return f"a table such as {{ {needed} }}" if needed else "a table"
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ _FUNCTION_FIELDS = (
         '"normal": the module is imported once and instances are forked from there. "low": it is '
         "imported in each instance, after the last lock-down step.",
     ),
-    model_field(FunctionSpec, "public", Flag(), "True lets callers without a key invoke it."),
+    model_field(FunctionSpec, "public", Flag(), "True lets callers without a token invoke it."),
     model_field(
         FunctionSpec,
         "internal",

@@ -22,7 +22,7 @@ import msgspec
 import uvloop
 
 from casemate.model.errors import CasemateError
-from casemate.node.options import Folders, GatewayConfig
+from casemate.node.options import START_FAILED, Folders, GatewayConfig
 from casemate.node.tls import NodeTls
 from casemate.runner import linux, seccomp
 from casemate.store.errors import StoreKeyError
@@ -90,7 +90,8 @@ async def _open_store(path: Path, vault: VaultClient) -> SqliteStore:
     return store
 
 
-async def _serve(config: GatewayConfig) -> None:
+async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
+    """Serve until told to stop; `serving` is set once requests are answered."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,6 +116,7 @@ async def _serve(config: GatewayConfig) -> None:
         url = f"{'https' if tls is not None else 'http'}://{host}:{port}"
         gateway.operations.issuer = config.public_url or url
         _announce(config, url, token, tls)
+        serving.set()
         waiting = asyncio.ensure_future(stopping.wait())
         egress = gateway.egress.lost
         await asyncio.wait(
@@ -145,12 +147,13 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for codec in _CODECS:
         codecs.lookup(codec)
+    serving = asyncio.Event()
     try:
         confine(config.uid)
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, serving))
     except (OSError, CasemateError) as error:
         print(f"casemate: {error}", file=sys.stderr, flush=True)
-        return 1
+        return 1 if serving.is_set() else START_FAILED
     return 0
 
 

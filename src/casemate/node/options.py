@@ -20,6 +20,9 @@ EGRESS_UID = 64_803
 """Host uids of the gateway, sandboxes, vault and egress proxy when the supervisor is root. Of no
 account, so that they own nothing but what a node gives them."""
 
+START_FAILED = 3
+"""Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
+
 RISKS = {
     "cgroups": "no limit on the memory, CPU and processes that an instance takes together",
     "landlock": "one layer less between an instance and the files it can see",

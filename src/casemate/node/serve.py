@@ -26,6 +26,7 @@ from casemate.node.options import (
     GATEWAY_UID,
     RISKS,
     SANDBOX_UID,
+    START_FAILED,
     VAULT_UID,
     Folders,
     GatewayConfig,
@@ -238,7 +239,8 @@ class Node:
                     break
                 ran = time.monotonic() - started
                 failures = failures_in_a_row(failures, ran)
-                if failures == 1 and code == 1 and ran < 1.0:
+                # A fault of ours ends it with 1, before it serves or after.
+                if failures == 1 and (code == START_FAILED or (code == 1 and ran < 1.0)):
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",
                         next_step="mend what it names, then start the node again",

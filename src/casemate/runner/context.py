@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import capabilities
-from .capabilities import Bucket, Queue, Table, Topic
+from .capabilities import Queue, Table, Topic
+from .channel import Channel, InvalidError
+from .objects import Bucket
 
 
 class Log:
@@ -71,7 +73,7 @@ class Context:
         function_version: str,
         memory_limit: int,
         log: Log,
-        channel: capabilities.Channel,
+        channel: Channel,
     ) -> None:
         """Keep the given values."""
         self._channel = channel
@@ -109,7 +111,7 @@ class Context:
             return capabilities.read_secret(self._channel, name, version).decode()
         except UnicodeDecodeError:
             # Without the cause: it would hold the value.
-            raise capabilities.InvalidError(
+            raise InvalidError(
                 f"the secret {name} is no text; read it with context.secret_bytes"
             ) from None
 

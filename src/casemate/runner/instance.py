@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import landlock, linux, wire
-from .capabilities import Channel
+from .channel import Channel
 from .context import Context, Log
 from .guard.core import Guard
 from .guard.sink import BlockedError

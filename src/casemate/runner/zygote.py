@@ -126,10 +126,9 @@ def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int
 def offer_names() -> None:
     """Let handlers import what capabilities raise: `from casemate import NotFoundError`."""
     module = ModuleType("casemate")
-    for name in capabilities.PUBLIC:
-        public = getattr(capabilities, name)
+    for public in capabilities.PUBLIC:
         public.__module__ = "casemate"
-        setattr(module, name, public)
+        setattr(module, public.__name__, public)
     module.Context = Context  # type: ignore[attr-defined]
     BlockedError.__module__ = "casemate"
     module.BlockedError = BlockedError  # type: ignore[attr-defined]

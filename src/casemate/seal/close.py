@@ -185,12 +185,21 @@ class Seal:
 
 
 def merge_output(entries: Sequence[tuple[float, str, bytes]]) -> list[tuple[float, str, bytes]]:
-    """Join what was read in pieces, so that a line cut by a read is one line again."""
+    """Join what was read in pieces, so that a line cut by a read is one line again.
+
+    Also over entries of the log in between, which come another way: a secret is found whole only.
+    """
     merged: list[tuple[float, str, bytes]] = []
+    unfinished: int | None = None
     for at, level, data in entries:
-        if merged and level == "stdout" == merged[-1][1] and not merged[-1][2].endswith(b"\n"):
-            first, _, before = merged[-1]
-            merged[-1] = (first, level, before + data)
+        if level == "stdout" and unfinished is not None:
+            first, _, before = merged[unfinished]
+            merged[unfinished] = (first, level, before + data)
         else:
             merged.append((at, level, data))
+            if level != "stdout":
+                continue
+            unfinished = len(merged) - 1
+        if data.endswith(b"\n"):
+            unfinished = None
     return merged

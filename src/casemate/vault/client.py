@@ -263,6 +263,10 @@ class VaultClient:
         """See `Vault.rotate_data_keys`."""
         return await self._ask(tuple[str, ...], protocol.RotateDataKeys, project)
 
+    async def renew_secrets(self, project: str) -> bool:
+        """See `Vault.renew_secrets`."""
+        return await self._ask(bool, protocol.RenewSecrets, project)
+
     async def rotate_signing_key(self) -> str:
         """See `Vault.rotate_signing_key`."""
         return await self._ask(str, protocol.RotateSigningKey)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
 from casemate.vault import envelope
@@ -187,9 +188,21 @@ class VaultEngine:
         """See `Vault.rotate_data_keys`."""
         if project:
             _check("project's name", _PROJECT, project)
-        projects = self._keys.projects() if project is None else (project,)
+        projects = self._keys.projects()
+        if project is not None:
+            if project not in projects:
+                raise NotFoundError(
+                    f"The project {project} has no data key: nothing of it is stored.",
+                    next_step="see the projects there are: casemate ls",
+                )
+            projects = (project,)
         self._keys.rotate(projects)
         return projects
+
+    def renew_secrets(self, project: str) -> bool:
+        """See `Vault.renew_secrets`."""
+        _check("project's name", _PROJECT, project)
+        return self._secrets.renew(project)
 
     def rotate_master(self, sealed: bytes) -> VaultStatus:
         """See `Vault.rotate_master`. One write: before it the old key holds, after it the new."""

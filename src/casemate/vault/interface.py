@@ -150,7 +150,16 @@ class Vault(Protocol):
     async def rotate_data_keys(self, project: str | None) -> tuple[str, ...]:
         """Make a new version of a project's key (None: of all); return the projects.
 
-        What is stored stays readable by the older versions; new writes use the new one.
+        What is stored stays readable by the older versions; new writes use the new one. Raises
+        NotFoundError for a project that has no key.
+        """
+        ...
+
+    async def renew_secrets(self, project: str) -> bool:
+        """Encrypt some of a project's secrets anew that are not under its newest key.
+
+        Returns whether there may be more. Few at a time, since the vault does nothing else
+        meanwhile.
         """
         ...
 

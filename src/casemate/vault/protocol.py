@@ -125,6 +125,12 @@ class RotateDataKeys(Message, frozen=True, tag=14):
     project: Name | None
 
 
+class RenewSecrets(Message, frozen=True, tag=20):
+    """`Vault.renew_secrets`."""
+
+    project: Name
+
+
 class RotateSigningKey(Message, frozen=True, tag=15):
     """`Vault.rotate_signing_key`."""
 
@@ -158,6 +164,7 @@ Request = (
     | GetPublicKeys
     | RotateMaster
     | RotateDataKeys
+    | RenewSecrets
     | RotateSigningKey
     | GetStatus
     | ExportNames

@@ -37,6 +37,8 @@ MAX_RECORDS = 20_000
 _MAGIC = b"CSMSECR\x01"
 _FILE = re.compile(r"([0-9a-f]{16})-[0-9a-f]{16}\.secret")
 _SEAL_BYTES = 16
+_RENEWED_AT_ONCE = 32
+"""Two fsyncs each: more would keep who waits for a secret waiting."""
 
 
 def shown(record: SecretRecord) -> SecretVersion:
@@ -165,11 +167,10 @@ class SecretValues:
             created_at=time.time(),
             created_by=by,
             key=key,
-            file=f"{self._opened.header.generation + 1:016x}-{os.urandom(8).hex()}.secret",
+            file=self._new_file(),
             seal=seal,
         )
-        data = _MAGIC + envelope.encrypt(self._key(record), value, self._info(record))
-        self._opened.folder.write(record.file, data)
+        self._write(record, value)
         dropped = before[: max(0, len(before) + 1 - MAX_VERSIONS)]
         self._commit(added=(record,), removed=dropped)
         return shown(record)
@@ -179,10 +180,42 @@ class SecretValues:
         self.find(project, name, None)
         self._commit(added=(), removed=self._by_name[project][name])
 
+    def renew(self, project: str) -> bool:
+        """Encrypt some values anew that are not under the newest key; tell whether any were.
+
+        A value goes to a file of another name, and one commit names all of them: killed at any
+        moment, each value is there once. Raises VaultDamagedError if one cannot be read.
+        """
+        newest = self._keys.newest(project)
+        records = (r for versions in self._by_name.get(project, {}).values() for r in versions)
+        older = [record for record in records if record.key != newest][:_RENEWED_AT_ONCE]
+        added: list[SecretRecord] = []
+        try:
+            for record in older:
+                renewed = replace(record, key=newest, file=self._new_file())
+                added.append(renewed)
+                self._write(renewed, self.value(record))
+        except VaultError:
+            for record in added:
+                self._opened.folder.remove(record.file)
+            raise
+        if older:
+            self._commit(added=tuple(added), removed=older)
+        return bool(older)
+
+    def _new_file(self) -> str:
+        return f"{self._opened.header.generation + 1:016x}-{os.urandom(8).hex()}.secret"
+
+    def _write(self, record: SecretRecord, value: bytes) -> None:
+        sealed = envelope.encrypt(self._key(record), value, self._info(record))
+        self._opened.folder.write(record.file, _MAGIC + sealed)
+
     def _commit(self, *, added: tuple[SecretRecord, ...], removed: list[SecretRecord]) -> None:
         gone = {record.file for record in removed}
-        kept = tuple(r for r in self._opened.state.secrets if r.file not in gone)
-        state = replace(self._opened.state, secrets=(*kept, *added))
+        kept = [r for r in self._opened.state.secrets if r.file not in gone]
+        # Versions of one secret stay in their order, also when older ones are written anew.
+        kept = sorted((*kept, *added), key=lambda r: (r.project, r.name, r.version))
+        state = replace(self._opened.state, secrets=tuple(kept))
         try:
             self._opened.commit(state)
         except VaultError:

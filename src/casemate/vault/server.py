@@ -46,6 +46,7 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.GetPublicKeys: lambda v, r: v.public_keys(),
     protocol.RotateMaster: lambda v, r: v.rotate_master(r.sealed),
     protocol.RotateDataKeys: lambda v, r: v.rotate_data_keys(r.project),
+    protocol.RenewSecrets: lambda v, r: v.renew_secrets(r.project),
     protocol.RotateSigningKey: lambda v, r: v.rotate_signing_key(),
     protocol.GetStatus: lambda v, r: v.status(),
     protocol.ExportNames: lambda v, r: v.export_names(),

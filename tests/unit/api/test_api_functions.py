@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from api_fake_control import BROKEN_DIGEST, OWNER_TEXT
 
-from casemate.model.errors import CasemateError, ConflictError, ProtectionMissingError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    ProtectionMissingError,
+    UnavailableError,
+)
 
 DIGEST = "a" * 64
 CART = "/functions/shop/cart"
@@ -140,6 +145,18 @@ def test_our_own_errors_keep_their_text(ask, control, fault, status) -> None:
     response = ask("GET", "/functions")
     assert response.status_code == status
     assert response.json()["detail"] == fault.message
+
+
+def test_what_passes_by_itself_leaves_a_trace_in_the_log_only_with_its_cause(
+    ask, control, caplog
+) -> None:
+    control.fault = UnavailableError("stopping")
+    assert ask("GET", "/functions").status_code == 503
+    assert "stopping" in caplog.text
+    assert "Traceback" not in caplog.text
+    control.fault.__cause__ = OSError("disk full")
+    assert ask("GET", "/functions").status_code == 503
+    assert "OSError: disk full" in caplog.text
 
 
 def test_foreign_errors_are_sealed_and_logged(ask, control, caplog) -> None:

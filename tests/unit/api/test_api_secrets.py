@@ -183,6 +183,10 @@ def test_rotation_has_everything_encrypted_anew(ask, service) -> None:
     assert service.engine.unwrap("x", key) == b"value"
     answer = ask("POST", "/vault/rotate", json={"key": "data", "project": "shop"})
     assert answer.json()["projects"] == ["shop"]
+    assert {r.key for r in service.engine._opened.state.secrets if r.project == "shop"} == {3}
+    assert value_of(service.engine) == VALUE
+    missing = ask("POST", "/vault/rotate", json={"key": "data", "project": "nothing"})
+    assert (missing.status_code, service.data.projects[-1]) == (404, "shop")
     kid = ask("POST", "/vault/rotate", json={"key": "signing"}).json()["kid"]
     assert kid in str(service.engine.public_keys())
 

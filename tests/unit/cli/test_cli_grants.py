@@ -20,7 +20,7 @@ from casemate.cli.commands import deploy as deploy_command
 from casemate.cli.commands import dev as dev_command
 from casemate.cli.commands import grants as grants_command
 from casemate.cli.errors import CommandError, ExitCode, UsageError, exit_code_of
-from casemate.cli.grant_report import ApprovalNeededError
+from casemate.cli.grant_report import ApprovalNeededError, narrowed
 from casemate.cli.learning import (
     propose,
     require_learnable,
@@ -143,6 +143,51 @@ def test_less_needs_no_approval_and_none_is_sent(run, project, grants_node) -> N
     assert deployments(grants_node)[-1].keys() == {"digest"}
 
 
+def test_what_a_grant_gives_up_is_shown_and_not_called_unused(run, project, grants_node) -> None:
+    run(deploy_command.app, "--approve")
+    grants_node.use("bucket uploads", "read", "in/")
+    (project / "casemate.toml").write_text(
+        MANIFEST.replace('"read", "write"', '"read"').replace('["in/", "out/"]', '["in/"]')
+    )
+    out = run(deploy_command.app, "cart")
+    rows = [line.split(None, 2)[1:] for line in out.splitlines() if line.startswith("shop/cart")]
+    assert rows[:-1] == [
+        ["narrowed", 'bucket uploads: without write; only below "in/"'],
+        ["unused", "queue jobs: send"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"prefixes": ("in/", "out/", "more/")}, []),
+        ({"prefixes": ()}, []),
+        ({"actions": ("read", "write", "list")}, []),
+        ({"actions": ("write", "delete")}, ["bucket uploads: without read"]),
+        ({"prefixes": ("in/a/", "out/")}, ['bucket uploads: only below "in/a/", "out/"']),
+    ],
+)
+def test_only_less_is_narrower(change: dict[str, tuple[str, ...]], expected: list[str]) -> None:
+    assert narrowed([UPLOADS, JOBS], [msgspec.structs.replace(UPLOADS, **change)]) == expected
+
+
+def test_a_network_grant_is_narrower_without_its_exceptions() -> None:
+    wide = Grant(
+        kind=GrantKind.EGRESS,
+        name="db.internal:5432",
+        actions=("connect",),
+        forward=15432,
+        private=True,
+        exception="our own database",
+    )
+    plain = msgspec.structs.replace(wide, forward=None, private=False, exception="")
+    assert narrowed([plain], [wide]) == []
+    assert narrowed([wide], [plain]) == [
+        "egress db.internal:5432: without a local port; public addresses only"
+    ]
+
+
 def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> None:
     run(deploy_command.app, "--approve")
     grants_node.use("bucket uploads", "read", "in/")
@@ -174,6 +219,11 @@ def test_the_json_tells_the_difference(grants_node, project) -> None:
     document = json.loads(result.stdout)
     assert document["not_deployed"] == ["shop/cart", "shop/mail"]
     assert [g["name"] for g in document["widening"]["shop/cart"]["added"]] == ["uploads", "jobs"]
+    assert document["grants"][-1] == {
+        "function": "shop/cart",
+        "is": "added",
+        "grant": "queue jobs: send",
+    }
     result = CliRunner().invoke(deploy_command.app, ["--json", "--approve"])
     deployed = json.loads(result.stdout)["deployed"]
     assert [g["name"] for g in deployed[0]["grants"]["widening"]] == ["uploads", "jobs"]
@@ -241,6 +291,12 @@ def test_suggest_prints_the_tighter_table(run, used) -> None:
         '  { name = "uploads", actions = ["read"], prefixes = ["in/"] },\n]\n'
         'egress = [\n  { host = "*.example.com", exception = "all the shards" },\n]\n'
     )
+    told = CliRunner().invoke(grants_command.app, ["suggest", "shop/cart"]).stderr
+    assert told.splitlines() == [
+        "This is less than version 1 is granted:",
+        "  without queue jobs: send",
+        '  bucket uploads: without write; only below "in/"',
+    ]
     document = json.loads(run(grants_command.app, "suggest", "shop/cart", "--json"))
     assert [g["name"] for g in document["suggested"]] == ["uploads", "*.example.com:443"]
     assert document["written"] is None
@@ -336,6 +392,19 @@ def test_what_a_run_used_is_proposed_for_each_function(learned_run, project, cap
     assert "bucket gone: read: declare it with [bucket.gone] first" in printed.err
     assert "egress 10.0.0.1:80: connect: grant it by hand with private = true" in printed.err
     assert "function nobody: invoke: the manifest has no such function" in printed.err
+    assert (project / "casemate.toml").read_text() == MANIFEST
+
+
+def test_a_run_that_invoked_nothing_is_said_to_have_taught_nothing(
+    learned_run, project, capsys
+) -> None:
+    learned_run.invoked = False
+    learned_run.uses.clear()
+    propose(learned_run.connect(), project / "casemate.toml", write=True)
+    told = capsys.readouterr().err
+    assert "cart was not invoked" in told
+    assert "Nothing was learned" in told
+    assert "are what was used" not in told
     assert (project / "casemate.toml").read_text() == MANIFEST
 
 

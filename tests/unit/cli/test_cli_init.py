@@ -49,6 +49,10 @@ def test_the_commented_lines_of_the_manifest_are_valid_too(cli, home) -> None:
     assert function.http[0].path == "/hello/{name}"
 
 
+def test_the_next_step_can_be_pasted_for_every_name(cli, home) -> None:
+    assert "Next: cd 'My Shop' && " in cli("init", "My Shop").out
+
+
 def test_here_and_with_a_name(cli, home) -> None:
     result = cli("init", "--name", "shop", "--json")
     assert json.loads(result.out)["project"] == "shop"

@@ -94,6 +94,13 @@ def test_a_sealed_error_names_the_next_step(cli, node) -> None:
     assert json.loads(document.out)["error_id"] == "err_7"
 
 
+def test_a_sealed_error_without_a_detail_tells_its_title(cli, node) -> None:
+    body = b'{"title": "The function failed", "status": 500, "error_id": "err_8"}'
+    node.answer = Answer(500, {"content-type": "application/problem+json"}, body)
+    told = cli("invoke", "a/b", "{}").err
+    assert "Error: 500: The function failed. (error id err_8)" in told
+
+
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 3), (400, 1), (429, 1)])
 def test_exit_codes(cli, node, status, code) -> None:
     node.answer = Answer(status, {"content-type": "application/problem+json"}, b"{}")

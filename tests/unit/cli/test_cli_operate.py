@@ -118,6 +118,24 @@ def test_rm_with_yes(cli, shop) -> None:
     assert cli("rm", "shop/cart", "--yes").code == 3
 
 
+def test_an_error_is_not_told_twice(cli, node) -> None:
+    node.control.error_records["err_2"] = ErrorRecord(
+        id="err_2",
+        invocation="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        outcome=Outcome.HANDLER_ERROR,
+        at=1.0,
+        type="KeyError",
+        message="'price'",
+        trace="Traceback\n  File \"cart.py\", line 3\nKeyError: 'price'\n",
+    )
+    out = cli("errors", "show", "err_2").out
+    assert out.endswith("  File \"cart.py\", line 3\nKeyError: 'price'\n")
+    assert out.count("KeyError") == 1
+
+
 def test_errors_show(cli, node) -> None:
     node.control.error_records["err_1"] = ErrorRecord(
         id="err_1",
@@ -196,6 +214,19 @@ def test_logs_at_a_terminal_are_neutralised(terminal, node) -> None:
     assert "\x1b" not in out
     assert "\x9b" not in out
     assert "\\x1b]52;c;ZXZpbA==\\x07\\x9b2J\\u202e" in out
+
+
+def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatch, capsys) -> None:
+    node.control.lines = [log_line(1, "first")]
+
+    def lose(_line: object) -> None:
+        node.drop_connections = True
+        node.control.lines.append(log_line(2, "second"))
+
+    monkeypatch.setattr(logs_module, "print_json_line", lose)
+    with logs_module.connect() as client:
+        logs_module.follow_lines(client, {}, json=True, ended=lambda: node.drop_connections)
+    assert capsys.readouterr().err == ""
 
 
 def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsys) -> None:

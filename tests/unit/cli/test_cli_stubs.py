@@ -14,12 +14,12 @@ import typer
 from casemate.cli.commands import stubs
 from casemate.cli.errors import CommandError
 from casemate.cli.stubs import STUB_PATH, stub_text, write_stub, writing
-from casemate.runner import capabilities, zygote
+from casemate.runner import capabilities, channel, objects, zygote
 from casemate.runner import context as runner_context
 
 ROOT = Path(__file__).resolve().parents[3]
 ONLY_TYPES = {"Log", "ObjectReader", "ObjectWriter"}
-OFFERED = {*capabilities.PUBLIC, "Context"}
+OFFERED = {*(public.__name__ for public in capabilities.PUBLIC), "Context"}
 PROTOCOLS = {"__enter__", "__exit__", "__iter__"}
 Members = dict[str, tuple[str, ...]]
 
@@ -30,7 +30,7 @@ def classes_of(text: str) -> dict[str, ast.ClassDef]:
 
 RUNNER = {
     name: node
-    for module in (capabilities, runner_context)
+    for module in (capabilities, channel, objects, runner_context)
     for name, node in classes_of(Path(module.__file__ or "").read_text()).items()
 }
 STUB = classes_of(stub_text())
@@ -89,8 +89,7 @@ def test_what_cannot_be_imported_is_marked(monkeypatch: pytest.MonkeyPatch) -> N
     assert marked == ONLY_TYPES
     # What the zygote really offers. The names' module is put back, as other tests look at it.
     monkeypatch.setitem(sys.modules, "casemate", sys.modules["casemate"])
-    for name in capabilities.PUBLIC:
-        public = getattr(capabilities, name)
+    for public in capabilities.PUBLIC:
         monkeypatch.setattr(public, "__module__", public.__module__)
     zygote.offer_names()
     offered = {name for name in vars(sys.modules["casemate"]) if not name.startswith("_")}

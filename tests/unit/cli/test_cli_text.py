@@ -63,3 +63,5 @@ def test_sizes_and_times() -> None:
         "3 GB",
     ]
     assert (seconds(10.0), seconds(0.5)) == ("10s", "0.5s")
+    assert (seconds(300.0), seconds(90.0), seconds(3600.0)) == ("5m", "90s", "1h")
+    assert (seconds(1209600.0), seconds(1209601.5)) == ("336h", "1209601.5s")

@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from data_support import Data
+from data_support import RESOURCES, Data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from casemate.data.content import (
     file_size,
 )
 from casemate.data.files import FileWriter, ObjectFiles, read_range
+from casemate.model.errors import NotFoundError
 from casemate.vault.interface import DataKey
 
 SIZE = 150_000
@@ -57,7 +58,6 @@ def test_a_file_of_another_key(data: Data) -> None:
 
 
 def test_a_file_of_another_project(data: Data) -> None:
-    from data_support import RESOURCES
 
     data.ensure("q", RESOURCES)
     mine, theirs = put(data, "k", b"a"), put(data, "k", b"a", project="q")
@@ -159,6 +159,41 @@ def test_orphans_go_at_the_start(data: Data) -> None:
     data.reopen()
     data.list_objects("p", "files")
     assert data.files() == [kept]
+
+
+@pytest.mark.parametrize("lost", [lambda p: p.write_bytes(b""), lambda p: p.unlink()])
+def test_no_object_goes_because_the_database_is_empty_or_gone(data: Data, lost) -> None:
+    """Beside a new database all of them would be orphans."""
+    put(data, "k", b"a")
+    before = data.files()
+    data.run(data.port.close())
+    (database,) = data.folder.glob("p@*.db")
+    whole = database.read_bytes()
+    lost(database)
+    data.open()
+    with pytest.raises((DataCorruptError, NotFoundError)):
+        data.get_object("p", "files", "k")
+    with pytest.raises(DataCorruptError, match="Nothing was changed"):
+        data.ensure("p", RESOURCES)
+    assert data.files() == before
+    database.write_bytes(whole)
+    assert data.get_object("p", "files", "k")[1] == b"a" * SIZE
+
+
+def test_the_older_database_stays_until_the_newer_one_has_opened(data: Data) -> None:
+    """A rotation that was killed before it deleted the old one, and whose new one is damaged."""
+    put(data, "k", b"a")
+    data.run(data.port.close())
+    old = data.folder / "p@1.db"
+    content = old.read_bytes()
+    (data.folder / "p@2.db").write_bytes(content[:100])
+    data.vault.newest = 2
+    data.open()
+    with pytest.raises(DataError):
+        data.get_object("p", "files", "k")
+    assert old.read_bytes() == content
+    (data.folder / "p@2.db").unlink()
+    assert data.get_object("p", "files", "k")[1] == b"a" * SIZE
 
 
 def test_a_full_disk(data: Data, monkeypatch) -> None:

@@ -243,7 +243,8 @@ def test_what_is_accepted_is_what_a_manifest_can_say(
         check_received(msgspec.structs.replace(GOOD, grants=grants), resources)
     except InvalidInputError:
         return
-    root = tmp_path_factory.getbasetemp()
+    root = tmp_path_factory.getbasetemp() / "received"  # not above the folders of other tests
+    root.mkdir(exist_ok=True)
     (root / "app.py").write_text("def handler(event, context): ...")
     text = f'project.name = "t"\nfunction.f.handler = "app:handler"\n{grants_text("f", grants)}'
     text += "".join(f"[{g.kind.value}.{g.name}]\nkey = 'id'\n" for g in grants if g.kind == "table")

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from casemate.runner import capabilities, wire
-from casemate.runner.capabilities import (
-    MAX_PART,
-    Bucket,
+from casemate.runner.capabilities import Queue, Table, Topic
+from casemate.runner.channel import (
     CapabilityError,
     Channel,
     ConflictError,
@@ -24,11 +23,9 @@ from casemate.runner.capabilities import (
     InvocationError,
     LimitError,
     NotFoundError,
-    Queue,
-    Table,
-    Topic,
     UnavailableError,
 )
+from casemate.runner.objects import MAX_PART, Bucket
 
 Answer = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 INFO = {
@@ -157,6 +154,30 @@ def test_a_large_object_is_written_in_parts_and_committed_once() -> None:
     ]
     assert b"".join(body for _, body in serving.asked) == content
     assert serving.asked[-1][0]["if_revision"] == 0
+
+
+@pytest.mark.parametrize("content", [5, None, 1.5, True, [1, 2], {"a": 1}, object()])
+def test_what_is_no_content_is_not_made_into_some(content: Any) -> None:
+    with host(INFO) as serving:
+        with pytest.raises(InvalidError, match="expected bytes or text"):
+            Bucket(serving.channel, "b").put("k", content)
+        assert serving.asked == []
+
+
+@pytest.mark.parametrize("content", ["abc", b"abc", bytearray(b"abc"), memoryview(b"xabc")[1:]])
+def test_text_and_every_kind_of_bytes_is_content(content: Any) -> None:
+    with host(INFO) as serving:
+        Bucket(serving.channel, "b").put("k", content)
+        assert serving.asked[0][1] == b"abc"
+
+
+def test_a_reader_goes_where_files_go_and_nowhere_else() -> None:
+    with host(INFO) as serving:
+        file = Bucket(serving.channel, "b").open("k")
+        assert [file.seek(2), file.seek(1, os.SEEK_CUR), file.seek(-1, os.SEEK_END)] == [2, 3, 4]
+        with pytest.raises(ValueError, match="expected 0, 1 or 2"):
+            file.seek(0, 5)
+        assert file.tell() == 4
 
 
 def test_a_write_that_fails_half_way_is_forgotten_by_the_host() -> None:

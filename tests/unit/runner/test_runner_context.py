@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from casemate.runner.capabilities import Channel
+from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
 
 NOBODY = socket.socket()

@@ -286,6 +286,17 @@ def test_a_line_cut_by_a_read_is_one_line() -> None:
     ]
 
 
+def test_an_entry_of_the_log_does_not_cut_a_line_of_output() -> None:
+    """They come by two ways, in either order; half a secret would not be found."""
+    pieces = [(0.0, "stdout", b"a\nsec"), (6.0, "info", b"x\n"), (0.0, "stdout", b"ret\n")]
+    assert [text for _, _, text in lines_of(*pieces)] == ["a", "secret", "x"]
+    assert [text for _, _, text in merge_output([*pieces, (0.0, "stdout", b"b")])] == [
+        b"a\nsecret\n",
+        b"x\n",
+        b"b",
+    ]
+
+
 def test_a_log_line_is_never_joined_with_output() -> None:
     assert [text for _, _, text in lines_of((0.0, "stdout", b"a"), (1.0, "error", b"b\n"))] == [
         "a",

@@ -10,6 +10,7 @@ import pytest
 from triggers_server import GET, run, serving
 
 from casemate.model.http import HttpRequest, HttpResponse
+from casemate.triggers.http_server import HttpLimits
 
 
 class Source:
@@ -235,5 +236,32 @@ def test_the_limit_may_answer_with_a_stream() -> None:
                 assert (response.status, response.body) == (403, b"nothing")
             client.close()
             assert served.requests == []
+
+    run(main())
+
+
+def test_a_stream_that_ends_while_the_server_drains_holds_it_up_no_longer() -> None:
+    """Its head has promised to keep the connection, which the client then leaves open."""
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"now"
+            await gate.wait()
+
+        limits = HttpLimits(drain_idle_seconds=0.05, keep_alive_seconds=60)
+        async with serving(answering(parts()), limits=limits) as served:
+            client = await served.connect()
+            await client.send(GET)
+            while not served.requests:
+                await asyncio.sleep(0.005)
+            draining = asyncio.ensure_future(served.server.drain(20))
+            await asyncio.sleep(0.05)
+            assert not draining.done()
+            gate.set()
+            assert (await client.response()).body == b"now"
+            assert await asyncio.wait_for(draining, 5) == 0
+            client.close()
 
     run(main())

@@ -67,6 +67,84 @@ def test_data_keys_stay_and_differ_by_project_purpose_and_version(reopen, engine
         engine.data_key("shop", Purpose.DATA, 9)
 
 
+def test_a_project_without_a_key_gets_none_by_rotation(engine) -> None:
+    before = engine.status()
+    with pytest.raises(NotFoundError, match="nothing"):
+        engine.rotate_data_keys("nothing")
+    assert engine.status() == before
+    assert engine.rotate_data_keys(None) == ()
+
+
+def renew(engine, project: str = "shop") -> int:
+    """Renew all; return how many times there was something to renew."""
+    times = 0
+    while engine.renew_secrets(project):
+        times += 1
+    return times
+
+
+def test_secrets_go_over_to_the_newest_key(engine, tmp_path, reopen) -> None:
+    for number in range(40):
+        put(engine, name=f"key-{number}", value=b"value-%d" % number)
+    for value in (b"second", b"third!"):
+        put(engine, name="key-7", value=value)
+    put(engine, project="mail")
+    shown, before = engine.secrets(None), set(contents(tmp_path / "vault"))
+    assert renew(engine) == 0, "they are under the newest key"
+    engine.rotate_data_keys("shop")
+    assert renew(engine) == 2
+    engine = reopen()
+    assert engine.secrets(None) == shown
+    assert [value_of(engine, f"key-{n}") for n in (0, 39)] == [b"value-0", b"value-39"]
+    assert [value_of(engine, "key-7", version=v) for v in (1, 2, 3)] == [
+        b"value-7", b"second", b"third!"
+    ]  # fmt: skip
+    assert {r.key for r in engine._opened.state.secrets if r.project == "shop"} == {2}
+    after = set(contents(tmp_path / "vault"))
+    assert len(before & after) == 2, "the vault's own file and the other project's secret"
+    assert len(after) == len(before)
+
+
+def test_a_damaged_secret_is_not_lost_by_renewing(engine, tmp_path) -> None:
+    put(engine, name="good", value=b"good-value")
+    put(engine, name="harmed", value=b"harmed-value")
+    engine.rotate_data_keys("shop")
+    record = next(r for r in engine._opened.state.secrets if r.name == "harmed")
+    file = tmp_path / "vault" / record.file
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    before = contents(tmp_path / "vault")
+    with pytest.raises(errors.VaultDamagedError, match="harmed"):
+        engine.renew_secrets("shop")
+    assert contents(tmp_path / "vault") == before
+    file.write_bytes(whole)
+    assert renew(engine) == 1
+    assert value_of(engine, "harmed") == b"harmed-value"
+    assert value_of(engine, "good") == b"good-value"
+
+
+def test_a_full_disk_while_renewing_loses_nothing(engine, tmp_path, monkeypatch) -> None:
+    put(engine, name="one", value=b"first-value")
+    put(engine, name="two", value=b"second-value")
+    engine.rotate_data_keys("shop")
+    write, before = engine._folder.write, contents(tmp_path / "vault")
+    for failing in (1, 2, 3):
+        calls = iter(range(1, 9))
+
+        def full(name: str, data: bytes, calls=calls, failing=failing) -> None:
+            if next(calls) == failing:
+                raise errors.VaultError("no space")
+            write(name, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(engine._folder, "write", full)
+            with pytest.raises(errors.VaultError, match="no space"):
+                engine.renew_secrets("shop")
+        assert contents(tmp_path / "vault") == before
+        assert value_of(engine, "two") == b"second-value"
+    assert renew(engine) == 1
+
+
 @pytest.mark.parametrize("project", ["Shop", "shop\n", "../x", "a/b", "x" * 64, "é"])
 def test_names_that_are_none(engine, project) -> None:
     with pytest.raises(errors.VaultInputError):

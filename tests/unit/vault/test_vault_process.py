@@ -94,6 +94,7 @@ def test_every_operation(vault) -> None:
         kid = await client.rotate_signing_key()
         assert kid in str(await client.public_keys())
         assert await client.rotate_data_keys(None) == ("", "shop")
+        assert [await client.renew_secrets("shop") for _ in range(2)] == [True, False]
         files = await client.export()
         assert len(files) == 2
         assert not any(VALUE in data for data in files.values())

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+GrantRow = tuple[str, str, str]
+"""A line of the table of grants: function, what is the matter, the grant."""
+
 
 @command(
     app,
@@ -75,6 +78,7 @@ def deploy(
     """
     workspace = Workspace(manifest, functions or ())
     done: list[Deployed] = []
+    rows: list[GrantRow] = []
     with connect() as client:
         before = deployed_functions(client)
         bundles = [
@@ -82,7 +86,7 @@ def deploy(
             for built in workspace.build(None, relock=relock)
         ]
         try:
-            _check_grants(client, bundles, before, approve=approve, table=not json)
+            _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             for name, built in bundles:
                 deployed = deploy_bundle(
                     client, name, built, before.get(name), force=force, approve=approve
@@ -93,27 +97,28 @@ def deploy(
         except CasemateError as error:
             left = [str(name) for name, _ in bundles[len(done) :]]
             if json:
-                print_json(_document(client.url, done, error, left))
+                print_json(_document(client.url, rows, done, error, left))
             elif len(bundles) > 1:
                 note(f"Not deployed: {', '.join(left)}.", YELLOW)
             raise
         if json:
-            print_json(_document(client.url, done, None, []))
+            print_json(_document(client.url, rows, done, None, []))
 
 
 def _check_grants(
     client: NodeClient,
     bundles: Sequence[tuple[FunctionName, BuiltBundle]],
     before: dict[FunctionName, DeployedFunction],
+    rows: list[GrantRow],
     *,
     approve: bool,
     table: bool,
 ) -> None:
-    """Show what is to be known of the grants; raise ApprovalNeededError before anything is sent.
+    """Put what is to be known of the grants into `rows`; raise ApprovalNeededError if it widens.
 
-    The node decides the same again for each function: this only spares half a deployment.
+    Nothing has been sent by then. The node decides the same again for each function: this only
+    spares half a deployment.
     """
-    rows: list[tuple[str, str, str]] = []
     widening: list[tuple[FunctionName, GrantDifference]] = []
     for name, built in bundles:
         known = before.get(name)
@@ -123,21 +128,26 @@ def _check_grants(
         found = difference(old, new)
         if found.widens:
             widening.append((name, found))
-        if table and (old or new):
+        if old or new:
             seen = uses_if_allowed(client, name, live.number) if live and old else None
             idle = unused(seen.granted, seen.uses) if seen is not None else []
-            rows += difference_rows(name, found, new, idle)
-    if rows:
+            rows += difference_rows(name, found, old, new, idle)
+    if rows and table:
         print_table(("function", "is", "grant"), rows, empty="")
     if widening and not approve:
         raise ApprovalNeededError(widening)
 
 
 def _document(
-    node: str, done: list[Deployed], error: CasemateError | None, left: list[str]
+    node: str,
+    rows: list[GrantRow],
+    done: list[Deployed],
+    error: CasemateError | None,
+    left: list[str],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "node": node,
+        "grants": [dict(zip(("function", "is", "grant"), row, strict=True)) for row in rows],
         "deployed": done,
         "error": str(error) if error is not None else None,
         "not_deployed": left,
@@ -159,4 +169,4 @@ def _print(deployed: Deployed) -> None:
     for change in deployed.changes:
         print_line(f"  changed  {change}")
     if deployed.public:
-        print_line("  PUBLIC   everyone can call it without a key", YELLOW)
+        print_line("  PUBLIC   everyone can call it without a token", YELLOW)

@@ -40,6 +40,8 @@ _IGNORED = frozenset(
 )
 _DEBOUNCE_MS = 60
 _POLL_SECONDS = 0.3
+_SETTLE_SECONDS = 3 * _POLL_SECONDS
+"""Time in which the last lines and errors of a run are written and shown."""
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
 
@@ -147,6 +149,7 @@ def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool)
     """Let the functions be used, by a command or until Ctrl-C, then propose their grants."""
     if words:
         code = run_command(words, client.credentials)
+        time.sleep(_SETTLE_SECONDS)
         propose(client, manifest, write=write and code == 0)
         if code != 0:
             raise CommandError(
@@ -232,7 +235,9 @@ def _told(credentials: Credentials) -> Iterator[None]:
     stop = threading.Event()
     with NodeClient(credentials) as reader:
         watchers = (
-            threading.Thread(target=_follow_quietly, args=(NodeClient(credentials),), daemon=True),
+            threading.Thread(
+                target=_follow_quietly, args=(NodeClient(credentials), stop), daemon=True
+            ),
             threading.Thread(target=_show_errors, args=(reader, stop), daemon=True),
         )
         for thread in watchers:
@@ -244,9 +249,9 @@ def _told(credentials: Credentials) -> Iterator[None]:
             watchers[1].join(2 * _POLL_SECONDS)
 
 
-def _follow_quietly(client: NodeClient) -> None:
+def _follow_quietly(client: NodeClient, stop: threading.Event) -> None:
     """Print new log lines until the node ends."""
     try:
-        follow_lines(client, {"limit": 1}, json=False)
+        follow_lines(client, {"limit": 1}, json=False, ended=stop.is_set)
     except CasemateError:
         return

@@ -33,6 +33,11 @@ def show(
     print_line(f"  at          {moment(found.at)}")
     print_line(f"  invocation  {found.invocation}")
     print_line()
-    if found.trace:
-        print_text(found.trace.rstrip())
-    print_line(f"{found.type}: {found.message}", RED)
+    told = f"{found.type}: {found.message}".rstrip()
+    trace = found.trace.rstrip()
+    # A trace of Python ends with this very line.
+    if trace.endswith(told):
+        trace = trace.removesuffix(told).rstrip()
+    if trace:
+        print_text(trace)
+    print_line(told, RED)

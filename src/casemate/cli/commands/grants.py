@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from casemate.admission.grants import describe, difference, suggest
+from casemate.admission.grants import describe, suggest
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError
-from casemate.cli.grant_report import FunctionGrants, function_grants, unused
+from casemate.cli.grant_report import FunctionGrants, function_grants, narrowed, unused
 from casemate.cli.names import FunctionName, require_manifest, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import (
@@ -140,9 +140,11 @@ def _print_suggestion(
     if tighter == found.granted:
         note(f"Version {found.version} of {name} used all that it is granted.")
         return
-    less = difference(tighter, found.granted)
-    lines = [line[2:] for line in less.lines()]
-    note(f"Left out of what version {found.version} is granted: {'; '.join(lines)}.")
+    kept = {grant.text for grant in tighter}
+    lines = [describe(grant) for grant in found.granted if grant.text not in kept]
+    note(f"This is less than version {found.version} is granted:")
+    for line in [*(f"without {line}" for line in lines), *narrowed(found.granted, tighter)]:
+        note(f"  {line}")
 
 
 def _write(

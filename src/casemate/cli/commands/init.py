@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def init(
     for path in written:
         print_line(f"  {path}")
     print_line(f"The project {chosen} is ready.", GREEN)
-    enter = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     print_line(f"Next: {enter}python3 -m unittest discover tests && casemate dev")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -88,8 +89,17 @@ def logs(
         note("There are no lines yet. `casemate logs -f` waits for them.")
 
 
-def follow_lines(client: NodeClient, query: dict[str, Any], *, json: bool) -> None:
-    """Print lines until interrupted; connect again if the node went away after the first time."""
+def follow_lines(
+    client: NodeClient,
+    query: dict[str, Any],
+    *,
+    json: bool,
+    ended: Callable[[], bool] = lambda: False,
+) -> None:
+    """Print lines until interrupted; connect again if the node went away after the first time.
+
+    Once the connection is lost it returns instead if `ended`, which says that the node was ended.
+    """
     after, connected, told = 0, False, False
     query = {**query, "follow": "true"}
     while True:
@@ -110,6 +120,8 @@ def follow_lines(client: NodeClient, query: dict[str, Any], *, json: bool) -> No
         except UnreachableError:
             if not connected:
                 raise
+        if ended():
+            return
         if not told:
             note("The connection is lost; trying again.", YELLOW)
             told = True

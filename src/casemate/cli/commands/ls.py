@@ -40,4 +40,4 @@ def _columns(function: DeployedFunction) -> tuple[str, str, str, str]:
     if version is None:
         return live, "", "", ""
     routes = ", ".join(f"{trigger.method} {trigger.path}" for trigger in version.spec.http)
-    return live, moment(version.created_at), "everyone" if version.spec.public else "key", routes
+    return live, moment(version.created_at), "everyone" if version.spec.public else "token", routes

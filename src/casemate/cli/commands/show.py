@@ -38,7 +38,7 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     )
     print_line()
     print_table(
-        ("version", "deployed", "by key", "digest"),
+        ("version", "deployed", "by", "digest"),
         [
             (str(v.number), moment(v.created_at), v.created_by, v.digest)
             for v in reversed(found.versions)
@@ -54,7 +54,7 @@ def _print_spec(version: Version) -> None:
     print_line(f"  handler    {spec.handler} on Python {spec.python or '?'}")
     print_line(f"  isolation  {spec.isolation.value}, trust {spec.trust.value}")
     if spec.public:
-        print_line("  PUBLIC     everyone can call it without a key", YELLOW)
+        print_line("  PUBLIC     everyone can call it without a token", YELLOW)
     for route in routes_of(spec):
         print_line(f"  route      {route}")
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())

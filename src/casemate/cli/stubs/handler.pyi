@@ -37,7 +37,7 @@ class InvocationError(CapabilityError):
         """Keep the status and the id under which the owner finds the error."""
 
 class ObjectInfo(NamedTuple):
-    """An object without its content. Revisions count up from 1 for each key."""
+    """An object without its content. Revisions of a key only count up, over its deletion too."""
 
     key: str
     revision: int

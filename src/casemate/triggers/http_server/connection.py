@@ -360,7 +360,9 @@ class Connection(asyncio.Protocol):
         self._request = None
         if not close:
             self._state = IDLE
-            self.deadline = self._context.loop.time() + limits.keep_alive_seconds
+            draining = self._context.draining  # since a streamed head promised to keep alive
+            patience = limits.drain_idle_seconds if draining else limits.keep_alive_seconds
+            self.deadline = self._context.loop.time() + patience
         elif self._eof or not limits.linger_seconds or not self._transport.can_write_eof():
             # A TLS transport says so itself (close_notify), and waits for the client's.
             self._close()
