@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from types import CodeType, ModuleType
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
@@ -59,6 +60,8 @@ class Constants:
     def _take(self, item: object) -> None:
         if isinstance(item, bytes):
             item = item.decode("latin-1")
+        elif isinstance(item, PurePath):
+            item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
             if _WORD.fullmatch(item):

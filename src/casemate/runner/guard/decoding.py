@@ -21,8 +21,12 @@ MAX_FORM = 256 * 1024
 MAX_INFLATED = 1 << 20
 """Bytes that a compressed form may come to."""
 _MAX_FIELDS = 1000
+_MIN_CODED = 8
+"""Characters of a text that is tried as base64 or hex: shorter ones hold no payload."""
+_WITH_SPACE = ("Beare", "beare", "data:")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
 _JWT = re.compile(r"[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
@@ -113,7 +117,7 @@ def _url(text: str) -> Iterator[tuple[str, object]]:
 
 def _form(text: str) -> Iterator[tuple[str, object]]:
     query = text.partition("?")[2] if text[:1] in ("/", "h") and "?" in text else text
-    if "=" not in query:
+    if not _FORM.match(query):
         return
     try:
         fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
@@ -188,7 +192,7 @@ def decoded(text: str) -> Iterator[tuple[str, object]]:
         yield from _url(text)
     if "=" in text:
         yield from _form(text)
-    if "&" in text:
+    if "&" in text and ";" in text:
         yield from _html(text)
     if "\\" in text:
         yield from _escapes(text)
@@ -196,7 +200,7 @@ def decoded(text: str) -> Iterator[tuple[str, object]]:
         yield from _json(text)
     if "\n" in text and "--" in text:
         yield from _multipart(text)
-    if len(text) >= 6:
+    if len(text) >= _MIN_CODED and (" " not in text or text[:5] in _WITH_SPACE):
         if "." in text:
             yield from _jwt(text)
         yield from _base64(text)

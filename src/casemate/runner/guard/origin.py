@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+KEY = object()
+"""Last step to a key of an object, where others lead to its value."""
 _PLAIN_STEP = re.compile(r"[\w.~-]{1,64}")
 
 
@@ -13,21 +15,38 @@ class Origin(NamedTuple):
 
     source: str
     """`event`, or what the data was read from, such as `table:orders`."""
-    pointer: str
-    """JSON pointer (RFC 6901) to the value in it; of a key, that of its value with `#` after it."""
+    steps: tuple[object, ...] | str
+    """Keys and indexes that lead to the value, or a JSON pointer that was given."""
     decoding: tuple[str, ...] = ()
-    """What was undone to get the text, outermost first, such as `("url", "base64")`."""
+    """What was undone to get the text, outermost first, such as `("URL encoding", "base64")`."""
 
     def decoded(self, how: str) -> Origin:
         """Return the origin of a form of this text with one more decoding undone."""
-        return Origin(self.source, self.pointer, (*self.decoding, how))
+        return Origin(self.source, self.steps, (*self.decoding, how))
 
     def at(self, step: object) -> Origin:
         """Return the origin of a value below this one."""
-        escaped = str(step).replace("~", "~0").replace("/", "~1")
-        if not _PLAIN_STEP.fullmatch(escaped):
-            escaped = "?"  # a key is data as well, and data is not shown
-        return Origin(self.source, f"{self.pointer}/{escaped}", self.decoding)
+        before = (self.steps,) if isinstance(self.steps, str) else self.steps
+        return Origin(self.source, (*before, step), self.decoding)
+
+    @property
+    def pointer(self) -> str:
+        """JSON pointer (RFC 6901) to the value in it; a key ends in `#`.
+
+        A step that is no plain word is `?`: keys are data as well, and data is not shown.
+        """
+        if isinstance(self.steps, str):
+            return self.steps
+        shown = ""
+        for number, step in enumerate(self.steps):
+            if step is KEY:
+                shown += "#"
+            elif number == 0 and isinstance(step, str) and step[:1] in ("", "/"):
+                shown += step
+            else:
+                escaped = str(step).replace("~", "~0").replace("/", "~1")
+                shown += "/" + (escaped if _PLAIN_STEP.fullmatch(escaped) else "?")
+        return shown
 
     @property
     def text(self) -> str:

@@ -14,8 +14,9 @@ MAX_TEXT = 32 * 1024
 """Characters of a text whose making is noted; longer ones are searched at the sink instead."""
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
-MAX_NOTED = 4096
-MAX_CHARACTERS = 4 << 20
+MAX_NOTED = 2048
+MAX_CHARACTERS = 2 << 20
+"""Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _TEXTS = (str, bytes)
@@ -23,9 +24,14 @@ _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _FILTERS = frozenset(("sub",))
+_PREFIX_CHECKS = frozenset(("startswith",))
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
+
+
+Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
+"""Takes the arguments of a call before it is made; raises to stop it."""
 
 
 class Made(NamedTuple):
@@ -44,16 +50,30 @@ class Made(NamedTuple):
 class Provenance:
     """The notes of one process, emptied for each invocation."""
 
-    __slots__ = ("_characters", "_checked", "_made", "active", "objects")
+    __slots__ = (
+        "_characters",
+        "_checked",
+        "_made",
+        "_made_before",
+        "active",
+        "kept",
+        "objects",
+        "watchers",
+    )
 
     def __init__(self) -> None:
         """Begin inactive: what is made at import holds no event."""
         self.active = False
         self._made: dict[int, Made] = {}
+        self._made_before: dict[int, Made] = {}
         self._checked: dict[str, tuple[str, object]] = {}
         self._characters = 0
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
+        self.kept: dict[Any, Any] = {}
+        """What sinks note for themselves while an invocation runs; a key begins with its sink."""
+        self.watchers: dict[str, Watcher] = {}
+        """By name of a call that rewritten code announces: set once, by the sinks."""
 
     def begin(self) -> None:
         """Forget everything, and take notes."""
@@ -63,14 +83,16 @@ class Provenance:
     def end(self) -> None:
         """Forget everything, and take no notes."""
         self.active = False
-        self._made.clear()
+        self._made = {}
+        self._made_before = {}
         self._checked.clear()
         self.objects.clear()
+        self.kept.clear()
         self._characters = 0
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
-        made = self._made.get(id(value))
+        made = self._made.get(id(value)) or self._made_before.get(id(value))
         return made if made is not None and made.value is value else None
 
     def check_of(self, text: str) -> tuple[str, object]:
@@ -81,16 +103,23 @@ class Provenance:
         """Note that `value` was made from `sources`, in a way that only a sink can judge."""
         self._note(value, Made(value, DERIVED, tuple(sources)))
 
+    def joins(self, value: object, parts: tuple[Any, ...]) -> None:
+        """Note that `value` was put together from `parts`, none of them known as a literal."""
+        self._note(value, Made(value, JOINED, parts))
+
+    def checked_by(self, text: str, how: str, collection: object = None) -> None:
+        """Note that the code checked a text."""
+        self._checked.setdefault(text, (how, collection))
+
     def _note(self, value: Any, made: Made) -> None:
         # Texts of one character are shared by the whole interpreter: they have no identity.
         length = len(value)
         if not 2 <= length <= MAX_TEXT:
             return
         self._characters += length
-        notes = self._made
-        while notes and (len(notes) >= MAX_NOTED or self._characters > MAX_CHARACTERS):
-            self._characters -= len(notes.pop(next(iter(notes))).value)
-        notes[id(value)] = made
+        if len(self._made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
+            self._made_before, self._made, self._characters = self._made, {}, length
+        self._made[id(value)] = made
 
     # -- called by rewritten code --------------------------------------------------------------
 
@@ -175,6 +204,22 @@ class Provenance:
             self._checked[value] = ("member", collection)
         return found
 
+    def seen(self, name: str, value: Any) -> Any:
+        """Announce what a call of `name` is given, where the call has to stay where it is."""
+        if self.active and name in self.watchers:
+            self.watchers[name]((value,), {})
+        return value
+
+    def watched(
+        self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any
+    ) -> Any:
+        """Announce a call, then do it."""
+        if self.active and name in self.watchers:
+            self.watchers[name]((function, *arguments), named)
+        if function is getattr:
+            return function(*arguments, **named)
+        return self.call(function, *arguments, **named)
+
     # -- notes ---------------------------------------------------------------------------------
 
     def _added(self, result: Any, left: Any, right: Any, constant: int) -> None:
@@ -212,6 +257,10 @@ class Provenance:
             owner = getattr(function, "__self__", None)
             if type(owner) is str:
                 self._checked.setdefault(owner, ("word", None))
+        elif name in _PREFIX_CHECKS and arguments:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                self.kept[("prefix", owner)] = arguments[0]
         elif name in _PATTERN_CHECKS and arguments and type(arguments[-1]) is str:
             self._checked.setdefault(arguments[-1], ("pattern", None))
 

@@ -11,6 +11,10 @@
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x in allowed          __casemate_member__(x, allowed)
+    eval(x)               eval(__casemate_seen__("eval", x))
+    globals()[x]          globals()[__casemate_seen__("globals", x)]
+    getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
+    t.format(x)           __casemate_watched__("format", t.format, x)
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. What is only sometimes about text (`a + b` of two unknowns) is left alone: it
@@ -23,7 +27,22 @@ import ast
 import copy
 
 PREFIX, SUFFIX = "__casemate_", "__"
-NAMES = ("join", "add", "augment", "short", "percent", "joined", "call", "cut", "member")
+NAMES = (
+    "join",
+    "add",
+    "augment",
+    "short",
+    "percent",
+    "joined",
+    "call",
+    "cut",
+    "member",
+    "seen",
+    "watched",
+)
+_SEEN = frozenset(("eval", "exec", "compile", "__import__"))
+"""Built-in functions that run what they are given in the place of their call."""
+_NAMESPACES = frozenset(("globals", "locals", "vars"))
 
 _METHODS = frozenset(
     [
@@ -69,6 +88,7 @@ _CHECKS = frozenset(
         "fullmatch",
         "match",
         "search",
+        "startswith",
     ]
 )
 _FUNCTIONS = frozenset(
@@ -124,6 +144,19 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
 
 def _is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def _is_namespace(node: ast.expr) -> bool:
+    """Tell whether an expression is `globals()` or the like, or a `__dict__`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("__dict__", "__builtins__")
+    if isinstance(node, ast.Name):
+        return node.id == "__builtins__"
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _NAMESPACES
+    )
 
 
 def _loaded(target: ast.expr) -> ast.expr | None:
@@ -288,9 +321,36 @@ class Rewriter(ast.NodeTransformer):
             name = node.func.attr
         elif isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
             name = node.func.id
+        elif isinstance(node.func, ast.Name):
+            return self._builtin(node, node.func.id)
+        if name in ("format", "format_map") and isinstance(node.func, ast.Attribute):
+            if not isinstance(node.func.value, ast.Constant):
+                return self._watched(node, "format")
+        if name == "get" and isinstance(node.func, ast.Attribute) and node.args:
+            if _is_namespace(node.func.value):
+                node.args[0] = self._seen(node.args[0], "globals")
         if name != "join" and name not in _CALLED:
             return node
         call = self._call(node, "joined" if name == "join" else "call", node.func, *node.args)
+        call.keywords = node.keywords
+        return call
+
+    def _builtin(self, node: ast.Call, name: str) -> ast.Call:
+        """Announce calls of what runs a text, or finds an attribute by it."""
+        plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
+        if name in _SEEN and plain and not isinstance(node.args[0], ast.Constant):
+            node.args[0] = self._seen(node.args[0], name)
+        elif name == "getattr" and plain and len(node.args) > 1:
+            if not isinstance(node.args[1], ast.Constant):
+                return self._watched(node, name)
+        return node
+
+    def _seen(self, node: ast.expr, name: str) -> ast.Call:
+        return self._call(node, "seen", ast.copy_location(ast.Constant(name), node), node)
+
+    def _watched(self, node: ast.Call, name: str) -> ast.Call:
+        named = ast.copy_location(ast.Constant(name), node)
+        call = self._call(node, "watched", named, node.func, *node.args)
         call.keywords = node.keywords
         return call
 
@@ -298,6 +358,9 @@ class Rewriter(ast.NodeTransformer):
         """Do slices that are read."""
         self.generic_visit(node)
         cut = node.slice
+        if _is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
+            node.slice = self._seen(cut, "globals")
+            return node
         if not (isinstance(cut, ast.Slice) and isinstance(node.ctx, ast.Load)):
             return node
         none = ast.copy_location(ast.Constant(None), node)

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 from .decoding import decoded
-from .origin import Origin, Span
+from .origin import KEY, Origin, Span
 
 MAX_DEPTH = 4
 """Encodings undone one inside the other."""
@@ -67,7 +67,7 @@ class Taint:
                 for key, child in item.items():
                     below = at.at(key)
                     if isinstance(key, str):
-                        named = below._replace(pointer=below.pointer + "#")
+                        named = below.at(KEY)
                         self._keys.setdefault(key, named)
                         self._take(key, named, depth, original=original)
                     todo.append((child, below, level + 1))

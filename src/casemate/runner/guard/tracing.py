@@ -42,6 +42,8 @@ class Tracer:
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
+        if self._provenance.of(value) is None and self._is_constant(as_text(value)):
+            return []
         return self._spans(value, 0)
 
     def whole(self, value: object) -> Origin | None:

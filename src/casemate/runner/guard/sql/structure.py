@@ -151,7 +151,7 @@ def _name(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
 
 
 def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
-    """Tell whether a foreseen word stands where a value is due: `id = {v}` with `id` is always true."""
+    """Tell whether a foreseen word stands where a value is due: `id = id` is always true."""
     before = [t for t in tokens if t.end <= span.start][-2:]
     if not before or span.checked != "constant":
         return False
