@@ -11,6 +11,7 @@
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x in allowed          __casemate_member__(x, allowed)
+    tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
     eval(x)               eval(__casemate_seen__("eval", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Collection
 
 PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
@@ -85,6 +87,8 @@ _CHECKS = frozenset(
         "isdigit",
         "isidentifier",
         "isnumeric",
+        "endswith",
+        "startswith",
         "fullmatch",
         "match",
         "search",
@@ -118,7 +122,8 @@ _FUNCTIONS = frozenset(
         "urlsafe_b64decode",
     ]
 )
-_CALLED = _METHODS | _CHECKS | _FUNCTIONS
+CALLED = _METHODS | _CHECKS | _FUNCTIONS
+"""Names of what is called by `__casemate_call__`."""
 
 
 def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
@@ -187,9 +192,10 @@ def _text_names(body: list[ast.stmt]) -> frozenset[str]:
 class Rewriter(ast.NodeTransformer):
     """Rewrites one module."""
 
-    def __init__(self, module: ast.Module) -> None:
-        """Take what is known of the module's names."""
+    def __init__(self, module: ast.Module, watched: Collection[str] = ()) -> None:
+        """Take what is known of the module's names. `watched` are names of calls of sinks."""
         self._names = _text_names(module.body)
+        self._watched = watched
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
