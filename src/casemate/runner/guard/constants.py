@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import PurePath
 from types import CodeType, ModuleType
 
@@ -66,6 +67,11 @@ class Constants:
             self._texts.add(item)
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
+
+    @property
+    def texts(self) -> Collection[str]:
+        """Every text that the code holds."""
+        return self._texts
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from .core import Guard
-from .sink import AuditHook, Patch, Sink
+from .sink import AuditHook, CallHook, Patch, Sink
 
 Before = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
@@ -42,6 +42,24 @@ def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
                 guard.fail(name, error)
 
     sys.addaudithook(on_event)
+
+
+def watch_calls(guard: Guard, sinks: Sequence[Sink]) -> None:
+    """Watch calls by name in the function's own code, which is rewritten to announce them."""
+    for sink in sinks:
+        for called, hook in sink.calls.items():
+            guard.provenance.watchers[called] = _caller(guard, sink.name, hook)
+
+
+def _caller(guard: Guard, sink: str, hook: CallHook) -> Before:
+    def on_call(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if guard.active:
+            try:
+                hook(guard, arguments[0], arguments[1:], named)
+            except Exception as error:  # noqa: BLE001 - fails closed, and is on record
+                guard.fail(sink, error)
+
+    return on_call
 
 
 class PatchingFinder:

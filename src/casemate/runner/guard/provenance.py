@@ -7,7 +7,7 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 MAX_TEXT = 32 * 1024
@@ -24,7 +24,8 @@ _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _FILTERS = frozenset(("sub",))
-_PREFIX_CHECKS = frozenset(("startswith",))
+_AFFIX_CHECKS = frozenset(("startswith", "endswith"))
+_MAX_QUESTIONS = 16
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
@@ -47,10 +48,27 @@ class Made(NamedTuple):
     """JOINED: bit n is set if part n is a literal of the code."""
 
 
+class Question(NamedTuple):
+    """What the code asked of a text, to which the answer was yes."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    place: int
+    """Which argument the text is; -1 if the function is its method."""
+
+    def ask(self, text: str) -> bool:
+        """Tell what the answer is for another text."""
+        if self.place < 0:
+            return bool(getattr(text, self.function.__name__)(*self.arguments))
+        before, after = self.arguments[: self.place], self.arguments[self.place + 1 :]
+        return bool(self.function(*before, text, *after))
+
+
 class Provenance:
     """The notes of one process, emptied for each invocation."""
 
     __slots__ = (
+        "_asked",
         "_characters",
         "_checked",
         "_made",
@@ -67,6 +85,7 @@ class Provenance:
         self._made: dict[int, Made] = {}
         self._made_before: dict[int, Made] = {}
         self._checked: dict[str, tuple[str, object]] = {}
+        self._asked: dict[str, list[Question]] = {}
         self._characters = 0
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
@@ -86,6 +105,7 @@ class Provenance:
         self._made = {}
         self._made_before = {}
         self._checked.clear()
+        self._asked.clear()
         self.objects.clear()
         self.kept.clear()
         self._characters = 0
@@ -98,6 +118,10 @@ class Provenance:
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
         return self._checked.get(text, ("", None))
+
+    def asked_of(self, text: str) -> Sequence[Question]:
+        """Return what patterns, beginnings and ends the code found in a text."""
+        return self._asked.get(text, ())
 
     def derived(self, value: object, sources: Iterable[object]) -> None:
         """Note that `value` was made from `sources`, in a way that only a sink can judge."""
@@ -165,7 +189,7 @@ class Provenance:
             self._note(result, Made(result, DERIVED, (whole,)))
         return result
 
-    def joined(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something named `join`."""
         separator = getattr(function, "__self__", None)
         if not self.active or type(separator) not in _TEXTS or named or len(arguments) != 1:
@@ -181,7 +205,7 @@ class Provenance:
             self._note(result, Made(result, JOINED, tuple(pieces)))
         return result
 
-    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something that makes texts of texts, or checks one."""
         result = function(*arguments, **named)
         if self.active:
@@ -211,7 +235,7 @@ class Provenance:
         return value
 
     def watched(
-        self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any
+        self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
     ) -> Any:
         """Announce a call, then do it."""
         if self.active and name in self.watchers:
@@ -257,12 +281,23 @@ class Provenance:
             owner = getattr(function, "__self__", None)
             if type(owner) is str:
                 self._checked.setdefault(owner, ("word", None))
-        elif name in _PREFIX_CHECKS and arguments:
+        elif name in _AFFIX_CHECKS and arguments:
             owner = getattr(function, "__self__", None)
             if type(owner) is str:
-                self.kept[("prefix", owner)] = arguments[0]
-        elif name in _PATTERN_CHECKS and arguments and type(arguments[-1]) is str:
-            self._checked.setdefault(arguments[-1], ("pattern", None))
+                if name == "startswith":
+                    self.kept[("prefix", owner)] = arguments[0]
+                self._ask(owner, Question(function, arguments, -1))
+        elif name in _PATTERN_CHECKS:
+            # A pattern's method, or a function of `re`, which takes the pattern first.
+            place = 1 if getattr(function, "__self__", None) is None else 0
+            if len(arguments) > place and type(arguments[place]) is str:
+                self._checked.setdefault(arguments[place], ("pattern", None))
+                self._ask(arguments[place], Question(function, arguments, place))
+
+    def _ask(self, text: str, question: Question) -> None:
+        asked = self._asked.setdefault(text, [])
+        if len(asked) < _MAX_QUESTIONS:
+            asked.append(question)
 
     def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
         """Note every text in what a call returned."""

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Collection
 
 PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
@@ -122,8 +121,28 @@ _FUNCTIONS = frozenset(
         "urlsafe_b64decode",
     ]
 )
-CALLED = _METHODS | _CHECKS | _FUNCTIONS
-"""Names of what is called by `__casemate_call__`."""
+_CALLED = _METHODS | _CHECKS | _FUNCTIONS
+_WATCHED = frozenset(
+    [
+        "Parse",
+        "ParseFile",
+        "compile",
+        "find",
+        "findall",
+        "finditer",
+        "findtext",
+        "fullmatch",
+        "iterfind",
+        "match",
+        "search",
+        "setattr",
+        "sub",
+        "subn",
+        "xinclude",
+        "xpath",
+    ]
+)
+"""Names of methods of C types that a sink watches, and of functions that it watches only here."""
 
 
 def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
@@ -192,10 +211,9 @@ def _text_names(body: list[ast.stmt]) -> frozenset[str]:
 class Rewriter(ast.NodeTransformer):
     """Rewrites one module."""
 
-    def __init__(self, module: ast.Module, watched: Collection[str] = ()) -> None:
-        """Take what is known of the module's names. `watched` are names of calls of sinks."""
+    def __init__(self, module: ast.Module) -> None:
+        """Take what is known of the module's names."""
         self._names = _text_names(module.body)
-        self._watched = watched
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -335,6 +353,8 @@ class Rewriter(ast.NodeTransformer):
         if name == "get" and isinstance(node.func, ast.Attribute) and node.args:
             if _is_namespace(node.func.value):
                 node.args[0] = self._seen(node.args[0], "globals")
+        if name in _WATCHED:
+            return self._watched(node, name)
         if name != "join" and name not in _CALLED:
             return node
         call = self._call(node, "joined" if name == "join" else "call", node.func, *node.args)
@@ -349,6 +369,8 @@ class Rewriter(ast.NodeTransformer):
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
+        elif name in _WATCHED:
+            return self._watched(node, name)
         return node
 
     def _seen(self, node: ast.expr, name: str) -> ast.Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .core import Guard
-from .hooks import PatchingFinder, watch_audit
+from .hooks import PatchingFinder, watch_audit, watch_calls
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
 from .sql import tokens
@@ -20,6 +20,7 @@ def warm() -> None:
 def before_import(guard: Guard) -> None:
     """Have the function's modules loaded rewritten, and others patched as they are imported."""
     load_rewritten(guard)
+    watch_calls(guard, SINKS)
     PatchingFinder(guard, SINKS).install()
 
 

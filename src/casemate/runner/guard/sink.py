@@ -33,6 +33,9 @@ none). Returns None if the structure is as the code meant it. What it raises blo
 AuditHook = Callable[["Guard", tuple[Any, ...]], None]
 """Takes the arguments of an audit event (PEP 578)."""
 
+CallHook = Callable[["Guard", Callable[..., Any], tuple[Any, ...], dict[str, Any]], None]
+"""Takes what is called, its arguments and its named arguments, before it is called."""
+
 Patch = Callable[["Guard", ModuleType], None]
 """Puts wrappers into a module that was just imported. What it raises fails the import."""
 
@@ -48,6 +51,9 @@ class Sink(NamedTuple):
     """By audit event. Several sinks may watch one."""
     patches: Mapping[str, Patch] = {}
     """By full module name. Applied once it is imported, or at once if it already is."""
+    calls: Mapping[str, CallHook] = {}
+    """By the name that the function's own code calls, whatever it belongs to: for methods of C
+    types, which cannot be wrapped. The hook looks at what is called first, and does little else."""
 
 
 class BlockedError(BaseException):
