@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -36,10 +37,12 @@ def guarded(
     handler: str = "app:handler",
     rules: Sequence[tuple[str, str, str]] = (),
     python: str = sys.executable,
+    packages: Path | None = None,
 ) -> list[Guarded]:
     """Write `code` as the module `app` into `folder`; return what becomes of each event.
 
-    `code` is a whole module with `def handler(event, context)`.
+    `code` is a whole module with `def handler(event, context)`; `packages` is a folder of installed
+    dependencies.
     """
     (folder / "app.py").write_text(textwrap.dedent(code))
     done = subprocess.run(
@@ -49,6 +52,7 @@ def guarded(
         text=True,
         timeout=_SECONDS,
         check=False,
+        env=os.environ | ({"PYTHONPATH": str(packages)} if packages else {}),
     )
     if done.returncode != 0:
         raise AssertionError(f"the guarded process failed:\n{done.stderr}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .origin import Origin, Span
 from .provenance import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, Made, Provenance
-from .taint import Taint, lowered, merged
+from .taint import MIN_SEARCHED, Taint, lowered, merged
 
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
@@ -94,7 +94,8 @@ class Tracer:
         origin = self._taint.exact(text)
         if origin is not None:
             return [self._all_of(text, origin)]
-        part_of = None if text.isalnum() else self._taint.holding(text)
+        too_plain = len(text) < MIN_SEARCHED or text.isalnum()
+        part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
         found = self._taint.search(text)
