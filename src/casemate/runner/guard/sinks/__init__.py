@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..sink import Sink
-from . import sql
+from . import response, sql, url
 
-SINKS: tuple[Sink, ...] = (sql.SINK,)
+SINKS: tuple[Sink, ...] = (sql.SINK, url.SINK, response.SINK)
