@@ -1,7 +1,5 @@
 """The sink guard before real drivers and real databases: what is hostile stops, the rest runs."""
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 import subprocess

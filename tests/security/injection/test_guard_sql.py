@@ -375,3 +375,32 @@ def test_nothing_of_the_payload_is_told(tmp_path: Path) -> None:
         for text in (json.dumps(answer.records), answer.result):
             assert "zebra" not in text
             assert "quagga" not in text
+
+
+def test_a_comment_is_not_left_by_a_new_line(tmp_path: Path) -> None:
+    code = """
+def handler(event, context):
+    return run(f"SELECT * FROM people WHERE name = 'x' -- {event['v']}")
+"""
+    assert answer_to(tmp_path, code, {"v": "asked by Ada -- really"}).outcome == "ok"
+    assert answer_to(tmp_path, code, {"v": "\nOR 1=1"}).outcome == "blocked"
+    assert answer_to(tmp_path, code, {"v": " \n UNION SELECT 1, 2, 3"}).outcome == "blocked"
+
+
+def test_a_collection_of_the_events_own_values_vouches_for_nothing(tmp_path: Path) -> None:
+    code = """
+def handler(event, context):
+    counts = {}
+    for column in event["columns"]:
+        if column in counts:
+            counts[column] += 1
+        else:
+            counts[column] = 1
+    if event["sort"] not in event["columns"]:
+        raise ValueError
+    return run("SELECT * FROM people ORDER BY " + ", ".join(counts) + ", " + event["sort"])
+"""
+    hostile = "(SELECT 1)"
+    twice = {"columns": [hostile, hostile], "sort": "(SELECT 1)"}
+    assert answer_to(tmp_path, code, twice).outcome == "blocked"
+    assert answer_to(tmp_path, code, {"columns": ["rowid"], "sort": "rowid"}).outcome == "blocked"

@@ -108,6 +108,7 @@ class Taint:
         if "'" in text or '"' in text or "`" in text:
             forms.append(stripped.strip(_QUOTES))
             forms.append(text.replace("'", "''"))
+            forms.append(text.replace("'", "\\'"))
             forms.append(text.replace("'", "\\'").replace('"', '\\"'))
         for form in forms:
             if len(form) >= MIN_SEARCHED and not self._is_code(form):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from .taint import MIN_SEARCHED, Taint, lowered, merged
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+_MAX_MEMBERS = 10_000
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
     r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
@@ -80,12 +82,28 @@ class Tracer:
         return spans or self._filtered(text, pieces)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
+        return Span(0, len(text), origin, exact, self._vouched(text))
+
+    def _vouched(self, text: str) -> str:
+        """Return how the function's code vouches for a value, as in `Span.checked`."""
         how, collection = self._provenance.check_of(text)
-        if how == "member" and self._taint.is_of(collection) is not None:
+        if how == "member" and self._from_outside(collection, text):
             how = ""
         if not how and self._is_constant(text):
             how = "constant"
-        return Span(0, len(text), origin, exact, how)
+        return how
+
+    def _from_outside(self, collection: Any, text: str) -> bool:
+        """Tell whether a collection is the event's, or holds a value because the event has it."""
+        if self.whole(collection) is not None:
+            return True
+        if not isinstance(collection, (set, frozenset, list, tuple, dict)):
+            return False
+        for member in itertools.islice(collection, _MAX_MEMBERS):
+            if isinstance(member, str) and member == text:
+                known = self._taint.is_of(member) or self._provenance.of(member)
+                return known is not None
+        return False
 
     def _leaf(self, text: str) -> list[Span]:
         """A text of which nothing is known."""
@@ -101,7 +119,7 @@ class Tracer:
         found = self._taint.search(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", ""), exact=False)]
-        return found
+        return [s._replace(checked=self._vouched(text[s.start : s.end])) for s in found]
 
     # -- put together --------------------------------------------------------------------------
 

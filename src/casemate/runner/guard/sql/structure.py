@@ -71,6 +71,7 @@ _HARMLESS_WORDS = frozenset(
 _BEFORE_VALUES = frozenset(
     ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
 )
+_LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
@@ -98,7 +99,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     if tokens and tokens[-1].kind is Kind.BROKEN:
         origin = _nearest(spans, tokens[-1].start)
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
-    spans = [trimmed for span in spans if (trimmed := _trimmed(text, span)) is not None]
+    spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
@@ -114,8 +115,14 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     return None
 
 
-def _trimmed(text: str, span: Span) -> Span | None:
-    """Return a span without white space at its ends, which is part of no token; None if empty."""
+def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
+    """Return a span without white space at its ends, which is part of no token; None if empty.
+
+    Inside a literal or a comment white space counts: a line's end is the end of `-- {v}`.
+    """
+    inside = any(t.start < span.start < t.end and t.kind in _LONG for t in tokens)
+    if inside:
+        return span if span.start < span.end else None
     part = text[span.start : span.end]
     start = span.start + len(part) - len(part.lstrip())
     end = start + len(part.strip())
