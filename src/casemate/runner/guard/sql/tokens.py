@@ -45,9 +45,9 @@ class Token(NamedTuple):
     end: int
 
 
-_STRING = r"'(?:[^']|'')*'"
-_ESCAPED = r"'(?:[^'\\]|''|\\.)*'"
-_NAME = r'"(?:[^"]|"")*"'
+_STRING = r"'(?:[^']|'')*+'"
+_ESCAPED = r"'(?:[^'\\]|''|\\.)*+'"
+_NAME = r'"(?:[^"]|"")*+"'
 _LINE = r"--[^\r\n]*"
 _NUMBER = r"0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _WORD = r"[^\W\d][\w$]*"
@@ -65,17 +65,17 @@ def _patterns(dialect: Dialect) -> list[tuple[Kind | None, str]]:
         comments = [_LINE]
         parameters.append(r"\$\d+")
     elif dialect is Dialect.MYSQL:
-        strings = [_ESCAPED, r'"(?:[^"\\]|""|\\.)*"']
-        names = [r"`(?:[^`]|``)*`"]
+        strings = [_ESCAPED, r'"(?:[^"\\]|""|\\.)*+"']
+        names = [r"`(?:[^`]|``)*+`"]
         # A versioned comment is code: its ends are operators, what is between counts.
         comments = [r"--(?=[\s\x00-\x1f]|\Z)[^\r\n]*", r"\#[^\r\n]*", r"/\*(?!M?!).*?\*/"]
         words = r"(?:[^\W\d]|\$)[\w$]*"
         parameters.append(r"@@?[\w$.]+")
     elif dialect is Dialect.SQLITE:
-        names = [_NAME, r"`(?:[^`]|``)*`", r"\[[^\]]*\]"]
+        names = [_NAME, r"`(?:[^`]|``)*+`", r"\[[^\]]*+\]"]
         parameters += [r"[@$][A-Za-z_]\w*"]
     elif dialect is Dialect.TSQL:
-        names = [_NAME, r"\[(?:[^\]]|\]\])*\]"]
+        names = [_NAME, r"\[(?:[^\]]|\]\])*+\]"]
         parameters.append(r"@@?\w+")
         words = r"(?:[^\W\d]|\#)[\w$\#]*"
     elif dialect is Dialect.ORACLE:
@@ -84,18 +84,20 @@ def _patterns(dialect: Dialect) -> list[tuple[Kind | None, str]]:
             _STRING,
         ]
     elif dialect is Dialect.ANSI:
-        names = [_NAME, r"`(?:[^`]|``)*`"]
-    opened = "|".join(
-        (r"'", r'"', r"/\*(?!M?!)" if dialect is Dialect.MYSQL else r"/\*")
-        + (() if dialect in (Dialect.POSTGRESQL, Dialect.TSQL, Dialect.ORACLE) else ("`",))
-        + ((r"\$(?:[^\W\d]\w*)?\$",) if dialect is Dialect.POSTGRESQL else ())
-    )
+        names = [_NAME, r"`(?:[^`]|``)*+`"]
+    opened = [r"'", r'"', r"/\*(?!M?!)" if dialect is Dialect.MYSQL else r"/\*"]
+    if dialect is Dialect.POSTGRESQL:
+        opened += [r"[eE]'", r"\$(?:[^\W\d]\w*)?\$"]
+    elif dialect is Dialect.ORACLE:
+        opened.append(r"[nN]?[qQ]'")
+    elif dialect is not Dialect.TSQL:
+        opened.append("`")
     return [
         (None, r"\s+"),
         (Kind.COMMENT, "|".join(comments)),
         (Kind.STRING, "|".join(strings)),
         (Kind.NAME, "|".join(names)),
-        (Kind.BROKEN, rf"(?:{opened}).*"),
+        (Kind.BROKEN, rf"(?:{'|'.join(opened)}).*"),
         (Kind.PARAMETER, "|".join(parameters)),
         (Kind.NUMBER, _NUMBER),
         (Kind.WORD, words),
