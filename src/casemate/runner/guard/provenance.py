@@ -217,7 +217,7 @@ class Provenance:
                     self._checked_by(function, arguments)
             elif kind in (list, tuple, dict):
                 self._spread(result, _sources(function, arguments, named))
-            elif result is not None:
+            elif kind.__name__ == "Match":
                 self._checked_by(function, arguments)
         return result
 
