@@ -105,8 +105,10 @@ class Taint:
         stripped = text.strip()
         if len(stripped) != len(text):
             forms.append(stripped)
+            self._texts.setdefault(stripped, origin)  # one character has no identity to follow
         if "'" in text or '"' in text or "`" in text:
             forms.append(stripped.strip(_QUOTES))
+            self._texts.setdefault(forms[-1], origin)
             forms.append(text.replace("'", "''"))
             forms.append(text.replace("'", "\\'"))
             forms.append(text.replace("'", "\\'").replace('"', '\\"'))

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from ..sink import Sink
-from . import response, sql, url
+from . import code, command, deserialisation, ldap, path, response, sql, template, url, xml, xpath
 
-SINKS: tuple[Sink, ...] = (sql.SINK, url.SINK, response.SINK)
+SINKS: tuple[Sink, ...] = (
+    sql.SINK,
+    url.SINK,
+    response.SINK,
+    command.SINK,
+    path.SINK,
+    code.SINK,
+    template.SINK,
+    deserialisation.SINK,
+    ldap.SINK,
+    xml.SINK,
+    xpath.SINK,
+)
