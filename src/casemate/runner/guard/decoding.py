@@ -117,7 +117,7 @@ def _url(text: str) -> Iterator[tuple[str, object]]:
 
 def _form(text: str) -> Iterator[tuple[str, object]]:
     query = text.partition("?")[2] if text[:1] in ("/", "h") and "?" in text else text
-    if not _FORM.match(query):
+    if not _FORM.match(query) or "=" not in query.rstrip("="):
         return
     try:
         fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
