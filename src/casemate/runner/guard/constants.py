@@ -35,8 +35,9 @@ class Constants:
 
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
-        for value in list(vars(module).values()):
-            self._walk(value, module.__name__)
+        for name, value in list(vars(module).items()):
+            if name != "__builtins__":  # its keys are no choice of the code
+                self._walk(value, module.__name__)
 
     def _walk(self, value: object, module: str) -> None:
         todo: list[tuple[object, int]] = [(value, 0)]

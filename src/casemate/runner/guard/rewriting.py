@@ -347,12 +347,11 @@ class Rewriter(ast.NodeTransformer):
             name = node.func.id
         elif isinstance(node.func, ast.Name):
             return self._builtin(node, node.func.id)
-        if name in ("format", "format_map") and isinstance(node.func, ast.Attribute):
-            if not isinstance(node.func.value, ast.Constant):
-                return self._watched(node, "format")
-        if name == "get" and isinstance(node.func, ast.Attribute) and node.args:
-            if _is_namespace(node.func.value):
-                node.args[0] = self._seen(node.args[0], "globals")
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
+            return self._watched(node, "format")
+        if name == "get" and owner is not None and node.args and _is_namespace(owner):
+            node.args[0] = self._seen(node.args[0], "globals")
         if name in _WATCHED:
             return self._watched(node, name)
         if name != "join" and name not in _CALLED:

@@ -24,6 +24,8 @@ MAX_READ = 4 << 20
 """Bytes of a file that are looked at before a parser reads it."""
 _ENTITY = re.compile(r"<!\s*ENTITY\b", re.IGNORECASE)
 _EXTERNAL = re.compile(r"<!DOCTYPE\s+[^\s>\[]+\s+(?:SYSTEM|PUBLIC)\b", re.IGNORECASE)
+_TYPED = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*<!DOCTYPE", re.DOTALL | re.IGNORECASE)
+"""Comments and instructions may come before a document's type, elements may not."""
 _INCLUDE = "http://www.w3.org/2001/XInclude"
 _STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
 _FIX = (
@@ -33,15 +35,24 @@ _FIX = (
 _FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
 _SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
 _EXPANDING = "__casemate_expanding__"
+_FED = "__casemate_fed__"
+_NOTHING, _PROLOG, _TYPE, _ELEMENTS = "nothing", "prolog", "type", "elements"
+"""How far a document that a parser is fed with has come."""
+_ELEMENT = re.compile(r"<[^!?\s]")
 
 
-def judging(*, external: bool) -> Judge:
-    """Return the judgement of a document by a parser that reads, or not, types from elsewhere."""
+def judging(*, external: bool, whole: bool = True) -> Judge:
+    """Return the judgement of a document by a parser that reads, or not, types from elsewhere.
+
+    It is the `whole` document, or a piece of one.
+    """
 
     def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         # UTF-16 and UTF-32 read as bytes have nulls between the letters.
         wide = "\x00" in text[:64]
         plain = text.replace("\x00", "") if wide else text
+        if whole and not wide and not _TYPED.match(plain):
+            return None
         for pattern, words in (
             (_ENTITY, "declares entities, which the parser expands"),
             (_EXTERNAL if external else None, "has a type that the parser reads from elsewhere"),
@@ -60,6 +71,7 @@ def _touching(spans: Sequence[Span], match: re.Match[str]) -> Span | None:
 
 
 _INTERNAL, _ANY = judging(external=False), judging(external=True)
+_ANY_PIECE = judging(external=True, whole=False)
 
 
 def check_document(guard: Guard, source: Any, judge: Judge = _INTERNAL) -> None:
@@ -70,6 +82,23 @@ def check_document(guard: Guard, source: Any, judge: Judge = _INTERNAL) -> None:
         source = bytes(source)
     if isinstance(source, (str, bytes)) and _declares(source):
         guard.check(NAME, source, judge)
+
+
+def _check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None:
+    """Block what a parser is fed if it declares entities before the document's first element."""
+    if not guard.active or not isinstance(data, (str, bytes, bytearray, memoryview)):
+        return
+    content = data if isinstance(data, (str, bytes)) else bytes(data)
+    text = content if isinstance(content, str) else content.decode("latin-1")
+    state = getattr(parser, _FED, _NOTHING)
+    if state != _ELEMENTS:
+        check_document(guard, content, judging(external=external, whole=state == _NOTHING))
+    if state == _TYPE or "<!" in text.replace("<!--", ""):
+        after = _TYPE
+    else:
+        after = _ELEMENTS if _ELEMENT.search(text) else _PROLOG
+    if state != _ELEMENTS:
+        setattr(parser, _FED, after)
 
 
 def _check_source(guard: Guard, source: Any, judge: Judge = _INTERNAL) -> None:
@@ -138,7 +167,7 @@ def _patch_element_tree(guard: Guard, module: ModuleType) -> None:
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not _is_safe(argument(arguments, named, 1, "parser")):
             for piece in argument(arguments, named, 0, "sequence") or ():
-                check_document(guard, piece)
+                check_document(guard, piece, judging(external=False, whole=False))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not _is_safe(argument(arguments, named, 2, "parser")):
@@ -168,7 +197,9 @@ def _patch_element_tree(guard: Guard, module: ModuleType) -> None:
 
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not _is_safe(getattr(arguments[0], "_parser", None)):
-            check_document(guard, argument(arguments, named, 1, "data"))
+            _check_piece(
+                guard, arguments[0], argument(arguments, named, 1, "data"), external=False
+            )
 
     wrap(pull, "feed", before_feed)
     parser: Any = library.XMLParser
@@ -180,7 +211,7 @@ def _feeding(guard: Guard, base: Any) -> type:
     """Return a subclass of a parser of a C type whose `feed` is watched."""
 
     def feed(self: Any, data: Any) -> Any:
-        check_document(guard, data)
+        _check_piece(guard, self, data, external=False)
         return base.feed(self, data)
 
     return type(base.__name__, (base,), {"feed": feed, "__module__": base.__module__})
@@ -206,7 +237,7 @@ def _patch_expat_reader(guard: Guard, module: ModuleType) -> None:
         if not _is_safe(reader):
             external = getattr(reader, "_external_ges", 0)
             data = argument(arguments, named, 1, "data")
-            check_document(guard, data, _ANY if external else _INTERNAL)
+            _check_piece(guard, reader, data, external=bool(external))
 
     wrap(vars(module)["ExpatParser"], "feed", before_feed)
 
@@ -219,7 +250,8 @@ def _on_expat(
         if function.__name__ == "ParseFile":
             _check_source(guard, arguments[0], _ANY)
         else:
-            check_document(guard, arguments[0], _ANY)
+            final = argument(arguments, named, 1, "isfinal")
+            check_document(guard, arguments[0], _ANY if final else _ANY_PIECE)
 
 
 # -- lxml ------------------------------------------------------------------------------------------
@@ -236,7 +268,7 @@ def _patch_lxml(guard: Guard, module: ModuleType) -> None:
 
         def feed(self: Any, data: Any) -> Any:
             if not _is_safe(self):
-                check_document(guard, data, _ANY)
+                _check_piece(guard, self, data, external=True)
             return base.feed(self, data)
 
         members = {"__init__": __init__, "feed": feed, "__module__": base.__module__}
@@ -278,8 +310,10 @@ def _patch_functions(guard: Guard, library: Any) -> None:
             _check_source(guard, argument(arguments, named, 0, "source", "f"), _ANY)
 
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        parser = argument(arguments, named, 1, "parser") or usual()
         for piece in argument(arguments, named, 0, "strings") or ():
-            before_text((piece, *arguments[1:]), named)
+            if not _is_safe(parser):
+                check_document(guard, piece, _ANY_PIECE)
 
     for name in ("fromstring", "XML", "XMLID", "XMLDTDID"):
         if name in vars(library):

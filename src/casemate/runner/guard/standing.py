@@ -1,0 +1,65 @@
+"""How sure a sink can be that a text is the event's, and wrappers that look at results."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .core import Guard
+
+_MAX_FRAMES = 200
+_STANDARD = os.path.dirname(os.__file__) + "/"
+_THIRD_PARTY = ("/site-packages/", "/dist-packages/")
+
+After = Callable[[tuple[Any, ...], dict[str, Any], Any], None]
+"""Takes the arguments of a call and its result."""
+
+
+def is_direct(guard: Guard) -> bool:
+    """Tell whether the function's own code called here, through the standard library at most."""
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        file = frame.f_code.co_filename
+        if file.startswith(guard.root):
+            return True
+        standard = file.startswith((_STANDARD, "<frozen", _OWN))
+        if (not standard or any(p in file for p in _THIRD_PARTY)) and not file.startswith(_OWN):
+            return False
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+_OWN = os.path.dirname(__file__) + "/"
+
+
+def is_known(guard: Guard, value: object) -> bool:
+    """Tell whether a value is the event's own object, or was seen being made.
+
+    Another object with the same text can be a dependency's own: a common word, `/tmp`.
+    """
+    if guard.taint is None:
+        return False
+    return guard.taint.is_of(value) is not None or guard.provenance.of(value) is not None
+
+
+def wrap_after(owner: Any, name: str, after: After) -> None:
+    """Have `after` called with the arguments and the result of each call of `owner.name`."""
+    original = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
+    kind = type(original) if isinstance(original, (staticmethod, classmethod)) else None
+    function = original.__func__ if kind is not None else original
+    if getattr(function, "__casemate_followed__", False):
+        return
+
+    @functools.wraps(function)
+    def followed(*arguments: Any, **named: Any) -> Any:
+        result = function(*arguments, **named)
+        after(arguments, named, result)
+        return result
+
+    followed.__casemate_followed__ = True  # type: ignore[attr-defined]
+    setattr(owner, name, kind(followed) if kind is not None else followed)
