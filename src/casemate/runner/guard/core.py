@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -208,9 +209,14 @@ def _matches(location: str, place: Place | None) -> bool:
 
 
 def failed(error: Exception) -> Verdict:
-    """Return the verdict of a check that could not be made."""
+    """Return the verdict of a check that could not be made. Its text could hold data: no word."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code if trace is not None else None
+    where = f" in {code.co_name} of {os.path.basename(code.co_filename)}" if code else ""
     return Verdict(
         Origin(_SELF, ""),
-        f"could not be checked ({type(error).__name__}: {str(error)[:200]})",
+        f"could not be checked ({type(error).__name__}{where})",
         "report this as a fault of the guard; the exception lets the call through meanwhile",
     )

@@ -46,14 +46,19 @@ def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
 
 def watch_calls(guard: Guard, sinks: Sequence[Sink]) -> None:
     """Watch calls by name in the function's own code, which is rewritten to announce them."""
+    watched: dict[str, list[tuple[str, CallHook]]] = {}
     for sink in sinks:
         for called, hook in sink.calls.items():
-            guard.provenance.watchers[called] = _caller(guard, sink.name, hook)
+            watched.setdefault(called, []).append((sink.name, hook))
+    for called, hooks in watched.items():
+        guard.provenance.watchers[called] = _caller(guard, hooks)
 
 
-def _caller(guard: Guard, sink: str, hook: CallHook) -> Before:
+def _caller(guard: Guard, hooks: Sequence[tuple[str, CallHook]]) -> Before:
     def on_call(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if guard.active:
+        if not guard.active:
+            return
+        for sink, hook in hooks:
             try:
                 hook(guard, arguments[0], arguments[1:], named)
             except Exception as error:  # noqa: BLE001 - fails closed, and is on record
@@ -121,9 +126,8 @@ def wrap(owner: Any, name: str, before: Before) -> None:
 
     For a method they begin with `self`. Wrapping twice is the same as once.
     """
-    original = owner.__dict__.get(name) if isinstance(owner, type) else getattr(owner, name)
-    if original is None:
-        original = getattr(owner, name)
+    is_type = isinstance(owner, type)
+    original = inspect.getattr_static(owner, name) if is_type else getattr(owner, name)
     static = isinstance(original, (staticmethod, classmethod))
     function = original.__func__ if static else original
     if getattr(function, "__casemate_watched__", False):

@@ -48,7 +48,7 @@ class Taint:
             self._joined = None
         while self._waiting:
             source, pointer, value = self._waiting.pop()
-            self._walk(value, Origin(source, pointer), 0, original=True)
+            self._walk(value, Origin(source, pointer or ()), 0, original=True)
 
     def _walk(self, value: object, origin: Origin, depth: int, *, original: bool) -> None:
         todo: list[tuple[object, Origin, int]] = [(value, origin, 0)]
