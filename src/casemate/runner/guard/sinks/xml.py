@@ -197,9 +197,7 @@ def _patch_element_tree(guard: Guard, module: ModuleType) -> None:
 
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not _is_safe(getattr(arguments[0], "_parser", None)):
-            _check_piece(
-                guard, arguments[0], argument(arguments, named, 1, "data"), external=False
-            )
+            _check_piece(guard, arguments[0], argument(arguments, named, 1, "data"), external=False)
 
     wrap(pull, "feed", before_feed)
     parser: Any = library.XMLParser
