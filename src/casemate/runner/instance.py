@@ -22,7 +22,6 @@ from . import landlock, linux, wire
 from .channel import Channel
 from .context import Context, Log
 from .guard.core import Guard
-from .guard.sink import BlockedError
 
 Handler = Callable[[Any, Context], Any]
 
@@ -245,15 +244,18 @@ class Instance:
             reply, body = answer(result, http=head["http"])
             answer_head = _json_bytes(reply)
         except BadResultError as error:
-            return error_frame("bad-result", describe(error))
+            return self._failed("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            stopped = isinstance(error, BlockedError) or guard.blocked is not None
-            return error_frame("blocked" if stopped else "handler-error", describe(error))
+            return self._failed("handler-error", describe(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
-            return error_frame("response-too-large", detail)
+            return self._failed("response-too-large", detail)
         return wire.pack(wire.ANSWER, answer_head, body)
+
+    def _failed(self, kind: str, detail: dict[str, str]) -> bytes:
+        """Return the frame of an error; what came of a call that was stopped is that stop."""
+        return error_frame(kind if self._guard.blocked is None else "blocked", detail)
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""

@@ -131,7 +131,6 @@ def offer_names() -> None:
         setattr(module, public.__name__, public)
     module.Context = Context  # type: ignore[attr-defined]
     BlockedError.__module__ = "casemate"
-    module.BlockedError = BlockedError  # type: ignore[attr-defined]
     sys.modules["casemate"] = module
 
 
