@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from ..sink import Sink
-from . import code, command, deserialisation, ldap, path, response, sql, template, url, xml, xpath
+from . import (
+    code,
+    command,
+    deserialisation,
+    ldap,
+    nosql,
+    path,
+    response,
+    sql,
+    template,
+    url,
+    xml,
+    xpath,
+)
 
 SINKS: tuple[Sink, ...] = (
     sql.SINK,
@@ -15,6 +28,7 @@ SINKS: tuple[Sink, ...] = (
     template.SINK,
     deserialisation.SINK,
     ldap.SINK,
+    nosql.SINK,
     xml.SINK,
     xpath.SINK,
 )
