@@ -12,7 +12,7 @@
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x in allowed          __casemate_member__(x, allowed)
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
-    eval(x)               eval(__casemate_seen__("eval", x))
+    eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
     t.format(x)           __casemate_watched__("format", t.format, x)
@@ -126,6 +126,7 @@ _WATCHED = frozenset(
     [
         "Parse",
         "ParseFile",
+        "attrgetter",
         "compile",
         "find",
         "findall",
@@ -134,6 +135,7 @@ _WATCHED = frozenset(
         "fullmatch",
         "iterfind",
         "match",
+        "methodcaller",
         "search",
         "setattr",
         "sub",
@@ -364,7 +366,7 @@ class Rewriter(ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in _SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            node.args[0] = self._seen(node.args[0], name)
+            node.args[0] = self._seen(node.args[0], f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)

@@ -23,6 +23,7 @@ _FIX_CHOSEN = (
     "(is_relative_to), or choose the path from a collection in the code"
 )
 _MAX_LINKS = 40
+_TEMPORARY = "/tmp"  # noqa: S108 - an instance's own, and every library's choice
 
 IsAllowed = Callable[[str], bool]
 """Tells whether the code names, or has checked, the folder that an absolute path is in."""
@@ -62,12 +63,18 @@ def judge(
             base.strip("/") == "" and base != "" and not partial and (span.exact or "/" in part)
         )
         if chosen:
-            if (sure or "/" in part.strip("/")) and not allowed(path):
+            single = "/" not in part.strip("/")
+            if not (single and (not sure or part.rstrip("/") == _TEMPORARY)) and not allowed(path):
                 return Verdict(span.origin, "is the whole of an absolute path", _FIX_CHOSEN)
             continue
         if _leaves(partial, _until(path, span)[len(head) :], path[len(base) :]):
             return Verdict(span.origin, "leaves the folder that the code names", FIX)
-        if follow and span.exact and not _stays(base, path, last=last) and not allowed(path):
+        if (
+            follow
+            and (span.exact or "/" in part)
+            and not _stays(base, path, last=last)
+            and not allowed(path)
+        ):
             return Verdict(span.origin, "is a link that leaves the folder of the code", FIX)
     return None
 

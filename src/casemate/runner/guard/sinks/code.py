@@ -18,7 +18,7 @@ from ..evaluation import formats
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
-from ..sink import Sink, Verdict
+from ..sink import Patch, Sink, Verdict
 from ..standing import is_direct, is_known
 from ..tracing import as_text
 
@@ -126,9 +126,9 @@ def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 def patch_builtins(guard: Guard, module: ModuleType) -> None:
     """Take what rewritten code announces."""
     watchers = guard.provenance.watchers
-    for name in ("eval", "exec", "compile"):
+    for name in ("eval()", "exec()", "compile()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
-    watchers["__import__"] = lambda arguments, named: check_module(guard, arguments[0])
+    watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
     watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
     watchers["globals"] = lambda arguments, named: _name(guard, arguments)
     watchers["format"] = lambda arguments, named: _format(guard, arguments, named)
@@ -239,10 +239,14 @@ def patch_formatter(guard: Guard, module: ModuleType) -> None:
     wrap(module.Formatter, "vformat", before)
 
 
-def _watch_expression(*names: str, place: int = 0) -> Any:
+def _watch_expression(*names: str, place: int = 0) -> Patch:
+    """Return a patch of functions that take code. None that looks at its caller's frame."""
+
     def patch(guard: Guard, module: ModuleType) -> None:
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            expression = argument(arguments, named, place, "expr", "ex", "stmt", "source")
+            expression = argument(
+                arguments, named, place, "expression", "expr", "text", "stmt", "source"
+            )
             if isinstance(expression, str) and guard.active:
                 guard.check(NAME, expression, judge)
 
@@ -251,8 +255,7 @@ def _watch_expression(*names: str, place: int = 0) -> Any:
             *path, last = name.split(".")
             for step in path:
                 owner = getattr(owner, step)
-            if callable(getattr(owner, last, None)):
-                wrap(owner, last, before)
+            wrap(owner, last, before)
 
     return patch
 
@@ -270,7 +273,7 @@ SINK = Sink(
         "string": patch_formatter,
         "timeit": _watch_expression("Timer.__init__", place=1),
         "code": _watch_expression("InteractiveInterpreter.runsource", place=1),
-        "pandas.core.computation.eval": _watch_expression("eval"),
-        "numexpr.necompiler": _watch_expression("evaluate", "validate", "NumExpr"),
+        "pandas.core.computation.eval": _watch_expression("_check_expression"),
+        "numexpr.necompiler": _watch_expression("getExprNames"),
     },
 )
