@@ -23,6 +23,7 @@ _TEXTS = (str, bytes)
 _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
+_OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
@@ -82,8 +83,8 @@ class Provenance:
     def __init__(self) -> None:
         """Begin inactive: what is made at import holds no event."""
         self.active = False
-        self._made: dict[int, Made] = {}
-        self._made_before: dict[int, Made] = {}
+        self._made: dict[int, tuple[Any, ...]] = {}
+        self._made_before: dict[int, tuple[Any, ...]] = {}
         self._checked: dict[str, tuple[str, object]] = {}
         self._asked: dict[str, list[Question]] = {}
         self._characters = 0
@@ -113,7 +114,7 @@ class Provenance:
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
         made = self._made.get(id(value)) or self._made_before.get(id(value))
-        return made if made is not None and made.value is value else None
+        return Made(*made) if made is not None and made[0] is value else None
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
@@ -125,25 +126,28 @@ class Provenance:
 
     def derived(self, value: object, sources: Iterable[object]) -> None:
         """Note that `value` was made from `sources`, in a way that only a sink can judge."""
-        self._note(value, Made(value, DERIVED, tuple(sources)))
+        self._note(value, DERIVED, tuple(sources))
 
     def joins(self, value: object, parts: tuple[Any, ...]) -> None:
         """Note that `value` was put together from `parts`, none of them known as a literal."""
-        self._note(value, Made(value, JOINED, parts))
+        self._note(value, JOINED, parts)
 
     def checked_by(self, text: str, how: str, collection: object = None) -> None:
         """Note that the code checked a text."""
         self._checked.setdefault(text, (how, collection))
 
-    def _note(self, value: Any, made: Made) -> None:
+    def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
         # Texts of one character are shared by the whole interpreter: they have no identity.
         length = len(value)
         if not 2 <= length <= MAX_TEXT:
             return
+        made = self._made
         self._characters += length
-        if len(self._made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
-            self._made_before, self._made, self._characters = self._made, {}, length
-        self._made[id(value)] = made
+        if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
+            self._made_before, self._characters = made, length
+            made = self._made = {}
+        # As `Made`, which takes six times as long to make.
+        made[id(value)] = (value, kind, parts, constant)
 
     # -- called by rewritten code --------------------------------------------------------------
 
@@ -151,7 +155,7 @@ class Provenance:
         """Do an f-string of at least two parts."""
         text = "".join(parts)
         if self.active:
-            self._note(text, Made(text, JOINED, parts, constant))
+            self._note(text, JOINED, parts, constant)
         return text
 
     def add(self, constant: int, left: Any, right: Any) -> Any:
@@ -179,14 +183,14 @@ class Provenance:
         if self.active and type(template) is str and result is not template:
             held = _scalars(arguments)
             if held is not None:
-                self._note(result, Made(result, PERCENT, (template, held)))
+                self._note(result, PERCENT, (template, held))
         return result
 
     def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
         """Do `whole[start:stop:step]`."""
         result = whole[start:stop] if step is None else whole[start:stop:step]
         if self.active and type(result) in _TEXTS and type(whole) in _TEXTS and result is not whole:
-            self._note(result, Made(result, DERIVED, (whole,)))
+            self._note(result, DERIVED, (whole,))
         return result
 
     def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
@@ -202,7 +206,7 @@ class Provenance:
             pieces = [parts[0]]
             for part in parts[1:]:
                 pieces += (separator, part)
-            self._note(result, Made(result, JOINED, tuple(pieces)))
+            self._note(result, JOINED, tuple(pieces))
         return result
 
     def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
@@ -248,7 +252,7 @@ class Provenance:
 
     def _added(self, result: Any, left: Any, right: Any, constant: int) -> None:
         if result is not left and result is not right and type(left) is type(right):
-            self._note(result, Made(result, JOINED, (left, right), constant))
+            self._note(result, JOINED, (left, right), constant)
 
     def _called(
         self,
@@ -258,22 +262,39 @@ class Provenance:
         result: Any,
     ) -> None:
         owner = getattr(function, "__self__", None)
+        if result is owner:
+            return
         name = getattr(function, "__name__", "")
-        made: Made | None = None
-        if type(owner) is str and name in ("format", "format_map"):
-            given = arguments[0] if name == "format_map" and arguments else named
-            values = _scalars(arguments if name == "format" else ())
-            keyed = _scalars(given)
-            if values is not None and keyed is not None:
-                made = Made(result, FORMAT, (owner, values, keyed))
-        elif type(owner) is str and name == "replace" and 2 <= len(arguments) <= 3:
-            made = Made(result, REPLACED, (owner, *arguments))
-        elif name in _FILTERS:
+        if type(owner) is str:
+            if name in _OWN_KINDS:
+                self._called_method(owner, name, arguments, named, result)
+            else:
+                # What else a method of a text is given are texts and numbers.
+                self._note(result, DERIVED, (owner, *arguments, *named.values()))
+            return
+        if name in _FILTERS:
             self._checked.setdefault(result, ("pattern", None))
-        if made is None:
-            made = Made(result, DERIVED, _sources(function, arguments, named))
-        if all(result is not part for part in made.parts):
-            self._note(result, made)
+        sources = _sources(function, arguments, named)
+        if all(result is not source for source in sources):
+            self._note(result, DERIVED, sources)
+
+    def _called_method(
+        self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str
+    ) -> None:
+        if name == "replace":
+            if 2 <= len(arguments) <= 3 and result is not arguments[1]:
+                self._note(result, REPLACED, (owner, *arguments))
+            return
+        if name == "translate":
+            self._note(result, DERIVED, (owner,))
+            return
+        keyed = _scalars(arguments[0] if name == "format_map" and arguments else named)
+        values = _scalars(arguments if name == "format" else ())
+        if values is None or keyed is None:
+            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in _TEXTS)))
+        elif all(result is not value for value in (*values, *keyed.values())):
+            # `"{}".format(text)` is that text.
+            self._note(result, FORMAT, (owner, values, keyed))
 
     def _checked_by(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         name = getattr(function, "__name__", "")
@@ -311,7 +332,7 @@ class Provenance:
             kind = type(item)
             if kind in _TEXTS:
                 if all(item is not source for source in sources):
-                    self._note(item, Made(item, DERIVED, sources))
+                    self._note(item, DERIVED, sources)
             elif kind is dict:
                 self.objects[id(item)] = (item, sources)
                 todo += item.keys()

@@ -30,6 +30,7 @@ class Taint:
         """`is_code` tells whether a text is a word that the function's own code holds."""
         self._is_code = is_code
         self._waiting: list[tuple[str, str, object]] = []
+        self._undecoded: list[tuple[str, Origin, int]] = []
         self._texts: dict[str, Origin] = {}
         self._searched: dict[str, Origin] = {}
         self._objects: dict[int, tuple[object, Origin]] = {}
@@ -44,11 +45,22 @@ class Taint:
         self._waiting.append((source, pointer, value))
 
     def _index(self) -> None:
-        if self._waiting:
-            self._joined = None
+        """Know every text and object of the sources as they are."""
         while self._waiting:
             source, pointer, value = self._waiting.pop()
             self._walk(value, Origin(source, pointer or ()), 0, original=True)
+
+    def _decode(self) -> None:
+        """Know their forms as well, and what to search for. Costs far more: only when needed."""
+        self._index()
+        if self._undecoded:
+            self._joined = None
+        while self._undecoded:
+            text, origin, depth = self._undecoded.pop()
+            self._search_for(text, origin)
+            if depth < MAX_DEPTH:
+                for how, form in decoded(text):
+                    self._walk(form, origin.decoded(how), depth + 1, original=False)
 
     def _walk(self, value: object, origin: Origin, depth: int, *, original: bool) -> None:
         todo: list[tuple[object, Origin, int]] = [(value, origin, 0)]
@@ -94,10 +106,7 @@ class Taint:
             self.overflown = True
             return
         self._texts[text] = origin
-        self._search_for(text, origin)
-        if depth < MAX_DEPTH:
-            for how, form in decoded(text):
-                self._walk(form, origin.decoded(how), depth + 1, original=False)
+        self._undecoded.append((text, origin, depth))
 
     def _search_for(self, text: str, origin: Origin) -> None:
         """Have a text found in others, also trimmed, without its quotes, or with them escaped."""
@@ -119,21 +128,25 @@ class Taint:
     def exact(self, text: str) -> Origin | None:
         """Return where a whole text is from, if it is one of the sources' in any form."""
         self._index()
+        if text not in self._texts:
+            self._decode()
         return self._texts.get(text)
 
     def key(self, text: str) -> Origin | None:
         """Return where a key of an object is from, also one inside JSON in a string."""
         self._index()
+        if text not in self._keys:
+            self._decode()
         return self._keys.get(text)
 
     def texts(self, most: int) -> Iterator[tuple[str, Origin]]:
         """Yield the sources' texts in all their forms, at most so many."""
-        self._index()
+        self._decode()
         return itertools.islice(self._texts.items(), most)
 
     def holding(self, text: str) -> Origin | None:
         """Return where a text is from that is part of one of the sources', such as a CSV field."""
-        self._index()
+        self._decode()
         if self._joined is None:
             self._joined = "\0".join(self._texts)
         if text not in self._joined:
@@ -148,7 +161,7 @@ class Taint:
 
     def search(self, text: str) -> list[Span]:
         """Return where in a text the sources' texts are, the longest first kept, in order."""
-        self._index()
+        self._decode()
         inside = lowered(text)
         found: list[Span] = []
         for needle, origin in self._searched.items():

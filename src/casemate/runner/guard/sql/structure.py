@@ -6,6 +6,8 @@ another kind than before, the part was more than the inside of one literal or on
 
 from __future__ import annotations
 
+import bisect
+import operator
 import re
 from collections.abc import Sequence
 
@@ -71,6 +73,8 @@ _HARMLESS_WORDS = frozenset(
 _BEFORE_VALUES = frozenset(
     ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
 )
+_PLAIN = re.compile(r"[\w .,:@+-]+")
+_start = operator.attrgetter("start")
 _LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
@@ -87,6 +91,8 @@ _FIX_NAME = (
 
 def judge(text: str, spans: Sequence[Span], dialects: Sequence[Dialect]) -> Verdict | None:
     """Return a verdict if `spans` are more than literals and names in any of the dialects."""
+    if all(span.checked == "member" for span in spans):
+        return None
     for dialect in dialects:
         verdict = _judge(text, spans, dialect)
         if verdict is not None:
@@ -101,6 +107,8 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
         return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
     spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
+    # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
+    doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
         changed = _difference(tokens, tokenize(neutral, dialect))
@@ -113,6 +121,19 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
         if verdict is not None:
             return verdict
     return None
+
+
+def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
+    if not _PLAIN.fullmatch(text, span.start, span.end):
+        return False
+    at = bisect.bisect_right(tokens, span.start, key=_start) - 1
+    token = tokens[at] if at >= 0 else None
+    return (
+        token is not None
+        and token.kind in (Kind.STRING, Kind.NAME)
+        and token.start < span.start
+        and span.end < token.end
+    )
 
 
 def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
