@@ -10,20 +10,21 @@ import importlib
 import ipaddress
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
 from pathlib import Path
 
-_HERE = Path(__file__)
-sys.path.insert(0, str(_HERE.parents[2] / "src" / "casemate"))
-sys.path.insert(1, str(_HERE.with_name("guard_fakes")))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
 from runner.guard import setting_up
 from runner.guard.core import Guard
 from runner.guard.sink import BlockedError
 from runner.guard.sinks import response
 
+_SECONDS = 20
 _lookup = socket.getaddrinfo
 
 
@@ -40,6 +41,7 @@ def _getaddrinfo(host, *arguments, **named):  # type: ignore[no-untyped-def]
 
 
 def _answer(root: str, event: object) -> dict[str, object]:
+    signal.alarm(_SECONDS)
     records: list[dict[str, object]] = []
     guard = Guard(root)
     guard.report = records.append

@@ -22,6 +22,7 @@ from . import landlock, linux, wire
 from .channel import Channel
 from .context import Context, Log
 from .guard.core import Guard
+from .guard.sinks.response import check_answer
 
 Handler = Callable[[Any, Context], Any]
 
@@ -241,6 +242,8 @@ class Instance:
             result = self._handler(decoded, self._context(head))
             if self._run_async is not None:
                 result = self._run_async(result)
+            if head["http"]:
+                check_answer(guard, result)
             reply, body = answer(result, http=head["http"])
             answer_head = _json_bytes(reply)
         except BadResultError as error:

@@ -482,5 +482,4 @@ def test_escaped_patterns_pass(value: str) -> None:
 
     escaped = re.escape(value)
     span = Span(1, 1 + len(escaped), Origin("event", ()), exact=True)
-    if "\n" not in value and not any(c.isspace() for c in value):
-        assert judge_pattern("^" + escaped, [span]) is None
+    assert judge_pattern("^" + escaped, [span]) is None

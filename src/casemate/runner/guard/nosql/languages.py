@@ -53,7 +53,7 @@ EXPRESSION: Language = language(
     words=r"[:#]?[^\W\d][\w.-]*",
 )
 _REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
-_REGEX_ESCAPE = re.compile(r"\\[^\w\s]")
+_REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _GLOB_MARK = re.compile(r"[*?\[\]]")
 _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ..sink import Sink
 from . import (
+    attributes,
     code,
     command,
     deserialisation,
     ldap,
     nosql,
     path,
+    regex,
     response,
     sql,
     template,
@@ -31,4 +33,6 @@ SINKS: tuple[Sink, ...] = (
     nosql.SINK,
     xml.SINK,
     xpath.SINK,
+    regex.SINK,
+    attributes.SINK,
 )

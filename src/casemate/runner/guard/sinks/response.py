@@ -11,7 +11,7 @@ from ..origin import Span
 from ..sink import Sink, Verdict
 from ..tracing import as_text
 from ..url.hosts import Vouching
-from ..url.structure import Parts, split
+from ..url.structure import Parts, is_label, split
 
 NAME = "response"
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
@@ -88,7 +88,7 @@ def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verd
 
 
 def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
-    if span.checked in ("member", "constant"):
+    if span.checked in ("member", "constant") or is_label(text, span, parts):
         return False
     scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
     if not parts.has_authority():

@@ -103,7 +103,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return None
     if span.checked in ("member", "constant"):
         return None
-    if parts.has_authority() and _is_label(text, span, parts):
+    if parts.has_authority() and is_label(text, span, parts):
         return None
     part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
     if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
@@ -118,7 +118,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     return Verdict(span.origin, f"decides the URL's {what}", FIX_HOST)
 
 
-def _is_label(text: str, span: Span, parts: Parts) -> bool:
+def is_label(text: str, span: Span, parts: Parts) -> bool:
     """Tell whether a part is one label of a host below a domain that the code has written."""
     if span.start < parts.host[0] or span.end > parts.host[1]:
         return False
