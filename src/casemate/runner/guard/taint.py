@@ -6,6 +6,7 @@ Nothing is looked at until the first sink asks: a handler that touches no sink p
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 
 from .decoding import decoded
@@ -121,6 +122,8 @@ class Taint:
             forms.append(text.replace("'", "''"))
             forms.append(text.replace("'", "\\'"))
             forms.append(text.replace("'", "\\'").replace('"', '\\"'))
+        if not text.isprintable() or '"' in text or "\\" in text:
+            forms.append(json.dumps(text, ensure_ascii=False)[1:-1])
         for form in forms:
             if len(form) >= MIN_SEARCHED and not self._is_code(form):
                 self._searched.setdefault(lowered(form), origin)

@@ -19,9 +19,11 @@ _NUMBERS = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:\s*,\s*[+-]?\d+(?:\.\d*)?)*"
 )
 _WORDS = re.compile(r"\w+")
-_PHRASE = re.compile(r"[\w\s.,*()<>=!|+]+")
+_PHRASE = re.compile(r"[\w\s.,*()<>=!|+?%:]+")
 _NAMES = re.compile(r"[^\W\d][\w$]*(?:\.[^\W\d][\w$]*){0,3}(?:\s+(?:ASC|DESC))?", re.IGNORECASE)
-_NAME_LIST = re.compile(r"[^\W\d][\w$]*(?:\s*[.,]\s*[^\W\d][\w$]*)*")
+_NAME_LIST = re.compile(
+    r"[^\W\d][\w$]*(?:\s*[.,]\s*[^\W\d][\w$]*|\s+(?:ASC|DESC)\b)*", re.IGNORECASE
+)
 _KEYWORDS = frozenset(
     [
         "all",
@@ -158,14 +160,14 @@ def _vouched(text: str, span: Span) -> bool:
     """Tell whether the function's code itself has checked or foreseen this very value."""
     if span.checked == "member":
         return True
+    if span.checked == "constant" and _PHRASE.fullmatch(text, span.start, span.end):
+        return True
     if not span.exact:
         # Names that stand in a statement which nobody was seen making: most likely by chance.
         part = text[span.start : span.end]
         return bool(_NAME_LIST.fullmatch(part)) and not _KEYWORDS & set(
             _WORDS.findall(part.lower())
         )
-    if span.checked == "constant":
-        return _PHRASE.fullmatch(text, span.start, span.end) is not None
     if span.checked in ("pattern", "word"):
         return _NAMES.fullmatch(text, span.start, span.end) is not None
     return False
@@ -234,7 +236,7 @@ def _name(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
 def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
     """Tell whether a foreseen word stands where a value is due: `id = id` is always true."""
     before = [t for t in tokens if t.end <= span.start][-2:]
-    if not before or span.checked != "constant":
+    if not before or span.checked != "constant" or not text[span.start].isidentifier():
         return False
     last = text[before[-1].start : before[-1].end].upper()
     if last == "(" and len(before) == 2:
