@@ -11,30 +11,27 @@ from typing import Any
 from .core import Guard
 
 _MAX_FRAMES = 200
-_STANDARD = os.path.dirname(os.__file__) + "/"
-_THIRD_PARTY = ("/site-packages/", "/dist-packages/")
+_OWN = os.path.dirname(__file__) + "/"
 
 After = Callable[[tuple[Any, ...], dict[str, Any], Any], None]
 """Takes the arguments of a call and its result."""
 
 
-def is_direct(guard: Guard) -> bool:
-    """Tell whether the function's own code called here, through the standard library at most."""
+def is_direct(guard: Guard, *through: str) -> bool:
+    """Tell whether the function's own code called here, through these packages at most.
+
+    What another package calls by itself is no choice of the event, though its text can be the same.
+    """
     frame = sys._getframe(1)
     for _ in range(_MAX_FRAMES):
         file = frame.f_code.co_filename
         if file.startswith(guard.root):
             return True
-        standard = file.startswith((_STANDARD, "<frozen", _OWN))
-        if (not standard or any(p in file for p in _THIRD_PARTY)) and not file.startswith(_OWN):
-            return False
-        if frame.f_back is None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if (package not in through and not file.startswith(_OWN)) or frame.f_back is None:
             return False
         frame = frame.f_back
     return False
-
-
-_OWN = os.path.dirname(__file__) + "/"
 
 
 def is_known(guard: Guard, value: object) -> bool:

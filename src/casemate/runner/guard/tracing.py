@@ -140,9 +140,8 @@ class Tracer:
         """Return what a text was put together from; None if it was made in another way."""
         if made.kind == JOINED:
             return [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
-        if not made.parts:  # made of no text, such as `encode` of an object
-            return None
-        template = made.parts[0]
+        # Made of no text: `encode` of an object.
+        template = made.parts[0] if made.parts else ""
         if made.kind == PERCENT and not self._spans(template, _MAX_DEPTH):
             return _percent_pieces(template, made.parts[1])
         if made.kind == FORMAT and not self._spans(template, _MAX_DEPTH):

@@ -42,11 +42,20 @@ class Argument(NamedTuple):
 
     value: str
     spans: Sequence[Span] = ()
+    known: bool = True
+    """It was seen being made, or is the event's own: not a text that only equals one of it."""
 
     @property
     def doubtful(self) -> list[Span]:
         """The spans that the code has neither checked nor foreseen."""
         return [s for s in self.spans if not vouched(self.value, s)]
+
+
+ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
+
+
+def _no_script(path: str) -> None:
+    return None
 
 
 CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
@@ -74,8 +83,19 @@ def _neutral(text: str, spans: Sequence[Span]) -> str:
 class Judgement:
     """Judges command lines and lists of arguments, one inside the other."""
 
-    def __init__(self, python: CodeJudge, path: CodeJudge, *, direct: bool = True) -> None:
-        """`direct`: the function's own code makes the call, not a dependency by itself."""
+    def __init__(
+        self,
+        python: CodeJudge,
+        path: CodeJudge,
+        *,
+        script: ReadScript = _no_script,
+        direct: bool = True,
+    ) -> None:
+        """`direct`: the function's own code makes the call, not a dependency by itself.
+
+        `script` reads a file that is run, with what in it came from outside.
+        """
+        self._read = script
         self._python = python
         self._path = path
         self._direct = direct
@@ -127,8 +147,12 @@ class Judgement:
         self, arguments: Sequence[Argument], depth: int = 0
     ) -> Verdict | None:
         """Judge a program and its arguments."""
-        if not any(a.spans for a in arguments) or not arguments:
+        if not arguments:
             return None
+        if not any(a.spans for a in arguments):
+            script = arguments[1].value if len(arguments) == 2 else ""
+            shell = programs.base_name(arguments[0].value) in programs.SHELLS
+            return self._written(script if shell else arguments[0].value, depth)
         if depth > _MAX_DEPTH:
             origin = next(a for a in arguments if a.spans).spans[0].origin
             return Verdict(origin, "is too deep in commands of commands", FIX_SHELL)
@@ -149,12 +173,9 @@ class Judgement:
         for span in argument.doubtful:
             before = argument.value[: span.start]
             part = argument.value[span.start : span.end]
+            sure = self._direct or argument.known
             chosen = not before or before.endswith("/") or "/" in part
-            if (
-                self._direct
-                and chosen
-                and (span.exact or span.end - span.start == len(argument.value))
-            ):
+            if sure and chosen and (span.exact or span.end - span.start == len(argument.value)):
                 return Verdict(span.origin, "chooses the program that runs", _FIX_PROGRAM)
         return None
 
@@ -193,9 +214,29 @@ class Judgement:
                 # What comes after the script are $0, $1 and so on: data.
                 return self.line(script[0].value, script[0].spans, depth + 1) if script else None
             if not argument.value.startswith(("-", "+")):
-                return self._script(rest[number:])
+                return self._script(rest[number:]) or self._written(argument.value, depth)
             if argument.doubtful:
                 return self._options(name, rest[number:])
+        return None
+
+    def _written(self, path: str, depth: int) -> Verdict | None:
+        """Judge a script that was written before it is run."""
+        script = self._read(path)
+        return self.line(*script, depth + 1) if script is not None else None
+
+    def standard_input(
+        self, arguments: Sequence[Argument], text: str, spans: Sequence[Span]
+    ) -> Verdict | None:
+        """Judge what a program reads: code, if it is an interpreter that was given none."""
+        name = programs.base_name(arguments[0].value) if arguments else ""
+        rest = [a.value for a in arguments[1:]]
+        given = any(not value.startswith("-") or value in ("-c", "-e", "-m") for value in rest)
+        if name in programs.SHELLS:
+            return None if given and "-s" not in rest else self.line(text, spans)
+        if given:
+            return None
+        if name in ("python", "pypy"):
+            return self._python(text, spans)
         return None
 
     def _script(self, rest: Sequence[Argument]) -> Verdict | None:
@@ -250,7 +291,7 @@ class Judgement:
 
     def _valued(self, name: str, previous: str, argument: Argument, depth: int) -> Verdict | None:
         """Judge an argument by the option before it."""
-        value, spans = argument
+        value, spans, _ = argument
         if previous in programs.COMMAND_OPTIONS.get(name, ()):
             return self.line(value, spans, depth + 1)
         if previous in programs.SQL_OPTIONS.get(name, ()):

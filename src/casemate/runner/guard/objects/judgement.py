@@ -8,13 +8,16 @@ are refused for the tags that make objects.
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from ..core import Guard
 from ..origin import Origin
 from ..sink import Verdict
+from ..taint import Taint
 from ..tracing import as_text
 
 SIGNED = "signed"
@@ -30,26 +33,28 @@ FIX_JSON = "use json.loads and make the objects yourself"
 FIX_ARRAY = "use numpy.load(file, allow_pickle=False), or take numbers as JSON"
 FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_json"
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+")
+_MIN_DATA = 8
+_MAX_TEXTS = 2000
+
 _YAML_TAG = re.compile(
     r"!!?python/|python/(?:object|name|module|apply)|^%TAG|!<|!\w*!", re.MULTILINE
-)
-_JSON_TAG = re.compile(
-    r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|ref|newargs|initargs|state|mod|"
-    r"class|property|module|iterator|set|tuple|bytes|b64|b85|id)"
 )
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
 )
 
 
-def content_of(file: Any) -> bytes | None:
+def content_of(file: Any) -> bytes | str | None:
     """Return all that a file holds, its place kept; None if it cannot be read twice."""
+    if isinstance(file, str):
+        return file
     if isinstance(file, (bytes, bytearray, memoryview)):
         return bytes(file)
     getvalue = getattr(file, "getvalue", None)
     if callable(getvalue):
         value = getvalue()
-        return value if isinstance(value, bytes) else None
+        return value if isinstance(value, (bytes, str)) else None
     try:
         place = file.tell()
         file.seek(0)
@@ -59,7 +64,7 @@ def content_of(file: Any) -> bytes | None:
             file.seek(place)
     except (AttributeError, OSError, ValueError, TypeError):
         return None
-    return data if isinstance(data, bytes) else None
+    return data if isinstance(data, (bytes, str)) else None
 
 
 def _forms(data: bytes) -> Iterator[tuple[str, str]]:
@@ -93,7 +98,30 @@ def outside(guard: Guard, data: bytes | str) -> Origin | None:
         origin = guard.taint.exact(text)
         if origin is not None:
             return origin.decoded(how) if how else origin
+    return _decoded_from(guard.taint, data)
+
+
+def _decoded_from(taint: Taint, data: bytes) -> Origin | None:
+    """Return the text that data was decoded from, if it was compressed or more than the data."""
+    if len(data) < _MIN_DATA:
+        return None
+    for text, origin in taint.texts(_MAX_TEXTS):
+        compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+        if len(compact) < _MIN_DATA or not _BASE64.fullmatch(compact):
+            continue
+        with contextlib.suppress(ValueError):
+            raw = base64.b64decode(compact + "=" * (-len(compact) % 4))
+            if data in raw or data in _inflated(raw):
+                return origin.decoded("base64")
     return None
+
+
+def _inflated(data: bytes) -> bytes:
+    for kind, bits in ((b"\x1f\x8b", 31), (b"\x78", 15)):
+        if data.startswith(kind):
+            with contextlib.suppress(zlib.error):
+                return zlib.decompressobj(bits).decompress(data, MAX_DATA)
+    return b""
 
 
 def judge_pickle(guard: Guard, data: bytes | str | None, fix: str = FIX_PICKLE) -> Verdict | None:

@@ -116,18 +116,23 @@ def patch_posixpath(guard: Guard, module: ModuleType) -> None:
     def expanded(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         text = text_of(arguments[0]) if guard.active and arguments else None
         if text is not None and text.startswith("~") and type(result) is str:
-            spans = guard.spans(text)
-            if spans and spans[0].start == 0:
-                words = "is expanded to a home folder"
-                guard.provenance.kept[(LEFT, absolute(result))] = Verdict(
-                    spans[0].origin, words, "do not expand ~ in what comes from outside"
-                )
+            note_home(guard, text, result)
 
     wrap_after(module, "join", joined)
     for name in ("normpath", "abspath", "realpath"):
         wrap_after(module, name, resolving)
     wrap_after(module, "commonpath", common)
     wrap_after(module, "expanduser", expanded)
+
+
+def note_home(guard: Guard, text: str, result: str) -> None:
+    """Note a path that begins with a `~` from outside, and what it was expanded to."""
+    spans = guard.spans(text)
+    if spans and spans[0].start == 0:
+        words = "is expanded to a home folder"
+        guard.provenance.kept[(LEFT, absolute(result))] = Verdict(
+            spans[0].origin, words, "do not expand ~ in what comes from outside"
+        )
 
 
 def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> None:
@@ -186,6 +191,11 @@ def patch_pathlib(guard: Guard, module: ModuleType) -> None:
             if other is not None:
                 guard.provenance.kept[(PREFIX, str(arguments[0]))] = other
 
+    def expanded(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and str(arguments[0]).startswith("~"):
+            note_home(guard, str(arguments[0]), str(result))
+
+    wrap_after(module.Path, "expanduser", expanded)
     wrap_after(pure, "is_relative_to", related)
     wrap_after(pure, "relative_to", related)
 

@@ -65,7 +65,11 @@ def _of_tree(tree: ast.AST, parsed: tuple[Verdict, frozenset[str]]) -> Verdict |
 
 def check_module(guard: Guard, name: object) -> None:
     """Block an import (BlockedError) that the event has chosen."""
-    if guard.active and isinstance(name, str) and (is_known(guard, name) or is_direct(guard)):
+    if (
+        guard.active
+        and isinstance(name, str)
+        and (is_known(guard, name) or is_direct(guard, "importlib", "runpy"))
+    ):
         guard.check(NAME, name, judge_module)
 
 
@@ -116,6 +120,8 @@ def _name(guard: Guard, arguments: tuple[Any, ...]) -> None:
 def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     function, *given = arguments
     template = getattr(function, "__self__", None)
+    if function in (str.format, str.format_map) and given:
+        template, *given = given
     if not isinstance(template, str) or "{" not in template:
         return
     if getattr(function, "__name__", "") == "format_map" and given:
@@ -181,7 +187,7 @@ def patch_ast(guard: Guard, module: ModuleType) -> None:
             guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
 
     def looked_at(arguments: tuple[Any, ...], named: dict[str, Any], result: Any = None) -> None:
-        if guard.active and is_direct(guard):
+        if guard.active and is_direct(guard, "ast"):
             guard.provenance.kept.pop(_PARSED, None)
 
     wrap_after(module, "parse", parsed)

@@ -7,6 +7,7 @@ that of the other is raised in the child.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from types import ModuleType
@@ -24,6 +25,9 @@ from . import path
 
 NAME = "command"
 _SEEN = ("command", "judged")
+_THROUGH = ("subprocess", "os", "pty", "asyncio", "concurrent", "threading", "functools", "shutil")
+_WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
+_MAX_SCRIPT = 256 * 1024
 _FIX_SPLIT = (
     "make the list of arguments yourself, one for each value, instead of cutting a command line "
     "that holds them"
@@ -31,7 +35,20 @@ _FIX_SPLIT = (
 
 
 def _judgement(guard: Guard) -> Judgement:
-    return Judgement(judge_python, path.lexical(guard), direct=is_direct(guard))
+    def script(file: str) -> tuple[str, Sequence[Span]] | None:
+        if not file.startswith(_WRITTEN):
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            if os.stat(file).st_size <= _MAX_SCRIPT:
+                with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+                    text = opened.read()
+                if text and not text.startswith("\x7fELF"):
+                    return text, guard.spans(text)
+        return None
+
+    return Judgement(
+        judge_python, path.lexical(guard), script=script, direct=is_direct(guard, *_THROUGH)
+    )
 
 
 def check_line(guard: Guard, line: object) -> None:
@@ -80,7 +97,7 @@ def _argument(guard: Guard, item: object) -> Argument | None:
     text = os.fspath(item) if isinstance(item, os.PathLike) else item
     if not isinstance(text, (str, bytes)):
         return None
-    return Argument(as_text(text), guard.spans(text))
+    return Argument(as_text(text), guard.spans(text), is_known(guard, text))
 
 
 def _cut(guard: Guard, given: Sequence[object]) -> Verdict | None:
@@ -151,6 +168,23 @@ def patch_os(guard: Guard, module: ModuleType) -> None:
     wrap(module, "_spawnvef", before_spawn)
 
 
+def patch_subprocess(guard: Guard, module: ModuleType) -> None:
+    """Watch what shells and interpreters are given to read."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 1, "input")
+        given = getattr(arguments[0], "args", None)
+        if not guard.active or not isinstance(text, (str, bytes)) or not text:
+            return
+        if isinstance(given, (str, bytes, os.PathLike)):
+            given = [given]
+        judgement = _judgement(guard)
+        words = [Argument(as_text(os.fspath(w))) for w in given or () if not isinstance(w, int)]
+        guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
+
+    wrap(module.Popen, "communicate", before)
+
+
 def patch_remote(guard: Guard, module: ModuleType) -> None:
     """Watch paramiko's `exec_command`: its command line is read by a shell elsewhere."""
 
@@ -186,6 +220,7 @@ SINK = Sink(
     },
     patches={
         "os": patch_os,
+        "subprocess": patch_subprocess,
         "paramiko.client": patch_remote,
         "pexpect.pty_spawn": patch_pexpect,
     },

@@ -26,8 +26,6 @@ def check_data(guard: Guard, data: Any, fix: str = judgement.FIX_PICKLE) -> None
         return
 
     def question() -> Verdict | None:
-        if isinstance(data, str):
-            return judgement.judge_pickle(guard, data, fix)
         return judgement.judge_pickle(guard, judgement.content_of(data), fix)
 
     guard.decide(NAME, question)
