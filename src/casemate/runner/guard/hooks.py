@@ -101,17 +101,21 @@ class PatchingFinder:
         return None
 
     def _wrap_loader(self, loader: Any) -> None:
+        # One loader can be that of many modules: the interpreter's own are, and those of archives.
         execute = loader.exec_module
+        if getattr(execute, "__casemate_watched__", False):
+            return
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
             self._patch(module)
 
+        exec_module.__casemate_watched__ = True  # type: ignore[attr-defined]
         # The loader itself stays: packages ask it for their resources.
         loader.exec_module = exec_module
 
     def _patch(self, module: ModuleType) -> None:
-        for patch in self._patches[module.__name__]:
+        for patch in self._patches.get(module.__name__, ()):
             try:
                 patch(self._guard, module)
             except (AttributeError, TypeError, ValueError, LookupError) as error:

@@ -89,6 +89,27 @@ def test_a_module_that_cannot_be_watched_is_not_imported(library: str) -> None:
     assert library not in sys.modules
 
 
+def test_a_module_of_the_interpreter_itself_is_patched_and_others_load() -> None:
+    """They share one loader. In a process of its own, which has not imported them."""
+    code = """
+import sys
+from casemate.runner.guard.core import Guard
+from casemate.runner.guard.hooks import PatchingFinder
+from casemate.runner.guard.sink import Sink
+names = [n for n in sys.builtin_module_names if n not in sys.modules and n.startswith("_")][:3]
+names += ["zipimport"] if "zipimport" not in sys.modules else []
+watched, others = names[0], names[1:]
+patched = []
+patch = lambda guard, module: patched.append(module.__name__)
+PatchingFinder(Guard(), [Sink("x", "", patches={watched: patch})]).install()
+for name in (watched, *others):
+    __import__(name)
+assert patched == [watched], patched
+assert others
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_others_are_left_alone(library: str) -> None:
     finder = PatchingFinder(Guard(), [Sink("x", "", patches={"something.else": lambda g, m: None})])
     assert finder.find_spec(library, None) is None
