@@ -1,4 +1,4 @@
-"""The decision: authenticate, authorize, find."""
+"""The decision: authenticate, authorize, find, look at the event."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from casemate.admission.catalogue import Catalogue
+from casemate.admission.inspection import Inspector
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
@@ -48,6 +49,8 @@ class Admission:
         self._accounts = accounts
         self._policy = policy
         self._deny = deny
+        self.inspector = Inspector()
+        """Counts what looks suspicious in events that were admitted to be looked at."""
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
@@ -72,6 +75,7 @@ class Admission:
             raise self._refusal(raw, request.id, principal, decided)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+        self._inspect(request, principal)
         return Admitted(request=request, version=version, principal=principal)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
@@ -85,6 +89,16 @@ class Admission:
             self._record(raw, invocation, ANONYMOUS, "no valid token", DenialKind.AUTHENTICATION)
             raise RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
         return principal
+
+    def _inspect(self, request: Request, principal: Principal) -> None:
+        """Refuse an event that is hostile whatever the function does with it."""
+        raw = request.raw
+        reason = self.inspector.inspect(raw.project, raw.function, request.event)
+        if reason is not None:
+            self._record(raw, request.id, principal, reason, DenialKind.INJECTION)
+            raise RefusedError(
+                Outcome.INVALID, f"The event is not let in: {reason}.", principal=principal
+            )
 
     def _refusal(
         self, raw: RawInvocation, invocation: str, principal: Principal, decided: Decision
