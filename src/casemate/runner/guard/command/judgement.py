@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from ..origin import Origin, Span
 from ..sink import Verdict
 from ..sql import structure
 from ..sql.tokens import Dialect
 from . import programs
+from .arguments import Argument, argument_of, judge_variable
 from .shell import Kind, Line, Word, is_assignment, parse
 
 _LETTER = "q"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_WORD = re.compile(r"[\w.@%+=:,-]*")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _MAX_DEPTH = 8
 
@@ -34,22 +33,6 @@ _FIX_CODE = (
     "hand the value over as an argument that the code reads (sys.argv, $1, --arg), not as part of "
     "the code"
 )
-_FIX_ENVIRONMENT = "set the variables that the code names, from values that it has checked"
-
-
-class Argument(NamedTuple):
-    """One argument of a program, and what in it came from outside."""
-
-    value: str
-    spans: Sequence[Span] = ()
-    known: bool = True
-    """It was seen being made, or is the event's own: not a text that only equals one of it."""
-
-    @property
-    def doubtful(self) -> list[Span]:
-        """The spans that the code has neither checked nor foreseen."""
-        return [s for s in self.spans if not vouched(self.value, s)]
-
 
 ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
 
@@ -59,16 +42,6 @@ def _no_script(path: str) -> None:
 
 
 CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
-
-
-def vouched(text: str, span: Span) -> bool:
-    """Tell whether the function's code itself has checked or foreseen this very value."""
-    if span.checked in ("member", "constant"):
-        return True
-    if span.checked in ("pattern", "word"):
-        part = text[span.start : span.end]
-        return _WORD.fullmatch(part) is not None and not part.startswith("-")
-    return False
 
 
 def _neutral(text: str, spans: Sequence[Span]) -> str:
@@ -121,11 +94,11 @@ class Judgement:
             place, words = changed
             return Verdict(_nearest(doubtful, place), words, FIX_SHELL)
         for command in found.commands:
-            verdict = self._command([_argument(word, spans) for word in command], command, depth)
+            verdict = self._command([argument_of(word, spans) for word in command], command, depth)
             if verdict is not None:
                 return verdict
         for target in found.targets:
-            argument = _argument(target, spans)
+            argument = argument_of(target, spans)
             if argument.spans and (verdict := self._path(argument.value, argument.spans)):
                 return verdict
         return None
@@ -135,7 +108,7 @@ class Judgement:
     ) -> Verdict | None:
         while words and is_assignment(words[0]) and arguments:
             name, _, _ = words[0].value.partition("=")
-            verdict = _variable(name, arguments[0], len(name))
+            verdict = judge_variable(name, arguments[0], len(name))
             if verdict is not None:
                 return verdict
             words, arguments = words[1:], arguments[1:]
@@ -193,7 +166,7 @@ class Judgement:
                 continue
             variable = re.match(r"(\w+)=", argument.value)
             if name in ("env", "sudo") and variable:
-                verdict = _variable(variable[1], argument, len(variable[1]))
+                verdict = judge_variable(variable[1], argument, len(variable[1]))
                 if verdict is not None:
                     return verdict
                 continue
@@ -363,35 +336,6 @@ def _plain(argument: Argument) -> Verdict | None:
         ):
             return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
     return None
-
-
-def _variable(name: str, argument: Argument, length: int) -> Verdict | None:
-    for span in argument.doubtful:
-        if span.start < length:
-            return Verdict(span.origin, "chooses a variable's name", _FIX_ENVIRONMENT)
-        if programs.DANGEROUS_ENVIRONMENT.fullmatch(name):
-            return Verdict(span.origin, f"sets {name} for a program", _FIX_ENVIRONMENT)
-    return None
-
-
-def judge_environment(variables: Sequence[tuple[str, Argument]]) -> Verdict | None:
-    """Judge the variables that a program is given."""
-    for name, argument in variables:
-        if programs.DANGEROUS_ENVIRONMENT.fullmatch(name):
-            for span in argument.doubtful:
-                if span.exact:
-                    return Verdict(span.origin, f"sets {name} for a program", _FIX_ENVIRONMENT)
-    return None
-
-
-def _argument(word: Word, spans: Sequence[Span]) -> Argument:
-    """Return a word with the spans of the command line that are in its value."""
-    inside: list[Span] = []
-    for span in spans:
-        places = [n for n, place in enumerate(word.places) if span.start <= place < span.end]
-        if places:
-            inside.append(span._replace(start=places[0], end=places[-1] + 1))
-    return Argument(word.value, inside)
 
 
 def _nearest(spans: Sequence[Span], place: int) -> Origin:

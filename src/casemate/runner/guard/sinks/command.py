@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from ..command.judgement import Argument, Judgement, judge_environment
+from ..command.arguments import Argument, judge_environment
+from ..command.judgement import Judgement
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
 from ..hooks import argument, wrap
