@@ -119,7 +119,7 @@ def patch_posixpath(guard: Guard, module: ModuleType) -> None:
             note_home(guard, text, result)
 
     wrap_after(module, "join", joined)
-    for name in ("normpath", "abspath", "realpath"):
+    for name in ("normpath", "abspath", "realpath", "relpath"):
         wrap_after(module, name, resolving)
     wrap_after(module, "commonpath", common)
     wrap_after(module, "expanduser", expanded)
@@ -148,7 +148,7 @@ def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> 
     if spans:
         verdict = judge(text, spans, allowed=folders.allow, follow=True)
         if verdict is not None and spans[0].start > 0:
-            guard.provenance.kept[(LEFT, result)] = verdict
+            guard.provenance.kept[(LEFT, absolute(result))] = verdict
 
 
 def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
