@@ -7,12 +7,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from casemate.build import Interpreter, find_interpreters
 from support.guard import Guarded, guarded
+
+INTERPRETERS = find_interpreters(today=datetime.now(UTC).date(), environ=os.environ)
 
 HEAD = """
 import base64, binascii, codecs, csv, enum, gzip, html, io, json, re, sqlite3, string, textwrap
@@ -404,3 +409,20 @@ def handler(event, context):
     twice = {"columns": [hostile, hostile], "sort": "(SELECT 1)"}
     assert answer_to(tmp_path, code, twice).outcome == "blocked"
     assert answer_to(tmp_path, code, {"columns": ["rowid"], "sort": "rowid"}).outcome == "blocked"
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS, ids=lambda found: found.minor)
+def test_it_is_the_same_with_every_interpreter(tmp_path: Path, interpreter: Interpreter) -> None:
+    for ways, values, blocked in (
+        (IN_LITERAL, LITERAL_PAYLOADS[:2], True),
+        (IN_LITERAL, LITERAL_BENIGN[:4], False),
+        (SAFE, LITERAL_PAYLOADS, False),
+    ):
+        events = [{"how": how, "v": v, "n": 1} for how in ways for v in values]
+        answers = guarded(tmp_path, program(ways), events, python=str(interpreter.path))
+        wrong = [
+            (event, answer.result)
+            for event, answer in zip(events, answers, strict=True)
+            if (answer.outcome == "blocked") != blocked
+        ]
+        assert not wrong, wrong[:5]
