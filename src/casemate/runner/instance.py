@@ -22,6 +22,7 @@ from . import landlock, linux, wire
 from .channel import Channel
 from .context import Context, Log
 from .guard.core import Guard
+from .guard.labels import Labels
 from .guard.sinks.response import check_answer
 
 Handler = Callable[[Any, Context], Any]
@@ -182,6 +183,7 @@ class Instance:
         self._reuse = assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._channel = Channel(sock)
+        self._channel.labels = Labels(guard, kept=assignment.get("labels", False))
         self._run_async: Callable[[Any], Any] | None = None
         if inspect.iscoroutinefunction(handler):
             import asyncio
