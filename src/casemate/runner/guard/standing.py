@@ -34,6 +34,15 @@ def is_direct(guard: Guard, *through: str) -> bool:
     return False
 
 
+def is_import() -> bool:
+    """Tell whether an audit event is of the import system: called by a sink's hook.
+
+    A module that is imported late raises several events, and holds nothing of the event.
+    """
+    caller = sys._getframe(3)
+    return str(caller.f_globals.get("__name__", "")).startswith("importlib._bootstrap")
+
+
 def is_known(guard: Guard, value: object) -> bool:
     """Tell whether a value is the event's own object, or was seen being made.
 

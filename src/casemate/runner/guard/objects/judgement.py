@@ -36,6 +36,8 @@ FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_js
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _MIN_DATA = 8
 _MAX_TEXTS = 2000
+_MAX_SLOW = 64 * 1024
+"""Bytes that are encoded by the slow encoders, which are written in Python."""
 
 _YAML_TAG = re.compile(
     r"!!?python/|python/(?:object|name|module|apply)|^%TAG|!<|!\w*!", re.MULTILINE
@@ -79,10 +81,11 @@ def _forms(data: bytes) -> Iterator[tuple[str, str]]:
     yield "hex", data.hex()
     yield "hex", data.hex().upper()
     yield "Latin-1", data.decode("latin-1")
-    yield "base32", base64.b32encode(data).decode()
-    yield "base85", base64.b85encode(data).decode()
-    yield "ASCII85", base64.a85encode(data).decode()
     yield "", data.decode(errors="surrogateescape")
+    if len(data) <= _MAX_SLOW:
+        yield "base32", base64.b32encode(data).decode()
+        yield "base85", base64.b85encode(data).decode()
+        yield "ASCII85", base64.a85encode(data).decode()
 
 
 def outside(guard: Guard, data: bytes | str) -> Origin | None:

@@ -19,7 +19,7 @@ from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..sink import Patch, Sink, Verdict
-from ..standing import is_direct, is_known
+from ..standing import is_direct, is_import, is_known
 from ..tracing import as_text
 
 NAME = "code"
@@ -151,10 +151,10 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     if guard.provenance.kept.get(_SEEN) == as_text(source):
         return
+    if is_import():
+        return
     caller = sys._getframe(2)
     if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
-        return
-    if caller.f_globals.get("__name__", "").startswith("importlib"):
         return
     guard.check(NAME, source, judge)
 

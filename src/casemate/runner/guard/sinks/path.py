@@ -14,7 +14,7 @@ from ..origin import Origin, Span
 from ..paths import following
 from ..paths.judgement import inside, judge, resolved
 from ..sink import AuditHook, Sink, Verdict
-from ..standing import is_known
+from ..standing import is_import, is_known
 
 NAME = "path"
 _SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")
@@ -72,7 +72,8 @@ def lexical(guard: Guard) -> Callable[[str, Any], Verdict | None]:
 
 def _first(event: str) -> AuditHook:
     def hook(guard: Guard, arguments: tuple[Any, ...]) -> None:
-        check(guard, arguments[0], last=event not in _ON_LINKS)
+        if not is_import():
+            check(guard, arguments[0], last=event not in _ON_LINKS)
 
     return hook
 
@@ -87,7 +88,7 @@ def _two(event: str) -> AuditHook:
 
 def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
     path = arguments[0]
-    if type(path) is str or not isinstance(path, int):
+    if not isinstance(path, int) and not is_import():
         check(guard, path)
 
 
