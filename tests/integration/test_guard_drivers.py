@@ -20,6 +20,7 @@ PACKAGES = (
     "pg8000==1.31.6",
     "sqlalchemy==2.1.9",
     "aiosqlite==0.22.1",
+    "duckdb==2.0.1",
 )
 PAYLOAD = "x' OR 'a'='a"
 SECOND = "x'; DROP TABLE people; --"
@@ -357,3 +358,60 @@ def test_classes_of_sqlite3_that_the_function_makes_itself(tmp_path: Path) -> No
     events = [{"how": how, "v": v} for how in ("factory", "class", "cursor") for v in VALUES]
     found = [answer.outcome for answer in guarded(tmp_path, SQLITE_OWN, events)]
     assert found == ["ok", "ok", "blocked", "blocked"] * 3
+
+
+def test_pymysql_connection(tmp_path: Path, packages: Path) -> None:
+    code = """
+import pymysql
+
+def handler(event, context):
+    connection = pymysql.connections.Connection(defer_connect=True)
+    try:
+        connection.query("SELECT * FROM people WHERE name = '" + event["v"] + "'")
+    except pymysql.err.Error:
+        return "not connected"
+"""
+    assert outcomes(tmp_path, packages, code, VALUES) == ["ok", "ok", "blocked", "blocked"]
+
+
+def test_duckdb(tmp_path: Path, packages: Path) -> None:
+    for call in ("duckdb.connect().execute", "duckdb.sql", "duckdb.connect().sql"):
+        code = f"""
+import duckdb
+
+def handler(event, context):
+    return {call}(f"SELECT '{{event['v']}}' AS name").fetchall()
+"""
+        assert outcomes(tmp_path, packages, code, VALUES[:3]) == ["ok", "ok", "blocked"], call
+    code = """
+import duckdb
+
+def handler(event, context):
+    connection = duckdb.connect()
+    return connection.execute("SELECT ? AS name", [event["v"]]).fetchall()
+"""
+    assert outcomes(tmp_path, packages, code, VALUES) == ["ok"] * 4
+
+
+def test_what_psycopg2_extras_put_together_passes(
+    tmp_path: Path, packages: Path, port: int
+) -> None:
+    head = POSTGRES_DRIVERS["psycopg2"].replace("{port}", str(port))
+    code = (
+        head
+        + """
+from psycopg2.extras import execute_batch, execute_values
+
+def handler(event, context):
+    connection = psycopg2.connect(host="127.0.0.1", port=PORT, user="test", dbname="postgres")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE people (id int, name text)")
+        rows = [(1, event["v"]), (2, "x")]
+        execute_values(cursor, "INSERT INTO people (id, name) VALUES %s", rows)
+        execute_batch(cursor, "UPDATE people SET name = %s WHERE id = %s", [(event["v"], 1)])
+        cursor.execute("SELECT name FROM people WHERE id = 1")
+        return cursor.fetchone()[0] == event["v"]
+""".replace("PORT", str(port))
+    )
+    values = (*VALUES, "\\", "\\' OR 1=1 --", "people (id, name)", "%s")
+    assert outcomes(tmp_path, packages, code, values) == ["ok"] * len(values)

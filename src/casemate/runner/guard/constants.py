@@ -19,6 +19,7 @@ class Constants:
         """Begin empty."""
         self._texts: set[str] = set()
         self._words: set[str] = set()
+        self._joined: str | None = None
 
     def add_code(self, code: CodeType) -> None:
         """Take the constants and names of a module's code and of all code in it."""
@@ -66,6 +67,7 @@ class Constants:
             item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
+            self._joined = None
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
 
@@ -77,6 +79,12 @@ class Constants:
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""
         return text in self._texts
+
+    def holds_part(self, text: str) -> bool:
+        """Tell whether a text is part of one that the code holds."""
+        if self._joined is None:
+            self._joined = "\0".join(self._texts)
+        return text in self._joined
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

@@ -80,7 +80,9 @@ class Guard:
         self._deciding.clear()
         self.taint = taint = Taint(self.constants.holds_word)
         taint.add(source, event)
-        self._tracer = Tracer(taint, self.provenance, self.constants.holds)
+        self._tracer = Tracer(
+            taint, self.provenance, self.constants.holds, self.constants.holds_part
+        )
         self.provenance.begin()
 
     def add(self, source: str, value: object, pointer: str = "") -> None:

@@ -18,6 +18,7 @@ MAX_NOTED = 2048
 MAX_CHARACTERS = 2 << 20
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
+_REHEARSALS = 64
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _TEXTS = (str, bytes)
 _WORD_CHECKS = frozenset(
@@ -340,6 +341,27 @@ class Provenance:
             elif kind in (list, tuple):
                 self.objects[id(item)] = (item, sources)
                 todo += item[:_MAX_ITEMS]
+
+
+def rehearse() -> None:
+    """Do what rewritten code does, for the interpreter to specialise it before there is a fork."""
+    made = Provenance()
+    made.begin()
+    for number in range(_REHEARSALS):
+        text = made.join(0b01, "a ", str(number))
+        text = made.add(0b10, text, " b")
+        if made.short(text):
+            text = made.augment(0b10, text, " c")
+        made.percent("%s and %s", (text, number))
+        made.joined(", ".join, [text, text])
+        made.call(text.replace, "a", "x")
+        made.call(text.upper)
+        made.call(text.split, " ")
+        made.call("{} {x}".format, text, x=number)
+        made.call(text.isalnum)
+        made.cut(text, 1, None, None)
+        made.member(text, {text})
+    made.end()
 
 
 def _scalars(arguments: Any) -> Any:

@@ -5,6 +5,7 @@ Nothing is looked at until the first sink asks: a handler that touches no sink p
 
 from __future__ import annotations
 
+import _thread
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ class Taint:
         self._keys: dict[str, Origin] = {}
         self._characters = 0
         self._joined: str | None = None
+        self._turn = _thread.RLock()
+        """Held while the index grows: a thread must not search half of it."""
         self.overflown = False
         """True if a source was too large to be looked at whole."""
 
@@ -47,21 +50,23 @@ class Taint:
 
     def _index(self) -> None:
         """Know every text and object of the sources as they are."""
-        while self._waiting:
-            source, pointer, value = self._waiting.pop()
-            self._walk(value, Origin(source, pointer or ()), 0, original=True)
+        with self._turn:
+            while self._waiting:
+                source, pointer, value = self._waiting.pop()
+                self._walk(value, Origin(source, pointer or ()), 0, original=True)
 
     def _decode(self) -> None:
         """Know their forms as well, and what to search for. Costs far more: only when needed."""
-        self._index()
-        if self._undecoded:
-            self._joined = None
-        while self._undecoded:
-            text, origin, depth = self._undecoded.pop()
-            self._search_for(text, origin)
-            if depth < MAX_DEPTH:
-                for how, form in decoded(text):
-                    self._walk(form, origin.decoded(how), depth + 1, original=False)
+        with self._turn:
+            self._index()
+            if self._undecoded:
+                self._joined = None
+            while self._undecoded:
+                text, origin, depth = self._undecoded.pop()
+                self._search_for(text, origin)
+                if depth < MAX_DEPTH:
+                    for how, form in decoded(text):
+                        self._walk(form, origin.decoded(how), depth + 1, original=False)
 
     def _walk(self, value: object, origin: Origin, depth: int, *, original: bool) -> None:
         todo: list[tuple[object, Origin, int]] = [(value, origin, 0)]

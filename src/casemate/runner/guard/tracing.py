@@ -35,12 +35,17 @@ class Tracer:
     """Finds the spans of one sink's input."""
 
     def __init__(
-        self, taint: Taint, provenance: Provenance, is_constant: Callable[[str], bool]
+        self,
+        taint: Taint,
+        provenance: Provenance,
+        is_constant: Callable[[str], bool],
+        is_part: Callable[[str], bool],
     ) -> None:
-        """`is_constant` tells whether the function's own code holds the very text."""
+        """The last two tell whether the function's own code holds the very text, or one with it."""
         self._taint = taint
         self._provenance = provenance
         self._is_constant = is_constant
+        self._is_part = is_part
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
@@ -93,6 +98,10 @@ class Tracer:
             how = "constant"
         return how
 
+    def _chance(self, text: str, span: Span) -> str:
+        """Vouch for what was found by search if the code holds a text with the same in it."""
+        return "constant" if self._is_part(text[span.start : span.end]) else ""
+
     def _from_outside(self, collection: Any, text: str) -> bool:
         """Tell whether a collection is the event's, or holds a value because the event has it."""
         if self.whole(collection) is not None:
@@ -119,7 +128,10 @@ class Tracer:
         found = self._taint.search(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", ""), exact=False)]
-        return [s._replace(checked=self._vouched(text[s.start : s.end])) for s in found]
+        return [
+            s._replace(checked=self._vouched(text[s.start : s.end]) or self._chance(text, s))
+            for s in found
+        ]
 
     # -- put together --------------------------------------------------------------------------
 

@@ -20,7 +20,12 @@ def setting(event: object, constants: tuple[str, ...] = ()) -> tuple[Provenance,
     provenance.begin()
     taint = Taint(lambda word: word in constants)
     taint.add("event", event)
-    return provenance, Tracer(taint, provenance, lambda text: text in constants)
+    return provenance, Tracer(
+        taint,
+        provenance,
+        lambda text: text in constants,
+        lambda text: any(text in constant for constant in constants),
+    )
 
 
 def new(text: str) -> str:
@@ -106,6 +111,13 @@ def test_what_nobody_was_seen_making_is_searched() -> None:
     _, tracer = setting({"v": "x' OR 1=1"})
     (span,) = tracer.spans("name = 'x' or 1=1'")
     assert (span.start, span.end, span.exact) == (8, 17, False)
+
+
+def test_a_coincidence_with_a_text_of_the_code_is_vouched_for() -> None:
+    event = {"a": "people (id, name)", "b": "other (id)"}
+    _, tracer = setting(event, constants=("INSERT INTO people (id, name) VALUES %s",))
+    spans = tracer.spans("INSERT INTO people (id, name) VALUES (1), other (id)")
+    assert [s.checked for s in spans] == ["constant", ""]
 
 
 def test_a_filter_by_character_is_seen() -> None:

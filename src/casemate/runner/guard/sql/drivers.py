@@ -39,6 +39,7 @@ _ASYNCPG_METHODS = (
     "copy_from_query",
 )
 _SQLITE_METHODS = ("execute", "executemany", "executescript")
+_STANDING_METHODS = (*_CURSOR_METHODS, "sql", "query", "from_query")
 _EVERY = (Dialect.ANSI, Dialect.MYSQL)
 """Of a database that is not known, either way of reading a backslash must be harmless."""
 
@@ -239,6 +240,19 @@ def patch_mysqlclient(guard: Guard, module: ModuleType) -> None:
     _watch_own(guard, module.BaseCursor, ("execute", "executemany"), (Dialect.MYSQL,))
 
 
+def patch_mysql_connection(guard: Guard, module: ModuleType) -> None:
+    """Watch `query` of a connection where it is called directly: cursors are watched before it."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        caller = sys._getframe(2).f_globals.get("__name__")
+        if caller not in ("pymysql.cursors", "MySQLdb.cursors"):
+            query = argument(arguments, named, 1, "query", "sql")
+            check_statement(guard, query, (Dialect.MYSQL,))
+
+    connection: Any = module.Connection
+    wrap(connection, "query", before)
+
+
 # -- any other (PEP 249) ---------------------------------------------------------------------------
 
 
@@ -258,7 +272,7 @@ def patch_pep249(guard: Guard, module: ModuleType, dialects: Sequence[Dialect] =
 
 def _watch_connection(guard: Guard, connection: Any, dialects: Sequence[Dialect]) -> Any:
     try:
-        _watch_own(guard, type(connection), ("execute", "executemany", "executescript"), dialects)
+        _watch_own(guard, type(connection), _STANDING_METHODS, dialects)
         original = type(connection).cursor
         if not getattr(original, "__casemate_watched__", False):
 
@@ -288,7 +302,7 @@ class _Standing:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._behind, name)
-        if name in _CURSOR_METHODS and callable(value):
+        if name in _STANDING_METHODS and callable(value):
             guard, dialects, behind = self._guard, self._dialects, self._behind
 
             def watched(*arguments: Any, **named: Any) -> Any:
@@ -315,6 +329,19 @@ class _Standing:
 
     def __next__(self) -> Any:
         return next(self._behind)
+
+
+def patch_duckdb(guard: Guard, module: ModuleType) -> None:
+    """Watch DuckDB: its connection is a C type, and the module itself takes statements as well."""
+    dialects = (Dialect.POSTGRESQL,)
+    patch_pep249(guard, module, dialects)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_statement(guard, argument(arguments, named, 0, "query"), dialects)
+
+    for name in ("execute", "executemany", "sql", "query", "from_query"):
+        if callable(getattr(module, name, None)):
+            wrap(module, name, before)
 
 
 class WatchedCursor(_Standing):
@@ -376,6 +403,8 @@ PATCHES: dict[str, Patch] = {
     "psycopg": patch_psycopg,
     "asyncpg": patch_asyncpg,
     "pymysql.cursors": patch_pymysql,
+    "pymysql.connections": patch_mysql_connection,
+    "MySQLdb.connections": patch_mysql_connection,
     "MySQLdb.cursors": patch_mysqlclient,
     "sqlalchemy.sql.elements": patch_sqlalchemy,
     "aiomysql.cursors": patch_pymysql,
@@ -384,7 +413,7 @@ PATCHES: dict[str, Patch] = {
     "mariadb": _pep249(Dialect.MYSQL),
     "pg8000.dbapi": _pep249(Dialect.POSTGRESQL),
     "redshift_connector": _pep249(Dialect.POSTGRESQL),
-    "duckdb": _pep249(Dialect.POSTGRESQL),
+    "duckdb": patch_duckdb,
     "pyodbc": _pep249(Dialect.TSQL, Dialect.ANSI),
     "pymssql": _pep249(Dialect.TSQL),
     "oracledb": _pep249(Dialect.ORACLE),
