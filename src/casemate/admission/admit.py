@@ -1,4 +1,4 @@
-"""The decision: authenticate, authorize, find, hold the event to its contract."""
+"""The decision: authenticate, authorize, find, hold the event to its contract, look at it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from casemate.admission.catalogue import Catalogue
+from casemate.admission.contract import contract_text
+from casemate.admission.inspection import Inspector
 from casemate.contracts import Violation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
@@ -23,6 +27,8 @@ from casemate.model.principal import (
 )
 from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
+
+_encode = msgspec.json.Encoder().encode
 
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
@@ -75,6 +81,8 @@ class Admission:
         self._accounts = accounts
         self._policy = policy
         self._deny = deny
+        self.inspector = Inspector()
+        """Counts what looks suspicious in events that were admitted to be looked at."""
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
@@ -102,6 +110,7 @@ class Admission:
         broken = self._catalogue.violation(version, request)
         if broken is not None:
             raise self._breach(raw, request.id, principal, version, broken)
+        self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
@@ -115,6 +124,19 @@ class Admission:
             self._record(raw, invocation, ANONYMOUS, "no valid token", DenialKind.AUTHENTICATION)
             raise RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
         return principal
+
+    def _inspect(self, request: Request, version: Version, principal: Principal) -> None:
+        """Refuse an event that is hostile whatever the function does with it."""
+        raw = request.raw
+        contract = contract_text(version.spec, raw)
+        for text in _texts(request):
+            reason = self.inspector.inspect(raw.project, raw.function, text, contract)
+            if reason is not None:
+                kind, number = DenialKind.INJECTION, version.number
+                self._record(raw, request.id, principal, reason, kind, version=number)
+                raise RefusedError(
+                    Outcome.INVALID, f"The event is not let in: {reason}.", principal=principal
+                )
 
     def _refusal(
         self, raw: RawInvocation, invocation: str, principal: Principal, decided: Decision
@@ -171,3 +193,14 @@ class Admission:
                 remote_address=raw.remote_address,
             )
         )
+
+
+def _texts(request: Request) -> tuple[bytes, ...]:
+    """Return all of a request that a function will see, as JSON."""
+    if not request.raw.events:
+        return (request.event,)
+    return tuple(
+        text
+        for event in request.raw.events
+        for text in (bytes(event.data), _encode((event.subject, event.detail)))
+    )

@@ -92,6 +92,18 @@ class Contracts:
         return _of_request(compiled, raw.event, raw.body)
 
 
+def contract_text(spec: FunctionSpec, raw: RawInvocation) -> bytes | None:
+    """Return the text of the contract that an invocation is under, None if it has none."""
+    text = spec.contract
+    if raw.events:
+        trigger = spec.trigger(raw.events[0].trigger)
+        text = text if trigger is None else trigger.contract
+    elif raw.event is not None:
+        place = (raw.event.get("method"), raw.event.get("route"))
+        text = next((t.contract for t in spec.http if (t.method, t.path) == place), "")
+    return text.encode() if text else None
+
+
 def _of_event(compiled: _Compiled, event: Event, raw: RawInvocation) -> Violation | None:
     data = bytes(event.data)
     if event.kind is TriggerKind.INVOKE:

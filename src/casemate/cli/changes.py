@@ -67,7 +67,7 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
-    return [*found, *_event_changes(before, after)]
+    return [*found, *_event_changes(before, after), *_guard_changes(before, after)]
 
 
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
@@ -104,6 +104,18 @@ def _destinations(value: object) -> str:
     if not isinstance(value, tuple):
         return seconds(value) if isinstance(value, float) else str(value)
     return ", ".join(f"{one.kind.value}:{one.name}" for one in value) or "nowhere"
+
+
+def _guard_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    old_rules, new_rules = guard_of(before), guard_of(after)
+    what = "guard exception"
+    gone = [Change(what=what, before=r, after="") for r in old_rules if r not in new_rules]
+    return gone + [Change(what=what, before="", after=r) for r in new_rules if r not in old_rules]
+
+
+def guard_of(spec: FunctionSpec) -> list[str]:
+    """Return the exceptions of the sink guard as `sql at app:query: report`."""
+    return [f"{rule.sink} at {rule.location}: {rule.mode.value}" for rule in spec.guard]
 
 
 def _environment_changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:

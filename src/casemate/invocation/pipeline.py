@@ -19,6 +19,7 @@ import msgspec
 from casemate.admission import Admission
 from casemate.capabilities import Broker
 from casemate.dispatch import Dispatcher
+from casemate.invocation.injections import recorder
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import answers_http, render, shape
 from casemate.invocation.unfinished import broken, refused
@@ -114,7 +115,11 @@ class Pipeline:
         try:
             session = self._broker.serve(admitted, deadline)
             reply = await instance.invoke(
-                self._encode(head), render(admitted), output, session.on_request
+                self._encode(head),
+                render(admitted),
+                output,
+                session.on_request,
+                recorder(admitted, self._broker.deny),
             )
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
+from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.routes import RESERVED_SEGMENTS
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
@@ -25,6 +26,7 @@ _SECTIONS = (
     ("[[function.NAME.grants.buckets]]", BUCKET_GRANT),
     ("[[function.NAME.grants.tables]]", TABLE_GRANT),
     ("[[function.NAME.grants.egress]]", EGRESS_GRANT),
+    ("[[function.NAME.guard]]", EXCEPTION),
     ("[bucket.NAME]", BUCKET),
     ("[table.NAME]", TABLE),
     ("[[table.NAME.indexes]]", INDEX),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from casemate.manifest.environment import MAX_VARIABLES, NAMES, VALUE
 from casemate.manifest.grant_tables import GRANTS
+from casemate.manifest.guard_tables import GUARD
 from casemate.manifest.kinds import (
     Choice,
     Flag,
@@ -190,6 +191,7 @@ _FUNCTION_FIELDS = (
         NamedValues(VALUE, NAMES, MAX_VARIABLES, "Value of the variable."),
         "Variables of its environment, at most 4 KB altogether. Not for secrets.",
     ),
+    GUARD,
     Field("limits", LIMITS, LIMITS.description),
     Field(
         "contract",

@@ -18,6 +18,7 @@ _LATER_FIELDS = (
     "event_format",
     "contract",
     "delivery",
+    "guard",
 )
 """Fields of a function that the first release did not have."""
 _LATER_ROUTE_FIELDS = ("contract", "asynchronous")

@@ -24,6 +24,8 @@ class DenialKind(StrEnum):
     VAULT = "vault"
     CONTRACT = "contract"
     """An event whose data breaks its contract, or the default limits where there is none."""
+    INJECTION = "injection"
+    """Data of an event that would have changed what an interpreter in a function was given."""
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,26 @@ class Trust(StrEnum):
     """In each instance, after the last lock-down step: slower, nothing shared by import."""
 
 
+class GuardMode(StrEnum):
+    """What the sink guard does where an exception applies."""
+
+    BLOCK = "block"
+    """Stop the call, as everywhere."""
+    REPORT = "report"
+    """Record it, and let it through."""
+
+
+class GuardException(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the sink guard does something else than block. The first that applies counts."""
+
+    sink: str
+    """Name of a sink, or `*` for all."""
+    location: str
+    """`module:line`, `module:qualified.name`, or `*` for the whole function."""
+    reason: str
+    mode: GuardMode = GuardMode.REPORT
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that bounds one function. All are enforced; none can be switched off."""
 
@@ -144,6 +164,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     """Variables of the process's environment. Not for secrets: whoever may read the function's
     settings sees them."""
+    guard: tuple[GuardException, ...] = ()
+    """Exceptions of the sink guard, which is on without any."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     triggers: tuple[AnyTrigger, ...] = ()

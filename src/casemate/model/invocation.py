@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     OK = "ok"
     HANDLER_ERROR = "handler-error"
     """The handler raised."""
+    BLOCKED = "blocked"
+    """The sink guard stopped a call that the event's data would have changed."""
     BAD_RESULT = "bad-result"
     """The handler returned what cannot be sent."""
     RESPONSE_TOO_LARGE = "response-too-large"

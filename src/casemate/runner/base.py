@@ -39,6 +39,9 @@ def _warm() -> None:
     import urllib.parse
     import uuid
 
+    from .guard import setting_up
+
+    setting_up.warm()
     del base64, collections, dataclasses, datetime, enum, functools, hashlib, hmac, io, json
     del math, random, string, typing, urllib, uuid
 

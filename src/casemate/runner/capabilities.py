@@ -49,7 +49,12 @@ class Table:
 
     def get(self, key: str | float, sort: str | float | None = None) -> Item:
         """Return an item (NotFoundError if there is none)."""
-        return _item(self._call("get", key=key, sort=sort))
+        return self._read(self._call("get", key=key, sort=sort))
+
+    def _read(self, fields: dict[str, Any]) -> Item:
+        item = _item(fields)
+        self._channel.came(f"table:{self.name}", item.value, fields.get("labels"))
+        return item
 
     def put(self, value: dict[str, Any], *, if_revision: int | None = None) -> Item:
         """Write an item whole. `if_revision=0`: only if there is none; n: only if present."""
@@ -57,7 +62,8 @@ class Table:
             body = encode(value).encode()
         except (TypeError, ValueError) as error:
             raise InvalidError(f"the item is not JSON: {error}") from error
-        fields = self._call("put", body, if_revision=if_revision)
+        labels = self._channel.labels_of(value)
+        fields = self._call("put", body, if_revision=if_revision, labels=labels)
         return Item(value, fields["revision"], fields["modified_at"])
 
     def delete(
@@ -102,7 +108,7 @@ class Table:
                 descending=descending,
                 limit=_PAGE if left is None else min(left, _PAGE),
             )
-            yield from map(_item, fields["items"])
+            yield from map(self._read, fields["items"])
             if left is not None:
                 left -= len(fields["items"])
             after = fields.get("after")
@@ -145,6 +151,7 @@ class Queue:
             deduplication=deduplication,
             key=key,
             priority=priority,
+            labels=self._channel.labels_of(message),
         )
         identity: str = fields["id"]
         return identity
@@ -165,7 +172,11 @@ class Topic:
         except (TypeError, ValueError) as error:
             raise InvalidError(f"the message is not JSON: {error}") from error
         fields, _, _ = self._channel.call(
-            "topic.publish", body, topic=self.name, deduplication=deduplication
+            "topic.publish",
+            body,
+            topic=self.name,
+            deduplication=deduplication,
+            labels=self._channel.labels_of(message),
         )
         identity: str = fields["id"]
         return identity

@@ -15,6 +15,7 @@ import socket
 from typing import Any
 
 from . import wire
+from .guard.labels import Labels
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 decode = json.JSONDecoder().decode
@@ -71,7 +72,7 @@ _ERRORS: dict[str, type[CapabilityError]] = {
 class Channel:
     """Requests on the instance's socket, one at a time, from any of its threads."""
 
-    __slots__ = ("_number", "_pid", "_reader", "_sock", "_turn", "open", "sending")
+    __slots__ = ("_number", "_pid", "_reader", "_sock", "_turn", "labels", "open", "sending")
 
     def __init__(self, sock: socket.socket) -> None:
         """Share `sock` with the instance's loop, which reads it only between invocations."""
@@ -84,11 +85,22 @@ class Channel:
         """Held while a frame is written, so that those of two threads do not mix."""
         self.open = False
         """True while an invocation runs."""
+        self.labels: Labels | None = None
+        """Tells where data that is stored and read came from, for the sink guard."""
 
     def send(self, frame: bytes) -> None:
         """Write one whole frame."""
         with self.sending:
             self._sock.sendall(frame)
+
+    def labels_of(self, value: object) -> str | None:
+        """Return the label of a value to be stored; None if there is nothing to tell."""
+        return None if self.labels is None else self.labels.of(value)
+
+    def came(self, source: str, value: object, labels: object) -> None:
+        """Take in the label of a value that was read from `source`."""
+        if self.labels is not None:
+            self.labels.came(source, value, labels)
 
     def finish(self, frame: bytes) -> None:
         """Send the answer. A request under way in another thread gets its reply first."""

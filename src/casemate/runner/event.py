@@ -101,13 +101,20 @@ class Event(dict[str, Any]):
 class Origin:
     """Where a direct call came from: what its event is told if it asks."""
 
-    __slots__ = ("_function", "_head", "_project")
+    __slots__ = ("_function", "_head", "_project", "note")
 
-    def __init__(self, head: dict[str, Any], project: str, function: str) -> None:
-        """Keep what the attributes are made of."""
+    def __init__(
+        self,
+        head: dict[str, Any],
+        project: str,
+        function: str,
+        note: Callable[[Any], Any] = lambda data: data,
+    ) -> None:
+        """Keep what the attributes are made of. `note` is told of data that is made on demand."""
         self._head = head
         self._project = project
         self._function = function
+        self.note = note
 
     def __call__(self) -> Facts:
         """Return the facts."""
@@ -128,27 +135,28 @@ def read(shape: str, value: Any, origin: Origin) -> tuple[Any, Event]:
     if shape == PLAIN:
         return plain(value, origin)
     if shape == HTTP:
-        event = _request(value, lambda: _body(value))
+        event = _request(value, lambda: origin.note(_body(value)))
         return event, event
     if shape == EVENT:
-        return _single(value)
+        return _single(value, origin)
     if shape == BATCH:
         event = _batch(value, origin)
         return event, event
     if shape == AWS:
         records = value["events"]
-        event = _single(records[0])[1] if len(records) == 1 else _batch(records, origin)
+        one = len(records) == 1
+        event = _single(records[0], origin)[1] if one else _batch(records, origin)
         return value["aws"], event
     raise ValueError(f"the platform sent an event of the shape {shape!r}, which is none")
 
 
-def _single(value: dict[str, Any]) -> tuple[Any, Event]:
+def _single(value: dict[str, Any], origin: Origin) -> tuple[Any, Event]:
     kind, data = value["kind"], value["data"]
     if kind == "http":
         keys = {**value["http"], **{name: value[name] for name in _ATTRIBUTES}}
         # What came as a CloudEvent brings its data apart from the request.
         own = value["type"] == _REQUEST
-        event = _request(keys, (lambda: _body(keys)) if own else (lambda: data))
+        event = _request(keys, lambda: origin.note(_body(keys) if own else data))
         return event, event
     facts = _facts(value, kind)
     if kind != "invoke":
@@ -182,7 +190,7 @@ def _request(keys: dict[str, Any], data: Callable[[], Any]) -> Event:
 
 
 def _batch(values: list[dict[str, Any]], origin: Origin) -> Event:
-    records = [_single(value)[1] for value in values]
+    records = [_single(value, origin)[1] for value in values]
     first = records[0]
 
     def facts() -> Facts:

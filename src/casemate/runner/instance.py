@@ -22,6 +22,9 @@ from . import landlock, linux, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .guard.core import Guard
+from .guard.labels import Labels
+from .guard.sinks.response import check_answer
 
 Handler = Callable[[Any, Context], Any]
 
@@ -105,9 +108,13 @@ def flush_output() -> None:
 class Instance:
     """Serves invocations one at a time."""
 
-    def __init__(self, handler: Handler, assignment: dict[str, Any], sock: socket.socket) -> None:
+    def __init__(
+        self, handler: Handler, assignment: dict[str, Any], sock: socket.socket, guard: Guard
+    ) -> None:
         """Prepare everything that can be prepared before an event is there."""
         self._handler = handler
+        self._guard = guard
+        guard.report = self._report
         self._sock = sock
         self._project = assignment["project"]
         self._function = assignment["function"]
@@ -117,6 +124,7 @@ class Instance:
         self._reuse = assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._channel = Channel(sock)
+        self._channel.labels = Labels(guard, kept=assignment.get("labels", False))
         self._run_async: Callable[[Any], Any] | None = None
         if inspect.iscoroutinefunction(handler):
             import asyncio
@@ -129,6 +137,11 @@ class Instance:
         head = _encode({"level": level, "at": time.time()}).encode()
         self._channel.send(wire.pack(wire.LOG, head, text[:_MAX_MESSAGE].encode(errors="replace")))
 
+    def _report(self, record: dict[str, Any]) -> None:
+        """Tell the host of a call that the sink guard stopped, before anybody can catch that."""
+        head = _encode(record).encode(errors="replace")
+        self._channel.send(wire.pack(wire.GUARD, head))
+
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
         for _kind, raw, body in self._reader.feed(_TOUCH):
@@ -136,13 +149,25 @@ class Instance:
             given, event, _ = self._read(head, body)
             self._context(head, event)
             reply, data = answer(given, http=False)
+            self._guard.end()
             wire.pack(wire.ANSWER, _encode(reply).encode(), data)
 
     def _read(self, head: dict[str, Any], body: bytes) -> tuple[Any, events.Event, str]:
-        """Return what the handler gets, its event, and the shape it came in."""
+        """Return what the handler gets, its event, and the shape it came in; tell the guard."""
         shape: str = head.get("shape", events.PLAIN)
-        origin = events.Origin(head, self._project, self._function)
-        return *events.read(shape, _decode(body.decode()), origin), shape
+        origin = events.Origin(head, self._project, self._function, self._note)
+        decoded = _decode(body.decode())
+        given, event = events.read(shape, decoded, origin)
+        self._guard.begin(given)
+        if shape == events.AWS:
+            # What handlers of this shape hardly ask for: it holds the same once more.
+            self._guard.add("event", decoded["events"])
+        return given, event, shape
+
+    def _note(self, data: Any) -> Any:
+        """Tell the guard of data that is taken from the event only now."""
+        self._guard.add("event", data, "/data")
+        return data
 
     def _context(self, head: dict[str, Any], event: events.Event) -> Context:
         return Context(
@@ -158,23 +183,42 @@ class Instance:
         )
 
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
-        """Run the handler once and return the frame to send."""
+        """Run the handler once and return the frame to send.
+
+        What the sink guard has stopped was stopped, whatever the handler made of it.
+        """
+        guard = self._guard
+        frame = self._answered(head, event)
+        blocked, guard.blocked = guard.blocked, None
+        guard.end()
+        if blocked is None or frame[:1] == wire.ERROR:
+            return frame
+        return error_frame("blocked", {"type": "BlockedError", "message": blocked, "trace": ""})
+
+    def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
+        guard = self._guard
         try:
             given, seen, shape = self._read(head, event)
             result = self._handler(given, self._context(head, seen))
             if self._run_async is not None:
                 result = self._run_async(result)
+            if head["http"]:
+                check_answer(guard, result)
             reply, body = answer(result, http=head["http"], shape=shape)
             answer_head = json_bytes(reply)
         except BadResultError as error:
-            return error_frame("bad-result", describe(error))
+            return self._failed("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            return error_frame("handler-error", describe(error))
+            return self._failed("handler-error", describe(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
-            return error_frame("response-too-large", detail)
+            return self._failed("response-too-large", detail)
         return wire.pack(wire.ANSWER, answer_head, body)
+
+    def _failed(self, kind: str, detail: dict[str, str]) -> bytes:
+        """Return the frame of an error; what came of a call that was stopped is that stop."""
+        return error_frame(kind if self._guard.blocked is None else "blocked", detail)
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""
@@ -206,7 +250,7 @@ def rehearse(landlock_abi: int) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)
-            rehearsed = Instance(lambda event, context: event, assignment, theirs)
+            rehearsed = Instance(lambda event, context: event, assignment, theirs, Guard())
             rehearsed.touch()
             rehearsed.serve()
             if restriction is not None:

@@ -111,12 +111,15 @@ class ObjectWriter:
         self._upload = upload
         self._if_revision = if_revision
         self._pending = bytearray()
+        self._labels: str | None = None
         self.info: ObjectInfo | None = None
         """What was written, once it is there."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Take bytes; they are sent in parts of 4 MiB."""
         self._pending += data
+        if self._labels is None:
+            self._labels = self._bucket._channel.labels_of(bytes(data))
         while len(self._pending) >= MAX_PART:
             self._part(bytes(self._pending[:MAX_PART]))
             del self._pending[:MAX_PART]
@@ -136,7 +139,9 @@ class ObjectWriter:
             return
         if self._pending:
             self._part(bytes(self._pending))
-        committed = self._bucket._call("commit", upload=self._upload, if_revision=self._if_revision)
+        committed = self._bucket._call(
+            "commit", upload=self._upload, if_revision=self._if_revision, labels=self._labels
+        )
         self.info = _object(committed[0])
 
 
@@ -157,19 +162,25 @@ class Bucket:
         return fields, content
 
     def _piece(self, info: ObjectInfo, offset: int, length: int) -> bytes:
-        return self._call(
+        fields, content = self._call(
             "get", key=info.key, revision=info.revision, offset=offset, length=length
-        )[1]
+        )
+        self._came(content, fields)
+        return content
 
     def get(self, key: str, *, revision: int | None = None) -> bytes:
         """Return an object's content (NotFoundError if there is none)."""
         fields, content = self._call("get", key=key, revision=revision)
         size: int = fields["size"]
-        if len(content) == size:
-            return content
-        reader = ObjectReader(self, _object(fields))
-        reader.seek(len(content))
-        return content + reader.read()
+        if len(content) < size:
+            reader = ObjectReader(self, _object(fields))
+            reader.seek(len(content))
+            content += reader.read()
+        self._came(content, fields)
+        return content
+
+    def _came(self, content: bytes, fields: dict[str, Any]) -> None:
+        self._channel.came(f"bucket:{self.name}", content, fields.get("labels"))
 
     def head(self, key: str, *, revision: int | None = None) -> ObjectInfo:
         """Return what is known of an object without reading it."""
@@ -211,6 +222,7 @@ class Bucket:
             content_type=content_type,
             metadata=metadata,
             if_revision=if_revision,
+            labels=self._channel.labels_of(content),
         )
         return _object(fields)
 

@@ -4,7 +4,8 @@ A frame is a 9-byte header `!cII` (kind, head length, body length), then the hea
 object, may be empty) and the body (bytes). Both ends check lengths before they allocate.
 
 Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R`
-ready, `A` answer, `E` error, `L` log, `C` capability request. A zygote's report begins with `N`,
+ready, `A` answer, `E` error, `L` log, `C` capability request, `G` a call that the sink guard
+stopped or would have. A zygote's report begins with `N`,
 with which come descriptors: listeners of its network namespace and that of its filter's
 notifications.
 """
@@ -16,9 +17,9 @@ import struct
 HEADER = struct.Struct("!cII")
 HEADER_BYTES = HEADER.size
 INVOKE, READY, ANSWER, ERROR, LOG = b"I", b"R", b"A", b"E", b"L"
-CAPABILITY, REPLY, DESCRIPTORS = b"C", b"S", b"N"
+CAPABILITY, REPLY, DESCRIPTORS, GUARD = b"C", b"S", b"N", b"G"
 KINDS_FROM_ZYGOTE = frozenset((DESCRIPTORS, READY, ERROR))
-KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY))
+KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY, GUARD))
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""
 

@@ -20,6 +20,9 @@ from typing import Any
 from . import capabilities, control, instance, landlock, linux, network, seccomp, sharing, wire
 from .context import Context
 from .event import Event
+from .guard import setting_up
+from .guard.core import Guard, Rule
+from .guard.sink import BlockedError
 
 _ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -129,6 +132,7 @@ def offer_names() -> None:
         setattr(module, public.__name__, public)
     module.Context = Context  # type: ignore[attr-defined]
     module.Event = Event  # type: ignore[attr-defined]
+    BlockedError.__module__ = "casemate"
     sys.modules["casemate"] = module
 
 
@@ -230,9 +234,12 @@ class Zygote:
             "/function/deps",
             *(p for p in sys.path if p != "/casemate"),
         ]
+        self._guard = Guard(rules=[Rule(*rule) for rule in self._assignment["guard"]])
         try:
+            setting_up.before_import(self._guard)
             if self._assignment["trust"] == "normal":
                 self._handler = load_handler(self._assignment["handler"])
+                setting_up.after_import(self._guard)
             _forbid_threads()
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
             instance.flush_output()
@@ -348,10 +355,12 @@ class Zygote:
         assignment = self._assignment
         try:
             handler = self._handler or load_handler(assignment["handler"])
+            if self._handler is None:
+                setting_up.after_import(self._guard)
         except BaseException as error:  # noqa: BLE001
             sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
-        served = instance.Instance(handler, assignment, sock)
+        served = instance.Instance(handler, assignment, sock, self._guard)
         if self._handler is None:
             self._log_sink = _route_logging()
         self._log_sink.emit = served.emit

@@ -267,6 +267,9 @@ class SandboxClient:
             response=limits.response,
             ports=ports,
             environment=spec.environment,
+            guard=tuple(
+                protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
+            ),
         )
         with report.other_ends() as descriptors:
             self.send(request, descriptors)

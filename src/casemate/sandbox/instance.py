@@ -19,6 +19,7 @@ _FLOOD_PAUSE_SECONDS = 0.01
 _EXIT_NOTICE_SECONDS = 1.0
 _ERROR_KINDS = {
     "handler-error": Outcome.HANDLER_ERROR,
+    "blocked": Outcome.BLOCKED,
     "bad-result": Outcome.BAD_RESULT,
     "response-too-large": Outcome.RESPONSE_TOO_LARGE,
     "init-error": Outcome.INIT_ERROR,
@@ -39,6 +40,25 @@ class LogHead(msgspec.Struct, frozen=True):
 
     level: str
     at: float
+
+
+class GuardHead(msgspec.Struct, frozen=True):
+    """The head of a guard frame: what the sink guard in the instance stopped, or only reports."""
+
+    sink: str
+    mode: str
+    place: str
+    """File and line in the function's own code."""
+    location: str
+    """As an exception in the manifest would name it."""
+    source: str
+    """`event`, or what the data was read from."""
+    pointer: str
+    """JSON pointer to the data in it."""
+    decoding: list[str]
+    changed: str
+    """What structure the data changed."""
+    fix: str
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -82,8 +102,11 @@ MAX_REQUEST_BYTES = 8 << 20
 """Body of a capability request."""
 _MAX_REQUESTS = 4
 """Capability requests under way at once; an honest instance makes one after the other."""
+_MAX_GUARD_FRAMES = 64
+"""Guard frames of one invocation; the runner sends at most 50."""
 
 _decode_error = msgspec.json.Decoder(ErrorHead).decode
+_decode_guard = msgspec.json.Decoder(GuardHead).decode
 _decode_log = msgspec.json.Decoder(LogHead).decode
 
 
@@ -96,6 +119,8 @@ def describe_status(status: int) -> str:
 
 OnCapability = Callable[["Instance", bytes, bytes], None]
 """Takes the head and body of a capability request; answers it with `Instance.reply`."""
+OnGuard = Callable[[GuardHead], None]
+"""Takes what the sink guard tells of a call."""
 
 
 class Instance:
@@ -108,11 +133,13 @@ class Instance:
     __slots__ = (
         "_ended",
         "_exit_timer",
+        "_guarded",
         "_kill",
         "_loop",
         "_max_response",
         "_on_capability",
         "_on_end",
+        "_on_guard",
         "_on_ready",
         "_output_fd",
         "_reader",
@@ -169,7 +196,9 @@ class Instance:
         self._waiter: asyncio.Future[Reply] | None = None
         self._unsent = b""
         self._on_capability: OnCapability | None = None
+        self._on_guard: OnGuard | None = None
         self._requests = 0
+        self._guarded = 0
         self._exit_timer: asyncio.TimerHandle | None = None
         loop.add_reader(sock.fileno(), self._readable)
         loop.add_reader(output, self._read_output)
@@ -182,12 +211,16 @@ class Instance:
         event: bytes,
         output: Output,
         on_capability: OnCapability | None = None,
+        on_guard: OnGuard | None = None,
     ) -> asyncio.Future[Reply]:
         """Send an event; the future holds the reply, however the invocation ends.
 
-        Capability requests go to `on_capability` until then; without it they are a violation.
+        Capability requests go to `on_capability` until then; without it they are a violation. So
+        does what the sink guard tells to `on_guard`.
         """
         self.output = output
+        self._on_guard = on_guard
+        self._guarded = 0
         self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
         if self._ended:
@@ -278,6 +311,11 @@ class Instance:
             if self._requests > _MAX_REQUESTS:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
+        elif kind == wire.GUARD and self._waiter is not None and self._on_guard:
+            self._guarded += 1
+            if self._guarded > _MAX_GUARD_FRAMES:
+                raise wire.FrameError("more records of the sink guard than one invocation has")
+            self._on_guard(_decode_guard(head))
         elif kind == wire.ANSWER and self._waiter is not None:
             if len(body) > self._max_response:
                 raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
@@ -333,6 +371,7 @@ class Instance:
             self._read_output()
         waiter, self._waiter = self._waiter, None
         self._on_capability = None
+        self._on_guard = None
         self._requests = 0
         self.serving = ""
         self.served += 1

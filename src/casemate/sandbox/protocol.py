@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.bundle import DIGEST_PATTERN
-from casemate.model.function import HANDLER_PATTERN, NAME_PATTERN, Isolation, Trust
+from casemate.model.function import HANDLER_PATTERN, NAME_PATTERN, GuardMode, Isolation, Trust
 
 
 def _whole(pattern: str) -> str:
@@ -26,6 +26,14 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class GuardRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """An exception of the sink guard, without its reason."""
+
+    sink: Annotated[str, msgspec.Meta(max_length=64)]
+    location: Annotated[str, msgspec.Meta(max_length=256)]
+    mode: GuardMode
 
 
 class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
@@ -48,6 +56,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
+    guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
 
 
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):

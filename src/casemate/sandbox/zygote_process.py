@@ -154,6 +154,7 @@ class ZygoteProcess:
             "landlock_abi": landlock_abi,
             "ports": list(request.ports),
             "environment": request.environment,
+            "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)
 

@@ -293,3 +293,28 @@ def test_equal_bindings_are_no_short_cut(gate: Gate) -> None:
     )
     admitted = gate.admission.admit(request(function="private", credential="Bearer odd"))
     assert admitted.principal.text == "token:public"
+
+
+def test_an_event_that_is_hostile_in_itself_is_refused_and_on_record(gate: Gate) -> None:
+    hostile = msgspec.structs.replace(request(function="public"), event=b'{"__proto__": {"a": 1}}')
+    with pytest.raises(RefusedError, match="prototype") as refused:
+        gate.admission.admit(hostile)
+    assert refused.value.outcome is Outcome.INVALID
+    [denial] = gate.store.denied
+    assert (denial.kind, denial.function) == (DenialKind.INJECTION, "public")
+    assert gate.admission.inspector.counts("t", "public") == {"prototype-key": 1}
+
+
+def test_an_event_of_who_is_not_allowed_is_not_looked_at(gate: Gate) -> None:
+    hostile = msgspec.structs.replace(request(function="private"), event=b'{"__proto__": 1}')
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.admit(hostile)
+    assert refused.value.outcome is Outcome.DENIED
+    assert gate.admission.inspector.counts("t", "private") == {}
+
+
+def test_an_event_that_only_looks_suspicious_is_admitted_and_counted(gate: Gate) -> None:
+    event = b'{"text": "<script>{{7*7}}</script>"}'
+    gate.admission.admit(msgspec.structs.replace(request(function="public"), event=event))
+    assert gate.store.denied == []
+    assert gate.admission.inspector.counts("t", "public") == {"markup": 1, "template": 1}

@@ -5,6 +5,7 @@ import pytest
 from casemate.manifest import ManifestError, load
 from casemate.manifest.__main__ import write
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
+from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.reference import BEGIN, END, reference_tables, with_reference_tables
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE
 from casemate.manifest.structure import NamedTables, Table, TableArray
@@ -35,7 +36,19 @@ def test_every_key_has_a_row():
     tables = reference_tables()
     grants = (GRANTS, BUCKET_GRANT, TABLE_GRANT, EGRESS_GRANT)
     triggers = (DELIVERY, *(table for _, table in TABLES.values()))
-    for table in (PROJECT, FUNCTION, LIMITS, HTTP, *grants, BUCKET, TABLE, INDEX, QUEUE, *triggers):
+    for table in (
+        PROJECT,
+        FUNCTION,
+        LIMITS,
+        HTTP,
+        EXCEPTION,
+        *grants,
+        BUCKET,
+        TABLE,
+        INDEX,
+        QUEUE,
+        *triggers,
+    ):
         for field in table.fields:
             if not isinstance(field.kind, (Table, TableArray, NamedTables)):
                 assert f"| `{field.name}` |" in tables

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.runner import instance, wire
+from casemate.runner.guard.core import Guard
+from casemate.runner.guard.sink import Verdict
 from casemate.runner.instance import BadResultError, Instance, answer, describe
 from casemate.seal.answer import AnswerError, response
 
@@ -286,7 +288,7 @@ class Served:
             "isolation": "request",
             **changes,
         }
-        self.instance = Instance(handler, assignment, self.sock)
+        self.instance = Instance(handler, assignment, self.sock, Guard())
         self.reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, 1 << 20)
         self.frames: list[tuple[bytes, bytes, bytes]] = []
 
@@ -565,3 +567,56 @@ def test_a_result_without_a_status_is_a_body() -> None:
 def test_an_answer_that_cannot_be_sent_in_the_shape_of_aws(result: object) -> None:
     with pytest.raises(BadResultError):
         aws(result)
+
+
+# -- the sink guard ------------------------------------------------------------------------------
+
+
+def judged(text: str, spans: Any) -> Any:
+    return Verdict(spans[0].origin, "changed it", "fix it")
+
+
+def guarding(catches: type[BaseException] | None, result: Any = "fine") -> Served:
+    served: Served
+
+    def handler(event: Any, context: Any) -> Any:
+        try:
+            served.instance._guard.check("sql", "SELECT '" + event["v"] + "'", judged)
+        except BaseException as error:
+            if catches is None or not isinstance(error, catches):
+                raise
+        return result
+
+    served = make(handler)
+    served.instance._channel.open = True
+    return served
+
+
+@pytest.mark.parametrize("catches", [None, ValueError, BaseException])
+def test_what_the_guard_stops_is_told_first_and_is_the_outcome(catches: Any) -> None:
+    served = guarding(catches)
+    kind, head, _ = served.frame(b'{"v": "hostile data"}')
+    told = json.loads(head)
+    assert (kind, told["kind"]) == (wire.ERROR, "blocked")
+    first, record, _ = served.next()
+    assert first == wire.GUARD
+    assert json.loads(record)["sink"] == "sql"
+    assert b"hostile" not in head + record
+    served.close()
+
+
+def test_a_bad_result_after_a_block_is_a_block() -> None:
+    served = guarding(BaseException, result=object())
+    _, head, _ = served.frame(b'{"v": "hostile data"}')
+    assert json.loads(head)["kind"] == "blocked"
+    assert served.next()[0] == wire.GUARD
+    served.close()
+
+
+def test_the_next_event_is_not_blamed() -> None:
+    served = guarding(None)
+    assert served.frame(b'{"v": "hostile data"}')[0] == wire.ERROR
+    served.instance._guard.check("sql", "SELECT 'hostile data'", judged)
+    kind, _, body = served.frame(b'{"v": ""}')
+    assert (kind, body) == (wire.ANSWER, b'"fine"')
+    served.close()

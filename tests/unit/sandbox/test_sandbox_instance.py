@@ -577,3 +577,62 @@ def test_a_reply_is_given_even_if_the_kill_cannot_be_asked_for() -> None:
 )
 def test_a_status_in_words(status: int, text: str) -> None:
     assert describe_status(status) == text
+
+
+def guard_frame(**changes: Any) -> bytes:
+    head = {
+        "sink": "sql",
+        "mode": "block",
+        "place": "app.py:1",
+        "location": "app:f",
+        "source": "event",
+        "pointer": "/a",
+        "decoding": [],
+        "changed": "c",
+        "fix": "f",
+        **changes,
+    }
+    return wire.pack(wire.GUARD, json.dumps(head).encode())
+
+
+def test_what_the_guard_tells_is_handed_on_before_the_answer() -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        told: list[Any] = []
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, told.append)
+        await stage.peer.send(guard_frame() + guard_frame(sink="path"))
+        await stage.peer.send(error("blocked"))
+        reply = await waiter
+        assert reply.outcome is Outcome.BLOCKED
+        assert [head.sink for head in told] == ["sql", "path"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        guard_frame(sink=1),
+        guard_frame(decoding="base64"),
+        wire.pack(wire.GUARD, b"{}"),
+        wire.pack(wire.GUARD),
+        guard_frame() * 65,
+    ],
+)
+def test_what_is_no_record_of_the_guard_ends_the_instance(frame: bytes) -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        told: list[Any] = []
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, told.append)
+        await stage.peer.send(frame)
+        assert (await waiter).outcome is Outcome.PROTOCOL_VIOLATION
+        assert len(told) <= 64
+
+    play(scene)
+
+
+def test_a_record_of_the_guard_that_nobody_waits_for_is_a_violation() -> None:
+    async def scene(stage: Scene) -> None:
+        assert (await stage.reply(guard_frame())).outcome is Outcome.PROTOCOL_VIOLATION
+
+    play(scene)

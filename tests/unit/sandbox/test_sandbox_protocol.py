@@ -33,12 +33,13 @@ OPEN: dict[str, Any] = {
     "response": 1 << 22,
     "ports": [3128, 5432],
     "environment": {"MODE": "test"},
+    "guard": [["sql", "app:query", "report"]],
 }
 SPAWN = {"type": "spawn", "z": 1, "i": 2}
 KILL = {"type": "kill", "z": 1, "i": 2}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment"}
+OPTIONAL = {"ports", "environment", "guard"}
 """A function without them has neither a way out nor a variable."""
 ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
 
@@ -171,6 +172,22 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
             {"A": None},
             {f"V{n}": "x" for n in range(65)},
             [],
+            None,
+        ],
+    ),
+    (
+        "guard",
+        [[], [["*", "*", "block"]], [["s" * 64, "l" * 256, "report"]] * 20],
+        [
+            [["sql", "*", "off"]],
+            [["sql", "*"]],
+            [["sql", "*", "report", 1]],
+            [["s" * 65, "*", "report"]],
+            [["sql", "l" * 257, "report"]],
+            [[None, "*", "report"]],
+            [["sql", "*", "report"]] * 21,
+            [{"sink": "sql", "location": "*", "mode": "report"}],
+            {},
             None,
         ],
     ),

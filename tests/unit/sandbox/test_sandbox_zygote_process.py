@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casemate.model.function import Isolation, Trust
+from casemate.model.function import GuardMode, Isolation, Trust
 from casemate.runner import control
 from casemate.sandbox.cgroups import SlotLimits
-from casemate.sandbox.protocol import Open
+from casemate.sandbox.protocol import GuardRule, Open
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 
 OPEN = Open(
@@ -38,6 +38,7 @@ OPEN = Open(
     response=3000,
     ports=(3128, 5432),
     environment={"MODE": "test"},
+    guard=(GuardRule("sql", "app:query", GuardMode.REPORT),),
 )
 
 
@@ -296,6 +297,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "landlock_abi": 6,
         "ports": [3128, 5432],
         "environment": {"MODE": "test"},
+        "guard": [["sql", "app:query", "report"]],
     }
     assert len(descriptors) == 4
     for descriptor in given + descriptors:

@@ -38,7 +38,8 @@ def denials(
     """List what was tried and not allowed, the newest first.
 
     By people, tokens and callers without one; by functions: capabilities, connections, and system
-    calls; and deploys that would have granted more without an approval.
+    calls; by events: calls that the sink guard stopped, or let through by an exception; and deploys
+    that would have granted more without an approval.
     """
     name = resolve(function) if function is not None else None
     query = {

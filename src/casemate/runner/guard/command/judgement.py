@@ -1,0 +1,360 @@
+"""Did data change what a command is: its words, its program, its options?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..origin import Origin, Span
+from ..sink import Verdict
+from ..sql import structure
+from ..sql.tokens import Dialect
+from . import programs
+from .arguments import Argument, argument_of, judge_variable
+from .shell import Kind, Line, Word, is_assignment, parse
+
+_LETTER = "q"
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
+_MAX_DEPTH = 8
+
+FIX_SHELL = (
+    'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
+    "name]); where a shell has to be, put each value through shlex.quote()"
+)
+_FIX_PROGRAM = (
+    "choose the program from a collection in the code (`TOOLS[name]`, or `if name not in TOOLS: "
+    "raise ...`)"
+)
+_FIX_OPTION = (
+    'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
+)
+_FIX_CODE = (
+    "hand the value over as an argument that the code reads (sys.argv, $1, --arg), not as part of "
+    "the code"
+)
+
+ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
+
+
+def _no_script(path: str) -> None:
+    return None
+
+
+CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
+
+
+def _neutral(text: str, spans: Sequence[Span]) -> str:
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
+        place = span.end
+    return "".join((*pieces, text[place:]))
+
+
+class Judgement:
+    """Judges command lines and lists of arguments, one inside the other."""
+
+    def __init__(
+        self,
+        python: CodeJudge,
+        path: CodeJudge,
+        *,
+        script: ReadScript = _no_script,
+        direct: bool = True,
+    ) -> None:
+        """`direct`: the function's own code makes the call, not a dependency by itself.
+
+        `script` reads a file that is run, with what in it came from outside.
+        """
+        self._read = script
+        self._python = python
+        self._path = path
+        self._direct = direct
+
+    # -- the shell -----------------------------------------------------------------------------
+
+    def line(  # noqa: PLR0911 - one question after the other
+        self, text: str, spans: Sequence[Span], depth: int = 0
+    ) -> Verdict | None:
+        """Judge a command line of a shell."""
+        doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+        if not doubtful:
+            return None
+        if depth > _MAX_DEPTH:
+            return Verdict(doubtful[0].origin, "is too deep in shells of shells", FIX_SHELL)
+        found = parse(text)
+        if found.broken is not None:
+            origin = _nearest(doubtful, found.broken.start)
+            return Verdict(origin, "stands in a command line with an open quote", FIX_SHELL)
+        neutral = _neutral(text, doubtful)
+        changed = _difference(text, found, parse(neutral))
+        if changed is not None:
+            place, words = changed
+            return Verdict(_nearest(doubtful, place), words, FIX_SHELL)
+        for command in found.commands:
+            verdict = self._command([argument_of(word, spans) for word in command], command, depth)
+            if verdict is not None:
+                return verdict
+        for target in found.targets:
+            argument = argument_of(target, spans)
+            if argument.spans and (verdict := self._path(argument.value, argument.spans)):
+                return verdict
+        return None
+
+    def _command(
+        self, arguments: list[Argument], words: Sequence[Word], depth: int
+    ) -> Verdict | None:
+        while words and is_assignment(words[0]) and arguments:
+            name, _, _ = words[0].value.partition("=")
+            verdict = judge_variable(name, arguments[0], len(name))
+            if verdict is not None:
+                return verdict
+            words, arguments = words[1:], arguments[1:]
+        return self.arguments(arguments, depth)
+
+    # -- lists ---------------------------------------------------------------------------------
+
+    def arguments(  # noqa: PLR0911 - one kind of program after the other
+        self, arguments: Sequence[Argument], depth: int = 0
+    ) -> Verdict | None:
+        """Judge a program and its arguments."""
+        if not arguments:
+            return None
+        if not any(a.spans for a in arguments):
+            script = arguments[1].value if len(arguments) == 2 else ""
+            shell = programs.base_name(arguments[0].value) in programs.SHELLS
+            return self._written(script if shell else arguments[0].value, depth)
+        if depth > _MAX_DEPTH:
+            origin = next(a for a in arguments if a.spans).spans[0].origin
+            return Verdict(origin, "is too deep in commands of commands", FIX_SHELL)
+        verdict = self._program(arguments[0])
+        if verdict is not None:
+            return verdict
+        name = programs.base_name(arguments[0].value)
+        rest = arguments[1:]
+        if name in programs.WRAPPERS:
+            return self._wrapper(name, rest, depth)
+        if name in programs.SHELLS:
+            return self._shell(name, rest, depth)
+        if name in ("eval", ".", "source"):
+            return self._joined(rest, depth) if name == "eval" else self._script(rest)
+        return self._code(name, rest, depth) or self._options(name, rest)
+
+    def _program(self, argument: Argument) -> Verdict | None:
+        for span in argument.doubtful:
+            before = argument.value[: span.start]
+            part = argument.value[span.start : span.end]
+            sure = self._direct or argument.known
+            chosen = not before or before.endswith("/") or "/" in part
+            if sure and chosen and (span.exact or span.end - span.start == len(argument.value)):
+                return Verdict(span.origin, "chooses the program that runs", _FIX_PROGRAM)
+        return None
+
+    def _wrapper(self, name: str, rest: Sequence[Argument], depth: int) -> Verdict | None:
+        operands, takes = programs.WRAPPERS[name]
+        skip = False
+        for number, argument in enumerate(rest):
+            if skip:
+                skip = False
+                continue
+            if argument.value.startswith("-") and not (argument.spans and argument.doubtful):
+                skip = argument.value in takes
+                if name == "env" and argument.value in ("-S", "--split-string"):
+                    return self._joined(rest[number + 1 :], depth)
+                continue
+            variable = re.match(r"(\w+)=", argument.value)
+            if name in ("env", "sudo") and variable:
+                verdict = judge_variable(variable[1], argument, len(variable[1]))
+                if verdict is not None:
+                    return verdict
+                continue
+            if operands:
+                operands -= 1
+                verdict = self._options(name, [argument])
+                if verdict is not None:
+                    return verdict
+                continue
+            verdict = self._options(name, [argument])
+            return verdict or self.arguments(rest[number:], depth + 1)
+        return None
+
+    def _shell(self, name: str, rest: Sequence[Argument], depth: int) -> Verdict | None:
+        for number, argument in enumerate(rest):
+            if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not argument.doubtful:
+                script = rest[number + 1 : number + 2]
+                # What comes after the script are $0, $1 and so on: data.
+                return self.line(script[0].value, script[0].spans, depth + 1) if script else None
+            if not argument.value.startswith(("-", "+")):
+                return self._script(rest[number:]) or self._written(argument.value, depth)
+            if argument.doubtful:
+                return self._options(name, rest[number:])
+        return None
+
+    def _written(self, path: str, depth: int) -> Verdict | None:
+        """Judge a script that was written before it is run."""
+        script = self._read(path)
+        return self.line(*script, depth + 1) if script is not None else None
+
+    def standard_input(
+        self, arguments: Sequence[Argument], text: str, spans: Sequence[Span]
+    ) -> Verdict | None:
+        """Judge what a program reads: code, if it is an interpreter that was given none."""
+        name = programs.base_name(arguments[0].value) if arguments else ""
+        rest = [a.value for a in arguments[1:]]
+        given = any(not value.startswith("-") or value in ("-c", "-e", "-m") for value in rest)
+        if name in programs.SHELLS:
+            return None if given and "-s" not in rest else self.line(text, spans)
+        if given:
+            return None
+        if name in ("python", "pypy"):
+            return self._python(text, spans)
+        return None
+
+    def _script(self, rest: Sequence[Argument]) -> Verdict | None:
+        if rest and rest[0].spans:
+            verdict = self._program(rest[0])
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _joined(self, rest: Sequence[Argument], depth: int) -> Verdict | None:
+        """Judge arguments that a program puts together to one command line."""
+        text, spans = "", list[Span]()
+        for argument in rest:
+            text += " " if text else ""
+            spans += [s.moved(len(text)) for s in argument.spans]
+            text += argument.value
+        return self.line(text, spans, depth + 1) if spans else None
+
+    # -- what programs do with arguments -------------------------------------------------------
+
+    def _code(  # noqa: PLR0911 - one kind of program after the other
+        self, name: str, rest: Sequence[Argument], depth: int
+    ) -> Verdict | None:
+        if name in programs.REMOTE:
+            return self._remote(name, rest, depth)
+        if name in programs.COMMAND_OPTIONS and not programs.COMMAND_OPTIONS[name]:
+            operands = [a for a in rest if not a.value.startswith("-") or a.doubtful]
+            return self._joined(operands, depth)
+        code_given = False
+        previous = ""
+        for number, argument in enumerate(rest):
+            if argument.spans:
+                verdict = self._valued(name, previous, argument, depth)
+                if verdict is not None:
+                    return verdict
+            if argument.value in programs.CODE_OPTIONS.get(name, ()):
+                code_given = True
+            operand = not argument.value.startswith("-") and not _takes(name, previous)
+            if operand and name in programs.CODE_OPERAND and not code_given:
+                code_given = True
+                verdict = _plain(argument)
+                if verdict is not None:
+                    return verdict
+            if operand and name == "sqlite3" and number and argument.spans:
+                verdict = structure.judge(argument.value, argument.spans, (Dialect.SQLITE,))
+                if verdict is not None:
+                    return verdict
+            if name == "find" and argument.value in programs.EXECUTES and not argument.spans:
+                return self.arguments(rest[number + 1 :], depth + 1)
+            previous = argument.value
+        return None
+
+    def _valued(self, name: str, previous: str, argument: Argument, depth: int) -> Verdict | None:
+        """Judge an argument by the option before it."""
+        value, spans, _ = argument
+        if previous in programs.COMMAND_OPTIONS.get(name, ()):
+            return self.line(value, spans, depth + 1)
+        if previous in programs.SQL_OPTIONS.get(name, ()):
+            dialect = Dialect.POSTGRESQL if name == "psql" else Dialect.MYSQL
+            return structure.judge(value, spans, (dialect,))
+        if previous in programs.CODE_OPTIONS.get(name, ()):
+            return self._python(value, spans) if name in ("python", "pypy") else _plain(argument)
+        if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
+            origin = argument.doubtful[0].origin
+            return Verdict(origin, f"chooses what {name} loads or runs", _FIX_PROGRAM)
+        return None
+
+    def _remote(self, name: str, rest: Sequence[Argument], depth: int) -> Verdict | None:
+        verdict = self._options(name, rest)
+        if verdict is not None:
+            return verdict
+        skip = False
+        for number, argument in enumerate(rest):
+            if skip:
+                skip = False
+                if argument.doubtful and rest[number - 1].value in ("-o", "-F"):
+                    return Verdict(argument.doubtful[0].origin, f"sets {name}'s options", FIX_SHELL)
+            elif argument.value.startswith("-") and argument.value != "--":
+                skip = len(argument.value) == 2 and argument.value[1] in "bcDEeFIiJLlmOopQRSWw"
+            elif argument.value != "--":
+                return self._joined(rest[number + 1 :], depth)
+        return None
+
+    def _options(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
+        ended = False
+        previous = ""
+        special = programs.SPECIAL_VALUES.get(name)
+        for argument in rest:
+            value = argument.value
+            for span in argument.doubtful:
+                begins = span.start == 0 and value.startswith("-")
+                if begins and not ended and self._is_option(name, previous, value):
+                    words = f"begins with a dash: becomes an option of {_shown(name)}"
+                    return Verdict(span.origin, words, _FIX_OPTION)
+                if span.start == 0 and special is not None and special.match(value):
+                    words = f"begins with what has {_shown(name)} do something else with it"
+                    return Verdict(span.origin, words, _FIX_OPTION)
+                if span.start > 0 and (verdict := self._path(value, argument.spans)):
+                    return verdict
+            ended = ended or (value == "--" and not argument.spans)
+            previous = value
+        return None
+
+    @staticmethod
+    def _is_option(name: str, previous: str, value: str) -> bool:
+        if name in programs.PLAIN_OUTPUT or value in ("-", "--") or _NUMBER.fullmatch(value):
+            return False
+        return not _takes(name, previous)
+
+
+def _takes(name: str, previous: str) -> bool:
+    return previous in programs.TAKES_VALUE.get(name, ())
+
+
+def _shown(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]{1,40}", name) else "the program"
+
+
+def _plain(argument: Argument) -> Verdict | None:
+    """Judge code in a language that is not known here: data may be words in it."""
+    for span in argument.doubtful:
+        if _PLAIN_CODE.fullmatch(argument.value, span.start, span.end) is None or (
+            span.start == 0 and span.end == len(argument.value) and span.exact
+        ):
+            return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
+    return None
+
+
+def _nearest(spans: Sequence[Span], place: int) -> Origin:
+    return next((s for s in spans if s.end > place), spans[-1]).origin
+
+
+def _difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:
+    """Return where a command line is not as expected, and how, in words without its content."""
+    if found.marks == expected.marks:
+        return None
+    known = set(expected.marks)
+    new = [m for m in found.marks if m not in known]
+    order = (Kind.OPERATOR, Kind.SUBSTITUTION, Kind.REDIRECTION, Kind.VARIABLE, Kind.PATTERN)
+    for kind in order:
+        mark = next((m for m in new if m.kind is kind), None)
+        if mark is not None:
+            return mark.start, f"adds a {kind.value} to the command line"
+    lost = next((m for m in expected.marks if m not in set(found.marks)), None)
+    if lost is not None and lost.kind in (Kind.SINGLE, Kind.DOUBLE):
+        return lost.start, f"ends the {lost.kind.value} that it stands in"
+    place = new[0].start if new else (lost.start if lost is not None else 0)
+    return place, "is more than one word of the command line"

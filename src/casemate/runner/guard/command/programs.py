@@ -1,0 +1,173 @@
+"""What well-known programs do with arguments: run another, run code, take an option's value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "rbash", "mksh"))
+
+WRAPPERS: Mapping[str, tuple[int, frozenset[str]]] = {
+    # Program: operands before the program that it runs, options that take an argument.
+    "env": (0, frozenset(("-u", "--unset", "-C", "--chdir"))),
+    "nohup": (0, frozenset()),
+    "setsid": (0, frozenset()),
+    "nice": (0, frozenset(("-n", "--adjustment"))),
+    "ionice": (0, frozenset(("-c", "-n", "--class", "--classdata"))),
+    "time": (0, frozenset(("-f", "-o", "--format", "--output"))),
+    "timeout": (1, frozenset(("-k", "-s", "--kill-after", "--signal"))),
+    "stdbuf": (0, frozenset(("-i", "-o", "-e"))),
+    "sudo": (0, frozenset(("-u", "-g", "-h", "-p", "-C", "--user", "--group"))),
+    "doas": (0, frozenset(("-u", "-C"))),
+    "xargs": (0, frozenset(("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E"))),
+    "chroot": (1, frozenset()),
+    "unshare": (0, frozenset()),
+    "nsenter": (0, frozenset(("-t",))),
+    "taskset": (1, frozenset()),
+    "chrt": (1, frozenset()),
+    "strace": (0, frozenset(("-o", "-e", "-p", "-s"))),
+    "exec": (0, frozenset(("-a",))),
+    "command": (0, frozenset()),
+    "builtin": (0, frozenset()),
+    "busybox": (0, frozenset()),
+    "catchsegv": (0, frozenset()),
+    "unbuffer": (0, frozenset()),
+    "fakeroot": (0, frozenset()),
+}
+"""Programs that run the program that their arguments name."""
+
+CODE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "python": ("-c",),
+    "pypy": ("-c",),
+    "perl": ("-e", "-E", "-n", "-ne", "-pe", "-pi", "-le", "-lne"),
+    "ruby": ("-e", "-ne", "-pe"),
+    "node": ("-e", "--eval", "-p", "--print", "-pe"),
+    "nodejs": ("-e", "--eval", "-p", "--print"),
+    "deno": ("eval",),
+    "bun": ("-e",),
+    "php": ("-r", "-B", "-R", "-E"),
+    "lua": ("-e",),
+    "Rscript": ("-e",),
+    "R": ("-e",),
+    "osascript": ("-e",),
+    "pwsh": ("-c", "-Command", "-command", "-EncodedCommand"),
+    "sed": ("-e", "--expression"),
+    "awk": ("-e", "--source"),
+    "gawk": ("-e", "--source"),
+    "gdb": ("-ex", "-eval-command"),
+    "vim": ("-c", "+"),
+    "ex": ("-c",),
+    "expect": ("-c",),
+    "julia": ("-e",),
+    "groovy": ("-e",),
+    "scala": ("-e",),
+    "jshell": ("-e",),
+    "ffmpeg": ("-filter_complex",),
+    "octave": ("--eval",),
+    "mongo": ("--eval",),
+    "mongosh": ("--eval",),
+}
+"""Options whose argument is a program in another language."""
+
+MODULE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "python": ("-m",),
+    "perl": ("-M", "-I"),
+    "ruby": ("-r",),
+    "node": ("-r", "--require", "--import"),
+    "git": ("-c", "--exec-path", "--upload-pack", "--receive-pack", "-u"),
+    "ssh": ("-o", "-F"),
+    "scp": ("-o", "-S", "-F"),
+    "sftp": ("-o", "-S", "-F"),
+    "rsync": ("-e", "--rsh", "--rsync-path"),
+    "tar": ("--checkpoint-action", "-I", "--use-compress-program", "--to-command"),
+    "curl": ("-K", "--config"),
+    "wget": ("--use-askpass", "--config"),
+}
+"""Options whose argument has the program load or run something."""
+
+SQL_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "psql": ("-c", "--command"),
+    "mysql": ("-e", "--execute"),
+    "mariadb": ("-e", "--execute"),
+    "sqlite3": ("-cmd",),
+}
+
+CODE_OPERAND = frozenset(("awk", "gawk", "mawk", "nawk", "sed", "jq", "yq", "expr", "bc"))
+"""Their first operand is a program, unless an option gave one."""
+
+REMOTE = frozenset(("ssh", "mosh"))
+"""All operands after the first make one command line of a shell elsewhere."""
+
+COMMAND_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "su": ("-c", "--command"),
+    "runuser": ("-c", "--command"),
+    "script": ("-c", "--command"),
+    "flock": ("-c", "--command"),
+    "watch": (),
+    "parallel": (),
+    "tmux": (),
+    "screen": ("-X",),
+    "at": (),
+}
+"""Options whose argument is a shell's command line; with none, all operands are."""
+
+EXECUTES = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+"""Of find: what follows is a command."""
+
+PLAIN_OUTPUT = frozenset(("echo", "printf", "expr", "test", "[", "true", "false", ":", "logger"))
+"""Take no option that does harm."""
+
+TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
+    "grep": ("-e", "--regexp", "-m", "-A", "-B", "-C"),
+    "egrep": ("-e",),
+    "fgrep": ("-e",),
+    "rg": ("-e", "--regexp"),
+    "git": ("-m", "--message", "-C", "--author", "--grep", "-S", "-G"),
+    "curl": ("-d", "--data", "--data-raw", "--data-urlencode", "--data-binary", "-H", "--header",
+             "-A", "--user-agent", "-u", "--user", "-F", "--form", "-X", "--request", "-e", "-b"),
+    "wget": ("--header", "-U", "--post-data"),
+    "find": ("-name", "-iname", "-path", "-ipath", "-regex", "-type", "-newer", "-size", "-mtime",
+             "-user", "-group", "-perm", "-wholename"),
+    "jq": ("--arg", "--argjson"),
+    "sort": ("-t", "-k"),
+    "cut": ("-d", "-f"),
+    "head": ("-n", "-c"),
+    "tail": ("-n", "-c"),
+    "docker": ("-e", "--env", "-l", "--label", "--name"),
+    "ffmpeg": ("-metadata", "-vf", "-t", "-ss"),
+    "mail": ("-s",),
+    "mutt": ("-s",),
+    "openssl": ("-subj", "-pass"),
+    "awk": ("-v", "-F"),
+    "gawk": ("-v", "-F"),
+    "date": ("-d", "--date"),
+    "notify-send": ("-a",),
+}  # fmt: skip
+"""Options whose argument may begin with a dash and is text all the same."""
+
+SPECIAL_VALUES: Mapping[str, re.Pattern[str]] = {
+    "git": re.compile(r"ext::|fd::"),
+    "curl": re.compile(r"(?:file|gopher|dict|smb|scp|ldap|tftp):|@", re.IGNORECASE),
+    "convert": re.compile(r"\||(?:msl|mvg|ephemeral|text|label|caption|url|vid):", re.IGNORECASE),
+    "magick": re.compile(r"\||(?:msl|mvg|ephemeral|text|label|caption|url|vid):", re.IGNORECASE),
+    "identify": re.compile(r"\||(?:msl|mvg|ephemeral|text|url):", re.IGNORECASE),
+    "mogrify": re.compile(r"\||(?:msl|mvg|ephemeral|text|url):", re.IGNORECASE),
+    "ffmpeg": re.compile(r"(?:concat|file|subfile|data|crypto|gopher|tcp):", re.IGNORECASE),
+    "dd": re.compile(r"(?:if|of)="),
+    "socat": re.compile(r"(?:exec|system|shell|open|file)", re.IGNORECASE),
+    "psql": re.compile(r"\\"),
+}
+"""How a whole argument begins that makes a program do something else with it."""
+
+DANGEROUS_ENVIRONMENT = re.compile(
+    r"LD_\w+|DYLD_\w+|PATH|IFS|ENV|BASH_ENV|BASH_FUNC\w*|SHELLOPTS|PS4|PROMPT_COMMAND|PYTHON\w*|"
+    r"PERL\w*|RUBY\w*|NODE_\w+|JAVA_TOOL_OPTIONS|GIT_\w+|EDITOR|VISUAL|PAGER|LESSOPEN|MANPAGER|"
+    r"BROWSER|GCONV_PATH|HOSTALIASES|OPENSSL_\w+|SSH_\w+|CLASSPATH"
+)
+"""Variables that have programs load or run something."""
+
+
+def base_name(program: str) -> str:
+    """Return a program's name without folder and version: `/usr/bin/python3.11` is `python`."""
+    name = program.rpartition("/")[2]
+    return re.sub(r"^(python|pypy)[\d.]+$", r"\1", name)

@@ -1,0 +1,91 @@
+"""Texts that the function's own code holds: an event's value that equals one was foreseen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import PurePath
+from types import CodeType, ModuleType
+
+_WORD = re.compile(r"[^\W\d]\w{0,63}")
+_MAX_ITEMS = 5000
+_MAX_DEPTH = 4
+
+
+class Constants:
+    """Collected from code objects when they are loaded, and from modules once they have run."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._texts: set[str] = set()
+        self._words: set[str] = set()
+        self._joined: str | None = None
+
+    def add_code(self, code: CodeType) -> None:
+        """Take the constants and names of a module's code and of all code in it."""
+        todo: list[object] = [code]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, CodeType):
+                todo += item.co_consts
+                self._words.update(name.lower() for name in item.co_names)
+            elif isinstance(item, (tuple, frozenset)):
+                todo += item
+            else:
+                self._take(item)
+
+    def add_module(self, module: ModuleType) -> None:
+        """Take the texts among a module's values, which were made before there was an event."""
+        for name, value in list(vars(module).items()):
+            if name != "__builtins__":  # its keys are no choice of the code
+                self._walk(value, module.__name__)
+
+    def _walk(self, value: object, module: str) -> None:
+        todo: list[tuple[object, int]] = [(value, 0)]
+        for _ in range(_MAX_ITEMS):
+            if not todo:
+                return
+            item, depth = todo.pop()
+            if depth > _MAX_DEPTH:
+                continue
+            if isinstance(item, dict):
+                todo += [(part, depth + 1) for part in (*item.keys(), *item.values())]
+            elif isinstance(item, (list, tuple, set, frozenset)):
+                todo += [(part, depth + 1) for part in item]
+            elif isinstance(item, type) and item.__module__ == module:
+                # The values of an enum are attributes of its members.
+                todo += [(part, depth + 1) for part in vars(item).values()]
+                members = vars(item).get("_value2member_map_")
+                todo.append((members, depth + 1))
+            else:
+                self._take(item)
+
+    def _take(self, item: object) -> None:
+        if isinstance(item, bytes):
+            item = item.decode("latin-1")
+        elif isinstance(item, PurePath):
+            item = str(item)
+        if isinstance(item, str) and item:
+            self._texts.add(item)
+            self._joined = None
+            if _WORD.fullmatch(item):
+                self._words.add(item.lower())
+
+    @property
+    def texts(self) -> Collection[str]:
+        """Every text that the code holds."""
+        return self._texts
+
+    def holds(self, text: str) -> bool:
+        """Tell whether the code holds this very text."""
+        return text in self._texts
+
+    def holds_part(self, text: str) -> bool:
+        """Tell whether a text is part of one that the code holds."""
+        if self._joined is None:
+            self._joined = "\0".join(self._texts)
+        return text in self._joined
+
+    def holds_word(self, text: str) -> bool:
+        """Tell whether a text is a single word that the code holds, in whatever case."""
+        return text.lower() in self._words

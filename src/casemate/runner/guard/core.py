@@ -1,0 +1,224 @@
+"""The guard of one process: knows the event, decides at the sinks, tells the host."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .constants import Constants
+from .origin import Origin, Span
+from .provenance import Provenance
+from .sink import BlockedError, Judge, Verdict
+from .taint import Taint
+from .tracing import Tracer, as_text
+
+BLOCK, REPORT = "block", "report"
+MAX_RECORDS = 50
+"""Records sent for one invocation. What comes after is blocked all the same."""
+_MAX_FRAMES = 500
+_SELF = "the sink guard itself"
+
+
+class Rule(NamedTuple):
+    """An exception that the manifest records."""
+
+    sink: str
+    """Name of a sink, or `*`."""
+    location: str
+    """`module:line`, `module:qualified.name` or `*`."""
+    mode: str
+    """`block` or `report`."""
+
+
+class Place(NamedTuple):
+    """Where in the function's own code a sink was reached."""
+
+    file: str
+    line: int
+    module: str
+    qualname: str
+
+    @property
+    def text(self) -> str:
+        """As in records: `app.py:12`."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def location(self) -> str:
+        """As in an exception, as narrow as can be without breaking at every edit."""
+        return f"{self.module}:{self.qualname}"
+
+
+class Guard:
+    """One for each process; made before the fork, used in the instance."""
+
+    def __init__(self, root: str = "/function/code", rules: Sequence[Rule] = ()) -> None:
+        """`root` is the folder of the function's own code."""
+        self.root = root.rstrip("/") + "/"
+        self.rules = tuple(rules)
+        self.constants = Constants()
+        self.provenance = Provenance()
+        self.report: Callable[[dict[str, Any]], None] | None = None
+        """Takes each record to the host, at once."""
+        self.blocked: str | None = None
+        """What was blocked in this invocation first, for its outcome."""
+        self.records = 0
+        self.taint: Taint | None = None
+        self._tracer: Tracer | None = None
+        self._deciding: set[int] = set()
+
+    # -- invocations ---------------------------------------------------------------------------
+
+    def begin(self, event: object, source: str = "event") -> None:
+        """An invocation begins; `event` is decoded JSON. Costs next to nothing."""
+        self.blocked = None
+        self.records = 0
+        self._deciding.clear()
+        self.taint = taint = Taint(self.constants.holds_word)
+        taint.add(source, event)
+        self._tracer = Tracer(
+            taint, self.provenance, self.constants.holds, self.constants.holds_part
+        )
+        self.provenance.begin()
+
+    def add(self, source: str, value: object, pointer: str = "") -> None:
+        """Data with an origin outside came in while the invocation runs, such as a table's item."""
+        if self.taint is not None:
+            self.taint.add(source, value, pointer)
+
+    def end(self) -> None:
+        """The invocation is over: forget its data."""
+        self.taint = None
+        self._tracer = None
+        self.provenance.end()
+
+    @property
+    def active(self) -> bool:
+        """True while an invocation runs and this thread is not inside a check already."""
+        return self._tracer is not None and _thread.get_ident() not in self._deciding
+
+    # -- for sinks -----------------------------------------------------------------------------
+
+    def check(self, sink: str, value: str | bytes, judge: Judge) -> None:
+        """Block the call (BlockedError) if `judge` finds that outside data changed `value`."""
+        if self.active:
+            self.decide(sink, lambda: self._judged(value, judge))
+
+    def _judged(self, value: str | bytes, judge: Judge) -> Verdict | None:
+        spans = self.spans(value)
+        return judge(as_text(value), spans) if spans else None
+
+    def decide(self, sink: str, question: Callable[[], Verdict | None]) -> None:
+        """Block the call (BlockedError) if `question` returns a verdict, or fails.
+
+        For sinks that take more than one text. What it does itself is not checked.
+        """
+        if not self.active:
+            return
+        thread = _thread.get_ident()
+        self._deciding.add(thread)
+        try:
+            try:
+                verdict = question()
+            except Exception as error:  # noqa: BLE001 - a check that fails must not let through
+                verdict = failed(error)
+            if verdict is not None:
+                self._act(sink, verdict)
+        finally:
+            self._deciding.discard(thread)
+
+    def fail(self, sink: str, error: Exception) -> None:
+        """Block the call (BlockedError): the check of it failed."""
+        self.decide(sink, lambda: failed(error))
+
+    def spans(self, value: str | bytes) -> list[Span]:
+        """Return the parts of `as_text(value)` that came from outside."""
+        return self._tracer.spans(value) if self._tracer is not None else []
+
+    def whole(self, value: object) -> Origin | None:
+        """Return where a value is from if all of it is from outside: a text, a list or a dict."""
+        return self._tracer.whole(value) if self._tracer is not None else None
+
+    def key(self, name: str) -> Origin | None:
+        """Return where the key of an object is from, if an event's object has it."""
+        return self.taint.key(name) if self.taint is not None else None
+
+    # -- verdicts ------------------------------------------------------------------------------
+
+    def _act(self, sink: str, verdict: Verdict) -> None:
+        place = self.place()
+        mode = self._mode(sink, place)
+        where = place.text if place is not None else "code of a dependency"
+        self.records += 1
+        text = f"{sink} at {where}: {verdict.origin.text} {verdict.changed}"
+        if mode == BLOCK and self.blocked is None:
+            self.blocked = text
+        if self.records <= MAX_RECORDS and self.report is not None:
+            self._tell(
+                {
+                    "sink": sink,
+                    "mode": mode,
+                    "place": where,
+                    "location": place.location if place is not None else "*",
+                    "source": verdict.origin.source,
+                    "pointer": verdict.origin.pointer,
+                    "decoding": list(verdict.origin.decoding),
+                    "changed": verdict.changed,
+                    "fix": verdict.fix,
+                }
+            )
+        if mode == BLOCK:
+            raise BlockedError(text)
+
+    def _tell(self, record: dict[str, Any]) -> None:
+        # A host that cannot be told must not keep the call from being stopped.
+        with contextlib.suppress(Exception):
+            if self.report is not None:
+                self.report(record)
+
+    def _mode(self, sink: str, place: Place | None) -> str:
+        for rule in self.rules:
+            if rule.sink in (sink, "*") and _matches(rule.location, place):
+                return rule.mode
+        return BLOCK
+
+    def place(self) -> Place | None:
+        """Return the innermost line of the function's own code that led here."""
+        frame = sys._getframe(1)
+        for _ in range(_MAX_FRAMES):
+            code = frame.f_code
+            if code.co_filename.startswith(self.root):
+                file = code.co_filename[len(self.root) :]
+                module = str(frame.f_globals.get("__name__", ""))
+                return Place(file, frame.f_lineno, module, code.co_qualname)
+            if frame.f_back is None:
+                return None
+            frame = frame.f_back
+        return None
+
+
+def _matches(location: str, place: Place | None) -> bool:
+    if location == "*":
+        return True
+    if place is None:
+        return False
+    module, _, where = location.partition(":")
+    return module == place.module and where in (str(place.line), place.qualname)
+
+
+def failed(error: Exception) -> Verdict:
+    """Return the verdict of a check that could not be made. Its text could hold data: no word."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code if trace is not None else None
+    where = f" in {code.co_name} of {os.path.basename(code.co_filename)}" if code else ""
+    return Verdict(
+        Origin(_SELF, ""),
+        f"could not be checked ({type(error).__name__}{where})",
+        "report this as a fault of the guard; the exception lets the call through meanwhile",
+    )

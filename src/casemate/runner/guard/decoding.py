@@ -1,0 +1,207 @@
+"""The forms in which an application may have decoded a text: URL, base64, JSON in it, and so on.
+
+Each decoder takes a text and yields what it decodes to, nothing if the text is not of its kind.
+Sizes are bounded here, depth and number by the caller.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+MAX_FORM = 256 * 1024
+"""Characters of a text that is looked at for encodings; a longer one is taken as it is."""
+MAX_INFLATED = 1 << 20
+"""Bytes that a compressed form may come to."""
+_MAX_FIELDS = 1000
+_MIN_CODED = 8
+"""Characters of a text that is tried as base64 or hex: shorter ones hold no payload."""
+_WITH_SPACE = ("Beare", "beare", "data:")
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_FORM = re.compile(r"[^=&\s]{1,200}=")
+_HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
+_JWT = re.compile(r"[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
+_PART = re.compile(r"\r?\n\r?\n")
+_WHITESPACE = re.compile(r"\s+")
+
+
+def _text(data: bytes) -> str | None:
+    """Return bytes as text if they are any."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """Return what gzip or zlib data holds, None if it is neither or too large."""
+    if data[:2] != b"\x1f\x8b" and data[:1] != b"\x78":
+        return None
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        inflated = inflater.decompress(data, MAX_INFLATED)
+    except zlib.error:
+        return None
+    return inflated if inflater.eof else None
+
+
+def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    inflated = _inflated(data)
+    if inflated is not None:
+        text = _text(inflated)
+        if text:
+            yield f"{how} and gzip", text
+        return
+    text = _text(data)
+    if text:
+        yield how, text
+
+
+def _base64_bytes(text: str) -> bytes | None:
+    compact = _WHITESPACE.sub("", text)
+    if not _BASE64.fullmatch(compact):
+        return None
+    compact = compact.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    if len(compact) % 4 == 1:
+        return None
+    try:
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _base64(text: str) -> Iterator[tuple[str, object]]:
+    data_url = _DATA_URL.match(text)
+    data = _base64_bytes(text[data_url.end() :] if data_url else text)
+    if data:
+        yield from _bytes_forms(data, "base64")
+
+
+def _hex(text: str) -> Iterator[tuple[str, object]]:
+    if _HEX.fullmatch(text):
+        digits = text[2:] if text[:2] in ("0x", "0X", "\\x") else text
+        yield from _bytes_forms(bytes.fromhex(digits), "hex")
+
+
+def _jwt(text: str) -> Iterator[tuple[str, object]]:
+    token = text[7:] if text[:7].lower() == "bearer " else text
+    if not _JWT.fullmatch(token):
+        return
+    for name, segment in zip(("head", "body"), token.split("."), strict=False):
+        data = _base64_bytes(segment)
+        if data is not None:
+            for _how, decoded in _bytes_forms(data, ""):
+                yield f"a token's {name}", decoded
+
+
+def _url(text: str) -> Iterator[tuple[str, object]]:
+    if "%" in text:
+        decoded = unquote(text)
+        if decoded != text:
+            yield "URL encoding", decoded
+    if "+" in text:
+        yield "URL encoding", unquote_plus(text)
+
+
+def _form(text: str) -> Iterator[tuple[str, object]]:
+    query = text.partition("?")[2] if text[:1] in ("/", "h") and "?" in text else text
+    if not _FORM.match(query) or "=" not in query.rstrip("="):
+        return
+    try:
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        return
+    if fields:
+        yield "a form", dict_of_lists(fields)
+
+
+def dict_of_lists(fields: list[tuple[str, str]]) -> dict[str, object]:
+    """Return fields by name; a name that comes more than once has a list."""
+    found: dict[str, object] = {}
+    for name, value in fields:
+        before = found.get(name)
+        if before is None:
+            found[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            found[name] = [before, value]
+    return found
+
+
+def _multipart(text: str) -> Iterator[tuple[str, object]]:
+    if "ontent-disposition:" not in text.lower() or not text.startswith("--"):
+        return
+    boundary = text.split("\n", 1)[0].strip()
+    parts: list[object] = []
+    for part in text.split(boundary)[1 : _MAX_FIELDS + 1]:
+        head, *body = _PART.split(part.strip("\r\n"), maxsplit=1)
+        parts.append([*re.findall(r'name="([^"]*)"', head), *body])
+    if parts:
+        yield "multipart", parts
+
+
+def _json(text: str) -> Iterator[tuple[str, object]]:
+    if text.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            yield "JSON", json.loads(text)
+        except (ValueError, RecursionError):
+            return
+
+
+def _html(text: str) -> Iterator[tuple[str, object]]:
+    decoded = html.unescape(text)
+    if decoded != text:
+        yield "HTML entities", decoded
+
+
+def _escapes(text: str) -> Iterator[tuple[str, object]]:
+    decoded = _ESCAPES.sub(lambda m: chr(int(m[1] or m[2], 16)), text)
+    if decoded != text:
+        yield "escapes", decoded
+
+
+def _unicode(text: str) -> Iterator[tuple[str, object]]:
+    seen = {text}
+    for form in ("NFC", "NFKC"):
+        normal = unicodedata.normalize(form, text)
+        if normal not in seen:
+            seen.add(normal)
+            yield form, normal
+
+
+def decoded(text: str) -> Iterator[tuple[str, object]]:
+    """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
+    if len(text) > MAX_FORM:
+        return
+    if not text.isascii():
+        yield from _unicode(text)
+    if "%" in text or "+" in text:
+        yield from _url(text)
+    if "=" in text:
+        yield from _form(text)
+    if "&" in text and ";" in text:
+        yield from _html(text)
+    if "\\" in text:
+        yield from _escapes(text)
+    if "{" in text or "[" in text or '"' in text:
+        yield from _json(text)
+    if "\n" in text and "--" in text:
+        yield from _multipart(text)
+    if len(text) >= _MIN_CODED and (" " not in text or text[:5] in _WITH_SPACE):
+        if "." in text:
+            yield from _jwt(text)
+        yield from _base64(text)
+        yield from _hex(text)

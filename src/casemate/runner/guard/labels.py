@@ -1,0 +1,135 @@
+"""Where data that is stored came from, kept with it, so that it is known when it is read again.
+
+A label is compact JSON, at most `MAX_LABELS` bytes: a list of `[pointer, source, origin]`.
+
+    pointer   JSON pointer (RFC 6901) to a text in the stored value; empty for all of it
+    source    where the text came from: `event`, or what it was read from, such as `table:users`
+    origin    JSON pointer to it there, with `?` for what is no plain word
+
+An empty label says that the code itself made all of it: then it is trusted. What cannot be read, or
+does not fit, stands for all of the value. Labels hold no value, but keys of the stored one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .core import Guard
+from .decoding import decoded
+from .origin import Origin
+from .tracing import as_text
+
+MAX_LABELS = 16 * 1024
+MAX_TEXTS = 2000
+"""Texts of a stored value that are looked at; one with more is labelled as a whole."""
+_MAX_SOURCE = 200
+_MAX_DEPTH = 2
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class Labels:
+    """Writes labels for what an invocation stores, and takes in those of what it reads."""
+
+    def __init__(self, guard: Guard, *, kept: bool) -> None:
+        """`kept` tells whether the host keeps labels: it refuses arguments it does not know."""
+        self._guard = guard
+        self._kept = kept
+
+    def of(self, value: object) -> str | None:
+        """Return the label of a value to be stored; None if there is nothing to tell."""
+        if not self._kept or not self._guard.active:
+            return None
+        try:
+            labels = list(self._labels(value))
+            text = _encode(labels) if labels else None
+        except (ValueError, RecursionError):
+            return _whole("event")
+        if text is not None and len(text) > MAX_LABELS:
+            return _whole(labels[0][1])
+        return text
+
+    def _labels(self, value: object) -> Iterator[list[str]]:
+        for number, (pointer, text) in enumerate(_texts(value)):
+            if number >= MAX_TEXTS:
+                raise ValueError("too many texts")
+            origin = self._origin(text, 0)
+            if origin is not None:
+                yield [pointer, origin.source[:_MAX_SOURCE], origin.pointer]
+
+    def _origin(self, text: str | bytes, depth: int) -> Origin | None:
+        """Return where a text, or what it is an encoding of, is from."""
+        spans = self._guard.spans(text)
+        doubtful = next((s for s in spans if s.checked not in ("member", "constant")), None)
+        if doubtful is not None or depth == _MAX_DEPTH:
+            return doubtful.origin if doubtful is not None else None
+        for _how, form in decoded(as_text(text)):
+            for _pointer, inside in _texts(form):
+                origin = self._origin(inside, depth + 1)
+                if origin is not None:
+                    return origin
+        return None
+
+    def came(self, source: str, value: object, labels: object) -> None:
+        """Take in what was read from `source`, such as `table:users`, with its label."""
+        if not labels:
+            return
+        for pointer in _pointers(labels):
+            found, part = _at(value, pointer)
+            if found:
+                self._guard.add(source, part, pointer)
+            else:
+                self._guard.add(source, value)
+
+
+def _whole(source: str) -> str:
+    return _encode([["", source[:_MAX_SOURCE], ""]])
+
+
+def _texts(value: object) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the texts of a JSON value with pointers to them; keys stand for their values."""
+    todo: list[tuple[str, object]] = [("", value)]
+    while todo:
+        pointer, item = todo.pop()
+        if isinstance(item, (str, bytes)):
+            if item:
+                yield pointer, item
+        elif isinstance(item, dict):
+            for key, child in item.items():
+                step = str(key).replace("~", "~0").replace("/", "~1")
+                if isinstance(key, str) and key:
+                    yield f"{pointer}/{step}#", key
+                todo.append((f"{pointer}/{step}", child))
+        elif isinstance(item, (list, tuple)):
+            todo += [(f"{pointer}/{n}", child) for n, child in enumerate(item)]
+
+
+def _pointers(labels: object) -> list[str]:
+    """Return the pointers in a label; that of all of the value if it is none."""
+    try:
+        read: Any = json.loads(labels) if isinstance(labels, (str, bytes)) else labels
+        pointers = [entry[0] for entry in read]
+        if all(isinstance(pointer, str) for pointer in pointers):
+            return pointers
+    except (ValueError, TypeError, LookupError, RecursionError):
+        pass
+    return [""]
+
+
+def _at(value: object, pointer: str) -> tuple[bool, object]:
+    """Return whether a pointer leads anywhere in a value, and where. A key is there by `#`."""
+    part: Any = value
+    key = pointer.endswith("#")
+    steps = (pointer[:-1] if key else pointer).split("/")[1:]
+    for number, step in enumerate(steps):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(part, dict) and name in part:
+            if key and number == len(steps) - 1:
+                return True, next((k for k in part if k == name), name)
+            part = part[name]
+        elif isinstance(part, list) and name.isdigit() and int(name) < len(part):
+            part = part[int(name)]
+        else:
+            return False, None
+    return True, part

@@ -1,0 +1,1 @@
+"""The sink NoSQL: documents that are queries, expressions in texts, the drivers."""

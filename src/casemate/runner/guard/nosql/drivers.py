@@ -1,0 +1,250 @@
+"""Where each NoSQL driver takes its queries. All by wrappers: no audit event carries them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..quoted import judge
+from ..sink import Patch, Verdict
+from ..sql import structure
+from ..sql.tokens import Dialect
+from ..tracing import as_text
+from .documents import Walk
+from .languages import EXPRESSION, LUA, judge_command, judge_glob, judge_lucene
+
+NAME = "nosql"
+
+
+def check_document(guard: Guard, *documents: Any, search: bool = False) -> None:
+    """Block a query (BlockedError) whose operators came from outside."""
+    if guard.active and any(documents):
+        walk = Walk(guard, search=search)
+
+        def question() -> Verdict | None:
+            return next((v for d in documents if d and (v := walk.verdict(d)) is not None), None)
+
+        guard.decide(NAME, question)
+
+
+# -- MongoDB ---------------------------------------------------------------------------------------
+
+_MONGO: dict[str, tuple[tuple[int, str], ...]] = {
+    "find": ((1, "filter"), (2, "projection")),
+    "find_one": ((1, "filter"), (2, "projection")),
+    "find_raw_batches": ((1, "filter"),),
+    "count_documents": ((1, "filter"),),
+    "count": ((1, "filter"),),
+    "delete_one": ((1, "filter"),),
+    "delete_many": ((1, "filter"),),
+    "remove": ((1, "spec_or_id"),),
+    "update_one": ((1, "filter"), (2, "update")),
+    "update_many": ((1, "filter"), (2, "update")),
+    "update": ((1, "spec"), (2, "document")),
+    "replace_one": ((1, "filter"), (2, "replacement")),
+    "find_one_and_delete": ((1, "filter"),),
+    "find_one_and_replace": ((1, "filter"), (2, "replacement")),
+    "find_one_and_update": ((1, "filter"), (2, "update")),
+    "find_and_modify": ((1, "query"), (2, "update")),
+    "distinct": ((2, "filter"),),
+    "aggregate": ((1, "pipeline"),),
+    "aggregate_raw_batches": ((1, "pipeline"),),
+}
+"""Methods of collections with what of their arguments is a query."""
+
+
+def _patch_collection(guard: Guard, module: ModuleType) -> None:
+    for name in ("Collection", "AsyncCollection", "AgnosticCollection"):
+        owner = vars(module).get(name)
+        for base in owner.__mro__ if isinstance(owner, type) else ():
+            for method, places in _MONGO.items():
+                if method in vars(base) and base.__module__ == module.__name__:
+                    _watch_documents(guard, base, method, places)
+
+
+def _watch_documents(
+    guard: Guard, owner: Any, method: str, places: tuple[tuple[int, str], ...]
+) -> None:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        documents = [argument(arguments, named, place, name) for place, name in places]
+        check_document(guard, *documents)
+
+    wrap(owner, method, before)
+
+
+def _patch_database(guard: Guard, module: ModuleType) -> None:
+    for name in ("Database", "AsyncDatabase"):
+        owner = vars(module).get(name)
+        if isinstance(owner, type):
+            _watch_documents(guard, owner, "command", ((1, "command"),))
+            if "aggregate" in vars(owner):
+                _watch_documents(guard, owner, "aggregate", ((1, "pipeline"),))
+
+
+# -- Redis -----------------------------------------------------------------------------------------
+
+_SCRIPTS = frozenset(("EVAL", "EVAL_RO", "SCRIPT LOAD", "FUNCTION LOAD"))
+_PATTERNS = {"KEYS": 1, "PSUBSCRIBE": 1, "CONFIG GET": 1}
+
+
+def _patch_redis(guard: Guard, module: ModuleType) -> None:
+    for name in ("Redis", "Pipeline", "PubSub", "StrictRedis", "Valkey"):
+        owner = vars(module).get(name)
+        if isinstance(owner, type) and "execute_command" in vars(owner):
+            wrap(owner, "execute_command", lambda a, n: check_command(guard, a[1:]))
+
+
+def check_command(guard: Guard, words: tuple[Any, ...]) -> None:
+    """Block a command (BlockedError) that the event has chosen, or a script that it has changed."""
+    if guard.active and words:
+        guard.decide(NAME, lambda: _command(guard, words))
+
+
+def _command(guard: Guard, words: tuple[Any, ...]) -> Verdict | None:
+    command = words[0]
+    if not isinstance(command, (str, bytes)):
+        return None
+    spans = guard.spans(command)
+    if spans:
+        verdict = judge_command(as_text(command), spans)
+        if verdict is not None:
+            return verdict
+    name = as_text(command).upper()
+    if name in _SCRIPTS and len(words) > 1 and isinstance(words[1], (str, bytes)):
+        spans = guard.spans(words[1])
+        return judge(as_text(words[1]), spans, LUA) if spans else None
+    for pattern in _patterns(name, words):
+        spans = guard.spans(pattern)
+        verdict = judge_glob(as_text(pattern), spans) if spans else None
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _patterns(name: str, words: tuple[Any, ...]) -> list[str | bytes]:
+    """Return the arguments of a command that are patterns of keys."""
+    found: list[Any] = []
+    if name in _PATTERNS:
+        found = list(words[1:])
+    elif name in ("SCAN", "HSCAN", "SSCAN", "ZSCAN", "SORT"):
+        marks = (b"MATCH", "MATCH", b"BY", "BY", b"GET", "GET")
+        found = [after for before, after in itertools.pairwise(words) if before in marks]
+    return [word for word in found if isinstance(word, (str, bytes))]
+
+
+# -- AWS -------------------------------------------------------------------------------------------
+
+_ANSI = (Dialect.ANSI,)
+_EXPRESSIONS = (
+    "FilterExpression",
+    "KeyConditionExpression",
+    "ProjectionExpression",
+    "ConditionExpression",
+    "UpdateExpression",
+)
+_STATEMENTS = {
+    "dynamodb": ("Statement",),
+    "athena": ("QueryString",),
+    "rds-data": ("sql",),
+    "redshift-data": ("Sql",),
+    "timestream-query": ("QueryString",),
+    "s3": ("Expression",),
+}
+
+
+def _patch_botocore(guard: Guard, module: ModuleType) -> None:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        parameters = argument(arguments, named, 2, "api_params")
+        service = _service(arguments[0])
+        if service in _STATEMENTS and isinstance(parameters, Mapping):
+            _check_aws(guard, service, parameters)
+
+    wrap(vars(module)["BaseClient"], "_make_api_call", before)
+
+
+def _service(client: Any) -> str:
+    model = getattr(getattr(client, "meta", None), "service_model", None)
+    return str(getattr(model, "service_name", ""))
+
+
+def _check_aws(guard: Guard, service: str, parameters: Mapping[str, Any]) -> None:
+    statements = [parameters, *(s for s in parameters.get("Statements", ()) if s)]
+    statements += [s for s in parameters.get("TransactStatements", ()) if s]
+    for given in statements:
+        for name in _STATEMENTS[service]:
+            text = given.get(name) if isinstance(given, Mapping) else None
+            if isinstance(text, str):
+                guard.check("sql", text, lambda t, spans: structure.judge(t, spans, _ANSI))
+    if service == "dynamodb":
+        nested = [v for i in parameters.get("TransactItems", ()) for v in i.values()]
+        for given in (parameters, *nested):
+            for name in _EXPRESSIONS:
+                text = given.get(name)
+                if isinstance(text, str):
+                    guard.check(NAME, text, lambda t, spans: judge(t, spans, EXPRESSION))
+
+
+# -- Elasticsearch and OpenSearch ------------------------------------------------------------------
+
+_QUERYING = ("_search", "_count", "_delete_by_query", "_update_by_query", "_msearch", "_validate")
+_SCRIPTING = ("_update", "_scripts")
+
+
+def _patch_elastic(guard: Guard, module: ModuleType) -> None:
+    """Watch a transport: method, path, and named or placed parameters and body."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        path = str(argument(arguments, named, 2, "target", "path", "url") or "")
+        body = named.get("body")
+        parameters = named.get("params")
+        if any(part in path for part in _QUERYING):
+            check_document(guard, body, search=True)
+            for text in _query_strings(path, parameters, body):
+                guard.check(NAME, text, judge_lucene)
+        elif any(part in path for part in _SCRIPTING) and isinstance(body, Mapping):
+            check_document(guard, {"script": body.get("script")}, search=True)
+
+    for name in ("Transport", "AsyncTransport", "BaseClient"):
+        owner = vars(module).get(name)
+        if isinstance(owner, type) and "perform_request" in vars(owner):
+            wrap(owner, "perform_request", before)
+
+
+def _query_strings(path: str, parameters: Any, body: Any) -> list[str]:
+    found: list[Any] = [parameters.get("q")] if isinstance(parameters, Mapping) else []
+    todo: list[Any] = [body]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Mapping):
+            asked = item.get("query_string")
+            if isinstance(asked, Mapping):
+                found.append(asked.get("query"))
+            todo += item.values()
+        elif isinstance(item, (list, tuple)):
+            todo += item
+    return [text for text in found if isinstance(text, str)]
+
+
+PATCHES: dict[str, Patch] = {
+    "pymongo.synchronous.collection": _patch_collection,
+    "pymongo.asynchronous.collection": _patch_collection,
+    "pymongo.synchronous.database": _patch_database,
+    "pymongo.asynchronous.database": _patch_database,
+    "pymongo.collection": _patch_collection,
+    "pymongo.database": _patch_database,
+    "mongomock.collection": _patch_collection,
+    "redis.client": _patch_redis,
+    "redis.asyncio.client": _patch_redis,
+    "valkey.client": _patch_redis,
+    "valkey.asyncio.client": _patch_redis,
+    "botocore.client": _patch_botocore,
+    "elasticsearch._sync.client._base": _patch_elastic,
+    "elasticsearch._async.client._base": _patch_elastic,
+    "elasticsearch.transport": _patch_elastic,
+    "opensearchpy.transport": _patch_elastic,
+    "opensearchpy._async.transport": _patch_elastic,
+}

@@ -1,0 +1,102 @@
+"""Small languages of NoSQL databases, as tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..origin import Span
+from ..quoted import Language, language
+from ..sink import Verdict
+
+_DOUBLE = r'"(?:[^"\\]|\\.)*"'
+_SINGLE = r"'(?:[^'\\]|\\.)*'"
+_FIX_CODE = "pass values as arguments (Code scope, script params, KEYS and ARGV), not in the code"
+FIX_SCALAR = (
+    "make a scalar of what is one: str(event['name']), or check its type; no operators from outside"
+)
+
+JAVASCRIPT: Language = language(
+    "script",
+    _FIX_CODE,
+    strings=rf"{_SINGLE}|{_DOUBLE}|`(?:[^`\\]|\\.)*`",
+    opened=r"['\"`]|/\*",
+    comments=r"//[^\r\n]*|/\*.*?\*/",
+)
+LUA: Language = language(
+    "script",
+    _FIX_CODE,
+    strings=rf"{_SINGLE}|{_DOUBLE}|\[(?P<eq>=*)\[.*?\](?P=eq)\]",
+    opened=r"['\"]",
+    comments=r"--\[\[.*?\]\]|--[^\r\n]*",
+)
+JSON: Language = language(
+    "JSON document",
+    "build the document as a dict: json.dumps({'name': value})",
+    strings=_DOUBLE,
+    opened='"',
+    names=False,
+)
+LUCENE: Language = language(
+    "query string",
+    "use a match or term query with the value in it, or simple_query_string, made for users",
+    strings=_DOUBLE,
+    opened='"',
+    words=r"(?:\\.|[\w.@-]|[^\x00-\x7f])+",
+    names=False,
+)
+EXPRESSION: Language = language(
+    "DynamoDB expression",
+    "use a placeholder, and ExpressionAttributeValues={':v': value} or ExpressionAttributeNames",
+    strings=r"(?!)",
+    opened=r"(?!)",
+    words=r"[:#]?[^\W\d][\w.-]*",
+)
+_REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
+_REGEX_ESCAPE = re.compile(r"\\[^\w]")
+_GLOB_MARK = re.compile(r"[*?\[\]]")
+_OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
+
+
+def judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than literal characters of a regular expression."""
+    for span in spans:
+        value = _REGEX_ESCAPE.sub("", text[span.start : span.end])
+        if span.checked not in ("member", "constant") and _REGEX_MARK.search(value):
+            return Verdict(span.origin, "is a pattern of its own", "escape it: re.escape(value)")
+    return None
+
+
+def judge_glob(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data widens a pattern of keys."""
+    for span in spans:
+        if span.checked not in ("member", "constant") and _GLOB_MARK.search(
+            text, span.start, span.end
+        ):
+            return Verdict(span.origin, "widens a pattern of keys", "ask for keys by their names")
+    return None
+
+
+def judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than words of a query string outside of quotes."""
+    from ..quoted import judge
+
+    for span in spans:
+        inside = text.count('"', 0, span.start) % 2 == 1
+        if not inside and _OPERATORS.search(text, span.start, span.end) and not span.checked:
+            return Verdict(span.origin, "is an operator of a query string", LUCENE.fix)
+    words = [s for s in spans if not re.fullmatch(r"[\w\s.,@-]*", text[s.start : s.end])]
+    return judge(text, words, LUCENE) if words else None
+
+
+def judge_command(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data chooses a command, or adds arguments by white space."""
+    for span in spans:
+        if span.checked in ("member", "constant"):
+            continue
+        begins = not text[: span.start].strip()
+        if begins or re.search(r"\s", text[span.start : span.end]):
+            words = "chooses the command" if begins else "adds arguments to the command"
+            fix = "call the method of the command, such as r.get(key): each argument by itself"
+            return Verdict(span.origin, words, fix)
+    return None

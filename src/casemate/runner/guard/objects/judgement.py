@@ -1,0 +1,190 @@
+"""Is data that becomes objects from outside, in whatever encoding, and did the code verify it?
+
+For pickle and its like there is no structure to compare: whoever writes one runs code. So what is
+from outside is refused whole, unless the function has checked its signature. YAML and jsonpickle
+are refused for the tags that make objects.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from ..core import Guard
+from ..origin import Origin
+from ..sink import Verdict
+from ..taint import Taint
+from ..tracing import as_text
+
+SIGNED = "signed"
+MAX_DATA = 64 << 20
+"""Bytes of a file that is looked at; one that is larger counts as its own."""
+
+FIX_PICKLE = (
+    "take data as JSON (json.loads), or verify a signature with hmac.compare_digest before it is "
+    "unpickled; an Unpickler with its own find_class may allow single classes"
+)
+FIX_YAML = "use yaml.safe_load(text)"
+FIX_JSON = "use json.loads and make the objects yourself"
+FIX_ARRAY = "use numpy.load(file, allow_pickle=False), or take numbers as JSON"
+FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_json"
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+")
+_MIN_DATA = 8
+_MAX_TEXTS = 2000
+_MAX_SLOW = 64 * 1024
+"""Bytes that are encoded by the slow encoders, which are written in Python."""
+
+_YAML_TAG = re.compile(
+    r"!!?python/|python/(?:object|name|module|apply)|^%TAG|!<|!\w*!", re.MULTILINE
+)
+_CODE_TAG = re.compile(
+    r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
+)
+
+
+def content_of(file: Any) -> bytes | str | None:
+    """Return all that a file holds, its place kept; None if it cannot be read twice."""
+    if isinstance(file, str):
+        return file
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return bytes(file)
+    getvalue = getattr(file, "getvalue", None)
+    if callable(getvalue):
+        value = getvalue()
+        return value if isinstance(value, (bytes, str)) else None
+    try:
+        place = file.tell()
+        file.seek(0)
+        try:
+            data = file.read(MAX_DATA)
+        finally:
+            file.seek(place)
+    except (AttributeError, OSError, ValueError, TypeError):
+        return None
+    return data if isinstance(data, (bytes, str)) else None
+
+
+def _forms(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the texts that an event may hold data as, and what each is called."""
+    for how, encode in (("base64", base64.b64encode), ("base64", base64.urlsafe_b64encode)):
+        text = encode(data).decode()
+        yield how, text
+        if text.endswith("="):
+            yield how, text.rstrip("=")
+    yield "base64", base64.encodebytes(data).decode()
+    yield "base64", base64.encodebytes(data).decode().strip()
+    yield "hex", data.hex()
+    yield "hex", data.hex().upper()
+    yield "Latin-1", data.decode("latin-1")
+    yield "", data.decode(errors="surrogateescape")
+    if len(data) <= _MAX_SLOW:
+        yield "base32", base64.b32encode(data).decode()
+        yield "base85", base64.b85encode(data).decode()
+        yield "ASCII85", base64.a85encode(data).decode()
+
+
+def outside(guard: Guard, data: bytes | str) -> Origin | None:
+    """Return where data is from if all of it is from outside, encoded in any way."""
+    if not data or guard.taint is None:
+        return None
+    if isinstance(data, str):
+        return guard.whole(data)
+    made = guard.whole(data) if len(data) <= 1 << 20 else None
+    if made is not None:
+        return made
+    for how, text in _forms(data):
+        origin = guard.taint.exact(text)
+        if origin is not None:
+            return origin.decoded(how) if how else origin
+    return _decoded_from(guard.taint, data)
+
+
+def _decoded_from(taint: Taint, data: bytes) -> Origin | None:
+    """Return the text that data was decoded from, if it was compressed or more than the data."""
+    if len(data) < _MIN_DATA:
+        return None
+    for text, origin in taint.texts(_MAX_TEXTS):
+        compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+        if len(compact) < _MIN_DATA or not _BASE64.fullmatch(compact):
+            continue
+        with contextlib.suppress(ValueError):
+            raw = base64.b64decode(compact + "=" * (-len(compact) % 4))
+            if data in raw or data in _inflated(raw):
+                return origin.decoded("base64")
+    return None
+
+
+def _inflated(data: bytes) -> bytes:
+    for kind, bits in ((b"\x1f\x8b", 31), (b"\x78", 15)):
+        if data.startswith(kind):
+            with contextlib.suppress(zlib.error):
+                return zlib.decompressobj(bits).decompress(data, MAX_DATA)
+    return b""
+
+
+def judge_pickle(guard: Guard, data: bytes | str | None, fix: str = FIX_PICKLE) -> Verdict | None:
+    """Return a verdict if data that makes any object is from outside and not verified."""
+    if data is None:
+        return None
+    origin = outside(guard, data)
+    if origin is None or is_signed(guard, data):
+        return None
+    return Verdict(origin, "becomes objects, and runs what it names", fix)
+
+
+def is_signed(guard: Guard, data: bytes | str) -> bool:
+    """Tell whether the code has verified a message authentication code of this data."""
+    signed = guard.provenance.kept.get((SIGNED, "verified"))
+    if not signed:
+        return False
+    raw = data.encode(errors="surrogateescape") if isinstance(data, str) else data
+    forms = {raw, *(text.encode(errors="surrogateescape") for _, text in _forms(raw))}
+    return any(message in forms for message in signed)
+
+
+def judge_tags(text: str, guard: Guard, tags: re.Pattern[str], fix: str) -> Verdict | None:
+    """Return a verdict if what is from outside in a text has tags that make objects."""
+    for span in guard.spans(text):
+        if span.checked in ("member", "constant"):
+            continue
+        if tags.search(text, span.start, span.end):
+            return Verdict(span.origin, "has tags that make objects of any class", fix)
+    return None
+
+
+def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
+    """Return a verdict on YAML whose loader makes objects.
+
+    `any_class`: of every class, not of those that YAML itself has. Then the whole is refused.
+    """
+    if is_signed(guard, text):
+        return None
+    if any_class:
+        origin = guard.whole(text)
+        if origin is not None:
+            return Verdict(origin, "is loaded by a loader that makes any object", FIX_YAML)
+    return judge_tags(text, guard, _YAML_TAG, FIX_YAML)
+
+
+def judge_jsonpickle(guard: Guard, text: str) -> Verdict | None:
+    """Return a verdict on a jsonpickle document: plain JSON in one makes no objects."""
+    if is_signed(guard, text):
+        return None
+    return judge_tags(text, guard, _CODE_TAG, FIX_JSON)
+
+
+def text_of(stream: Any) -> str | None:
+    """Return a stream of YAML as text, its place kept."""
+    if isinstance(stream, (str, bytes)):
+        return stream if isinstance(stream, str) else as_text(stream)
+    getvalue = getattr(stream, "getvalue", None)
+    if callable(getvalue):
+        value = getvalue()
+        return as_text(value) if isinstance(value, (str, bytes)) else None
+    data = content_of(stream)
+    return as_text(data) if data is not None else None

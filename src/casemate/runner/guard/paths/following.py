@@ -1,0 +1,220 @@
+"""Follows paths through `os.path` and `pathlib`: what they were joined of, what left its folder.
+
+A resolved path does not show where it came from: `/data/../etc` is `/etc`. So what leaves its
+folder is noted when it is resolved, and stopped if it reaches a sink: code that checks it does not
+get there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..sink import Verdict
+from ..standing import is_known, wrap_after
+from .judgement import absolute, inside, judge, resolved
+
+LEFT, PREFIX = "left", "prefix"
+_FOLDER = re.compile(r"/[^\0\n:*?<>|\"']{1,200}")
+_SYSTEM = frozenset(
+    [
+        *("/", "/etc", "/proc", "/sys", "/dev", "/root", "/home", "/var", "/usr", "/bin", "/sbin"),
+        *("/run", "/boot", "/lib", "/lib64", "/opt", "/mnt", "/media", "/srv", "/function"),
+        *("/usr/bin", "/usr/lib", "/usr/local"),
+    ]
+)
+_MAX_CONSIDERED = 64
+
+
+class Folders:
+    """Which folders the code names or has checked a path against."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Look at them when they are first needed."""
+        self._guard = guard
+        self._named: frozenset[str] | None = None
+
+    def allow(self, path: str) -> bool:
+        """Tell whether a path leads into a folder that the code names or has checked it against."""
+        where = resolved(path)
+        for (kind, *_), against in list(self._guard.provenance.kept.items()):
+            if kind == PREFIX and any(inside(where, f) for f in self._folders(against)):
+                return True
+        if self._named is None:
+            self._named = frozenset(self._of_code())
+        folder = where
+        while folder not in ("", "/"):
+            if folder in self._named:
+                return True
+            folder = folder.rpartition("/")[0]
+        return False
+
+    def _folders(self, given: Any) -> list[str]:
+        found = []
+        for item in given if isinstance(given, tuple) else (given,):
+            if isinstance(item, (str, os.PathLike)):
+                text = os.fspath(item)
+                if isinstance(text, str) and text.startswith("/") and self._is_own(item, text):
+                    found.append(resolved(text))
+        return [folder for folder in found if folder != "/"]
+
+    def _is_own(self, item: object, text: str) -> bool:
+        spans = self._guard.spans(text)
+        return not any(s.start == 0 and s.exact for s in spans)
+
+    def _of_code(self) -> list[str]:
+        texts = [t for t in self._guard.constants.texts if _FOLDER.fullmatch(t)]
+        found = {absolute(t) for t in texts} | {resolved(t) for t in texts}
+        return [folder for folder in found if folder not in _SYSTEM]
+
+
+def text_of(path: object) -> str | None:
+    """Return a path as text; None of a descriptor or what is no path."""
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    if isinstance(path, bytes):
+        return os.fsdecode(path)
+    return path if isinstance(path, str) else None
+
+
+def left(guard: Guard, path: str) -> Verdict | None:
+    """Return the verdict on a path that left its folder before it was resolved."""
+    kept = guard.provenance.kept
+    where = absolute(path)
+    for _ in range(_MAX_CONSIDERED):
+        verdict = kept.get((LEFT, where))
+        if isinstance(verdict, Verdict):
+            return verdict
+        if where in ("", "/"):
+            return None
+        where = where.rpartition("/")[0]
+    return None
+
+
+def patch_posixpath(guard: Guard, module: ModuleType) -> None:
+    """Follow `os.path`."""
+    folders = Folders(guard)
+
+    def joined(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and type(result) is str and not named:
+            _note_join(guard, result, arguments)
+
+    def resolving(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and arguments and type(result) is str:
+            note_resolved(guard, folders, arguments[0], result)
+
+    def common(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and arguments and isinstance(arguments[0], (list, tuple)):
+            for path in arguments[0]:
+                text = text_of(path)
+                if text is not None and text != result:
+                    guard.provenance.kept[(PREFIX, text)] = result
+
+    def expanded(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        text = text_of(arguments[0]) if guard.active and arguments else None
+        if text is not None and text.startswith("~") and type(result) is str:
+            note_home(guard, text, result)
+
+    wrap_after(module, "join", joined)
+    for name in ("normpath", "abspath", "realpath", "relpath"):
+        wrap_after(module, name, resolving)
+    wrap_after(module, "commonpath", common)
+    wrap_after(module, "expanduser", expanded)
+
+
+def note_home(guard: Guard, text: str, result: str) -> None:
+    """Note a path that begins with a `~` from outside, and what it was expanded to."""
+    spans = guard.spans(text)
+    if spans and spans[0].start == 0:
+        words = "is expanded to a home folder"
+        guard.provenance.kept[(LEFT, absolute(result))] = Verdict(
+            spans[0].origin, words, "do not expand ~ in what comes from outside"
+        )
+
+
+def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> None:
+    """Note a path that leaves its folder, by what it is resolved to, or what it was made of."""
+    text = text_of(path)
+    if text is None or text == "":
+        return
+    if is_known(guard, text) and text is not result:
+        guard.provenance.derived(result, (text,))
+    if ".." not in text and "~" not in text and absolute(text) == result:
+        return
+    spans = guard.spans(text)
+    if spans:
+        verdict = judge(text, spans, allowed=folders.allow, follow=True)
+        if verdict is not None and spans[0].start > 0:
+            guard.provenance.kept[(LEFT, absolute(result))] = verdict
+
+
+def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
+    texts = [text_of(part) for part in parts]
+    if any(text is None for text in texts) or len(texts) < 2:
+        return
+    pieces: list[Any] = []
+    for text in texts:
+        if text is None:
+            return
+        if text.startswith("/"):
+            pieces = []
+        elif pieces and pieces[-1] and not pieces[-1].endswith("/"):
+            pieces.append("/")
+        pieces.append(text)
+    if all(result is not piece for piece in pieces):
+        if "".join(pieces) == result:
+            guard.provenance.joins(result, tuple(pieces))
+        else:
+            guard.provenance.derived(result, tuple(pieces))
+
+
+def patch_pathlib(guard: Guard, module: ModuleType) -> None:
+    """Follow `pathlib`, whose paths are made in other places in each version."""
+    pure: Any = module.PurePath
+
+    def made(path: Any, parts: tuple[Any, ...]) -> None:
+        if guard.active and type(path).__name__.endswith("PosixPath"):
+            _note_join(guard, str(path), ("", *parts) if len(parts) == 1 else parts)
+
+    if "_make_child" in vars(pure):  # 3.11
+        wrap_after(pure, "_make_child", lambda a, n, result: made(result, (a[0], *a[1])))
+        wrap_after(pure, "_from_parts", lambda a, n, result: made(result, tuple(a[1])))
+    else:
+        wrap_after(pure, "__init__", lambda a, n, result: made(a[0], a[1:]))
+
+    def related(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and result is not False and len(arguments) > 1:
+            other = text_of(arguments[1])
+            if other is not None:
+                guard.provenance.kept[(PREFIX, str(arguments[0]))] = other
+
+    def expanded(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and str(arguments[0]).startswith("~"):
+            note_home(guard, str(arguments[0]), str(result))
+
+    wrap_after(module.Path, "expanduser", expanded)
+    wrap_after(pure, "is_relative_to", related)
+    wrap_after(pure, "relative_to", related)
+
+
+def patch_zipfile(guard: Guard, module: ModuleType) -> None:
+    """Names in an archive come from outside: whoever made it chose them."""
+
+    def read(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active:
+            guard.add("archive", [info.filename for info in arguments[0].filelist])
+
+    wrap_after(module.ZipFile, "_RealGetContents", read)
+
+
+def patch_tarfile(guard: Guard, module: ModuleType) -> None:
+    """As zipfile, and with links."""
+
+    def read(arguments: tuple[Any, ...], named: dict[str, Any], member: Any) -> None:
+        if guard.active and member is not None:
+            guard.add("archive", [member.name, member.linkname])
+
+    wrap_after(module.TarFile, "next", read)

@@ -1,0 +1,383 @@
+"""How the function's own code put its texts together, kept while an invocation runs.
+
+The rewritten code (`rewriting.py`) calls `join`, `add`, `percent`, `call`, `joined`, `cut` and
+`member` where it made or checked a text. They do what the code said, and note the result by its
+identity, with what it was made of. Nothing is searched or compared until a sink asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+MAX_TEXT = 32 * 1024
+"""Characters of a text whose making is noted; longer ones are searched at the sink instead."""
+MAX_GROWN = 4096
+"""Characters up to which a text that is added to is noted."""
+MAX_NOTED = 2048
+MAX_CHARACTERS = 2 << 20
+"""Bounds of one generation of notes; when it is full, the one before it is forgotten."""
+_MAX_ITEMS = 1000
+_REHEARSALS = 64
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_TEXTS = (str, bytes)
+_WORD_CHECKS = frozenset(
+    ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
+)
+_OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
+_FILTERS = frozenset(("sub",))
+_AFFIX_CHECKS = frozenset(("startswith", "endswith"))
+_MAX_QUESTIONS = 16
+_PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
+
+JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
+
+
+Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
+"""Takes the arguments of a call before it is made; raises to stop it."""
+
+
+class Made(NamedTuple):
+    """How one text was made."""
+
+    value: Any
+    """The text itself; held, so that its identity stays its own."""
+    kind: str
+    parts: tuple[Any, ...]
+    """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
+    named arguments. REPLACED: text, old, new, count. DERIVED: all texts that went in."""
+    constant: int = 0
+    """JOINED: bit n is set if part n is a literal of the code."""
+
+
+class Question(NamedTuple):
+    """What the code asked of a text, to which the answer was yes."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    place: int
+    """Which argument the text is; -1 if the function is its method."""
+
+    def ask(self, text: str) -> bool:
+        """Tell what the answer is for another text."""
+        if self.place < 0:
+            return bool(getattr(text, self.function.__name__)(*self.arguments))
+        before, after = self.arguments[: self.place], self.arguments[self.place + 1 :]
+        return bool(self.function(*before, text, *after))
+
+
+class Provenance:
+    """The notes of one process, emptied for each invocation."""
+
+    __slots__ = (
+        "_asked",
+        "_characters",
+        "_checked",
+        "_made",
+        "_made_before",
+        "active",
+        "kept",
+        "objects",
+        "watchers",
+    )
+
+    def __init__(self) -> None:
+        """Begin inactive: what is made at import holds no event."""
+        self.active = False
+        self._made: dict[int, tuple[Any, ...]] = {}
+        self._made_before: dict[int, tuple[Any, ...]] = {}
+        self._checked: dict[str, tuple[str, object]] = {}
+        self._asked: dict[str, list[Question]] = {}
+        self._characters = 0
+        self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        """Lists and dicts that a call made from texts, and these texts."""
+        self.kept: dict[Any, Any] = {}
+        """What sinks note for themselves while an invocation runs; a key begins with its sink."""
+        self.watchers: dict[str, Watcher] = {}
+        """By name of a call that rewritten code announces: set once, by the sinks."""
+
+    def begin(self) -> None:
+        """Forget everything, and take notes."""
+        self.end()
+        self.active = True
+
+    def end(self) -> None:
+        """Forget everything, and take no notes."""
+        self.active = False
+        self._made = {}
+        self._made_before = {}
+        self._checked.clear()
+        self._asked.clear()
+        self.objects.clear()
+        self.kept.clear()
+        self._characters = 0
+
+    def of(self, value: object) -> Made | None:
+        """Return how a text was made, if it was seen."""
+        made = self._made.get(id(value)) or self._made_before.get(id(value))
+        return Made(*made) if made is not None and made[0] is value else None
+
+    def check_of(self, text: str) -> tuple[str, object]:
+        """Return how the code checked a text, and the collection it was found in."""
+        return self._checked.get(text, ("", None))
+
+    def asked_of(self, text: str) -> Sequence[Question]:
+        """Return what patterns, beginnings and ends the code found in a text."""
+        return self._asked.get(text, ())
+
+    def derived(self, value: object, sources: Iterable[object]) -> None:
+        """Note that `value` was made from `sources`, in a way that only a sink can judge."""
+        self._note(value, DERIVED, tuple(sources))
+
+    def joins(self, value: object, parts: tuple[Any, ...]) -> None:
+        """Note that `value` was put together from `parts`, none of them known as a literal."""
+        self._note(value, JOINED, parts)
+
+    def checked_by(self, text: str, how: str, collection: object = None) -> None:
+        """Note that the code checked a text."""
+        self._checked.setdefault(text, (how, collection))
+
+    def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
+        # Texts of one character are shared by the whole interpreter: they have no identity.
+        length = len(value)
+        if not 2 <= length <= MAX_TEXT:
+            return
+        made = self._made
+        self._characters += length
+        if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
+            self._made_before, self._characters = made, length
+            made = self._made = {}
+        # As `Made`, which takes six times as long to make.
+        made[id(value)] = (value, kind, parts, constant)
+
+    # -- called by rewritten code --------------------------------------------------------------
+
+    def join(self, constant: int, *parts: str) -> str:
+        """Do an f-string of at least two parts."""
+        text = "".join(parts)
+        if self.active:
+            self._note(text, JOINED, parts, constant)
+        return text
+
+    def add(self, constant: int, left: Any, right: Any) -> Any:
+        """Do `left + right`."""
+        result = left + right
+        if self.active and type(result) in _TEXTS:
+            self._added(result, left, right, constant)
+        return result
+
+    def short(self, text: Any) -> bool:
+        """Tell whether a growing text is noted: held by a note, it could not grow in place."""
+        return type(text) not in _TEXTS or len(text) <= MAX_GROWN
+
+    def augment(self, constant: int, left: Any, right: Any) -> Any:
+        """Do `left += right`."""
+        before = left
+        left += right
+        if self.active and type(left) in _TEXTS:
+            self._added(left, before, right, constant)
+        return left
+
+    def percent(self, template: Any, arguments: Any) -> Any:
+        """Do `template % arguments`."""
+        result = template % arguments
+        if self.active and type(template) is str and result is not template:
+            held = _scalars(arguments)
+            if held is not None:
+                self._note(result, PERCENT, (template, held))
+        return result
+
+    def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
+        """Do `whole[start:stop:step]`."""
+        result = whole[start:stop] if step is None else whole[start:stop:step]
+        if self.active and type(result) in _TEXTS and type(whole) in _TEXTS and result is not whole:
+            self._note(result, DERIVED, (whole,))
+        return result
+
+    def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Do a call of something named `join`."""
+        separator = getattr(function, "__self__", None)
+        if not self.active or type(separator) not in _TEXTS or named or len(arguments) != 1:
+            return function(*arguments, **named)
+        parts = arguments[0]
+        if type(parts) not in (list, tuple):
+            parts = list(parts)
+        result = function(parts)
+        if len(parts) > 1 and len(parts) <= _MAX_ITEMS and all(result is not p for p in parts):
+            pieces = [parts[0]]
+            for part in parts[1:]:
+                pieces += (separator, part)
+            self._note(result, JOINED, tuple(pieces))
+        return result
+
+    def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Do a call of something that makes texts of texts, or checks one."""
+        result = function(*arguments, **named)
+        if self.active:
+            kind = type(result)
+            if kind in _TEXTS:
+                self._called(function, arguments, named, result)
+            elif kind is bool:
+                if result:
+                    self._checked_by(function, arguments)
+            elif kind in (list, tuple, dict):
+                self._spread(result, _sources(function, arguments, named))
+            elif kind.__name__ == "Match":
+                self._checked_by(function, arguments)
+        return result
+
+    def member(self, value: Any, collection: Any) -> bool:
+        """Do `value in collection`."""
+        found = value in collection
+        if found and self.active and type(value) is str and not isinstance(collection, _TEXTS):
+            self._checked[value] = ("member", collection)
+        return found
+
+    def seen(self, name: str, value: Any) -> Any:
+        """Announce what a call of `name` is given, where the call has to stay where it is."""
+        if self.active and name in self.watchers:
+            self.watchers[name]((value,), {})
+        return value
+
+    def watched(
+        self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> Any:
+        """Announce a call, then do it."""
+        if self.active and name in self.watchers:
+            self.watchers[name]((function, *arguments), named)
+        if function is getattr:
+            return function(*arguments, **named)
+        return self.call(function, *arguments, **named)
+
+    # -- notes ---------------------------------------------------------------------------------
+
+    def _added(self, result: Any, left: Any, right: Any, constant: int) -> None:
+        if result is not left and result is not right and type(left) is type(right):
+            self._note(result, JOINED, (left, right), constant)
+
+    def _called(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        owner = getattr(function, "__self__", None)
+        if result is owner:
+            return
+        name = getattr(function, "__name__", "")
+        if type(owner) is str:
+            if name in _OWN_KINDS:
+                self._called_method(owner, name, arguments, named, result)
+            else:
+                # What else a method of a text is given are texts and numbers.
+                self._note(result, DERIVED, (owner, *arguments, *named.values()))
+            return
+        if name in _FILTERS:
+            self._checked.setdefault(result, ("pattern", None))
+        sources = _sources(function, arguments, named)
+        if all(result is not source for source in sources):
+            self._note(result, DERIVED, sources)
+
+    def _called_method(
+        self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str
+    ) -> None:
+        if name == "replace":
+            if 2 <= len(arguments) <= 3 and result is not arguments[1]:
+                self._note(result, REPLACED, (owner, *arguments))
+            return
+        if name == "translate":
+            self._note(result, DERIVED, (owner,))
+            return
+        keyed = _scalars(arguments[0] if name == "format_map" and arguments else named)
+        values = _scalars(arguments if name == "format" else ())
+        if values is None or keyed is None:
+            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in _TEXTS)))
+        elif all(result is not value for value in (*values, *keyed.values())):
+            # `"{}".format(text)` is that text.
+            self._note(result, FORMAT, (owner, values, keyed))
+
+    def _checked_by(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        name = getattr(function, "__name__", "")
+        if name in _WORD_CHECKS:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                self._checked.setdefault(owner, ("word", None))
+        elif name in _AFFIX_CHECKS and arguments:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                if name == "startswith":
+                    self.kept[("prefix", owner)] = arguments[0]
+                self._ask(owner, Question(function, arguments, -1))
+        elif name in _PATTERN_CHECKS:
+            # A pattern's method, or a function of `re`, which takes the pattern first.
+            place = 1 if getattr(function, "__self__", None) is None else 0
+            if len(arguments) > place and type(arguments[place]) is str:
+                self._checked.setdefault(arguments[place], ("pattern", None))
+                self._ask(arguments[place], Question(function, arguments, place))
+
+    def _ask(self, text: str, question: Question) -> None:
+        asked = self._asked.setdefault(text, [])
+        if len(asked) < _MAX_QUESTIONS:
+            asked.append(question)
+
+    def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
+        """Note every text in what a call returned."""
+        if not sources:
+            return
+        todo: list[Any] = [result]
+        for _ in range(_MAX_ITEMS):
+            if not todo:
+                return
+            item = todo.pop()
+            kind = type(item)
+            if kind in _TEXTS:
+                if all(item is not source for source in sources):
+                    self._note(item, DERIVED, sources)
+            elif kind is dict:
+                self.objects[id(item)] = (item, sources)
+                todo += item.keys()
+                todo += item.values()
+            elif kind in (list, tuple):
+                self.objects[id(item)] = (item, sources)
+                todo += item[:_MAX_ITEMS]
+
+
+def rehearse() -> None:
+    """Do what rewritten code does, for the interpreter to specialise it before there is a fork."""
+    made = Provenance()
+    made.begin()
+    for number in range(_REHEARSALS):
+        text = made.join(0b01, "a ", str(number))
+        text = made.add(0b10, text, " b")
+        if made.short(text):
+            text = made.augment(0b10, text, " c")
+        made.percent("%s and %s", (text, number))
+        made.joined(", ".join, [text, text])
+        made.call(text.replace, "a", "x")
+        made.call(text.upper)
+        made.call(text.split, " ")
+        made.call("{} {x}".format, text, x=number)
+        made.call(text.isalnum)
+        made.cut(text, 1, None, None)
+        made.member(text, {text})
+    made.end()
+
+
+def _scalars(arguments: Any) -> Any:
+    """Return arguments of a template if they may be held: a held file would not be closed."""
+    kind = type(arguments)
+    if kind in _SCALARS:
+        return arguments
+    if kind is tuple:
+        return arguments if all(type(a) in _SCALARS for a in arguments) else None
+    if kind is dict:
+        return {name: value for name, value in arguments.items() if type(value) in _SCALARS}
+    return None
+
+
+def _sources(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:
+    given = (getattr(function, "__self__", None), *arguments, *named.values())
+    return tuple(value for value in given if type(value) in _TEXTS)

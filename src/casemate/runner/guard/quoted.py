@@ -1,0 +1,143 @@
+"""Did data change the structure of a text in a small language with quoted literals?
+
+Tokens must be the same with harmless letters in place of the data, as for SQL (`sql/structure.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .origin import Span
+from .sink import Verdict
+
+STRING, WORD, NUMBER, OPERATOR, COMMENT, BROKEN = (
+    "string literal",
+    "word",
+    "number",
+    "operator",
+    "comment",
+    "unterminated literal",
+)
+Token = tuple[str, int, int]
+"""Kind, and where it begins and ends."""
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_PHRASE = re.compile(r"[\w\s.,:@*/()\[\]|-]+")
+_NAME = re.compile(r"[^\W\d][\w.:-]*")
+_LETTER = "q"
+
+
+class Language(NamedTuple):
+    """How a language is cut into tokens."""
+
+    name: str
+    pattern: re.Pattern[str]
+    """Groups `s` string, `c` comment, `b` unterminated, `n` number, `w` word; else operator."""
+    fix: str
+    names: bool = True
+    """Whether a bare word that the event chose changes the structure."""
+    harmless: frozenset[str] = frozenset()
+    """Words, in lower case, that may be chosen all the same."""
+
+
+def language(
+    name: str,
+    fix: str,
+    *,
+    strings: str,
+    opened: str,
+    words: str = r"[^\W\d][\w.:-]*",
+    comments: str = r"(?!)",
+    numbers: str = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?",
+    names: bool = True,
+    harmless: frozenset[str] = frozenset(),
+) -> Language:
+    """Return a language by the patterns of its tokens; white space is none."""
+    pattern = (
+        rf"(?P<x>\s+)|(?P<c>{comments})|(?P<s>{strings})|(?P<b>(?:{opened}).*)"
+        rf"|(?P<n>{numbers})|(?P<w>{words})|(?P<o>.)"
+    )
+    return Language(name, re.compile(pattern, re.DOTALL), fix, names, harmless)
+
+
+_KINDS = {"c": COMMENT, "s": STRING, "b": BROKEN, "n": NUMBER, "w": WORD, "o": OPERATOR}
+
+
+def tokenize(text: str, spoken: Language) -> list[Token]:
+    """Return the tokens of a text; what is not closed is one BROKEN token to the end."""
+    return [
+        (_KINDS[group], match.start(), match.end())
+        for match in spoken.pattern.finditer(text)
+        if (group := match.lastgroup) is not None and group != "x"
+    ]
+
+
+def judge(text: str, spans: Sequence[Span], spoken: Language) -> Verdict | None:
+    """Return a verdict if data is more than the inside of literals, a number, or a checked name."""
+    spans = [trimmed for span in spans if (trimmed := _trimmed(text, span)) is not None]
+    doubtful = [span for span in spans if not vouched(text, span)]
+    if not doubtful:
+        return None
+    tokens = tokenize(text, spoken)
+    if tokens and tokens[-1][0] == BROKEN:
+        origin = nearest(doubtful, tokens[-1][1]).origin
+        return Verdict(origin, f"stands in a {spoken.name} with an open literal", spoken.fix)
+    worded = [s for s in doubtful if not _NUMBER.fullmatch(text, s.start, s.end)]
+    expected = tokenize(neutral(text, worded), spoken)
+    if tokens != expected:
+        place = next(
+            (t[1] for t, e in zip(tokens, expected, strict=False) if t != e),
+            min(t[-1][2] for t in (tokens, expected) if t),
+        )
+        changed = f"changes the structure of a {spoken.name}: it is more than one value"
+        return Verdict(nearest(doubtful, place).origin, changed, spoken.fix)
+    if spoken.names:
+        for span in worded:
+            if span.exact and _is_bare(text, span, tokens, spoken):
+                words = f"is a name or keyword of a {spoken.name}"
+                return Verdict(span.origin, words, spoken.fix)
+    return None
+
+
+def _trimmed(text: str, span: Span) -> Span | None:
+    part = text[span.start : span.end]
+    start = span.start + len(part) - len(part.lstrip())
+    end = start + len(part.strip())
+    return span._replace(start=start, end=end) if start < end else None
+
+
+def vouched(text: str, span: Span) -> bool:
+    """Tell whether the function's code itself has checked or foreseen this very value."""
+    if span.checked == "member":
+        return True
+    if span.checked == "constant":
+        return _PHRASE.fullmatch(text, span.start, span.end) is not None
+    if span.checked in ("pattern", "word"):
+        return _NAME.fullmatch(text, span.start, span.end) is not None
+    return False
+
+
+def neutral(text: str, spans: Sequence[Span]) -> str:
+    """Return a text with harmless letters in place of `spans`."""
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
+        place = span.end
+    return "".join((*pieces, text[place:]))
+
+
+def nearest(spans: Sequence[Span], place: int) -> Span:
+    """Return the span at or after a place, the last one if there is none."""
+    return next((span for span in spans if span.end > place), spans[-1])
+
+
+def _is_bare(text: str, span: Span, tokens: Sequence[Token], spoken: Language) -> bool:
+    return any(
+        kind == WORD
+        and start >= span.start
+        and end <= span.end
+        and text[start:end].lower() not in spoken.harmless
+        for kind, start, end in tokens
+    )

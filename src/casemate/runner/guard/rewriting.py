@@ -1,0 +1,416 @@
+"""Rewrites a module's syntax tree so that it tells how its texts are made (`provenance.py`).
+
+    f"a {x} b"            __casemate_join__(0b101, "a ", f"{x}", " b")
+    "a " + x              __casemate_add__(0b01, "a ", x)
+    text += "b"           if __casemate_short__(text):
+                              text = __casemate_augment__(0b10, text, "b")
+                          else:
+                              text += "b"    # grows in place: a copy each time would not scale
+    "a %s" % x            __casemate_percent__("a %s", x)
+    ", ".join(xs)         __casemate_joined__(", ".join, xs)
+    x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
+    x[1:]                 __casemate_cut__(x, 1, None, None)
+    x in allowed          __casemate_member__(x, allowed)
+    tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
+    eval(x)               eval(__casemate_seen__("eval()", x))
+    globals()[x]          globals()[__casemate_seen__("globals", x)]
+    getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
+    t.format(x)           __casemate_watched__("format", t.format, x)
+
+The names are built-in while a function runs. Order and number of evaluations stay as they are,
+and so do lines. What is only sometimes about text (`a + b` of two unknowns) is left alone: it
+would cost numeric code, and search finds it at the sink.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+PREFIX, SUFFIX = "__casemate_", "__"
+NAMES = (
+    "join",
+    "add",
+    "augment",
+    "short",
+    "percent",
+    "joined",
+    "call",
+    "cut",
+    "member",
+    "seen",
+    "watched",
+)
+_SEEN = frozenset(("eval", "exec", "compile", "__import__"))
+"""Built-in functions that run what they are given in the place of their call."""
+_NAMESPACES = frozenset(("globals", "locals", "vars"))
+
+_METHODS = frozenset(
+    [
+        "capitalize",
+        "casefold",
+        "center",
+        "decode",
+        "encode",
+        "expandtabs",
+        "format",
+        "format_map",
+        "fromhex",
+        "hex",
+        "ljust",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rjust",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "strip",
+        "swapcase",
+        "title",
+        "translate",
+        "upper",
+        "zfill",
+    ]
+)
+_CHECKS = frozenset(
+    [
+        "isalnum",
+        "isalpha",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "isnumeric",
+        "endswith",
+        "startswith",
+        "fullmatch",
+        "match",
+        "search",
+        "startswith",
+    ]
+)
+_FUNCTIONS = frozenset(
+    [
+        "a85decode",
+        "b16decode",
+        "b32decode",
+        "b64decode",
+        "b85decode",
+        "decompress",
+        "dedent",
+        "loads",
+        "normalize",
+        "normpath",
+        "parse_qs",
+        "parse_qsl",
+        "standard_b64decode",
+        "sub",
+        "subn",
+        "unescape",
+        "unhexlify",
+        "unquote",
+        "unquote_plus",
+        "safe_substitute",
+        "substitute",
+        "unquote_to_bytes",
+        "urlsafe_b64decode",
+    ]
+)
+_CALLED = _METHODS | _CHECKS | _FUNCTIONS
+_WATCHED = frozenset(
+    [
+        "Parse",
+        "ParseFile",
+        "attrgetter",
+        "compile",
+        "find",
+        "findall",
+        "finditer",
+        "findtext",
+        "fullmatch",
+        "iterfind",
+        "match",
+        "methodcaller",
+        "search",
+        "setattr",
+        "sub",
+        "subn",
+        "xinclude",
+        "xpath",
+    ]
+)
+"""Names of methods of C types that a sink watches, and of functions that it watches only here."""
+
+
+def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
+    """Tell whether an expression is surely, or by its look, a text."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (str, bytes))
+    if isinstance(node, ast.JoinedStr):
+        return True
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Add):
+            return _is_text(node.left, names) or _is_text(node.right, names)
+        return isinstance(node.op, ast.Mod) and _is_text(node.left, names)
+    if isinstance(node, ast.IfExp):
+        return _is_text(node.body, names) or _is_text(node.orelse, names)
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute):
+            return node.func.attr in _METHODS or node.func.attr == "join"
+        return isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
+    return False
+
+
+def _is_literal(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def _is_namespace(node: ast.expr) -> bool:
+    """Tell whether an expression is `globals()` or the like, or a `__dict__`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("__dict__", "__builtins__")
+    if isinstance(node, ast.Name):
+        return node.id == "__builtins__"
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _NAMESPACES
+    )
+
+
+def _loaded(target: ast.expr) -> ast.expr | None:
+    """Return an expression for a target's value, None if it must not be evaluated twice."""
+    if isinstance(target, ast.Name):
+        return ast.copy_location(ast.Name(target.id, ast.Load()), target)
+    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+        return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
+    return None
+
+
+def _text_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are given a text somewhere below, whatever else they are given."""
+    found: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            value: ast.expr | None = None
+            targets: list[ast.expr] = []
+            if isinstance(node, ast.Assign):
+                value, targets = node.value, node.targets
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
+                value, targets = node.value, [node.target]
+            if value is not None and _is_text(value, frozenset()):
+                found.update(t.id for t in targets if isinstance(t, ast.Name))
+    return frozenset(found)
+
+
+class Rewriter(ast.NodeTransformer):
+    """Rewrites one module."""
+
+    def __init__(self, module: ast.Module) -> None:
+        """Take what is known of the module's names."""
+        self._names = _text_names(module.body)
+
+    def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
+        function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
+        call = ast.Call(function, list(arguments), [])
+        ast.copy_location(function, node)
+        return ast.copy_location(call, node)
+
+    # -- what is left as it is -----------------------------------------------------------------
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """Leave annotations: others read them."""
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+        """Rewrite the value alone."""
+        if node.value is not None:
+            node.value = self.visit(node.value)
+        return node
+
+    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        returns, node.returns = node.returns, None
+        self.generic_visit(node)
+        node.returns = returns
+        return node
+
+    visit_FunctionDef = _visit_function  # noqa: N815
+    visit_AsyncFunctionDef = _visit_function  # noqa: N815
+
+    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
+        """Leave patterns: they are no expressions."""
+        if node.guard is not None:
+            node.guard = self.visit(node.guard)
+        node.body = [self.visit(statement) for statement in node.body]
+        return node
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
+        """Rewrite the value; a format specification has to stay an f-string."""
+        node.value = self.visit(node.value)
+        if isinstance(node.format_spec, ast.JoinedStr):
+            node.format_spec.values = [
+                self.visit(v) if isinstance(v, ast.FormattedValue) else v
+                for v in node.format_spec.values
+            ]
+        return node
+
+    def visit_TemplateStr(self, node: ast.AST) -> ast.AST:
+        """Leave template strings (PEP 750): they keep their parts apart themselves."""
+        return node
+
+    # -- what is rewritten ---------------------------------------------------------------------
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        """Do an f-string of at least two parts."""
+        values = [self.visit(value) for value in node.values]
+        if len(values) < 2:
+            node.values = values
+            return node
+        mask = 0
+        parts: list[ast.expr] = []
+        for number, value in enumerate(values):
+            if isinstance(value, ast.Constant):
+                mask |= 1 << number
+                parts.append(value)
+            else:
+                parts.append(ast.copy_location(ast.JoinedStr([value]), value))
+        constant = ast.copy_location(ast.Constant(mask), node)
+        return self._call(node, "join", constant, *parts)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Do `+` and `%` where one side looks like a text."""
+        text_left = _is_text(node.left, self._names)
+        text_right = _is_text(node.right, self._names)
+        literals = (_is_literal(node.left), _is_literal(node.right))
+        tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
+        constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Add) and (text_left or text_right) and not all(literals):
+            mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
+            return self._call(node, "add", mask, node.left, node.right)
+        if isinstance(node.op, ast.Mod) and (text_left or tuple_right or constant_left):
+            return self._call(node, "percent", node.left, node.right)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        """Do `+=` of a text where the target can be evaluated twice."""
+        target = node.target
+        known = isinstance(target, ast.Name) and target.id in self._names
+        is_text = _is_text(node.value, self._names) or known
+        literal = _is_literal(node.value)
+        node.value = self.visit(node.value)
+        load = _loaded(target)
+        if load is None or not is_text or not isinstance(node.op, ast.Add):
+            return node
+        mask = ast.copy_location(ast.Constant(literal << 1), node)
+        value = self._call(node, "augment", mask, load, node.value)
+        noted = ast.copy_location(ast.Assign([target], value), node)
+        return self._if_short(load, noted, node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        """Do `text = text + more` as `text += more`: the interpreter grows both in place."""
+        target = node.targets[0]
+        grown = node.value
+        while isinstance(grown, ast.BinOp) and isinstance(grown.op, ast.Add):
+            grown = grown.left
+        if (
+            len(node.targets) == 1
+            and isinstance(target, ast.Name)
+            and isinstance(grown, ast.Name)
+            and grown is not node.value
+            and grown.id == target.id
+        ):
+            plain = copy.deepcopy(node)
+            self.generic_visit(node)
+            return self._if_short(
+                ast.copy_location(ast.Name(target.id, ast.Load()), node), node, plain
+            )
+        self.generic_visit(node)
+        return node
+
+    def _if_short(self, text: ast.expr, noted: ast.stmt, plain: ast.stmt) -> ast.stmt:
+        test = self._call(noted, "short", text)
+        return ast.copy_location(ast.If(test, [noted], [plain]), noted)
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """Do calls by name of what makes texts of texts, or checks one."""
+        self.generic_visit(node)
+        name = ""
+        if isinstance(node.func, ast.Attribute):
+            name = node.func.attr
+        elif isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+            name = node.func.id
+        elif isinstance(node.func, ast.Name):
+            return self._builtin(node, node.func.id)
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
+            return self._watched(node, "format")
+        if name == "get" and owner is not None and node.args and _is_namespace(owner):
+            node.args[0] = self._seen(node.args[0], "globals")
+        if name in _WATCHED:
+            return self._watched(node, name)
+        if name != "join" and name not in _CALLED:
+            return node
+        call = self._call(node, "joined" if name == "join" else "call", node.func, *node.args)
+        call.keywords = node.keywords
+        return call
+
+    def _builtin(self, node: ast.Call, name: str) -> ast.Call:
+        """Announce calls of what runs a text, or finds an attribute by it."""
+        plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
+        if name in _SEEN and plain and not isinstance(node.args[0], ast.Constant):
+            node.args[0] = self._seen(node.args[0], f"{name}()")
+        elif name == "getattr" and plain and len(node.args) > 1:
+            if not isinstance(node.args[1], ast.Constant):
+                return self._watched(node, name)
+        elif name in _WATCHED:
+            return self._watched(node, name)
+        return node
+
+    def _seen(self, node: ast.expr, name: str) -> ast.Call:
+        return self._call(node, "seen", ast.copy_location(ast.Constant(name), node), node)
+
+    def _watched(self, node: ast.Call, name: str) -> ast.Call:
+        named = ast.copy_location(ast.Constant(name), node)
+        call = self._call(node, "watched", named, node.func, *node.args)
+        call.keywords = node.keywords
+        return call
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Do slices that are read."""
+        self.generic_visit(node)
+        cut = node.slice
+        if _is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
+            node.slice = self._seen(cut, "globals")
+            return node
+        if not (isinstance(cut, ast.Slice) and isinstance(node.ctx, ast.Load)):
+            return node
+        none = ast.copy_location(ast.Constant(None), node)
+        return self._call(
+            node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
+        )
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Do `in` and `not in`."""
+        self.generic_visit(node)
+        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            return node
+        if isinstance(node.left, ast.Constant):
+            return node
+        found = self._call(node, "member", node.left, node.comparators[0])
+        if isinstance(node.ops[0], ast.In):
+            return found
+        return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+
+
+def rewrite(module: ast.Module) -> ast.Module:
+    """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply."""
+    Rewriter(module).visit(module)
+    return module

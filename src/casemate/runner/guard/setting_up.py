@@ -1,0 +1,38 @@
+"""The two moments at which a process puts the guard in place: before and after the import."""
+
+from __future__ import annotations
+
+import sys
+
+from . import provenance
+from .core import Guard
+from .hooks import PatchingFinder, watch_audit, watch_calls
+from .loading import load_rewritten, own_modules
+from .sinks import SINKS
+from .sql import tokens
+from .sql.drivers import watch_drivers
+
+
+def warm() -> None:
+    """Have what sinks need ready in the base zygote, shared by all that is forked from it."""
+    provenance.rehearse()
+    tokens.warm()
+
+
+def before_import(guard: Guard) -> None:
+    """Have the function's modules loaded rewritten, and others patched as they are imported."""
+    load_rewritten(guard)
+    watch_calls(guard, SINKS)
+    PatchingFinder(guard, SINKS).install()
+
+
+def after_import(guard: Guard) -> None:
+    """Learn the code's texts, watch drivers that nobody named, and the audit events.
+
+    The handler's import is over: it held no event, and the thousands of audit events of an import
+    would cost a large one a tenth of its time.
+    """
+    for name in own_modules(guard):
+        guard.constants.add_module(sys.modules[name])
+    watch_drivers(guard)
+    watch_audit(guard, SINKS)

@@ -1,0 +1,285 @@
+"""Code: Python that is compiled from texts, names that are imported or looked up, formats.
+
+`eval`, `exec`, `compile`, `__import__`, `getattr` and `str.format` are announced by the rewritten
+code of the function, which keeps the text's identity and the caller's variables; what others
+compile is seen by the audit event `compile`; modules that hide `eval` are wrapped.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import sys
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..evaluation import formats
+from ..evaluation.judgement import FIX, judge, judge_module
+from ..hooks import argument, wrap
+from ..origin import Origin, Span
+from ..sink import Patch, Sink, Verdict
+from ..standing import is_direct, is_import, is_known
+from ..tracing import as_text
+
+NAME = "code"
+_SEEN = ("code", "judged")
+_PARSED = ("code", "parsed")
+_FIX_ATTRIBUTE = (
+    "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
+    "against a collection first"
+)
+_PARSING = frozenset(("parse", "literal_eval"))
+_CLOSED = frozenset(
+    [
+        *("os", "posix", "sys", "subprocess", "builtins", "importlib", "shutil", "pty", "ctypes"),
+        *("pickle", "marshal", "code", "runpy", "socket", "types", "inspect", "gc", "operator"),
+        *("_io", "io", "platform", "signal", "multiprocessing", "threading", "asyncio", "pathlib"),
+    ]
+)
+"""Modules of which no event may choose a function."""
+
+
+def check_source(guard: Guard, source: object) -> None:
+    """Block code (BlockedError) that the event has changed."""
+    if not guard.active:
+        return
+    if isinstance(source, (bytearray, memoryview)):
+        source = bytes(source)
+    if isinstance(source, (str, bytes)):
+        guard.check(NAME, source, judge)
+        guard.provenance.kept[_SEEN] = as_text(source)
+    elif isinstance(source, ast.AST):
+        parsed = guard.provenance.kept.get(_PARSED)
+        if parsed is not None:
+            guard.decide(NAME, lambda: _of_tree(source, parsed))
+    elif type(source).__name__ == "code":
+        return
+
+
+def _of_tree(tree: ast.AST, parsed: tuple[Verdict, frozenset[str]]) -> Verdict | None:
+    """Code was parsed from the event, and compiled: has the function looked at its nodes?"""
+    verdict, dumped = parsed
+    return verdict if ast.dump(tree) in dumped else None
+
+
+def check_module(guard: Guard, name: object) -> None:
+    """Block an import (BlockedError) that the event has chosen."""
+    if (
+        guard.active
+        and isinstance(name, str)
+        and (is_known(guard, name) or is_direct(guard, "importlib", "runpy"))
+    ):
+        guard.check(NAME, name, judge_module)
+
+
+# -- announced by rewritten code -------------------------------------------------------------------
+
+
+def _attribute(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    _, owner, name = arguments[:3]
+    if not isinstance(name, str):
+        return
+    guard.check(NAME, name, lambda text, spans: _judge_attribute(owner, text, spans))
+
+
+def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
+    span: Span
+    for span in spans:
+        if span.checked in ("member", "constant") or not span.exact:
+            continue
+        if name.startswith("__") and span.start == 0:
+            return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
+        if not isinstance(owner, ModuleType) or span.start > 0:
+            continue
+        if name.startswith("_") or owner.__name__.partition(".")[0] in _CLOSED:
+            return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
+        found = vars(owner).get(name)
+        home = getattr(found, "__module__", None)
+        package = owner.__name__.partition(".")[0]
+        foreign = isinstance(home, str) and home.partition(".")[0].lstrip("_") != package
+        if isinstance(found, ModuleType) or (callable(found) and foreign):
+            return Verdict(span.origin, "chooses what a module has imported", _FIX_ATTRIBUTE)
+    return None
+
+
+def _name(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    name = arguments[0]
+    if not isinstance(name, str):
+        return
+
+    def judge_name(text: str, spans: Any) -> Verdict | None:
+        for span in spans:
+            if span.checked not in ("member", "constant") and span.exact and span.start == 0:
+                return Verdict(span.origin, "chooses a variable of the code", _FIX_ATTRIBUTE)
+        return None
+
+    guard.check(NAME, name, judge_name)
+
+
+def _format(guard: Guard, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    function, *given = arguments
+    template = getattr(function, "__self__", None)
+    if function in (str.format, str.format_map) and given:
+        template, *given = given
+    if not isinstance(template, str) or "{" not in template:
+        return
+    if getattr(function, "__name__", "") == "format_map" and given:
+        named, given = given[0], []
+    guard.check(NAME, template, lambda text, spans: formats.judge(text, spans, given, named))
+
+
+def patch_builtins(guard: Guard, module: ModuleType) -> None:
+    """Take what rewritten code announces."""
+    watchers = guard.provenance.watchers
+    for name in ("eval()", "exec()", "compile()"):
+        watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
+    watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
+    watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
+    watchers["globals"] = lambda arguments, named: _name(guard, arguments)
+    watchers["format"] = lambda arguments, named: _format(guard, arguments, named)
+
+
+# -- audit events ----------------------------------------------------------------------------------
+
+
+def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    source = arguments[0]
+    if isinstance(source, (bytearray, memoryview)):
+        source = bytes(source)
+    if not isinstance(source, (str, bytes)):
+        return
+    if guard.provenance.kept.get(_SEEN) == as_text(source):
+        return
+    if is_import():
+        return
+    caller = sys._getframe(2)
+    if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
+        return
+    guard.check(NAME, source, judge)
+
+
+def _code_made(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    code = arguments[0]
+    if isinstance(code, bytes):
+
+        def question() -> Verdict | None:
+            origin: Origin | None = guard.whole(code)
+            return Verdict(origin, "is the byte code of a function", FIX) if origin else None
+
+        guard.decide(NAME, question)
+
+
+# -- wrappers --------------------------------------------------------------------------------------
+
+
+def patch_ast(guard: Guard, module: ModuleType) -> None:
+    """Note trees that are parsed from the event, until the code looks at their nodes."""
+    from ..standing import wrap_after
+
+    def parsed(arguments: tuple[Any, ...], named: dict[str, Any], tree: Any) -> None:
+        source = argument(arguments, named, 0, "source")
+        if not guard.active or not isinstance(source, (str, bytes)):
+            return
+        spans = guard.spans(source)
+        verdict = judge(as_text(source), spans) if spans else None
+        if verdict is not None:
+            guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
+
+    def looked_at(arguments: tuple[Any, ...], named: dict[str, Any], result: Any = None) -> None:
+        if guard.active and is_direct(guard, "ast"):
+            guard.provenance.kept.pop(_PARSED, None)
+
+    wrap_after(module, "parse", parsed)
+    for name in ("walk", "iter_child_nodes", "iter_fields"):
+        wrap_after(module, name, looked_at)
+    wrap_after(module.NodeVisitor, "visit", looked_at)
+
+
+def patch_importlib(guard: Guard, module: ModuleType) -> None:
+    """Watch `importlib.import_module`: modules that are imported already raise no event."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_module(guard, argument(arguments, named, 0, "name"))
+
+    wrap(module, "import_module", before)
+
+
+def patch_runpy(guard: Guard, module: ModuleType) -> None:
+    """Watch `runpy.run_module`; `run_path` opens a file."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_module(guard, argument(arguments, named, 0, "mod_name"))
+
+    wrap(module, "run_module", before)
+
+
+def _getter(guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """`attrgetter` and `methodcaller` are C types, which cannot be wrapped."""
+    if function not in (operator.attrgetter, operator.methodcaller):
+        return
+    for name in arguments[:1] if function is operator.methodcaller else arguments:
+        if isinstance(name, str):
+            guard.check(NAME, name, _judge_getter)
+
+
+def _judge_getter(text: str, spans: Any) -> Verdict | None:
+    for span in spans:
+        if span.checked not in ("member", "constant") and span.exact and "__" in text:
+            return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
+    return None
+
+
+def patch_formatter(guard: Guard, module: ModuleType) -> None:
+    """Watch `string.Formatter`, which does what `str.format` does."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        template = argument(arguments, named, 1, "format_string")
+        given = argument(arguments, named, 2, "args") or ()
+        keyed = argument(arguments, named, 3, "kwargs") or {}
+        if guard.active and isinstance(template, str):
+            guard.check(
+                NAME, template, lambda text, spans: formats.judge(text, spans, given, keyed)
+            )
+
+    wrap(module.Formatter, "vformat", before)
+
+
+def _watch_expression(*names: str, place: int = 0) -> Patch:
+    """Return a patch of functions that take code. None that looks at its caller's frame."""
+
+    def patch(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            expression = argument(
+                arguments, named, place, "expression", "expr", "text", "stmt", "source"
+            )
+            if isinstance(expression, str) and guard.active:
+                guard.check(NAME, expression, judge)
+
+        for name in names:
+            owner: Any = module
+            *path, last = name.split(".")
+            for step in path:
+                owner = getattr(owner, step)
+            wrap(owner, last, before)
+
+    return patch
+
+
+SINK = Sink(
+    name=NAME,
+    summary="Python code, imports, attributes and formats: data must not name or become code.",
+    audit={"compile": _compiled, "code.__new__": _code_made},
+    calls={"attrgetter": _getter, "methodcaller": _getter},
+    patches={
+        "builtins": patch_builtins,
+        "ast": patch_ast,
+        "importlib": patch_importlib,
+        "runpy": patch_runpy,
+        "string": patch_formatter,
+        "timeit": _watch_expression("Timer.__init__", place=1),
+        "code": _watch_expression("InteractiveInterpreter.runsource", place=1),
+        "pandas.core.computation.eval": _watch_expression("_check_expression"),
+        "numexpr.necompiler": _watch_expression("getExprNames"),
+    },
+)

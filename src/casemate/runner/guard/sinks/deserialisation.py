@@ -1,0 +1,231 @@
+"""Objects from data: pickle and what is built on it, marshal, YAML, jsonpickle.
+
+By wrappers: `pickle.find_class` is an audit event, but has no data. `marshal` has audit events.
+Loaders that make only plain values (`yaml.safe_load`, `json`) are not watched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..objects import judgement
+from ..objects.signatures import patch_hmac
+from ..sink import Patch, Sink, Verdict
+from ..standing import is_import
+
+NAME = "deserialisation"
+
+
+def check_data(guard: Guard, data: Any, fix: str = judgement.FIX_PICKLE) -> None:
+    """Block objects (BlockedError) that are made of data from outside."""
+    if not guard.active:
+        return
+
+    def question() -> Verdict | None:
+        return judgement.judge_pickle(guard, judgement.content_of(data), fix)
+
+    guard.decide(NAME, question)
+
+
+def check_file(guard: Guard, file: Any, fix: str = judgement.FIX_PICKLE) -> None:
+    """As `check_data`, of a file or the path of one."""
+    if not guard.active or file is None:
+        return
+    if isinstance(file, (str, os.PathLike)) and not isinstance(file, bytes):
+        path = os.fspath(file)
+        if not os.path.isfile(path):
+            return
+
+        def question() -> Verdict | None:
+            with open(path, "rb") as opened:
+                return judgement.judge_pickle(guard, judgement.content_of(opened), fix)
+
+        guard.decide(NAME, question)
+    else:
+        check_data(guard, file, fix)
+
+
+# -- pickle ----------------------------------------------------------------------------------------
+
+
+def patch_pickle(guard: Guard, module: ModuleType) -> None:
+    """Watch `load`, `loads` and `Unpickler`, in C and in Python.
+
+    An Unpickler with its own `find_class` has decided what may be made, and is left alone.
+    """
+    pickle: Any = module
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_data(guard, argument(arguments, named, 0, "file", "data"))
+
+    for name in ("load", "loads", "_load", "_loads"):
+        if callable(getattr(pickle, name, None)):
+            wrap(pickle, name, before)
+    for name in ("Unpickler", "_Unpickler"):
+        if isinstance(getattr(pickle, name, None), type):
+            setattr(pickle, name, _unpickler(guard, getattr(pickle, name)))
+
+
+def _unpickler(guard: Guard, plain: Any) -> Any:
+    if plain.__dict__.get("__casemate_watched__"):
+        return plain
+
+    def initialise(self: Any, file: Any, *arguments: Any, **named: Any) -> None:
+        if type(self).find_class is watched.find_class:
+            check_data(guard, file)
+        plain.__init__(self, file, *arguments, **named)
+
+    members = {
+        "__init__": initialise,
+        "__casemate_watched__": True,
+        "__module__": plain.__module__,
+        "__doc__": plain.__doc__,
+        "__qualname__": plain.__qualname__,
+    }
+    watched: Any = type(plain.__name__, (plain,), members)
+    return watched
+
+
+# -- YAML ------------------------------------------------------------------------------------------
+
+
+def patch_yaml(guard: Guard, module: ModuleType) -> None:
+    """Watch the loaders that make objects. `SafeLoader` and `BaseLoader` make none."""
+
+    def watch(any_class: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            stream = argument(arguments, named, 1, "stream")
+            if guard.active:
+                guard.decide(NAME, lambda: _yaml_verdict(guard, stream, any_class=any_class))
+
+        return before
+
+    for name, any_class in (
+        ("Loader", True),
+        ("UnsafeLoader", True),
+        ("CLoader", True),
+        ("CUnsafeLoader", True),
+        ("FullLoader", False),
+        ("CFullLoader", False),
+    ):
+        loader = getattr(module, name, None)
+        if isinstance(loader, type):
+            wrap(loader, "__init__", watch(any_class))
+
+
+def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:
+    text = judgement.text_of(stream)
+    given = stream if isinstance(stream, (str, bytes)) else text
+    if not given or text is None:
+        return None
+    if isinstance(given, bytes):
+        origin = judgement.outside(guard, given) if any_class else None
+        if origin is not None and not judgement.is_signed(guard, given):
+            words = "is loaded by a loader that makes any object"
+            return Verdict(origin, words, judgement.FIX_YAML)
+    return judgement.judge_yaml(
+        guard, given if isinstance(given, str) else text, any_class=any_class
+    )
+
+
+def patch_ruamel(guard: Guard, module: ModuleType) -> None:
+    """Watch ruamel.yaml where its type is `unsafe`."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        kinds = getattr(arguments[0], "typ", ())
+        if guard.active and "unsafe" in kinds:
+            stream = argument(arguments, named, 1, "stream")
+            guard.decide(NAME, lambda: _yaml_verdict(guard, stream, any_class=True))
+
+    for name in ("load", "load_all"):
+        wrap(module.YAML, name, before)
+
+
+# -- others ----------------------------------------------------------------------------------------
+
+
+def patch_jsonpickle(guard: Guard, module: ModuleType) -> None:
+    """Watch `decode`, which every name of jsonpickle ends in."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 0, "string")
+        if guard.active and isinstance(text, (str, bytes)):
+            given = text if isinstance(text, str) else text.decode(errors="surrogateescape")
+            guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given))
+
+    wrap(module, "decode", before)
+
+
+def patch_jsonpickle_package(guard: Guard, module: ModuleType) -> None:
+    """Watch the name in the package, which was taken from its module."""
+    for name in ("decode", "loads"):
+        if callable(getattr(module, name, None)):
+            patch_name = name
+
+            def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+                text = argument(arguments, named, 0, "string")
+                if guard.active and isinstance(text, (str, bytes)):
+                    given = text if isinstance(text, str) else text.decode(errors="replace")
+                    guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given))
+
+            wrap(module, patch_name, before)
+
+
+def _files(
+    fix: str, *names: str, only: Callable[[dict[str, Any], tuple[Any, ...]], bool] | None = None
+) -> Patch:
+    """Return a patch of functions whose first argument is a file, a path or data."""
+
+    def patch(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if only is None or only(named, arguments):
+                file = argument(arguments, named, 0, "file", "f", "filename", "data", "s", "str")
+                file = named.get("filepath_or_buffer") if file is None else file
+                check_file(guard, file, fix)
+
+        for name in names:
+            if callable(getattr(module, name, None)):
+                wrap(module, name, before)
+
+    return patch
+
+
+def _allows_pickle(named: dict[str, Any], arguments: tuple[Any, ...]) -> bool:
+    return bool(named.get("allow_pickle", arguments[2] if len(arguments) > 2 else False))
+
+
+def _makes_any(named: dict[str, Any], arguments: tuple[Any, ...]) -> bool:
+    return named.get("weights_only") is not True
+
+
+def _marshal(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    data = arguments[0] if arguments else None
+    if isinstance(data, (bytes, bytearray)) and not is_import():
+        check_data(guard, bytes(data))
+
+
+SINK = Sink(
+    name=NAME,
+    summary="pickle, marshal, YAML with unsafe loaders: data from outside must not make objects.",
+    audit={"marshal.loads": _marshal},
+    patches={
+        "pickle": patch_pickle,
+        "_pickle": patch_pickle,
+        "hmac": patch_hmac,
+        "yaml": patch_yaml,
+        "ruamel.yaml.main": patch_ruamel,
+        "jsonpickle.unpickler": patch_jsonpickle,
+        "jsonpickle": patch_jsonpickle_package,
+        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "cloudpickle.cloudpickle": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
+        "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle),
+        "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),
+        "torch.serialization": _files(judgement.FIX_PICKLE, "load", only=_makes_any),
+    },
+)

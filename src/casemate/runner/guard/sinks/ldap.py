@@ -1,0 +1,142 @@
+"""LDAP filters and names, of ldap3 and python-ldap. By wrappers: no audit event has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..origin import Span
+from ..sink import Sink, Verdict
+
+NAME = "ldap"
+_ESCAPE = re.compile(r"\\[0-9a-fA-F]{2}")
+_FILTER_MARK = re.compile(r"[()*\\\x00]")
+_DN_ESCAPE = re.compile(r"\\(?:[0-9a-fA-F]{2}|[ \"#+,;<=>\\])")
+_DN_MARK = re.compile(r"[,+\"\\<>;\x00\r\n]")
+_VALUE_BEFORE = re.compile(r"[=*]\s*$|[=:][^()&|!]*$")
+_RDN_VALUE_BEFORE = re.compile(r"[A-Za-z][\w.-]*\s*=[^,+;]*$")
+_NAME = re.compile(r"[A-Za-z][\w;.-]*")
+_FIX_FILTER = (
+    "escape what goes into a filter: ldap3.utils.conv.escape_filter_chars(value), "
+    "ldap.filter.escape_filter_chars(value)"
+)
+_FIX_DN = "escape what goes into a name: ldap3.utils.dn.escape_rdn(value), ldap.dn.escape_dn_chars"
+
+
+def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
+    for span in spans:
+        value = _ESCAPE.sub("", text[span.start : span.end])
+        if span.checked in ("member", "constant"):
+            continue
+        mark = _FILTER_MARK.search(value)
+        if mark is not None:
+            return Verdict(span.origin, f"{_words(mark[0])} of the filter", _FIX_FILTER)
+        inside = _VALUE_BEFORE.search(text, 0, span.start)
+        if not inside and not (span.checked and _NAME.fullmatch(value)) and span.exact:
+            return Verdict(span.origin, "is no value but a part of the filter", _FIX_FILTER)
+    return None
+
+
+def _words(mark: str) -> str:
+    if mark == "*":
+        return "holds `*`, which matches any value,"
+    return "changes the structure" if mark in "()" else "holds an escape or a null byte"
+
+
+def judge_name(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than one value in a distinguished name (RFC 4514)."""
+    if "=" not in text:
+        return None  # who binds by another kind of name
+    for span in spans:
+        if span.checked in ("member", "constant"):
+            continue
+        value = text[span.start : span.end]
+        if _DN_MARK.search(_DN_ESCAPE.sub("", value)):
+            return Verdict(span.origin, "is more than one value of the name", _FIX_DN)
+        begins = not _RDN_VALUE_BEFORE.search(text[: span.start])
+        if begins and span.exact and ("=" in value or "=" in text[span.end : span.end + 1]):
+            return Verdict(span.origin, "decides which entry is named", _FIX_DN)
+    return None
+
+
+def _checking(
+    guard: Guard, place: int, name: str, judge: Callable[[str, Sequence[Span]], Verdict | None]
+) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        value = argument(arguments, named, place, name)
+        if isinstance(value, (str, bytes)):
+            guard.check(NAME, value, judge)
+
+    return before
+
+
+_LDAP3: tuple[tuple[str, tuple[tuple[int, str, bool], ...]], ...] = (
+    ("__init__", ((2, "user", False),)),
+    ("rebind", ((1, "user", False),)),
+    ("search", ((1, "search_base", False), (2, "search_filter", True))),
+    ("add", ((1, "dn", False),)),
+    ("delete", ((1, "dn", False),)),
+    ("compare", ((1, "dn", False),)),
+    ("modify", ((1, "dn", False),)),
+    ("modify_dn", ((1, "dn", False), (2, "relative_dn", False))),
+)
+"""Methods of ldap3's connection with their arguments, and whether one is a filter."""
+_PYTHON_LDAP: tuple[tuple[str, tuple[tuple[int, str, bool], ...]], ...] = (
+    ("search_ext", ((1, "base", False), (3, "filterstr", True))),
+    ("search", ((1, "base", False), (3, "filterstr", True))),
+    ("simple_bind", ((1, "who", False),)),
+    ("simple_bind_s", ((1, "who", False),)),
+    ("add_ext", ((1, "dn", False),)),
+    ("modify_ext", ((1, "dn", False),)),
+    ("delete_ext", ((1, "dn", False),)),
+    ("compare_ext", ((1, "dn", False),)),
+    ("passwd", ((1, "user", False),)),
+    ("rename", ((1, "dn", False), (2, "newrdn", False))),
+)
+
+
+def _watch(guard: Guard, owner: Any, methods: Any) -> None:
+    for method, arguments in methods:
+        if not callable(getattr(owner, method, None)):
+            continue
+        checks = [
+            _checking(guard, place, name, judge_filter if is_filter else judge_name)
+            for place, name, is_filter in arguments
+        ]
+
+        def before(
+            given: tuple[Any, ...], named: dict[str, Any], checks: Sequence[Any] = tuple(checks)
+        ) -> None:
+            for check in checks:
+                check(given, named)
+
+        wrap(owner, method, before)
+
+
+def _patch_ldap3(guard: Guard, module: ModuleType) -> None:
+    _watch(guard, vars(module)["Connection"], _LDAP3)
+
+
+def _patch_python_ldap(guard: Guard, module: ModuleType) -> None:
+    _watch(guard, vars(module)["SimpleLDAPObject"], _PYTHON_LDAP)
+
+
+def _patch_bonsai(guard: Guard, module: ModuleType) -> None:
+    connection = vars(module)["BaseLDAPConnection"]
+    _watch(guard, connection, (("search", ((1, "base", False), (3, "filter_exp", True))),))
+
+
+SINK = Sink(
+    name=NAME,
+    summary="LDAP filters and names: data must stay one value, its special characters escaped.",
+    patches={
+        "ldap3.core.connection": _patch_ldap3,
+        "ldap.ldapobject": _patch_python_ldap,
+        "bonsai.ldapconnection": _patch_bonsai,
+    },
+)

@@ -1,0 +1,191 @@
+"""Paths: what opens, lists, makes, moves and removes files.
+
+By audit events, which every call of `open`, `os`, `shutil`, `pathlib`, `zipfile` and `tarfile` ends
+in, C code as well; `os.path` and `pathlib` are wrapped to follow how paths are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import Guard
+from ..origin import Origin, Span
+from ..paths import following
+from ..paths.judgement import inside, judge, resolved
+from ..sink import AuditHook, Sink, Verdict
+from ..standing import is_import, is_known
+
+NAME = "path"
+_SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")
+_FIX_OWN = "choose files of the bundle from a collection in the code, or keep them in a folder"
+
+_ON_LINKS = frozenset(("os.remove", "os.rmdir", "os.rename", "shutil.move", "shutil.rmtree"))
+"""Events of calls that work on a link itself."""
+
+
+def check(guard: Guard, path: object, *, last: bool = True) -> None:
+    """Block the use of a path (BlockedError) that leads where the event wants."""
+    if guard.active and not isinstance(path, int) and path is not None:
+        guard.decide(NAME, lambda: verdict_on(guard, path, last=last))
+
+
+def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | None:
+    """Return a verdict on a path."""
+    text = following.text_of(path)
+    if not text:
+        return None
+    verdict = following.left(guard, text)
+    if verdict is not None:
+        return verdict
+    sure = is_known(guard, path) or is_known(guard, text)
+    spans = guard.spans(path if isinstance(path, str) else text)
+    if not spans:
+        return None
+    allow = following.Folders(guard).allow
+    verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
+    return verdict or _own(guard, text, spans[0])
+
+
+def _own(guard: Guard, path: str, span: Span) -> Verdict | None:
+    """A file that the event alone chooses must not be one of the code's."""
+    if "/" in path[: span.start] or not span.exact or span.checked or path.startswith("/"):
+        return None
+    where = resolved(path)
+    name = where.rpartition("/")[2]
+    if inside(where, guard.root) and (name.endswith(_SECRET_ENDS) or name.startswith(".")):
+        return Verdict(span.origin, "chooses a file of the function's own code", _FIX_OWN)
+    return None
+
+
+def lexical(guard: Guard) -> Callable[[str, Any], Verdict | None]:
+    """Return a judgement of paths in other texts, such as arguments of commands."""
+
+    def judge_text(text: str, spans: Any) -> Verdict | None:
+        inside_names = [s for s in spans if "/" in text[: s.start]]
+        if not inside_names or ".." not in text:
+            return None
+        return judge(text, inside_names, allowed=lambda path: True)
+
+    return judge_text
+
+
+def _first(event: str) -> AuditHook:
+    def hook(guard: Guard, arguments: tuple[Any, ...]) -> None:
+        if not is_import():
+            check(guard, arguments[0], last=event not in _ON_LINKS)
+
+    return hook
+
+
+def _two(event: str) -> AuditHook:
+    def hook(guard: Guard, arguments: tuple[Any, ...]) -> None:
+        check(guard, arguments[0], last=event not in _ON_LINKS)
+        check(guard, arguments[1], last=event not in _ON_LINKS)
+
+    return hook
+
+
+def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    path = arguments[0]
+    if not isinstance(path, int) and not is_import():
+        check(guard, path)
+
+
+def _symlink(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    target, link = following.text_of(arguments[0]), following.text_of(arguments[1])
+    check(guard, arguments[1], last=False)
+    if target is None or link is None or not guard.active:
+        return
+    place, name = target, link
+
+    def question() -> Verdict | None:
+        if place.startswith("/"):
+            return verdict_on(guard, place)
+        folder = name.rpartition("/")[0] or "."
+        spans = [s.moved(len(folder) + 1) for s in guard.spans(place)]
+        return judge(f"{folder}/{place}", spans) if spans else None
+
+    guard.decide(NAME, question)
+
+
+def _glob(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    if len(arguments) > 1 and isinstance(arguments[1], str):  # pathlib: folder and pattern
+        check(guard, arguments[0])
+        pattern = arguments[1]
+
+        def question() -> Verdict | None:
+            spans = guard.spans(pattern)
+            base = "/-/"
+            return judge(base + pattern, [s.moved(len(base)) for s in spans]) if spans else None
+
+        guard.decide(NAME, question)
+    else:
+        check(guard, arguments[0])
+
+
+def _library(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    name = arguments[0]
+
+    def question() -> Verdict | None:
+        origin: Origin | None = guard.whole(name) if is_known(guard, name) else None
+        words = "chooses the library that is loaded"
+        return Verdict(origin, words, _FIX_OWN) if origin is not None else None
+
+    if isinstance(name, (str, bytes)):
+        guard.decide(NAME, question)
+
+
+_FIRST = (
+    "os.chdir",
+    "os.chflags",
+    "os.chmod",
+    "os.chown",
+    "os.listdir",
+    "os.mkdir",
+    "os.remove",
+    "os.removexattr",
+    "os.rmdir",
+    "os.scandir",
+    "os.setxattr",
+    "os.truncate",
+    "os.utime",
+    "os.walk",
+    "shutil.rmtree",
+    "shutil.chown",
+    "shutil.make_archive",
+    "tempfile.mkdtemp",
+    "tempfile.mkstemp",
+    "sqlite3.connect",
+)
+_TWO = (
+    "os.link",
+    "os.rename",
+    "shutil.copyfile",
+    "shutil.copymode",
+    "shutil.copystat",
+    "shutil.copytree",
+    "shutil.move",
+    "shutil.unpack_archive",
+)
+
+SINK = Sink(
+    name=NAME,
+    summary="Files: a path must stay in the folder that the code names, after it is resolved.",
+    audit={
+        "open": _opened,
+        "os.symlink": _symlink,
+        "glob.glob": _glob,
+        "pathlib.Path.glob": _glob,
+        "pathlib.Path.rglob": _glob,
+        "ctypes.dlopen": _library,
+        **{event: _first(event) for event in _FIRST},
+        **{event: _two(event) for event in _TWO},
+    },
+    patches={
+        "posixpath": following.patch_posixpath,
+        "pathlib": following.patch_pathlib,
+        "zipfile": following.patch_zipfile,
+        "tarfile": following.patch_tarfile,
+    },
+)

@@ -1,0 +1,161 @@
+"""Regular expressions that take exponential time. Watched where the function's own code calls them.
+
+`re`'s functions are used by every library: wrappers would cost all of them, and no event's pattern
+is any library's. Patterns are looked at, not run: a repetition of what repeats, with nothing
+between that tells one turn from the next.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+from ..core import Guard
+from ..origin import Span
+from ..sink import CallHook, Sink, Verdict
+
+NAME = "regex"
+MIN_SUBJECT = 64
+"""Characters of a text of the event from which on it is kept from an exponential pattern."""
+_MAX_PATTERN = 4096
+_MANY = 16
+_WITH_REPLACEMENT = frozenset(("sub", "subn"))
+_FIX_PATTERN = "escape what comes from outside: re.escape(value), or limit what may be repeated"
+_FIX_SUBJECT = "rewrite the pattern without a repetition inside a repetition, or limit the length"
+
+
+@lru_cache(maxsize=512)
+def is_exponential(pattern: str) -> bool:
+    """Tell whether a pattern can take exponential time, by its look. False if it is none."""
+    if len(pattern) > _MAX_PATTERN:
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _repeats(_parser.parse(pattern), inside=False)
+    except (re.error, OverflowError, RecursionError, ValueError):
+        return False
+
+
+def _repeats(items: Any, *, inside: bool) -> bool:
+    """Tell whether a sequence holds a repetition that multiplies with one around it."""
+    for operation, argument in items:
+        name = str(operation)
+        if name in ("MAX_REPEAT", "MIN_REPEAT"):
+            _low, high, body = argument
+            many = high is _parser.MAXREPEAT or int(high) >= _MANY
+            if many and (_ambiguous(body) or inside):
+                return True
+            if _repeats(body, inside=False):
+                return True
+        else:
+            for body in _bodies(name, argument):
+                if _repeats(body, inside=False):
+                    return True
+    return False
+
+
+def _ambiguous(body: Any) -> bool:
+    """Tell whether turns of a repetition can be cut in more than one way."""
+    flat = _flat(body)
+    required = [
+        n for n, (operation, argument) in enumerate(flat) if not _optional(operation, argument)
+    ]
+    repeating = [
+        n for n, (operation, argument) in enumerate(flat) if _repeating(operation, argument)
+    ]
+    if repeating and not [n for n in required if n not in repeating]:
+        return True
+    for operation, argument in flat:
+        if str(operation) == "BRANCH":
+            firsts = [str(branch[0]) if len(branch) else "" for branch in argument[1]]
+            if len(set(firsts)) < len(firsts) or any(_ambiguous(b) for b in argument[1]):
+                return True
+    return False
+
+
+def _flat(body: Any) -> list[tuple[Any, Any]]:
+    """Return a sequence with groups taken apart."""
+    found: list[tuple[Any, Any]] = []
+    for operation, argument in body:
+        if str(operation) == "SUBPATTERN":
+            found += _flat(argument[3])
+        else:
+            found.append((operation, argument))
+    return found
+
+
+def _optional(operation: Any, argument: Any) -> bool:
+    name = str(operation)
+    return name == "AT" or (name in ("MAX_REPEAT", "MIN_REPEAT") and argument[0] == 0)
+
+
+def _repeating(operation: Any, argument: Any) -> bool:
+    return str(operation) in ("MAX_REPEAT", "MIN_REPEAT") and (
+        argument[1] is _parser.MAXREPEAT or int(argument[1]) >= _MANY
+    )
+
+
+def _bodies(name: str, argument: Any) -> Sequence[Any]:
+    if name == "SUBPATTERN":
+        return (argument[3],)
+    if name == "BRANCH":
+        return tuple(argument[1])
+    if name in ("ASSERT", "ASSERT_NOT"):
+        return (argument[1],)
+    return (argument,) if name == "ATOMIC_GROUP" else ()
+
+
+def _judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
+    own = next((s for s in spans if s.checked not in ("member", "constant")), None)
+    if own is None or not is_exponential(text):
+        return None
+    return Verdict(own.origin, "is a pattern that takes exponential time", _FIX_PATTERN)
+
+
+def _judge_subject(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in spans:
+        if span.end - span.start >= MIN_SUBJECT:
+            words = "is matched by a pattern that takes exponential time"
+            return Verdict(span.origin, words, _FIX_SUBJECT)
+    return None
+
+
+def _on_call(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    compiled = getattr(function, "__self__", None)
+    name = getattr(function, "__name__", "")
+    shift = 1 if name in _WITH_REPLACEMENT else 0
+    if isinstance(compiled, re.Pattern):
+        pattern = compiled.pattern
+        subject = arguments[shift] if len(arguments) > shift else named.get("string")
+    elif getattr(function, "__module__", "") == "re" and (arguments or "pattern" in named):
+        pattern = arguments[0] if arguments else named["pattern"]
+        if isinstance(pattern, re.Pattern):
+            pattern = pattern.pattern
+        place = 1 + shift
+        subject = arguments[place] if len(arguments) > place else named.get("string")
+        if isinstance(pattern, (str, bytes)) and name != "escape":
+            guard.check(NAME, pattern, _judge_pattern)
+    else:
+        return
+    if name == "compile" or not isinstance(pattern, str) or not isinstance(subject, str):
+        return
+    if len(subject) >= MIN_SUBJECT and is_exponential(pattern):
+        guard.check(NAME, subject, _judge_subject)
+
+
+_CALLS: dict[str, CallHook] = dict.fromkeys(
+    ("compile", "match", "search", "fullmatch", "finditer", "sub", "subn"), _on_call
+)
+
+SINK = Sink(
+    name=NAME,
+    summary="Regular expressions: none of exponential time from outside, or for long data.",
+    calls=_CALLS,
+)

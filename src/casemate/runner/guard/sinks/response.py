@@ -1,0 +1,122 @@
+"""The answer of an HTTP trigger. No hook: the instance asks, before it sends what was returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..core import Guard
+from ..origin import Span
+from ..sink import Sink, Verdict
+from ..tracing import as_text
+from ..url.hosts import Vouching
+from ..url.structure import Parts, is_label, split
+
+NAME = "response"
+_LINE_BREAK = re.compile(r"[\r\n\x00]")
+_TARGETS = frozenset(("location", "content-location", "refresh"))
+_REFRESH = re.compile(r"\s*\d*\s*[;,]\s*(?:url\s*=)?\s*['\"]?", re.IGNORECASE)
+_FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
+_FIX_TARGET = (
+    "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "
+    "or take the host from a collection in the code"
+)
+_FIX_COOKIE = "make cookies by http.cookies.SimpleCookie, or quote the value: urllib.parse.quote"
+
+
+def check_answer(guard: Guard, result: object) -> None:
+    """Judge the headers of an answer as handlers return it; BlockedError."""
+    if not guard.active or not isinstance(result, dict):
+        return
+    if "status" in result or "statusCode" in result:
+        guard.decide(NAME, lambda: _verdict(guard, result))
+
+
+def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
+    for name, value in _headers(result):
+        spans = guard.spans(value)
+        text = as_text(value)
+        verdict = None
+        if name:
+            lower = as_text(name).lower()
+            verdict = _split(as_text(name), guard.spans(name)) or _split(text, spans)
+            if verdict is None and spans and lower in _TARGETS:
+                verdict = _target(guard, lower, text, spans)
+            if verdict is None and lower == "set-cookie":
+                verdict = _cookie(text, spans)
+        else:
+            verdict = _split(text, spans)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _headers(result: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+    for key in ("headers", "multiValueHeaders"):
+        given = result.get(key)
+        if isinstance(given, Mapping):
+            for name, value in given.items():
+                for one in value if isinstance(value, (list, tuple)) else (value,):
+                    if isinstance(one, (str, bytes)):
+                        yield str(name), one
+    for cookie in result.get("cookies") or ():
+        if isinstance(cookie, str):
+            yield "set-cookie", cookie
+
+
+def _split(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in spans:
+        if _LINE_BREAK.search(text, span.start, span.end):
+            return Verdict(span.origin, "ends its header and begins another", _FIX_SPLIT)
+    return None
+
+
+def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verdict | None:
+    skipped = _REFRESH.match(text) if header == "refresh" else None
+    skip = skipped.end() if skipped else 0
+    target = text[skip:]
+    # Browsers take off what is before, take `\\` for `/`, and drop tabs within.
+    lead = len(target) - len(target.lstrip("\x00\t\x0b\x0c "))
+    parts = split(target[lead:])
+    vouching = Vouching(guard)
+    for span in spans:
+        moved = span.moved(-skip - lead)
+        if _leads_away(target[lead:], moved, parts, vouching):
+            return Verdict(span.origin, "decides where the caller is sent", _FIX_TARGET)
+    return None
+
+
+def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
+    if span.checked in ("member", "constant") or is_label(text, span, parts):
+        return False
+    scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
+    if not parts.has_authority():
+        return span.start < scheme_end or (span.start <= 1 and _hides_host(text))
+    if span.start >= parts.authority[1] or span.end <= 0:
+        return False
+    if text[slice(*parts.scheme)].lower() not in ("", "http", "https"):
+        return True
+    part = text[max(span.start, parts.authority[0]) : parts.authority[1]]
+    if "@" in part or "\\" in text[: parts.authority[1] + 1]:
+        return True
+    return not vouching(text, parts, span)
+
+
+def _hides_host(text: str) -> bool:
+    """Tell whether a path becomes a host once a browser has dropped tabs and line breaks."""
+    plain = re.sub(r"[\t\r\n]", "", text)
+    return plain != text and re.match(r"[/\\]{2}", plain) is not None
+
+
+def _cookie(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in spans:
+        if ";" in text[span.start : span.end]:
+            return Verdict(span.origin, "adds attributes to the cookie by `;`", _FIX_COOKIE)
+    return None
+
+
+SINK = Sink(
+    name=NAME,
+    summary="Headers of answers: no line breaks, no host of a redirect that the event chose.",
+)

@@ -1,0 +1,116 @@
+"""Templates whose source holds data: jinja2, Mako, Django, Tornado, Chameleon, Bottle, Cheetah.
+
+By wrappers of the place where each engine takes its source: no audit event has it before it is
+compiled to Python, where data can no longer be told from the template. `string.Template` has no
+code, and `%` gives no more than the values that the code names.
+"""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..sink import Patch, Sink
+from ..templates.judgement import (
+    BOTTLE,
+    CHAMELEON,
+    CHEETAH,
+    DJANGO,
+    JINJA,
+    MAKO,
+    TORNADO,
+    Syntax,
+    delimited,
+    judge,
+)
+
+NAME = "template"
+
+
+def check(guard: Guard, source: object, how: Syntax) -> None:
+    """Block a template (BlockedError) that the event has added code to."""
+    if guard.active and isinstance(source, (str, bytes)):
+        guard.check(NAME, source, lambda text, spans: judge(text, spans, how))
+
+
+def _syntax_of(environment: Any) -> Syntax:
+    """Return the syntax that a jinja2 environment was given."""
+    pairs = [
+        (getattr(environment, f"{kind}_start_string"), getattr(environment, f"{kind}_end_string"))
+        for kind in ("block", "variable", "comment")
+    ]
+    lines = [
+        prefix
+        for kind in ("line_statement_prefix", "line_comment_prefix")
+        if (prefix := getattr(environment, kind, None))
+    ]
+    if pairs == [("{%", "%}"), ("{{", "}}"), ("{#", "#}")] and not lines:
+        return JINJA
+    return delimited(pairs, lines)
+
+
+def patch_jinja2(guard: Guard, module: ModuleType) -> None:
+    """Watch where every source goes through, of `from_string`, `Template` and loaders.
+
+    A sandboxed environment was chosen for templates of others, and is left to do its work.
+    """
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        environment = arguments[0]
+        if guard.active and not getattr(environment, "sandboxed", False):
+            check(guard, argument(arguments, named, 1, "source"), _syntax_of(environment))
+
+    environment: Any = module.Environment
+    for name in ("compile", "parse"):
+        wrap(environment, name, before)
+    wrap(environment, "compile_expression", _expression(guard))
+
+
+def _expression(guard: Guard) -> Any:
+    whole = Syntax(re.compile(r".+", re.DOTALL), re.compile(r"[^\w ]"))
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not getattr(arguments[0], "sandboxed", False):
+            check(guard, argument(arguments, named, 1, "source"), whole)
+
+    return before
+
+
+def _watch(how: Syntax, *places: tuple[str, int, str]) -> Patch:
+    """Return a patch of methods: name, place of the source, and its name."""
+
+    def patch(guard: Guard, module: ModuleType) -> None:
+        for path, place, name in places:
+            owner: Any = module
+            *steps, last = path.split(".")
+            for step in steps:
+                owner = getattr(owner, step)
+            wrap(owner, last, _checking(guard, how, place, name))
+
+    return patch
+
+
+def _checking(guard: Guard, how: Syntax, place: int, name: str) -> Any:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check(guard, argument(arguments, named, place, name), how)
+
+    return before
+
+
+SINK = Sink(
+    name=NAME,
+    summary="Template engines: data belongs into the context, not into the template.",
+    patches={
+        "jinja2.environment": patch_jinja2,
+        "mako.template": _watch(MAKO, ("Template.__init__", 1, "text")),
+        "mako.lexer": _watch(MAKO, ("Lexer.__init__", 1, "text")),
+        "django.template.base": _watch(DJANGO, ("Template.__init__", 1, "template_string")),
+        "tornado.template": _watch(TORNADO, ("Template.__init__", 1, "template_string")),
+        "chameleon.template": _watch(CHAMELEON, ("BaseTemplate.__init__", 1, "body")),
+        "bottle": _watch(BOTTLE, ("BaseTemplate.__init__", 1, "source")),
+        "Cheetah.Template": _watch(CHEETAH, ("Template.__init__", 1, "source")),
+    },
+)

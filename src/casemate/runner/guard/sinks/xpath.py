@@ -1,0 +1,123 @@
+"""XPath of lxml and the standard library.
+
+lxml's elements are of C types, which cannot be wrapped, so their methods are watched where the
+function's own code calls them; its XPath classes and ElementTree's functions by wrappers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..origin import Span
+from ..quoted import Language, judge, language
+from ..sink import CallHook, Sink, Verdict
+
+NAME = "xpath"
+_FIX = (
+    "pass the value as a variable: tree.xpath('//user[@name=$name]', name=value); with "
+    "xml.etree, compare in Python: `for e in root.iter('user'): if e.get('name') == value`"
+)
+_STRINGS = r"'[^']*'|\"[^\"]*\""
+XPATH: Language = language("XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]")
+_LXML = re.compile(r"lxml(?:\.|$)")
+_TREES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
+_LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
+_PATHS = ("path", "match", "_path")
+
+
+def check_expression(guard: Guard, expression: Any) -> None:
+    """Block an expression (BlockedError) that data has changed."""
+    if isinstance(expression, (str, bytes)):
+        guard.check(NAME, expression, _judge)
+
+
+def _judge(text: str, spans: Sequence[Span]) -> Verdict | None:
+    if _LONE_NAME.fullmatch(text):
+        return None  # a child by its name, as the key of a dict
+    return judge(text, spans, XPATH)
+
+
+def _method(*names: str) -> CallHook:
+    def on_call(
+        guard: Guard,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> None:
+        owner = getattr(function, "__self__", None)
+        if owner is not None and type(owner) is not str and is_of_tree(type(owner)):
+            check_expression(guard, argument(arguments, named, 0, *names))
+
+    return on_call
+
+
+def is_of_tree(kind: type) -> bool:
+    """Tell whether a type, or one that it is derived from, is one of an XML library."""
+    return any(
+        base.__module__ in _TREES or _LXML.match(base.__module__ or "")
+        for base in kind.__mro__
+        if isinstance(base.__module__, str)
+    )
+
+
+def _patch_lxml(guard: Guard, module: ModuleType) -> None:
+    """Put subclasses in the place of the classes that hold an expression."""
+    library: Any = module
+    for name in ("XPath", "ETXPath"):
+        setattr(library, name, _held(guard, getattr(library, name)))
+
+    def evaluator(original: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*arguments: Any, **named: Any) -> Any:
+            evaluate = original(*arguments, **named)
+
+            def watched(path: Any, /, **variables: Any) -> Any:
+                check_expression(guard, path)
+                return evaluate(path, **variables)
+
+            return watched
+
+        return made
+
+    library.XPathEvaluator = evaluator(library.XPathEvaluator)
+
+
+def _held(guard: Guard, base: Any) -> type:
+    def __init__(self: Any, path: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
+        check_expression(guard, path)
+        base.__init__(self, path, *arguments, **named)
+
+    return type(base.__name__, (base,), {"__init__": __init__, "__module__": base.__module__})
+
+
+def _patch_parsel(guard: Guard, module: ModuleType) -> None:
+    selector = vars(module)["Selector"]
+    wrap(selector, "xpath", lambda a, n: check_expression(guard, argument(a, n, 1, "query")))
+
+
+def _patch_element_path(guard: Guard, module: ModuleType) -> None:
+    """Watch ElementTree's evaluation, which its elements of C types call for all but a name."""
+    for name in ("iterfind", "find", "findall", "findtext"):
+        wrap(module, name, lambda a, n: check_expression(guard, argument(a, n, 1, "path")))
+
+
+SINK = Sink(
+    name=NAME,
+    summary="XPath expressions: data must stay inside one literal, or come as a variable.",
+    patches={
+        "lxml.etree": _patch_lxml,
+        "xml.etree.ElementPath": _patch_element_path,
+        "parsel.selector": _patch_parsel,
+    },
+    calls={
+        "xpath": _method(*_PATHS),
+        "find": _method(*_PATHS),
+        "findall": _method(*_PATHS),
+        "findtext": _method(*_PATHS),
+        "iterfind": _method(*_PATHS),
+    },
+)

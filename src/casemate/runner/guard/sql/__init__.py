@@ -1,0 +1,1 @@
+"""The sink SQL: tokens of all dialects that its drivers speak, the judgement, the drivers."""

@@ -1,0 +1,245 @@
+"""Did data change a statement's structure? Its tokens must be the same with harmless data there.
+
+Each part that came from outside is replaced by as many letters. If tokens begin, end or are of
+another kind than before, the part was more than the inside of one literal or one name.
+"""
+
+from __future__ import annotations
+
+import bisect
+import operator
+import re
+from collections.abc import Sequence
+
+from ..origin import Origin, Span
+from ..sink import Verdict
+from .tokens import Dialect, Kind, Token, tokenize
+
+_NUMBERS = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:\s*,\s*[+-]?\d+(?:\.\d*)?)*"
+)
+_WORDS = re.compile(r"\w+")
+_PHRASE = re.compile(r"[\w\s.,*()<>=!|+?%:]+")
+_NAMES = re.compile(r"[^\W\d][\w$]*(?:\.[^\W\d][\w$]*){0,3}(?:\s+(?:ASC|DESC))?", re.IGNORECASE)
+_NAME_LIST = re.compile(
+    r"[^\W\d][\w$]*(?:\s*[.,]\s*[^\W\d][\w$]*|\s+(?:ASC|DESC)\b)*", re.IGNORECASE
+)
+_KEYWORDS = frozenset(
+    [
+        "all",
+        "and",
+        "as",
+        "between",
+        "by",
+        "case",
+        "delete",
+        "distinct",
+        "drop",
+        "else",
+        "end",
+        "except",
+        "exec",
+        "exists",
+        "from",
+        "group",
+        "having",
+        "in",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "like",
+        "limit",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "or",
+        "order",
+        "select",
+        "set",
+        "then",
+        "truncate",
+        "union",
+        "update",
+        "using",
+        "values",
+        "when",
+        "where",
+    ]
+)
+_HARMLESS_WORDS = frozenset(
+    ("ASC", "DESC", "NULLS", "FIRST", "LAST", "NULL", "TRUE", "FALSE", "DEFAULT")
+)
+_BEFORE_VALUES = frozenset(
+    ("=", "<", ">", "<=", ">=", "<>", "!=", "<=>", "LIMIT", "OFFSET", "LIKE", "BETWEEN", "THEN")
+)
+_PLAIN = re.compile(r"[\w .,:@+-]+")
+_start = operator.attrgetter("start")
+_LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
+_LETTER = "q"
+"""Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
+
+_FIX_VALUE = (
+    'pass the value as a parameter, such as execute("... WHERE name = ?", (value,)) or %s, as '
+    "the driver writes it, instead of putting it into the statement"
+)
+_FIX_NAME = (
+    "choose names from a collection in the code (`if column not in ALLOWED: raise ...`), or quote "
+    "them with the driver's means, such as psycopg's sql.Identifier"
+)
+
+
+def judge(text: str, spans: Sequence[Span], dialects: Sequence[Dialect]) -> Verdict | None:
+    """Return a verdict if `spans` are more than literals and names in any of the dialects."""
+    if all(span.checked == "member" for span in spans):
+        return None
+    for dialect in dialects:
+        verdict = _judge(text, spans, dialect)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None:
+    tokens = tokenize(text, dialect)
+    if tokens and tokens[-1].kind is Kind.BROKEN:
+        origin = _nearest(spans, tokens[-1].start)
+        return Verdict(origin, "stands in a statement with a literal that does not end", _FIX_VALUE)
+    spans = [s for span in spans if (s := _trimmed(text, span, tokens)) is not None]
+    doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
+    # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
+    doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
+    neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
+    if neutral != text:
+        changed = _difference(tokens, tokenize(neutral, dialect))
+        if changed is not None:
+            place, words = changed
+            return Verdict(_nearest(doubtful, place), words, _FIX_VALUE)
+    for span in doubtful:
+        verdict = _number(text, span, tokens) if _is_number(text, span) else None
+        verdict = verdict or _name(text, span, tokens)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
+    if not _PLAIN.fullmatch(text, span.start, span.end):
+        return False
+    at = bisect.bisect_right(tokens, span.start, key=_start) - 1
+    token = tokens[at] if at >= 0 else None
+    return (
+        token is not None
+        and token.kind in (Kind.STRING, Kind.NAME)
+        and token.start < span.start
+        and span.end < token.end
+    )
+
+
+def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
+    """Return a span without white space at its ends, which is part of no token; None if empty.
+
+    Inside a literal or a comment white space counts: a line's end is the end of `-- {v}`.
+    """
+    inside = any(t.start < span.start < t.end and t.kind in _LONG for t in tokens)
+    if inside:
+        return span if span.start < span.end else None
+    part = text[span.start : span.end]
+    start = span.start + len(part) - len(part.lstrip())
+    end = start + len(part.strip())
+    return span._replace(start=start, end=end) if start < end else None
+
+
+def _is_number(text: str, span: Span) -> bool:
+    return _NUMBERS.fullmatch(text, span.start, span.end) is not None
+
+
+def _vouched(text: str, span: Span) -> bool:
+    """Tell whether the function's code itself has checked or foreseen this very value."""
+    if span.checked == "member":
+        return True
+    if span.checked == "constant" and _PHRASE.fullmatch(text, span.start, span.end):
+        return True
+    if not span.exact:
+        # Names that stand in a statement which nobody was seen making: most likely by chance.
+        part = text[span.start : span.end]
+        return bool(_NAME_LIST.fullmatch(part)) and not _KEYWORDS & set(
+            _WORDS.findall(part.lower())
+        )
+    if span.checked in ("pattern", "word"):
+        return _NAMES.fullmatch(text, span.start, span.end) is not None
+    return False
+
+
+def _neutral(text: str, spans: Sequence[Span]) -> str:
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
+        place = span.end
+    return "".join((*pieces, text[place:]))
+
+
+def _difference(tokens: list[Token], expected: list[Token]) -> tuple[int, str] | None:
+    """Return where tokens are not as expected, and how, in words without their content."""
+    if tokens == expected:
+        return None
+    same = 0
+    for token, other in zip(tokens, expected, strict=False):
+        if token != other:
+            break
+        same += 1
+    place = tokens[same].start if same < len(tokens) else expected[same].start
+    meant = expected[same] if same < len(expected) else None
+    until = meant.end if meant is not None else tokens[-1].end
+    found = [t.kind.value for t in tokens[same:] if t.start < until]
+    shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+    if meant is not None and meant.kind in (Kind.STRING, Kind.NAME, Kind.COMMENT):
+        return place, f"ends the {meant.kind.value} that it stands in: it becomes {shown}"
+    return place, f"is more than one value or name: it becomes {shown}"
+
+
+def _nearest(spans: Sequence[Span], place: int) -> Origin:
+    """Return the origin of the span at or after a place, of the last one if there is none."""
+    return next((s for s in spans if s.end > place), spans[-1]).origin
+
+
+def _touched(span: Span, tokens: list[Token]) -> list[Token]:
+    return [t for t in tokens if t.start < span.end and t.end > span.start]
+
+
+def _number(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
+    """A number must stay one where it is: `x -{n}` with -1 begins a comment."""
+    for token in _touched(span, tokens):
+        inside = token.start >= span.start and token.end <= span.end
+        if not inside and token.kind in (Kind.OPERATOR, Kind.BROKEN):
+            return Verdict(span.origin, "merges with an operator of the statement", _FIX_VALUE)
+        begins = token.kind is Kind.COMMENT and token.start + 2 > span.start
+        if begins and not inside:
+            return Verdict(span.origin, "begins a comment", _FIX_VALUE)
+    return None
+
+
+def _name(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
+    """A bare word is a name or keyword that the event has chosen, unless the code chose it."""
+    for token in _touched(span, tokens):
+        whole = token.start >= span.start and token.end <= span.end
+        if token.kind is Kind.WORD and whole and span.exact:
+            word = text[token.start : token.end].upper()
+            if word not in _HARMLESS_WORDS:
+                return Verdict(span.origin, "is a name or keyword of the statement", _FIX_NAME)
+    return None
+
+
+def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
+    """Tell whether a foreseen word stands where a value is due: `id = id` is always true."""
+    before = [t for t in tokens if t.end <= span.start][-2:]
+    if not before or span.checked != "constant" or not text[span.start].isidentifier():
+        return False
+    last = text[before[-1].start : before[-1].end].upper()
+    if last == "(" and len(before) == 2:
+        last = text[before[0].start : before[0].end].upper()
+        return last in ("IN", "VALUES")
+    return last in _BEFORE_VALUES

@@ -1,0 +1,71 @@
+"""How sure a sink can be that a text is the event's, and wrappers that look at results."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .core import Guard
+
+_MAX_FRAMES = 200
+_OWN = os.path.dirname(__file__) + "/"
+
+After = Callable[[tuple[Any, ...], dict[str, Any], Any], None]
+"""Takes the arguments of a call and its result."""
+
+
+def is_direct(guard: Guard, *through: str) -> bool:
+    """Tell whether the function's own code called here, through these packages at most.
+
+    What another package calls by itself is no choice of the event, though its text can be the same.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        file = frame.f_code.co_filename
+        if file.startswith(guard.root):
+            return True
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if (package not in through and not file.startswith(_OWN)) or frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def is_import() -> bool:
+    """Tell whether an audit event is of the import system: called by a sink's hook.
+
+    A module that is imported late raises several events, and holds nothing of the event.
+    """
+    caller = sys._getframe(3)
+    return str(caller.f_globals.get("__name__", "")).startswith("importlib._bootstrap")
+
+
+def is_known(guard: Guard, value: object) -> bool:
+    """Tell whether a value is the event's own object, or was seen being made.
+
+    Another object with the same text can be a dependency's own: a common word, `/tmp`.
+    """
+    if guard.taint is None:
+        return False
+    return guard.taint.is_of(value) is not None or guard.provenance.of(value) is not None
+
+
+def wrap_after(owner: Any, name: str, after: After) -> None:
+    """Have `after` called with the arguments and the result of each call of `owner.name`."""
+    original = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
+    kind = type(original) if isinstance(original, (staticmethod, classmethod)) else None
+    function = original.__func__ if kind is not None else original
+    if getattr(function, "__casemate_followed__", False):
+        return
+
+    @functools.wraps(function)
+    def followed(*arguments: Any, **named: Any) -> Any:
+        result = function(*arguments, **named)
+        after(arguments, named, result)
+        return result
+
+    followed.__casemate_followed__ = True  # type: ignore[attr-defined]
+    setattr(owner, name, kind(followed) if kind is not None else followed)

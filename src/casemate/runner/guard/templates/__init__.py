@@ -1,0 +1,1 @@
+"""The sink template: did data become code of a template engine?"""

@@ -1,0 +1,94 @@
+"""Did data add to a template's code? Its tags must be the same with harmless data there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..origin import Span
+from ..sink import Verdict
+
+_LETTER = "q"
+FIX = (
+    'keep the template in the code and give the data as context: Template("Hello {{ name }}")'
+    ".render(name=name)"
+)
+
+
+class Syntax(NamedTuple):
+    """How an engine tells code from text."""
+
+    tags: re.Pattern[str]
+    """Whole tags, with the code in them."""
+    marks: re.Pattern[str]
+    """What begins or ends a tag, closed or not."""
+
+
+def syntax(tags: Sequence[str], marks: Sequence[str]) -> Syntax:
+    """Return a syntax from patterns."""
+    return Syntax(
+        re.compile("|".join(tags), re.DOTALL | re.MULTILINE),
+        re.compile("|".join(marks), re.DOTALL | re.MULTILINE),
+    )
+
+
+def delimited(pairs: Sequence[tuple[str, str]], lines: Sequence[str] = ()) -> Syntax:
+    """Return the syntax of an engine whose tags have delimiters; `lines` begin lines of code."""
+    tags = [f"{re.escape(a)}.*?{re.escape(b)}" for a, b in pairs]
+    marks = [re.escape(mark) for pair in pairs for mark in pair if mark not in (")", "}")]
+    begun = [rf"^[ \t]*{re.escape(line)}[^\n]*" for line in lines]
+    return syntax([*tags, *begun], [*marks, *(rf"^[ \t]*{re.escape(line)}" for line in lines)])
+
+
+JINJA = delimited((("{{", "}}"), ("{%", "%}"), ("{#", "#}")))
+MAKO = syntax(
+    [r"\$\{.*?\}", r"<%.*?%?>", r"</%.*?>", r"^[ \t]*%(?!%)[^\n]*", r"^[ \t]*##[^\n]*"],
+    [r"\$\{", r"<%", r"</%", r"^[ \t]*%(?!%)", r"^[ \t]*##"],
+)
+TORNADO = JINJA
+DJANGO = JINJA
+BOTTLE = delimited((("{{", "}}"), ("<%", "%>")), ("%",))
+CHAMELEON = syntax(
+    [r"\$\{.*?\}", r"<\?python.*?\?>", r"(?:tal|metal|i18n):[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')"],
+    [r"\$\{", r"<\?python", r"(?:tal|metal|i18n):", r"<"],
+)
+CHEETAH = syntax([r"\$\S+", r"#\w+[^\n]*", r"<%.*?%>"], [r"\$", r"#", r"<%"])
+VELOCITY = CHEETAH
+
+
+def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
+    """Return a verdict if `spans` begin, end or stand in a tag."""
+    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    if not doubtful:
+        return None
+    neutral = text
+    for span in doubtful:
+        letters = _LETTER * (span.end - span.start)
+        neutral = neutral[: span.start] + letters + neutral[span.end :]
+    for pattern in (how.tags, how.marks):
+        found = [m.span() for m in pattern.finditer(text)]
+        expected = [m.span() for m in pattern.finditer(neutral)]
+        if found != expected:
+            new = next((f for f in found if f not in expected), (doubtful[-1].start, 0))
+            origin = next((s for s in doubtful if s.end > new[0]), doubtful[-1]).origin
+            return Verdict(origin, "adds code to the template", FIX)
+    for match in how.tags.finditer(text):
+        for span in doubtful:
+            if span.start < match.end() and span.end > match.start() and not _is_data(text, span):
+                return Verdict(span.origin, "stands in the template's code", FIX)
+    return None
+
+
+def _is_data(text: str, span: Span) -> bool:
+    """Tell whether data in code is a number, a word by chance, or the inside of a plain literal."""
+    part = text[span.start : span.end]
+    if part.isdigit():
+        return True
+    if not span.exact or span.checked in ("pattern", "word"):
+        return re.fullmatch(r"[\w ]*", part) is not None
+    before = text[max(0, text.rfind("{", 0, span.start)) : span.start]
+    for quote in "\"'":
+        if before.count(quote) % 2:
+            return quote not in part and "\\" not in part
+    return False

@@ -1,0 +1,290 @@
+"""Where in a text data from outside is: by how it was made, else by search."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import string
+from collections.abc import Callable
+from typing import Any
+
+from .origin import Origin, Span
+from .provenance import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, Made, Provenance
+from .taint import MIN_SEARCHED, Taint, lowered, merged
+
+_MAX_DEPTH = 60
+_MAX_COMPARED = 2000
+_MIN_AGAIN = 2
+_MAX_MEMBERS = 10_000
+_PLACEHOLDER = re.compile(
+    r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
+    r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
+)
+_PLAIN_FIELD = re.compile(r"\w*")
+
+_Piece = tuple[Any, bool]
+"""A piece of a text, and whether it is a literal of the code."""
+
+
+def as_text(value: str | bytes) -> str:
+    """Return a sink's input as text, whatever bytes it holds."""
+    return value if isinstance(value, str) else bytes(value).decode(errors="surrogateescape")
+
+
+class Tracer:
+    """Finds the spans of one sink's input."""
+
+    def __init__(
+        self,
+        taint: Taint,
+        provenance: Provenance,
+        is_constant: Callable[[str], bool],
+        is_part: Callable[[str], bool],
+    ) -> None:
+        """The last two tell whether the function's own code holds the very text, or one with it."""
+        self._taint = taint
+        self._provenance = provenance
+        self._is_constant = is_constant
+        self._is_part = is_part
+
+    def spans(self, value: str | bytes) -> list[Span]:
+        """Return the parts of `as_text(value)` that came from outside, in order."""
+        if self._provenance.of(value) is None and self._is_constant(as_text(value)):
+            return []
+        return self._spans(value, 0)
+
+    def whole(self, value: object) -> Origin | None:
+        """Return where a value is from if all of it is from outside: a text, a list or a dict."""
+        if isinstance(value, (str, bytes)):
+            text = as_text(value)
+            spans = self._spans(value, 0)
+            covered = sum(s.end - s.start for s in spans)
+            return spans[0].origin if spans and covered == len(text) else None
+        origin = self._taint.is_of(value)
+        if origin is not None:
+            return origin
+        made = self._provenance.objects.get(id(value))
+        if made is None or made[0] is not value:
+            return None
+        return next((o for source in made[1] if (o := self.whole(source)) is not None), None)
+
+    def _spans(self, value: str | bytes, depth: int) -> list[Span]:
+        if not value:
+            return []
+        text = as_text(value)
+        origin = self._taint.is_of(value)
+        if origin is not None:
+            return [self._all_of(text, origin)]
+        made = self._provenance.of(value)
+        if made is None or depth > _MAX_DEPTH:
+            return self._leaf(text)
+        pieces = self._pieces(made)
+        if pieces is None:
+            return self._derived(text, made, depth)
+        if not self._same(text, pieces):
+            return self._derived(text, made._replace(parts=_texts_in(made)), depth)
+        spans = self._composed(pieces, depth)
+        return spans or self._filtered(text, pieces)
+
+    def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
+        return Span(0, len(text), origin, exact, self._vouched(text))
+
+    def _vouched(self, text: str) -> str:
+        """Return how the function's code vouches for a value, as in `Span.checked`."""
+        how, collection = self._provenance.check_of(text)
+        if how == "member" and self._from_outside(collection, text):
+            how = ""
+        if not how and self._is_constant(text):
+            how = "constant"
+        return how
+
+    def _chance(self, text: str, span: Span) -> str:
+        """Vouch for what was found by search if the code holds a text with the same in it."""
+        return "constant" if self._is_part(text[span.start : span.end]) else ""
+
+    def _from_outside(self, collection: Any, text: str) -> bool:
+        """Tell whether a collection is the event's, or holds a value because the event has it."""
+        if self.whole(collection) is not None:
+            return True
+        if not isinstance(collection, (set, frozenset, list, tuple, dict)):
+            return False
+        for member in itertools.islice(collection, _MAX_MEMBERS):
+            if isinstance(member, str) and member == text:
+                known = self._taint.is_of(member) or self._provenance.of(member)
+                return known is not None
+        return False
+
+    def _leaf(self, text: str) -> list[Span]:
+        """A text of which nothing is known."""
+        if self._is_constant(text):
+            return []
+        origin = self._taint.exact(text)
+        if origin is not None:
+            return [self._all_of(text, origin)]
+        too_plain = len(text) < MIN_SEARCHED or text.isalnum()
+        part_of = None if too_plain else self._taint.holding(text)
+        if part_of is not None:
+            return [self._all_of(text, part_of, exact=False)]
+        found = self._taint.search(text)
+        if not found and self._taint.overflown:
+            return [Span(0, len(text), Origin("event", ""), exact=False)]
+        return [
+            s._replace(checked=self._vouched(text[s.start : s.end]) or self._chance(text, s))
+            for s in found
+        ]
+
+    # -- put together --------------------------------------------------------------------------
+
+    def _composed(self, pieces: list[_Piece], depth: int) -> list[Span]:
+        spans: list[Span] = []
+        offset = 0
+        for piece, constant in pieces:
+            if not constant:
+                spans += [s.moved(offset) for s in self._spans(piece, depth + 1)]
+            offset += len(as_text(piece))
+        return spans
+
+    @staticmethod
+    def _same(text: str, pieces: list[_Piece]) -> bool:
+        return "".join(as_text(piece) for piece, _ in pieces) == text
+
+    def _pieces(self, made: Made) -> list[_Piece] | None:
+        """Return what a text was put together from; None if it was made in another way."""
+        if made.kind == JOINED:
+            return [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        # Made of no text: `encode` of an object.
+        template = made.parts[0] if made.parts else ""
+        if made.kind == PERCENT and not self._spans(template, _MAX_DEPTH):
+            return _percent_pieces(template, made.parts[1])
+        if made.kind == FORMAT and not self._spans(template, _MAX_DEPTH):
+            return _format_pieces(template, made.parts[1], made.parts[2])
+        if made.kind == REPLACED and not self._spans(template, _MAX_DEPTH):
+            _, old, new, *count = made.parts
+            if not old or not all(type(c) is int for c in count):
+                return None
+            segments = template.split(old, *count)
+            pieces: list[_Piece] = [(segments[0], True)]
+            for segment in segments[1:]:
+                pieces += [(new, False), (segment, True)]
+            return pieces
+        return None
+
+    def _filtered(self, text: str, pieces: list[_Piece]) -> list[Span]:
+        """Texts joined from single characters: are they what a filter left of the event's?"""
+        if len(text) < 3 or text.isalnum() or any(len(piece) > 1 for piece, _ in pieces):
+            return []
+        for source, origin in self._taint.texts(_MAX_COMPARED):
+            rest = iter(source)
+            if all(character in rest for character in text):
+                return [Span(0, len(text), origin.decoded("its characters"), exact=True)]
+        return []
+
+    # -- made from, in another way -------------------------------------------------------------
+
+    def _derived(self, text: str, made: Made, depth: int) -> list[Span]:
+        sources = [s for s in made.parts if isinstance(s, (str, bytes)) and s]
+        spans: list[Span] = []
+        for source in sources if made.kind != DERIVED else sources[:8]:
+            inside = self._spans(source, depth + 1)
+            if not inside:
+                continue
+            whole = as_text(source)
+            if whole == text:
+                return inside
+            again = self._again(text, whole, inside)
+            spans += again
+            covered = sum(span.end - span.start for span in inside)
+            short = covered < _MIN_AGAIN and len(text) > len(whole)
+            if not again and not short and 2 * covered > len(whole):
+                first = inside[0]
+                how = first.checked or self._provenance.check_of(text)[0]
+                origin = first.origin.decoded("what the code made of it")
+                return [Span(0, len(text), origin, exact=True, checked=how)]
+        return merged(spans + self._leaf(text))
+
+    @staticmethod
+    def _again(text: str, source: str, inside: list[Span]) -> list[Span]:
+        """Find the parts of a source in what was made of it, such as a trimmed query."""
+        found = []
+        searched = lowered(text)
+        for span in inside:
+            part = lowered(source[span.start : span.end])
+            start = searched.find(part)
+            while start >= 0 and len(part) >= _MIN_AGAIN:
+                end = start + len(part)
+                found.append(span._replace(start=start, end=end, exact=False))
+                start = searched.find(part, end)
+        return found
+
+
+def _texts_in(made: Made) -> tuple[Any, ...]:
+    """Return every text that went into one, those in tuples and dicts as well."""
+    found: list[Any] = []
+    for part in made.parts:
+        if isinstance(part, tuple):
+            found += part
+        elif isinstance(part, dict):
+            found += part.values()
+        else:
+            found.append(part)
+    return tuple(found)
+
+
+def _percent_pieces(template: str, arguments: Any) -> list[_Piece] | None:
+    """Take `template % arguments` apart."""
+    pieces: list[_Piece] = []
+    values = arguments if isinstance(arguments, tuple) else (arguments,)
+    place = number = 0
+    for match in _PLACEHOLDER.finditer(template):
+        pieces.append((template[place : match.start()], True))
+        place = match.end()
+        if match["type"] == "%":
+            pieces.append(("%", True))
+            continue
+        if "*" in (match["width"], match["precision"]):
+            return None
+        if match["key"] is not None:
+            if not isinstance(arguments, dict) or match["key"] not in arguments:
+                return None
+            value = arguments[match["key"]]
+        elif number < len(values):
+            value = values[number]
+            number += 1
+        else:
+            return None
+        bare = match["width"] is None and match["precision"] is None
+        if match["type"] == "s" and type(value) is str and bare:
+            pieces.append((value, False))
+        else:
+            start = match.start() + (len(match["key"]) + 3 if match["key"] is not None else 1)
+            pieces.append((("%" + template[start:place]) % (value,), False))
+    pieces.append((template[place:], True))
+    return pieces
+
+
+def _format_pieces(
+    template: str, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> list[_Piece] | None:
+    """Take `template.format(*arguments, **named)` apart. What looks into its values is left."""
+    pieces: list[_Piece] = []
+    number = 0
+    formatter = string.Formatter()
+    for literal, field, specification, conversion in formatter.parse(template):
+        pieces.append((literal, True))
+        if field is None:
+            continue
+        if not _PLAIN_FIELD.fullmatch(field) or "{" in (specification or ""):
+            return None
+        try:
+            if not field:
+                value: Any = arguments[number]
+                number += 1
+            else:
+                value = arguments[int(field)] if field.isdigit() else named[field]
+        except LookupError:
+            return None
+        if conversion:
+            value = formatter.convert_field(value, conversion)
+        plain = type(value) is str and not specification
+        pieces.append((value if plain else format(value, specification or ""), False))
+    return pieces

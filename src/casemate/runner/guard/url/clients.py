@@ -1,0 +1,310 @@
+"""Where each client takes its URLs, and where it connects.
+
+No audit event carries a URL as the code has written it, so clients are watched by wrappers at
+their entry. Below it, where redirects and libraries nobody named arrive, hosts are judged again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..origin import Origin, Span
+from ..sink import Patch, Verdict
+from ..tracing import as_text
+from .hosts import Vouching, host_of, is_public, normal, proxies
+from .structure import FIX_HOST, judge
+
+NAME = "url"
+_FIX_REDIRECT = (
+    "follow no redirects of URLs that come from outside (allow_redirects=False, "
+    "follow_redirects=False), or check each of them"
+)
+
+
+class Judge:
+    """The judgements of one process. Hosts that were judged once are not judged again below."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Begin with nothing."""
+        self.guard = guard
+        self._vouching = Vouching(guard)
+        self._taint: object = None
+        self._passed: set[str] = set()
+        self._carrying: Origin | None = None
+
+    def _begin(self) -> None:
+        if self.guard.taint is not self._taint:
+            self._taint = self.guard.taint
+            self._passed = proxies()
+            self._carrying = None
+
+    def url(self, url: Any) -> None:
+        """Judge a URL, or path and query alone, as the code hands it to a client."""
+        text = _text_of(url)
+        if text is not None and self.guard.active:
+            self.guard.decide(NAME, lambda: self._url(text))
+
+    def _url(self, url: str | bytes) -> Verdict | None:
+        self._begin()
+        text, spans = as_text(url), self.guard.spans(url)
+        verdict = judge(text, spans, self._vouching) if spans else None
+        if verdict is None:
+            self._pass(text, spans)
+        return verdict
+
+    def _pass(self, text: str, spans: Sequence[Span]) -> None:
+        self._passed.add(host_of(text))
+        if spans and self._carrying is None:
+            self._carrying = spans[0].origin
+
+    def hop(self, url: Any) -> None:
+        """Judge a URL that a client goes to: one it was given, or one it was redirected to."""
+        text = _text_of(url)
+        if text is not None and self.guard.active:
+            self.guard.decide(NAME, lambda: self._hop(text))
+
+    def _hop(self, url: str | bytes) -> Verdict | None:
+        self._begin()
+        text = as_text(url)
+        host = host_of(text)
+        if not host or host in self._passed:
+            return None
+        carrying = self._carrying
+        if carrying is not None and not is_public(host) and not self._vouching.is_foreseen(host):
+            return Verdict(carrying, "is redirected to an address not public", _FIX_REDIRECT)
+        return self._url(url)
+
+    def host(self, host: Any) -> None:
+        """Judge the host of a connection."""
+        if isinstance(host, (str, bytes)) and host and self.guard.active:
+            self.guard.decide(NAME, lambda: self._host(host))
+
+    def _host(self, host: str | bytes) -> Verdict | None:
+        self._begin()
+        if normal(as_text(host)) in self._passed or normal(host_of(f"//{as_text(host)}")) in (
+            self._passed
+        ):
+            return None
+        spans = [span.moved(2) for span in self.guard.spans(host)]
+        text = f"//{as_text(host)}"
+        verdict = judge(text, spans, self._vouching) if spans else None
+        if verdict is None:
+            self._pass(text, spans)
+        return verdict
+
+    def path(self, host: Any, url: Any) -> None:
+        """Judge what is asked of a host, unless its URL was judged as a whole."""
+        self._begin()
+        if not (isinstance(host, str) and normal(host) in self._passed and self._carrying):
+            self.url(url)
+
+    def header(self, value: Any) -> None:
+        """Judge a header of a request."""
+        if isinstance(value, (str, bytes)) and self.guard.active:
+            self.guard.check(NAME, value, _line_break)
+
+
+def _line_break(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in spans:
+        value = text[span.start : span.end]
+        if "\r" in value or "\n" in value:
+            return Verdict(span.origin, "begins a header of its own by a line break", FIX_HOST)
+    return None
+
+
+def _text_of(url: Any) -> str | bytes | None:
+    if url is None or isinstance(url, (str, bytes)):
+        return url
+    full = getattr(url, "full_url", None)
+    return full if isinstance(full, str) else str(url)
+
+
+_judges: dict[int, Judge] = {}
+
+
+def judge_of(guard: Guard) -> Judge:
+    """Return the one for a guard."""
+    found = _judges.get(id(guard))
+    if found is None or found.guard is not guard:
+        found = _judges[id(guard)] = Judge(guard)
+    return found
+
+
+# -- the standard library --------------------------------------------------------------------------
+
+
+def patch_urllib(guard: Guard, module: ModuleType) -> None:
+    """Watch urllib.request: what is opened becomes a Request, whose URL is judged."""
+    judged, library = judge_of(guard), vars(module)
+
+    wrap(library["Request"], "__init__", lambda a, n: judged.url(argument(a, n, 1, "url")))
+    wrap(
+        library["HTTPRedirectHandler"],
+        "redirect_request",
+        lambda a, n: judged.hop(argument(a, n, 6, "newurl")),
+    )
+    wrap(library["OpenerDirector"], "open", lambda a, n: _opened(judged, argument(a, n, 1)))
+
+
+def _opened(judged: Judge, url: Any) -> None:
+    if isinstance(url, str):
+        judged.url(url)
+
+
+def patch_http_client(guard: Guard, module: ModuleType) -> None:
+    """Watch http.client: hosts, tunnels through proxies, paths and headers."""
+    judged = judge_of(guard)
+    connection = vars(module)["HTTPConnection"]
+    wrap(connection, "__init__", lambda a, n: judged.host(argument(a, n, 1, "host")))
+    wrap(connection, "set_tunnel", lambda a, n: judged.host(argument(a, n, 1, "host")))
+    wrap(
+        connection,
+        "putrequest",
+        lambda a, n: judged.path(getattr(a[0], "host", None), argument(a, n, 2, "url")),
+    )
+
+    def before_header(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        for value in arguments[1:]:
+            if isinstance(value, (str, bytes)) and _breaks(value):
+                judged.header(value)
+
+    wrap(connection, "putheader", before_header)
+
+
+def _breaks(value: str | bytes) -> bool:
+    return any(mark in as_text(value) for mark in "\r\n")
+
+
+def patch_socket(guard: Guard, module: ModuleType) -> None:
+    """Watch create_connection: the address that it connects to is resolved already."""
+    judged = judge_of(guard)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        address = argument(arguments, named, 0, "address")
+        if isinstance(address, (tuple, list)) and address:
+            judged.host(address[0])
+
+    wrap(module, "create_connection", before)
+
+
+def on_connect(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    """Judge where a socket connects or sends to, whoever calls it."""
+    address = arguments[1]
+    if isinstance(address, tuple) and address:
+        judge_of(guard).host(address[0])
+
+
+def patch_asyncio_streams(guard: Guard, module: ModuleType) -> None:
+    """Watch open_connection, above an event loop that may be compiled."""
+    judged = judge_of(guard)
+    original: Any = vars(module)["open_connection"]
+    wrap(module, "open_connection", lambda a, n: judged.host(argument(a, n, 0, "host")))
+    package: Any = sys.modules.get("asyncio")
+    if getattr(package, "open_connection", None) is original:
+        package.open_connection = vars(module)["open_connection"]
+
+
+def patch_asyncio_events(guard: Guard, module: ModuleType) -> None:
+    """Watch the connections of the interpreter's own event loop."""
+    judged = judge_of(guard)
+    loop = vars(module)["BaseEventLoop"]
+    wrap(loop, "create_connection", lambda a, n: judged.host(argument(a, n, 2, "host")))
+
+
+# -- libraries -------------------------------------------------------------------------------------
+
+
+def patch_requests_models(guard: Guard, module: ModuleType) -> None:
+    """Watch the URLs that requests prepares."""
+    judged = judge_of(guard)
+    prepared = vars(module)["PreparedRequest"]
+    wrap(prepared, "prepare_url", lambda a, n: judged.url(argument(a, n, 1, "url")))
+
+
+def patch_requests_adapters(guard: Guard, module: ModuleType) -> None:
+    """Watch what requests sends, redirects among it."""
+    judged = judge_of(guard)
+    adapter = vars(module)["HTTPAdapter"]
+    wrap(adapter, "send", lambda a, n: judged.hop(getattr(a[1], "url", None)))
+
+
+def patch_urllib3(guard: Guard, module: ModuleType) -> None:
+    """Watch urllib3's pools; a redirect comes by the same way, with a history."""
+    judged = judge_of(guard)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        url = argument(arguments, named, 2, "url")
+        history = getattr(named.get("retries"), "history", None)
+        if history:
+            judged.hop(url)
+        else:
+            judged.url(url)
+
+    wrap(vars(module)["PoolManager"], "urlopen", before)
+
+
+def patch_httpx(guard: Guard, module: ModuleType) -> None:
+    """Watch httpx: URLs and base URLs of clients."""
+    judged, library = judge_of(guard), vars(module)
+    wrap(library["BaseClient"], "build_request", lambda a, n: judged.url(argument(a, n, 2, "url")))
+
+    def before_init(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        judged.url(named.get("base_url") or None)
+
+    for name in ("Client", "AsyncClient"):
+        wrap(library[name], "__init__", before_init)
+
+
+def patch_httpx_transport(guard: Guard, module: ModuleType) -> None:
+    """Watch what httpx sends, redirects among it."""
+    judged, library = judge_of(guard), vars(module)
+    for owner, name in (
+        ("HTTPTransport", "handle_request"),
+        ("AsyncHTTPTransport", "handle_async_request"),
+    ):
+        wrap(library[owner], name, lambda a, n: judged.hop(a[1].url))
+
+
+def patch_aiohttp(guard: Guard, module: ModuleType) -> None:
+    """Watch aiohttp's sessions."""
+    judged = judge_of(guard)
+    session = vars(module)["ClientSession"]
+    wrap(session, "_request", lambda a, n: judged.url(argument(a, n, 2, "str_or_url")))
+    wrap(session, "_ws_connect", lambda a, n: judged.url(argument(a, n, 1, "url")))
+    wrap(session, "__init__", lambda a, n: judged.url(argument(a, n, 1, "base_url")))
+
+
+def patch_aiohttp_request(guard: Guard, module: ModuleType) -> None:
+    """Watch each request that aiohttp makes, redirects among them."""
+    judged = judge_of(guard)
+    request = vars(module)["ClientRequest"]
+    wrap(request, "__init__", lambda a, n: judged.hop(argument(a, n, 2, "url")))
+
+
+def patch_botocore_session(guard: Guard, module: ModuleType) -> None:
+    """Watch the endpoints of AWS clients."""
+    judged = judge_of(guard)
+    session = vars(module)["Session"]
+    wrap(session, "create_client", lambda a, n: judged.url(argument(a, n, 6, "endpoint_url")))
+
+
+PATCHES: dict[str, Patch] = {
+    "urllib.request": patch_urllib,
+    "http.client": patch_http_client,
+    "socket": patch_socket,
+    "asyncio.streams": patch_asyncio_streams,
+    "asyncio.base_events": patch_asyncio_events,
+    "requests.models": patch_requests_models,
+    "requests.adapters": patch_requests_adapters,
+    "urllib3.poolmanager": patch_urllib3,
+    "httpx._client": patch_httpx,
+    "httpx._transports.default": patch_httpx_transport,
+    "aiohttp.client": patch_aiohttp,
+    "aiohttp.client_reqrep": patch_aiohttp_request,
+    "botocore.session": patch_botocore_session,
+}

@@ -1,0 +1,161 @@
+"""Who vouches for a host: the code's own texts, its checks, its settings; and is it public?"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from typing import Any
+
+from ..core import Guard
+from ..origin import Span
+from .structure import Parts, split
+
+_NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d+)?", re.IGNORECASE)
+_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>|()\[\]{}^$*+?]+", re.IGNORECASE)
+_LOCAL_NAMES = re.compile(
+    r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
+)
+_EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
+_ADDRESS_CHECKS = ("is_private", "is_global")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_ELSEWHERE = "casemate-guard.invalid"
+
+
+def host_of(url: str) -> str:
+    """Return a URL's host in lower case, as the most generous client reads it."""
+    return normal(url[slice(*split(url).host)])
+
+
+def normal(host: str) -> str:
+    """Return a host in the form in which hosts are compared."""
+    return host.strip("[]").rstrip(".").lower()
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is, in whatever form resolvers take; None for a name."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        # inet_aton reads 0x7f.1, 2130706433 and 017700000001, as resolvers do.
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if host[:1].isdigit() else None
+    except (OSError, ValueError):
+        return None
+
+
+def is_public(host: str) -> bool:
+    """Tell whether a host is neither this machine nor one in a private network, by its look."""
+    host = normal(host)
+    address: Any = address_of(host)
+    if address is None:
+        inside = _EMBEDDED.search(host)  # 10.0.0.1.nip.io and the like
+        if inside is not None:
+            address = address_of(inside[1].replace("-", "."))
+        if address is None:
+            return "." in host and not _LOCAL_NAMES.fullmatch(host)
+    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    return bool((mapped or address).is_global) and not address.is_multicast
+
+
+def resolves_public(host: str) -> bool:
+    """Tell whether all addresses of a host are public; in the sandbox the proxy sees to that."""
+    if not is_public(host):
+        return False
+    try:
+        found = socket.getaddrinfo(normal(host), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    return all(is_public(str(entry[4][0])) for entry in found)
+
+
+def proxies() -> set[str]:
+    """Return the hosts of the proxies that clients are told to use."""
+    values = (os.environ.get(n) or os.environ.get(n.upper()) for n in _PROXIES)
+    return {host_of(value) for value in values if value}
+
+
+class Vouching:
+    """Tells whether the function's code vouches for a host that the event has chosen."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Ask the guard for checks, and the code for its texts."""
+        self._guard = guard
+        self._known: frozenset[str] = frozenset()
+        self._counted = -1
+
+    def __call__(self, text: str, parts: Parts, span: Span) -> bool:
+        """Do so for the host of a URL. A port by itself is never vouched for by its host."""
+        host = normal(text[slice(*parts.host)])
+        if not host or span.start >= parts.host[1]:
+            return False
+        return self.is_foreseen(host) or self._checked(text, parts) or self._told_apart(host)
+
+    def is_foreseen(self, host: str) -> bool:
+        """Tell whether code or settings hold a public host, or the domain that it is below."""
+        if not is_public(host):
+            return any(host == h for h in self._settings())
+        known = self._from_code() | self._settings()
+        if host in known or f".{host}" in known:
+            return True
+        labels = host.split(".")
+        above = (".".join(labels[n:]) for n in range(1, len(labels) - 1))
+        return any(domain in known or f".{domain}" in known for domain in above)
+
+    def _from_code(self) -> frozenset[str]:
+        texts = self._guard.constants.texts
+        if len(texts) != self._counted:
+            self._known, self._counted = _hosts_in(texts), len(texts)
+        return self._known
+
+    @staticmethod
+    def _settings() -> frozenset[str]:
+        values = [v for n, v in os.environ.items() if n.lower() not in _PROXIES]
+        return _hosts_in([part for v in values for part in re.split(r"[\s,;]+", v)])
+
+    def _checked(self, text: str, parts: Parts) -> bool:
+        """Tell whether the code found the host, or what holds it, in a collection or pattern."""
+        host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
+        scheme = text[slice(*parts.scheme)]
+        provenance = self._guard.provenance
+        forms = (host, host.strip("[]"), authority, f"{scheme}://{authority}", text)
+        for form in {*forms, host.lower(), authority.lower(), f"{scheme}://{authority}/"}:
+            how, collection = provenance.check_of(form)
+            if how == "member" and self._guard.whole(collection) is None:
+                return True
+            changed = _others(form, host) if host in form else []
+            for question in provenance.asked_of(form):
+                if changed and not any(question.ask(other) for other in changed):
+                    return True
+        return False
+
+    def _told_apart(self, host: str) -> bool:
+        """Tell whether the code looks at addresses, in which case public ones are meant."""
+        holds = self._guard.constants.holds_word
+        return any(holds(word) for word in _ADDRESS_CHECKS) and resolves_public(host)
+
+
+def _others(form: str, host: str) -> list[str]:
+    """Return a text with hosts in it that no check of the host must take for it."""
+    labels = host.split(".")
+    if len(labels) > 1 and not labels[-1].isdigit():
+        registered = "evil" + ".".join(labels[-2:])
+    else:
+        registered = f"evil{host}"
+    others = (_ELSEWHERE, registered, f"{host}.{_ELSEWHERE}", f"{host}@{_ELSEWHERE}", "10.0.0.1")
+    return [form.replace(host, other, 1) for other in others]
+
+
+def _hosts_in(texts: Any) -> frozenset[str]:
+    found: set[str] = set()
+    for text in texts:
+        if len(text) > 4096:
+            continue
+        if _NAME.fullmatch(text):
+            found.add(text.partition(":")[0].rstrip(".").lower())
+        elif "://" in text:
+            found.update(host_of(match[0]) for match in _IN_URL.finditer(text))
+    found.discard("")
+    return frozenset(found)

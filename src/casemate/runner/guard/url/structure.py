@@ -1,0 +1,170 @@
+"""Did data decide where a request goes, or leave the part of the URL that was meant for it?
+
+Read as the most generous client would (WHATWG URL, RFC 3986): what two parsers could read
+differently is judged by the worse reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..origin import Span
+from ..sink import Verdict
+
+_SCHEME = re.compile(r"[\x00-\x20]*([A-Za-z][A-Za-z0-9+.-]*):")
+_SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")
+_END_OF_AUTHORITY = re.compile(r"[/\\?#]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z0-9_-]+")
+_DOMAIN = re.compile(r"\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
+_WEB = frozenset(("http", "https", "ws", "wss"))
+
+FIX_HOST = (
+    "take the host from a collection in the code (`if urlsplit(url).hostname not in ALLOWED: "
+    "raise ...`), and allow https alone"
+)
+FIX_PART = (
+    "quote what goes into a URL: urllib.parse.quote(value, safe='') for a part of the path, "
+    "params={'name': value} or urllib.parse.urlencode for the query"
+)
+
+
+class Parts(NamedTuple):
+    """Where the parts of a URL are: first and last character, the last not included."""
+
+    scheme: tuple[int, int]
+    """Empty if there is none."""
+    authority: tuple[int, int]
+    """Empty, and at the end of the scheme, if there is none."""
+    host: tuple[int, int]
+    path: int
+    query: int
+    """Where `?` is, else where the fragment begins or the end."""
+    fragment: int
+
+    def has_authority(self) -> bool:
+        """Tell whether the URL names a host, so that it is no path alone."""
+        return self.authority[0] < self.authority[1]
+
+
+def split(text: str) -> Parts:
+    """Find the parts of a URL, or of a path and query that go with a host known elsewhere."""
+    scheme = _SCHEME.match(text)
+    start = scheme.end() if scheme else 0
+    slashes = _SLASHES.match(text, start)
+    begin = slashes.end() if slashes else start
+    end = begin
+    if slashes:
+        closing = _END_OF_AUTHORITY.search(text, begin)
+        end = closing.start() if closing else len(text)
+    host_start = text.rfind("@", begin, end) + 1 or begin
+    fragment = text.find("#", end)
+    fragment = len(text) if fragment < 0 else fragment
+    query = text.find("?", end, fragment)
+    query = fragment if query < 0 else query
+    within = (scheme.start(1), scheme.end(1)) if scheme else (0, 0)
+    return Parts(
+        within, (begin, end), (host_start, _host_end(text, host_start, end)), end, query, fragment
+    )
+
+
+def _host_end(text: str, start: int, end: int) -> int:
+    if text.startswith("[", start):
+        closing = text.find("]", start, end)
+        return closing + 1 if closing >= 0 else end
+    colon = text.find(":", start, end)
+    return colon if colon >= 0 else end
+
+
+Vouches = Callable[[str, Parts, Span], bool]
+"""Takes a URL, its parts and what the event has of its scheme and authority; tells whether the
+function's code has checked or foreseen the host."""
+
+
+def judge(text: str, spans: Sequence[Span], vouches: Vouches) -> Verdict | None:
+    """Return a verdict if data decides the destination, or leaves its part of the URL."""
+    parts = split(text)
+    for span in spans:
+        verdict = _destination(text, span, parts, vouches) or _structure(text, span, parts)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _destination(  # noqa: PLR0911 - one return for each rule
+    text: str, span: Span, parts: Parts, vouches: Vouches
+) -> Verdict | None:
+    scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
+    until = max(scheme_end, parts.authority[1])
+    if span.start >= until or (not parts.has_authority() and span.start >= scheme_end > 0):
+        return None
+    if span.checked in ("member", "constant"):
+        return None
+    if parts.has_authority() and is_label(text, span, parts):
+        return None
+    part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
+    if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
+        return Verdict(span.origin, "ends the host in a way that clients disagree on", FIX_HOST)
+    if "@" in part or (parts.host[0] > parts.authority[0] and span.start < parts.host[0]):
+        return Verdict(span.origin, "puts credentials into the URL, before its host", FIX_HOST)
+    if _decides_scheme(text, span, parts):
+        return Verdict(span.origin, "decides the URL's scheme", FIX_HOST)
+    if vouches(text, parts, span):
+        return None
+    what = "port" if span.start >= parts.host[1] else "host"
+    return Verdict(span.origin, f"decides the URL's {what}", FIX_HOST)
+
+
+def is_label(text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether a part is one label of a host below a domain that the code has written."""
+    if span.start < parts.host[0] or span.end > parts.host[1]:
+        return False
+    label = _LABEL.fullmatch(text, span.start, span.end)
+    return bool(label and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
+
+
+def _decides_scheme(text: str, span: Span, parts: Parts) -> bool:
+    start, end = parts.scheme
+    return span.start < end and text[start:end].lower() not in _WEB
+
+
+def _structure(  # noqa: PLR0911 - one return for each rule
+    text: str, span: Span, parts: Parts
+) -> Verdict | None:
+    """Judge what the event has of path and query."""
+    value = text[span.start : span.end]
+    if _CONTROL.search(value):
+        return Verdict(span.origin, "holds line breaks or control characters", FIX_PART)
+    whole = span.start < max(parts.scheme[1], parts.authority[1])
+    if whole or span.checked in ("member", "constant"):
+        return None  # the destination is vouched for, and so is what comes with it
+    if _climbs(text, span, parts):
+        return Verdict(span.origin, "leaves its folder by `..`", FIX_PART)
+    if span.start < parts.path or span.start <= parts.query:
+        return _in_path(text, span, parts)
+    if span.start < parts.fragment and span.start > parts.query + 1:
+        mark = next((c for c in "&#" if c in value), None)
+        if mark is not None:
+            return Verdict(span.origin, f"ends its parameter by `{mark}`", FIX_PART)
+    elif "#" in value and span.start < parts.fragment:
+        return Verdict(span.origin, "ends the query by `#`", FIX_PART)
+    return None
+
+
+def _in_path(text: str, span: Span, parts: Parts) -> Verdict | None:
+    value = text[span.start : span.end]
+    at_end_of_host = parts.has_authority() and span.start == parts.authority[1]
+    for mark, words in (("?", "begins a query"), ("#", "begins a fragment"), ("\\", "holds `\\`")):
+        if mark in value and not (mark == "?" and span.start == parts.query and at_end_of_host):
+            return Verdict(span.origin, f"{words} in the path", FIX_PART)
+    return None
+
+
+def _climbs(text: str, span: Span, parts: Parts) -> bool:
+    for match in _DOTS.finditer(text, parts.path, parts.query):
+        if match.end() > span.start and match.start() < span.end:
+            return True
+    return False

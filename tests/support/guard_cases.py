@@ -1,0 +1,73 @@
+"""Many small handlers under the sink guard, each in a process of its own forked from one.
+
+The libraries that they use are imported once, before the guard; the handlers after it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from support.guard import Guarded
+
+_CHILD = Path(__file__).with_name("guard_cases_child.py")
+_SECONDS = 150
+
+Cases = Mapping[str, tuple[str, object]]
+"""By name: a handler's module, or just the body of `handler(event, context)`, and its event."""
+
+
+def module(code: str) -> str:
+    """Return a handler's module: `code` itself, or with `code` as the handler's body."""
+    code = textwrap.dedent(code).strip("\n")
+    if "def handler(" in code:
+        return code
+    lines = code.split("\n")
+    imports = [line for line in lines if line.startswith(("import ", "from "))]
+    body = [line for line in lines if line not in imports]
+    return "\n".join((*imports, "def handler(event, context):", *("    " + b for b in body)))
+
+
+def run(folder: Path, cases: Cases, preload: Sequence[str] = ()) -> dict[str, Guarded]:
+    """Return what became of each case."""
+    events: dict[str, object] = {}
+    for number, (code, event) in enumerate(cases.values()):
+        case = folder / f"case{number}"
+        case.mkdir()
+        (case / "app.py").write_text(module(code))
+        events[case.name] = event
+    done = subprocess.run(
+        [sys.executable, str(_CHILD), str(folder), *preload],
+        input=json.dumps(events),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"the guarded processes failed:\n{done.stderr}")
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"outc')]
+    return {
+        name: Guarded(a["outcome"], a["result"], tuple(a["records"]), a.get("trace", ""))
+        for name, a in zip(cases, answers, strict=True)
+    }
+
+
+def assert_blocked(folder: Path, cases: Cases, sinks: set[str], preload: Sequence[str]) -> None:
+    """Fail unless the guard stopped every case at one of `sinks`, with a fix to show."""
+    for name, answer in run(folder, cases, preload).items():
+        assert answer.outcome == "blocked", f"{name}: {answer}"
+        assert answer.records[0]["sink"] in sinks, f"{name}: {answer}"
+        assert answer.records[0]["fix"], name
+        assert "could not be checked" not in answer.records[0]["changed"], f"{name}: {answer}"
+
+
+def assert_passes(folder: Path, cases: Cases, preload: Sequence[str]) -> None:
+    """Fail if the guard stopped a case, or a case failed by itself."""
+    for name, answer in run(folder, cases, preload).items():
+        assert answer.outcome == "ok", f"{name}: {answer}"
+        assert not answer.records, f"{name}: {answer}"

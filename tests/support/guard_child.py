@@ -1,0 +1,68 @@
+"""Runs a handler under the sink guard in a process of its own: audit hooks cannot be taken back.
+
+Arguments: folder of the function's code, `module:function`, rules as JSON. Standard input: events,
+a JSON array. Standard output: for each event one JSON line. Each event has a fork, as in a sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+
+from runner.guard import setting_up
+from runner.guard.core import Guard, Rule
+from runner.guard.sink import BlockedError
+
+
+def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:
+    records: list[dict[str, object]] = []
+    guard.report = records.append
+    guard.begin(event)
+    answer: dict[str, object]
+    try:
+        result = handler(event, None)  # type: ignore[operator]
+        answer = {"outcome": "ok", "result": repr(result)}
+    except BlockedError as error:
+        answer = {"outcome": "blocked", "result": str(error)}
+    except BaseException as error:
+        trace = traceback.format_exc()
+        answer = {"outcome": "error", "result": f"{type(error).__name__}: {error}", "trace": trace}
+    blocked = guard.blocked
+    guard.end()
+    if blocked is not None:
+        answer["outcome"] = "blocked"
+    return answer | {"records": records}
+
+
+def main() -> None:
+    """Answer each event."""
+    root, name, rules = sys.argv[1:4]
+    guard = Guard(root, [Rule(*rule) for rule in json.loads(rules)])
+    sys.path.insert(0, root)
+    setting_up.before_import(guard)
+    module_name, _, function_name = name.partition(":")
+    __import__(module_name)
+    handler = getattr(sys.modules[module_name], function_name)
+    setting_up.after_import(guard)
+    for event in json.load(sys.stdin):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            with open(write, "w") as output:
+                json.dump(_serve(guard, handler, event), output)
+            os._exit(0)
+        os.close(write)
+        with open(read) as answer:
+            line = answer.read()
+        os.waitpid(child, 0)
+        print(line or json.dumps({"outcome": "crashed", "result": "", "records": []}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

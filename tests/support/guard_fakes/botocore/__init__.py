@@ -1,0 +1,1 @@
+"""The part of botocore that tests need."""
