@@ -92,7 +92,10 @@ def wait_for(endpoint: Endpoint, seconds: float = 120.0) -> None:
         asking = "\r\n".join([*lines, "", ""]).encode("latin-1")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if json.loads(connection.exchange(asking).body)["finished_at"] is not None:
+            reply = connection.exchange(asking)
+            if reply.status != 200:
+                raise BenchError(f"a status was answered with {reply.status}: {reply.body!r}")
+            if json.loads(reply.body)["finished_at"] is not None:
                 return
             time.sleep(0.01)
     finally:

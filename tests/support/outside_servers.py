@@ -166,7 +166,7 @@ class Nats(Server):
         super().__init__(folder)
 
     def command(self) -> list[str]:
-        found = shutil.which("nats-server")
+        found = shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin")
         if found is None:
             pytest.skip("there is no nats-server")
         tls = []

@@ -40,6 +40,9 @@ class Case:
     keeps_too_large = True
     """The server hands over what is larger than the limit."""
 
+    returns_at_once = True
+    """What a connection leaves without acknowledgement comes again to the next one."""
+
     def __init__(self, server: Any) -> None:
         self.server = server
 
@@ -175,6 +178,7 @@ class MqttCase(Case):
 
 class NatsCase(Case):
     kind = Nats
+    returns_at_once = False  # but after the consumer's wait of 30 s
 
     def trigger(self, place: str, **more: Any) -> OutsideTrigger:
         settings = {"subject": f"{place}.*", "stream": place, "user": "casemate"}

@@ -52,7 +52,7 @@ def weigh(lines: list[dict[str, Any]]) -> int:
     unknown = sorted({line["sku"] for line in lines} - WEIGHTS.keys())
     if unknown:
         raise PackError(f"nobody knows what {', '.join(unknown)} weighs")
-    grams = sum(WEIGHTS[line["sku"]] * line["quantity"] for line in lines)
+    grams: int = sum(WEIGHTS[line["sku"]] * line["quantity"] for line in lines)
     if grams > MAX_GRAMS:
         raise PackError(f"{grams} g do not fit on a lorry")
     return grams

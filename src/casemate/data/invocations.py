@@ -74,7 +74,12 @@ def purged(connection: Connection, queue: Resource, keep: float, now: float) -> 
 
 def find(connection: Connection, invocation: str, now: float) -> InvocationStatus:
     """Return how an invocation stands. Raises NotFoundError."""
-    status = _ended(connection, invocation, now) or _live(connection, invocation)
+    # Once more: it may have ended between the two, which are no transaction.
+    status = (
+        _ended(connection, invocation, now)
+        or _live(connection, invocation)
+        or _ended(connection, invocation, now)
+    )
     if status is None:
         raise NotFoundError(
             "There is no such invocation, or what was known of it is not kept any more."

@@ -143,7 +143,7 @@ def test_mypy_accepts_the_handlers_of_the_orders_example(tmp_path: Path) -> None
     write_stub(tmp_path)
     done = mypy(tmp_path, *sorted((ROOT / "examples/orders/src").glob("*.py")))
     assert done.returncode == 0, done.stdout
-    assert "3 source files" in done.stdout
+    assert "5 source files" in done.stdout
 
 
 def test_mypy_finds_the_mistakes_in_a_handler(tmp_path: Path) -> None:

@@ -94,6 +94,22 @@ def test_a_great_many_run_once_each_and_leave_nothing_behind(on: Callable[[Scene
     on(scene)
 
 
+def test_a_status_is_known_at_every_moment(on: Callable[[Scene], None]) -> None:
+    """Also at the one in which the message goes and the end comes."""
+
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.delivery.start()
+        for n in range(150):
+            await world.send(n, invocation=f"inv_{n}")
+        for n in range(150):
+            while (await world.data.invocation_status("t", f"inv_{n}")).finished_at is None:
+                await asyncio.sleep(0)
+        assert len(world.ran) == 150
+
+    on(scene)
+
+
 def test_nothing_is_asked_while_nothing_happens(on: Callable[[Scene], None]) -> None:
     async def scene(world: World) -> None:
         await world.deploy(CONSUMER)

@@ -128,7 +128,7 @@ MODELS: list[tuple[str, Callable[[], Event], type, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "made", "model", "_"), MODELS, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(("name", "made", "model", "_"), MODELS, ids=[m[0] for m in MODELS])
 def test_powertools_models_accept_ours_as_they_accept_the_samples(
     name: str, made: Callable[[], Event], model: Any, _: str
 ) -> None:
@@ -166,7 +166,7 @@ def places(value: Any, path: str = "") -> set[str]:
     return {f"{path.removeprefix('.')}: {kind}"}
 
 
-@pytest.mark.parametrize(("name", "made", "_", "shape"), MODELS, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(("name", "made", "_", "shape"), MODELS, ids=[m[0] for m in MODELS])
 def test_whatever_a_sample_has_ours_has_too(
     name: str, made: Callable[[], Event], _: Any, shape: str
 ) -> None:
@@ -225,7 +225,7 @@ HANDLERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "made", "_", "shape"), MODELS, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(("name", "made", "_", "shape"), MODELS, ids=[m[0] for m in MODELS])
 def test_a_handler_sees_the_same_in_both(
     name: str, made: Callable[[], Event], _: Any, shape: str
 ) -> None:

@@ -45,7 +45,7 @@ def token(*parts: object) -> str:
         ("data:text/plain;base64," + encode64(PAYLOAD.encode()), PAYLOAD),
         (PAYLOAD.encode().hex(), PAYLOAD),
         ("0x" + PAYLOAD.encode().hex().upper(), PAYLOAD),
-        (encode64(gzip.compress(PAYLOAD.encode())), PAYLOAD),
+        (encode64(gzip.compress(PAYLOAD.encode(), mtime=0)), PAYLOAD),
         (encode64(zlib.compress(PAYLOAD.encode())), PAYLOAD),
         ("a&#39;b &lt;", "a'b <"),
         ("a\\u0027b\\x27", "a'b'"),

@@ -1,0 +1,85 @@
+"""Events that try to hurt the check itself, or to be somebody else's, on a running node."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from support.node import TestNode
+
+CONTRACT = {
+    "$defs": {
+        "node": {
+            "properties": {"next": {"$ref": "#/$defs/node"}, "text": {"pattern": "^(a+)+$"}},
+            "additionalProperties": {"type": "integer"},
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+MANIFEST = """
+[project]
+name = "t"
+[function.f]
+handler = "app:handler"
+contract = "c.json"
+[function.open]
+handler = "app:handler"
+"""
+SOURCE = "def handler(event, context):\n    return context.event.source\n"
+MARK = "4111111111111111"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
+    try:
+        running.deploy_project(MANIFEST, SOURCE, files={"c.json": json.dumps(CONTRACT)})
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"text": "a" * 1_000_000 + "!"},
+        json.loads('{"next":' * 60 + '{"text":"b"}' + "}" * 60),
+        {str(number): "x" for number in range(50_000)},
+    ],
+    ids=["a pattern that backtracks", "sixty levels", "fifty thousand names"],
+)
+def test_no_event_keeps_the_node_busy(node: TestNode, event: object) -> None:
+    started = time.monotonic()
+    assert node.invoke(event, function="t/f").status_code == 400
+    assert time.monotonic() - started < 5
+    assert node.invoke({}, function="t/f").status_code == 200
+
+
+def test_names_of_digits_are_not_recorded(node: TestNode) -> None:
+    answer = node.invoke({MARK: MARK}, function="t/f")
+    assert answer.status_code == 400
+    record = node.get(f"/invocations/{answer.headers['x-request-id']}")
+    told = answer.text + json.dumps([node.get("/denials?project=t"), record])
+    assert "/*: type" in told
+    assert MARK not in told
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"type": "casemate.bucket.created"},
+        {"source": "/projects/t/buckets/uploads"},
+        {"specversion": "0.3"},
+    ],
+)
+def test_no_caller_makes_an_event_of_ours(node: TestNode, claim: dict[str, str]) -> None:
+    honest = {"specversion": "1.0", "id": "1", "source": "urn:x", "type": "com.example.x"}
+    kind = {"content-type": "application/cloudevents+json"}
+    target = f"{node.url}/invoke/t/open"
+    assert node.client.post(target, json=honest, headers=kind).json() == "urn:x"
+    assert node.client.post(target, json={**honest, **claim}, headers=kind).status_code == 400
+    headers = {f"ce-{name}": value for name, value in {**honest, **claim}.items()}
+    assert node.client.post(target, json={}, headers=headers).status_code == 400
