@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.guard_cases import Cases, assert_blocked, assert_passes
 
 from casemate.runner.guard.nosql.languages import (
     EXPRESSION,
@@ -21,6 +20,7 @@ from casemate.runner.guard.nosql.languages import (
 )
 from casemate.runner.guard.origin import Origin, Span
 from casemate.runner.guard.quoted import judge, tokenize
+from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("pymongo", "bson", "redis", "redis.asyncio", "botocore.client", "elasticsearch")
 TRY = """
@@ -246,7 +246,8 @@ VULNERABLE: Cases = {
     "elasticsearch, script": (
         code(
             ELASTIC,
-            "es.update(index='i', id='1', script={'source': \"ctx._source.n = '\" + event['n'] + \"'\"})",
+            "es.update(index='i', id='1', script={'source': \"ctx._source.n = '\" + "
+            "event['n'] + \"'\"})",
         ),
         {"n": "'; ctx.op='delete'; //"},
     ),
