@@ -227,6 +227,10 @@ SAFE: Cases = {
         ET + "return ET.fromstring(event['xml']).findtext('to')",
         {"xml": PUBLIC},
     ),
+    "a type elsewhere, not read by lxml": (
+        LX + "return etree.fromstring(event['xml'].encode()).findtext('to')",
+        {"xml": PUBLIC},
+    ),
     "lxml keeps entities": (
         LX + "p = etree.XMLParser(resolve_entities=False, no_network=True)\n"
         "return etree.fromstring(event['xml'].encode(), p).tag",

@@ -95,6 +95,7 @@ def check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None
 
 
 def check_source(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
+    """Block what a file or path holds (BlockedError)."""
     if guard.active:
         guard.decide(NAME, lambda: _of_source(guard, source, judge))
 

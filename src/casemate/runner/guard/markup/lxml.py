@@ -8,11 +8,13 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..sink import Judge
 from .documents import (
     ANY,
     ANY_PIECE,
     EXPANDING,
     INCLUDE,
+    INTERNAL,
     STYLESHEET,
     check_content,
     check_document,
@@ -22,8 +24,11 @@ from .documents import (
 )
 from .trees import is_of_tree
 
+_READING = "__casemate_reading__"
+
 
 def patch_lxml(guard: Guard, module: ModuleType) -> None:
+    """Watch functions, parsers, `iterparse` and stylesheets."""
     library: Any = module
     patch_functions(guard, library)
 
@@ -31,10 +36,11 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
         def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
             base.__init__(self, *arguments, **named)
             setattr(self, EXPANDING, _expands(named))
+            setattr(self, _READING, _reads(named))
 
         def feed(self: Any, data: Any) -> Any:
             if not is_safe(self):
-                check_piece(guard, self, data, external=True)
+                check_piece(guard, self, data, external=_is_reading(self))
             return base.feed(self, data)
 
         members = {"__init__": __init__, "feed": feed, "__module__": base.__module__}
@@ -46,7 +52,7 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
 
     def iterparse(source: Any, *arguments: Any, **named: Any) -> Any:
         if _expands(named) and not named.get("html"):
-            check_source(guard, source, ANY)
+            check_source(guard, source, ANY if _reads(named) else INTERNAL)
         return base(source, *arguments, **named)
 
     library.iterparse = iterparse
@@ -63,17 +69,19 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
 
 
 def patch_functions(guard: Guard, library: Any) -> None:
+    """Watch the functions that read a document, of `lxml.etree` or `lxml.objectify`."""
     usual: Callable[[], Any] = getattr(library, "get_default_parser", lambda: None)
 
     def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
         if not is_safe(parser) and not _is_html(parser):
-            check_document(guard, argument(arguments, named, 0, "text", "xml"), ANY)
+            check_document(guard, argument(arguments, named, 0, "text", "xml"), _judge_of(parser))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
         if not is_safe(parser) and not _is_html(parser):
-            check_source(guard, argument(arguments, named, 0, "source", "f"), ANY)
+            source = argument(arguments, named, 0, "source", "f")
+            check_source(guard, source, _judge_of(parser))
 
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
@@ -90,19 +98,30 @@ def patch_functions(guard: Guard, library: Any) -> None:
 
 
 def _is_html(parser: Any) -> bool:
-    return "HTML" in type(parser).__name__
+    return any(base.__name__ == "HTMLParser" for base in type(parser).__mro__)
+
+
+def _is_reading(parser: Any) -> bool:
+    """Tell whether a parser reads a document's type from elsewhere; by default none does."""
+    return bool(getattr(parser, _READING, False))
+
+
+def _judge_of(parser: Any) -> Judge:
+    return ANY if _is_reading(parser) else INTERNAL
+
+
+def _reads(named: dict[str, Any]) -> bool:
+    return any(named.get(name) for name in ("load_dtd", "dtd_validation", "attribute_defaults"))
 
 
 def _expands(named: dict[str, Any]) -> bool:
-    reads = any(
-        named.get(option) for option in ("load_dtd", "dtd_validation", "attribute_defaults")
-    )
-    return reads or bool(named.get("resolve_entities", True))
+    return _reads(named) or bool(named.get("resolve_entities", True))
 
 
 def on_include(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
+    """Judge `xinclude` of a tree, where the function's own code calls it."""
     owner = getattr(function, "__self__", None)
     if owner is not None and is_of_tree(type(owner)):
         check_content(guard, INCLUDE, "includes other files by XInclude")

@@ -22,6 +22,8 @@ from .documents import (
 
 
 def patch_element_tree(guard: Guard, module: ModuleType) -> None:
+    """Watch ElementTree: its functions, and parsers that are fed."""
+
     def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not is_safe(argument(arguments, named, 1, "parser")):
             check_document(guard, argument(arguments, named, 0, "text"))
@@ -78,6 +80,7 @@ def _feeding(guard: Guard, base: Any) -> type:
 
 
 def patch_dom(guard: Guard, module: ModuleType) -> None:
+    """Watch minidom, and the builder below it."""
     library: Any = module
     text_name = "string"
     if "parseString" in vars(library):
@@ -127,10 +130,12 @@ def patch_xmltodict(guard: Guard, module: ModuleType) -> None:
 
 
 def patch_xmlrpc(guard: Guard, module: ModuleType) -> None:
+    """Watch what xmlrpc parses."""
     parser = vars(module)["ExpatParser"]
     wrap(parser, "feed", lambda a, n: check_document(guard, argument(a, n, 1, "data")))
 
 
 def patch_include(guard: Guard, module: ModuleType) -> None:
+    """Watch the includes of ElementTree."""
     words = "includes other files by XInclude"
     wrap(module, "include", lambda a, n: check_content(guard, INCLUDE, words))
