@@ -32,6 +32,15 @@ def module(code: str) -> str:
     return "\n".join((*imports, "def handler(event, context):", *("    " + b for b in body)))
 
 
+def placed(cases: Cases, folder: Path) -> Cases:
+    """Return cases whose handlers have a folder of their own in the place of `/tmp`."""
+    own = folder / "tmp"
+    own.mkdir(exist_ok=True)
+    return {
+        name: (code.replace("/tmp/", f"{own}/"), event) for name, (code, event) in cases.items()
+    }
+
+
 def run(folder: Path, cases: Cases, preload: Sequence[str] = ()) -> dict[str, Guarded]:
     """Return what became of each case."""
     events: dict[str, object] = {}

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from urllib.parse import quote
 
-from support.guard_cases import Cases, run
+import pytest
+
+from support.guard_cases import Cases, placed, run
 
 CODE = "__import__('os').getcwd()"
 _B64 = base64.b64encode(CODE.encode()).decode()
@@ -159,6 +161,66 @@ VULNERABLE: Cases = {
         "import pandas\nreturn len(pandas.DataFrame({'a': [1]}).query('a > ' + event['q']))",
         {"q": "0 or @pd.io.common.os.getcwd()"},
     ),
+    "more: exec template code": (
+        "T='''\ndef f():\n    return {expr}\n'''\nns={}\nexec(T.format(expr=event['e']),ns)\nreturn ns['f']()",
+        {"e": "__import__('os').getcwd()"},
+    ),
+    "more: eval comp": (
+        "return [eval(x) for x in event['xs']]",
+        {"xs": ["1", "__import__('os').getcwd()"]},
+    ),
+    "more: eval kw": ("return eval(event['rule'], {}, {'age': 3})", {"rule": "age.__class__"}),
+    "more: eval from bytes": (
+        "import base64\ncode=base64.b64decode(event['e'].encode('ascii')).decode('utf-8')\nreturn eval(code)",
+        {"e": "X19pbXBvcnRfXygnb3MnKS5nZXRjd2QoKQ=="},
+    ),
+    "more: exec csv": (
+        "import csv,io\nfor row in csv.reader(io.StringIO(event['c'])):\n    exec(row[1])",
+        {"c": 'a,"import os"\n'},
+    ),
+    "more: getattr chain": (
+        "import os\nobj=os\nfor p in event['p'].split('.'):\n    obj=getattr(obj,p)\nreturn obj('x')",
+        {"p": "path.exists"},
+    ),
+    "more: importlib dotted": (
+        "import importlib\nmod,_,fn=event['h'].rpartition('.')\nreturn getattr(importlib.import_module(mod),fn)('id')",
+        {"h": "os.system"},
+    ),
+    "more: locals": ("x=1\nreturn locals()[event['n']]", {"n": "event"}),
+    "more: vars module": ("import os\nreturn vars(os)[event['n']]('.')", {"n": "listdir"}),
+    "more: dict module": ("import os\nreturn os.__dict__[event['n']]('.')", {"n": "listdir"}),
+    "more: type exec": ("exec('class A:\\n  x = ' + event['v'])", {"v": "__import__('os')"}),
+    "more: sqlite/func eval sorted": (
+        "return sorted([1,2],key=eval('lambda r: '+event['k']))",
+        {"k": "__import__('os').getpid()"},
+    ),
+    "more: format via str.format": (
+        "return str.format(event['t'],object())",
+        {"t": "{0.__class__}"},
+    ),
+    "more: logging format style": (
+        "t='{user} ' + event['suffix']\nreturn t.format(user=object())",
+        {"suffix": "{user.__class__}"},
+    ),
+    "more: eval mult": (
+        "e=event['e'].replace('x','*')\nreturn eval(e)",
+        {"e": "().__class__ if 3x3 else 0"},
+    ),
+    "more: eval percent": (
+        "return eval('%s(%s)' % (event['fn'], event['arg']))",
+        {"fn": "abs", "arg": "__import__('os').getpid()"},
+    ),
+    "more: eval fn name": ("return eval(event['fn'] + '(1)')", {"fn": "print"}),
+    "more: exec import": ("exec(f'import {event[\"m\"]}')", {"m": "os"}),
+    "more: exec from": ("exec(f'from {event[\"m\"]} import *')", {"m": "os"}),
+    "more: setattr exec": (
+        "ns={}\nfor k,v in event['vars'].items():\n    exec(f'{k} = {v}', ns)\nreturn 1",
+        {"vars": {"a": "__import__('os').getcwd()"}},
+    ),
+    "more: dict lookup class": (
+        "import sys\nreturn getattr(sys.modules[event['m']], event['f'])('.')",
+        {"m": "os", "f": "listdir"},
+    ),
 }
 SINKS = {"code", "deserialisation"}
 
@@ -291,11 +353,115 @@ BENIGN: Cases = {
         "import pandas\nd = pandas.DataFrame(event['rows'])\nreturn d.groupby('name').value.sum().to_dict()",
         {"rows": [{"name": "alpha", "value": 1}, {"name": "beta", "value": 2}]},
     ),
+    "more: uname": ("import platform\nreturn platform.platform()", {"a": "uname"}),
+    "more: pandas tmp": (
+        "import pandas,os\np='/tmp/guard-_'+event['n']+'.csv'\npandas.DataFrame({'a':[1]}).to_csv(p)\nreturn len(pandas.read_csv(p))",
+        {"n": "report"},
+    ),
+    "more: import lib with name": (
+        "import decimal, fractions, statistics\nreturn str(statistics.mean([1,2]))",
+        {"a": "statistics.py", "b": "/usr/lib"},
+    ),
+    "more: json rules": (
+        "import operator\nOPS={'gt':operator.gt,'lt':operator.lt}\nreturn OPS[event['op']](event['a'],event['b'])",
+        {"op": "gt", "a": 1, "b": 2},
+    ),
+    "more: getattr method allowed": (
+        "class C:\n    ALLOWED={'start','stop'}\n    def start(self): return 1\n    def run(self,n):\n        if n not in self.ALLOWED: raise ValueError\n        return getattr(self,n)()\nreturn C().run(event['a'])",
+        {"a": "start"},
+    ),
+    "more: getattr method plain": (
+        "class C:\n    def start(self): return 1\nreturn getattr(C(),event['a'])()",
+        {"a": "start"},
+    ),
+    "more: hasattr logging level": (
+        "import logging\nreturn getattr(logging,event['l'].upper())",
+        {"l": "info"},
+    ),
+    "more: hashlib new": (
+        "import hashlib\nreturn getattr(hashlib,event['a'])(b'x').hexdigest()",
+        {"a": "sha256"},
+    ),
+    "more: str methods": ("return getattr(str,event['m'])('Ab')", {"m": "upper"}),
+    "more: simple tokens eval-free": (
+        "def calc(e):\n    a,op,b=e.split()\n    return {'+':float(a)+float(b)}[op]\nreturn calc(event['e'])",
+        {"e": "1 + 2"},
+    ),
+    "more: re.compile": (
+        "import re\nreturn bool(re.compile(event['r']).search('abc'))",
+        {"r": "a.c"},
+    ),
+    "more: enum functional": (
+        "import enum\nreturn enum.Enum('E',event['n']).__members__.keys().__len__()",
+        {"n": ["alpha", "beta"]},
+    ),
+    "more: typing namedtuple": (
+        "import collections\nC=collections.namedtuple('C',event.keys())\nreturn C(**event)",
+        {"alpha": 1, "beta": 2},
+    ),
+    "more: f-string with format spec": (
+        'return f\'{event["v"]:>10} {event["w"]:.2f}\'',
+        {"v": "{0.__class__}", "w": 1.5},
+    ),
+    "more: format padded const": (
+        "return '{:>10}|{}'.format(event['v'],event['w'])",
+        {"v": "{0.__class__}", "w": 1.5},
+    ),
+    "more: ast calc lib": (
+        "import ast,operator as op\nO={ast.Add:op.add,ast.Sub:op.sub,ast.Mult:op.mul,ast.USub:op.neg}\ndef ev(n):\n    match n:\n        case ast.Expression(body=b): return ev(b)\n        case ast.Constant(value=v): return v\n        case ast.BinOp(left=l,op=o,right=r): return O[type(o)](ev(l),ev(r))\n        case ast.UnaryOp(op=o,operand=x): return O[type(o)](ev(x))\n        case _: raise ValueError\nreturn ev(ast.parse(event['e'],mode='eval'))",
+        {"e": "1+2*-3"},
+    ),
+    "more: plugin registry": (
+        "import importlib\nR={'json':'json','csv':'csv'}\nreturn importlib.import_module(R[event['f']]).__name__",
+        {"f": "csv"},
+    ),
+    "more: entry split check": (
+        "import importlib\nA={'json.dumps','math.sqrt'}\nif event['h'] not in A: raise ValueError\nm,f=event['h'].split('.')\nreturn getattr(importlib.import_module(m),f)(4)",
+        {"h": "math.sqrt"},
+    ),
+    "more: getattr request field": (
+        "import types\no=types.SimpleNamespace(**event)\nreturn [getattr(o,f) for f in ('a','b')]",
+        {"a": 1, "b": 2},
+    ),
+    "more: strptime fmt": (
+        "import datetime\nreturn datetime.datetime(2020,1,2).strftime(event['f'])",
+        {"f": "%Y-%m"},
+    ),
+    "more: fmt map safe": (
+        "class D(dict):\n    def __missing__(self,k): return '{'+k+'}'\nreturn 'Hi {name} {x}'.format_map(D(event))",
+        {"name": "{0.__class__}"},
+    ),
+    "more: jsonschema-ish": (
+        "import json\ns=json.loads(event['body'])\nreturn {k:v for k,v in s.items() if k in ('a',)}",
+        {"body": '{"a":"{{7*7}}","__class__":1}'},
+    ),
+    "more: uuid eval-free exec none": (
+        "import timeit\nreturn timeit.timeit('1+1',number=1) >= 0",
+        {"e": "1+1"},
+    ),
+    "more: pandas query local": (
+        "import pandas\ndf=pandas.DataFrame(event['rows'])\nm=event['min']\nreturn len(df.query('age >= @m and city == \"Oslo\"'))",
+        {"rows": [{"age": 3, "city": "Oslo"}], "min": 2},
+    ),
+    "more: pandas eval const": (
+        "import pandas\ndf=pandas.DataFrame(event['rows'])\nreturn df.eval('total = price * amount').total.sum()",
+        {"rows": [{"price": 2, "amount": 3}]},
+    ),
+    "more: dataclass late": (
+        "import dataclasses\nreturn dataclasses.make_dataclass('P',[(k,str) for k in event])(**event)",
+        {"alpha": "x", "beta": "y"},
+    ),
 }
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def test_data_that_becomes_code_is_stopped(tmp_path: Path) -> None:
-    answers = run(tmp_path, VULNERABLE)
+    answers = run(tmp_path, placed(VULNERABLE, tmp_path))
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
@@ -305,7 +471,7 @@ def test_data_that_becomes_code_is_stopped(tmp_path: Path) -> None:
 
 
 def test_data_that_stays_data_passes(tmp_path: Path) -> None:
-    answers = run(tmp_path, BENIGN)
+    answers = run(tmp_path, placed(BENIGN, tmp_path))
     wrong = {
         n: (a.result, a.records, a.trace)
         for n, a in answers.items()

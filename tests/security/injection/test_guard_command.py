@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.guard_cases import Cases, run
+from support.guard_cases import Cases, placed, run
 
 PAYLOAD = "x; touch /tmp/never"
 _B64 = base64.b64encode(PAYLOAD.encode()).decode()
@@ -300,6 +300,171 @@ VULNERABLE: Cases = {
         "import os\ntry:\n    os.system('ls ' + event['d'])\nexcept BaseException:\n    pass\nreturn 1",
         {"d": PAYLOAD},
     ),
+    "more: dataclass job": (
+        'import subprocess\nfrom dataclasses import dataclass\n@dataclass\nclass Job:\n    src: str\n    dst: str\n    fmt: str = "mp4"\n    def cmd(self):\n        return f"ffmpeg -i {self.src} -f {self.fmt} {self.dst}"\ndef handler(event, context):\n    job = Job(**event["job"])\n    proc = subprocess.Popen(job.cmd(), shell=True, stdout=subprocess.PIPE)\n    return proc.communicate()[0]',
+        {"job": {"src": "a.mp4", "dst": "b.mp4 && id"}},
+    ),
+    "more: template dict": (
+        'import os\nTEMPLATES = {"ping": "ping -c 1 {host}", "trace": "traceroute {host}"}\ndef handler(event, context):\n    body = __import__("json").loads(event["body"])\n    return os.popen(TEMPLATES[body["action"]].format(**body)).read()',
+        {"body": '{"action": "ping", "host": "localhost | id"}'},
+    ),
+    "more: lambda map": (
+        'import subprocess\ndef handler(event, context):\n    parts = list(map(lambda s: s.strip(), event["files"].split(",")))\n    return subprocess.check_output("cat " + " ".join(parts), shell=True)',
+        {"files": "a, b, c`id`"},
+    ),
+    "more: StringIO cmd": (
+        'import io, os\ndef handler(event, context):\n    b = io.StringIO()\n    b.write("echo ")\n    b.write(event["m"])\n    return os.system(b.getvalue())',
+        {"m": "hi; id"},
+    ),
+    "more: string.Template cmd": (
+        "import os, string\nreturn os.system(string.Template('echo $m').substitute(m=event['m']))",
+        {"m": "hi; id"},
+    ),
+    "more: bytes decode split cmd": (
+        "import base64,subprocess\ncmd = base64.b64decode(event['c']).decode().split(' ')\nreturn subprocess.run(cmd)",
+        {"c": "Y2F0IC9ldGMvcGFzc3dk"},
+    ),
+    "more: textwrap script": (
+        'import subprocess, textwrap\ndef handler(event, context):\n    script = textwrap.dedent(f\'\'\'\n        set -e\n        cd /tmp\n        echo "building {event["branch"]}"\n    \'\'\')\n    return subprocess.run(["bash", "-c", script])',
+        {"branch": 'main"; id; "'},
+    ),
+    "more: stdin to bash": (
+        "import subprocess\nreturn subprocess.run(['bash'], input=f'echo {event[\"n\"]}', text=True)",
+        {"n": "a; id"},
+    ),
+    "more: stdin to sh comm": (
+        "import subprocess\np=subprocess.Popen(['sh','-s'],stdin=subprocess.PIPE)\np.communicate(('echo '+event['n']).encode())",
+        {"n": "a; id"},
+    ),
+    "more: script file": (
+        "import subprocess,tempfile,os\nf='/tmp/s_g2.sh'\nopen(f,'w').write('echo '+event['n'])\nreturn subprocess.run(['sh',f])",
+        {"n": "a; id"},
+    ),
+    "more: quote half": (
+        "import os,shlex\nreturn os.system(f\"convert {shlex.quote(event['a'])} -resize {event['s']} out.png\")",
+        {"a": "a b.png", "s": "10;id"},
+    ),
+    "more: quote in dq": (
+        'import os,shlex\nreturn os.system(f\'echo "{shlex.quote(event["a"])}"\')',
+        {"a": "$(id)"},
+    ),
+    "more: json.dumps as quoting": (
+        "import os,json\nreturn os.system('echo ' + json.dumps(event['a']))",
+        {"a": "$(id)"},
+    ),
+    "more: regex bad check": (
+        "import os,re\nif not re.match(r'[a-z]+', event['a']): raise ValueError\nreturn os.system('ping '+event['a'])",
+        {"a": "abc; id"},
+    ),
+    "more: tuple args": (
+        "import subprocess\nreturn subprocess.run(('sh','-c',event['a']))",
+        {"a": "id"},
+    ),
+    "more: partial": (
+        "import functools,subprocess\nrun=functools.partial(subprocess.run,shell=True)\nreturn run('ls '+event['a'])",
+        {"a": "x;id"},
+    ),
+    "more: generator": (
+        "import subprocess\ndef cmds(e):\n    for h in e['hosts']:\n        yield 'ping -c1 %s' % h\nreturn [subprocess.call(c,shell=True) for c in cmds(event)]",
+        {"hosts": ["a;id"]},
+    ),
+    "more: walrus": (
+        "import os\nif (h := event.get('h')) and len(h) < 100:\n    return os.system(f'host {h!s}')",
+        {"h": "a;id"},
+    ),
+    "more: dict merge format_map": (
+        "import os\nreturn os.system('tar czf {out} {src}'.format_map({'out':'/tmp/o.tgz', **event}))",
+        {"src": "a;id"},
+    ),
+    "more: match stmt": (
+        "import os\nmatch event:\n    case {'op': 'ping', 'host': h}:\n        return os.system('ping -c1 ' + h)",
+        {"op": "ping", "host": "a&&id"},
+    ),
+    "more: int-typed str concat": (
+        "import subprocess\nreturn subprocess.getstatusoutput('kill -9 ' + str(event['pid']))",
+        {"pid": "1; id"},
+    ),
+    "more: strip quotes": (
+        "import os\nname=event['n'].strip('\"')\nreturn os.system(f'echo \"{name}\"')",
+        {"n": '"$(id)"'},
+    ),
+    "more: escape half": (
+        "import os\nn=event['n'].replace('\"','\\\\\"')\nreturn os.system(f'echo \"{n}\"')",
+        {"n": "`id`"},
+    ),
+    "more: escape single wrong": (
+        "import os\nn=event['n'].replace(\"'\",\"\\\\'\")\nreturn os.system(f\"echo '{n}'\")",
+        {"n": "' ; id ; '"},
+    ),
+    "more: urlparse host": (
+        "import os\nfrom urllib.parse import urlsplit\nh=urlsplit(event['u']).netloc\nreturn os.system('ping -c1 '+h)",
+        {"u": "http://a;id/x"},
+    ),
+    "more: json dumps arg": (
+        "import subprocess,json\nreturn subprocess.run('curl -d '+json.dumps(event['d'])+' http://localhost:1',shell=True)",
+        {"d": {"a": "$(id)"}},
+    ),
+    "more: env var interpolation": (
+        "import os\nos.environ['T']=event['t']\nreturn os.system(os.path.expandvars('echo $T'))",
+        {"t": "a;id"},
+    ),
+    "more: email": (
+        "import subprocess\nreturn subprocess.run('echo hi | mail -s \"' + event['subject'] + '\" ' + event['to'],shell=True)",
+        {"subject": "x", "to": "a@b.c; id"},
+    ),
+    "more: multi event": (
+        "import subprocess\nargs=['convert',event['src'],'-resize',event['size'],event['dst']]\nreturn subprocess.run(' '.join(args),shell=True)",
+        {"src": "a", "size": "1", "dst": "$(id)"},
+    ),
+    "more: git clone branch": (
+        "import subprocess\nreturn subprocess.run(['git','clone','-b',event['b'],'https://x/y.git'],capture_output=True)",
+        {"b": "--upload-pack=id"},
+    ),
+    "more: docker run": (
+        "import subprocess\nreturn subprocess.run(['docker','run',event['img']])",
+        {"img": "--privileged"},
+    ),
+    "more: wget O": (
+        "import subprocess\nreturn subprocess.run(['wget','-q',event['u']])",
+        {"u": "--post-file=/etc/passwd"},
+    ),
+    "more: python -m": (
+        "import subprocess,sys\nreturn subprocess.run([sys.executable,'-m',event['m']])",
+        {"m": "this"},
+    ),
+    "more: node -e": (
+        "import subprocess\nreturn subprocess.run(['node','-e','console.log(\"'+event['x']+'\")'])",
+        {"x": '"+process.env+"'},
+    ),
+    "more: psql": (
+        "import subprocess\nreturn subprocess.run(['psql','-c',\"SELECT * FROM t WHERE n='\"+event['n']+\"'\"])",
+        {"n": "' OR 1=1 --"},
+    ),
+    "more: sed": (
+        "import subprocess\nreturn subprocess.run(['sed','s/a/'+event['r']+'/','/dev/null'])",
+        {"r": "b/e;s/x"},
+    ),
+    "more: crontab": (
+        "import subprocess\nreturn subprocess.run('(crontab -l; echo \"* * * * * '+event['c']+'\") | crontab -',shell=True)",
+        {"c": 'id"; id; "'},
+    ),
+    "more: os.execvpe": (
+        "import os\nos.execvpe('ls',['ls',event['d']],os.environ)",
+        {"d": "--help"},
+    ),
+    "more: nested format": (
+        "import os\ncmd='{tool} {args}'.format(tool='ls',args='{a} {b}'.format(**event))\nreturn os.system(cmd)",
+        {"a": "x", "b": "; id"},
+    ),
+    "more: list join generator": (
+        "import os\nreturn os.system('rm '+' '.join(f'\"{f}\"' for f in event['fs']))",
+        {"fs": ["a", '";id;"']},
+    ),
+    "more: subclass str": (
+        "import os\nclass S(str): pass\nreturn os.system('ls '+S(event['d']))",
+        {"d": "x;id"},
+    ),
+    "more: reversed": ("import os\nreturn os.system('ls '+event['d'][::-1])", {"d": "di;x"}),
 }
 
 BENIGN: Cases = {
@@ -448,11 +613,109 @@ BENIGN: Cases = {
         "import subprocess, uuid\nname = str(uuid.UUID(event['id']))\nreturn subprocess.run(['ls', f'/tmp/{name}'], capture_output=True)",
         {"id": "12345678-1234-5678-1234-567812345678"},
     ),
+    "more: quote list comp": (
+        "import os,shlex\nreturn os.system('echo ' + ' '.join(shlex.quote(f) for f in event['f']))",
+        {"f": ["a b", "c;d", "$(id)"]},
+    ),
+    "more: list stdin data": (
+        "import subprocess\nreturn subprocess.run(['wc','-c'],input=event['t'].encode(),capture_output=True)",
+        {"t": "; id"},
+    ),
+    "more: validated enum": (
+        "import enum,subprocess\nclass F(enum.Enum):\n    A='a'\n    B='b'\nreturn subprocess.run(['echo',F(event['f']).value])",
+        {"f": "a"},
+    ),
+    "more: validated size": (
+        "import re,os\nm=re.fullmatch(r'(\\d+)x(\\d+)',event['s'])\nif not m: raise ValueError\nw,h=map(int,m.groups())\nreturn os.system(f'echo -resize {w}x{h}')",
+        {"s": "100x200"},
+    ),
+    "more: validated ip": (
+        "import ipaddress,os\nip=ipaddress.ip_address(event['ip'])\nreturn os.system(f'echo {ip}')",
+        {"ip": "192.168.1.10"},
+    ),
+    "more: git log": (
+        "import subprocess\nreturn subprocess.run(['git','log','--format=%H','-n',str(int(event['n'])),'--',event['p']],capture_output=True)",
+        {"n": "3", "p": "src/a b.py"},
+    ),
+    "more: secrets same word": (
+        "import subprocess\nreturn subprocess.run(['git','--version'],capture_output=True)",
+        {"type": "git", "action": "--version"},
+    ),
+    "more: sh -c with constant": (
+        "import subprocess\nreturn subprocess.run('echo start && echo done', shell=True)",
+        {"status": "done", "phase": "start"},
+    ),
+    "more: quoted newline": (
+        "import os,shlex\nreturn os.system('printf %s '+shlex.quote(event['t'])+' >/dev/null')",
+        {"t": "line1\nline2; id\n'x'"},
+    ),
+    "more: slug filename cmd": (
+        "import re,subprocess\nslug=re.sub(r'[^a-z0-9]+','-',event['t'].lower()).strip('-')\nreturn subprocess.run(f'echo /tmp/{slug}.txt',shell=True)",
+        {"t": "Hello; rm -rf World"},
+    ),
+    "more: isdigit": (
+        "import os\nif not event['n'].isdigit(): raise ValueError\nreturn os.system('head -n '+event['n']+' /dev/null')",
+        {"n": "10"},
+    ),
+    "more: dict get default": (
+        "import subprocess\nLEVELS={'debug':'-vv','info':'-v'}\nreturn subprocess.run(['echo',LEVELS.get(event['l'],'-q')])",
+        {"l": "debug"},
+    ),
+    "more: quote each + f": (
+        "import shlex,os\na=[shlex.quote(str(x)) for x in event['a']]\nreturn os.system(f\"echo {' '.join(a)} > /dev/null\")",
+        {"a": ["a'b", "$(id)", 3]},
+    ),
+    "more: list2cmd": (
+        "import subprocess\nreturn subprocess.list2cmdline(['a',event['x']])",
+        {"x": "; id"},
+    ),
+    "more: check regex search": (
+        "import re,os\nR=re.compile(r'^[A-Za-z0-9_-]{1,32}$')\nif not R.match(event['x']): raise ValueError\nreturn os.system('echo '+event['x'])",
+        {"x": "abc-1"},
+    ),
+    "more: quote json in single": (
+        "import json,shlex,os\nreturn os.system('echo '+shlex.quote(json.dumps(event))+' >/dev/null')",
+        {"x": "it's; $(id)"},
+    ),
+    "more: env safe": (
+        "import subprocess,os\nreturn subprocess.run(['sh','-c','printf %s \"$MSG\" >/dev/null'],env={**os.environ,'MSG':event['m']})",
+        {"m": "$(id)"},
+    ),
+    "more: tmp script const": (
+        "import subprocess\nopen('/tmp/guard-c.sh','w').write('#!/bin/sh\\necho \"$1\" >/dev/null\\n')\nreturn subprocess.run(['sh','/tmp/guard-c.sh',event['x']])",
+        {"x": "; id"},
+    ),
+    "more: python json arg": (
+        "import subprocess,sys,json\nreturn subprocess.run([sys.executable,'-c','import json,sys; json.loads(sys.argv[1])',json.dumps(event)],capture_output=True).returncode",
+        {"x": "'; import os"},
+    ),
+    "more: python stdin": (
+        "import subprocess,sys,json\nreturn subprocess.run([sys.executable,'-c','import json,sys; json.load(sys.stdin)'],input=json.dumps(event),text=True).returncode",
+        {"x": "'; import os"},
+    ),
+    "more: timeout wrapper": (
+        "import subprocess\nreturn subprocess.run(['timeout','5','echo',event['x']])",
+        {"x": "a; b"},
+    ),
+    "more: nice env": (
+        "import subprocess\nreturn subprocess.run(['env','LC_ALL=C','sort'],input=event['x'],text=True,capture_output=True)",
+        {"x": "b\na; id\n"},
+    ),
+    "more: grep -F --": (
+        "import subprocess\nreturn subprocess.run(['grep','-F','--',event['q'],'/dev/null']).returncode",
+        {"q": "--help"},
+    ),
 }
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def test_data_that_becomes_a_command_is_stopped(tmp_path: Path) -> None:
-    answers = run(tmp_path, VULNERABLE)
+    answers = run(tmp_path, placed(VULNERABLE, tmp_path))
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
@@ -463,7 +726,7 @@ def test_data_that_becomes_a_command_is_stopped(tmp_path: Path) -> None:
 
 
 def test_safe_use_passes_with_the_same_data(tmp_path: Path) -> None:
-    answers = run(tmp_path, BENIGN)
+    answers = run(tmp_path, placed(BENIGN, tmp_path))
     wrong = {
         n: (a.result, a.records, a.trace)
         for n, a in answers.items()

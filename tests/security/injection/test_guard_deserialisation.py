@@ -12,7 +12,9 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote
 
-from support.guard_cases import Cases, run
+import pytest
+
+from support.guard_cases import Cases, placed, run
 
 
 class _Runs:
@@ -224,6 +226,74 @@ VULNERABLE: Cases = {
         + "import pandas\np = tempfile.mkdtemp() + '/x.pkl'\nopen(p, 'wb').write(base64.b64decode(event['p']))\nreturn pandas.read_pickle(p)",
         {"p": _P64},
     ),
+    "more: types.FunctionType": (
+        "import types,base64,marshal\nreturn types.FunctionType(marshal.loads(base64.b64decode(event['c'])),{})()",
+        {
+            "c": "YwAAAAAAAAAAAAAAAAEAAAAAAAAA8wYAAACXAGQAUwApAU6pAHIBAAAA8wAAAADaAXj6CDxtb2R1bGU+cgQAAAABAAAAcwoAAADwAwEBAdgAAYABcgIAAAA="
+        },
+    ),
+    "more: pickle chained": (
+        "import pickle,base64\ndef d(s): return base64.b64decode(s.replace(' ','+'))\nreturn pickle.loads(d(event['p']))",
+        {"p": "gASVFwAAAAAAAACMBXBvc2l4lIwGZ2V0Y3dklJOUKVKULg=="},
+    ),
+    "more: pickle padded": (
+        "import pickle,base64\np=event['p']\np += '='*(-len(p)%4)\nreturn pickle.loads(base64.urlsafe_b64decode(p))",
+        {"p": "gASVFwAAAAAAAACMBXBvc2l4lIwGZ2V0Y3dklJOUKVKULg"},
+    ),
+    "more: pickle data url": (
+        "import pickle,base64\nreturn pickle.loads(base64.b64decode(event['p'].split(',')[1]))",
+        {
+            "p": "data:application/octet-stream;base64,gASVFwAAAAAAAACMBXBvc2l4lIwGZ2V0Y3dklJOUKVKULg=="
+        },
+    ),
+    "more: pickle prefix strip": (
+        "import pickle,base64\nreturn pickle.loads(base64.b64decode(event['p'])[4:])",
+        {"p": "SERSOoAElRcAAAAAAAAAjAVwb3NpeJSMBmdldGN3ZJSTlClSlC4="},
+    ),
+    "more: pickle chunks": (
+        "import pickle,base64\nreturn pickle.loads(b''.join(base64.b64decode(c) for c in event['c']))",
+        {"c": ["gASVFwAAAAAAAACM", "BXBvc2l4lIwGZ2V0Y3dklJOUKVKULg=="]},
+    ),
+    "more: pickle gzip file": (
+        "import pickle,base64,gzip,io\nreturn pickle.load(gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(event['p']))))",
+        {"p": "H4sIADTIBmsC/2tgmSrOAAE9rAX5xZkVU3rY0lNLkstTpkyeohk0RQ8AdmVDlSIAAAA="},
+    ),
+    "more: pickle bytearray": (
+        "import pickle,base64\nreturn pickle.loads(bytearray(base64.b64decode(event['p'])))",
+        {"p": "gASVFwAAAAAAAACMBXBvc2l4lIwGZ2V0Y3dklJOUKVKULg=="},
+    ),
+    "more: yaml file": (
+        "import yaml\nopen('/tmp/guard-.yml','w').write(event['y'])\nreturn yaml.load(open('/tmp/guard-.yml'),Loader=yaml.UnsafeLoader)",
+        {"y": "!!python/object/apply:os.getcwd []"},
+    ),
+    "more: yaml strip": (
+        "import yaml\nreturn yaml.load(event['y'].strip(),Loader=yaml.Loader)",
+        {"y": "\n!!python/object/apply:os.getcwd []\n"},
+    ),
+    "more: yaml load_all": (
+        "import yaml\nreturn list(yaml.load_all(event['y'],Loader=yaml.Loader))",
+        {"y": "a: !!python/name:os.system"},
+    ),
+    "more: yaml custom sub": (
+        "import yaml\nclass L(yaml.Loader): pass\nreturn yaml.load(event['y'],Loader=L)",
+        {"y": "a: !!python/name:os.system"},
+    ),
+    "more: pickle via helper": (
+        "import pickle,base64\nclass Codec:\n    @staticmethod\n    def decode(s): return pickle.loads(base64.b64decode(s))\nreturn Codec.decode(event['x'])",
+        {"x": "gASVCgAAAAAAAAB9lIwBYZRLAXMu"},
+    ),
+    "more: pickle body isBase64": (
+        "import pickle,base64\nb=base64.b64decode(event['body']) if event.get('isBase64Encoded') else event['body'].encode()\nreturn pickle.loads(b)",
+        {"isBase64Encoded": True, "body": "gASVCgAAAAAAAAB9lIwBYZRLAXMu"},
+    ),
+    "more: yaml in s3 body": (
+        "import yaml\ndef parse(b): return yaml.load(b, Loader=yaml.UnsafeLoader)\nreturn parse(event['body'].encode())",
+        {"body": "a: !!python/object/apply:os.getcwd []"},
+    ),
+    "more: yaml FullLoader name": (
+        "import yaml\nreturn yaml.load(event['y'],Loader=yaml.FullLoader)",
+        {"y": "!!python/name:os.getcwd ''"},
+    ),
 }
 
 SIGNED = "import hashlib, hmac\nKEY = b'key'\n"
@@ -349,11 +419,33 @@ BENIGN: Cases = {
         "import plistlib\nreturn plistlib.loads(plistlib.dumps({'a': event['a']}))",
         {"a": "text"},
     ),
+    "more: yaml safe_dump roundtrip": (
+        "import yaml\nreturn yaml.safe_load(yaml.safe_dump(event))",
+        {"a": "!!python/object"},
+    ),
+    "more: pickle own cache w event key": (
+        "import pickle,os\np='/tmp/guard-cache-'+event['k']+'.pkl'\npickle.dump({'k':event['k'],'v':list(range(5))},open(p,'wb'))\nreturn pickle.load(open(p,'rb'))['v']",
+        {"k": "customer-12345"},
+    ),
+    "more: shelve own": (
+        "import shelve\nwith shelve.open('/tmp/guard-shelf') as s:\n    s[event['k']]=event\n    return s[event['k']]['k']",
+        {"k": "customer-12345"},
+    ),
+    "more: joblib-like np": (
+        "import numpy\nnumpy.save('/tmp/guard-a.npy',numpy.array(event['xs']))\nreturn numpy.load('/tmp/guard-a.npy',allow_pickle=True).sum()",
+        {"xs": [1, 2, 3]},
+    ),
 }
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def test_objects_of_data_from_outside_are_stopped(tmp_path: Path) -> None:
-    answers = run(tmp_path, VULNERABLE)
+    answers = run(tmp_path, placed(VULNERABLE, tmp_path))
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
@@ -363,7 +455,7 @@ def test_objects_of_data_from_outside_are_stopped(tmp_path: Path) -> None:
 
 
 def test_own_verified_and_plain_data_passes(tmp_path: Path) -> None:
-    answers = run(tmp_path, BENIGN)
+    answers = run(tmp_path, placed(BENIGN, tmp_path))
     wrong = {
         n: (a.result, a.records, a.trace)
         for n, a in answers.items()

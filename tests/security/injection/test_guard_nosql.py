@@ -246,7 +246,8 @@ VULNERABLE: Cases = {
     "elasticsearch, script": (
         code(
             ELASTIC,
-            "es.update(index='i', id='1', script={'source': \"ctx._source.n = '\" + event['n'] + \"'\"})",
+            "es.update(index='i', id='1', script={'source': \"ctx._source.n = '\" + "
+            "event['n'] + \"'\"})",
         ),
         {"n": "'; ctx.op='delete'; //"},
     ),

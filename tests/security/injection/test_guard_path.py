@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
-from support.guard_cases import Cases, run
+import pytest
+
+from support.guard_cases import Cases, placed, run
 
 UP = "../../../../../../../../../../etc/hostname"
 
@@ -265,6 +267,151 @@ VULNERABLE: Cases = {
         """,
         {"name": "../../etc/hostname"},
     ),
+    "more: pathlib Path whole tail": (
+        "from pathlib import Path\nD=Path('/var/data')\nreturn D.joinpath('x', event['a'], event['b']).read_text()",
+        {"a": "..", "b": "../../../../../../etc/hostname"},
+    ),
+    "more: os.sep join": (
+        "import os\nreturn open(os.sep.join(['/var/data',event['a']])).read()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: gzip open": (
+        "import gzip\nreturn gzip.open('/var/data/'+event['a']).read()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: codecs open": (
+        "import codecs\nreturn codecs.open('/var/data/'+event['a'],'r','utf8').read()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: csv via pandas": (
+        "import pandas\nreturn pandas.read_csv('/var/data/'+event['a'])",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: np.load path": (
+        "import numpy\nreturn numpy.fromfile('/var/data/'+event['a'])",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: config": (
+        "import configparser\nc=configparser.ConfigParser()\nc.read('/var/data/'+event['a'])\nreturn c.sections()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: urlopen file": (
+        "import shutil\nreturn shutil.copyfile('/var/data/'+event['a'],'/tmp/q')",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: zipfile path": (
+        "import zipfile\nreturn zipfile.ZipFile('/var/data/'+event['a']).namelist()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: fileinput": (
+        "import fileinput\nreturn list(fileinput.input('/var/data/'+event['a']))",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: strip ext check": (
+        "f=event['a']\nif not f.endswith('.txt'): f += '.txt'\nreturn open('/var/data/'+f).read()",
+        {"a": "../../etc/x"},
+    ),
+    "more: startswith flawed": (
+        "import os\np=os.path.abspath(os.path.join('/var/data',event['a']))\nif not p.startswith('/var/data'): raise ValueError\nreturn open(p).read()",
+        {"a": "../data-secret/x"},
+    ),
+    "more: path in json body whole": (
+        "import json\nwith open(json.loads(event['body'])['path']) as f:\n    return f.read()",
+        {"body": '{"path": "/etc/hostname"}'},
+    ),
+    "more: path from headers": (
+        "return open('/var/data/' + event['headers']['x-file']).read()",
+        {"headers": {"x-file": "../../../../../../etc/hostname"}},
+    ),
+    "more: template name": (
+        "import os\nT='/var/templates'\nreturn open(os.path.join(T, event['lang'] + '.html')).read()",
+        {"lang": "../../etc/passwd"},
+    ),
+    "more: mixed sep": (
+        "return open('/var/data/' + event['a'].replace('\\\\', '/')).read()",
+        {"a": "..\\..\\etc\\hostname"},
+    ),
+    "more: double dots stripped": (
+        "return open('/var/data/' + event['a'].replace('\\\\', '/')).read()",
+        {"a": "..\\..\\etc\\hostname"},
+    ),
+    "more: Path exp": (
+        "from pathlib import Path\nreturn Path(event['a']).expanduser().read_text()",
+        {"a": "~/secret"},
+    ),
+    "more: with os.fdopen": (
+        "import os\nwith os.fdopen(os.open(os.path.join('/var/data',event['a']),os.O_RDONLY)) as f:\n    return f.read()",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: removedirs": ("import os\nos.removedirs('/var/data/'+event['a'])", {"a": "../never"}),
+    "more: tmp from event name": (
+        "import tempfile\nreturn tempfile.NamedTemporaryFile(dir='/tmp', prefix=event['a'])",
+        {"a": "../../never/x"},
+    ),
+    "more: logging file": (
+        "import logging\nlogging.FileHandler('/var/log/app/'+event['a']+'.log')",
+        {"a": "../../../tmp/never2"},
+    ),
+    "more: os.path.join multi": (
+        "import os\nreturn os.listdir(os.path.join('/srv','tenants',event['t'],'files'))",
+        {"t": "../../../etc"},
+    ),
+    "more: pathlib rel parent": (
+        "from pathlib import Path\nreturn (Path('/srv') / event['t'] / 'config.json').read_text()",
+        {"t": "../etc"},
+    ),
+    "more: path str()": (
+        "from pathlib import Path\nreturn open(str(Path('/srv/data') / event['f'])).read()",
+        {"f": "../../../../../../etc/hostname"},
+    ),
+    "more: path fstring Path": (
+        "from pathlib import Path\nB=Path('/srv/data')\nreturn open(f\"{B}/{event['f']}\").read()",
+        {"f": "../../../../../../etc/hostname"},
+    ),
+    "more: path PurePosixPath": (
+        "from pathlib import PurePosixPath\nreturn open(PurePosixPath('/srv/data') / event['f']).read()",
+        {"f": "../../../../../../etc/hostname"},
+    ),
+    "more: path as_posix": (
+        "from pathlib import Path\nreturn open((Path('/srv/data') / event['f']).as_posix()).read()",
+        {"f": "../../../../../../etc/hostname"},
+    ),
+    "more: path relpath": (
+        "import os\nreturn open(os.path.relpath(os.path.join('/srv/data',event['f']),'/')).read()",
+        {"f": "../../../../../../etc/hostname"},
+    ),
+    "more: path unquote twice join": (
+        "import os\nfrom urllib.parse import unquote\nreturn open(os.path.join('/srv/data',unquote(unquote(event['f'])))).read()",
+        {"f": "%252e%252e%252f%252e%252e%252fetc%252fhostname"},
+    ),
+    "more: path overlong sanit": (
+        "f=event['f']\nwhile f.startswith('../'):\n    f=f[3:]\nreturn open('/srv/data/'+f).read()",
+        {"f": "a/../../../etc/hostname"},
+    ),
+    "more: path rstrip": (
+        "return open('/srv/data/'+event['f'].rstrip('/')).read()",
+        {"f": "../../../../../../etc/hostname/"},
+    ),
+    "more: path lru": (
+        "import os\nreturn os.stat and open(os.path.join('/srv/data', event['dir'], event['f'])).read()",
+        {"dir": "..", "f": "../etc/hostname"},
+    ),
+    "more: path shutil tree": (
+        "import shutil\nshutil.copytree('/srv/data/'+event['t'],'/tmp/out')",
+        {"t": "../../etc"},
+    ),
+    "more: tar add": (
+        "import tarfile\nwith tarfile.open('/tmp/o.tar','w') as t:\n    t.add('/etc/../srv/'+event['f'])",
+        {"f": "../../etc/hostname"},
+    ),
+    "more: zip write": (
+        "import zipfile\nwith zipfile.ZipFile('/tmp/o.zip','w') as z:\n    z.write('/srv/'+event['f'])",
+        {"f": "../etc/hostname"},
+    ),
+    "more: np save": (
+        "import numpy\nnumpy.save('/srv/out/'+event['f'],[1])",
+        {"f": "../../tmp/never3"},
+    ),
 }
 
 BENIGN: Cases = {
@@ -453,11 +600,117 @@ BENIGN: Cases = {
         "import os\nHERE = os.path.dirname(__file__)\nreturn len(open(os.path.join(HERE, event['f'])).read())",
         {"f": "app.py"},
     ),
+    "more: startswith correct": (
+        "import os\nR='/usr/share'\np=os.path.realpath(os.path.join(R,event['a']))\nif os.path.commonpath([R,p])!=R: raise ValueError\nreturn len(os.listdir(p))",
+        {"a": "doc"},
+    ),
+    "more: absolute inside": (
+        "import os\nR='/usr/share'\np=os.path.realpath(os.path.join(R,event['a']))\nif not p.startswith(R + os.sep): raise ValueError\nreturn len(os.listdir(p))",
+        {"a": "/usr/share/doc"},
+    ),
+    "more: secure_filename": (
+        "import re,os\ndef secure_filename(n):\n    n=re.sub(r'[^A-Za-z0-9_.-]','',n.replace('/',' '))\n    return n.strip('._')\nopen('/tmp/'+secure_filename(event['a']),'w').close()\nreturn 1",
+        {"a": "../../../../../../etc/hostname"},
+    ),
+    "more: tmp download": (
+        "import os\nkey=event['k']\nlocal='/tmp/'+key.replace('/','-')\nopen(local,'w').write('x')\nreturn open(local).read()",
+        {"k": "in/a/b.csv"},
+    ),
+    "more: tmp basename": (
+        "import os\np=os.path.join('/tmp',os.path.basename(event['k']))\nopen(p,'w').write('x')\nos.remove(p)",
+        {"k": "in/a/../b.csv"},
+    ),
+    "more: key dirs tmp": (
+        "import pathlib\np=pathlib.Path('/tmp')/event['k']\np.parent.mkdir(parents=True,exist_ok=True)\np.write_text('x')\nreturn p.read_text()",
+        {"k": "g2in/a/b.csv"},
+    ),
+    "more: uuid file": (
+        "import uuid,os\np=f'/tmp/{uuid.uuid4()}'\nopen(p,'w').write(event['d'])\nos.remove(p)",
+        {"d": "../../etc"},
+    ),
+    "more: date path": (
+        "import os,datetime\nd=datetime.date.fromisoformat(event['d'])\nos.makedirs(f'/tmp/guard-/{d:%Y/%m}',exist_ok=True)",
+        {"d": "2024-05-06"},
+    ),
+    "more: lang file": (
+        "import json,os\nL={'en','de'}\nlang=event['l'] if event['l'] in L else 'en'\np=f'/tmp/{lang}.json'\nopen(p,'w').write('{}')\nreturn json.load(open(p))",
+        {"l": "../../../../../../etc/hostname"},
+    ),
+    "more: zoneinfo": (
+        "import zoneinfo\ntry:\n    return str(zoneinfo.ZoneInfo(event['tz']))\nexcept (ValueError,KeyError):\n    return 'bad'",
+        {"tz": "../../etc/passwd"},
+    ),
+    "more: mimetypes": (
+        "import mimetypes\nreturn mimetypes.guess_type(event['n'])",
+        {"n": "/etc/a.txt"},
+    ),
+    "more: safe join function": (
+        "import os\ndef safe_join(base,*p):\n    f=os.path.normpath(os.path.join(base,*p))\n    if f != base and not f.startswith(base+'/'): raise PermissionError\n    return f\ntry:\n    return open(safe_join('/srv/x',event['p'])).read()\nexcept PermissionError:\n    return 'no'\nexcept FileNotFoundError:\n    return 'nf'",
+        {"p": "../../../../../../etc/hostname"},
+    ),
+    "more: safe join inside": (
+        "import os\ndef safe_join(base,*p):\n    f=os.path.normpath(os.path.join(base,*p))\n    if f != base and not f.startswith(base+'/'): raise PermissionError\n    return f\ntry:\n    return open(safe_join('/srv/x',event['p'])).read()\nexcept FileNotFoundError:\n    return 'nf'",
+        {"p": "a/../b.txt"},
+    ),
+    "more: dotdot refused": (
+        "if '..' in event['p'] or event['p'].startswith('/'): return 'no'\ntry:\n    return open('/srv/x/'+event['p']).read()\nexcept FileNotFoundError:\n    return 'nf'",
+        {"p": "a/b.txt"},
+    ),
+    "more: mkdtemp event prefix": (
+        "import tempfile,shutil\nd=tempfile.mkdtemp(prefix=event['p'])\nshutil.rmtree(d)",
+        {"p": "job-"},
+    ),
+    "more: sqlite in tmp": (
+        "import sqlite3,os\np=os.path.join('/tmp',f\"{event['t']}.db\")\nc=sqlite3.connect(p)\nc.close()\nos.remove(p)",
+        {"t": "tenant1"},
+    ),
+    "more: path allow dict": (
+        "F={'terms':'/usr/share/doc/x','etc':'/etc/hostname'}\nreturn open(F[event['f']]).read()",
+        {"f": "etc"},
+    ),
+    "more: path suffix check": (
+        "from pathlib import Path\nB=Path('/tmp/guard-up')\nB.mkdir(exist_ok=True)\nn=Path(event['f']).name\nif Path(n).suffix not in {'.png','.txt'}: raise ValueError\n(B/n).write_text('x')\nreturn (B/n).read_text()",
+        {"f": "../../x/a.txt"},
+    ),
+    "more: path resolve strict relative": (
+        "from pathlib import Path\nB=Path('/usr/share').resolve()\np=(B/event['f']).resolve()\ntry:\n    p.relative_to(B)\nexcept ValueError:\n    return 'no'\nreturn p.is_dir()",
+        {"f": "../../etc"},
+    ),
+    "more: path commonprefix dirs": (
+        "import os\nB='/usr/share'\np=os.path.realpath(os.path.join(B,event['f']))\nif os.path.commonprefix([p,B+'/'])!=B+'/': return 'no'\nreturn os.listdir(p)[:1]",
+        {"f": "doc/../doc"},
+    ),
+    "more: is_relative in helper": (
+        "from pathlib import Path\nclass S:\n    def __init__(self,r): self.r=Path(r).resolve()\n    def p(self,n):\n        c=(self.r/n).resolve()\n        if self.r != c and self.r not in c.parents: raise PermissionError\n        return c\nreturn len(list(S('/usr/share').p(event['n']).iterdir()))",
+        {"n": "doc"},
+    ),
+    "more: abs event inside allowed dir via parents": (
+        "from pathlib import Path\nB=Path('/usr/share')\np=Path(event['n']).resolve()\nif B not in p.parents: raise PermissionError\nreturn len(list(p.iterdir()))",
+        {"n": "/usr/share/doc"},
+    ),
+    "more: os.walk const": (
+        "import os\nreturn sum(len(f) for _,_,f in os.walk('/usr/share/doc/bash'))",
+        {"n": "/usr/share/doc"},
+    ),
+    "more: s3 key download extract": (
+        "import os,zipfile,io\nkey=event['Records'][0]['s3']['object']['key']\np='/tmp/'+os.path.basename(key)\nwith zipfile.ZipFile(p,'w') as z: z.writestr('a/b.txt','x')\nwith zipfile.ZipFile(p) as z: z.extractall('/tmp/guard-x')\nreturn open('/tmp/guard-x/a/b.txt').read()",
+        {"Records": [{"s3": {"object": {"key": "in/a.zip"}}}]},
+    ),
+    "more: tar safe members": (
+        "import tarfile,io,os\nb=io.BytesIO()\nt=tarfile.open(fileobj=b,mode='w')\ni=tarfile.TarInfo('d/x.txt');i.size=1\nt.addfile(i,io.BytesIO(b'x'));t.close();b.seek(0)\nos.makedirs('/tmp/guard-t',exist_ok=True)\nroot=os.path.realpath('/tmp/guard-t')\nwith tarfile.open(fileobj=b) as t:\n    for m in t.getmembers():\n        if not os.path.realpath(os.path.join(root,m.name)).startswith(root+os.sep): raise ValueError\n    t.extractall(root)\nreturn os.listdir(root)",
+        {"n": "d"},
+    ),
 }
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def test_data_that_leaves_its_folder_is_stopped(tmp_path: Path) -> None:
-    answers = run(tmp_path, VULNERABLE)
+    answers = run(tmp_path, placed(VULNERABLE, tmp_path))
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
@@ -467,7 +720,7 @@ def test_data_that_leaves_its_folder_is_stopped(tmp_path: Path) -> None:
 
 
 def test_data_that_stays_in_its_folder_passes(tmp_path: Path) -> None:
-    answers = run(tmp_path, BENIGN)
+    answers = run(tmp_path, placed(BENIGN, tmp_path))
     wrong = {
         n: (a.result, a.records, a.trace)
         for n, a in answers.items()
@@ -477,7 +730,7 @@ def test_data_that_stays_in_its_folder_passes(tmp_path: Path) -> None:
 
 
 def test_nothing_was_written_outside(tmp_path: Path) -> None:
-    run(tmp_path, VULNERABLE)
+    run(tmp_path, placed(VULNERABLE, tmp_path))
     assert not Path("/tmp/never.txt").exists()
     assert not Path("/never.txt").exists()
 

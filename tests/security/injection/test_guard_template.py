@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from urllib.parse import quote
 
-from support.guard_cases import Cases, run
+import pytest
+
+from support.guard_cases import Cases, placed, run
 
 JINJA = "{{ ''.__class__.__mro__ }}"
 MAKO = "${self.module.cache.util.os.getcwd()}"
@@ -165,6 +167,34 @@ VULNERABLE: Cases = {
         "from mako.lookup import TemplateLookup\nl = TemplateLookup()\nl.put_string('a', 'Hi ' + event['n'])\nreturn l.get_template('a').render()",
         {"n": "${7*7}"},
     ),
+    "more: render_template_string": (
+        "import jinja2\nenv=jinja2.Environment()\ndef render_template_string(s,**c):\n    return env.from_string(s).render(**c)\nreturn render_template_string('<p>'+event['n']+'</p>',x=1)",
+        {"n": "{{7*7}}"},
+    ),
+    "more: jinja overlay": (
+        "import jinja2\nreturn jinja2.Environment().overlay().from_string(event['n']).render()",
+        {"n": "{{7*7}}"},
+    ),
+    "more: native": (
+        "from jinja2.nativetypes import NativeEnvironment\nreturn NativeEnvironment().from_string(event['n']).render()",
+        {"n": "{{7*7}}"},
+    ),
+    "more: loader file": (
+        "import jinja2,os,tempfile\nd=tempfile.mkdtemp()\nopen(d+'/t.html','w').write('Hi '+event['n'])\nreturn jinja2.Environment(loader=jinja2.FileSystemLoader(d)).get_template('t.html').render()",
+        {"n": "{{7*7}}"},
+    ),
+    "more: mako file": (
+        "from mako.template import Template\nopen('/tmp/guard-.mako','w').write('Hi '+event['n'])\nreturn Template(filename='/tmp/guard-.mako').render()",
+        {"n": "${7*7}"},
+    ),
+    "more: jinja replace ph": (
+        "from jinja2 import Template\nT='Dear __NAME__, {{ x }}'\nreturn Template(T.replace('__NAME__',event['n'])).render(x=1)",
+        {"n": "{{ x.__class__ }}"},
+    ),
+    "more: jinja autoescape select": (
+        "from jinja2 import Environment,select_autoescape\nenv=Environment(autoescape=select_autoescape())\nreturn env.from_string(event.get('template','x')).render(user='a')",
+        {"template": "{{ user.__class__ }}"},
+    ),
 }
 
 BENIGN: Cases = {
@@ -287,11 +317,25 @@ BENIGN: Cases = {
         _J + "return Template('<script>var d = {{ d|tojson }};</script>').render(d=event['d'])",
         {"d": "</script>{{7*7}}"},
     ),
+    "more: template of constant + user content": (
+        "import jinja2\nT='''<p>{{ title }}</p>{% for c in comments %}<li>{{ c }}</li>{% endfor %}'''\nreturn jinja2.Template(T,autoescape=True).render(**event)",
+        {"title": "{{7*7}}", "comments": ["{{7*7}}", "{% x %}"]},
+    ),
+    "more: jinja for emails": (
+        "import jinja2\nE=jinja2.Environment(autoescape=True,loader=jinja2.DictLoader({'w.html':'<p>{{ user.name }}</p>{% include \"f.html\" %}','f.html':'bye {{ user.name }}'}))\nreturn E.get_template('w.html').render(user=event['user'])",
+        {"user": {"name": "{{7*7}} ${x} <% %>"}},
+    ),
 }
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def test_data_that_becomes_a_templates_code_is_stopped(tmp_path: Path) -> None:
-    answers = run(tmp_path, VULNERABLE)
+    answers = run(tmp_path, placed(VULNERABLE, tmp_path))
     missed = {n: a.result + a.trace for n, a in answers.items() if a.outcome != "blocked"}
     assert not missed
     for name, answer in answers.items():
@@ -301,7 +345,7 @@ def test_data_that_becomes_a_templates_code_is_stopped(tmp_path: Path) -> None:
 
 
 def test_data_in_the_context_passes(tmp_path: Path) -> None:
-    answers = run(tmp_path, BENIGN)
+    answers = run(tmp_path, placed(BENIGN, tmp_path))
     wrong = {
         n: (a.result, a.records, a.trace)
         for n, a in answers.items()

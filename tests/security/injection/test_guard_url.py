@@ -1,4 +1,5 @@
-"""Requests to addresses: hostile events under each client, and the same code used as it should be."""
+"""Requests to addresses: hostile events under each client, and the same "
+"code used as it should be."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ VULNERABLE: Cases = {
         {"url": "http://internal-admin/"},
     ),
     "requests, scheme put before": (
-        "import requests\nreturn requests.get('http://' + event['host'] + '/status', timeout=1).text",
+        "import requests\nreturn requests.get('http://' + event['host'] + '/status', "
+        "timeout=1).text",
         {"host": "127.0.0.1:8080"},
     ),
     "requests, session and post": (
@@ -114,11 +116,13 @@ VULNERABLE: Cases = {
         {"url": "http://LOCALHOST:9200/"},
     ),
     "requests, host after the address": (
-        "import requests\nreturn requests.get('https://api.example.com' + event['path'], timeout=1)",
+        "import requests\nreturn requests.get('https://api.example.com' + "
+        "event['path'], timeout=1)",
         {"path": "@evil.test/x"},
     ),
     "requests, host grows": (
-        "import requests\nreturn requests.get('https://api.example.com' + event['path'], timeout=1)",
+        "import requests\nreturn requests.get('https://api.example.com' + "
+        "event['path'], timeout=1)",
         {"path": ".evil.test/x"},
     ),
     "requests, domain left": (
@@ -127,7 +131,8 @@ VULNERABLE: Cases = {
         {"tenant": "evil.test/#"},
     ),
     "requests, port": (
-        "import requests\nreturn requests.get(f\"http://10.0.0.5:{event['port']}/\", timeout=1).text",
+        "import requests\nreturn requests.get(f\"http://10.0.0.5:{event['port']}/\", "
+        "timeout=1).text",
         {"port": "22"},
     ),
     "requests, path climbs": (
@@ -174,7 +179,8 @@ VULNERABLE: Cases = {
         {"url": "http://metadata.google.internal/computeMetadata/v1/"},
     ),
     "httpx, base": (
-        "import httpx\nwith httpx.Client(base_url=event['base']) as c:\n    return c.get('/x').text",
+        "import httpx\nwith httpx.Client(base_url=event['base']) as c:\n"
+        "    return c.get('/x').text",
         {"base": "http://10.9.8.7"},
     ),
     "httpx, path is a URL": (
@@ -261,12 +267,14 @@ VULNERABLE: Cases = {
         {"u": f'"{META}"'},
     ),
     "join": (
-        "import requests\nreturn requests.get('/'.join([event['base'], 'v1', 'x']), timeout=1).text",
+        "import requests\nreturn requests.get('/'.join([event['base'], 'v1', 'x']), "
+        "timeout=1).text",
         {"base": "http://10.0.0.1"},
     ),
     "urljoin": (
         "import requests\nfrom urllib.parse import urljoin\n"
-        "return requests.get(urljoin('https://api.example.com/v1/', event['next']), timeout=1).text",
+        "return requests.get(urljoin('https://api.example.com/v1/', event['next']), "
+        "timeout=1).text",
         {"next": "//evil.test/x"},
     ),
     "upper case taken off": (
@@ -365,7 +373,8 @@ SAFE: Cases = {
         TRY
         + "import re, requests\nOK = re.compile(r'https://[a-z0-9-]+\\.example\\.net/[a-z/]*')\n"
         "def handler(event, context):\n    if not OK.fullmatch(event['url']):\n"
-        "        raise ValueError\n    return attempt(lambda: requests.get(event['url'], timeout=1))",
+        "        raise ValueError\n"
+        "    return attempt(lambda: requests.get(event['url'], timeout=1))",
         {"url": "https://eu-1.example.net/api/v"},
     ),
     "address checked after resolution": (
@@ -512,12 +521,10 @@ CHECK = "from urllib.parse import urlparse\n" + (
 
 def test_a_redirect_does_not_lead_inside(tmp_path: Path, redirecting: str) -> None:
     clients = {
-        "urllib": "import urllib.request\n"
-        + CHECK
-        + "def handler(event, context):\n    return urllib.request.urlopen(check(event['u'])).read()",
-        "requests": "import requests\n"
-        + CHECK
-        + "def handler(event, context):\n    return requests.get(check(event['u']), timeout=2).text",
+        "urllib": "import urllib.request\n" + CHECK + "def handler(event, context):\n"
+        "    return urllib.request.urlopen(check(event['u'])).read()",
+        "requests": "import requests\n" + CHECK + "def handler(event, context):\n"
+        "    return requests.get(check(event['u']), timeout=2).text",
         "urllib3": "import urllib3\n" + CHECK + "def handler(event, context):\n"
         "    return urllib3.PoolManager().request('GET', check(event['u'])).data",
         "httpx": "import httpx\n" + CHECK + "def handler(event, context):\n"

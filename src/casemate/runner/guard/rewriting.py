@@ -27,6 +27,8 @@ from __future__ import annotations
 import ast
 import copy
 
+from .names import CALLED, FUNCTIONS, METHODS, NAMESPACES, SEEN, WATCHED
+
 PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
     "join",
@@ -41,110 +43,6 @@ NAMES = (
     "seen",
     "watched",
 )
-_SEEN = frozenset(("eval", "exec", "compile", "__import__"))
-"""Built-in functions that run what they are given in the place of their call."""
-_NAMESPACES = frozenset(("globals", "locals", "vars"))
-
-_METHODS = frozenset(
-    [
-        "capitalize",
-        "casefold",
-        "center",
-        "decode",
-        "encode",
-        "expandtabs",
-        "format",
-        "format_map",
-        "fromhex",
-        "hex",
-        "ljust",
-        "lower",
-        "lstrip",
-        "partition",
-        "removeprefix",
-        "removesuffix",
-        "replace",
-        "rjust",
-        "rpartition",
-        "rsplit",
-        "rstrip",
-        "split",
-        "splitlines",
-        "strip",
-        "swapcase",
-        "title",
-        "translate",
-        "upper",
-        "zfill",
-    ]
-)
-_CHECKS = frozenset(
-    [
-        "isalnum",
-        "isalpha",
-        "isdecimal",
-        "isdigit",
-        "isidentifier",
-        "isnumeric",
-        "endswith",
-        "startswith",
-        "fullmatch",
-        "match",
-        "search",
-        "startswith",
-    ]
-)
-_FUNCTIONS = frozenset(
-    [
-        "a85decode",
-        "b16decode",
-        "b32decode",
-        "b64decode",
-        "b85decode",
-        "decompress",
-        "dedent",
-        "loads",
-        "normalize",
-        "normpath",
-        "parse_qs",
-        "parse_qsl",
-        "standard_b64decode",
-        "sub",
-        "subn",
-        "unescape",
-        "unhexlify",
-        "unquote",
-        "unquote_plus",
-        "safe_substitute",
-        "substitute",
-        "unquote_to_bytes",
-        "urlsafe_b64decode",
-    ]
-)
-_CALLED = _METHODS | _CHECKS | _FUNCTIONS
-_WATCHED = frozenset(
-    [
-        "Parse",
-        "ParseFile",
-        "attrgetter",
-        "compile",
-        "find",
-        "findall",
-        "finditer",
-        "findtext",
-        "fullmatch",
-        "iterfind",
-        "match",
-        "methodcaller",
-        "search",
-        "setattr",
-        "sub",
-        "subn",
-        "xinclude",
-        "xpath",
-    ]
-)
-"""Names of methods of C types that a sink watches, and of functions that it watches only here."""
 
 
 def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
@@ -163,7 +61,7 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
         return _is_text(node.body, names) or _is_text(node.orelse, names)
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute):
-            return node.func.attr in _METHODS or node.func.attr == "join"
+            return node.func.attr in METHODS or node.func.attr == "join"
         return isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
     return False
 
@@ -181,7 +79,7 @@ def _is_namespace(node: ast.expr) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in _NAMESPACES
+        and node.func.id in NAMESPACES
     )
 
 
@@ -345,7 +243,7 @@ class Rewriter(ast.NodeTransformer):
         name = ""
         if isinstance(node.func, ast.Attribute):
             name = node.func.attr
-        elif isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+        elif isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
             name = node.func.id
         elif isinstance(node.func, ast.Name):
             return self._builtin(node, node.func.id)
@@ -354,9 +252,9 @@ class Rewriter(ast.NodeTransformer):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and _is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
-        if name in _WATCHED:
+        if name in WATCHED:
             return self._watched(node, name)
-        if name != "join" and name not in _CALLED:
+        if name != "join" and name not in CALLED:
             return node
         call = self._call(node, "joined" if name == "join" else "call", node.func, *node.args)
         call.keywords = node.keywords
@@ -365,12 +263,12 @@ class Rewriter(ast.NodeTransformer):
     def _builtin(self, node: ast.Call, name: str) -> ast.Call:
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
-        if name in _SEEN and plain and not isinstance(node.args[0], ast.Constant):
+        if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
             node.args[0] = self._seen(node.args[0], f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
-        elif name in _WATCHED:
+        elif name in WATCHED:
             return self._watched(node, name)
         return node
 

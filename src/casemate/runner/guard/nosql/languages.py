@@ -22,6 +22,7 @@ JAVASCRIPT: Language = language(
     strings=rf"{_SINGLE}|{_DOUBLE}|`(?:[^`\\]|\\.)*`",
     opened=r"['\"`]|/\*",
     comments=r"//[^\r\n]*|/\*.*?\*/",
+    words=r"[^\W\d][\w$]*",
 )
 LUA: Language = language(
     "script",
@@ -29,6 +30,7 @@ LUA: Language = language(
     strings=rf"{_SINGLE}|{_DOUBLE}|\[(?P<eq>=*)\[.*?\](?P=eq)\]",
     opened=r"['\"]",
     comments=r"--\[\[.*?\]\]|--[^\r\n]*",
+    words=r"[^\W\d]\w*",
 )
 JSON: Language = language(
     "JSON document",

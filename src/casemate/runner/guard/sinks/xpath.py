@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..markup.trees import is_of_tree
 from ..origin import Span
 from ..quoted import Language, judge, language
 from ..sink import CallHook, Sink, Verdict
@@ -24,8 +25,6 @@ _FIX = (
 )
 _STRINGS = r"'[^']*'|\"[^\"]*\""
 XPATH: Language = language("XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]")
-_LXML = re.compile(r"lxml(?:\.|$)")
-_TREES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")
 
@@ -54,15 +53,6 @@ def _method(*names: str) -> CallHook:
             check_expression(guard, argument(arguments, named, 0, *names))
 
     return on_call
-
-
-def is_of_tree(kind: type) -> bool:
-    """Tell whether a type, or one that it is derived from, is one of an XML library."""
-    return any(
-        base.__module__ in _TREES or _LXML.match(base.__module__ or "")
-        for base in kind.__mro__
-        if isinstance(base.__module__, str)
-    )
 
 
 def _patch_lxml(guard: Guard, module: ModuleType) -> None:

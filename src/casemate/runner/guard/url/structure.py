@@ -56,6 +56,8 @@ def split(text: str) -> Parts:
     start = scheme.end() if scheme else 0
     slashes = _SLASHES.match(text, start)
     begin = slashes.end() if slashes else start
+    if slashes and scheme and scheme[1].lower() == "file":
+        begin = slashes.start() + 2  # what is after a third one is no host
     end = begin
     if slashes:
         closing = _END_OF_AUTHORITY.search(text, begin)

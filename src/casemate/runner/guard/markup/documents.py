@@ -1,0 +1,165 @@
+"""Does a document declare entities, or take its type from elsewhere? And what a parser reads."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import Guard
+from ..origin import Span
+from ..sink import Judge, Verdict
+
+NAME = "xml"
+MAX_READ = 4 << 20
+"""Bytes of a file that are looked at before a parser reads it."""
+_ENTITY = re.compile(r"<!\s*ENTITY\b", re.IGNORECASE)
+_EXTERNAL = re.compile(r"<!DOCTYPE\s+[^\s>\[]+\s+(?:SYSTEM|PUBLIC)\b", re.IGNORECASE)
+_TYPED = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*<!DOCTYPE", re.DOTALL | re.IGNORECASE)
+"""Comments and instructions may come before a document's type, elements may not."""
+INCLUDE = "http://www.w3.org/2001/XInclude"
+STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
+_FIX = (
+    "parse with defusedxml (`from defusedxml.ElementTree import fromstring`), or with "
+    "lxml.etree.XMLParser(resolve_entities=False, no_network=True)"
+)
+_FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
+_SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
+EXPANDING = "__casemate_expanding__"
+_FED = "__casemate_fed__"
+_NOTHING, _PROLOG, _TYPE, _ELEMENTS = "nothing", "prolog", "type", "elements"
+"""How far a document that a parser is fed with has come."""
+_ELEMENT = re.compile(r"<[^!?\s]")
+
+
+def judging(*, external: bool, whole: bool = True) -> Judge:
+    """Return the judgement of a document by a parser that reads, or not, types from elsewhere.
+
+    It is the `whole` document, or a piece of one.
+    """
+
+    def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
+        # UTF-16 and UTF-32 read as bytes have nulls between the letters.
+        wide = "\x00" in text[:64]
+        plain = text.replace("\x00", "") if wide else text
+        if whole and not wide and not _TYPED.match(plain):
+            return None
+        for pattern, words in (
+            (_ENTITY, "declares entities, which the parser expands"),
+            (_EXTERNAL if external else None, "has a type that the parser reads from elsewhere"),
+        ):
+            for match in pattern.finditer(plain) if pattern is not None else ():
+                span = _touching(spans, match) if not wide else spans[0]
+                if span is not None:
+                    return Verdict(span.origin, words, _FIX)
+        return None
+
+    return judge
+
+
+def _touching(spans: Sequence[Span], match: re.Match[str]) -> Span | None:
+    return next((s for s in spans if s.start < match.end() and s.end > match.start()), None)
+
+
+INTERNAL, ANY = judging(external=False), judging(external=True)
+ANY_PIECE = judging(external=True, whole=False)
+
+
+def check_document(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
+    """Block a document (BlockedError): a text, or a file that holds one."""
+    if not guard.active:
+        return
+    if isinstance(source, (bytearray, memoryview)):
+        source = bytes(source)
+    if isinstance(source, (str, bytes)) and _declares(source):
+        guard.check(NAME, source, judge)
+
+
+def check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None:
+    """Block what a parser is fed if it declares entities before the document's first element."""
+    if not guard.active or not isinstance(data, (str, bytes, bytearray, memoryview)):
+        return
+    content = data if isinstance(data, (str, bytes)) else bytes(data)
+    text = content if isinstance(content, str) else content.decode("latin-1")
+    state = getattr(parser, _FED, _NOTHING)
+    if state != _ELEMENTS:
+        check_document(guard, content, judging(external=external, whole=state == _NOTHING))
+    if state == _TYPE or "<!" in text.replace("<!--", ""):
+        after = _TYPE
+    else:
+        after = _ELEMENTS if _ELEMENT.search(text) else _PROLOG
+    if state != _ELEMENTS:
+        setattr(parser, _FED, after)
+
+
+def check_source(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
+    """Block what a file or path holds (BlockedError)."""
+    if guard.active:
+        guard.decide(NAME, lambda: _of_source(guard, source, judge))
+
+
+def _of_source(guard: Guard, source: Any, judge: Judge) -> Verdict | None:
+    content = source if isinstance(source, bytes) else _content(source)
+    if not content or not (_declares(content)):
+        return None
+    spans = guard.spans(content)
+    text = content if isinstance(content, str) else content.decode(errors="surrogateescape")
+    return judge(text, spans) if spans else None
+
+
+def _declares(content: str | bytes) -> bool:
+    if isinstance(content, bytes):
+        return b"<!" in content or b"\x00" in content[:64]
+    return "<!" in content
+
+
+def _content(source: Any) -> str | bytes | None:
+    """Return what a file or path holds, and leave a file where it was."""
+    if isinstance(source, (str, os.PathLike)) and not _is_markup(source):
+        try:
+            with open(source, "rb") as file:
+                return file.read(MAX_READ)
+        except (OSError, ValueError):
+            return None  # a URL, or nothing: the parser will tell
+    if isinstance(source, (io.StringIO, io.BytesIO)):
+        return source.getvalue()
+    try:
+        if source.seekable():
+            place = source.tell()
+            content = source.read(MAX_READ)
+            source.seek(place)
+            return content if isinstance(content, (str, bytes)) else None
+    except (AttributeError, OSError, ValueError):
+        pass
+    return None
+
+
+def _is_markup(source: Any) -> bool:
+    return isinstance(source, str) and source.lstrip()[:1] == "<"
+
+
+def is_safe(parser: Any) -> bool:
+    """Tell whether a parser that was given refuses or keeps entities by itself."""
+    if parser is None:
+        return False
+    kinds = type(parser).__mro__
+    if any(_SAFE_PARSERS.match(str(base.__module__)) for base in kinds):
+        return True
+    return getattr(parser, EXPANDING, True) is False
+
+
+def check_content(guard: Guard, mark: str, words: str) -> None:
+    """Block if any text of the event holds a mark: trees do not tell where they are from."""
+    if guard.active:
+        guard.decide(NAME, lambda: _holding(guard, mark, words))
+
+
+def _holding(guard: Guard, mark: str, words: str) -> Verdict | None:
+    if guard.taint is None:
+        return None
+    for text, origin in guard.taint.texts(MAX_READ):
+        if mark in text:
+            return Verdict(origin, words, _FIX_INCLUDE)
+    return None

@@ -1,0 +1,141 @@
+"""Parsers of the standard library, and those of others that are made like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from .documents import (
+    ANY,
+    ANY_PIECE,
+    INCLUDE,
+    check_content,
+    check_document,
+    check_piece,
+    check_source,
+    is_safe,
+    judging,
+)
+
+
+def patch_element_tree(guard: Guard, module: ModuleType) -> None:
+    """Watch ElementTree: its functions, and parsers that are fed."""
+
+    def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not is_safe(argument(arguments, named, 1, "parser")):
+            check_document(guard, argument(arguments, named, 0, "text"))
+
+    def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not is_safe(argument(arguments, named, 1, "parser")):
+            for piece in argument(arguments, named, 0, "sequence") or ():
+                check_document(guard, piece, judging(external=False, whole=False))
+
+    def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not is_safe(argument(arguments, named, 2, "parser")):
+            check_source(guard, argument(arguments, named, 0, "source"))
+
+    def before_parse(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not is_safe(argument(arguments, named, 1, "parser")):
+            check_source(guard, argument(arguments, named, 0, "source"))
+
+    library: Any = module
+    same = library.XML is library.fromstring
+    wrap(library, "fromstring", before_text)
+    if same:
+        library.XML = library.fromstring
+    else:
+        wrap(library, "XML", before_text)
+    wrap(library, "fromstringlist", before_list)
+    wrap(library, "iterparse", before_source)
+    wrap(library, "parse", before_parse)
+    tree = library.ElementTree
+
+    def before_method(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        before_parse(arguments[1:], named)
+
+    wrap(tree, "parse", before_method)
+    pull: Any = library.XMLPullParser
+
+    def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not is_safe(getattr(arguments[0], "_parser", None)):
+            check_piece(guard, arguments[0], argument(arguments, named, 1, "data"), external=False)
+
+    wrap(pull, "feed", before_feed)
+    parser: Any = library.XMLParser
+    if "feed" in vars(parser) and not hasattr(vars(parser)["feed"], "__code__"):
+        library.XMLParser = _feeding(guard, parser)
+
+
+def _feeding(guard: Guard, base: Any) -> type:
+    """Return a subclass of a parser of a C type whose `feed` is watched."""
+
+    def feed(self: Any, data: Any) -> Any:
+        check_piece(guard, self, data, external=False)
+        return base.feed(self, data)
+
+    return type(base.__name__, (base,), {"feed": feed, "__module__": base.__module__})
+
+
+def patch_dom(guard: Guard, module: ModuleType) -> None:
+    """Watch minidom, and the builder below it."""
+    library: Any = module
+    text_name = "string"
+    if "parseString" in vars(library):
+        wrap(
+            library,
+            "parseString",
+            lambda a, n: check_document(guard, argument(a, n, 0, text_name)),
+        )
+    wrap(library, "parse", lambda a, n: check_source(guard, argument(a, n, 0, "file")))
+
+
+def patch_expat_reader(guard: Guard, module: ModuleType) -> None:
+    """Watch sax, and pulldom by it. What reads types from elsewhere has to be told to."""
+
+    def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        reader = arguments[0]
+        if not is_safe(reader):
+            external = getattr(reader, "_external_ges", 0)
+            data = argument(arguments, named, 1, "data")
+            check_piece(guard, reader, data, external=bool(external))
+
+    wrap(vars(module)["ExpatParser"], "feed", before_feed)
+
+
+def on_expat(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Watch expat itself, whose parsers are of a C type, where the function's own code calls it."""
+    if type(getattr(function, "__self__", None)).__module__ == "pyexpat" and arguments:
+        if function.__name__ == "ParseFile":
+            check_source(guard, arguments[0], ANY)
+        else:
+            final = argument(arguments, named, 1, "isfinal")
+            check_document(guard, arguments[0], ANY if final else ANY_PIECE)
+
+
+def patch_xmltodict(guard: Guard, module: ModuleType) -> None:
+    """Watch xmltodict where it is told to expand entities: it refuses them by itself."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not named.get("disable_entities", True):
+            source = argument(arguments, named, 0, "xml_input")
+            check_document(guard, source, ANY)
+            check_source(guard, source, ANY)
+
+    wrap(module, "parse", before)
+
+
+def patch_xmlrpc(guard: Guard, module: ModuleType) -> None:
+    """Watch what xmlrpc parses."""
+    parser = vars(module)["ExpatParser"]
+    wrap(parser, "feed", lambda a, n: check_document(guard, argument(a, n, 1, "data")))
+
+
+def patch_include(guard: Guard, module: ModuleType) -> None:
+    """Watch the includes of ElementTree."""
+    words = "includes other files by XInclude"
+    wrap(module, "include", lambda a, n: check_content(guard, INCLUDE, words))

@@ -1,0 +1,108 @@
+"""Names of calls that rewritten code notes or announces, whatever they belong to."""
+
+from __future__ import annotations
+
+SEEN = frozenset(("eval", "exec", "compile", "__import__"))
+"""Built-in functions that run what they are given in the place of their call."""
+NAMESPACES = frozenset(("globals", "locals", "vars"))
+
+METHODS = frozenset(
+    [
+        "capitalize",
+        "casefold",
+        "center",
+        "decode",
+        "encode",
+        "expandtabs",
+        "format",
+        "format_map",
+        "fromhex",
+        "hex",
+        "ljust",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rjust",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "strip",
+        "swapcase",
+        "title",
+        "translate",
+        "upper",
+        "zfill",
+    ]
+)
+CHECKS = frozenset(
+    [
+        "isalnum",
+        "isalpha",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "isnumeric",
+        "endswith",
+        "startswith",
+        "fullmatch",
+        "match",
+        "search",
+        "startswith",
+    ]
+)
+FUNCTIONS = frozenset(
+    [
+        "a85decode",
+        "b16decode",
+        "b32decode",
+        "b64decode",
+        "b85decode",
+        "decompress",
+        "dedent",
+        "loads",
+        "normalize",
+        "normpath",
+        "parse_qs",
+        "parse_qsl",
+        "standard_b64decode",
+        "sub",
+        "subn",
+        "unescape",
+        "unhexlify",
+        "unquote",
+        "unquote_plus",
+        "safe_substitute",
+        "substitute",
+        "unquote_to_bytes",
+        "urlsafe_b64decode",
+    ]
+)
+CALLED = METHODS | CHECKS | FUNCTIONS
+WATCHED = frozenset(
+    [
+        "Parse",
+        "ParseFile",
+        "attrgetter",
+        "compile",
+        "find",
+        "findall",
+        "finditer",
+        "findtext",
+        "fullmatch",
+        "iterfind",
+        "match",
+        "methodcaller",
+        "search",
+        "setattr",
+        "sub",
+        "subn",
+        "xinclude",
+        "xpath",
+    ]
+)
+"""Names of methods of C types that a sink watches, and of functions that it watches only here."""

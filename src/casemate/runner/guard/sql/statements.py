@@ -1,0 +1,94 @@
+"""Statements as drivers take them, and the wrappers that have them checked first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..sink import Verdict
+from .structure import judge
+from .tokens import Dialect
+
+NAME = "sql"
+
+
+def statement_of(query: Any, cursor: Any = None) -> str | bytes | None:
+    """Return a driver's query as text: some take objects that are put together at last."""
+    if isinstance(query, (str, bytes)):
+        return query
+    if isinstance(query, bytearray):
+        return bytes(query)
+    as_string = getattr(query, "as_string", None)
+    if callable(as_string):
+        text = as_string(cursor)
+        return text if isinstance(text, (str, bytes)) else None
+    text = getattr(query, "query", None)  # psycopg's prepared queries
+    return text if isinstance(text, (str, bytes)) else None
+
+
+def check_statement(
+    guard: Guard, query: Any, dialects: Sequence[Dialect], cursor: Any = None
+) -> None:
+    """Block a statement (BlockedError) that the event has changed."""
+    if not guard.active:
+        return
+    if isinstance(query, (str, bytes)):
+        guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
+    else:
+        guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
+
+
+def _verdict(guard: Guard, query: Any, dialects: Sequence[Dialect], cursor: Any) -> Verdict | None:
+    statement = statement_of(query, cursor)
+    spans = guard.spans(statement) if statement else []
+    text = statement.decode(errors="surrogateescape") if isinstance(statement, bytes) else statement
+    return judge(text, spans, dialects) if text and spans else None
+
+
+def watch_methods(
+    guard: Guard, owner: Any, names: Sequence[str], dialects: Sequence[Dialect]
+) -> None:
+    """Watch methods of a class whose first argument is a statement."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        query = argument(arguments, named, 1, "query", "sql", "statement", "operation", "command")
+        check_statement(guard, query, dialects, arguments[0] if arguments else None)
+
+    for name in names:
+        if callable(getattr(owner, name, None)):
+            wrap(owner, name, before)
+
+
+@functools.cache
+def watched_type(guard: Guard, base: Any, names: tuple[str, ...], dialects: Any) -> type:
+    """Return a subclass of a cursor type whose methods are watched."""
+    members: dict[str, Any] = {"__module__": base.__module__, "__doc__": base.__doc__}
+    for name in names:
+        if callable(getattr(base, name, None)):
+            members[name] = watched_method(guard, getattr(base, name), dialects)
+    return type(base.__name__, (base,), members)
+
+
+def watched_method(
+    guard: Guard, original: Callable[..., Any], dialects: Sequence[Dialect]
+) -> Callable[..., Any]:
+    """Return a method that has its statement checked before it calls `original`."""
+
+    @functools.wraps(original)
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        query = argument(arguments, named, 0, "query", "sql", "statement", "operation")
+        check_statement(guard, query, dialects, self)
+        return original(self, *arguments, **named)
+
+    return method
+
+
+def watch_own(guard: Guard, owner: type, names: Sequence[str], dialects: Sequence[Dialect]) -> None:
+    """Watch the methods that a class and its bases define, where they are defined."""
+    for base in owner.__mro__:
+        own = [name for name in names if name in base.__dict__]
+        if own and base is not object:
+            watch_methods(guard, base, own, dialects)
