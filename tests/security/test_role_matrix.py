@@ -59,7 +59,7 @@ permit (
 """
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
-    "vaultKey", "health", "listBuckets", "listTables", "listQueues",
+    "vaultKey", "health", "listBuckets", "listTables", "listQueues", "listSources",
 }  # fmt: skip
 """Any valid token may ask; who may see less is shown less."""
 BY_THE_ENDPOINT = {

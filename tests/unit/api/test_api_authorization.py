@@ -36,6 +36,7 @@ DECIDED_INSIDE = {
     "listBuckets": "each that is listed",
     "listTables": "each that is listed",
     "listQueues": "each that is listed",
+    "listSources": "the function of each that is listed",
     "listSecrets": "each project that is listed",
     "listTokens": "each token that is listed",
     "decide": "whether it is about the caller or about others",
