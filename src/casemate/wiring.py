@@ -103,6 +103,30 @@ class Gateway:
             on_filter_kill=self._on_filter_kill,
             learn=config.learn,
         )
+        self.tls = _tls(config, store, vault)
+        acceptance, subscriptions = self._build_path(config, loop)
+        self.control = NodeControl(
+            config=config,
+            store=store,
+            catalogue=self.catalogue,
+            dispatcher=self.dispatcher,
+            client=self.client,
+            bundles=self.bundles,
+            data=self.data,
+            uses=self.uses,
+            redactor=self.redactor,
+            denials=self.denials,
+            subscriptions=subscriptions,
+            delivery=self.delivery,
+        )
+        self.control.live_changed = self._live_changed
+        self._build_server(config, folders, acceptance)
+
+    def _build_path(
+        self, config: GatewayConfig, loop: asyncio.AbstractEventLoop
+    ) -> tuple[Acceptance, Subscriptions]:
+        """Build the path, what brings kept events to it, and what keeps them."""
+        deny, vault = self.denials.deny, self.vault
         self.dispatcher = Dispatcher(self.client)
         self.operations = Operations(self.data, vault, config.public_url or "")
         broker = Broker(
@@ -131,25 +155,17 @@ class Gateway:
             loop,
             cores=len(os.sched_getaffinity(0)),
         )
-        self.control = NodeControl(
-            config=config,
-            store=store,
-            catalogue=self.catalogue,
-            dispatcher=self.dispatcher,
-            client=self.client,
-            bundles=self.bundles,
-            data=self.data,
-            uses=self.uses,
-            redactor=self.redactor,
-            denials=self.denials,
-            subscriptions=subscriptions,
-            delivery=self.delivery,
-        )
-        self.control.live_changed = self._live_changed
+        return acceptance, subscriptions
+
+    def _build_server(
+        self, config: GatewayConfig, folders: Folders, acceptance: Acceptance
+    ) -> None:
+        """Build what answers requests: the API, routes, hooks and what stands before them."""
+        deny, store, vault = self.denials.deny, self.store, self.vault
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
-            spool=unpacked,
+            spool=Path(config.unpacked),
             accounts=self.accounts,
             policy=self.policy,
             vault=vault,
@@ -172,7 +188,6 @@ class Gateway:
         self.schedules = Schedules(self.data)
         self.hooks = Hooks(vault, self.data, self.policy, deny, self.trigger.lead_nowhere)
         hooks = HookRoutes(self.hooks, self.trigger.handle, self.trigger.body_limit)
-        self.tls = _tls(config, store, vault)
         identity = IdentityRoutes(
             vault, lambda: self.operations.issuer, hooks.handle, hooks.body_limit
         )
