@@ -5,18 +5,12 @@ behind `Control`, which the node implements. Imports `model` and Starlette, noth
 """
 
 from casemate.api.app import PREFIX, create_app
-from casemate.api.control import (
-    Control,
-    NodeStatus,
-    ProtectionStatus,
-    StartFailedError,
-)
+from casemate.api.control import Control, NodeStatus, StartFailedError
 
 __all__ = [
     "PREFIX",
     "Control",
     "NodeStatus",
-    "ProtectionStatus",
     "StartFailedError",
     "create_app",
 ]

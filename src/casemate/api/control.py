@@ -17,6 +17,7 @@ from casemate.model.deployment import (
 )
 from casemate.model.errors import InvalidInputError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.protection import ProtectionStatus
 
 
 class StartFailedError(InvalidInputError):
@@ -37,18 +38,6 @@ class StartFailedError(InvalidInputError):
         self.type = type
         self.failure_message = message
         self.trace = trace
-
-
-class ProtectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One protection as probed on the node's host."""
-
-    name: str
-    holds: bool
-    required: bool
-    """True if the node refuses to start without it."""
-    accepted: bool = False
-    """True if the operator accepted the risk of going without it."""
-    detail: str = ""
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.api.control import ProtectionStatus
 from casemate.model.errors import ProtectionMissingError
+from casemate.model.protection import ProtectionStatus
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.api.control import ProtectionStatus
 from casemate.build import Interpreter, RuntimeStatus, find_interpreters
 from casemate.egress.start import EgressProcess
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
 from casemate.node.options import (
     EGRESS_UID,

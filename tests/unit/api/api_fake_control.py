@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
-from casemate.api import NodeStatus, ProtectionStatus, StartFailedError
+from casemate.api import NodeStatus, StartFailedError
 from casemate.api.operations import Service
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
@@ -25,6 +25,7 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.protection import ProtectionStatus
 from casemate.policy import CedarPolicy, parse_binding
 from casemate.sources import SourceStatus
 

@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,14 @@ def test_the_interpreters_offered_are_those_wanted() -> None:
     everything = offered_interpreters(())
     one = everything[0].minor
     assert [i.minor for i in offered_interpreters((one,))] == [one]
+
+
+def test_the_supervisor_loads_nothing_that_speaks_to_clients() -> None:
+    """It starts fast that way, and parses nothing that comes from outside."""
+    code = (
+        "import sys, casemate.node.serve\n"
+        "print(sorted({'casemate.api', 'casemate.accounts', 'httpx', 'starlette', 'httptools'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
