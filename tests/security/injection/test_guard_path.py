@@ -617,12 +617,12 @@ BENIGN: Cases = {
         {"k": "in/a/b.csv"},
     ),
     "more: tmp basename": (
-        "import os\np=os.path.join('/tmp',os.path.basename(event['k']))\nopen(p,'w').write('x')\nos.remove(p)",
+        "import os\np=os.path.join('/tmp/',os.path.basename(event['k']))\nopen(p,'w').write('x')\nos.remove(p)",
         {"k": "in/a/../b.csv"},
     ),
     "more: key dirs tmp": (
-        "import pathlib\np=pathlib.Path('/tmp')/event['k']\np.parent.mkdir(parents=True,exist_ok=True)\np.write_text('x')\nreturn p.read_text()",
-        {"k": "g2in/a/b.csv"},
+        "import pathlib\np=pathlib.Path('/tmp/in')/event['k']\np.parent.mkdir(parents=True,exist_ok=True)\np.write_text('x')\nreturn p.read_text()",
+        {"k": "in/a/b.csv"},
     ),
     "more: uuid file": (
         "import uuid,os\np=f'/tmp/{uuid.uuid4()}'\nopen(p,'w').write(event['d'])\nos.remove(p)",
@@ -661,7 +661,7 @@ BENIGN: Cases = {
         {"p": "job-"},
     ),
     "more: sqlite in tmp": (
-        "import sqlite3,os\np=os.path.join('/tmp',f\"{event['t']}.db\")\nc=sqlite3.connect(p)\nc.close()\nos.remove(p)",
+        "import sqlite3,os\np=os.path.join('/tmp/',f\"{event['t']}.db\")\nc=sqlite3.connect(p)\nc.close()\nos.remove(p)",
         {"t": "tenant1"},
     ),
     "more: path allow dict": (
