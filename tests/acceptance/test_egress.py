@@ -19,7 +19,7 @@ from casemate.manifest import ManifestError
 from support.attacks import EGRESS, attempt, denials, until
 from support.cli import casemate
 from support.egress import HttpOrigin, Origin, TestAuthority, echo
-from support.node import TestNode
+from support.node import UNGUARDED, TestNode
 from support.processes import zygotes_of
 from support.servers import postgresql, valkey
 
@@ -45,7 +45,7 @@ def grant(port: int, *, host: str = "localhost", forward: int | None = None) -> 
 def deploy(node: TestNode, name: str, *grants: str, **rest: Any) -> str:
     """Deploy the function under a name with grants; return how it is invoked."""
     listed = f"egress = [{', '.join(grants)}]" if grants else ""
-    node.deploy(SOURCE, name=name, grants=listed, approve=True, **rest)
+    node.deploy(SOURCE, name=name, grants=listed, approve=True, unguarded=True, **rest)
     return f"t/{name}"
 
 
@@ -124,7 +124,7 @@ def clients(
             '[project]\nname = "t"\n[function.clients]\nhandler = "app:handler"\n'
             'requirements = "requirements.txt"\n'
             '[function.clients.limits]\nmemory = "512MB"\ntimeout = "30s"\n'
-            f"[function.clients.grants]\negress = [{granted}]\n"
+            f"[function.clients.grants]\negress = [{granted}]\n" + UNGUARDED.format(name="clients")
         )
         node.deploy(folder, approve=True)
         yield "t/clients"

@@ -43,10 +43,16 @@ concurrency = 4
 def hostile(node: TestNode) -> TestNode:
     """The node with a hostile function, one that is reused, and a bystander."""
     source = HOSTILE.read_text()
-    node.deploy(source, name="hostile", limits=LIMITS)
-    node.deploy(source, name="reused", settings='isolation = "instance"', limits=LIMITS)
+    node.deploy(source, name="hostile", limits=LIMITS, unguarded=True)
+    node.deploy(
+        source,
+        name="reused",
+        settings='isolation = "instance"',
+        limits=LIMITS,
+        unguarded=True,
+    )
     node.deploy(BYSTANDER, name="bystander")
-    node.deploy(source, name="patient", limits=LIMITS.replace("800ms", "5s"))
+    node.deploy(source, name="patient", limits=LIMITS.replace("800ms", "5s"), unguarded=True)
     return node
 
 

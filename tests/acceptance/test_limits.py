@@ -174,7 +174,7 @@ COVERED = {
 @pytest.fixture(scope="module")
 def limited(node: TestNode) -> TestNode:
     """The node with a function of small limits."""
-    node.deploy(PROBE, name="probe", limits=LIMITS)
+    node.deploy(PROBE, name="probe", limits=LIMITS, unguarded=True)
     return node
 
 
@@ -204,7 +204,7 @@ def test_memory(limited: TestNode, do: str) -> None:
 
 
 def test_what_is_in_tmp_counts_as_memory(node: TestNode) -> None:
-    node.deploy(PROBE, name="big-tmp", limits='memory = "32MB"\ntmp = "256MB"')
+    node.deploy(PROBE, name="big-tmp", limits='memory = "32MB"\ntmp = "256MB"', unguarded=True)
     node.invoke({"do": "sleep", "seconds": 0}, function="t/big-tmp")
     node.wait_until(lambda: node.get("/node")["spares"] > 0)
     answer = node.invoke({"do": "tmp"}, function="t/big-tmp")
@@ -234,7 +234,12 @@ def test_an_instance_out_of_memory_does_not_take_its_zygote_along(node: TestNode
 
 def test_memory_of_the_import_is_not_the_instances(node: TestNode) -> None:
     """The zygote's pages are shared; what an instance adds is what its limit is for."""
-    node.deploy("held = b'x' * (24 << 20)\n" + PROBE, name="large-import", limits='memory = "32MB"')
+    node.deploy(
+        "held = b'x' * (24 << 20)\n" + PROBE,
+        name="large-import",
+        limits='memory = "32MB"',
+        unguarded=True,
+    )
     for _ in range(3):
         event = {"do": "memory", "bytes": 16 * MIB}
         answer = node.invoke(event, function="t/large-import")
@@ -250,7 +255,7 @@ def test_cpu(limited: TestNode, do: str) -> None:
 
 def test_cpu_of_a_whole_core(node: TestNode) -> None:
     """The same loop without the small limit gets more, so the limit is what held it."""
-    node.deploy(PROBE, name="whole-core", limits="cpu = 1.0\ntimeout = '5s'")
+    node.deploy(PROBE, name="whole-core", limits="cpu = 1.0\ntimeout = '5s'", unguarded=True)
     event = {"do": "cpu", "seconds": 1.5}
     assert node.invoke(event, function="t/whole-core").json() > 1.5 * 0.5 * 1.35
 
@@ -285,7 +290,7 @@ def test_files_in_tmp_are_counted(limited: TestNode) -> None:
 
 
 def test_timeout(node: TestNode) -> None:
-    node.deploy(PROBE, name="short", limits='timeout = "300ms"')
+    node.deploy(PROBE, name="short", limits='timeout = "300ms"', unguarded=True)
     quick = node.invoke({"do": "sleep", "seconds": 0.05}, function="t/short")
     assert quick.json() == "slept"
     started = time.monotonic()

@@ -18,8 +18,8 @@ LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 64\nmemory = "128MB"'
 def attacked(node: TestNode) -> TestNode:
     """The node with the attacks deployed as `t/attack`, and a victim, `t/victim`."""
     source = SOURCE.read_text()
-    node.deploy(source, name="attack", limits=LIMITS)
-    node.deploy(source, name="victim", limits=LIMITS)
+    node.deploy(source, name="attack", limits=LIMITS, unguarded=True)
+    node.deploy(source, name="victim", limits=LIMITS, unguarded=True)
     return node
 
 
@@ -38,7 +38,7 @@ def without_landlock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestN
     """A node as it is on kernels whose Landlock has no scopes (before Linux 6.12)."""
     data = tmp_path_factory.mktemp("bare") / "data"
     node = TestNode(data, "--accept-risk", "landlock").start()
-    node.deploy(SOURCE.read_text(), name="attack")
-    node.deploy(SOURCE.read_text(), name="victim")
+    node.deploy(SOURCE.read_text(), name="attack", unguarded=True)
+    node.deploy(SOURCE.read_text(), name="victim", unguarded=True)
     yield node
     node.close()

@@ -40,7 +40,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             nodes.append(node)
             node.start()
         for name in ("attack", "victim"):
-            node.deploy(SOURCE.read_text(), name=name, limits=LIMITS)
+            node.deploy(SOURCE.read_text(), name=name, limits=LIMITS, unguarded=True)
         return node
 
     yield run

@@ -107,7 +107,7 @@ def main() -> None:
     channel = Channel(theirs)
     channel.open = True
     guard = Guard(root)
-    channel.labels = Labels(guard, kept=True)
+    channel.labels = Labels(guard)
     sys.path.insert(0, root)
     setting_up.before_import(guard)
     app: Any = __import__("app")

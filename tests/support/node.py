@@ -28,6 +28,13 @@ handler = "{handler}"
 {limits}
 {routes}
 """
+UNGUARDED = """
+[[function.{name}.guard]]
+sink = "*"
+location = "*"
+reason = "what is tested is what holds behind the sink guard"
+"""
+"""Lets a test's events choose what a function does: paths, addresses, names of its functions."""
 
 
 class TestNode:
@@ -94,6 +101,7 @@ class TestNode:
         resources: str = "",
         handler: str = "app:handler",
         approve: bool = False,
+        unguarded: bool = False,
         expect: int = 201,
     ) -> dict[str, Any]:
         """Build and deploy a function from the text of `app.py` or from a project folder.
@@ -103,6 +111,8 @@ class TestNode:
         """
         if grants:
             routes += f"\n[function.{name}.grants]\n{grants}"
+        if unguarded:
+            routes += UNGUARDED.format(name=name)
         routes += f"\n{resources}"
         with tempfile.TemporaryDirectory() as temporary:
             root = Path(temporary)

@@ -482,3 +482,62 @@ def test_uses_that_cannot_be_written_are_kept() -> None:
         assert [u.count for u in stage.store.used] == [2]
 
     play(scene)
+
+
+LABEL = '[["/name","event","/body/name"]]'
+STORES: list[tuple[str, dict[str, Any], bytes]] = [
+    ("bucket.put", {"bucket": "uploads", "key": "in/a"}, b"x"),
+    ("bucket.commit", {"bucket": "uploads", "upload": "upload-1"}, b""),
+    ("table.put", {"table": "people"}, b'{"id":"1"}'),
+    ("queue.send", {"queue": "jobs"}, b"1"),
+    ("topic.publish", {"topic": "news"}, b"1"),
+]
+STORING = (
+    *GRANTS,
+    Grant(kind=GrantKind.TABLE, name="people", actions=("put",)),
+    Grant(kind=GrantKind.TOPIC, name="news", actions=("publish",)),
+)
+
+
+@pytest.mark.parametrize(("op", "fields", "body"), STORES)
+def test_what_is_stored_is_kept_with_its_label(
+    op: str, fields: dict[str, Any], body: bytes
+) -> None:
+    async def scene(stage: Stage) -> None:
+        for given, label in (({"labels": LABEL}, LABEL.encode()), ({}, b"")):
+            await stage.ask("bucket.begin", bucket="uploads", key="in/a")
+            reply, _ = await stage.ask(op, body, **fields, **given)
+            assert "ok" in reply
+            assert stage.data.named["labels"] == label
+
+    play(scene, grants=STORING)
+
+
+WRONG_LABELS = [
+    "",
+    "event",
+    "{}",
+    "[[]]",
+    '[["/a","event"]]',
+    '[["/a","event",1]]',
+    "[" * 5000,
+    7,
+    [["/a", "event", "/a"]],
+    '[["","event","' + "x" * 16384 + '"]]',
+    '[["","event","' + "ü" * 8192 + '"]]',
+]
+
+
+@pytest.mark.parametrize("labels", WRONG_LABELS)
+@pytest.mark.parametrize(("op", "fields", "body"), STORES)
+def test_a_label_that_is_none_or_too_long_is_refused(
+    op: str, fields: dict[str, Any], body: bytes, labels: object
+) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("bucket.begin", bucket="uploads", key="in/a")
+        done = len(stage.data.done)
+        reply, _ = await stage.ask(op, body, **fields, labels=labels)
+        assert reply["error"] == "invalid"
+        assert len(stage.data.done) == done
+
+    play(scene, grants=STORING)

@@ -347,11 +347,9 @@ def test_reading_while_it_is_replaced(data: Data) -> None:
 def test_labels_stay_with_the_revision_they_came_with(data: Data) -> None:
     first = data.put_object("p", "kept", "k", b"1", labels=b"one")
     large = data.put_object("p", "kept", "k", b"2" * 100_000, labels=b"two")
-    upload = data.begin_object(
-        "p", "kept", "u", content_type="text/plain", metadata={}, labels=b"three"
-    )
+    upload = data.begin_object("p", "kept", "u", content_type="text/plain", metadata={})
     data.add_part("p", "kept", upload, b"3")
-    data.commit_object("p", "kept", upload)
+    data.commit_object("p", "kept", upload, labels=b"three")
     assert (first.labels, large.labels) == (b"one", b"two")
     assert [info.labels for info in data.object_revisions("p", "kept", "k")] == [b"two", b"one"]
     assert data.get_object("p", "kept", "k", revision=1)[0].labels == b"one"

@@ -13,11 +13,11 @@ from casemate.runner.guard.labels import MAX_LABELS, MAX_TEXTS, Labels
 WHOLE = '[["","event",""]]'
 
 
-def begun(event: object, *, kept: bool = True) -> tuple[Guard, Labels]:
+def begun(event: object) -> tuple[Guard, Labels]:
     """Return a guard in an invocation, and its labels."""
     guard = Guard("/nowhere")
     guard.begin(event)
-    return guard, Labels(guard, kept=kept)
+    return guard, Labels(guard)
 
 
 def test_a_label_names_each_text_that_came_from_outside() -> None:
@@ -38,10 +38,8 @@ def test_nothing_is_told_of_what_the_code_made() -> None:
     assert labels.of({"state": "open", "n": 7}) is None
 
 
-def test_nothing_is_sent_to_a_host_that_keeps_none_nor_outside_of_an_invocation() -> None:
+def test_nothing_is_told_outside_of_an_invocation() -> None:
     event = {"name": "Ada Lovelace"}
-    guard, labels = begun(event, kept=False)
-    assert labels.of(event) is None
     guard, labels = begun(event)
     guard.end()
     assert labels.of(event) is None
