@@ -20,6 +20,7 @@ from casemate.api.data_query import (
 from casemate.api.inputs import Query, declared_length, path_name, too_large
 from casemate.api.operations import Operation, Service, json_response, number_parameter
 from casemate.api.problems import RequestError
+from casemate.capabilities.labels import FROM_API
 from casemate.data.interface import MAX_PAGE, ObjectInfo, ObjectPage
 from casemate.model.errors import NotFoundError
 from casemate.model.grant import BucketSpec
@@ -200,9 +201,12 @@ async def _receive(
                 bytes(pending),
                 content_type=content_type,
                 if_revision=if_revision,
+                labels=FROM_API,
             )
         await data.add_part(project, bucket, upload, bytes(pending))
-        return await data.commit_object(project, bucket, upload, if_revision=if_revision)
+        return await data.commit_object(
+            project, bucket, upload, if_revision=if_revision, labels=FROM_API
+        )
     except ClientDisconnect as error:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "The object ended before it was complete."

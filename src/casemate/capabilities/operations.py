@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from casemate.capabilities import requests
+from casemate.capabilities.labels import LabelledItem, LabelledObject, LabelledPage, kept
 from casemate.data.interface import ProjectData
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
@@ -89,7 +90,7 @@ class Operations:
         info, content = await self._data.get_object(
             project, r.bucket, r.key, revision=r.revision, offset=r.offset, length=r.length
         )
-        return Answer(info, content)
+        return Answer(LabelledObject.of(info), content)
 
     async def _head_object(self, project: str, r: requests.HeadObject, _: bytes) -> Answer:
         return Answer(await self._data.head_object(project, r.bucket, r.key, r.revision))
@@ -103,6 +104,7 @@ class Operations:
             content_type=r.content_type,
             metadata=r.metadata,
             if_revision=r.if_revision,
+            labels=kept(r.labels),
         )
         return Answer(info)
 
@@ -117,7 +119,13 @@ class Operations:
 
     async def _commit_object(self, project: str, r: requests.CommitObject, _: bytes) -> Answer:
         return Answer(
-            await self._data.commit_object(project, r.bucket, r.upload, if_revision=r.if_revision)
+            await self._data.commit_object(
+                project,
+                r.bucket,
+                r.upload,
+                if_revision=r.if_revision,
+                labels=kept(r.labels),
+            )
         )
 
     async def _abort_object(self, project: str, r: requests.AbortObject, _: bytes) -> Answer:
@@ -143,33 +151,35 @@ class Operations:
     # -- items ---------------------------------------------------------------------------------
 
     async def _get_item(self, project: str, r: requests.GetItem, _: bytes) -> Answer:
-        return Answer(await self._data.get_item(project, r.table, r.key, r.sort))
+        item = await self._data.get_item(project, r.table, r.key, r.sort)
+        return Answer(LabelledItem.of(item))
 
     async def _put_item(self, project: str, r: requests.PutItem, body: bytes) -> Answer:
         try:
             value = msgspec.json.decode(body, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise InvalidInputError("An item is a JSON object.") from error
-        item = await self._data.put_item(project, r.table, value, if_revision=r.if_revision)
-        return Answer(msgspec.structs.replace(item, value={}))
+        item = await self._data.put_item(
+            project, r.table, value, if_revision=r.if_revision, labels=kept(r.labels)
+        )
+        return Answer(LabelledItem({}, item.revision, item.modified_at))
 
     async def _delete_item(self, project: str, r: requests.DeleteItem, _: bytes) -> Answer:
         await self._data.delete_item(project, r.table, r.key, r.sort, if_revision=r.if_revision)
         return Answer(Nothing())
 
     async def _query_items(self, project: str, r: requests.QueryItems, _: bytes) -> Answer:
-        return Answer(
-            await self._data.query_items(
-                project,
-                r.table,
-                key=r.key,
-                index=r.index,
-                sort=r.sort,
-                after=r.after,
-                limit=r.limit,
-                descending=r.descending,
-            )
+        page = await self._data.query_items(
+            project,
+            r.table,
+            key=r.key,
+            index=r.index,
+            sort=r.sort,
+            after=r.after,
+            limit=r.limit,
+            descending=r.descending,
         )
+        return Answer(LabelledPage.of(page))
 
     # -- messages ------------------------------------------------------------------------------
 
@@ -183,12 +193,18 @@ class Operations:
             deduplication=r.deduplication,
             key=r.key,
             priority=r.priority,
+            labels=kept(r.labels),
         )
         return Answer(Sent(identity))
 
     async def _publish(self, project: str, r: requests.PublishMessage, body: bytes) -> Answer:
         identity = await self._data.send(
-            project, "topic", r.topic, body, deduplication=r.deduplication
+            project,
+            "topic",
+            r.topic,
+            body,
+            deduplication=r.deduplication,
+            labels=kept(r.labels),
         )
         return Answer(Sent(identity))
 

@@ -32,6 +32,8 @@ Metadata = Annotated[
 ]
 MessageKey = Annotated[str, msgspec.Meta(max_length=1024)]
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
+Labels = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
+"""Where what is stored came from, as compact JSON; `casemate.capabilities.labels` reads it."""
 Attribute = str | int | float
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -82,6 +84,7 @@ class PutObject(_BucketRequest, frozen=True, tag="bucket.put"):
     content_type: Text = "application/octet-stream"
     metadata: Metadata | None = None
     if_revision: Revision | None = None
+    labels: Labels | None = None
 
 
 class BeginObject(_BucketRequest, frozen=True, tag="bucket.begin"):
@@ -105,9 +108,10 @@ class AddPart(_UploadRequest, frozen=True, tag="bucket.part"):
 
 
 class CommitObject(_UploadRequest, frozen=True, tag="bucket.commit"):
-    """Make an upload the object's content."""
+    """Make an upload the object's content. Only now is known where all of it came from."""
 
     if_revision: Revision | None = None
+    labels: Labels | None = None
 
 
 class AbortObject(_UploadRequest, frozen=True, tag="bucket.abort"):
@@ -160,6 +164,7 @@ class PutItem(_TableRequest, frozen=True, tag="table.put"):
 
     action: ClassVar[str] = "put"
     if_revision: Revision | None = None
+    labels: Labels | None = None
 
 
 class DeleteItem(_TableRequest, frozen=True, tag="table.delete"):
@@ -191,6 +196,7 @@ class SendMessage(_Request, frozen=True, tag="queue.send"):
     deduplication: Text | None = None
     key: MessageKey = ""
     priority: Priority = 0
+    labels: Labels | None = None
 
     @property
     def grant(self) -> Wanted:
@@ -203,6 +209,7 @@ class PublishMessage(_Request, frozen=True, tag="topic.publish"):
 
     topic: Name
     deduplication: Text | None = None
+    labels: Labels | None = None
 
     @property
     def grant(self) -> Wanted:

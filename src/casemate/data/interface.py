@@ -76,7 +76,6 @@ class ProjectData(Protocol):
         *,
         content_type: str,
         metadata: dict[str, str],
-        labels: bytes = b"",
     ) -> str:
         """Begin an object in parts; return an upload id. Forgotten after an hour unfinished."""
         ...
@@ -86,7 +85,13 @@ class ProjectData(Protocol):
         ...
 
     async def commit_object(
-        self, project: str, bucket: str, upload: str, *, if_revision: int | None = None
+        self,
+        project: str,
+        bucket: str,
+        upload: str,
+        *,
+        if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> ObjectInfo:
         """Make what was uploaded the object's present content, all at once."""
         ...

@@ -65,15 +65,13 @@ class ObjectPort(Port):
         *,
         content_type: str,
         metadata: dict[str, str],
-        labels: bytes = b"",
     ) -> str:
         """Begin an object in parts."""
-        limits.require_labels(labels)
         limits.require_object_key(key)
         limits.require_content_type(content_type)
         encoded = limits.encode_metadata(metadata)
         async with self._projects.use(project) as opened:
-            return await self._uploads.begin(opened, bucket, key, content_type, encoded, labels)
+            return await self._uploads.begin(opened, bucket, key, content_type, encoded)
 
     async def add_part(self, project: str, bucket: str, upload: str, content: bytes) -> int:
         """Append a part."""
@@ -81,13 +79,20 @@ class ObjectPort(Port):
             return await self._uploads.add(opened, bucket, upload, content)
 
     async def commit_object(
-        self, project: str, bucket: str, upload: str, *, if_revision: int | None = None
+        self,
+        project: str,
+        bucket: str,
+        upload: str,
+        *,
+        if_revision: int | None = None,
+        labels: bytes = b"",
     ) -> ObjectInfo:
         """Make an upload the object's present content. Whatever comes of it, the upload is over."""
+        limits.require_labels(labels)
         limits.require_revision(if_revision, least=0)
         async with self._projects.use(project) as opened:
             return await self._uploads.commit(
-                opened, bucket, upload, if_revision, object_calls.commit
+                opened, bucket, upload, if_revision, labels, object_calls.commit
             )
 
     async def abort_object(self, project: str, bucket: str, upload: str) -> None:

@@ -40,7 +40,6 @@ class Upload:
         key: str,
         content_type: str,
         metadata: bytes,
-        labels: bytes,
         files: ObjectFiles,
     ) -> None:
         """Begin at now."""
@@ -49,7 +48,6 @@ class Upload:
         self.key = key
         self.content_type = content_type
         self.metadata = metadata
-        self.labels = labels
         self.began = time.monotonic()
         self.lock = asyncio.Lock()
         self.files = files
@@ -73,7 +71,6 @@ class Uploads:
         key: str,
         content_type: str,
         metadata: bytes,
-        labels: bytes,
     ) -> str:
         """Return the id of a new upload. LimitError if the project has too many unfinished."""
         objects.spec_of(project.resource(BUCKET, bucket))
@@ -86,9 +83,7 @@ class Uploads:
                 next_step="Commit or abort some of them.",
             )
         path = project.files.path
-        upload = Upload(
-            project.name, bucket, key, content_type, metadata, labels, ObjectFiles(path)
-        )
+        upload = Upload(project.name, bucket, key, content_type, metadata, ObjectFiles(path))
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
         return identity
@@ -144,6 +139,7 @@ class Uploads:
         bucket: str,
         identity: str,
         if_revision: int | None,
+        labels: bytes,
         commit: Commit,
     ) -> ObjectInfo:
         """Make an upload an object. Whatever comes of it, the upload is over."""
@@ -155,21 +151,24 @@ class Uploads:
                 del self._by_id[identity]
                 upload.ended = True
                 try:
-                    return await self._commit(project, upload, if_revision, commit)
+                    return await self._commit(project, upload, if_revision, labels, commit)
                 finally:
                     upload.files.close()
 
         return await self._unbroken(finish())
 
     async def _commit(
-        self, project: OpenProject, upload: Upload, if_revision: int | None, commit: Commit
+        self,
+        project: OpenProject,
+        upload: Upload,
+        if_revision: int | None,
+        labels: bytes,
+        commit: Commit,
     ) -> ObjectInfo:
         writer = upload.writer
         try:
             new = await self._projects.in_thread(
-                lambda: finished(
-                    writer, upload.key, upload.content_type, upload.metadata, upload.labels
-                )
+                lambda: finished(writer, upload.key, upload.content_type, upload.metadata, labels)
             )
         except BaseException:
             writer.discard()

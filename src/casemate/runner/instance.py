@@ -124,7 +124,7 @@ class Instance:
         self._reuse = assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._channel = Channel(sock)
-        self._channel.labels = Labels(guard, kept=assignment.get("labels", False))
+        self._channel.labels = Labels(guard)
         self._run_async: Callable[[Any], Any] | None = None
         if inspect.iscoroutinefunction(handler):
             import asyncio

@@ -32,14 +32,13 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 class Labels:
     """Writes labels for what an invocation stores, and takes in those of what it reads."""
 
-    def __init__(self, guard: Guard, *, kept: bool) -> None:
-        """`kept` tells whether the host keeps labels: it refuses arguments it does not know."""
+    def __init__(self, guard: Guard) -> None:
+        """`guard` knows where the texts of the invocation are from."""
         self._guard = guard
-        self._kept = kept
 
     def of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
-        if not self._kept or not self._guard.active:
+        if not self._guard.active:
             return None
         try:
             labels = list(self._labels(value))
@@ -75,7 +74,7 @@ class Labels:
         """Take in what was read from `source`, such as `table:users`, with its label."""
         if not labels:
             return
-        for pointer in _pointers(labels):
+        for pointer in dict.fromkeys(_pointers(labels)):
             found, part = _at(value, pointer)
             if found:
                 self._guard.add(source, part, pointer)
