@@ -172,3 +172,20 @@ def test_nothing_is_on_the_disk_in_clear(filled: TestNode) -> None:
     for file in files:
         content = file.read_bytes()
         assert not any(mark in content for mark in marks), file
+
+
+def test_an_item_and_a_page_may_be_large(fresh_node: TestNode) -> None:
+    source = """
+def handler(event, context):
+    big = context.table("big")
+    for name in "abc":
+        big.put({"id": name, "text": name * 300_000})
+    return [len(big.get("a").value["text"]), [len(i.value["text"]) for i in big.query()]]
+"""
+    fresh_node.deploy(
+        source,
+        grants='tables = [{ name = "big", actions = ["get", "put", "query"] }]',
+        resources='[table.big]\nkey = "id"\n',
+        approve=True,
+    )
+    assert fresh_node.invoke({}).json() == [300_000, [300_000] * 3]

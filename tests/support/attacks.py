@@ -12,6 +12,7 @@ import httpx
 from support.node import TestNode
 
 SYSTEM_CALL, CAPABILITY, EGRESS = "system-call", "capability", "egress"
+INJECTION = "injection"
 AUTHENTICATION, AUTHORIZATION = "authentication", "authorization"
 REQUEST = "request"
 FILTER_KILL = "system call"

@@ -33,6 +33,7 @@ _encode = msgspec.json.Encoder().encode
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_TOO_LARGE = "The event is larger than allowed."
 _BREACH = "The event breaks its contract"
 _NO_CONTRACT = "The event is beyond what is let through without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
@@ -45,6 +46,11 @@ class Authenticator(Protocol):
     def authenticate(self, authorization: str | None) -> Principal | None:
         """Return the principal, None if the value holds no valid credential."""
         ...
+
+
+def _size(raw: RawInvocation) -> int:
+    """Return the bytes that come in; what came over HTTP was cut before by its transport."""
+    return len(raw.body) + sum(len(bytes(event.data)) for event in raw.events)
 
 
 def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
@@ -107,6 +113,8 @@ class Admission:
             raise self._refusal(raw, request.id, principal, decided)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+        if _size(raw) > version.spec.limits.request:
+            raise RefusedError(Outcome.INVALID, _TOO_LARGE, status=413, principal=principal)
         broken = self._catalogue.violation(version, request)
         if broken is not None:
             raise self._breach(raw, request.id, principal, version, broken)

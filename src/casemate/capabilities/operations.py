@@ -152,7 +152,7 @@ class Operations:
 
     async def _get_item(self, project: str, r: requests.GetItem, _: bytes) -> Answer:
         item = await self._data.get_item(project, r.table, r.key, r.sort)
-        return Answer(LabelledItem.of(item))
+        return Answer(Nothing(), msgspec.json.encode(LabelledItem.of(item)))
 
     async def _put_item(self, project: str, r: requests.PutItem, body: bytes) -> Answer:
         try:
@@ -179,7 +179,7 @@ class Operations:
             limit=r.limit,
             descending=r.descending,
         )
-        return Answer(LabelledPage.of(page))
+        return Answer(Nothing(), msgspec.json.encode(LabelledPage.of(page)))
 
     # -- messages ------------------------------------------------------------------------------
 

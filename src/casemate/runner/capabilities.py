@@ -45,7 +45,12 @@ class Table:
         self.name = name
 
     def _call(self, operation: str, body: bytes = b"", **arguments: object) -> dict[str, Any]:
-        return self._channel.call(f"table.{operation}", body, table=self.name, **arguments)[0]
+        """Return what is told; items come as a body, since a head has to be short."""
+        fields, content, _ = self._channel.call(
+            f"table.{operation}", body, table=self.name, **arguments
+        )
+        told: dict[str, Any] = decode(content.decode()) if content else fields
+        return told
 
     def get(self, key: str | float, sort: str | float | None = None) -> Item:
         """Return an item (NotFoundError if there is none)."""

@@ -29,6 +29,7 @@ STATUS = {
     Outcome.TIMEOUT: (504, "The function took too long"),
     Outcome.OUT_OF_MEMORY: (500, "The function failed"),
     Outcome.CRASHED: (500, "The function failed"),
+    Outcome.BLOCKED: (500, "The function failed"),
     Outcome.PROTOCOL_VIOLATION: (500, "The function failed"),
     Outcome.INTERNAL_ERROR: (500, "The function failed"),
 }

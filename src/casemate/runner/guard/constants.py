@@ -10,6 +10,8 @@ from types import CodeType, ModuleType
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _MAX_ITEMS = 5000
 _MAX_DEPTH = 4
+_MAX_TEXT = 64 * 1024
+"""Characters; what is longer is data, not a text that foresees a value."""
 
 
 class Constants:
@@ -61,6 +63,8 @@ class Constants:
                 self._take(item)
 
     def _take(self, item: object) -> None:
+        if isinstance(item, (bytes, str)) and len(item) > _MAX_TEXT:
+            return
         if isinstance(item, bytes):
             item = item.decode("latin-1")
         elif isinstance(item, PurePath):

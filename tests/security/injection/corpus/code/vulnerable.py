@@ -175,7 +175,7 @@ def handler(event, context):
     return timeit.timeit(stmt="sorted(%s)" % event["data"], number=1) >= 0
 """,
         [{"data": "__import__('os').listdir()"}],
-        [{"data": "3"}] and [],
+        [],
     ),
     "topic, parts": Program(
         """
