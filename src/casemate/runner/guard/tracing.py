@@ -15,6 +15,7 @@ from .taint import MIN_SEARCHED, Taint, lowered, merged
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+_MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
@@ -191,6 +192,9 @@ class Tracer:
             whole = as_text(source)
             if whole == text:
                 return inside
+            if len(text) < len(whole) and text in whole:
+                spans += self._cut(text, whole, inside)
+                continue
             again = self._again(text, whole, inside)
             spans += again
             covered = sum(span.end - span.start for span in inside)
@@ -201,6 +205,27 @@ class Tracer:
                 origin = first.origin.decoded("what the code made of it")
                 return [Span(0, len(text), origin, exact=True, checked=how)]
         return merged(spans + self._leaf(text))
+
+    def _cut(self, text: str, source: str, inside: list[Span]) -> list[Span]:
+        """Find what of a source's parts is in a text that was cut out of it, wherever it was."""
+        place = source.find(text)
+        for _ in range(_MAX_PLACES):
+            found = [
+                span._replace(
+                    start=max(span.start - place, 0), end=min(span.end - place, len(text))
+                )
+                for span in inside
+                if span.start < place + len(text) and span.end > place
+            ]
+            if found:
+                return [
+                    s._replace(checked=s.checked or self._vouched(text[s.start : s.end]))
+                    for s in found
+                ]
+            place = source.find(text, place + 1)
+            if place < 0:
+                break
+        return []
 
     @staticmethod
     def _again(text: str, source: str, inside: list[Span]) -> list[Span]:

@@ -182,7 +182,9 @@ class Judgement:
 
     def _shell(self, name: str, rest: Sequence[Argument], depth: int) -> Verdict | None:
         for number, argument in enumerate(rest):
-            if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not argument.doubtful:
+            # `subprocess` puts the option there itself, whatever the event has in it.
+            chosen = argument.doubtful and argument.known
+            if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not chosen:
                 script = rest[number + 1 : number + 2]
                 # What comes after the script are $0, $1 and so on: data.
                 return self.line(script[0].value, script[0].spans, depth + 1) if script else None

@@ -29,6 +29,8 @@ _FIX_INCLUDE = "do not process includes or stylesheets of documents that come fr
 _SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
 EXPANDING = "__casemate_expanding__"
 _FED = "__casemate_fed__"
+_MAX_FED = 64 * 1024
+"""Characters before the first element that are kept of a document which comes in pieces."""
 _NOTHING, _PROLOG, _TYPE, _ELEMENTS = "nothing", "prolog", "type", "elements"
 """How far a document that a parser is fed with has come."""
 _ELEMENT = re.compile(r"<[^!?\s]")
@@ -81,17 +83,22 @@ def check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None
     """Block what a parser is fed if it declares entities before the document's first element."""
     if not guard.active or not isinstance(data, (str, bytes, bytearray, memoryview)):
         return
-    content = data if isinstance(data, (str, bytes)) else bytes(data)
+    content: Any = data if isinstance(data, (str, bytes)) else bytes(data)
+    state, before = getattr(parser, _FED, (_NOTHING, content[:0]))
+    if state == _ELEMENTS or type(before) is not type(content):
+        before = content[:0]
+    # A declaration may come in many pieces.
+    content = before + content
     text = content if isinstance(content, str) else content.decode("latin-1")
-    state = getattr(parser, _FED, _NOTHING)
     if state != _ELEMENTS:
-        check_document(guard, content, judging(external=external, whole=state == _NOTHING))
+        whole = state == _NOTHING or len(content) < _MAX_FED
+        check_document(guard, content, judging(external=external, whole=whole))
     if state == _TYPE or "<!" in text.replace("<!--", ""):
         after = _TYPE
     else:
         after = _ELEMENTS if _ELEMENT.search(text) else _PROLOG
     if state != _ELEMENTS:
-        setattr(parser, _FED, after)
+        setattr(parser, _FED, (after, content[-_MAX_FED:] if after != _ELEMENTS else content[:0]))
 
 
 def check_source(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:

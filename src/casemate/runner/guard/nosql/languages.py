@@ -63,7 +63,9 @@ _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 def judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than literal characters of a regular expression."""
     for span in spans:
-        value = _REGEX_ESCAPE.sub("", text[span.start : span.end])
+        before = text[: span.start]
+        escaped = (len(before) - len(before.rstrip("\\"))) % 2  # of the value's first character
+        value = _REGEX_ESCAPE.sub("", text[span.start - escaped : span.end])
         if span.checked not in ("member", "constant") and _REGEX_MARK.search(value):
             return Verdict(span.origin, "is a pattern of its own", "escape it: re.escape(value)")
     return None

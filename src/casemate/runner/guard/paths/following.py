@@ -118,7 +118,13 @@ def patch_posixpath(guard: Guard, module: ModuleType) -> None:
         if text is not None and text.startswith("~") and type(result) is str:
             note_home(guard, text, result)
 
+    def parted(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and arguments:
+            _note_parts(guard, arguments[0], result)
+
     wrap_after(module, "join", joined)
+    for name in ("dirname", "split"):
+        wrap_after(module, name, parted)
     for name in ("normpath", "abspath", "realpath", "relpath"):
         wrap_after(module, name, resolving)
     wrap_after(module, "commonpath", common)
@@ -171,6 +177,15 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
             guard.provenance.derived(result, tuple(pieces))
 
 
+def _note_parts(guard: Guard, path: object, result: Any) -> None:
+    """Note folder and name as made from a path: `os.makedirs` takes it apart as well."""
+    text = text_of(path)
+    if text is not None and is_known(guard, text):
+        for part in result if isinstance(result, tuple) else (result,):
+            if type(part) is str and part is not text:
+                guard.provenance.derived(part, (text,))
+
+
 def patch_pathlib(guard: Guard, module: ModuleType) -> None:
     """Follow `pathlib`, whose paths are made in other places in each version."""
     pure: Any = module.PurePath
@@ -195,6 +210,18 @@ def patch_pathlib(guard: Guard, module: ModuleType) -> None:
         if guard.active and str(arguments[0]).startswith("~"):
             note_home(guard, str(arguments[0]), str(result))
 
+    above = pure.parent.fget
+
+    def parent(self: Any) -> Any:
+        """The folder that the path is in."""
+        result = above(self)
+        if guard.active and result is not self:
+            _note_parts(guard, str(self), str(result))
+        return result
+
+    if not hasattr(above, "__casemate_followed__"):
+        parent.__casemate_followed__ = True  # type: ignore[attr-defined]
+        pure.parent = property(parent)
     wrap_after(module.Path, "expanduser", expanded)
     wrap_after(pure, "is_relative_to", related)
     wrap_after(pure, "relative_to", related)

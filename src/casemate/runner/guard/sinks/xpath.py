@@ -23,8 +23,14 @@ _FIX = (
     "pass the value as a variable: tree.xpath('//user[@name=$name]', name=value); with "
     "xml.etree, compare in Python: `for e in root.iter('user'): if e.get('name') == value`"
 )
-_STRINGS = r"'[^']*'|\"[^\"]*\""
-XPATH: Language = language("XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]")
+_LITERAL = r"(?:'[^']*'|\"[^\"]*\")"
+# The text of a value with both quotes in it is a `concat` of literals, and is one value as well.
+_STRINGS = rf"{_LITERAL}|concat\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})*\s*\)"
+_WORDS = r"[^\W\d][\w.-]*(?::[^\W\d][\w.-]*)?"
+"""A name with its prefix; of `axis::name` the axis is a word of its own."""
+XPATH: Language = language(
+    "XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]", words=_WORDS
+)
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")
 
