@@ -6,6 +6,7 @@ The libraries that they use are imported once, before the guard; the handlers af
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,9 @@ def placed(cases: Cases, folder: Path) -> Cases:
     }
 
 
-def run(folder: Path, cases: Cases, preload: Sequence[str] = ()) -> dict[str, Guarded]:
+def run(
+    folder: Path, cases: Cases, preload: Sequence[str] = (), *, guard: str = "on"
+) -> dict[str, Guarded]:
     """Return what became of each case."""
     events: dict[str, object] = {}
     for number, (code, event) in enumerate(cases.values()):
@@ -56,6 +59,7 @@ def run(folder: Path, cases: Cases, preload: Sequence[str] = ()) -> dict[str, Gu
         text=True,
         timeout=_SECONDS,
         check=False,
+        env=os.environ | {"SINK_GUARD": guard},
     )
     if done.returncode != 0:
         raise AssertionError(f"the guarded processes failed:\n{done.stderr}")

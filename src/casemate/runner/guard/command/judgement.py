@@ -17,6 +17,8 @@ _LETTER = "q"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _MAX_DEPTH = 8
+_REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
+"""Before and after the quotes that `shlex.quote` puts in place of one of the value."""
 
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
@@ -42,6 +44,22 @@ def _no_script(path: str) -> None:
 
 
 CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
+
+
+def _unquoted(text: str, span: Span) -> Span | None:
+    """Leave out of a span the quotes that `shlex.quote` has put around one of the value.
+
+    A value that begins or ends with a quote is found by search with one of these instead.
+    """
+    start, end = span.start, span.end
+    if text[start : start + 1] == "'" and text[:start].endswith(_REOPENS):
+        start += 1
+    if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):
+        end -= 1
+    if (start, end) == (span.start, span.end):
+        return span
+    inside = text[start:end]
+    return span._replace(start=start, end=end) if inside.strip("'") or span.exact else None
 
 
 def _neutral(text: str, spans: Sequence[Span]) -> str:
@@ -79,6 +97,7 @@ class Judgement:
         self, text: str, spans: Sequence[Span], depth: int = 0
     ) -> Verdict | None:
         """Judge a command line of a shell."""
+        spans = [trimmed for span in spans if (trimmed := _unquoted(text, span)) is not None]
         doubtful = [s for s in spans if s.checked not in ("member", "constant")]
         if not doubtful:
             return None

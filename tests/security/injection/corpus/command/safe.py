@@ -2,7 +2,21 @@
 
 from support.guard_corpus import Program, body, s3
 
-HOSTILE = ["x; id", "$(id)", "a b", "it's", "`id`", "a\nb", "ls", "echo"]
+HOSTILE = [
+    "x; id",
+    "$(id)",
+    "a b",
+    "it's",
+    "`id`",
+    "a\nb",
+    "ls",
+    "echo",
+    "'; id",
+    "x; id'",
+    "'a b'",
+    "''; id; ''",
+    "' || '1'=='1",
+]
 
 PROGRAMS = {
     "quoted": Program(

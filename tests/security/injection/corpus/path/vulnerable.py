@@ -57,6 +57,15 @@ def handler(event, context):
 """,
         [s3("..%2F..%2Fproc%2F.none%2Fx"), s3("..%2f..%2fproc%2Fx%2Fy")],
     ),
+    "folder of a path": Program(
+        """
+from pathlib import Path
+def handler(event, context):
+    target = Path("/srv/none") / event["key"]
+    target.parent.mkdir(parents=True)
+""",
+        [{"key": "../../proc/.none/x"}],
+    ),
     "delete": Program(
         """
 import os
