@@ -105,7 +105,7 @@ def test_a_restart_with_many_functions_is_quick(fresh_node: TestNode) -> None:
     started = time.monotonic()
     node.start()
     assert node.invoke([2], function="t/other-59").json() == [2]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3
     assert status(node)["functions"] == 60
     assert status(node)["zygotes"] == 1
 

@@ -229,8 +229,6 @@ class Node:
         signal.signal(signal.SIGHUP, self._reload)
         failures = 0
         try:
-            # Fails here, before anything listens, on a host that cannot make sandboxes.
-            self._supervisor.prepare(self._interpreters[-1].minor)
             while not self._stopping:
                 started = time.monotonic()
                 if not self._vault.alive:
@@ -309,6 +307,14 @@ class Node:
             vault.close()
             egress.gateway_end.close()
             sources.gateway_end.close()
+            # While the gateway loads, and before it listens: fails here on a host that cannot make
+            # sandboxes.
+            try:
+                self._supervisor.prepare(self._interpreters[-1].minor)
+            except BaseException:
+                self._gateway.kill()
+                self._gateway.wait()
+                raise
             if self._stopping:  # told while the gateway was being started
                 self._stop()
             # The proxy takes memory: it is there from when the first function may use it.

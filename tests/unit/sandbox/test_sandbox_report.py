@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -96,6 +97,7 @@ def play(scene: Callable[[Stage], Awaitable[None]], wanted: int = 1) -> None:
         finally:
             stage.close()
 
+    gc.collect()  # what earlier tests left is not this one's
     before = len(open_descriptors())
     asyncio.run(run())
     assert len(open_descriptors()) == before
