@@ -32,6 +32,6 @@ def open_vault(node: TestNode) -> Iterator[VaultEngine]:
 def open_store(node: TestNode) -> Iterator[engine.Connection]:
     """Open the records of a node that has stopped."""
     with open_vault(node) as vault:
-        key = vault.data_key("", Purpose.STORE).key
+        key = vault.data_key("", Purpose.STORE, None).key
         with closing(engine.connect(node.data / "store" / "records.db", key)) as connection:
             yield connection

@@ -81,6 +81,7 @@ def crash(folder: Path, start: int, lines: int, delay: float = 0.0) -> list[list
     child = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), str(start)],
         stdout=subprocess.PIPE,
+        bufsize=0,  # `communicate` would not see what `readline` has read ahead
     )
     try:
         assert child.stdout is not None
