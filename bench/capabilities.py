@@ -89,6 +89,10 @@ port = {port}
 forward = {forward}
 private = true
 exception = "the same without an HTTP proxy"
+[[function.egress.guard]]
+sink = "url"
+location = "*"
+reason = "the measuring side chooses the port of its own server"
 """
 _PLAIN = """
 [project]
