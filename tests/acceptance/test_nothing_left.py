@@ -210,7 +210,7 @@ def test_nothing_is_left(fresh_node: TestNode) -> None:
     assert node.process is not None
     pid = node.process.pid
     own_mounts = _mounts("self")
-    node.deploy(SOAK, limits=LIMITS)
+    node.deploy(SOAK, limits=LIMITS, unguarded=True)
     for do in QUIET + list(DEADLY):
         node.invoke({"do": do, "n": 0})
     before = state(node)
@@ -257,7 +257,7 @@ def test_nothing_is_left_after_a_kill(fresh_node: TestNode, who: str) -> None:
     node = fresh_node
     assert node.process is not None
     pid = node.process.pid
-    node.deploy(SOAK, limits=LIMITS.replace("250ms", "30s"))
+    node.deploy(SOAK, limits=LIMITS.replace("250ms", "30s"), unguarded=True)
     call = threading.Thread(target=_ignore_errors, args=(node,))
     call.start()
     node.wait_until(lambda: node.get("/node")["instances"] == 1)
