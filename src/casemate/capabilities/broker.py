@@ -198,6 +198,15 @@ class Session:
             number = msgspec.json.decode(head, type=_Number).n
             instance.reply(served, _encode(_Error(number, "invalid", str(error))))
             return
+        try:
+            self._authorize(request)
+            answer = self._broker.operations.perform_at_once(self._project, request)
+        except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+            self._refuse(instance, served, request, error)
+            return
+        if answer is not None:
+            instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
+            return
         task = asyncio.get_running_loop().create_task(self._serve(instance, served, request, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -207,15 +216,8 @@ class Session:
     ) -> None:
         try:
             answer = await self._perform(request, body)
-        except CasemateError as error:
-            code = code_of(error)
-            if code is None:
-                instance.reply(served, self._fault(request.n, error))
-            else:
-                instance.reply(served, _encode(_Error(request.n, code, str(error))))
-            return
         except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
-            instance.reply(served, self._fault(request.n, error))
+            self._refuse(instance, served, request, error)
             return
         head = _encode(_Ok(request.n, answer.fields))
         if answer.descriptor is None:
@@ -228,6 +230,16 @@ class Session:
                 instance.reply(served, _encode(_Error(request.n, "unavailable", message)))
         finally:
             os.close(answer.descriptor)
+
+    def _refuse(
+        self, instance: Instance, served: int, request: requests.Request, error: Exception
+    ) -> None:
+        """Tell the function why its request was not done, if it is its own doing."""
+        code = code_of(error) if isinstance(error, CasemateError) else None
+        if code is None:
+            instance.reply(served, self._fault(request.n, error))
+        else:
+            instance.reply(served, _encode(_Error(request.n, code, str(error))))
 
     def _fault(self, number: int, error: BaseException) -> bytes:
         """Log a fault of ours and tell the function no more than its id."""
@@ -245,28 +257,33 @@ class Session:
                 flow.chain if flow is not None else (),
                 request.audience,
             )
-        kind, name, action, key = self._wanted(request)
-        self._decide(kind, name, action, key)
         if isinstance(request, requests.InvokeFunction):
             return await self._invoke(request, body)
         if isinstance(request, requests.BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
             raise TooMuchError(f"An invocation has at most {_MAX_UPLOADS} uploads at a time.")
         perform = operations.by_type[type(request)]
-        answer = await perform(self._rights.version.project, request, body)
+        answer = await perform(self._project, request, body)
         if isinstance(request, requests.BeginObject):
             self._uploads[answer.fields.upload] = (request.bucket, request.key)
         elif isinstance(request, (requests.CommitObject, requests.AbortObject)):
             self._uploads.pop(request.upload, None)
         return answer
 
-    def _wanted(self, request: requests.Request) -> requests.Wanted:
+    @property
+    def _project(self) -> str:
+        return self._rights.version.project
+
+    def _authorize(self, request: requests.Request) -> None:
+        """Let a request pass or raise NotGrantedError. A function may always say who it is."""
+        if not isinstance(request, requests.IdentityToken):
+            self._decide(*self._wanted(request))
+
+    def _wanted(self, request: requests.GrantedRequest) -> requests.Wanted:
         if isinstance(request, (requests.AddPart, requests.CommitObject, requests.AbortObject)):
             begun = self._uploads.get(request.upload)
             if begun is None or begun[0] != request.bucket:
                 raise NotFoundError("This invocation has begun no such upload.")
             return GrantKind.BUCKET, begun[0], request.action, begun[1]
-        if isinstance(request, requests.IdentityToken):
-            raise TypeError("an identity token is of no resource")
         return request.grant
 
     def _decide(self, kind: GrantKind, name: str, action: str, key: str) -> None:

@@ -84,6 +84,15 @@ class Operations:
             requests.GetSecret: self._secret,
         }
 
+    def perform_at_once(self, project: str, request: requests.Request) -> Answer | None:
+        """Return the answer if it takes no waiting, None if it does."""
+        if type(request) is not requests.GetObject or request.revision is not None:
+            return None
+        found = self._data.get_recent_object(
+            project, request.bucket, request.key, offset=request.offset, length=request.length
+        )
+        return None if found is None else Answer(LabelledObject.of(found[0]), found[1])
+
     # -- objects -------------------------------------------------------------------------------
 
     async def _get_object(self, project: str, r: requests.GetObject, _: bytes) -> Answer:

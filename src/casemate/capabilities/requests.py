@@ -254,7 +254,7 @@ class IdentityToken(_Request, frozen=True, tag="identity.token"):
     audience: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
-Request = (
+GrantedRequest = (
     GetObject
     | HeadObject
     | PutObject
@@ -272,7 +272,7 @@ Request = (
     | PublishMessage
     | GetSecret
     | InvokeFunction
-    | IdentityToken
 )
+Request = GrantedRequest | IdentityToken
 
 decode = msgspec.json.Decoder(Request).decode

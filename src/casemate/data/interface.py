@@ -123,6 +123,15 @@ class ProjectData(Protocol):
         """Return an object, or a piece of at most MAX_PART bytes of it."""
         ...
 
+    def get_recent_object(
+        self, project: str, bucket: str, key: str, *, offset: int = 0, length: int | None = None
+    ) -> tuple[ObjectInfo, bytes] | None:
+        """Return what `get_object` would if that takes no waiting, else None.
+
+        `offset` and `length` are not negative.
+        """
+        ...
+
     async def delete_object(
         self, project: str, bucket: str, key: str, *, if_revision: int | None = None
     ) -> None:

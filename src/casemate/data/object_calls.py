@@ -115,7 +115,10 @@ async def get(
         return row, _unseal(opened, bucket, row)
 
     for _ in range(_READ_TRIES):
+        before = opened.recent.before_read()
         row, secret = await _with_keys(projects, opened, lambda: opened.read(ask))
+        if revision is None:
+            opened.recent.keep(before, found.id, row)
         piece = _piece(row.info.size, offset, length)
         if row.file is None:
             return row.info, secret[offset : offset + piece]
@@ -127,6 +130,21 @@ async def get(
     raise DataCorruptError(
         "The file of an object is missing.", next_step="Restore the object from a backup."
     )
+
+
+def get_recent(
+    opened: OpenProject, bucket: str, key: str, offset: int, length: int | None
+) -> tuple[ObjectInfo, bytes] | None:
+    """Return what `get` would of the present revision if memory has it, else None."""
+    row = opened.recent.find(opened.resource(BUCKET, bucket).id, key)
+    if row is None:
+        return None
+    try:
+        secret = _unseal(opened, bucket, row)
+    except MissingKeyError:
+        return None
+    piece = _piece(row.info.size, offset, length)
+    return row.info, secret[offset : offset + piece]
 
 
 async def _read_file(

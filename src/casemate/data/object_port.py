@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 from casemate.data import limits, object_calls, objects
 from casemate.data.interface import MAX_KEY_BYTES, MAX_PART, ObjectInfo, ObjectPage
@@ -135,6 +136,16 @@ class ObjectPort(Port):
             return await object_calls.get(
                 self._projects, opened, bucket, key, revision, offset, length
             )
+
+    def get_recent_object(
+        self, project: str, bucket: str, key: str, *, offset: int = 0, length: int | None = None
+    ) -> tuple[ObjectInfo, bytes] | None:
+        """Return an object that was read of late, without waiting."""
+        opened = self._projects.opened.get(project)
+        if opened is None or (length is not None and length > MAX_PART):
+            return None
+        opened.used_at = time.monotonic()
+        return object_calls.get_recent(opened, bucket, key, offset, length)
 
     async def delete_object(
         self, project: str, bucket: str, key: str, *, if_revision: int | None = None

@@ -103,6 +103,7 @@ def put(
     require_total(spec, total)
     if number > MAX_OBJECTS:
         raise LimitError(f"The bucket {spec.name} holds {MAX_OBJECTS} objects, which is the most.")
+    work.recent.drop(bucket.id, new.key)
     connection.executemany("DELETE FROM object WHERE id = ?", [(row[0],) for row in excess])
     if len(excess) < len(kept):
         connection.execute("UPDATE object SET present = 0 WHERE id = ?", (kept[0][0],))
@@ -149,6 +150,7 @@ def delete(
     """Delete an object with its revisions. Raises ConflictError if a condition does not hold."""
     spec_of(bucket)
     connection = work.connection
+    work.recent.drop(bucket.id, key)
     rows = connection.execute(
         f"DELETE FROM object WHERE bucket = ? AND key = ? RETURNING {_INFO}, file",  # noqa: S608
         (bucket.id, key),

@@ -17,6 +17,7 @@ from casemate.data.fanout import Fanout
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
+from casemate.data.recent import RecentObjects
 from casemate.data.resources import Registry, Resource
 from casemate.data.schema import migrate
 from casemate.data.writer import Work, Writer
@@ -59,6 +60,7 @@ class OpenProject:
         self.users = 0
         self.used_at = time.monotonic()
         self.maintenance = asyncio.Lock()
+        self.recent = RecentObjects()
         self._options = options
         self._reads = reads
         self._path = path
@@ -83,6 +85,7 @@ class OpenProject:
         self.writer = Writer(
             connection,
             self._sweep,
+            self.recent,
             every=options.sweep_seconds,
             name=name,
             announce=lambda hints: ready(name, hints),

@@ -130,5 +130,6 @@ def _renew(project: OpenProject, newest: ObjectKey, after: int, work: Work) -> i
         secret = project.object_key(version).open(sealed, context, file=file is not None)
         renewed = newest.seal(secret, context, file=file is not None)
         changed.append((newest.version, renewed, identity))
+    work.recent.clear()
     connection.executemany("UPDATE object SET key_version = ?, sealed = ? WHERE id = ?", changed)
     return rows[-1][0] if rows else None

@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from casemate.data.database import (
@@ -23,6 +24,7 @@ from casemate.data.database import (
     unstorable,
 )
 from casemate.data.errors import DataClosedError, DataError
+from casemate.data.recent import RecentObjects
 from casemate.model.errors import CasemateError
 from casemate.store.sqlite.answers import Answers, Waiter
 
@@ -35,10 +37,12 @@ _CHANGES_PER_COMMIT = 256
 class Work:
     """What a change works with."""
 
-    __slots__ = ("_after", "connection", "hints")
+    __slots__ = ("_after", "connection", "hints", "recent")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, recent: RecentObjects) -> None:
         self.connection = connection
+        self.recent = recent
+        """What changes an object has to drop it there before the commit."""
         self.hints: set[tuple[str, str]] = set()
         """Kind and name of queues and inboxes that may have something to lease."""
         self._after: list[Callable[[], None]] = []
@@ -87,6 +91,7 @@ class Writer:
         self,
         connection: Connection,
         sweep: Callable[[Work], bool],
+        recent: RecentObjects,
         *,
         every: float,
         name: str,
@@ -97,6 +102,7 @@ class Writer:
         `announce` gets the hints of each transaction, if it has any, on the writer's thread.
         """
         self.connection = connection
+        self._recent = recent
         self._sweep = sweep
         self._every = every
         self._announce = announce
@@ -177,10 +183,10 @@ class Writer:
     def _write(self, batch: list[_Entry]) -> None:
         """Commit all of it at once; should that fail, each change on its own."""
         answers = Answers()
-        work = Work(self.connection)
+        work = Work(self.connection, self._recent)
         refused: list[_Entry] = []
         try:
-            with transaction(self.connection):
+            with self._transaction():
                 for entry in batch:
                     if not self._apply(entry, work, answers):
                         refused.append(entry)
@@ -194,6 +200,15 @@ class Writer:
             for entry in refused:
                 _call_undo(entry)
             answers.send()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._recent.begin()
+        try:
+            with transaction(self.connection):
+                yield
+        finally:
+            self._recent.end()
 
     def _committed(self, work: Work) -> None:
         work.committed()
@@ -235,6 +250,7 @@ class Writer:
 
     def _run_job(self, waiter: Waiter, job: Job) -> None:
         answers = Answers()
+        self._recent.begin()
         try:
             self.connection, value = job(self.connection)
         except CasemateError as error:
@@ -244,13 +260,16 @@ class Writer:
             answers.add_error(waiter, _unforeseen(error))
         else:
             answers.add(waiter, value)
+        finally:
+            self._recent.clear()
+            self._recent.end()
         answers.send()
 
     def _run_sweep(self) -> None:
-        work = Work(self.connection)
+        work = Work(self.connection, self._recent)
         more = False
         try:
-            with transaction(self.connection):
+            with self._transaction():
                 more = self._sweep(work)
         except CasemateError as error:
             _LOG.error("Expired data could not be deleted: %s", error)

@@ -43,6 +43,13 @@ class Data:
         self.named: dict[str, Any] = {}
         """What the last call named."""
         self.fault: Exception | None = None
+        self.recent: tuple[ObjectInfo, bytes] | None = None
+        """What is in memory of every bucket."""
+
+    def get_recent_object(self, *_: str, **__: Any) -> tuple[ObjectInfo, bytes] | None:
+        if self.fault is not None:
+            raise self.fault
+        return self.recent
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def method(*arguments: Any, **named: Any) -> Any:
@@ -184,6 +191,28 @@ def test_what_is_not_granted_is_not_done_but_recorded(op: str, fields: dict[str,
         assert (denial.kind, denial.principal) == (DenialKind.CAPABILITY, "function:t/f")
         assert (denial.invocation, denial.version) == ("inv_test", 3)
         assert MARK not in str(denial) and "out/a" not in str(denial)
+
+    play(scene)
+
+
+def test_what_is_in_memory_is_answered_and_counted_but_only_to_who_may_read() -> None:
+    async def scene(stage: Stage) -> None:
+        info = ObjectInfo(key="in/a", revision=7, size=6, modified_at=1.0, sha256="x")
+        stage.data.recent = (info, b"recent")
+        reply, content = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert (reply["ok"]["revision"], content) == (7, b"recent")
+        assert stage.data.done == []
+        reply, content = await stage.ask("bucket.get", bucket="uploads", key="in/a", revision=1)
+        assert (reply["ok"]["revision"], content) == (1, b"hi")
+        for bucket, key in (("uploads", "out/a"), ("other", "in/a")):
+            reply, content = await stage.ask("bucket.get", bucket=bucket, key=key)
+            assert (reply["error"], content) == ("denied", b"")
+        stage.policy.forbidden.add((Action.BUCKET_READ, "bucket:t/uploads"))
+        reply, content = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert (reply["error"], content) == ("denied", b"")
+        await stage.uses.flush()
+        assert [use.count for use in stage.store.used] == [2]
+        assert len(stage.store.denied) == 3
 
     play(scene)
 

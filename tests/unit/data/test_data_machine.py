@@ -110,8 +110,15 @@ class ObjectMachine(Machine):
         self.model.pop(key, None)
 
     @rule(key=KEYS)
+    def get_recent(self, key: str) -> None:
+        found = self.data.port.get_recent_object("p", "kept", key)
+        if found is not None:
+            assert (found[0].revision, found[1]) == self.model[key][-1]
+
+    @rule(key=KEYS)
     def get(self, key: str) -> None:
         if key not in self.model:
+            assert self.data.port.get_recent_object("p", "kept", key) is None
             with pytest.raises(NotFoundError):
                 self.data.get_object("p", "kept", key)
             return
