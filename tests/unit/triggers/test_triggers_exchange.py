@@ -616,6 +616,30 @@ def test_close_cancels_handlers_and_may_be_called_twice() -> None:
     run(main())
 
 
+def test_close_forgets_a_handler_that_had_not_begun() -> None:
+    """Its task was made but has not run yet when the server is closed."""
+    closing: list[asyncio.Task[None]] = []
+
+    def body_limit(_head: HttpHead) -> int:
+        # Its first step comes before that of the handler, which is made after this returns.
+        closing.append(asyncio.ensure_future(served.server.close()))
+        return 100_000
+
+    async def main() -> None:
+        nonlocal served
+        async with asyncio.timeout(10), serving(body_limit=body_limit) as served:
+            client = await served.connect()
+            await client.send(GET)
+            assert await client.closed()
+            await asyncio.gather(*closing)
+            assert served.requests == []
+            client.close()
+
+    served: Served
+    run(main())
+    assert closing
+
+
 def test_a_server_that_was_never_started_closes() -> None:
     async def main() -> None:
         server = HttpServer(None, None, HttpLimits(), on_error=str)  # type: ignore[arg-type]

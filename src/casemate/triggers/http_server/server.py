@@ -193,6 +193,8 @@ class HttpServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # One that was cancelled before it began had no chance to take itself out.
+        context.tasks.difference_update(tasks)
         await self._wait(math.inf)
 
     async def _wait(self, deadline: float) -> None:
