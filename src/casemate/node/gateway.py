@@ -33,6 +33,8 @@ from casemate.wiring import Gateway
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 30.0
+_END_SECONDS = 10.0
+"""How long closing may take once requests have been answered or cut off."""
 _CODECS = ("ascii", "latin-1", "idna")
 """Modules that the standard library loads on first use, when it may be out of reach."""
 _FLUSH_SECONDS = 0.2
@@ -90,6 +92,13 @@ async def _open_store(path: Path, vault: VaultClient) -> SqliteStore:
     return store
 
 
+def _end_at_once() -> None:
+    """End a process whose orderly end takes too long: the supervisor waits to start another."""
+    _log.error("the gateway did not end in its time; what it had acknowledged is kept")
+    logging.shutdown()
+    os._exit(1)
+
+
 async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
     loop = asyncio.get_running_loop()
@@ -127,7 +136,9 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         gateway.control.stopping = True
         if egress.done():
             _log.error("the egress proxy has ended; the gateway starts anew to have another one")
-        if stopping.is_set() or egress.done():
+        drains = stopping.is_set() or egress.done()
+        loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
+        if drains:
             await asyncio.gather(
                 gateway.server.drain(_DRAIN_SECONDS), gateway.delivery.stop(_DRAIN_SECONDS)
             )
