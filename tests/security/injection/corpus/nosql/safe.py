@@ -16,7 +16,7 @@ def each(key):
     return [{key: h} for h in HOSTILE]
 
 
-R = "import redis\nr = redis.Redis(port=9, socket_connect_timeout=0.05)\n"
+R = "import redis\nr = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))\n"
 
 PROGRAMS = {
     "scalars": Program(

@@ -136,7 +136,7 @@ def handler(event, context): return users.find_one({event["field"]: event["value
     "redis eval": Program(
         """
 import redis
-r = redis.Redis(port=9, socket_connect_timeout=0.05)
+r = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
 def handler(event, context):
     return r.eval("return redis.call('get', '" + event["key"] + "')", 0)
 """,
@@ -145,7 +145,7 @@ def handler(event, context):
     "redis command": Program(
         """
 import redis
-r = redis.Redis(port=9, socket_connect_timeout=0.05)
+r = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
 def handler(event, context):
     return r.execute_command(event["cmd"], *event["args"])
 """,
@@ -154,7 +154,7 @@ def handler(event, context):
     "redis keys": Program(
         """
 import redis
-r = redis.Redis(port=9, socket_connect_timeout=0.05)
+r = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
 def handler(event, context): return r.keys("session:" + event["user"] + ":*")
 """,
         [{"user": "*"}, {"user": "[a-z]?"}],
