@@ -147,6 +147,8 @@ def test_ctrl_c_while_following(node, home) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # The tests may run in the background of a shell, which has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 15
     while not node.requests and time.monotonic() < deadline:
