@@ -34,7 +34,10 @@ MONGO = (
     TRY + "import pymongo\nDB = pymongo.MongoClient('mongodb://127.0.0.1:9', connect=False, "
     "serverSelectionTimeoutMS=1).get_database('d')\nusers = DB['users']\n"
 )
-REDIS = TRY + "import redis\nr = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))\n"
+REDIS = (
+    TRY
+    + "import redis\nr = redis.Redis(port=9, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))\n"
+)
 DYNAMO = TRY + "import boto3\ntable = boto3.client('dynamodb')\n"
 ELASTIC = (
     TRY + "from elasticsearch import Elasticsearch\nes = Elasticsearch('http://127.0.0.1:9')\n"
