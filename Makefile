@@ -20,7 +20,7 @@ demo:
 
 test:
 	@scripts/bootstrap test
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint:
 	@scripts/bootstrap

@@ -15,8 +15,6 @@ from support.bundles import make_bundle, publish
 from support.load import Call, Load
 from support.node import TestNode
 
-pytestmark = pytest.mark.alone
-
 CODE = """
 CODE = {code}
 def handler(event, context):

@@ -10,8 +10,6 @@ import pytest
 from support.bystanders import BYSTANDER, SLOWEST, Bystanders, assert_sealed, processes_named
 from support.node import TestNode
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def hostile(node: TestNode) -> TestNode:

@@ -15,8 +15,6 @@ from casemate.model.function import Limits
 from support.node import TestNode, cgroups_of
 from support.processes import zygotes_of
 
-pytestmark = pytest.mark.alone
-
 MIB = 1 << 20
 PROBE = """
 import ctypes, mmap, os, threading, time

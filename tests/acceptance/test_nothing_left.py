@@ -22,7 +22,7 @@ from support.processes import children, gateway_of, memory, zygotes_of
 
 pytestmark = pytest.mark.alone
 
-SOAK_SECONDS = 20.0
+SOAK_SECONDS = 12.0
 CALLERS = 6
 LEFT = "zebra7-left"
 SOAK = """

@@ -13,8 +13,6 @@ from casemate.accounts.totp import code_at
 from support.load import Load
 from support.node import TestNode
 
-pytestmark = pytest.mark.alone
-
 SOON = 1.0
 """Seconds after the answer to a change, as promised."""
 HANDLER = "def handler(event, context):\n    return 'ok'\n"
@@ -47,7 +45,7 @@ def ends(node: TestNode, text: str, take: Callable[[], object], status: int) -> 
         load.more(30)
         take()
         taken = time.monotonic()
-        deadline = taken + 3
+        deadline = taken + 2
         while time.monotonic() < deadline:
             load.more(1)
     before = [call for call in load.calls if call.ended < taken - 1]

@@ -12,14 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from casemate.model.invocation import LogLine
 from casemate.store import StoreKeyError
 from casemate.store.sqlite import SqliteStore, engine
 from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
-
-pytestmark = pytest.mark.alone
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))

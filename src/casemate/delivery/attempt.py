@@ -188,4 +188,5 @@ class Attempts:
                     sends=ends(version.function, leased, verdict, told, delivery, waiting, now),
                 ),
             ),
+            soon=bool(message.key),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +18,9 @@ _log = logging.getLogger(__name__)
 MOST_AT_ONCE = 500
 MOST_WAITING = 256
 """Ends of one place that may wait before who makes more has to wait as well."""
+_GATHER_SECONDS = 0.02
+"""Pause after a transaction for more ends to come: a commit costs more than dozens of them. The
+first after a while does not wait."""
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds between tries while the disk is full. A lease that ends meanwhile is a duplicate."""
 
@@ -31,13 +35,40 @@ class Settler:
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._written: dict[Place, asyncio.Future[None]] = {}
         """Who waits for room is told by these."""
+        self._gathering: dict[Place, asyncio.Future[None]] = {}
+        self._soon: set[Place] = set()
+        """Places where a message waits for what is to be written."""
+        self._idlers: Counter[Place] = Counter()
+        """How many wait until nothing of a place is to be written."""
         self._stopping = False
 
-    def add(self, place: Place, settlements: Sequence[Settlement]) -> None:
-        """Have attempts ended. Returns at once."""
-        self._waiting.setdefault(place, []).extend(settlements)
+    def add(self, place: Place, settlements: Sequence[Settlement], *, soon: bool = False) -> None:
+        """Have attempts ended; `soon` if another message waits for it. Returns at once."""
+        waiting = self._waiting.setdefault(place, [])
+        waiting.extend(settlements)
         if place not in self._tasks:
             self._tasks[place] = asyncio.get_running_loop().create_task(self._run(place))
+        elif soon or len(waiting) > MOST_WAITING // 2:
+            self._hurry(place)
+
+    def _hurry(self, place: Place) -> None:
+        self._soon.add(place)
+        gathering = self._gathering.get(place)
+        if gathering is not None:
+            _wake(gathering)
+
+    async def _gather(self, place: Place) -> None:
+        """Wait for more ends of a place, unless somebody waits for those that there are."""
+        if self._stopping or place in self._soon or place in self._idlers:
+            return
+        loop = asyncio.get_running_loop()
+        gathering = self._gathering[place] = loop.create_future()
+        timer = loop.call_later(_GATHER_SECONDS, _wake, gathering)
+        try:
+            await gathering
+        finally:
+            timer.cancel()
+            del self._gathering[place]
 
     async def room(self, place: Place) -> None:
         """Return once not too many ends of a place wait to be written."""
@@ -57,25 +88,37 @@ class Settler:
 
     async def idle(self, place: Place) -> None:
         """Return once no end of a place waits to be written."""
-        while place in self._tasks:
-            await asyncio.wait((self._tasks[place],))
+        self._idlers[place] += 1
+        try:
+            while place in self._tasks:
+                self._hurry(place)
+                await asyncio.wait((self._tasks[place],))
+        finally:
+            self._idlers[place] -= 1
+            if not self._idlers[place]:
+                del self._idlers[place]
 
     async def close(self) -> None:
         """Write what waits. What cannot be written is tried again once its lease is over."""
         self._stopping = True
+        for place in tuple(self._tasks):
+            self._hurry(place)
         while self._tasks:
             await asyncio.wait(tuple(self._tasks.values()))
 
     async def _run(self, place: Place) -> None:
         try:
             while waiting := self._waiting.pop(place, None):
+                self._soon.discard(place)
                 for start in range(0, len(waiting), MOST_AT_ONCE):
                     await self._write(place, waiting[start : start + MOST_AT_ONCE])
                     self._tell_written(place)
+                await self._gather(place)
         except Exception:  # noqa: BLE001 - logged; the leases end by themselves
             _log.exception("ends of attempts in %s were not kept", "/".join(place))
         finally:
             del self._tasks[place]
+            self._soon.discard(place)
             self._tell_written(place)
 
     async def _write(self, place: Place, settlements: list[Settlement]) -> None:
@@ -108,3 +151,8 @@ class Settler:
         names = ", ".join(f"{kind} {name}" for kind, name, _ in one.sends)
         _log.error("the end of %s in %s is not told to %s: %s", one.id, place, names, error)
         await self._write(place, [msgspec.structs.replace(one, sends=())])
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
