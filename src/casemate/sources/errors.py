@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import CasemateError, UnavailableError
+from casemate.model.errors import UnavailableError
 
 
 class SourceError(UnavailableError):
@@ -14,7 +14,3 @@ class SourceError(UnavailableError):
 
 class SourceProtocolError(SourceError):
     """The server outside does not speak its protocol."""
-
-
-class FrameError(CasemateError):
-    """What came on the socket between the gateway and the sources process is no frame."""

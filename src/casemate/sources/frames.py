@@ -8,45 +8,12 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from casemate.sources.errors import FrameError
+from casemate.model.frames import FrameBuffer, FrameError, frame
 
 MAX_FRAME = 64 << 20
-_LENGTH_BYTES = 4
 _READ_BYTES = 256 * 1024
 _MAX_DESCRIPTORS = 64
 _MAX_UNSENT = 512 << 20
-
-
-class FrameBuffer:
-    """Cuts a stream of bytes into frames: a length of 4 bytes, then as many."""
-
-    def __init__(self, limit: int = MAX_FRAME) -> None:
-        """Refuse frames of more than `limit` bytes as soon as their length is known."""
-        self._data = bytearray()
-        self._limit = limit
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the frames that are complete now. Raises FrameError."""
-        self._data += data
-        frames: list[bytes] = []
-        at = 0
-        while len(self._data) - at >= _LENGTH_BYTES:
-            length = int.from_bytes(self._data[at : at + _LENGTH_BYTES], "big")
-            if not 0 < length <= self._limit:
-                raise FrameError(f"A frame has {length} bytes, expected 1 to {self._limit}.")
-            end = at + _LENGTH_BYTES + length
-            if len(self._data) < end:
-                break
-            frames.append(bytes(self._data[at + _LENGTH_BYTES : end]))
-            at = end
-        if at:
-            del self._data[:at]
-        return frames
-
-
-def frame(body: bytes) -> bytes:
-    """Return a frame."""
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
 class FrameSocket:
@@ -69,7 +36,7 @@ class FrameSocket:
         self._loop = loop
         self._received = received
         self._ended = ended
-        self._frames = FrameBuffer()
+        self._frames = FrameBuffer(MAX_FRAME)
         self._descriptors: deque[int] = deque()
         self._unsent: deque[tuple[memoryview, int]] = deque()
         self._unsent_bytes = 0

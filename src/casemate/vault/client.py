@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (
@@ -58,7 +59,7 @@ class VaultClient:
         self._loop = loop
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
-        self._frames = protocol.FrameBuffer()
+        self._frames = FrameBuffer(protocol.MAX_FRAME)
         self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self._unsent_bytes = 0
         self._closed = False
@@ -164,7 +165,7 @@ class VaultClient:
             replies = [protocol.decode_reply(body) for body in bodies]
         except BlockingIOError:
             return
-        except (OSError, protocol.FrameError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, FrameError, msgspec.MsgspecError, UnicodeDecodeError):
             data, replies = b"", []
         for reply in replies:
             future = self._pending.pop(reply.n, None)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model import frames
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import errors
 from casemate.vault.engine import MAX_WRAPPED_VALUE
@@ -20,7 +21,6 @@ from casemate.vault.signing import MAX_CLAIMS_BYTES
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_FRAME = 16 * 1024 * 1024
-LENGTH_BYTES = 4
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, msgspec.Meta(max_length=63)]
@@ -256,8 +256,7 @@ decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 def frame(message: msgspec.Struct) -> bytes:
     """Return a message with its length before it."""
-    body = _encoder.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+    return frames.frame(_encoder.encode(message))
 
 
 def reply(number: int, result: object) -> bytes:
@@ -268,34 +267,3 @@ def reply(number: int, result: object) -> bytes:
 def refusal(number: int, failure: Failure) -> bytes:
     """Return the frame of a reply that holds a failure."""
     return frame(Reply(number, failure, _NONE))
-
-
-class FrameError(Exception):
-    """What came is no frame of this protocol."""
-
-
-class FrameBuffer:
-    """Cuts a stream of bytes into frames."""
-
-    def __init__(self, limit: int = MAX_FRAME) -> None:
-        """Refuse frames of more than `limit` bytes as soon as their length is known."""
-        self._data = bytearray()
-        self._limit = limit
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the frames that are complete now. Raises FrameError."""
-        self._data += data
-        frames: list[bytes] = []
-        at = 0
-        while len(self._data) - at >= LENGTH_BYTES:
-            length = int.from_bytes(self._data[at : at + LENGTH_BYTES], "big")
-            if not 0 < length <= self._limit:
-                raise FrameError(f"a frame of {length} bytes, expected 1 to {self._limit}")
-            end = at + LENGTH_BYTES + length
-            if len(self._data) < end:
-                break
-            frames.append(bytes(self._data[at + LENGTH_BYTES : end]))
-            at = end
-        if at:
-            del self._data[:at]
-        return frames

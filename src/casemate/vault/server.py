@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from casemate.model.errors import CasemateError
+from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
 from casemate.vault.delivery import Delivery, check_pipe
 from casemate.vault.engine import VaultEngine
@@ -145,7 +146,7 @@ class Connection:
         """Serve what comes on `sock`."""
         self._server = server
         self._sock = sock
-        self._frames = protocol.FrameBuffer()
+        self._frames = FrameBuffer(protocol.MAX_FRAME)
         self._descriptors: deque[int] = deque()
         self._unsent = bytearray()
         self._closed = False
@@ -174,7 +175,7 @@ class Connection:
             return
         self._descriptors.extend(descriptors)
         if flags & socket.MSG_CTRUNC or len(self._descriptors) > _MAX_DESCRIPTORS:
-            raise protocol.FrameError("too many descriptors")
+            raise FrameError("too many descriptors")
         if not data:
             self._close()
             return
@@ -193,7 +194,7 @@ class Connection:
             self.send(protocol.reply(request.n, result))
         except CasemateError as error:
             self.send(protocol.refusal(request.n, protocol.Failure.of(error)))
-        except protocol.FrameError:
+        except FrameError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a fault denies and is told
             # Without the text and the trace: they could quote what the vault must not tell.
@@ -207,7 +208,7 @@ class Connection:
 
     def _deliver(self, request: protocol.DeliverSecret) -> None:
         if not self._descriptors:
-            raise protocol.FrameError("a delivery without a descriptor")
+            raise FrameError("a delivery without a descriptor")
         descriptor = self._descriptors.popleft()
         try:
             check_pipe(descriptor)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.sources.errors import FrameError
-from casemate.sources.frames import FrameBuffer, FrameSocket, frame
+from casemate.model.frames import FrameBuffer, FrameError, frame
+from casemate.sources.frames import MAX_FRAME, FrameSocket
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 50))
 def test_frames_come_out_whole_however_they_are_cut(bodies: list[bytes], size: int) -> None:
     stream = b"".join(map(frame, bodies))
-    buffer = FrameBuffer()
+    buffer = FrameBuffer(MAX_FRAME)
     found = []
     for at in range(0, len(stream), size):
         found += buffer.feed(stream[at : at + size])

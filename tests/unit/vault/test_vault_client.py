@@ -11,10 +11,11 @@ import pytest
 import uvloop
 
 from casemate.model.errors import NotFoundError
+from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import client as client_module
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
-from casemate.vault.protocol import FrameBuffer, FrameError
+from casemate.vault.protocol import MAX_FRAME
 
 
 class Peer:
@@ -22,7 +23,7 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.frames = FrameBuffer()
+        self.frames = FrameBuffer(MAX_FRAME)
         self.waiting: list[protocol.Request] = []
 
     async def request(self) -> protocol.Request:
@@ -143,7 +144,7 @@ def test_large_requests_are_sent_in_parts_and_descriptors_with_their_request() -
         await asyncio.sleep(0)
         os.close(writing)  # the client keeps a copy until it is sent
         received: list[int] = []
-        frames = FrameBuffer()
+        frames = FrameBuffer(MAX_FRAME)
         requests: list[protocol.Request] = []
         while len(requests) < 2:
             await asyncio.sleep(0)
@@ -249,7 +250,7 @@ def test_frames_of_no_or_too_much_length(length) -> None:
 def test_frames_in_any_pieces() -> None:
     data = b"".join(protocol.frame(protocol.HasSecrets(n, "shop")) for n in range(20))
     for size in (1, 3, 7, len(data)):
-        buffer, found = FrameBuffer(), []
+        buffer, found = FrameBuffer(MAX_FRAME), []
         for at in range(0, len(data), size):
             found += buffer.feed(data[at : at + size])
         assert [protocol.decode_request(body).n for body in found] == list(range(20))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from vault_samples import VALUE, master_key, open_engine, put
 
 from casemate.model.errors import NotFoundError
+from casemate.model.frames import FrameBuffer
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Mac
@@ -148,7 +149,7 @@ def test_an_answer_is_yes_or_no_and_holds_neither_key_nor_signature(wire) -> Non
         for signature, expected in ((right, True), (bytes(32), False), (b"", False)):
             request = protocol.VerifyHmac(7, "shop", "api-key", Mac.SHA256, b"body", signature)
             sock.sendall(protocol.frame(request))
-            (answer,) = protocol.FrameBuffer().feed(sock.recv(65536))
+            (answer,) = FrameBuffer(protocol.MAX_FRAME).feed(sock.recv(65536))
             reply = protocol.decode_reply(answer)
             assert msgspec.msgpack.decode(reply.result) is expected
             assert VALUE not in answer
