@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import casemate.runner
+from casemate.build.bubblewrap import Mount, run_step
 from casemate.build.compile import cached_path, compile_tree
 from casemate.build.interpreters import Interpreter
 from casemate.build.tree import hash_file
@@ -48,6 +49,38 @@ def compiled(interpreter: Interpreter, base: Path, *, own: bool = True) -> dict[
     return {file.path: file for file in added}
 
 
+LOADING = """
+import ast, sys
+sys.path[:0] = ["/function/code", "/casemate"]
+from runner.guard import core, loading, provenance
+guard = core.Guard()
+loading.load_rewritten(guard)
+def parse(*given, **named): raise SystemExit("parsed")
+ast.parse = parse
+import app, latin, package
+print(ascii(app.handler("event", None)), ascii(latin.NAME))
+print(guard.constants.holds("Hello "), "__casemate_join__" in app.handler.__code__.co_names)
+import package.deep
+"""
+
+
+def loaded(interpreter: Interpreter, code: Path) -> list[str]:
+    """Load the compiled code as a zygote would, where nothing can be parsed."""
+    done = run_step(
+        interpreter,
+        [str(interpreter.path), "-I", "-S", "-B", "-c", LOADING],
+        mounts=[
+            Mount(host=code, inside="/function/code"),
+            Mount(host=Path(casemate.runner.__file__).parent, inside="/casemate/runner"),
+        ],
+        environment={},
+        folder="/function/code",
+        network=False,
+        timeout=20,
+    )
+    return [*done.output.splitlines(), done.errors.strip()]
+
+
 def test_every_interpreter_rewrites_for_itself_and_repeats(
     interpreters: tuple[Interpreter, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +102,11 @@ def test_every_interpreter_rewrites_for_itself_and_repeats(
         assert b"__casemate_join__" in data and b"/function/code/app.py" in data
         assert str(tmp_path).encode() not in data
         assert kept.stat().st_mode & 0o777 == 0o644
+        assert loaded(interpreter, base / "one/code") == [
+            r"('Hello event', 'avent') 'gr\xf6\xdfe1'",
+            "True True",
+            "parsed",
+        ], "what was not kept is rewritten when it is loaded"
         # The same from a platform that is elsewhere and was never compiled.
         with monkeypatch.context() as patch:
             runner = base / "elsewhere/runner"
