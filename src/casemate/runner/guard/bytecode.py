@@ -14,6 +14,8 @@ from importlib.machinery import SourcelessFileLoader
 from pathlib import Path
 from types import CodeType
 
+DEPENDS_ON = ("bytecode.py", "names.py", "rewriting.py")
+"""Files beside this one on which the rewritten form depends."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
 """The flags of PEP 552: named by a hash of the source, and never compared with it."""
 
@@ -21,7 +23,7 @@ _UNCHECKED_HASH = (1).to_bytes(4, "little")
 def _version() -> str:
     """Return 16 hexadecimal digits for all that the rewritten form depends on."""
     digest = hashlib.sha256()
-    for name in ("bytecode.py", "names.py", "rewriting.py"):
+    for name in DEPENDS_ON:
         source = Path(__file__).with_name(name).read_bytes()
         digest.update(b"%d " % len(source) + source)
     return digest.hexdigest()[:16]
