@@ -11,8 +11,6 @@ import pytest
 
 from casemate.runner.guard import bytecode, loading, rewriting
 from casemate.runner.guard.core import Guard
-from casemate.runner.guard.sink_names import SINK_NAMES
-from casemate.runner.guard.sinks import SINKS
 from support.guard import Guarded, guarded
 
 HELPER = 'def quoted(v):\n    return "\'" + v + "\'"\n'
@@ -60,10 +58,6 @@ def keep(source: Path, named: str | None = None) -> Path:
 
 def answers(folder: Path) -> list[Guarded]:
     return guarded(folder, APP, EVENTS)
-
-
-def test_names_of_sinks_are_those_of_the_sinks() -> None:
-    assert tuple(sink.name for sink in SINKS) == SINK_NAMES
 
 
 def test_the_guard_decides_the_same_with_and_without_the_file(tmp_path: Path) -> None:
