@@ -198,7 +198,9 @@ def _code(job: _Job, target: Path, *, without: Sequence[Path]) -> tuple[BundleFi
     copied = copy_source(job.root / job.spec.source, target, boundary=job.root, without=without)
     normalise_modes(target.parent)
     job.tell("Compiling the code")
-    compiled, failures = compile_tree(target, "code", copied, job.interpreter, work=job.work)
+    compiled, failures = compile_tree(
+        target, "code", copied, job.interpreter, work=job.work, own=True
+    )
     raise_syntax_errors(failures)
     normalise_modes(target.parent)
     return (*copied, *compiled)

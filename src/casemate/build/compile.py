@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 
+import casemate.runner
 from casemate.build import compile_script
-from casemate.build.bubblewrap import Mount, hand_over, run_step
-from casemate.build.errors import BuildError, CodeSyntaxError
+from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
+from casemate.build.errors import BuildError, CodeSyntaxError, SourceTreeError
 from casemate.build.interpreters import Interpreter
 from casemate.build.limits import COMPILE_TIMEOUT
-from casemate.build.tree import open_regular
+from casemate.build.tree import check_path, open_regular
 from casemate.model.bundle import BundleFile
+from casemate.runner.guard.bytecode import VERSION, kept_path
 
 RUNTIME_ROOT = "/function"
 """Where a bundle is mounted when it runs, and therefore what compiled code and traces name."""
@@ -35,13 +37,20 @@ class Failure:
 
 
 def compile_tree(
-    root: Path, part: str, files: Sequence[BundleFile], interpreter: Interpreter, *, work: Path
+    root: Path,
+    part: str,
+    files: Sequence[BundleFile],
+    interpreter: Interpreter,
+    *,
+    work: Path,
+    own: bool = False,
 ) -> tuple[tuple[BundleFile, ...], tuple[Failure, ...]]:
     """Compile every `.py` file of the tree `root`, mounted as `/function/<part>`.
 
     Writes `__pycache__` folders into the tree and returns the added files and those that failed.
     The result depends on the sources, their order and the interpreter alone: one process, a fixed
-    hash seed, the path at run time, no time stamps. `work` is a private folder.
+    hash seed, the path at run time, no time stamps. `work` is a private folder. The function's
+    `own` code is also kept as the sink guard rewrites it; then the result depends on that, too.
     """
     sources = [file.path for file in files if file.path.endswith(".py")]
     if not sources:
@@ -49,25 +58,43 @@ def compile_tree(
     output = work / f"compiled-{part}"
     output.mkdir(mode=0o755)
     hand_over(output)
-    inside = f"{RUNTIME_ROOT}/{part}"
+    finished = _run(root, f"{RUNTIME_ROOT}/{part}", sources, interpreter, output, own=own)
+    failures = _failures(finished.output if finished.status == 0 else "", sources)
+    failed = {failure.path for failure in failures}
+    added = []
+    for number, path in enumerate(sources):
+        if path in failed:
+            continue
+        cached = cached_path(path, interpreter.cache_tag)
+        added.append(_collect(output / f"{number}.pyc", root, cached))
+        rewritten, kept = output / f"{number}.rewritten.pyc", kept_path(cached)
+        if own and os.path.lexists(rewritten) and _can_be_named(f"{part}/{kept}"):
+            added.append(_collect(rewritten, root, kept))
+    return tuple(added), failures
+
+
+def _run(
+    root: Path,
+    inside: str,
+    sources: Sequence[str],
+    interpreter: Interpreter,
+    output: Path,
+    *,
+    own: bool,
+) -> Finished:
     script = Path(compile_script.__file__).read_text(encoding="utf-8")
-    finished = run_step(
+    runner = Path(casemate.runner.__file__).resolve().parent
+    return run_step(
         interpreter,
         # Without -I, which would ignore the hash seed; the environment is empty but for ours.
         [
-            str(interpreter.path),
-            "-s",
-            "-S",
-            "-P",
-            "-W",
-            "ignore",
-            "-c",
-            script,
-            "/output",
+            *(str(interpreter.path), "-s", "-S", "-P", "-W", "ignore", "-c", script, "/output"),
+            *([VERSION] if own else []),
         ],
         mounts=[
             Mount(host=root, inside=inside),
             Mount(host=output, inside="/output", writable=True),
+            *([Mount(host=runner, inside="/casemate/runner")] if own else []),
         ],
         environment={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
         folder="/",
@@ -75,14 +102,6 @@ def compile_tree(
         timeout=COMPILE_TIMEOUT,
         stdin=json.dumps([f"{inside}/{path}" for path in sources]).encode(),
     )
-    failures = _failures(finished.output if finished.status == 0 else "", sources)
-    failed = {failure.path for failure in failures}
-    added = [
-        _collect(output / f"{number}.pyc", root, cached_path(path, interpreter.cache_tag))
-        for number, path in enumerate(sources)
-        if path not in failed
-    ]
-    return tuple(added), failures
 
 
 def raise_syntax_errors(failures: Sequence[Failure]) -> None:
@@ -105,6 +124,15 @@ def cached_path(path: str, tag: str) -> str:
     folder, _, name = path.rpartition("/")
     cached = f"__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
     return f"{folder}/{cached}" if folder else cached
+
+
+def _can_be_named(path: str) -> bool:
+    """Tell whether a bundle may hold a path. The rewritten form has a longer name, and can go."""
+    try:
+        check_path(path)
+    except SourceTreeError:
+        return False
+    return True
 
 
 def _failures(output: str, sources: Sequence[str]) -> tuple[Failure, ...]:

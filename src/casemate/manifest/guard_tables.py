@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.manifest.kinds import Choice, Pattern, Text
 from casemate.manifest.structure import Field, Table, TableArray, model_field
 from casemate.model.function import GuardException, GuardMode
-from casemate.runner.guard.sinks import SINKS
+from casemate.runner.guard.sink_names import SINK_NAMES
 
 MAX_EXCEPTIONS = 20
 EVERY = "*"
@@ -18,7 +18,7 @@ EXCEPTION = Table(
         model_field(
             GuardException,
             "sink",
-            Choice((*(sink.name for sink in SINKS), EVERY)),
+            Choice((*SINK_NAMES, EVERY)),
             'The sink; "*" stands for all.',
         ),
         model_field(

@@ -5,6 +5,7 @@
     taint.py        all texts of one invocation's event, found again in other texts
     provenance.py   how the function's own code put its texts together
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance
+    bytecode.py     the file in which the build keeps that rewritten form
     loading.py      finds those modules, and patches modules of others once they are imported
     sink.py         what a sink is: hooks, and the verdict it comes to
     core.py         one guard for each process: begin, check, verdict, record

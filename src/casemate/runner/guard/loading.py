@@ -1,13 +1,12 @@
 """Loads the function's own modules with their syntax tree rewritten. Dependencies are left alone.
 
-A module whose tree cannot be rewritten is loaded as it is: its texts are searched at the sinks.
+The build has rewritten them already (`bytecode.py`); what it did not is rewritten here. A module
+whose tree cannot be rewritten is loaded as it is: its texts are searched at the sinks.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
-import importlib.util
 import sys
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
@@ -20,31 +19,27 @@ from importlib.machinery import (
 )
 from types import CodeType
 
+from .bytecode import read_kept
 from .core import Guard
-from .rewriting import NAMES, PREFIX, SUFFIX, rewrite
+from .rewriting import NAMES, PREFIX, SUFFIX, compile_rewritten
 
 
 class _Loader(SourceFileLoader):
-    """Compiles from source, rewritten."""
+    """Takes the rewritten code that the build kept, or compiles from source, rewritten."""
 
     guard: Guard
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
-        code = _rewritten(self.get_data(path), path) or super().get_code(fullname)
+        # None from both has the interpreter say what is wrong with the source.
+        code = (
+            read_kept(fullname, path)
+            or compile_rewritten(self.get_data(path), path)
+            or super().get_code(fullname)
+        )
         if code is not None:
             self.guard.constants.add_code(code)
         return code
-
-
-def _rewritten(data: bytes, path: str) -> CodeType | None:
-    """Return a module's rewritten code; None for the interpreter to say what is wrong with it."""
-    try:
-        tree = ast.parse(importlib.util.decode_source(data), path)
-        code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
-    except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
-        return None
-    return code
 
 
 def load_rewritten(guard: Guard) -> None:

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib.util
+from types import CodeType
 
 from .names import CALLED, FUNCTIONS, METHODS, NAMESPACES, SEEN, WATCHED
 
@@ -312,3 +314,13 @@ def rewrite(module: ast.Module) -> ast.Module:
     """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply."""
     Rewriter(module).visit(module)
     return module
+
+
+def compile_rewritten(source: bytes, path: str) -> CodeType | None:
+    """Return a module's rewritten code; None if it cannot be rewritten, or is not valid Python."""
+    try:
+        tree = ast.parse(importlib.util.decode_source(source), path)
+        code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
+    except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
+        return None
+    return code

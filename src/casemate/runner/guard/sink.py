@@ -1,6 +1,7 @@
 """What a sink is: where it is watched, and the verdict it comes to.
 
-To add one, write `sinks/NAME.py` with a `SINK`, and add it to `SINKS` in `sinks/__init__.py`.
+To add one, write `sinks/NAME.py` with a `SINK`, and add it to `SINKS` in `sinks/__init__.py`
+and its name to `sink_names.py`.
 """
 
 from __future__ import annotations
