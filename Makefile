@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs
+.PHONY: help demo test lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -12,6 +12,8 @@ help:
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make lint    check style, types, layers and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
+	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
+	@printf '             capabilities, delivery, sources\n'
 	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
 
 demo:
@@ -34,6 +36,13 @@ lint:
 bench:
 	@scripts/bootstrap bench
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-parts:
+	@scripts/bootstrap test
+	@scripts/bootstrap bench
+	@for part in contracts guard capabilities delivery sources; do \
+		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
+	done
 
 # Each page is written only when it could be made: a failure must not leave an empty one.
 docs:
