@@ -245,6 +245,8 @@ def test_dead_letters_are_shown_tried_again_and_deleted_by_command(node: TestNod
     shown = cli(node, "dlq", "show", "t/note", letter["id"])
     assert shown["withheld"] is False
     assert shown["content"]["data"] == {"name": "again", "fail": True}
+    (waiting,) = [w for w in cli(node, "dlq", "ls")["waiting"] if w["name"] == "t/note"]
+    assert waiting["kind"] == "function" and waiting["letters"] == len(listed)
     assert cli(node, "dlq", "redrive", "t/note", letter["id"]) == {"letters": 1}
     node.wait_until(lambda: len(seen(node, f"again.{identity}")) == 6)
     assert ended(node, identity)["attempts"] == 3
@@ -338,6 +340,9 @@ def test_batches_are_filled_and_what_failed_of_them_is_tried_again(node: TestNod
     (letter,) = node.get("/queues/t/jobs/dead-letters")["letters"]
     assert (letter["reason"], letter["attempts"]) == ("reported as failed", 3)
     assert cli(node, "queues", "show", "t/jobs")["dead"] == 1
+    assert {"t/jobs"} == {
+        w["name"] for w in cli(node, "dlq", "ls")["waiting"] if w["kind"] == "queue"
+    }
     assert cli(node, "dlq", "purge", "t/jobs", "--queue", "--all", "--yes") == {"letters": 1}
 
 

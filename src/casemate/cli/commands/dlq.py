@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect, path_of
-from casemate.cli.errors import UsageError
+from casemate.cli.deployment import deployed_functions
+from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
@@ -64,6 +66,24 @@ class _Counted(msgspec.Struct):
     letters: int
 
 
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Queues(msgspec.Struct):
+    queues: tuple[_Named, ...] = ()
+
+
+class _Waiting(msgspec.Struct):
+    """How many events of one function or queue were given up. `more`: there are more than that."""
+
+    name: str
+    kind: str
+    letters: int
+    more: bool
+    oldest_at: float
+
+
 class _Place(msgspec.Struct):
     """The function or queue, as text and as the first parts of its path."""
 
@@ -71,9 +91,22 @@ class _Place(msgspec.Struct):
     parts: tuple[str, str, str]
 
 
-@command(app, examples="$ casemate dlq ls shop/thumbnail\n$ casemate dlq ls shop/jobs --queue")
+@command(
+    app,
+    examples="""\
+$ casemate dlq ls
+$ casemate dlq ls shop/thumbnail
+$ casemate dlq ls shop/jobs --queue
+""",
+)
 def ls(
-    name: NameArgument,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="The function, or with --queue the queue. Without it: which have any.",
+        ),
+    ] = None,
     queue: QueueOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 100,
     after: Annotated[
@@ -81,7 +114,14 @@ def ls(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List dead letters, the oldest first."""
+    """List dead letters, the oldest first, or where there are any."""
+    if name is None:
+        if queue or after is not None:
+            raise UsageError(
+                "It is not said whose dead letters.", next_step="casemate dlq ls PROJECT/NAME"
+            )
+        _overview(json=json)
+        return
     place = _place(name, queue)
     with connect() as client:
         found = client.get(_path(place), _Letters, query={"limit": limit, "after": after})
@@ -172,6 +212,42 @@ def purge(
         print_json(counted)
     else:
         print_line(f"{place.text}: {counted.letters} dead letters deleted.")
+
+
+def _overview(*, json: bool) -> None:
+    """Print which functions and queues have dead letters, of those that one may look at."""
+    found: list[_Waiting] = []
+    with connect() as client:
+        functions = deployed_functions(client).values()
+        places = [
+            ("function", _Place(f"{f.project}/{f.name}", ("functions", f.project, f.name)))
+            for f in functions
+        ]
+        for project in sorted({f.project for f in functions}):
+            with suppress(DeniedError, MissingError):
+                declared = client.get(path_of("queues", project), _Queues, query={})
+                places += [
+                    ("queue", _Place(f"{project}/{q.name}", ("queues", project, q.name)))
+                    for q in declared.queues
+                ]
+        for kind, place in places:
+            with suppress(DeniedError, MissingError):
+                page = client.get(_path(place), _Letters, query={"limit": _MAX_IDS})
+                if page.letters:
+                    number, more = len(page.letters), page.after is not None
+                    oldest = page.letters[0].died_at
+                    found.append(_Waiting(place.text, kind, number, more, oldest))
+    if json:
+        print_json({"waiting": found})
+        return
+    print_table(
+        ("name", "kind", "given up", "oldest"),
+        [
+            (w.name, w.kind, f"{w.letters}{'+' if w.more else ''}", moment(w.oldest_at))
+            for w in found
+        ],
+        empty="No event was given up.",
+    )
 
 
 def _place(name: str, queue: bool) -> _Place:
