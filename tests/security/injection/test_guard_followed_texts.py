@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
+import zipfile
 from pathlib import Path
 
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import Cases, assert_blocked, assert_passes, run
 
 _DB = """
 import base64, json, re, sqlite3, string
@@ -75,6 +77,45 @@ HARMLESS: Cases = {
     "a text with both quotes": (_TREE + _CONCAT, {"n": "both \" and ' or '1'='1"}),
     "the code's own separator": (_DB + _SEPARATOR, {"text": "a , b ? ,"}),
 }
+
+
+_DOCUMENT = """
+import base64, io, zipfile
+from lxml import etree
+def handler(event, context):
+    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(event["file"])))
+    parser = etree.XMLParser(resolve_entities=True)
+    return etree.fromstring(archive.read("word/document.xml"), parser).findtext("a")
+"""
+
+
+def _archive(text: str) -> str:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", text)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+_ENTITY = '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r><a>&x;</a></r>'
+
+
+def test_documents_in_archives_are_known(tmp_path: Path) -> None:
+    cases = {"an office document": (_DOCUMENT, {"file": _archive(_ENTITY)})}
+    assert_blocked(tmp_path, cases, {"xml"}, ("lxml.etree",))
+
+
+def test_harmless_and_broken_archives_pass(tmp_path: Path) -> None:
+    broken = _archive("<r/>")
+    answers = run(
+        tmp_path,
+        {
+            "harmless": (_DOCUMENT, {"file": _archive("<r><a>&lt;!ENTITY</a></r>")}),
+            "cut short": (_DOCUMENT, {"file": broken[: len(broken) // 2 // 4 * 4]}),
+        },
+        ("lxml.etree",),
+    )
+    assert answers["harmless"].outcome == "ok"
+    assert answers["cut short"].outcome == "error"
 
 
 def test_texts_are_followed_to_the_sink(tmp_path: Path) -> None:
