@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import io
 import json
 import re
+import sys
 import unicodedata
 import zlib
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 MAX_FORM = 256 * 1024
@@ -23,6 +26,8 @@ MAX_INFLATED = 1 << 20
 _MAX_FIELDS = 1000
 _MIN_CODED = 8
 """Characters of a text that is tried as base64 or hex: shorter ones hold no payload."""
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError)
+"""What `zipfile` raises of archives that are encrypted, cut short or otherwise odd."""
 _WITH_SPACE = ("Beare", "beare", "data:")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
@@ -57,7 +62,37 @@ def _inflated(data: bytes) -> bytes | None:
     return inflated if inflater.eof else None
 
 
+def _unzipped(data: bytes) -> list[str]:
+    """Return the texts in a ZIP archive, such as the parts of an office document."""
+    # An application that has not imported it reads no archives.
+    zipfile: Any = sys.modules.get("zipfile")
+    if zipfile is None:
+        return []
+    texts: list[str] = []
+    room = MAX_INFLATED
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for entry in archive.infolist()[:_MAX_FIELDS]:
+                with archive.open(entry) as file:
+                    # The size that an archive tells of a file may be a lie.
+                    content = file.read(room)
+                room -= len(content)
+                text = _text(content)
+                if text:
+                    texts.append(text)
+                if room <= 0:
+                    break
+    except (zipfile.BadZipFile, zlib.error, *_UNREADABLE):
+        return texts
+    return texts
+
+
 def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    if data[:4] == b"PK\x03\x04":
+        texts = _unzipped(data)
+        if texts:
+            yield f"{how} and ZIP", texts
+        return
     inflated = _inflated(data)
     if inflated is not None:
         text = _text(inflated)

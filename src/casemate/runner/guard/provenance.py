@@ -7,8 +7,12 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+from .substituting import held
 
 MAX_TEXT = 32 * 1024
 """Characters of a text whose making is noted; longer ones are searched at the sink instead."""
@@ -31,7 +35,7 @@ _MAX_QUESTIONS = 16
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
-
+SUBSTITUTED = "substituted"
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
@@ -45,7 +49,8 @@ class Made(NamedTuple):
     kind: str
     parts: tuple[Any, ...]
     """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
-    named arguments. REPLACED: text, old, new, count. DERIVED: all texts that went in."""
+    named arguments. REPLACED: text, old, new, count. SUBSTITUTED: template, its pattern, values.
+    DERIVED: all texts that went in."""
     constant: int = 0
     """JOINED: bit n is set if part n is a literal of the code."""
 
@@ -84,8 +89,8 @@ class Provenance:
     def __init__(self) -> None:
         """Begin inactive: what is made at import holds no event."""
         self.active = False
-        self._made: dict[int, tuple[Any, ...]] = {}
-        self._made_before: dict[int, tuple[Any, ...]] = {}
+        self._made: dict[Any, tuple[Any, ...]] = {}
+        self._made_before: dict[Any, tuple[Any, ...]] = {}
         self._checked: dict[str, tuple[str, object]] = {}
         self._asked: dict[str, list[Question]] = {}
         self._characters = 0
@@ -114,7 +119,9 @@ class Provenance:
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
-        made = self._made.get(id(value)) or self._made_before.get(id(value))
+        single = isinstance(value, _TEXTS) and len(value) == 1
+        key: Any = value if single else id(value)
+        made = self._made.get(key) or self._made_before.get(key)
         return Made(*made) if made is not None and made[0] is value else None
 
     def check_of(self, text: str) -> tuple[str, object]:
@@ -138,9 +145,11 @@ class Provenance:
         self._checked.setdefault(text, (how, collection))
 
     def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
-        # Texts of one character are shared by the whole interpreter: they have no identity.
         length = len(value)
-        if not 2 <= length <= MAX_TEXT:
+        # Texts of one character are shared by the whole interpreter: they have no identity, and
+        # are known by what they are, if it is no letter that is anywhere.
+        single = length == 1 and kind == DERIVED and not value.isalnum()
+        if not (single or 2 <= length <= MAX_TEXT):
             return
         made = self._made
         self._characters += length
@@ -148,7 +157,7 @@ class Provenance:
             self._made_before, self._characters = made, length
             made = self._made = {}
         # As `Made`, which takes six times as long to make.
-        made[id(value)] = (value, kind, parts, constant)
+        made[value if single else id(value)] = (value, kind, parts, constant)
 
     # -- called by rewritten code --------------------------------------------------------------
 
@@ -182,9 +191,9 @@ class Provenance:
         """Do `template % arguments`."""
         result = template % arguments
         if self.active and type(template) is str and result is not template:
-            held = _scalars(arguments)
-            if held is not None:
-                self._note(result, PERCENT, (template, held))
+            values = _scalars(arguments)
+            if values is not None:
+                self._note(result, PERCENT, (template, values))
         return result
 
     def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
@@ -275,6 +284,10 @@ class Provenance:
             return
         if name in _FILTERS:
             self._checked.setdefault(result, ("pattern", None))
+        if isinstance(owner, string.Template):
+            values = held(arguments, named)
+            self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
+            return
         sources = _sources(function, arguments, named)
         if all(result is not source for source in sources):
             self._note(result, DERIVED, sources)
@@ -379,5 +392,8 @@ def _scalars(arguments: Any) -> Any:
 def _sources(
     function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[Any, ...]:
-    given = (getattr(function, "__self__", None), *arguments, *named.values())
+    owner: Any = getattr(function, "__self__", None)
+    # What a match has is of the text that was matched.
+    owner = owner.string if type(owner) is re.Match else owner
+    given = (owner, *arguments, *named.values())
     return tuple(value for value in given if type(value) in _TEXTS)

@@ -76,7 +76,7 @@ def tokenize(text: str, spoken: Language) -> list[Token]:
 def judge(text: str, spans: Sequence[Span], spoken: Language) -> Verdict | None:
     """Return a verdict if data is more than the inside of literals, a number, or a checked name."""
     spans = [trimmed for span in spans if (trimmed := _trimmed(text, span)) is not None]
-    doubtful = [span for span in spans if not vouched(text, span)]
+    doubtful = [s for s in spans if not vouched(text, s) or _is_compared(text, s, spoken)]
     if not doubtful:
         return None
     tokens = tokenize(text, spoken)
@@ -116,6 +116,13 @@ def vouched(text: str, span: Span) -> bool:
     if span.checked in ("pattern", "word"):
         return _NAME.fullmatch(text, span.start, span.end) is not None
     return False
+
+
+def _is_compared(text: str, span: Span, spoken: Language) -> bool:
+    """Tell whether a vouched word stands where a value is due: `name = name` is always true."""
+    if not spoken.names or span.checked == "member" or not text[span.start].isidentifier():
+        return False
+    return text[: span.start].rstrip()[-1:] in ("=", "<", ">")
 
 
 def neutral(text: str, spans: Sequence[Span]) -> str:

@@ -9,12 +9,23 @@ from collections.abc import Callable
 from typing import Any
 
 from .origin import Origin, Span
-from .provenance import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, Made, Provenance
+from .provenance import (
+    DERIVED,
+    FORMAT,
+    JOINED,
+    PERCENT,
+    REPLACED,
+    SUBSTITUTED,
+    Made,
+    Provenance,
+)
+from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+_MIN_WORD = 16
 _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
 _PLACEHOLDER = re.compile(
@@ -77,7 +88,9 @@ class Tracer:
         if origin is not None:
             return [self._all_of(text, origin)]
         made = self._provenance.of(value)
-        if made is None or depth > _MAX_DEPTH:
+        # Of the characters that the code holds, one that the event has as well is none of its own.
+        own = len(text) == 1 and self._is_constant(text)
+        if made is None or own or depth > _MAX_DEPTH:
             return self._leaf(text)
         pieces = self._pieces(made)
         if pieces is None:
@@ -122,7 +135,8 @@ class Tracer:
         origin = self._taint.exact(text)
         if origin is not None:
             return [self._all_of(text, origin)]
-        too_plain = len(text) < MIN_SEARCHED or text.isalnum()
+        # A long word, such as a token's segment, is no part of another text by chance.
+        too_plain = len(text) < MIN_SEARCHED or (text.isalnum() and len(text) < _MIN_WORD)
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
@@ -159,20 +173,17 @@ class Tracer:
             return _percent_pieces(template, made.parts[1])
         if made.kind == FORMAT and not self._spans(template, _MAX_DEPTH):
             return _format_pieces(template, made.parts[1], made.parts[2])
+        if made.kind == SUBSTITUTED and not self._spans(template, _MAX_DEPTH):
+            return list(substituted(template, *made.parts[1:]))
         if made.kind == REPLACED and not self._spans(template, _MAX_DEPTH):
-            _, old, new, *count = made.parts
-            if not old or not all(type(c) is int for c in count):
-                return None
-            segments = template.split(old, *count)
-            pieces: list[_Piece] = [(segments[0], True)]
-            for segment in segments[1:]:
-                pieces += [(new, False), (segment, True)]
-            return pieces
+            return _replaced_pieces(*made.parts)
         return None
 
     def _filtered(self, text: str, pieces: list[_Piece]) -> list[Span]:
         """Texts joined from single characters: are they what a filter left of the event's?"""
-        if len(text) < 3 or text.isalnum() or any(len(piece) > 1 for piece, _ in pieces):
+        if len(text) < 3 or text.isalnum():
+            return []
+        if any(constant or len(piece) > 1 for piece, constant in pieces):
             return []
         for source, origin in self._taint.texts(_MAX_COMPARED):
             rest = iter(source)
@@ -253,6 +264,17 @@ def _texts_in(made: Made) -> tuple[Any, ...]:
         else:
             found.append(part)
     return tuple(found)
+
+
+def _replaced_pieces(template: Any, old: Any, new: Any, *count: Any) -> list[_Piece] | None:
+    """Take `template.replace(old, new)` apart."""
+    if not old or not all(type(c) is int for c in count):
+        return None
+    segments = template.split(old, *count)
+    pieces: list[_Piece] = [(segments[0], True)]
+    for segment in segments[1:]:
+        pieces += [(new, False), (segment, True)]
+    return pieces
 
 
 def _percent_pieces(template: str, arguments: Any) -> list[_Piece] | None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..hooks import argument, wrap
+from ..hooks import Before, argument, wrap
+from ..origin import Span
 from ..quoted import judge
 from ..sink import Patch, Verdict
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..tracing import as_text
 from .documents import Walk
-from .languages import EXPRESSION, LUA, judge_command, judge_glob, judge_lucene
+from .languages import (
+    EXPRESSION,
+    FIX_SCALAR,
+    LUA,
+    judge_command,
+    judge_glob,
+    judge_index,
+    judge_lucene,
+)
 
 NAME = "nosql"
 
@@ -146,6 +155,7 @@ _EXPRESSIONS = (
     "ConditionExpression",
     "UpdateExpression",
 )
+_CONDITIONS = ("ScanFilter", "QueryFilter", "KeyConditions", "Expected", "AttributeUpdates")
 _STATEMENTS = {
     "dynamodb": ("Statement",),
     "athena": ("QueryString",),
@@ -186,6 +196,22 @@ def _check_aws(guard: Guard, service: str, parameters: Mapping[str, Any]) -> Non
                 text = given.get(name)
                 if isinstance(text, str):
                     guard.check(NAME, text, lambda t, spans: judge(t, spans, EXPRESSION))
+            for name in _CONDITIONS:
+                _check_conditions(guard, given.get(name))
+
+
+def _check_conditions(guard: Guard, conditions: Any) -> None:
+    """Block conditions of the older kind (BlockedError) whose operator the event has chosen."""
+    for condition in conditions.values() if isinstance(conditions, Mapping) else ():
+        for name in ("ComparisonOperator", "Action"):
+            chosen = condition.get(name) if isinstance(condition, Mapping) else None
+            if isinstance(chosen, str):
+                guard.check(NAME, chosen, _judge_operator)
+
+
+def _judge_operator(text: str, spans: Sequence[Span]) -> Verdict | None:
+    chosen = next((s for s in spans if s.checked not in ("member", "constant")), None)
+    return Verdict(chosen.origin, "brings an operator of the query", FIX_SCALAR) if chosen else None
 
 
 # -- Elasticsearch and OpenSearch ------------------------------------------------------------------
@@ -212,6 +238,30 @@ def _patch_elastic(guard: Guard, module: ModuleType) -> None:
         owner = vars(module).get(name)
         if isinstance(owner, type) and "perform_request" in vars(owner):
             wrap(owner, "perform_request", before)
+
+
+_INDEX_METHODS = ("search", "count", "delete_by_query", "update_by_query", "open_point_in_time")
+_INDICES_METHODS = ("delete", "close", "put_settings", "put_mapping", "refresh", "get")
+
+
+def _patch_indices(guard: Guard, module: ModuleType) -> None:
+    """Watch the names of indices where they are given: in a path they have no origin any more."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = named.get("index")
+        for index in given if isinstance(given, (list, tuple)) else (given,):
+            if isinstance(index, str):
+                guard.check(NAME, index, judge_index)
+
+    for name in ("Elasticsearch", "AsyncElasticsearch", "OpenSearch", "AsyncOpenSearch"):
+        _watch_indices(vars(module).get(name), _INDEX_METHODS, before)
+    _watch_indices(vars(module).get("IndicesClient"), _INDICES_METHODS, before)
+
+
+def _watch_indices(owner: Any, methods: Sequence[str], before: Before) -> None:
+    for method in methods if isinstance(owner, type) else ():
+        if method in vars(owner):
+            wrap(owner, method, before)
 
 
 def _query_strings(path: str, parameters: Any, body: Any) -> list[str]:
@@ -244,6 +294,14 @@ PATCHES: dict[str, Patch] = {
     "botocore.client": _patch_botocore,
     "elasticsearch._sync.client._base": _patch_elastic,
     "elasticsearch._async.client._base": _patch_elastic,
+    "elasticsearch._sync.client": _patch_indices,
+    "elasticsearch._async.client": _patch_indices,
+    "elasticsearch._sync.client.indices": _patch_indices,
+    "elasticsearch._async.client.indices": _patch_indices,
+    "opensearchpy.client": _patch_indices,
+    "opensearchpy.client.indices": _patch_indices,
+    "opensearchpy._async.client": _patch_indices,
+    "opensearchpy._async.client.indices": _patch_indices,
     "elasticsearch.transport": _patch_elastic,
     "opensearchpy.transport": _patch_elastic,
     "opensearchpy._async.transport": _patch_elastic,

@@ -23,6 +23,7 @@ JAVASCRIPT: Language = language(
     opened=r"['\"`]|/\*",
     comments=r"//[^\r\n]*|/\*.*?\*/",
     words=r"[^\W\d][\w$]*",
+    harmless=frozenset(("true", "false", "null", "undefined")),
 )
 LUA: Language = language(
     "script",
@@ -31,6 +32,7 @@ LUA: Language = language(
     opened=r"['\"]",
     comments=r"--\[\[.*?\]\]|--[^\r\n]*",
     words=r"[^\W\d]\w*",
+    harmless=frozenset(("true", "false", "nil")),
 )
 JSON: Language = language(
     "JSON document",
@@ -56,6 +58,7 @@ EXPRESSION: Language = language(
 )
 _REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
 _REGEX_ESCAPE = re.compile(r"\\[^\w]")
+_INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
 _GLOB_MARK = re.compile(r"[*?\[\]]")
 _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
@@ -78,6 +81,16 @@ def judge_glob(text: str, spans: Sequence[Span]) -> Verdict | None:
             text, span.start, span.end
         ):
             return Verdict(span.origin, "widens a pattern of keys", "ask for keys by their names")
+    return None
+
+
+def judge_index(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data names more than one index: `a,b`, `a*`."""
+    for span in spans:
+        part = text[span.start : span.end]
+        if span.checked not in ("member", "constant") and _INDEX_MARK.search(part):
+            fix = "choose the index from a collection in the code, or refuse `*` and `,` in it"
+            return Verdict(span.origin, "names more than one index", fix)
     return None
 
 

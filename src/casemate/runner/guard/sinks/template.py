@@ -21,6 +21,7 @@ from ..templates.judgement import (
     DJANGO,
     JINJA,
     MAKO,
+    MUSTACHE,
     TORNADO,
     Syntax,
     delimited,
@@ -111,6 +112,7 @@ SINK = Sink(
         "tornado.template": _watch(TORNADO, ("Template.__init__", 1, "template_string")),
         "chameleon.template": _watch(CHAMELEON, ("BaseTemplate.__init__", 1, "body")),
         "bottle": _watch(BOTTLE, ("BaseTemplate.__init__", 1, "source")),
+        "chevron.renderer": _watch(MUSTACHE, ("tokenize", 0, "template")),
         "Cheetah.Template": _watch(CHEETAH, ("Template.__init__", 1, "source")),
     },
 )

@@ -95,6 +95,12 @@ def _patch_parsel(guard: Guard, module: ModuleType) -> None:
     wrap(selector, "xpath", lambda a, n: check_expression(guard, argument(a, n, 1, "query")))
 
 
+def _patch_elementpath(guard: Guard, module: ModuleType) -> None:
+    """Watch the parser that all of elementpath's versions of XPath are made from."""
+    parser = vars(module)["Parser"]
+    wrap(parser, "parse", lambda a, n: check_expression(guard, argument(a, n, 1, "source")))
+
+
 def _patch_element_path(guard: Guard, module: ModuleType) -> None:
     """Watch ElementTree's evaluation, which its elements of C types call for all but a name."""
     for name in ("iterfind", "find", "findall", "findtext"):
@@ -108,6 +114,7 @@ SINK = Sink(
         "lxml.etree": _patch_lxml,
         "xml.etree.ElementPath": _patch_element_path,
         "parsel.selector": _patch_parsel,
+        "elementpath.tdop": _patch_elementpath,
     },
     calls={
         "xpath": _method(*_PATHS),

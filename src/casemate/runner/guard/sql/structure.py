@@ -228,15 +228,32 @@ def _name(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
         whole = token.start >= span.start and token.end <= span.end
         if token.kind is Kind.WORD and whole and span.exact:
             word = text[token.start : token.end].upper()
-            if word not in _HARMLESS_WORDS:
+            if word not in _HARMLESS_WORDS and not _is_selected(text, token, tokens):
                 return Verdict(span.origin, "is a name or keyword of the statement", _FIX_NAME)
     return None
 
 
+def _is_selected(text: str, token: Token, tokens: list[Token]) -> bool:
+    """Tell whether a name puts in order what the statement gives away itself: a selected column."""
+    words = [text[t.start : t.end].upper() for t in tokens]
+    at = tokens.index(token)
+    if words[max(at - 2, 0) : at] not in (["ORDER", "BY"], ["GROUP", "BY"]):
+        return False
+    if words[0] != "SELECT" or words.count("SELECT") > 1 or "FROM" not in words:
+        return False
+    columns = words[: words.index("FROM") + 1]
+    return any(
+        word == words[at] and columns[n - 1] in ("SELECT", ",") and columns[n + 1] in (",", "FROM")
+        for n, word in enumerate(columns[:-1])
+        if n
+    )
+
+
 def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
-    """Tell whether a foreseen word stands where a value is due: `id = id` is always true."""
+    """Tell whether a vouched word stands where a value is due: `id = id` is always true."""
     before = [t for t in tokens if t.end <= span.start][-2:]
-    if not before or span.checked != "constant" or not text[span.start].isidentifier():
+    worded = span.checked in ("constant", "pattern", "word")
+    if not before or not worded or not text[span.start].isidentifier():
         return False
     last = text[before[-1].start : before[-1].end].upper()
     if last == "(" and len(before) == 2:

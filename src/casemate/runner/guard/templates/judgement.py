@@ -10,6 +10,7 @@ from ..origin import Span
 from ..sink import Verdict
 
 _LETTER = "q"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 FIX = (
     'keep the template in the code and give the data as context: Template("Hello {{ name }}")'
     ".render(name=name)"
@@ -22,7 +23,7 @@ class Syntax(NamedTuple):
     tags: re.Pattern[str]
     """Whole tags, with the code in them."""
     marks: re.Pattern[str]
-    """What begins or ends a tag, closed or not."""
+    """What begins a tag, closed or not."""
 
 
 def syntax(tags: Sequence[str], marks: Sequence[str]) -> Syntax:
@@ -36,7 +37,8 @@ def syntax(tags: Sequence[str], marks: Sequence[str]) -> Syntax:
 def delimited(pairs: Sequence[tuple[str, str]], lines: Sequence[str] = ()) -> Syntax:
     """Return the syntax of an engine whose tags have delimiters; `lines` begin lines of code."""
     tags = [f"{re.escape(a)}.*?{re.escape(b)}" for a, b in pairs]
-    marks = [re.escape(mark) for pair in pairs for mark in pair if mark not in (")", "}")]
+    # What ends a tag ends nothing outside of one, such as in `{"a": {"b": 1}}`.
+    marks = [re.escape(begin) for begin, _ in pairs]
     begun = [rf"^[ \t]*{re.escape(line)}[^\n]*" for line in lines]
     return syntax([*tags, *begun], [*marks, *(rf"^[ \t]*{re.escape(line)}" for line in lines)])
 
@@ -55,11 +57,16 @@ CHAMELEON = syntax(
 )
 CHEETAH = syntax([r"\$\S+", r"#\w+[^\n]*", r"<%.*?%>"], [r"\$", r"#", r"<%"])
 VELOCITY = CHEETAH
+MUSTACHE = delimited((("{{", "}}"),))
 
 
 def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
     """Return a verdict if `spans` begin, end or stand in a tag."""
-    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    doubtful = [
+        s
+        for s in spans
+        if s.checked not in ("member", "constant") and not _NUMBER.fullmatch(text, s.start, s.end)
+    ]
     if not doubtful:
         return None
     neutral = text
@@ -81,10 +88,8 @@ def judge(text: str, spans: Sequence[Span], how: Syntax) -> Verdict | None:
 
 
 def _is_data(text: str, span: Span) -> bool:
-    """Tell whether data in code is a number, a word by chance, or the inside of a plain literal."""
+    """Tell whether data in code is a word by chance, or the inside of a plain literal."""
     part = text[span.start : span.end]
-    if part.isdigit():
-        return True
     if not span.exact or span.checked in ("pattern", "word"):
         return re.fullmatch(r"[\w ]*", part) is not None
     before = text[max(0, text.rfind("{", 0, span.start)) : span.start]
