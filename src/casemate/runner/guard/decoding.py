@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import io
 import json
 import re
 import unicodedata
@@ -57,7 +58,32 @@ def _inflated(data: bytes) -> bytes | None:
     return inflated if inflater.eof else None
 
 
+def _archived(data: bytes) -> dict[str, object]:
+    """Return the texts of a zip archive by name, in all no more than a compressed form may be."""
+    import zipfile  # takes longer to import than all else here
+
+    found: dict[str, object] = {}
+    left = MAX_INFLATED
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in archive.namelist()[:_MAX_FIELDS]:
+                with archive.open(name) as member:
+                    content = member.read(left)
+                left -= len(content)
+                if left <= 0:
+                    break
+                text = _text(content)
+                if text:
+                    found[name] = text
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
+        return found
+    return found
+
+
 def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    if data.startswith(b"PK\x03\x04"):
+        yield f"{how} and zip", _archived(data)
+        return
     inflated = _inflated(data)
     if inflated is not None:
         text = _text(inflated)
