@@ -81,18 +81,17 @@ class Tracer:
         made = self._provenance.of(value)
         if made is None or depth > _MAX_DEPTH:
             return self._leaf(text)
+        return self._noted(text, made, depth)
+
+    def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
+        """A text of which it is known how it was made."""
         pieces = self._pieces(made)
         if pieces is None:
             return self._derived(text, made, depth)
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made) if depth <= _MAX_GROWN_DEPTH else []
-        if grown:
-            return grown
-        spans = self._composed(pieces, depth)
-        if not spans and not any(len(piece) > 1 for piece, _ in pieces):
-            return self._filtered(text)
-        return spans
+        return grown or self._composed(pieces, depth) or self._joined(text, pieces)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text))
@@ -188,8 +187,12 @@ class Tracer:
             last = self._provenance.of(last.parts[0])
         return self._filtered(text) if 1 < steps >= len(text) - 2 else []
 
+    def _joined(self, text: str, pieces: list[_Piece]) -> list[Span]:
+        """Texts joined from single characters."""
+        return [] if any(len(piece) > 1 for piece, _ in pieces) else self._filtered(text)
+
     def _filtered(self, text: str) -> list[Span]:
-        """Texts joined from single characters: are they what a filter left of the event's?"""
+        """Characters that were taken one by one: are they what a filter left of the event's?"""
         if len(text) < 3 or text.isalnum():
             return []
         wanted = lowered(text)
