@@ -103,6 +103,7 @@ WATCHED = frozenset(
         "iterfind",
         "match",
         "methodcaller",
+        "reduce",
         "search",
         "setattr",
         "sub",
