@@ -41,6 +41,7 @@ class Taint:
         self._keys: dict[str, Origin] = {}
         self._characters = 0
         self._joined: str | None = None
+        self._sizes: list[int] | None = None
         self._turn = _thread.RLock()
         """Held while the index grows: a thread must not search half of it."""
         self.overflown = False
@@ -62,7 +63,7 @@ class Taint:
         with self._turn:
             self._index()
             if self._undecoded:
-                self._joined = None
+                self._joined = self._sizes = None
             while self._undecoded:
                 text, origin, depth = self._undecoded.pop()
                 self._search_for(text, origin)
@@ -168,11 +169,15 @@ class Taint:
         size = len(text)
         if not MIN_SEARCHED <= size <= _MAX_ASSEMBLED or text.isalnum():
             return []
+        if self._sizes is None:
+            self._sizes = sorted(
+                {len(known) for known in self._texts if len(known) <= _MAX_ASSEMBLED}
+            )
         before = {0: 0}
         for start in range(size):
             if start in before:
-                for end in range(start + 1, size + 1):
-                    if end not in before and text[start:end] in self._texts:
+                for end in (start + length for length in self._sizes):
+                    if end <= size and end not in before and text[start:end] in self._texts:
                         before[end] = start
         spans: list[Span] = []
         end = size if size in before else 0

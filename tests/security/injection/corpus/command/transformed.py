@@ -1,6 +1,8 @@
 """Handlers that escape, filter or put together data by themselves before a command."""
 
-from support.guard_corpus import Program, body, query, zip_of
+import json
+
+from support.guard_corpus import Program, b64, body, query, zip_of
 
 _HOSTILE = (
     ["O'Brien", "a; id", "$(id)", "`x`", '"; id; "', "a\\", "a\\'; id; '", "'\"'\"'; id", "a'b'c"],
@@ -11,6 +13,11 @@ _VALUES = [{"n": value} for values in _HOSTILE for value in values]
 
 def _safe(code: str) -> Program:
     return Program(code, (), _VALUES)
+
+
+def _token(name: str) -> dict[str, object]:
+    segment = b64(json.dumps({"n": name})).rstrip("=")
+    return {"headers": {"authorization": f"Bearer e30.{segment}.x"}}
 
 
 PROGRAMS = {
@@ -133,6 +140,18 @@ def handler(event, context):
 """,
         [body(zip=zip_of("list.txt", "first\na; id\n"))],
         [body(zip=zip_of("list.txt", "first\nsecond\n"))],
+    ),
+    "padded segment of a token": Program(
+        """
+import base64, json, os
+def claims(token):
+    segment = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+def handler(event, context):
+    return os.system("echo " + claims(event["headers"]["authorization"])["n"] + " >/dev/null")
+""",
+        [_token("a; id")],
+        [_token("ada")],
     ),
     "evaluated again": Program(
         """
