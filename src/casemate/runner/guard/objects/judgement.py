@@ -40,7 +40,10 @@ _MAX_TEXTS = 2000
 _MAX_SLOW = 64 * 1024
 """Bytes that are encoded by the slow encoders, which are written in Python."""
 
-_YAML_TAG = re.compile(r"!!?python/|^%TAG|(?:^|[\s,\[{:?-])!(?:<|\w*![\w%])", re.MULTILINE)
+_YAML_TAG = re.compile(
+    r"!!?python/|(?:^|[\r\x85\u2028\u2029\ufeff])%TAG|(?:^|[\s\ufeff,\[{:?-])!(?:<|\w*![\w%])",
+    re.MULTILINE,
+)
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
 )
@@ -227,10 +230,16 @@ def judge_restored(guard: Guard, document: object) -> Verdict | None:
 def text_of(stream: Any) -> str | None:
     """Return a stream of YAML as text, its place kept."""
     if isinstance(stream, (str, bytes)):
-        return stream if isinstance(stream, str) else as_text(stream)
+        return _read_as_yaml(stream)
     getvalue = getattr(stream, "getvalue", None)
     if callable(getvalue):
         value = getvalue()
-        return as_text(value) if isinstance(value, (str, bytes)) else None
+        return _read_as_yaml(value) if isinstance(value, (str, bytes)) else None
     data = content_of(stream)
-    return as_text(data) if data is not None else None
+    return _read_as_yaml(data) if data is not None else None
+
+
+def _read_as_yaml(data: str | bytes) -> str:
+    if isinstance(data, bytes) and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    return as_text(data)

@@ -154,12 +154,10 @@ def patch_yaml(guard: Guard, module: ModuleType) -> None:
 
 def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:
     text = judgement.text_of(stream)
-    given = stream if isinstance(stream, (str, bytes)) else text
+    given = judgement.content_of(stream)
     if not given or text is None:
         return None
     if isinstance(given, bytes):
-        if given[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            text = given.decode("utf-16", errors="replace")
         tagged = any_class and judgement.has_yaml_tags(text)
         origin = judgement.outside(guard, given) if tagged else None
         if origin is not None and not judgement.is_signed(guard, given):

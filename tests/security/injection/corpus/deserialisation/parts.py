@@ -101,6 +101,9 @@ def handler(event, context):
             {"body": "%TAG ! tag:yaml.org,2002:\n---\n!python/object/apply:os.getpid []"},
             {"body": "%TAG !x! tag:yaml.org,2002:\n--- !x!python/object/apply:os.getpid []"},
             {"body": "--- &a !!python/object/apply:os.getpid []"},
+            {"body": "\ufeff!!%70ython/name:os.system "},
+            {"body": "{?!!%70ython/name:os.system : 1}"},
+            {"body": "#\u2028%TAG ! tag:yaml.org,2002:pyth\n---\n!on/object/apply:os.getpid []"},
         ],
         [
             {"body": "a: 1\nb: [x, 'O''Brien']"},
@@ -113,6 +116,18 @@ def handler(event, context):
 import base64, yaml
 def handler(event, context):
     return repr(yaml.load(base64.b64decode(event["body"]), Loader=yaml.Loader))
+""",
+        [
+            {"body": b64("!!python/object/apply:os.getpid []")},
+            {"body": b64("!!python/object/apply:os.getpid []".encode("utf-16"))},
+        ],
+        [{"body": b64("a: 1\nb: [x, y]")}],
+    ),
+    "YAML in a file": Program(
+        """
+import base64, io, yaml
+def handler(event, context):
+    return repr(yaml.load(io.BytesIO(base64.b64decode(event["body"])), Loader=yaml.Loader))
 """,
         [
             {"body": b64("!!python/object/apply:os.getpid []")},
