@@ -5,7 +5,7 @@ from support.guard_corpus import Program
 _FOLDER = """
 import os
 from pathlib import Path
-BASE = "/tmp/casemate-returning/pub"
+BASE = os.getcwd() + "/returning/pub"
 os.makedirs(BASE + "/sub", exist_ok=True)
 os.makedirs(BASE + "-other", exist_ok=True)
 for file in (BASE + "/a.txt", BASE + "-other/a.txt", BASE + "/../a.txt"):
