@@ -90,9 +90,14 @@ def query(**values: str) -> dict[str, object]:
 
 def zip_(name: str) -> str:
     """Return an archive with one file, as base64."""
+    return zip_of(name, "text")
+
+
+def zip_of(name: str, text: str) -> str:
+    """Return a compressed archive with one file of that text, as base64."""
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr(name, "text")
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
     return b64(data.getvalue())
 
 

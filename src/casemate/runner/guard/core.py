@@ -139,6 +139,15 @@ class Guard:
         """Return the parts of `as_text(value)` that came from outside."""
         return self._tracer.spans(value) if self._tracer is not None else []
 
+    def texts(self, text: str) -> list[Span]:
+        """Return where in a text whole texts of the event are; `exact` if one is all of it."""
+        if self.taint is None or not text:
+            return []
+        origin = self.taint.exact(text)
+        if origin is not None:
+            return [Span(0, len(text), origin, exact=True)]
+        return self.taint.search(text)
+
     def whole(self, value: object) -> Origin | None:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""
         return self._tracer.whole(value) if self._tracer is not None else None

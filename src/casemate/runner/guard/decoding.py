@@ -33,7 +33,7 @@ _WITH_SPACE = ("Beare", "beare", "data:")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
-_JWT = re.compile(r"[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")
+_JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
@@ -62,13 +62,13 @@ def _inflated(data: bytes) -> bytes | None:
     return inflated if inflater.eof else None
 
 
-def _unzipped(data: bytes) -> list[str]:
-    """Return the texts in a ZIP archive, such as the parts of an office document."""
+def _unzipped(data: bytes) -> dict[str, object]:
+    """Return the texts in a ZIP archive by name, such as the parts of an office document."""
     # An application that has not imported it reads no archives.
     zipfile: Any = sys.modules.get("zipfile")
+    found: dict[str, object] = {}
     if zipfile is None:
-        return []
-    texts: list[str] = []
+        return found
     room = MAX_INFLATED
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -79,12 +79,12 @@ def _unzipped(data: bytes) -> list[str]:
                 room -= len(content)
                 text = _text(content)
                 if text:
-                    texts.append(text)
+                    found[entry.filename] = text
                 if room <= 0:
                     break
     except (zipfile.BadZipFile, zlib.error, *_UNREADABLE):
-        return texts
-    return texts
+        return found
+    return found
 
 
 def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:

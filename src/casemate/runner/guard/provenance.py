@@ -261,7 +261,10 @@ class Provenance:
     # -- notes ---------------------------------------------------------------------------------
 
     def _added(self, result: Any, left: Any, right: Any, constant: int) -> None:
-        if result is not left and result is not right and type(left) is type(right):
+        if result is left or result is right:
+            return
+        # Parsers return texts of their own types, such as lxml's.
+        if type(left) is type(right) or (isinstance(left, str) and isinstance(right, str)):
             self._note(result, JOINED, (left, right), constant)
 
     def _called(

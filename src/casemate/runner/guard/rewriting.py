@@ -58,8 +58,9 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     if isinstance(node, ast.BinOp):
         if isinstance(node.op, ast.Add):
             return _is_text(node.left, names) or _is_text(node.right, names)
-        repeated = isinstance(node.op, ast.Mult) and _is_literal(node.left)
-        return repeated or (isinstance(node.op, ast.Mod) and _is_text(node.left, names))
+        if isinstance(node.op, ast.Mult):
+            return _is_literal(node.left) or _is_literal(node.right)
+        return isinstance(node.op, ast.Mod) and _is_text(node.left, names)
     if isinstance(node, ast.IfExp):
         return _is_text(node.body, names) or _is_text(node.orelse, names)
     if isinstance(node, ast.Call):

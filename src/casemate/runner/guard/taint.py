@@ -22,6 +22,8 @@ MAX_CHARACTERS = 64 << 20
 MIN_SEARCHED = 3
 """Characters of a text that is searched for in others; shorter ones are found by chance."""
 _MIN_NUMBER = 5
+_MAX_ASSEMBLED = 200
+_MAX_PARTS = 8
 _QUOTES = "'\"`"
 
 
@@ -39,6 +41,7 @@ class Taint:
         self._keys: dict[str, Origin] = {}
         self._characters = 0
         self._joined: str | None = None
+        self._sizes: list[int] | None = None
         self._turn = _thread.RLock()
         """Held while the index grows: a thread must not search half of it."""
         self.overflown = False
@@ -60,7 +63,7 @@ class Taint:
         with self._turn:
             self._index()
             if self._undecoded:
-                self._joined = None
+                self._joined = self._sizes = None
             while self._undecoded:
                 text, origin, depth = self._undecoded.pop()
                 self._search_for(text, origin)
@@ -160,6 +163,30 @@ class Taint:
         if text not in self._joined:
             return None
         return next((origin for whole, origin in self._texts.items() if text in whole), None)
+
+    def assembled(self, text: str) -> list[Span]:
+        """Return the sources' texts that a short text consists of, one after the other."""
+        size = len(text)
+        if not MIN_SEARCHED <= size <= _MAX_ASSEMBLED or text.isalnum():
+            return []
+        if self._sizes is None:
+            self._sizes = sorted(
+                {len(known) for known in self._texts if len(known) <= _MAX_ASSEMBLED}
+            )
+        before = {0: 0}
+        for start in range(size):
+            if start in before:
+                for end in (start + length for length in self._sizes):
+                    if end <= size and end not in before and text[start:end] in self._texts:
+                        before[end] = start
+        spans: list[Span] = []
+        end = size if size in before else 0
+        while end:
+            start = before[end]
+            spans.insert(0, Span(start, end, self._texts[text[start:end]], exact=False))
+            end = start
+        whole_words = any(span.end - span.start > 1 for span in spans)
+        return spans if whole_words and len(spans) <= _MAX_PARTS else []
 
     def is_of(self, value: object) -> Origin | None:
         """Return where a value is from if it is this very object: text, list or dict."""

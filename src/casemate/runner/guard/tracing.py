@@ -28,6 +28,8 @@ _MIN_AGAIN = 2
 _MIN_WORD = 16
 _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
+_MAX_GROWN_DEPTH = 4
+_MAX_FILTERED = 4096
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
     r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
@@ -92,13 +94,17 @@ class Tracer:
         own = len(text) == 1 and self._is_constant(text)
         if made is None or own or depth > _MAX_DEPTH:
             return self._leaf(text)
+        return self._noted(text, made, depth)
+
+    def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
+        """A text of which it is known how it was made."""
         pieces = self._pieces(made)
         if pieces is None:
             return self._derived(text, made, depth)
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
-        spans = self._composed(pieces, depth)
-        return spans or self._filtered(text, pieces)
+        grown = self._grown(text, made) if depth <= _MAX_GROWN_DEPTH else []
+        return grown or self._composed(pieces, depth) or self._joined(text, pieces)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text))
@@ -140,7 +146,7 @@ class Tracer:
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
-        found = self._taint.search(text)
+        found = self._taint.search(text) or self._taint.assembled(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", ""), exact=False)]
         return [
@@ -179,15 +185,30 @@ class Tracer:
             return _replaced_pieces(*made.parts)
         return None
 
-    def _filtered(self, text: str, pieces: list[_Piece]) -> list[Span]:
-        """Texts joined from single characters: are they what a filter left of the event's?"""
+    def _grown(self, text: str, made: Made) -> list[Span]:
+        """Texts to which single characters were added: are they what is left of the event's?"""
+        steps = 0
+        last: Made | None = made
+        while last is not None and last.kind == JOINED and len(last.parts) == 2:
+            if len(last.parts[1]) != 1 or steps > _MAX_FILTERED:
+                break
+            steps += 1
+            last = self._provenance.of(last.parts[0])
+        return self._filtered(text) if 1 < steps >= len(text) - 2 else []
+
+    def _joined(self, text: str, pieces: list[_Piece]) -> list[Span]:
+        """Texts joined from single characters."""
+        split = any(constant or len(piece) > 1 for piece, constant in pieces)
+        return [] if split else self._filtered(text)
+
+    def _filtered(self, text: str) -> list[Span]:
+        """Characters that were taken one by one: are they what a filter left of the event's?"""
         if len(text) < 3 or text.isalnum():
             return []
-        if any(constant or len(piece) > 1 for piece, constant in pieces):
-            return []
+        wanted = lowered(text)
         for source, origin in self._taint.texts(_MAX_COMPARED):
-            rest = iter(source)
-            if all(character in rest for character in text):
+            rest = iter(lowered(source))
+            if all(character in rest for character in wanted):
                 return [Span(0, len(text), origin.decoded("its characters"), exact=True)]
         return []
 

@@ -11,6 +11,7 @@ from ..sql import structure
 from ..sql.tokens import Dialect
 from . import programs
 from .arguments import Argument, argument_of, judge_variable
+from .escaped import evaluated, literal
 from .shell import Kind, Line, Word, is_assignment, parse
 
 _LETTER = "q"
@@ -43,7 +44,12 @@ def _no_script(path: str) -> None:
     return None
 
 
+def _no_texts(text: str) -> Sequence[Span]:
+    return ()
+
+
 CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
+FindTexts = Callable[[str], Sequence[Span]]
 
 
 def _unquoted(text: str, span: Span) -> Span | None:
@@ -80,12 +86,15 @@ class Judgement:
         path: CodeJudge,
         *,
         script: ReadScript = _no_script,
+        texts: FindTexts = _no_texts,
         direct: bool = True,
     ) -> None:
         """`direct`: the function's own code makes the call, not a dependency by itself.
 
-        `script` reads a file that is run, with what in it came from outside.
+        `script` reads a file that is run, with what in it came from outside. `texts` finds the
+        event's texts, whole, in another.
         """
+        self._texts = texts
         self._read = script
         self._python = python
         self._path = path
@@ -107,7 +116,7 @@ class Judgement:
         if found.broken is not None:
             origin = _nearest(doubtful, found.broken.start)
             return Verdict(origin, "stands in a command line with an open quote", FIX_SHELL)
-        neutral = _neutral(text, doubtful)
+        neutral = _neutral(text, [s for s in doubtful if not literal(text, s, found, self._texts)])
         changed = _difference(text, found, parse(neutral))
         if changed is not None:
             place, words = changed
@@ -204,9 +213,12 @@ class Judgement:
             # `subprocess` puts the option there itself, whatever the event has in it.
             chosen = argument.doubtful and argument.known
             if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not chosen:
-                script = rest[number + 1 : number + 2]
-                # What comes after the script are $0, $1 and so on: data.
-                return self.line(script[0].value, script[0].spans, depth + 1) if script else None
+                script, *given = rest[number + 1 :] or [Argument("")]
+                # What comes after the script are $0, $1 and so on: data, but for `eval`.
+                again = evaluated(script, given)
+                return self.line(script.value, script.spans, depth + 1) or (
+                    self.line(again.value, again.spans, depth + 1) if again is not None else None
+                )
             if not argument.value.startswith(("-", "+")):
                 return self._script(rest[number:]) or self._written(argument.value, depth)
             if argument.doubtful:

@@ -57,6 +57,9 @@ class Word(NamedTuple):
     """For each character of the value, where it is in the command line."""
     plain: bool
     """Nothing in it was quoted."""
+    start: int = 0
+    end: int = 0
+    """What of the command line is the word, its quotes included."""
 
 
 class Line(NamedTuple):
@@ -243,7 +246,7 @@ class _Parser:
                 places.append(place)
                 place += 1
         place = min(place, len(text))
-        return place, Word("".join(value), tuple(places), plain)
+        return place, Word("".join(value), tuple(places), plain, begun, place)
 
     def _expanded(self, place: int, value: list[str], places: list[int], depth: int) -> int:
         if self.text[place] in "<>":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..origin import Origin, Span
 from ..sink import Verdict
@@ -14,6 +15,8 @@ _LETTER = "q"
 _NUMBER = re.compile(r"\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _ARITHMETIC = re.compile(r"[\d\s.+*/()%<>=,-]*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_BEFORE_SIGN = re.compile(r"(?:^|[=<>(,\[{+\-*/%:|&^~\n]|\b(?:and|or|not|in|is|return|if|else))$")
+_FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
 
 FIX = (
@@ -21,6 +24,7 @@ FIX = (
     "choices, a parser of expressions that allows what it names; pass values as variables"
 )
 
+FindTexts = Callable[[str], Sequence[Span]]
 Token = tuple[int, int, int]
 """Kind of a token, its start and its end."""
 
@@ -48,23 +52,24 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
-    """Return a verdict if `spans` are more than the inside of literals."""
-    doubtful = [s for s in spans if not _vouched(text, s)]
+def judge(text: str, spans: Sequence[Span], texts: FindTexts | None = None) -> Verdict | None:
+    """Return a verdict if `spans` are more than the inside of literals.
+
+    `texts` finds the event's texts, whole, in another: a literal that has one was escaped well.
+    """
+    doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
     if not doubtful:
         return None
-    neutral = text
-    for span in doubtful:
-        part = text[span.start : span.end]
-        harmless = _LETTER * len(part)
-        if part.isdigit():
-            harmless = part
-        elif _NUMBER.fullmatch(part):
-            harmless = "1" * len(part)
-        neutral = neutral[: span.start] + harmless + neutral[span.end :]
     try:
-        expected = tokens(neutral)
         found = tokens(text)
+        neutral = text
+        for span in doubtful:
+            if _in_format(text, span, found):
+                return Verdict(span.origin, "is a field of a formatted literal", FIX)
+            if texts is None or not _escaped(text, span, found, texts):
+                harmless = _harmless(text, span)
+                neutral = neutral[: span.start] + harmless + neutral[span.end :]
+        expected = tokens(neutral)
     except BrokenCodeError:
         return Verdict(doubtful[0].origin, "stands in code that is broken", FIX)
     if found != expected:
@@ -78,6 +83,58 @@ def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
             if named and span.exact:
                 return Verdict(span.origin, "is a name in the code", FIX)
     return None
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    """Leave out blanks around a span: they mean nothing, but where a line begins."""
+    part = text[span.start : span.end]
+    if not text[: span.start].rpartition("\n")[2].strip():
+        return span
+    start = span.start + len(part) - len(part.lstrip(" "))
+    return span._replace(start=start, end=start + len(part.strip(" ")))
+
+
+def _harmless(text: str, span: Span) -> str:
+    """Return what could as well stand in the place of a span."""
+    part = text[span.start : span.end]
+    if part.isdigit():
+        return part
+    if _NUMBER.fullmatch(part):
+        return "1" * len(part)
+    if part[:1] in ("-", "+") and _NUMBER.fullmatch(part[1:]):
+        before, after = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
+        if not after.startswith("**") and _BEFORE_SIGN.search(before):
+            return part
+    return _LETTER * len(part)
+
+
+def _around(span: Span, found: Sequence[Token]) -> Token | None:
+    return next(
+        (t for t in found if t[0] == tokenize.STRING and t[1] <= span.start and span.end <= t[2]),
+        None,
+    )
+
+
+def _in_format(text: str, span: Span, found: Sequence[Token]) -> bool:
+    """Tell whether a span has fields of an f-string, which is one token before Python 3.12."""
+    around = _around(span, found)
+    if around is None or not _FORMATTED.match(text, around[1]):
+        return False
+    return "{" in text[span.start : span.end] or "}" in text[span.start : span.end]
+
+
+def _escaped(text: str, span: Span, found: Sequence[Token], texts: FindTexts) -> bool:
+    """Tell whether a literal, read as Python reads it, holds the event's very text."""
+    around = _around(span, found)
+    if around is None or _FORMATTED.match(text, around[1]):
+        return False
+    value = ast.literal_eval(text[around[1] : around[2]])
+    if isinstance(value, bytes):
+        return False
+    part = text[span.start : span.end]
+    if any(s.exact for s in texts(part)):
+        return part in value
+    return bool(texts(value))
 
 
 def _vouched(text: str, span: Span) -> bool:

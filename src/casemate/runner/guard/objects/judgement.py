@@ -11,7 +11,7 @@ import base64
 import contextlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..core import Guard
@@ -19,6 +19,7 @@ from ..origin import Origin
 from ..sink import Verdict
 from ..taint import Taint
 from ..tracing import as_text
+from .plain import has_tags, tag_of
 
 SIGNED = "signed"
 MAX_DATA = 64 << 20
@@ -40,7 +41,8 @@ _MAX_SLOW = 64 * 1024
 """Bytes that are encoded by the slow encoders, which are written in Python."""
 
 _YAML_TAG = re.compile(
-    r"!!?python/|python/(?:object|name|module|apply)|^%TAG|!<|!\w*!", re.MULTILINE
+    r"!!?python/|(?:^|[\r\x85\u2028\u2029\ufeff])%TAG|(?:^|[\s\ufeff,\[{:?-])!(?:<|\w*![\w%])",
+    re.MULTILINE,
 )
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
@@ -105,9 +107,13 @@ def outside(guard: Guard, data: bytes | str) -> Origin | None:
 
 
 def _decoded_from(taint: Taint, data: bytes) -> Origin | None:
-    """Return the text that data was decoded from, if it was compressed or more than the data."""
+    """Return the text that data was decoded from, if it was compressed or more than the data.
+
+    Or the first of those that it was put together from.
+    """
     if len(data) < _MIN_DATA:
         return None
+    parts: dict[bytes, Origin] = {}
     for text, origin in taint.texts(_MAX_TEXTS):
         compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
         if len(compact) < _MIN_DATA or not _BASE64.fullmatch(compact):
@@ -116,7 +122,23 @@ def _decoded_from(taint: Taint, data: bytes) -> Origin | None:
             raw = base64.b64decode(compact + "=" * (-len(compact) % 4))
             if data in raw or data in _inflated(raw):
                 return origin.decoded("base64")
-    return None
+            if raw in data:
+                parts[raw] = origin.decoded("base64")
+    return _put_together(data, parts)
+
+
+def _put_together(data: bytes, parts: dict[bytes, Origin]) -> Origin | None:
+    """Return where the first of the parts that data consists of is from; None if it does not."""
+    place = 0
+    first: Origin | None = None
+    longest = sorted(parts, key=len, reverse=True)
+    while place < len(data):
+        part = next((p for p in longest if data.startswith(p, place)), None)
+        if part is None:
+            return None
+        first = first or parts[part]
+        place += len(part)
+    return first
 
 
 def _inflated(data: bytes) -> bytes:
@@ -127,12 +149,23 @@ def _inflated(data: bytes) -> bytes:
     return b""
 
 
-def judge_pickle(guard: Guard, data: bytes | str | None, fix: str = FIX_PICKLE) -> Verdict | None:
-    """Return a verdict if data that makes any object is from outside and not verified."""
+def judge_pickle(
+    guard: Guard,
+    data: bytes | str | None,
+    fix: str = FIX_PICKLE,
+    *,
+    is_plain: Callable[[bytes], bool] | None = None,
+) -> Verdict | None:
+    """Return a verdict if data that makes any object is from outside and not verified.
+
+    `is_plain` tells of data whether it makes none though it could.
+    """
     if data is None:
         return None
     origin = outside(guard, data)
     if origin is None or is_signed(guard, data):
+        return None
+    if is_plain is not None and isinstance(data, bytes) and is_plain(data):
         return None
     return Verdict(origin, "becomes objects, and runs what it names", fix)
 
@@ -157,14 +190,19 @@ def judge_tags(text: str, guard: Guard, tags: re.Pattern[str], fix: str) -> Verd
     return None
 
 
+def has_yaml_tags(text: str) -> bool:
+    """Tell whether YAML has tags that can make objects."""
+    return _YAML_TAG.search(text) is not None
+
+
 def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
     """Return a verdict on YAML whose loader makes objects.
 
-    `any_class`: of every class, not of those that YAML itself has. Then the whole is refused.
+    `any_class`: of every class, not of those that YAML itself has. Then any tag is refused.
     """
     if is_signed(guard, text):
         return None
-    if any_class:
+    if any_class and _YAML_TAG.search(text):
         origin = guard.whole(text)
         if origin is not None:
             return Verdict(origin, "is loaded by a loader that makes any object", FIX_YAML)
@@ -173,18 +211,35 @@ def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
 
 def judge_jsonpickle(guard: Guard, text: str) -> Verdict | None:
     """Return a verdict on a jsonpickle document: plain JSON in one makes no objects."""
-    if is_signed(guard, text):
+    if is_signed(guard, text) or not has_tags(text):
         return None
+    if "\\u" in text and (origin := guard.whole(text)) is not None:
+        return Verdict(origin, "has tags that make objects of any class", FIX_JSON)
     return judge_tags(text, guard, _CODE_TAG, FIX_JSON)
+
+
+def judge_restored(guard: Guard, document: object) -> Verdict | None:
+    """Return a verdict on decoded JSON that jsonpickle makes objects of."""
+    tag = tag_of(document)
+    origin = guard.key(tag) if tag is not None else None
+    if origin is None:
+        return None
+    return Verdict(origin, "has tags that make objects of any class", FIX_JSON)
 
 
 def text_of(stream: Any) -> str | None:
     """Return a stream of YAML as text, its place kept."""
     if isinstance(stream, (str, bytes)):
-        return stream if isinstance(stream, str) else as_text(stream)
+        return _read_as_yaml(stream)
     getvalue = getattr(stream, "getvalue", None)
     if callable(getvalue):
         value = getvalue()
-        return as_text(value) if isinstance(value, (str, bytes)) else None
+        return _read_as_yaml(value) if isinstance(value, (str, bytes)) else None
     data = content_of(stream)
-    return as_text(data) if data is not None else None
+    return _read_as_yaml(data) if data is not None else None
+
+
+def _read_as_yaml(data: str | bytes) -> str:
+    if isinstance(data, bytes) and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    return as_text(data)

@@ -45,6 +45,7 @@ def judge(
 ) -> Verdict | None:
     """Return a verdict if `spans` make the path leave what comes before them.
 
+    What leaves the folder and comes back to it is in it: with no word before it in the part.
     `sure`: the text was seen being made. If not, `/tmp` can be anybody's.
     `follow`: links count as well, also the path's last part if `last`.
     """
@@ -67,7 +68,8 @@ def judge(
             if not (single and (not sure or part.rstrip("/") == _TEMPORARY)) and not allowed(path):
                 return Verdict(span.origin, "is the whole of an absolute path", _FIX_CHOSEN)
             continue
-        if _leaves(partial, _until(path, span)[len(head) :], path[len(base) :]):
+        leaves = _leaves(partial, _until(path, span)[len(head) :], path[len(base) :])
+        if leaves and not (base and not partial and inside(absolute(path), absolute(base))):
             return Verdict(span.origin, "leaves the folder that the code names", FIX)
         if (
             follow

@@ -18,7 +18,7 @@ from ..evaluation import formats
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
-from ..sink import Patch, Sink, Verdict
+from ..sink import Judge, Patch, Sink, Verdict
 from ..standing import is_direct, is_import, is_known
 from ..tracing import as_text
 
@@ -40,6 +40,10 @@ _CLOSED = frozenset(
 """Modules of which no event may choose a function."""
 
 
+def _judging(guard: Guard) -> Judge:
+    return lambda text, spans: judge(text, spans, guard.texts)
+
+
 def check_source(guard: Guard, source: object) -> None:
     """Block code (BlockedError) that the event has changed."""
     if not guard.active:
@@ -47,7 +51,7 @@ def check_source(guard: Guard, source: object) -> None:
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     if isinstance(source, (str, bytes)):
-        guard.check(NAME, source, judge)
+        guard.check(NAME, source, _judging(guard))
         guard.provenance.kept[_SEEN] = as_text(source)
     elif isinstance(source, ast.AST):
         parsed = guard.provenance.kept.get(_PARSED)
@@ -156,7 +160,7 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
     caller = sys._getframe(2)
     if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
         return
-    guard.check(NAME, source, judge)
+    guard.check(NAME, source, _judging(guard))
 
 
 def _code_made(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -182,7 +186,7 @@ def patch_ast(guard: Guard, module: ModuleType) -> None:
         if not guard.active or not isinstance(source, (str, bytes)):
             return
         spans = guard.spans(source)
-        verdict = judge(as_text(source), spans) if spans else None
+        verdict = judge(as_text(source), spans, guard.texts) if spans else None
         if verdict is not None:
             guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
 
@@ -223,6 +227,16 @@ def _getter(guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict
             guard.check(NAME, name, _judge_getter)
 
 
+def _reduced(
+    guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """`reduce(getattr, names, value)` calls `getattr` where no code of the function does."""
+    if len(arguments) > 1 and arguments[0] is getattr and isinstance(arguments[1], (list, tuple)):
+        for name in arguments[1]:
+            if isinstance(name, str):
+                guard.check(NAME, name, _judge_getter)
+
+
 def _judge_getter(text: str, spans: Any) -> Verdict | None:
     for span in spans:
         if span.checked not in ("member", "constant") and span.exact and "__" in text:
@@ -254,7 +268,7 @@ def _watch_expression(*names: str, place: int = 0) -> Patch:
                 arguments, named, place, "expression", "expr", "text", "stmt", "source"
             )
             if isinstance(expression, str) and guard.active:
-                guard.check(NAME, expression, judge)
+                guard.check(NAME, expression, _judging(guard))
 
         for name in names:
             owner: Any = module
@@ -270,7 +284,7 @@ SINK = Sink(
     name=NAME,
     summary="Python code, imports, attributes and formats: data must not name or become code.",
     audit={"compile": _compiled, "code.__new__": _code_made},
-    calls={"attrgetter": _getter, "methodcaller": _getter},
+    calls={"attrgetter": _getter, "methodcaller": _getter, "reduce": _reduced},
     patches={
         "builtins": patch_builtins,
         "ast": patch_ast,

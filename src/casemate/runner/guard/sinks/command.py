@@ -48,7 +48,11 @@ def _judgement(guard: Guard) -> Judgement:
         return None
 
     return Judgement(
-        judge_python, path.lexical(guard), script=script, direct=is_direct(guard, *_THROUGH)
+        judge_python,
+        path.lexical(guard),
+        script=script,
+        texts=guard.texts,
+        direct=is_direct(guard, *_THROUGH),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..objects import judgement
+from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..sink import Patch, Sink, Verdict
 from ..standing import is_import
@@ -21,18 +22,39 @@ from ..standing import is_import
 NAME = "deserialisation"
 
 
-def check_data(guard: Guard, data: Any, fix: str = judgement.FIX_PICKLE) -> None:
+IsPlain = Callable[[bytes], bool]
+"""Tells of data that could make any object whether it makes none."""
+
+
+def check_data(
+    guard: Guard,
+    data: Any,
+    fix: str = judgement.FIX_PICKLE,
+    is_plain: IsPlain | None = None,
+) -> None:
     """Block objects (BlockedError) that are made of data from outside."""
     if not guard.active:
         return
 
     def question() -> Verdict | None:
-        return judgement.judge_pickle(guard, judgement.content_of(data), fix)
+        told = is_plain if _is_read_whole(data) else None
+        return judgement.judge_pickle(guard, judgement.content_of(data), fix, is_plain=told)
 
     guard.decide(NAME, question)
 
 
-def check_file(guard: Guard, file: Any, fix: str = judgement.FIX_PICKLE) -> None:
+def _is_read_whole(data: Any) -> bool:
+    """Tell whether data is read from its beginning: from another place it is other data."""
+    tell = getattr(data, "tell", None)
+    return isinstance(data, (bytes, bytearray, memoryview)) or (callable(tell) and tell() == 0)
+
+
+def check_file(
+    guard: Guard,
+    file: Any,
+    fix: str = judgement.FIX_PICKLE,
+    is_plain: IsPlain | None = None,
+) -> None:
     """As `check_data`, of a file or the path of one."""
     if not guard.active or file is None:
         return
@@ -43,11 +65,12 @@ def check_file(guard: Guard, file: Any, fix: str = judgement.FIX_PICKLE) -> None
 
         def question() -> Verdict | None:
             with open(path, "rb") as opened:
-                return judgement.judge_pickle(guard, judgement.content_of(opened), fix)
+                data = judgement.content_of(opened)
+                return judgement.judge_pickle(guard, data, fix, is_plain=is_plain)
 
         guard.decide(NAME, question)
     else:
-        check_data(guard, file, fix)
+        check_data(guard, file, fix, is_plain)
 
 
 # -- pickle ----------------------------------------------------------------------------------------
@@ -91,6 +114,17 @@ def _unpickler(guard: Guard, plain: Any) -> Any:
     return watched
 
 
+def patch_reduction(guard: Guard, module: ModuleType) -> None:
+    """Watch the `loads` that multiprocessing keeps: it is taken from the C module."""
+    plain = module.ForkingPickler.loads
+
+    def loads(data: Any, *arguments: Any, **named: Any) -> Any:
+        check_data(guard, data)
+        return plain(data, *arguments, **named)
+
+    module.ForkingPickler.loads = staticmethod(loads)
+
+
 # -- YAML ------------------------------------------------------------------------------------------
 
 
@@ -120,11 +154,12 @@ def patch_yaml(guard: Guard, module: ModuleType) -> None:
 
 def _yaml_verdict(guard: Guard, stream: Any, *, any_class: bool) -> Verdict | None:
     text = judgement.text_of(stream)
-    given = stream if isinstance(stream, (str, bytes)) else text
+    given = judgement.content_of(stream)
     if not given or text is None:
         return None
     if isinstance(given, bytes):
-        origin = judgement.outside(guard, given) if any_class else None
+        tagged = any_class and judgement.has_yaml_tags(text)
+        origin = judgement.outside(guard, given) if tagged else None
         if origin is not None and not judgement.is_signed(guard, given):
             words = "is loaded by a loader that makes any object"
             return Verdict(origin, words, judgement.FIX_YAML)
@@ -158,7 +193,13 @@ def patch_jsonpickle(guard: Guard, module: ModuleType) -> None:
             given = text if isinstance(text, str) else text.decode(errors="surrogateescape")
             guard.decide(NAME, lambda: judgement.judge_jsonpickle(guard, given))
 
+    def before_restore(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        document = argument(arguments, named, 1, "obj")
+        if guard.active and isinstance(document, (dict, list, tuple)):
+            guard.decide(NAME, lambda: judgement.judge_restored(guard, document))
+
     wrap(module, "decode", before)
+    wrap(module.Unpickler, "restore", before_restore)
 
 
 def patch_jsonpickle_package(guard: Guard, module: ModuleType) -> None:
@@ -177,7 +218,10 @@ def patch_jsonpickle_package(guard: Guard, module: ModuleType) -> None:
 
 
 def _files(
-    fix: str, *names: str, only: Callable[[dict[str, Any], tuple[Any, ...]], bool] | None = None
+    fix: str,
+    *names: str,
+    only: Callable[[dict[str, Any], tuple[Any, ...]], bool] | None = None,
+    is_plain: IsPlain | None = None,
 ) -> Patch:
     """Return a patch of functions whose first argument is a file, a path or data."""
 
@@ -186,7 +230,7 @@ def _files(
             if only is None or only(named, arguments):
                 file = argument(arguments, named, 0, "file", "f", "filename", "data", "s", "str")
                 file = named.get("filepath_or_buffer") if file is None else file
-                check_file(guard, file, fix)
+                check_file(guard, file, fix, is_plain)
 
         for name in names:
             if callable(getattr(module, name, None)):
@@ -222,9 +266,10 @@ SINK = Sink(
         "jsonpickle.unpickler": patch_jsonpickle,
         "jsonpickle": patch_jsonpickle_package,
         "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "multiprocessing.reduction": patch_reduction,
         "cloudpickle.cloudpickle": _files(judgement.FIX_PICKLE, "load", "loads"),
         "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
-        "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle),
+        "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
         "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),
         "torch.serialization": _files(judgement.FIX_PICKLE, "load", only=_makes_any),
     },
