@@ -40,7 +40,7 @@ bench:
 bench-parts:
 	@scripts/bootstrap test
 	@scripts/bootstrap bench
-	@for part in contracts guard capabilities delivery sources; do \
+	@for part in policy contracts guard capabilities delivery sources; do \
 		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
 	done
 
