@@ -77,6 +77,14 @@ VULNERABLE: Cases = {
         _in_folder("return open(f'{BASE}/user-{event[\"u\"]}.json').read()"),
         {"u": "x/../../secret"},
     ),
+    "after thousands of joins": (
+        _in_folder(
+            "name = event['f'].replace(':', '.')\n"
+            "for number in range(5000): os.path.join('/usr/share', 'own')\n"
+            "return open(os.path.join(BASE, name)).read()"
+        ),
+        {"f": "::/secret"},
+    ),
     "in the middle": (
         _in_folder("return open(f'{BASE}/{event[\"u\"]}/config.json').read()"),
         {"u": ".."},

@@ -170,11 +170,20 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
         elif pieces and pieces[-1] and not pieces[-1].endswith("/"):
             pieces.append("/")
         pieces.append(text)
+    # Libraries join thousands of their own paths, whose notes would displace those that count.
+    if not any(_is_of_event(guard, piece) for piece in pieces):
+        return
     if all(result is not piece for piece in pieces):
         if "".join(pieces) == result:
             guard.provenance.joins(result, tuple(pieces))
         else:
             guard.provenance.derived(result, tuple(pieces))
+
+
+def _is_of_event(guard: Guard, text: str) -> bool:
+    if is_known(guard, text):
+        return True
+    return guard.taint is not None and guard.taint.exact(text) is not None
 
 
 def _note_parts(guard: Guard, path: object, result: Any) -> None:
