@@ -18,8 +18,8 @@ MAX_TEXT = 32 * 1024
 """Characters of a text whose making is noted; longer ones are searched at the sink instead."""
 MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
-MAX_NOTED = 2048
-MAX_CHARACTERS = 2 << 20
+MAX_NOTED = 8192
+MAX_CHARACTERS = 4 << 20
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
 _REHEARSALS = 64
