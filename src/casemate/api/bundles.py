@@ -66,9 +66,8 @@ async def _put(request: Request, service: Service) -> Response:
         tempfile.NamedTemporaryFile(dir=service.spool, prefix="upload-", suffix=".tar.gz") as file,
     ):
         size = await _receive(request, file)
-        existed = await service.control.has_bundle(digest)
-        await service.control.put_bundle(digest, Path(file.name))
-    status = HTTPStatus.OK if existed else HTTPStatus.CREATED
+        added = await service.control.put_bundle(digest, Path(file.name))
+    status = HTTPStatus.CREATED if added else HTTPStatus.OK
     return json_response(Uploaded(digest=digest, size=size), status)
 
 

@@ -88,13 +88,12 @@ class Control(Protocol):
         """Tell whether the node holds the bundle with that digest."""
         ...
 
-    async def put_bundle(self, digest: str, archive: Path) -> None:
-        """Verify and keep a bundle.
+    async def put_bundle(self, digest: str, archive: Path) -> bool:
+        """Verify and keep a bundle; False if it is there already, which changes nothing.
 
         `archive` is a tar.gz file that the API deletes afterwards. The control service unpacks it
         with `casemate.build.archive.unpack`, which checks every path and hash, and raises
-        InvalidInputError if it is not a bundle or not the one `digest` names. Keeping a bundle
-        that is there already changes nothing.
+        InvalidInputError if it is not a bundle or not the one `digest` names.
         """
         ...
 

@@ -86,9 +86,10 @@ def usage(command: Any, ctx: Any) -> str:
 def _placeholder(argument: Any) -> str:
     """Return an argument as usage lines show it (POSIX, Utility Conventions)."""
     name = argument.metavar or argument.name.upper()
-    if not argument.required:
+    # The command, or typer, may have written the brackets and the dots itself.
+    if not argument.required and not name.startswith("["):
         name = f"[{name}]"
-    return name if argument.nargs == 1 else f"{name}..."
+    return str(name) if argument.nargs == 1 or name.endswith("...") else f"{name}..."
 
 
 def render(command: Any, ctx: Any) -> str:

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -46,6 +47,7 @@ class BundleStore:
         self._users: dict[str, int] = {}
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._unpacking: dict[str, asyncio.Task[None]] = {}
+        self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def _file(self, digest: str) -> Path:
         return self._sealed / f"{digest}{_SUFFIX}"
@@ -54,14 +56,20 @@ class BundleStore:
         """Tell whether a bundle is there."""
         return await asyncio.to_thread(self._file(digest).is_file)
 
-    async def put(self, digest: str, archive: Path) -> None:
-        """Check an archive and keep it. Raises ArchiveError if it is not exactly that bundle."""
-        if await self.has(digest):
-            return
-        key = await self._keys(None)
-        await asyncio.to_thread(self._unpack_archive, digest, archive)
-        self._note(digest)
-        await asyncio.to_thread(self._seal, digest, archive, key)
+    async def put(self, digest: str, archive: Path) -> bool:
+        """Check an archive, keep it, and return True; False if the bundle is there already.
+
+        Raises ArchiveError if it is not exactly that bundle.
+        """
+        # One at a time: all that come under one digest are written to the same places.
+        async with self._putting.setdefault(digest, asyncio.Lock()):
+            if await self.has(digest):
+                return False
+            key = await self._keys(None)
+            await asyncio.to_thread(self._unpack_archive, digest, archive)
+            self._note(digest)
+            await asyncio.to_thread(self._seal, digest, archive, key)
+            return True
 
     def _unpack_archive(self, digest: str, archive: Path) -> None:
         with archive.open("rb") as stream:

@@ -124,9 +124,9 @@ class NodeControl:
         """See Control."""
         return await self._bundles.has(digest)
 
-    async def put_bundle(self, digest: str, archive: Path) -> None:
+    async def put_bundle(self, digest: str, archive: Path) -> bool:
         """See Control."""
-        await self._bundles.put(digest, archive)
+        return await self._bundles.put(digest, archive)
 
     async def reseal_bundles(self) -> None:
         """See Control."""

@@ -114,11 +114,13 @@ class FakeControl:
     async def has_bundle(self, digest: str) -> bool:
         return digest in self.bundles
 
-    async def put_bundle(self, digest: str, archive: Path) -> None:
+    async def put_bundle(self, digest: str, archive: Path) -> bool:
         content = archive.read_bytes()
         if content == b"junk":
             raise InvalidInputError("The archive is not a tar.gz file.")
+        added = digest not in self.bundles
         self.bundles[digest] = content
+        return added
 
     async def start_once(self, project: str, function: str, digest: str) -> None:
         if digest == BROKEN_DIGEST:

@@ -119,6 +119,21 @@ def test_an_archive_that_is_another_bundle_is_not_kept(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
+def test_of_many_puts_at_once_one_keeps_the_bundle(tmp_path: Path) -> None:
+    """Several that wrote to one draft would leave a file that cannot be opened."""
+
+    async def scene(place: Place) -> None:
+        digest, archive = place.bundle(os.urandom(200_000))
+        added = await asyncio.gather(*(place.store.put(digest, archive) for _ in range(8)))
+        assert sorted(added) == [False] * 7 + [True]
+        [file] = place.sealed.iterdir()
+        assert file.is_file()
+        store = place.forget_unpacked()
+        assert (await store.manifest(digest)).project == "t"
+
+    run(tmp_path, scene)
+
+
 @pytest.mark.parametrize("place_of_damage", [0, 3, 5, 20, 40, -1])
 def test_a_changed_bundle_is_never_unpacked(tmp_path: Path, place_of_damage: int) -> None:
     async def scene(place: Place) -> None:

@@ -54,7 +54,7 @@ def denials(
         print_json({"denials": found})
         return
     print_table(
-        ("at", "kind", "who", "action", "on", "why", "times", "invocation"),
+        ("at", "kind", "who", "action", "on", "times", "invocation", "why"),
         [
             (
                 moment(denial.at),
@@ -62,9 +62,9 @@ def denials(
                 denial.principal,
                 denial.action,
                 denial.resource,
-                denial.reason,
                 str(denial.count),
                 denial.invocation,
+                denial.reason,  # last: as long as a sentence
             )
             for denial in found
         ],

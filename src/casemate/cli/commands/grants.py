@@ -65,9 +65,9 @@ def show(
         print_line(f"`casemate grants suggest {name}` writes the grants without these.", DIM)
     print_line()
     print_table(
-        ("denied", "resource", "why", "version", "times", "last"),
+        ("denied", "resource", "version", "times", "last", "why"),
         [
-            (d.action, d.resource, d.reason, str(d.version or ""), str(d.count), moment(d.at))
+            (d.action, d.resource, str(d.version or ""), str(d.count), moment(d.at), d.reason)
             for d in found.denials
         ],
         empty="Nothing was denied to it lately.",
