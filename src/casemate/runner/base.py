@@ -63,9 +63,10 @@ def _init(child: int) -> None:
 class Base:
     """Answers the supervisor's requests, one at a time."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, prepared: zygote.Prepared) -> None:
         """Read the configuration, the first message."""
         self._sock = sock
+        self._prepared = prepared
         self._cloner = linux.Cloner()
         message, _ = control.receive(sock)
         if message is None:
@@ -121,16 +122,17 @@ class Base:
             # Signals and priorities reach a process group: each sandbox has one of its own.
             os.setsid()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            linux.sethostname("function")
-            zygote.build_root(self._libraries, self._links)
             # The zygote is not the first process of its pid namespace but the second: an instance
-            # is the first of its own, and OpenSSL tells a fork by a changed pid.
+            # is the first of its own, and OpenSSL tells a fork by a changed pid. Forked before all
+            # else: the first one keeps a copy of whatever was written to until then.
             child = os.fork()
             if child:
                 os.close(instance.SOCKET_FD)
                 _init(child)
             linux.die_with_parent()
-            zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD)).run()
+            linux.sethostname("function")
+            zygote.build_root(self._libraries, self._links)
+            zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD), self._prepared).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
             os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))
         os._exit(1)
@@ -143,9 +145,9 @@ def main(control_descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     linux.die_with_parent()
     _warm()
-    base = Base(socket.socket(fileno=control_descriptor))
+    base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
     instance.rehearse(linux.landlock_abi())
     gc.collect()
-    sharing.make_immortal()
+    sharing.make_immortal(everything=True)
     gc.freeze()
     base.run()

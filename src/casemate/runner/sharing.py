@@ -15,7 +15,10 @@ from collections.abc import Iterable
 from types import (
     BuiltinFunctionType,
     CodeType,
+    CoroutineType,
+    FrameType,
     FunctionType,
+    GeneratorType,
     GetSetDescriptorType,
     MemberDescriptorType,
     MethodDescriptorType,
@@ -36,6 +39,7 @@ _KINDS = (
     staticmethod,
     classmethod,
 )
+_RUNNING = (FrameType, GeneratorType, CoroutineType)
 
 
 def _immortal_count() -> int | None:
@@ -54,7 +58,12 @@ def _immortal_count() -> int | None:
     return marker if held == left == marker else None
 
 
-def _reachable(objects: Iterable[object]) -> list[object]:
+def _code_parts(code: CodeType) -> list[object]:
+    parts: list[object] = [code.co_consts, code.co_names, code.co_filename, code.co_name]
+    return [*parts, code.co_qualname, code.co_linetable, code.co_exceptiontable]
+
+
+def _of_code(objects: Iterable[object]) -> list[object]:
     """Return code, its constants and the namespaces of `objects`, and these themselves."""
     found: dict[int, object] = {}
     todo = list(objects)
@@ -67,8 +76,7 @@ def _reachable(objects: Iterable[object]) -> list[object]:
             todo += [item.__code__, item.__globals__, item.__name__, item.__qualname__]
             todo += [item.__defaults__, item.__kwdefaults__]
         elif isinstance(item, CodeType):
-            todo += [item.co_consts, item.co_names, item.co_filename, item.co_name]
-            todo += [item.co_qualname, item.co_linetable, item.co_exceptiontable]
+            todo += _code_parts(item)
         elif isinstance(item, tuple):
             todo += [
                 part
@@ -80,12 +88,39 @@ def _reachable(objects: Iterable[object]) -> list[object]:
     return list(found.values())
 
 
-def make_immortal() -> int:
-    """Make all functions, types, modules and their code immortal; return how many objects."""
+def _everything() -> list[object]:
+    """Return all objects that containers hold, and the containers, but for what is running."""
+    todo: list[object] = gc.get_objects()
+    found: dict[int, object] = {}  # after that, for it is not to be kept
+    while todo:
+        item = todo.pop()
+        if id(item) in found or isinstance(item, _RUNNING):
+            continue
+        found[id(item)] = item
+        todo += _code_parts(item) if isinstance(item, CodeType) else gc.get_referents(item)
+    return list(found.values())
+
+
+def make_immortal(*, everything: bool = False) -> int:
+    """Make all functions, types, modules and their code immortal; return how many objects.
+
+    `everything`: all other objects that there are as well, for a process that lets go of none. In
+    one that has a function's data that would take too long.
+    """
     count = _immortal_count()
     if count is None:
         return 0
-    objects = _reachable(o for o in gc.get_objects() if isinstance(o, _KINDS))
+    made = 0
+    objects = _everything() if everything else _of_code(_functions_and_types())
     for item in objects:
-        ctypes.c_uint32.from_address(id(item)).value = count
-    return len(objects)
+        held = ctypes.c_uint32.from_address(id(item))
+        # What is immortal already is shared with the base zygote: even a write of what stands
+        # there would have its page copied.
+        if held.value != count:
+            held.value = count
+            made += 1
+    return made
+
+
+def _functions_and_types() -> list[object]:
+    return [item for item in gc.get_objects() if isinstance(item, _KINDS)]

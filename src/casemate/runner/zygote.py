@@ -92,7 +92,7 @@ def _environment(assignment: dict[str, Any]) -> None:
     )
 
 
-def give_up_rights(assignment: dict[str, Any]) -> int | None:
+def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) -> int | None:
     """Set the limits, drop every capability and load the filter. Mounts come before.
 
     Returns the descriptor by which the filter tells of calls that it denies.
@@ -107,7 +107,7 @@ def give_up_rights(assignment: dict[str, Any]) -> int | None:
     linux.set_no_new_privileges()
     linux.drop_capabilities(bounding=True)
     linux.set_not_dumpable()
-    return linux.install_filter(seccomp.zygote_program(), listener=True)
+    return program.install_with_listener()
 
 
 def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int | None) -> None:
@@ -182,12 +182,26 @@ def _route_logging() -> LogSink:
     return sink
 
 
+class Prepared:
+    """What every zygote needs, made once in the base zygote and shared by all forked from it."""
+
+    def __init__(self) -> None:
+        """Put the guard in place, but for the rules of a function; lay out the filters."""
+        offer_names()
+        self.guard = Guard()
+        setting_up.before_import(self.guard)
+        self.zygote_filter = linux.PreparedFilter(seccomp.zygote_program())
+        self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
+
+
 class Zygote:
     """The loop of a function zygote."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, prepared: Prepared) -> None:
         """Say hello, so that the supervisor learns this process's id from the kernel."""
         self._sock = sock
+        self._prepared = prepared
+        self._guard = prepared.guard
         self._cloner = linux.Cloner()
         self._handler: instance.Handler | None = None
         self._instances: dict[int, int] = {}
@@ -216,13 +230,11 @@ class Zygote:
         os.chdir("/function/code")
         _environment(assignment)
         listeners = network.open_listeners(assignment["ports"])
-        notify = give_up_rights(assignment)
+        notify = give_up_rights(assignment, self._prepared.zygote_filter)
         reporting = socket.socket(fileno=report)
         hand_over(reporting, listeners, notify)
-        offer_names()
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
-        self._program = linux.PreparedFilter(seccomp.instance_program())
         if not self._import(reporting):
             return
         self._serve()
@@ -234,9 +246,8 @@ class Zygote:
             "/function/deps",
             *(p for p in sys.path if p != "/casemate"),
         ]
-        self._guard = Guard(rules=[Rule(*rule) for rule in self._assignment["guard"]])
+        self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
         try:
-            setting_up.before_import(self._guard)
             if self._assignment["trust"] == "normal":
                 self._handler = load_handler(self._assignment["handler"])
                 setting_up.after_import(self._guard)
@@ -340,7 +351,7 @@ class Zygote:
                 tmpfs=tmpfs,
                 restriction=self._restriction,
                 processes=assignment["processes"],
-                program=self._program,
+                program=self._prepared.instance_filter,
             )
             self._sock.detach()
             sock = socket.socket(fileno=instance.SOCKET_FD)

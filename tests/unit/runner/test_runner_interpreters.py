@@ -119,15 +119,19 @@ def test_the_filters_are_the_same_everywhere(interpreter: Interpreter) -> None:
 
 
 @each_interpreter
-def test_immortal_objects_survive_use_and_the_interpreter_s_end(interpreter: Interpreter) -> None:
+@pytest.mark.parametrize("everything", [False, True])
+def test_immortal_objects_survive_use_and_the_interpreter_s_end(
+    interpreter: Interpreter, everything: bool
+) -> None:
     code = IMPORT + (
         "from runner import sharing, instance, zygote; import gc, json, os, functools\n"
-        "made = sharing.make_immortal(); gc.collect(); gc.freeze()\n"
+        f"made = sharing.make_immortal(everything={everything}); gc.collect(); gc.freeze()\n"
+        "assert sharing.make_immortal() < made or not made\n"
         "class A: pass\n"
         "for n in range(1000):\n"
         "    json.loads(json.dumps({'a': [n]})); A(); functools.partial(len, [])\n"
         "pid = os.fork()\n"
-        "if not pid: gc.collect(); os._exit(7)\n"
+        "if not pid: gc.unfreeze(); gc.collect(); os._exit(7)\n"
         "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
         "assert (made > 1000) == (sys.version_info >= (3, 12)), made\n"
         "print('ok')"
