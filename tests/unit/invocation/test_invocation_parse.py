@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -22,9 +23,12 @@ def refusal(**changes: Any) -> RefusedError:
     return refused.value
 
 
-def test_ids_cannot_be_guessed() -> None:
-    ids = {new_invocation_id() for _ in range(500)}
-    assert len(ids) == 500
+def test_ids_are_in_the_order_of_time_and_differ_within_a_millisecond() -> None:
+    ids = [new_invocation_id() for _ in range(500)]
+    assert len({i[16:] for i in ids}) == 500
+    times = [int(i[4:16], 16) for i in ids]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time() * 1000) < 10_000
     assert all(i.startswith("inv_") and len(bytes.fromhex(i[4:])) == 12 for i in ids)
 
 
