@@ -7,7 +7,6 @@ secret is decided before it is asked. May import `casemate.model` and, for its c
 """
 
 from casemate.vault.client import VaultClient
-from casemate.vault.engine import NewMaster, seal_master
 from casemate.vault.errors import (
     DecryptionError,
     MasterKeySourceError,
@@ -45,7 +44,6 @@ __all__ = [
     "DecryptionError",
     "Mac",
     "MasterKeySourceError",
-    "NewMaster",
     "Purpose",
     "SecretInfo",
     "SecretVersion",
@@ -64,7 +62,6 @@ __all__ = [
     "decrypt_stream",
     "decrypted_chunks",
     "encrypt_stream",
-    "seal_master",
     "seal_value",
     "sealed_size",
     "start_vault",

@@ -32,6 +32,7 @@ from casemate.vault.interface import (
     VaultStatus,
 )
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
+from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import seal
 from casemate.vault.secret_values import SecretValues
@@ -40,7 +41,6 @@ from casemate.vault.sources import KeyParameters, KeySource
 from casemate.vault.state import STATE_FILE, wrapping_key
 from casemate.vault.verifying import is_equal, is_signed
 
-MAX_WRAPPED_VALUE = 64 * 1024
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
 _BY = re.compile(r"[^\x00-\x1f\x7f]{1,200}\Z")

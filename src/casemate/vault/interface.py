@@ -169,8 +169,8 @@ class Vault(Protocol):
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """Wrap everything with another master key; the old one is not needed after it.
 
-        `sealed` is what `casemate.vault.seal_master` made of the new key, its source, and the
-        present key as proof. The vault is confined and can reach no source itself.
+        `sealed` is what `casemate.vault.engine.seal_master` made of the new key, its source, and
+        the present key as proof. The vault is confined and can reach no source itself.
         """
         ...
 

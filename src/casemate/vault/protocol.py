@@ -14,13 +14,15 @@ import msgspec
 from casemate.model import frames
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import errors
-from casemate.vault.engine import MAX_WRAPPED_VALUE
 from casemate.vault.interface import Mac, Purpose
 from casemate.vault.sealed import MAX_SEALED_BYTES, MAX_VALUE_BYTES
-from casemate.vault.signing import MAX_CLAIMS_BYTES
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
+CONNECT = b"connect"
+"""What the supervisor says with the descriptor of a new connection."""
 MAX_FRAME = 16 * 1024 * 1024
+MAX_WRAPPED_VALUE = 64 * 1024
+MAX_CLAIMS_BYTES = 16 * 1024
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, msgspec.Meta(max_length=63)]

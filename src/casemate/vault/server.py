@@ -22,8 +22,6 @@ from casemate.vault.delivery import Delivery, check_pipe
 from casemate.vault.engine import VaultEngine
 from casemate.vault.errors import VaultError
 
-CONNECT = b"connect"
-"""What the supervisor says with the descriptor of a new connection."""
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
 _MAX_DESCRIPTORS = 64
@@ -93,7 +91,11 @@ class Server:
             return True
         except OSError:
             return False
-        if data != CONNECT or len(descriptors) != 1 or len(self._connections) >= MAX_CONNECTIONS:
+        if (
+            data != protocol.CONNECT
+            or len(descriptors) != 1
+            or len(self._connections) >= MAX_CONNECTIONS
+        ):
             for descriptor in descriptors:
                 os.close(descriptor)
             return bool(data)

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultInputError
 from casemate.vault.open_state import OpenState
+from casemate.vault.protocol import MAX_CLAIMS_BYTES
 from casemate.vault.state import STATE_FILE, SigningRecord
 
 OVERLAP_SECONDS = 86_400.0
 """How long a key that signs no more is still published, and so the longest life of a token."""
-MAX_CLAIMS_BYTES = 16 * 1024
 _LABEL = "signing key"
 _ALGORITHM = "EdDSA"
 _KID_BYTES = 12

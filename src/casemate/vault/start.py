@@ -15,7 +15,6 @@ from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.errors import MasterKeySourceError, VaultError, VaultUnavailableError
 from casemate.vault.key_material import take_variable
-from casemate.vault.server import CONNECT
 from casemate.vault.sources import Source, SourceKind, parse_source
 
 START_SECONDS = 90.0
@@ -54,7 +53,7 @@ class VaultProcess:
         try:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
-            socket.send_fds(self._control, [CONNECT], [theirs.fileno()])
+            socket.send_fds(self._control, [protocol.CONNECT], [theirs.fileno()])
         except OSError as error:
             ours.close()
             raise VaultUnavailableError(

@@ -21,7 +21,8 @@ from casemate.model.frames import FrameBuffer
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Mac
-from casemate.vault.server import CONNECT, Server
+from casemate.vault.protocol import CONNECT
+from casemate.vault.server import Server
 from casemate.vault.verifying import MAX_SIGNED_BYTES, is_equal, is_signed
 
 
