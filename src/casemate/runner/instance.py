@@ -30,6 +30,7 @@ Handler = Callable[[Any, Context], Any]
 
 SOCKET_FD = 3
 """Where an instance has its socket; its zygote has the control socket there before the fork."""
+_OWN = os.path.dirname(__file__) + "/"
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
 REHEARSALS = 40
@@ -79,11 +80,7 @@ def describe(error: BaseException) -> dict[str, str]:
     except BaseException:  # noqa: BLE001 - a function's __str__ may do anything
         message = "(the exception's text could not be made)"
     try:
-        start = error.__traceback__
-        own = os.path.dirname(__file__)
-        while start is not None and os.path.dirname(start.tb_frame.f_code.co_filename) == own:
-            start = start.tb_next
-        trace = "".join(traceback.format_exception(kind, error, start, limit=200))
+        trace = _trace(error)
         if len(trace) > _MAX_TRACE:
             # A long message must not hide where it came from: keep both ends.
             half = _MAX_TRACE // 2 - 64
@@ -91,6 +88,18 @@ def describe(error: BaseException) -> dict[str, str]:
     except BaseException:  # noqa: BLE001
         trace = "(the trace could not be made)"
     return {"type": name[:200], "message": message[:_MAX_MESSAGE], "trace": trace}
+
+
+def _trace(error: BaseException) -> str:
+    shown = traceback.TracebackException.from_exception(error, limit=200)
+    todo: list[traceback.TracebackException | None] = [shown]
+    while todo:
+        one = todo.pop()
+        if one is not None:
+            theirs = [frame for frame in one.stack if not frame.filename.startswith(_OWN)]
+            one.stack = traceback.StackSummary.from_list(theirs)
+            todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+    return "".join(shown.format())
 
 
 def error_frame(kind: str, detail: dict[str, str]) -> bytes:

@@ -231,6 +231,21 @@ def test_the_runner_s_own_frames_are_left_out() -> None:
     served.close()
 
 
+def test_frames_of_wrappers_inside_and_of_causes_are_left_out_as_well() -> None:
+    def handler(event: object, context: object) -> None:
+        try:
+            wire.FrameReader(frozenset(), 1).feed(None)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise ValueError("second") from error
+
+    served = make(handler)
+    detail = json.loads(served.frame()[1])
+    assert "TypeError" in detail["trace"] and "second" in detail["trace"]
+    assert detail["trace"].count("in handler") == 2
+    assert "casemate/runner/" not in detail["trace"]
+    served.close()
+
+
 def test_causes_are_shown() -> None:
     def fail() -> None:
         try:
