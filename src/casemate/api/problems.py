@@ -69,11 +69,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem detail (RFC 9457, section 3.1) with our extension members."""
 
     type: str
-    """`urn:casemate:problem:` and a word that does not change."""
+    """`urn:casemate:problem:` and a word that does not change; `about:blank` (RFC 9457) where the
+    server refused the request before it reached the API."""
     title: str
     status: int
     detail: str
-    error_id: str
+    error_id: str | None = None
+    """Missing where it was refused before: then the node keeps nothing about it."""
     next_step: str | None = None
     failure: Failure | None = None
     grants: GrantDifference | None = None
