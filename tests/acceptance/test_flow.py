@@ -291,7 +291,8 @@ def test_the_deadline_shrinks(flow: TestNode) -> None:
 def test_a_call_ends_when_the_caller_has_to(flow: TestNode) -> None:
     since = time.time()
     tried = attempt(flow, "flow/hurried", through("middle", last={"do": "sleep", "seconds": 15}))
-    assert tried.response.status_code == 504
+    # Caller and called have to end at the same moment; the caller may be told in time to say so.
+    assert tried.response.status_code == 504 or "error" in tried.answer
     assert time.time() - since < 6
     flow.wait_until(lambda: _slept(flow, since), 8)
 

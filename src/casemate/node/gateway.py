@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -117,6 +118,10 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
             # Before a token is made, which a start that fails would never show.
             await tls.start()
         token = await gateway.load(recover_owner=config.recover_owner)
+        # What is loaded lives as long as the process. A collection that went through it all would
+        # keep every call waiting for more than 10 ms.
+        gc.collect()
+        gc.freeze()
         listener = socket.socket(fileno=config.listener)
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -227,6 +228,9 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
+        # Instances are born here: see the gateway, which does the same.
+        gc.collect()
+        gc.freeze()
         failures = 0
         try:
             while not self._stopping:
