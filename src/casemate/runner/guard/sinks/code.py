@@ -209,6 +209,15 @@ def patch_importlib(guard: Guard, module: ModuleType) -> None:
     wrap(module, "import_module", before)
 
 
+def patch_pkgutil(guard: Guard, module: ModuleType) -> None:
+    """Watch `pkgutil.resolve_name`, which imports a part of the name that it is given."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_module(guard, argument(arguments, named, 0, "name"))
+
+    wrap(module, "resolve_name", before)
+
+
 def patch_runpy(guard: Guard, module: ModuleType) -> None:
     """Watch `runpy.run_module`; `run_path` opens a file."""
 
@@ -259,6 +268,17 @@ def patch_formatter(guard: Guard, module: ModuleType) -> None:
     wrap(module.Formatter, "vformat", before)
 
 
+def patch_logging(guard: Guard, module: ModuleType) -> None:
+    """Watch logging's formats in braces: the record that their fields look into is no scalar."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        template = argument(arguments, named, 1, "fmt")
+        if guard.active and isinstance(template, str):
+            guard.check(NAME, template, lambda text, spans: formats.judge(text, spans, (), {}))
+
+    wrap(module.StrFormatStyle, "__init__", before)
+
+
 def _watch_expression(*names: str, place: int = 0) -> Patch:
     """Return a patch of functions that take code. None that looks at its caller's frame."""
 
@@ -289,7 +309,9 @@ SINK = Sink(
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
+        "pkgutil": patch_pkgutil,
         "runpy": patch_runpy,
+        "logging": patch_logging,
         "string": patch_formatter,
         "timeit": _watch_expression("Timer.__init__", place=1),
         "code": _watch_expression("InteractiveInterpreter.runsource", place=1),
