@@ -15,6 +15,27 @@ _RESOLVED_INSIDE = """
 import pkgutil
 def handler(event, context): return pkgutil.resolve_name("json:" + event["task"]).__name__
 """
+_RELATIVE = """
+import importlib
+def handler(event, context):
+    return importlib.import_module("." + event["name"], package=event.get("in", "json")).__name__
+"""
+_FRAME = """
+import pandas
+def handler(event, context):
+    frame = pandas.DataFrame({"price": [1, 5, 9], "kind": ["a", "b", "a"]})
+    return len(frame.query(f"price >= {event['least']} and kind == '{event['kind']}'"))
+"""
+_LITERAL = """
+import ast
+def handler(event, context): return ast.literal_eval("['" + event["text"] + "', 1]")
+"""
+_TREE = """
+import ast
+def handler(event, context):
+    tree = ast.parse("f('" + event["text"] + "')", mode="eval")
+    return eval(compile(tree, "x", "eval"), {"f": len})
+"""
 _PLUGIN = """
 import importlib.util
 def handler(event, context):
@@ -111,6 +132,9 @@ def _coded(text: str) -> str:
 
 ATTACKS: Cases = {
     "a name that is resolved": (_RESOLVED, {"task": "os/system"}),
+    "a package that is chosen": (_RELATIVE, {"name": "path", "in": "os"}),
+    "a query of a frame": (_FRAME, {"least": 3, "kind": "x' or @__builtins__ or kind == '"}),
+    "a tree of a quoted value": (_TREE, {"text": "') or __import__('os').getcwd() or ('"}),
     "a plugin's file": (_PLUGIN, {"name": "../../etc/x"}),
     "a loader's file": (_LOADER, {"name": "../../etc/x"}),
     "a log's format": (_LOG, {"format": "{msg.__class__.__mro__}"}),
@@ -132,6 +156,10 @@ ATTACKS: Cases = {
 }
 HARMLESS: Cases = {
     "a name that the code begins": (_RESOLVED_INSIDE, {"task": "loads"}),
+    "a module of the code's package": (_RELATIVE, {"name": "decoder"}),
+    "a query of a frame": (_FRAME, {"least": -1.5, "kind": "it is b"}),
+    "a literal with a quoted value": (_LITERAL, {"text": "it is (a) text; x = 1"}),
+    "a tree of a quoted value": (_TREE, {"text": "it is (a) text; x = 1"}),
     "a plugin's file": (_PLUGIN, {"name": "hello"}),
     "a loader's file": (_LOADER, {"name": "hello"}),
     "a module that is imported late": (_LATE, {"name": "colorsys"}),
@@ -154,8 +182,8 @@ _SINKS = {"code", "command", "path", "regex", "deserialisation"}
 
 
 def test_indirect_uses_are_stopped(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, placed(ATTACKS, tmp_path), _SINKS, ("yaml",))
+    assert_blocked(tmp_path, placed(ATTACKS, tmp_path), _SINKS, ("yaml", "pandas"))
 
 
 def test_their_harmless_like_passes(tmp_path: Path) -> None:
-    assert_passes(tmp_path, placed(HARMLESS, tmp_path), ("yaml",))
+    assert_passes(tmp_path, placed(HARMLESS, tmp_path), ("yaml", "pandas"))

@@ -185,10 +185,15 @@ def patch_ast(guard: Guard, module: ModuleType) -> None:
         source = argument(arguments, named, 0, "source")
         if not guard.active or not isinstance(source, (str, bytes)):
             return
-        spans = guard.spans(source)
-        verdict = judge(as_text(source), spans, guard.texts) if spans else None
-        if verdict is not None:
-            guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
+
+        def question() -> None:
+            spans = guard.spans(source)
+            verdict = judge(as_text(source), spans, guard.texts) if spans else None
+            if verdict is not None:
+                guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
+
+        # The judgement parses literals itself: inside a decision that is not looked at.
+        guard.decide(NAME, question)
 
     def looked_at(arguments: tuple[Any, ...], named: dict[str, Any], result: Any = None) -> None:
         if guard.active and is_direct(guard, "ast"):
@@ -204,7 +209,10 @@ def patch_importlib(guard: Guard, module: ModuleType) -> None:
     """Watch `importlib.import_module`: modules that are imported already raise no event."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_module(guard, argument(arguments, named, 0, "name"))
+        name = argument(arguments, named, 0, "name")
+        if isinstance(name, str) and name.startswith("."):
+            check_module(guard, argument(arguments, named, 1, "package"))
+        check_module(guard, name)
 
     wrap(module, "import_module", before)
 
