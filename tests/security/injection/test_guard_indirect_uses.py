@@ -175,6 +175,7 @@ HARMLESS: Cases = {
     "YAML in quotes": (_QUOTED, {"y": f"fine {_OBJECT}"}),
     "YAML in a block": (_BLOCK, {"y": f"use {_OBJECT} with care"}),
     "YAML with quotes": (_WHOLE, {"y": f"a: 'x {_OBJECT}'"}),
+    "YAML with tags of its own": (_FULL, {"y": "a: !!str 5\nb: !!seq [1]"}),
     "YAML that the code wrote": (_DUMPED, {"y": _OBJECT}),
     "YAML in bytes": (_DECODED, {"y": _coded(f'a: "{_OBJECT}"')}),
 }

@@ -70,6 +70,20 @@ def handler(event, context):
     except FileNotFoundError:
         return None
 """
+_FILTERED = """
+def handler(event, context):
+    return eval("".join(c for c in event["e"] if c not in "\\n\\t;"))
+"""
+_SUFFIX = """
+from pathlib import Path
+def handler(event, context):
+    path = Path("/tmp/files/a.txt").parent.joinpath(event["text"]).with_suffix(".txt")
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+"""
+_NAME = _SUFFIX.replace('.with_suffix(".txt")', '.with_name(event.get("name", "b.txt"))')
 _BYTES = """
 import os
 def handler(event, context): return os.system("echo " + bytes(event["data"]).decode())
@@ -116,6 +130,9 @@ ATTACKS: Cases = {
     "one character for another": (_REPLACED, {"text": "my file;id"}),
     "quotes escaped as the database does not": (_QUOTED_BADLY, {"text": "x' OR 1=1 --"}),
     "a path": (_PATH, {"text": "\\../../etc/hostname"}),
+    "what a filter left of code": (_FILTERED, {"e": "__import__('os')\n.getcwd()"}),
+    "a path with another suffix": (_SUFFIX, {"text": "../../etc/passwd.x"}),
+    "a path with another name": (_NAME, {"text": "../../etc/passwd", "name": "shadow"}),
     "bytes in a list": (_BYTES, {"data": list(b"a;id")}),
     "a buffer that is a pickle": (_BUFFER, {"buffer": {"data": list(b"cos\ngetcwd\n(tR.")}}),
     "JSON lines": (_LINES, {"body": '{"k": "A", "v": "1"}\n{"k": "B", "v": "2;id"}\n'}),
@@ -131,13 +148,16 @@ HARMLESS: Cases = {
     "quotes escaped where there are none": (_QUOTED_BADLY, {"text": "Ann Smith; drop"}),
     "a word of what was not": (_WORD, {"text": "a b;c"}),
     "a path": (_PATH, {"text": "a/\\../b.txt"}),
+    "what a filter left of a number": (_FILTERED, {"e": "12\n.5"}),
+    "a path with another suffix": (_SUFFIX, {"text": "b/../c.md"}),
+    "a path with another name": (_NAME, {"text": "b/c.md", "name": "d.txt"}),
     "bytes in a list": (_BYTES, {"data": list(b"abc")}),
     "numbers in a list": (_NUMBERS, {"data": [59, 105, 100]}),
     "JSON lines": (_LINES, {"body": '{"k": "A", "v": "1"}\n{"k": "B", "v": "2"}\n'}),
     "a named tuple": (_TUPLE, {"csv": "a,22\nb,23\n"}),
     "a dict of another class": (_COUNTED, {"csv": "host,port\nb,23\n"}),
 }
-_SINKS = {"command", "sql", "path", "deserialisation"}
+_SINKS = {"code", "command", "sql", "path", "deserialisation"}
 _PRELOAD = ("sqlite3", "pickle")
 
 

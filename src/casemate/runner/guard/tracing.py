@@ -106,7 +106,10 @@ class Tracer:
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
-        return grown or self._composed(pieces, depth) or self._joined(pieces)
+        found = grown or self._composed(pieces, depth)
+        # Of many single characters, some are texts of the event by chance.
+        few = 2 * sum(span.end - span.start for span in found) < len(text)
+        return (self._joined(pieces) if few else []) or found
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text))
@@ -214,15 +217,19 @@ class Tracer:
         made = None if constant or len(piece) < 2 else self._provenance.of(piece)
         if made is None or made.kind != JOINED:
             text = as_text(piece)
-            plain = constant or len(text) == 1 or self._is_constant(text)
+            plain = constant or len(text) <= 1 or self._is_constant(text)
             return [(text, constant)] if plain else None
         return [(as_text(p), bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
 
     def _joined(self, pieces: list[_Piece]) -> list[Span]:
         """Texts joined from single characters."""
-        steps = [self._step(p, constant=constant) for p, constant in pieces if len(p)]
-        found = [step for step in steps if step is not None]
-        return self._characters(found) if len(found) == len(steps) else []
+        steps: list[Step] = []
+        for piece, constant in pieces:
+            step = self._step(piece, constant=constant)
+            if step is None:
+                return []
+            steps += [step] if piece else []
+        return self._characters(steps)
 
     def _characters(self, steps: list[Step]) -> list[Span]:
         """Characters that were taken one by one."""

@@ -49,6 +49,10 @@ _YAML_TAG = re.compile(
     r"!!?python/|(?:^|[\r\x85\u2028\u2029\ufeff])%TAG|(?:^|[\s\ufeff,\[{:?-])!(?:<|\w*![\w%])",
     re.MULTILINE,
 )
+_PLAIN_TAGS = frozenset(
+    ("!!", kind) for kind in ("str", "int", "float", "bool", "null", "seq", "map", "set")
+)
+"""Tags of YAML itself, which no directive has given another meaning: that is seen as well."""
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
 )
@@ -217,7 +221,7 @@ def _tag_places(text: str) -> list[tuple[int, int]] | None:
         return [
             (token.start_mark.index, token.end_mark.index)
             for token in yaml.scan(text, Loader=yaml.SafeLoader)
-            if token.id in ("<tag>", "<directive>")
+            if token.id == "<directive>" or (token.id == "<tag>" and token.value not in _PLAIN_TAGS)
         ]
     except (yaml.YAMLError, AttributeError, RecursionError):
         return None
