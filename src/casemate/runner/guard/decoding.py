@@ -193,7 +193,17 @@ def _json(text: str) -> Iterator[tuple[str, object]]:
         try:
             yield "JSON", json.loads(text)
         except (ValueError, RecursionError):
-            return
+            yield from _json_lines(text)
+
+
+def _json_lines(text: str) -> Iterator[tuple[str, object]]:
+    lines = text.strip().splitlines()
+    if not 1 < len(lines) <= _MAX_FIELDS:
+        return
+    try:
+        yield "JSON lines", [json.loads(line) for line in lines if line.strip()]
+    except (ValueError, RecursionError):
+        return
 
 
 def _html(text: str) -> Iterator[tuple[str, object]]:

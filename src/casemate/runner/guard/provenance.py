@@ -385,10 +385,10 @@ def _scalars(arguments: Any) -> Any:
     kind = type(arguments)
     if kind in _SCALARS:
         return arguments
-    if kind is tuple:
+    if isinstance(arguments, tuple):  # also a named one
         return arguments if all(type(a) in _SCALARS for a in arguments) else None
-    if kind is dict:
-        return {name: value for name, value in arguments.items() if type(value) in _SCALARS}
+    if isinstance(arguments, dict):
+        return {name: value for name, value in dict.items(arguments) if type(value) in _SCALARS}
     return None
 
 

@@ -87,6 +87,11 @@ def _is_namespace(node: ast.expr) -> bool:
     )
 
 
+def _is_pattern(owner: ast.expr | None) -> bool:
+    """Tell whether what is called is of `re` by its look: most that splits are texts."""
+    return isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
+
+
 def _loaded(target: ast.expr) -> ast.expr | None:
     """Return an expression for a target's value, None if it must not be evaluated twice."""
     if isinstance(target, ast.Name):
@@ -256,7 +261,7 @@ class Rewriter(ast.NodeTransformer):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and _is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
-        if name in WATCHED:
+        if name in WATCHED or (name == "split" and _is_pattern(owner)):
             return self._watched(node, name)
         if name != "join" and name not in CALLED:
             return node

@@ -95,6 +95,10 @@ class Taint:
             elif isinstance(item, (list, tuple)):
                 if original:
                     self._objects[id(item)] = (item, at)
+                if len(item) >= MIN_SEARCHED and all(type(n) is int and 0 <= n < 256 for n in item):
+                    # How JSON holds bytes, such as what Node.js makes of a `Buffer`.
+                    data = bytes(item).decode(errors="surrogateescape")
+                    self._take(data, at.decoded("a list of bytes"), depth, original=False)
                 todo += [(child, at.at(n), level + 1) for n, child in enumerate(item)]
             elif isinstance(item, (int, float)) and not isinstance(item, bool):
                 self._number(item, at)

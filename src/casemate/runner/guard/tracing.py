@@ -8,6 +8,8 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+from . import characters
+from .characters import Step
 from .origin import Origin, Span
 from .provenance import (
     DERIVED,
@@ -103,8 +105,11 @@ class Tracer:
             return self._derived(text, made, depth)
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
-        grown = self._grown(text, made) if depth <= _MAX_GROWN_DEPTH else []
-        return grown or self._composed(pieces, depth) or self._joined(text, pieces)
+        grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
+        found = grown or self._composed(pieces, depth)
+        # Of many single characters, some are texts of the event by chance.
+        few = 2 * sum(span.end - span.start for span in found) < len(text)
+        return (self._joined(pieces) if few else []) or found
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text))
@@ -185,32 +190,50 @@ class Tracer:
             return _replaced_pieces(*made.parts)
         return None
 
-    def _grown(self, text: str, made: Made) -> list[Span]:
-        """Texts to which single characters were added: are they what is left of the event's?"""
-        steps = 0
+    def _grown(self, text: str, made: Made, depth: int) -> list[Span]:
+        """Texts that grew by one character after the other."""
+        steps: list[Step] = []
+        whole: Any = text
         last: Made | None = made
         while last is not None and last.kind == JOINED and len(last.parts) == 2:
-            if len(last.parts[1]) != 1 or steps > _MAX_FILTERED:
+            step = self._step(last.parts[1], constant=bool(last.constant >> 1 & 1))
+            if step is None or len(steps) > _MAX_FILTERED:
                 break
-            steps += 1
-            last = self._provenance.of(last.parts[0])
-        return self._filtered(text) if 1 < steps >= len(text) - 2 else []
-
-    def _joined(self, text: str, pieces: list[_Piece]) -> list[Span]:
-        """Texts joined from single characters."""
-        split = any(constant or len(piece) > 1 for piece, constant in pieces)
-        return [] if split else self._filtered(text)
-
-    def _filtered(self, text: str) -> list[Span]:
-        """Characters that were taken one by one: are they what a filter left of the event's?"""
-        if len(text) < 3 or text.isalnum():
+            steps.append(step)
+            whole = last.parts[0]
+            last = self._provenance.of(whole)
+        if len(steps) < 2:
             return []
-        wanted = lowered(text)
-        for source, origin in self._taint.texts(_MAX_COMPARED):
-            rest = iter(lowered(source))
-            if all(character in rest for character in wanted):
-                return [Span(0, len(text), origin.decoded("its characters"), exact=True)]
-        return []
+        steps.reverse()
+        # What it began with is its first character, which is not noted, or the code's own.
+        begun = as_text(whole)
+        if len(begun) == 1 and (found := self._characters([[(begun, False)], *steps])):
+            return found
+        found = [s.moved(len(begun)) for s in self._characters(steps)]
+        return self._spans(whole, depth + 1) + found if found else []
+
+    def _step(self, piece: Any, *, constant: bool) -> Step | None:
+        """Take apart what one turn of a loop added; None if it is more than a character."""
+        made = None if constant or len(piece) < 2 else self._provenance.of(piece)
+        if made is None or made.kind != JOINED:
+            text = as_text(piece)
+            plain = constant or len(text) <= 1 or self._is_constant(text)
+            return [(text, constant)] if plain else None
+        return [(as_text(p), bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+
+    def _joined(self, pieces: list[_Piece]) -> list[Span]:
+        """Texts joined from single characters."""
+        steps: list[Step] = []
+        for piece, constant in pieces:
+            step = self._step(piece, constant=constant)
+            if step is None:
+                return []
+            steps += [step] if piece else []
+        return self._characters(steps)
+
+    def _characters(self, steps: list[Step]) -> list[Span]:
+        """Characters that were taken one by one."""
+        return characters.spans(steps, self._taint.texts(_MAX_COMPARED), self._is_constant)
 
     # -- made from, in another way -------------------------------------------------------------
 

@@ -1,16 +1,18 @@
-"""Values that the shell reads in another way than they stand: escaped ones, and those of `eval`."""
+"""Values that the shell reads in another way than they stand: escaped, or as `$1` of a script."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..origin import Span
-from .arguments import Argument
-from .shell import EXPANSION, Kind, Line, Word
+from .arguments import Argument, argument_of
+from .shell import EXPANSION, Kind, Line, Word, is_assignment, parse
 
 _EVAL = re.compile(r"(?:^|[;&|({\s])eval\s")
 _PARAMETER = re.compile(r'"?\$(?:\{([0-9@*])\}|([0-9@*]))"?')
+_BEFORE = frozenset(("exec", "command", "builtin"))
+"""What in a script may stand before a command, and changes nothing of it."""
 _LITERAL = frozenset((Kind.SINGLE, Kind.DOUBLE, Kind.ESCAPE, Kind.WORD))
 
 
@@ -55,10 +57,45 @@ def evaluated(script: Argument, given: Sequence[Argument]) -> Argument | None:
     for match in _PARAMETER.finditer(script.value, place):
         text += script.value[place : match.start()]
         place = match.end()
-        name = match[1] or match[2]
-        chosen = given[1:] if name in "@*" else given[int(name) : int(name) + 1]
-        for number, argument in enumerate(chosen):
+        for number, argument in enumerate(_given(match, given)):
             text += " " if number else ""
             spans += [s.moved(len(text)) for s in argument.spans]
             text += argument.value
     return Argument(text + script.value[place:], spans)
+
+
+def called(script: Argument, given: Sequence[Argument]) -> Iterator[list[Argument]]:
+    """Yield the commands of a script that are one of its arguments, such as `$1` or `exec "$@"`."""
+    if script.spans or not any(a.spans for a in given):
+        return
+    for command in parse(script.value).commands:
+        words = list(command)
+        while words and (is_assignment(words[0]) or words[0].value in _BEFORE):
+            del words[0]
+        if words and _PARAMETER.fullmatch(script.value, words[0].start, words[0].end):
+            yield [a for word in words for a in _expanded(script.value, word, given)]
+
+
+def _given(parameter: re.Match[str], given: Sequence[Argument]) -> Sequence[Argument]:
+    name = parameter[1] or parameter[2]
+    return given[1:] if name in "@*" else given[int(name) : int(name) + 1]
+
+
+def _expanded(script: str, word: Word, given: Sequence[Argument]) -> Iterator[Argument]:
+    """Yield what becomes of a word of a script: without quotes, a value is cut at its spaces."""
+    parameter = _PARAMETER.fullmatch(script, word.start, word.end)
+    if parameter is None:
+        yield argument_of(word, ())
+        return
+    for argument in _given(parameter, given):
+        if script[word.start] == '"':
+            yield argument
+            continue
+        for part in re.finditer(r"\S+", argument.value):
+            first, last = part.span()
+            spans = [
+                s._replace(start=max(s.start, first) - first, end=min(s.end, last) - first)
+                for s in argument.spans
+                if s.start < last and s.end > first
+            ]
+            yield argument._replace(value=part[0], spans=spans)

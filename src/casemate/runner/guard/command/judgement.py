@@ -11,7 +11,7 @@ from ..sql import structure
 from ..sql.tokens import Dialect
 from . import programs
 from .arguments import Argument, argument_of, judge_variable
-from .escaped import evaluated, literal
+from .escaped import called, evaluated, literal
 from .shell import Kind, Line, Word, is_assignment, parse
 
 _LETTER = "q"
@@ -214,11 +214,13 @@ class Judgement:
             chosen = argument.doubtful and argument.known
             if re.fullmatch(r"-[a-zA-Z]*c", argument.value) and not chosen:
                 script, *given = rest[number + 1 :] or [Argument("")]
-                # What comes after the script are $0, $1 and so on: data, but for `eval`.
+                # What comes after the script are $0, $1 and so on: data, if they do not run.
+                verdict = self.line(script.value, script.spans, depth + 1)
                 again = evaluated(script, given)
-                return self.line(script.value, script.spans, depth + 1) or (
-                    self.line(again.value, again.spans, depth + 1) if again is not None else None
-                )
+                if verdict is None and again is not None:
+                    verdict = self.line(again.value, again.spans, depth + 1)
+                commands = (self.arguments(c, depth + 1) for c in called(script, given))
+                return verdict or next((found for found in commands if found is not None), None)
             if not argument.value.startswith(("-", "+")):
                 return self._script(rest[number:]) or self._written(argument.value, depth)
             if argument.doubtful:
@@ -272,7 +274,7 @@ class Judgement:
             operands = [a for a in rest if not a.value.startswith("-") or a.doubtful]
             return self._joined(operands, depth)
         code_given = False
-        previous = ""
+        before = previous = ""
         for number, argument in enumerate(rest):
             if argument.spans:
                 verdict = self._valued(name, previous, argument, depth)
@@ -280,7 +282,7 @@ class Judgement:
                     return verdict
             if argument.value in programs.CODE_OPTIONS.get(name, ()):
                 code_given = True
-            operand = not argument.value.startswith("-") and not _takes(name, previous)
+            operand = not argument.value.startswith("-") and not _takes(name, previous, before)
             if operand and name in programs.CODE_OPERAND and not code_given:
                 code_given = True
                 verdict = _plain(argument)
@@ -292,7 +294,7 @@ class Judgement:
                     return verdict
             if name == "find" and argument.value in programs.EXECUTES and not argument.spans:
                 return self.arguments(rest[number + 1 :], depth + 1)
-            previous = argument.value
+            before, previous = previous, argument.value
         return None
 
     def _valued(self, name: str, previous: str, argument: Argument, depth: int) -> Verdict | None:
@@ -328,13 +330,14 @@ class Judgement:
 
     def _options(self, name: str, rest: Sequence[Argument]) -> Verdict | None:
         ended = False
-        previous = ""
+        before = previous = ""
         special = programs.SPECIAL_VALUES.get(name)
         for argument in rest:
             value = argument.value
             for span in argument.doubtful:
                 begins = span.start == 0 and value.startswith("-")
-                if begins and not ended and self._is_option(name, previous, value):
+                taken = ended or _takes(name, previous, before)
+                if begins and not taken and _is_option(name, value):
                     words = f"begins with a dash: becomes an option of {_shown(name)}"
                     return Verdict(span.origin, words, _FIX_OPTION)
                 if span.start == 0 and special is not None and special.match(value):
@@ -343,18 +346,19 @@ class Judgement:
                 if span.start > 0 and (verdict := self._path(value, argument.spans)):
                     return verdict
             ended = ended or (value == "--" and not argument.spans)
-            previous = value
+            before, previous = previous, value
         return None
 
-    @staticmethod
-    def _is_option(name: str, previous: str, value: str) -> bool:
-        if name in programs.PLAIN_OUTPUT or value in ("-", "--") or _NUMBER.fullmatch(value):
-            return False
-        return not _takes(name, previous)
+
+def _is_option(name: str, value: str) -> bool:
+    plain = name in programs.PLAIN_OUTPUT or value in ("-", "--")
+    return not plain and _NUMBER.fullmatch(value) is None
 
 
-def _takes(name: str, previous: str) -> bool:
-    return previous in programs.TAKES_VALUE.get(name, ())
+def _takes(name: str, previous: str, before: str) -> bool:
+    """Tell whether an option of a program takes what comes after these two arguments."""
+    two = programs.TAKES_NAME_AND_VALUE.get(name, ())
+    return previous in two or before in two or previous in programs.TAKES_VALUE.get(name, ())
 
 
 def _shown(name: str) -> str:

@@ -128,7 +128,6 @@ TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
     "wget": ("--header", "-U", "--post-data"),
     "find": ("-name", "-iname", "-path", "-ipath", "-regex", "-type", "-newer", "-size", "-mtime",
              "-user", "-group", "-perm", "-wholename"),
-    "jq": ("--arg", "--argjson"),
     "sort": ("-t", "-k"),
     "cut": ("-d", "-f"),
     "head": ("-n", "-c"),
@@ -144,6 +143,11 @@ TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
     "notify-send": ("-a",),
 }  # fmt: skip
 """Options whose argument may begin with a dash and is text all the same."""
+
+TAKES_NAME_AND_VALUE: Mapping[str, tuple[str, ...]] = {
+    "jq": ("--arg", "--argjson", "--slurpfile", "--rawfile"),
+}
+"""Options that take two arguments, a name and a value that is text."""
 
 SPECIAL_VALUES: Mapping[str, re.Pattern[str]] = {
     "git": re.compile(r"ext::|fd::"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,8 @@ from ..taint import Taint
 from ..tracing import as_text
 from .plain import has_tags, tag_of
 
+HasTags = Callable[[str, int, int], bool]
+"""Tells whether a part of a text has tags that make objects."""
 SIGNED = "signed"
 MAX_DATA = 64 << 20
 """Bytes of a file that is looked at; one that is larger counts as its own."""
@@ -37,6 +40,8 @@ FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_js
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _MIN_DATA = 8
 _MAX_TEXTS = 2000
+_MAX_SCANNED = 256 * 1024
+"""Characters of YAML whose tags are looked for with care; a longer one has one if it looks so."""
 _MAX_SLOW = 64 * 1024
 """Bytes that are encoded by the slow encoders, which are written in Python."""
 
@@ -44,6 +49,10 @@ _YAML_TAG = re.compile(
     r"!!?python/|(?:^|[\r\x85\u2028\u2029\ufeff])%TAG|(?:^|[\s\ufeff,\[{:?-])!(?:<|\w*![\w%])",
     re.MULTILINE,
 )
+_PLAIN_TAGS = frozenset(
+    ("!!", kind) for kind in ("str", "int", "float", "bool", "null", "seq", "map", "set")
+)
+"""Tags of YAML itself, which no directive has given another meaning: that is seen as well."""
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
 )
@@ -180,19 +189,42 @@ def is_signed(guard: Guard, data: bytes | str) -> bool:
     return any(message in forms for message in signed)
 
 
-def judge_tags(text: str, guard: Guard, tags: re.Pattern[str], fix: str) -> Verdict | None:
+def judge_tags(text: str, guard: Guard, has: HasTags, fix: str) -> Verdict | None:
     """Return a verdict if what is from outside in a text has tags that make objects."""
     for span in guard.spans(text):
         if span.checked in ("member", "constant"):
             continue
-        if tags.search(text, span.start, span.end):
+        if has(text, span.start, span.end):
             return Verdict(span.origin, "has tags that make objects of any class", fix)
     return None
 
 
-def has_yaml_tags(text: str) -> bool:
-    """Tell whether YAML has tags that can make objects."""
-    return _YAML_TAG.search(text) is not None
+def _has_code_tags(text: str, start: int, end: int) -> bool:
+    return _CODE_TAG.search(text, start, end) is not None
+
+
+def has_yaml_tags(text: str, start: int = 0, end: int | None = None) -> bool:
+    """Tell whether a part of YAML has tags that can make objects."""
+    end = len(text) if end is None else end
+    if _YAML_TAG.search(text, start, end) is None:
+        return False
+    places = _tag_places(text)
+    return places is None or any(first < end and last > start for first, last in places)
+
+
+def _tag_places(text: str) -> list[tuple[int, int]] | None:
+    """Return where YAML has tags: what is quoted has none. None if it cannot be told."""
+    yaml: Any = sys.modules.get("yaml")
+    if yaml is None or len(text) > _MAX_SCANNED:
+        return None
+    try:
+        return [
+            (token.start_mark.index, token.end_mark.index)
+            for token in yaml.scan(text, Loader=yaml.SafeLoader)
+            if token.id == "<directive>" or (token.id == "<tag>" and token.value not in _PLAIN_TAGS)
+        ]
+    except (yaml.YAMLError, AttributeError, RecursionError):
+        return None
 
 
 def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
@@ -202,11 +234,11 @@ def judge_yaml(guard: Guard, text: str, *, any_class: bool) -> Verdict | None:
     """
     if is_signed(guard, text):
         return None
-    if any_class and _YAML_TAG.search(text):
+    if any_class and has_yaml_tags(text):
         origin = guard.whole(text)
         if origin is not None:
             return Verdict(origin, "is loaded by a loader that makes any object", FIX_YAML)
-    return judge_tags(text, guard, _YAML_TAG, FIX_YAML)
+    return judge_tags(text, guard, has_yaml_tags, FIX_YAML)
 
 
 def judge_jsonpickle(guard: Guard, text: str) -> Verdict | None:
@@ -215,7 +247,7 @@ def judge_jsonpickle(guard: Guard, text: str) -> Verdict | None:
         return None
     if "\\u" in text and (origin := guard.whole(text)) is not None:
         return Verdict(origin, "has tags that make objects of any class", FIX_JSON)
-    return judge_tags(text, guard, _CODE_TAG, FIX_JSON)
+    return judge_tags(text, guard, _has_code_tags, FIX_JSON)
 
 
 def judge_restored(guard: Guard, document: object) -> Verdict | None:

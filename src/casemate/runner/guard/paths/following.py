@@ -195,6 +195,19 @@ def _note_parts(guard: Guard, path: object, result: Any) -> None:
                 guard.provenance.derived(part, (text,))
 
 
+def _note_renamed(guard: Guard, path: str, result: str, added: object) -> None:
+    """Note a path whose name was changed, by what is left of it and what was added."""
+    if not isinstance(added, str) or not (is_known(guard, path) or is_known(guard, added)):
+        return
+    place = result.rfind(added) if added else -1
+    pieces = [result[:place], added, result[place + len(added) :]] if place > 0 else [result]
+    for piece in pieces:
+        if piece is not added and piece in path:
+            guard.provenance.derived(piece, (path,))
+    if len(pieces) > 1:
+        guard.provenance.joins(result, tuple(piece for piece in pieces if piece))
+
+
 def patch_pathlib(guard: Guard, module: ModuleType) -> None:
     """Follow `pathlib`, whose paths are made in other places in each version."""
     pure: Any = module.PurePath
@@ -228,10 +241,17 @@ def patch_pathlib(guard: Guard, module: ModuleType) -> None:
             _note_parts(guard, str(self), str(result))
         return result
 
+    def renamed(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        if guard.active and len(arguments) > 1:
+            _note_renamed(guard, str(arguments[0]), str(result), arguments[1])
+
     if not hasattr(above, "__casemate_followed__"):
         parent.__casemate_followed__ = True  # type: ignore[attr-defined]
         pure.parent = property(parent)
     wrap_after(module.Path, "expanduser", expanded)
+    for name in ("with_name", "with_stem", "with_suffix"):
+        if name in vars(pure):  # what is not, in 3.13, ends in the others
+            wrap_after(pure, name, renamed)
     wrap_after(pure, "is_relative_to", related)
     wrap_after(pure, "relative_to", related)
 

@@ -185,10 +185,15 @@ def patch_ast(guard: Guard, module: ModuleType) -> None:
         source = argument(arguments, named, 0, "source")
         if not guard.active or not isinstance(source, (str, bytes)):
             return
-        spans = guard.spans(source)
-        verdict = judge(as_text(source), spans, guard.texts) if spans else None
-        if verdict is not None:
-            guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
+
+        def question() -> None:
+            spans = guard.spans(source)
+            verdict = judge(as_text(source), spans, guard.texts) if spans else None
+            if verdict is not None:
+                guard.provenance.kept[_PARSED] = (verdict, frozenset((ast.dump(tree),)))
+
+        # The judgement parses literals itself: inside a decision that is not looked at.
+        guard.decide(NAME, question)
 
     def looked_at(arguments: tuple[Any, ...], named: dict[str, Any], result: Any = None) -> None:
         if guard.active and is_direct(guard, "ast"):
@@ -204,9 +209,21 @@ def patch_importlib(guard: Guard, module: ModuleType) -> None:
     """Watch `importlib.import_module`: modules that are imported already raise no event."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_module(guard, argument(arguments, named, 0, "name"))
+        name = argument(arguments, named, 0, "name")
+        if isinstance(name, str) and name.startswith("."):
+            check_module(guard, argument(arguments, named, 1, "package"))
+        check_module(guard, name)
 
     wrap(module, "import_module", before)
+
+
+def patch_pkgutil(guard: Guard, module: ModuleType) -> None:
+    """Watch `pkgutil.resolve_name`, which imports a part of the name that it is given."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_module(guard, argument(arguments, named, 0, "name"))
+
+    wrap(module, "resolve_name", before)
 
 
 def patch_runpy(guard: Guard, module: ModuleType) -> None:
@@ -259,6 +276,17 @@ def patch_formatter(guard: Guard, module: ModuleType) -> None:
     wrap(module.Formatter, "vformat", before)
 
 
+def patch_logging(guard: Guard, module: ModuleType) -> None:
+    """Watch logging's formats in braces: the record that their fields look into is no scalar."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        template = argument(arguments, named, 1, "fmt")
+        if guard.active and isinstance(template, str):
+            guard.check(NAME, template, lambda text, spans: formats.judge(text, spans, (), {}))
+
+    wrap(module.StrFormatStyle, "__init__", before)
+
+
 def _watch_expression(*names: str, place: int = 0) -> Patch:
     """Return a patch of functions that take code. None that looks at its caller's frame."""
 
@@ -289,7 +317,9 @@ SINK = Sink(
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
+        "pkgutil": patch_pkgutil,
         "runpy": patch_runpy,
+        "logging": patch_logging,
         "string": patch_formatter,
         "timeit": _watch_expression("Timer.__init__", place=1),
         "code": _watch_expression("InteractiveInterpreter.runsource", place=1),

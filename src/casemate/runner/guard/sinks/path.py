@@ -7,9 +7,11 @@ in, C code as well; `os.path` and `pathlib` are wrapped to follow how paths are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ..core import Guard
+from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..paths import following
 from ..paths.judgement import inside, judge, resolved
@@ -88,7 +90,8 @@ def _two(event: str) -> AuditHook:
 
 def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
     path = arguments[0]
-    if not isinstance(path, int) and not is_import():
+    # Loaders open modules late, but also what the code hands to them.
+    if not isinstance(path, int) and (not is_import() or guard.provenance.of(path) is not None):
         check(guard, path)
 
 
@@ -134,6 +137,15 @@ def _library(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
     if isinstance(name, (str, bytes)):
         guard.decide(NAME, question)
+
+
+def _patch_importlib(guard: Guard, module: ModuleType) -> None:
+    """Watch modules that the code loads from files: what is compiled already is opened as such."""
+    wrap(
+        module,
+        "spec_from_file_location",
+        lambda arguments, named: check(guard, argument(arguments, named, 1, "location")),
+    )
 
 
 _FIRST = (
@@ -183,6 +195,7 @@ SINK = Sink(
         **{event: _two(event) for event in _TWO},
     },
     patches={
+        "importlib.util": _patch_importlib,
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,
         "zipfile": following.patch_zipfile,

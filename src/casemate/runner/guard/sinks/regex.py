@@ -151,7 +151,8 @@ def _on_call(
 
 
 _CALLS: dict[str, CallHook] = dict.fromkeys(
-    ("compile", "match", "search", "fullmatch", "finditer", "sub", "subn"), _on_call
+    ("compile", "match", "search", "fullmatch", "findall", "finditer", "split", "sub", "subn"),
+    _on_call,
 )
 
 SINK = Sink(

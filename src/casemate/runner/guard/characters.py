@@ -1,0 +1,102 @@
+"""Texts that code put together character by character: which characters are the event's?
+
+A character has no identity of its own: it is one object wherever it comes from. So the characters
+are compared, in their order, with the texts that they may have been taken from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from .origin import Origin, Span
+from .taint import lowered
+
+Step = Sequence[tuple[str, bool]]
+"""What one turn of a loop added: pieces, and whether each is a literal of the code."""
+
+_MIN_CHARACTERS = 3
+_MAX_ADDED = 12
+"""Characters that code puts in the place of one, such as `&quot;`."""
+
+
+def spans(
+    steps: Sequence[Step], sources: Iterable[tuple[str, Origin]], is_constant: Callable[[str], bool]
+) -> list[Span]:
+    """Return where in the text that `steps` made characters of one of the sources are."""
+    single = [(place, c) for place, c, literal in _placed(steps) if not literal and len(c) == 1]
+    wanted = lowered("".join(c for _, c in single))
+    if len(wanted) < _MIN_CHARACTERS or wanted.isalnum() or not _short(steps, is_constant):
+        return []
+    for source, origin in sources:
+        text = lowered(source)
+        places = [place for place, _ in single] if _is_left_of(wanted, text) else []
+        places = places or _one_by_one(steps, text, is_constant)
+        if places:
+            return _runs(places, origin.decoded("its characters"))
+    return []
+
+
+def _placed(steps: Sequence[Step]) -> Iterator[tuple[int, str, bool]]:
+    place = 0
+    for step in steps:
+        for piece, literal in step:
+            yield place, piece, literal
+            place += len(piece)
+
+
+def _short(steps: Sequence[Step], is_constant: Callable[[str], bool]) -> bool:
+    """Tell whether all that is no single character is the code's, by its look."""
+    return all(
+        literal or len(piece) <= _MAX_ADDED or is_constant(piece)
+        for step in steps
+        for piece, literal in step
+    )
+
+
+def _is_left_of(wanted: str, source: str) -> bool:
+    """Tell whether characters are what a filter left of a text."""
+    rest = iter(source)
+    return all(character in rest for character in wanted)
+
+
+def _one_by_one(
+    steps: Sequence[Step], source: str, is_constant: Callable[[str], bool]
+) -> list[int]:
+    """Return where each character of a text is that was kept, if one turn was made for each.
+
+    For others the code has put a text of its own.
+    """
+    if len(steps) != len(source):
+        return []
+    kept: list[int] = []
+    place = 0
+    for step, character in zip(steps, source, strict=True):
+        pieces = [piece for piece, _ in step]
+        for piece, literal in step:
+            if not literal and lowered(piece) == character:
+                kept.append(place)
+            place += len(piece)
+        if character not in map(lowered, pieces) and not all(
+            literal or len(piece) > 1 or is_constant(piece) for piece, literal in step
+        ):
+            return []
+    # Letters that were kept of a cleaned text are as harmless as those of a filtered one.
+    words = (
+        len(kept) * 2 < len(source)
+        or "".join(
+            c for c, step in zip(source, steps, strict=True) if c in [lowered(p) for p, _ in step]
+        )
+        .replace("_", "a")
+        .isalnum()
+    )
+    return [] if words else kept
+
+
+def _runs(places: Sequence[int], origin: Origin) -> list[Span]:
+    found: list[Span] = []
+    for place in places:
+        if found and found[-1].end == place:
+            found[-1] = found[-1]._replace(end=place + 1)
+        else:
+            found.append(Span(place, place + 1, origin, exact=True))
+    return found
