@@ -8,17 +8,9 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
-from .provenance import (
-    DERIVED,
-    FORMAT,
-    JOINED,
-    PERCENT,
-    REPLACED,
-    SUBSTITUTED,
-    Made,
-    Provenance,
-)
+from .provenance import Provenance
 from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
@@ -42,7 +34,11 @@ _Piece = tuple[Any, bool]
 
 def as_text(value: str | bytes) -> str:
     """Return a sink's input as text, whatever bytes it holds."""
-    return value if isinstance(value, str) else bytes(value).decode(errors="surrogateescape")
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)  # a type of its own, such as bson's `Code`, may have no hash
+    return bytes(value).decode(errors="surrogateescape")
 
 
 class Tracer:
@@ -197,9 +193,26 @@ class Tracer:
         return self._filtered(text) if 1 < steps >= len(text) - 2 else []
 
     def _joined(self, text: str, pieces: list[_Piece]) -> list[Span]:
-        """Texts joined from single characters."""
-        split = any(constant or len(piece) > 1 for piece, constant in pieces)
-        return [] if split else self._filtered(text)
+        """Texts joined from single characters, with others before, after and between them."""
+        spans: list[Span] = []
+        start = place = 0
+        for piece, constant in [*pieces, ("", True)]:
+            size = len(piece)
+            if constant or size > 1:
+                spans += self._run(text, start, place)
+                start = place + size
+            place += size
+        return spans
+
+    def _run(self, text: str, start: int, end: int) -> list[Span]:
+        """Single characters in a row, of which the first and last may be the code's quotes."""
+        first = int(end - start > 1 and self._is_constant(text[start]))
+        last = int(end - start > 1 and self._is_constant(text[end - 1]))
+        for left, right in {(0, 0): 0, (0, last): 0, (first, 0): 0, (first, last): 0}:
+            spans = self._filtered(text[start + left : end - right])
+            if spans:
+                return [s.moved(start + left) for s in spans]
+        return []
 
     def _filtered(self, text: str) -> list[Span]:
         """Characters that were taken one by one: are they what a filter left of the event's?"""
@@ -207,8 +220,8 @@ class Tracer:
             return []
         wanted = lowered(text)
         for source, origin in self._taint.texts(_MAX_COMPARED):
-            rest = iter(lowered(source))
-            if all(character in rest for character in wanted):
+            known = lowered(source)
+            if _is_left_of(wanted, known) or _is_left_of(wanted, known[::-1]):
                 return [Span(0, len(text), origin.decoded("its characters"), exact=True)]
         return []
 
@@ -272,6 +285,12 @@ class Tracer:
                 found.append(span._replace(start=start, end=end, exact=False))
                 start = searched.find(part, end)
         return found
+
+
+def _is_left_of(text: str, source: str) -> bool:
+    """Tell whether a source has all characters of a text, in their order."""
+    rest = iter(source)
+    return all(character in rest for character in text)
 
 
 def _texts_in(made: Made) -> tuple[Any, ...]:
