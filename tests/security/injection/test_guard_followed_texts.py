@@ -111,8 +111,22 @@ def handler(event, context):
     pw = json.dumps({"pw": event["name"]})
     return db().execute(f"UPDATE users SET pw = '{pw}' WHERE id = 1").rowcount
 """
+_SPELLED = """
+def handler(event, context):
+    columns = re.findall(r"\\b(name|pw)\\b", event["sort"])
+    return db().execute("SELECT id FROM users ORDER BY " + ", ".join(columns)).fetchall()
+"""
+_SPELLED_GROUP = """
+def handler(event, context):
+    columns = [m.group(1) for m in re.finditer("(name|pw) ?", event["sort"])]
+    return db().execute("SELECT id FROM users ORDER BY " + ", ".join(columns)).fetchall()
+"""
 
 ATTACKS: Cases = {
+    "a word that a pattern finds": (
+        _DB + _SPELLED.replace("(name|pw)", "\\w+"),
+        {"sort": "user_id"},
+    ),
     "characters the other way round": (_DB + _REVERSED, {"name": "--1=1 RO 'a"}),
     "characters between the code's texts": (_DB + _CHAINED, {"name": "a' OR 1=1 --"}),
     "characters between the code's quotes": (_DB + _BETWEEN_QUOTES, {"name": "a.' O.R 1=1 --"}),
@@ -129,6 +143,8 @@ ATTACKS: Cases = {
     "one character of a list": (_TREE + _STEPS, {"steps": "1;."}),
 }
 HARMLESS: Cases = {
+    "words that a pattern spells out": (_DB + _SPELLED, {"sort": "name; drop, pw"}),
+    "groups that a pattern spells out": (_DB + _SPELLED_GROUP, {"sort": "name pw"}),
     "characters the other way round": (_DB + _REVERSED, {"name": "ada -- x"}),
     "characters between the code's texts": (_DB + _CHAINED, {"name": "ada -- x"}),
     "characters between the code's quotes": (_DB + _BETWEEN_QUOTES, {"name": "a.d.a -- x"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +10,10 @@ from typing import Any, NamedTuple
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
 SUBSTITUTED = "substituted"
 TEXTS = (str, bytes)
+_PATTERN_PART = re.compile(
+    r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
+)
+"""Escapes, sets of characters and names of groups are no words."""
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
@@ -63,3 +68,22 @@ def sources_of(
     owner = owner.string if type(owner) is re.Match else owner
     given = (owner, *arguments, *named.values())
     return tuple(value for value in given if type(value) in TEXTS)
+
+
+def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozenset[str]:
+    """Return the words, in lower case, that a pattern spells out, such as `(name|email)`.
+
+    The call is of a match's method, or of `findall`.
+    """
+    owner: Any = getattr(function, "__self__", None)
+    pattern = owner.re if type(owner) is re.Match else owner
+    if pattern is None and arguments:
+        pattern = arguments[0]
+    text = pattern.pattern if type(pattern) is re.Pattern else pattern
+    return _spelled(text) if type(text) is str else frozenset()
+
+
+@functools.lru_cache(maxsize=256)
+def _spelled(pattern: str) -> frozenset[str]:
+    found = _PATTERN_PART.finditer(pattern)
+    return frozenset(match["word"].lower() for match in found if match["word"])

@@ -23,6 +23,7 @@ from .notes import (
     Question,
     scalars,
     sources_of,
+    words_of,
 )
 from .substituting import held
 
@@ -39,6 +40,7 @@ _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
+_FINDERS = frozenset(("findall", "groups"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
@@ -208,6 +210,8 @@ class Provenance:
                     self._checked_by(function, arguments)
             elif kind in (list, tuple, dict):
                 self._spread(result, sources_of(function, arguments, named))
+                if getattr(function, "__name__", "") in _FINDERS:
+                    self._spelled(function, arguments, result)
             elif kind.__name__ == "Match":
                 self._checked_by(function, arguments)
         return result
@@ -268,6 +272,8 @@ class Provenance:
             values = held(arguments, named)
             self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
             return
+        if name == "group":
+            self._spelled(function, arguments, (result,))
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
             self._note(result, DERIVED, sources)
@@ -308,6 +314,16 @@ class Provenance:
             if len(arguments) > place and type(arguments[place]) is str:
                 self._checked.setdefault(arguments[place], ("pattern", None))
                 self._ask(arguments[place], Question(function, arguments, place))
+
+    def _spelled(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], found: Iterable[Any]
+    ) -> None:
+        """Note what a pattern found that it spells out itself: that is checked."""
+        words = words_of(function, arguments)
+        for item in found:
+            for text in item if type(item) is tuple else (item,):
+                if words and type(text) is str and text.lower() in words:
+                    self._checked.setdefault(text, ("pattern", None))
 
     def _ask(self, text: str, question: Question) -> None:
         asked = self._asked.setdefault(text, [])
