@@ -121,8 +121,20 @@ def handler(event, context):
     columns = [m.group(1) for m in re.finditer("(name|pw) ?", event["sort"])]
     return db().execute("SELECT id FROM users ORDER BY " + ", ".join(columns)).fetchall()
 """
+_GROUPS = """
+def handler(event, context):
+    marks = []
+    for place, _ in enumerate(event["names"]):
+        marks += ["(", "?", ")"] if place == 0 else [",", "(", "?", ")"]
+    sql = "INSERT INTO users (name) VALUES " + "".join(marks)
+    return db().execute(sql, event["names"]).rowcount
+"""
 
 ATTACKS: Cases = {
+    "a character that is the code's, among others": (
+        _DB + _BETWEEN_QUOTES,
+        {"name": "'.or.'a'='a"},
+    ),
     "a word that a pattern finds": (
         _DB + _SPELLED.replace("(name|pw)", "\\w+"),
         {"sort": "user_id"},
@@ -143,6 +155,11 @@ ATTACKS: Cases = {
     "one character of a list": (_TREE + _STEPS, {"steps": "1;."}),
 }
 HARMLESS: Cases = {
+    "the code's marks, in the event as well": (_DB + _SEPARATOR, {"text": "why?, what?, how?"}),
+    "the code's groups of marks, in the event as well": (
+        _DB + _GROUPS,
+        {"names": ["f(?), g(?), h(?)", "x"]},
+    ),
     "words that a pattern spells out": (_DB + _SPELLED, {"sort": "name; drop, pw"}),
     "groups that a pattern spells out": (_DB + _SPELLED_GROUP, {"sort": "name pw"}),
     "characters the other way round": (_DB + _REVERSED, {"name": "ada -- x"}),

@@ -17,6 +17,7 @@ from .taint import MIN_SEARCHED, Taint, lowered, merged
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+_MIN_RUN = 3
 _MIN_WORD = 16
 _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
@@ -100,7 +101,10 @@ class Tracer:
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made) if depth <= _MAX_GROWN_DEPTH else []
-        return grown or self._composed(pieces, depth) or self._joined(text, pieces)
+        if grown:
+            return grown
+        composed, joined = self._composed(pieces, depth), self._joined(text, pieces)
+        return merged(composed + joined) if joined else composed
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text))
@@ -206,8 +210,9 @@ class Tracer:
 
     def _run(self, text: str, start: int, end: int) -> list[Span]:
         """Single characters in a row, of which the first and last may be the code's quotes."""
-        first = int(end - start > 1 and self._is_constant(text[start]))
-        last = int(end - start > 1 and self._is_constant(text[end - 1]))
+        if end - start < _MIN_RUN:
+            return []
+        first, last = self._is_constant(text[start]), self._is_constant(text[end - 1])
         for left, right in {(0, 0): 0, (0, last): 0, (first, 0): 0, (first, last): 0}:
             spans = self._filtered(text[start + left : end - right])
             if spans:
@@ -216,8 +221,10 @@ class Tracer:
 
     def _filtered(self, text: str) -> list[Span]:
         """Characters that were taken one by one: are they what a filter left of the event's?"""
-        if len(text) < 3 or text.isalnum():
+        if len(text) < _MIN_RUN or text.isalnum():
             return []
+        if all(self._is_constant(character) for character in set(text)):
+            return []  # the code's own, such as the marks of ",".join("?" * number)
         wanted = lowered(text)
         for source, origin in self._taint.texts(_MAX_COMPARED):
             known = lowered(source)
