@@ -60,14 +60,117 @@ def handler(event, context):
     marks = ",".join("?" * len(words))
     return db().execute(f"SELECT * FROM users WHERE name IN ({marks})", words).fetchall()
 """
+_REVERSED = """
+def handler(event, context):
+    name = "".join(reversed(event["name"]))
+    return db().execute(f"SELECT * FROM users WHERE name = '{name}'").fetchall()
+"""
+_CHAINED = """
+from itertools import chain
+def handler(event, context):
+    parts = chain(["SELECT * FROM users WHERE name = '"], event["name"], ["'"])
+    return db().execute("".join(parts)).fetchall()
+"""
+_BETWEEN_QUOTES = """
+def handler(event, context):
+    letters = [c for c in event["name"] if c != "."]
+    letters.insert(0, "'")
+    letters.append("'")
+    return db().execute("SELECT * FROM users WHERE name = " + "".join(letters)).fetchall()
+"""
+_UNESCAPED = """
+def handler(event, context):
+    text, out, place = event["name"], "", 0
+    while place < len(text):
+        if text[place] == "\\\\":
+            place += 1
+        c = text[place]
+        out += c
+        place += 1
+    return db().execute("SELECT * FROM users WHERE name = '" + out + "'").fetchall()
+"""
+_HALVES = """
+def handler(event, context):
+    text = event["name"]
+    half = len(text) // 2
+    name = text[half:] + text[:half]
+    return db().execute(f"SELECT * FROM users WHERE name = '{name}'").fetchall()
+"""
+_CAPWORDS = """
+def handler(event, context):
+    name = string.capwords(event["name"])
+    return db().execute(f"SELECT * FROM users WHERE name = '{name}'").fetchall()
+"""
+_REPR = """
+def handler(event, context):
+    return db().execute(f"SELECT * FROM users WHERE name = {event['name']!r}").fetchall()
+"""
+_ASCII = _REPR.replace("!r", "!a")
+_DUMPED = """
+def handler(event, context):
+    pw = json.dumps({"pw": event["name"]})
+    return db().execute(f"UPDATE users SET pw = '{pw}' WHERE id = 1").rowcount
+"""
+_SPELLED = """
+def handler(event, context):
+    columns = re.findall(r"\\b(name|pw)\\b", event["sort"])
+    return db().execute("SELECT id FROM users ORDER BY " + ", ".join(columns)).fetchall()
+"""
+_SPELLED_GROUP = """
+def handler(event, context):
+    columns = [m.group(1) for m in re.finditer("(name|pw) ?", event["sort"])]
+    return db().execute("SELECT id FROM users ORDER BY " + ", ".join(columns)).fetchall()
+"""
+_GROUPS = """
+def handler(event, context):
+    marks = []
+    for place, _ in enumerate(event["names"]):
+        marks += ["(", "?", ")"] if place == 0 else [",", "(", "?", ")"]
+    sql = "INSERT INTO users (name) VALUES " + "".join(marks)
+    return db().execute(sql, event["names"]).rowcount
+"""
 
 ATTACKS: Cases = {
+    "a character that is the code's, among others": (
+        _DB + _BETWEEN_QUOTES,
+        {"name": "'.or.'a'='a"},
+    ),
+    "a word that a pattern finds": (
+        _DB + _SPELLED.replace("(name|pw)", "\\w+"),
+        {"sort": "user_id"},
+    ),
+    "characters the other way round": (_DB + _REVERSED, {"name": "--1=1 RO 'a"}),
+    "characters between the code's texts": (_DB + _CHAINED, {"name": "a' OR 1=1 --"}),
+    "characters between the code's quotes": (_DB + _BETWEEN_QUOTES, {"name": "a.' O.R 1=1 --"}),
+    "characters added to one of two names": (_DB + _UNESCAPED, {"name": "a\\' OR 1=1 \\--"}),
+    "halves that changed places": (_DB + _HALVES, {"name": "=1 --ax' OR 1"}),
+    "capwords": (_DB + _CAPWORDS, {"name": "a'   or   1=1 --"}),
+    "repr with a backslash": (_DB + _REPR, {"name": "a\\' OR 1=1 --\""}),
+    "repr with a line's end": (_DB + _REPR, {"name": "a\n\\' OR 1=1 --\""}),
+    "ascii": (_DB + _ASCII, {"name": "\xe9\\' OR 1=1 --\""}),
+    "JSON with escaped letters": (_DB + _DUMPED, {"name": "\xe9', name = 'x"}),
     "a token's segment": (_DB + _CLAIMS, {"token": _token(b'{"sub": "x\' or 1=1 --"}')}),
     "a short name in a template of texts": (_DB + _SUBSTITUTED, {"id": "id", "name": "x"}),
     "a quote in a template of texts": (_DB + _SUBSTITUTED, {"id": "1", "name": "x' or '1'='1"}),
     "one character of a list": (_TREE + _STEPS, {"steps": "1;."}),
 }
 HARMLESS: Cases = {
+    "the code's marks, in the event as well": (_DB + _SEPARATOR, {"text": "why?, what?, how?"}),
+    "the code's groups of marks, in the event as well": (
+        _DB + _GROUPS,
+        {"names": ["f(?), g(?), h(?)", "x"]},
+    ),
+    "words that a pattern spells out": (_DB + _SPELLED, {"sort": "name; drop, pw"}),
+    "groups that a pattern spells out": (_DB + _SPELLED_GROUP, {"sort": "name pw"}),
+    "characters the other way round": (_DB + _REVERSED, {"name": "ada -- x"}),
+    "characters between the code's texts": (_DB + _CHAINED, {"name": "ada -- x"}),
+    "characters between the code's quotes": (_DB + _BETWEEN_QUOTES, {"name": "a.d.a -- x"}),
+    "characters added to one of two names": (_DB + _UNESCAPED, {"name": "a\\d\\a -- x"}),
+    "halves that changed places": (_DB + _HALVES, {"name": "love ada -- "}),
+    "capwords": (_DB + _CAPWORDS, {"name": "ada   of -- x"}),
+    "repr": (_DB + _REPR, {"name": "ada -- x"}),
+    "ascii": (_DB + _ASCII, {"name": "\xe9 -- x"}),
+    "JSON with escaped letters": (_DB + _DUMPED, {"name": "\xe9, name = x"}),
     "a token's segment": (_DB + _CLAIMS, {"token": _token(b'{"sub": "ada -- x"}')}),
     "a template of texts": (_DB + _SUBSTITUTED, {"id": "1", "name": "$id; -- ${name}"}),
     "a number of a path": (

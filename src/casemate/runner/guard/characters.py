@@ -24,16 +24,32 @@ def spans(
 ) -> list[Span]:
     """Return where in the text that `steps` made characters of one of the sources are."""
     single = [(place, c) for place, c, literal in _placed(steps) if not literal and len(c) == 1]
-    wanted = lowered("".join(c for _, c in single))
-    if len(wanted) < _MIN_CHARACTERS or wanted.isalnum() or not _short(steps, is_constant):
+    candidates = list(_candidates(single, is_constant)) if _short(steps, is_constant) else []
+    if not candidates:
         return []
     for source, origin in sources:
         text = lowered(source)
-        places = [place for place, _ in single] if _is_left_of(wanted, text) else []
+        places = next((p for p, wanted in candidates if _is_left_of(wanted, text)), ())
         places = places or _one_by_one(steps, text, is_constant)
         if places:
             return _runs(places, origin.decoded("its characters"))
     return []
+
+
+def _candidates(
+    single: Sequence[tuple[int, str]], is_constant: Callable[[str], bool]
+) -> Iterator[tuple[list[int], str]]:
+    """Yield places and characters that may be of one source: all, or without the code's quotes."""
+    if not single:
+        return
+    first, last = is_constant(single[0][1]), is_constant(single[-1][1])
+    for left, right in dict.fromkeys(((0, 0), (0, last), (first, 0), (first, last))):
+        chosen = single[left : len(single) - right]
+        wanted = lowered("".join(c for _, c in chosen))
+        # Such as the marks of `",".join("?" * number)`.
+        own = all(is_constant(character) for character in set(wanted))
+        if len(wanted) >= _MIN_CHARACTERS and not wanted.isalnum() and not own:
+            yield [place for place, _ in chosen], wanted
 
 
 def _placed(steps: Sequence[Step]) -> Iterator[tuple[int, str, bool]]:
@@ -54,9 +70,12 @@ def _short(steps: Sequence[Step], is_constant: Callable[[str], bool]) -> bool:
 
 
 def _is_left_of(wanted: str, source: str) -> bool:
-    """Tell whether characters are what a filter left of a text."""
-    rest = iter(source)
-    return all(character in rest for character in wanted)
+    """Tell whether characters are what a filter left of a text, or of it from its end on."""
+    for text in (source, source[::-1]):
+        rest = iter(text)
+        if all(character in rest for character in wanted):
+            return True
+    return False
 
 
 def _one_by_one(

@@ -68,6 +68,7 @@ FUNCTIONS = frozenset(
         "b32decode",
         "b64decode",
         "b85decode",
+        "capwords",
         "decodestring",
         "decompress",
         "dedent",

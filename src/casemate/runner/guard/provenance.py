@@ -7,11 +7,24 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .notes import (
+    DERIVED,
+    FORMAT,
+    JOINED,
+    PERCENT,
+    REPLACED,
+    SUBSTITUTED,
+    TEXTS,
+    Made,
+    Question,
+    scalars,
+    sources_of,
+    words_of,
+)
 from .substituting import held
 
 MAX_TEXT = 32 * 1024
@@ -23,52 +36,18 @@ MAX_CHARACTERS = 4 << 20
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
 _REHEARSALS = 64
-_SCALARS = frozenset((str, int, float, bool, type(None)))
-_TEXTS = (str, bytes)
 _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
+_FINDERS = frozenset(("findall", "groups"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
-JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
-SUBSTITUTED = "substituted"
-
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
-
-
-class Made(NamedTuple):
-    """How one text was made."""
-
-    value: Any
-    """The text itself; held, so that its identity stays its own."""
-    kind: str
-    parts: tuple[Any, ...]
-    """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
-    named arguments. REPLACED: text, old, new, count. SUBSTITUTED: template, its pattern, values.
-    DERIVED: all texts that went in."""
-    constant: int = 0
-    """JOINED: bit n is set if part n is a literal of the code."""
-
-
-class Question(NamedTuple):
-    """What the code asked of a text, to which the answer was yes."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    place: int
-    """Which argument the text is; -1 if the function is its method."""
-
-    def ask(self, text: str) -> bool:
-        """Tell what the answer is for another text."""
-        if self.place < 0:
-            return bool(getattr(text, self.function.__name__)(*self.arguments))
-        before, after = self.arguments[: self.place], self.arguments[self.place + 1 :]
-        return bool(self.function(*before, text, *after))
 
 
 class Provenance:
@@ -119,7 +98,7 @@ class Provenance:
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
-        single = isinstance(value, _TEXTS) and len(value) == 1
+        single = (type(value) is str or type(value) is bytes) and len(value) == 1
         key: Any = value if single else id(value)
         made = self._made.get(key) or self._made_before.get(key)
         return Made(*made) if made is not None and made[0] is value else None
@@ -171,19 +150,19 @@ class Provenance:
     def add(self, constant: int, left: Any, right: Any) -> Any:
         """Do `left + right`."""
         result = left + right
-        if self.active and type(result) in _TEXTS:
+        if self.active and type(result) in TEXTS:
             self._added(result, left, right, constant)
         return result
 
     def short(self, text: Any) -> bool:
         """Tell whether a growing text is noted: held by a note, it could not grow in place."""
-        return type(text) not in _TEXTS or len(text) <= MAX_GROWN
+        return type(text) not in TEXTS or len(text) <= MAX_GROWN
 
     def augment(self, constant: int, left: Any, right: Any) -> Any:
         """Do `left += right`."""
         before = left
         left += right
-        if self.active and type(left) in _TEXTS:
+        if self.active and type(left) in TEXTS:
             self._added(left, before, right, constant)
         return left
 
@@ -191,7 +170,7 @@ class Provenance:
         """Do `template % arguments`."""
         result = template % arguments
         if self.active and type(template) is str and result is not template:
-            values = _scalars(arguments)
+            values = scalars(arguments)
             if values is not None:
                 self._note(result, PERCENT, (template, values))
         return result
@@ -199,14 +178,14 @@ class Provenance:
     def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
         """Do `whole[start:stop:step]`."""
         result = whole[start:stop] if step is None else whole[start:stop:step]
-        if self.active and type(result) in _TEXTS and type(whole) in _TEXTS and result is not whole:
+        if self.active and type(result) in TEXTS and type(whole) in TEXTS and result is not whole:
             self._note(result, DERIVED, (whole,))
         return result
 
     def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something named `join`."""
         separator = getattr(function, "__self__", None)
-        if not self.active or type(separator) not in _TEXTS or named or len(arguments) != 1:
+        if not self.active or type(separator) not in TEXTS or named or len(arguments) != 1:
             return function(*arguments, **named)
         parts = arguments[0]
         if type(parts) not in (list, tuple):
@@ -224,13 +203,15 @@ class Provenance:
         result = function(*arguments, **named)
         if self.active:
             kind = type(result)
-            if kind in _TEXTS:
+            if kind in TEXTS:
                 self._called(function, arguments, named, result)
             elif kind is bool:
                 if result:
                     self._checked_by(function, arguments)
             elif kind in (list, tuple, dict):
-                self._spread(result, _sources(function, arguments, named))
+                self._spread(result, sources_of(function, arguments, named))
+                if getattr(function, "__name__", "") in _FINDERS:
+                    self._spelled(function, arguments, result)
             elif kind.__name__ == "Match":
                 self._checked_by(function, arguments)
         return result
@@ -238,7 +219,7 @@ class Provenance:
     def member(self, value: Any, collection: Any) -> bool:
         """Do `value in collection`."""
         found = value in collection
-        if found and self.active and type(value) is str and not isinstance(collection, _TEXTS):
+        if found and self.active and type(value) is str and not isinstance(collection, TEXTS):
             self._checked[value] = ("member", collection)
         return found
 
@@ -291,7 +272,9 @@ class Provenance:
             values = held(arguments, named)
             self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
             return
-        sources = _sources(function, arguments, named)
+        if name == "group":
+            self._spelled(function, arguments, (result,))
+        sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
             self._note(result, DERIVED, sources)
 
@@ -305,10 +288,10 @@ class Provenance:
         if name == "translate":
             self._note(result, DERIVED, (owner,))
             return
-        keyed = _scalars(arguments[0] if name == "format_map" and arguments else named)
-        values = _scalars(arguments if name == "format" else ())
+        keyed = scalars(arguments[0] if name == "format_map" and arguments else named)
+        values = scalars(arguments if name == "format" else ())
         if values is None or keyed is None:
-            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in _TEXTS)))
+            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in TEXTS)))
         elif all(result is not value for value in (*values, *keyed.values())):
             # `"{}".format(text)` is that text.
             self._note(result, FORMAT, (owner, values, keyed))
@@ -332,6 +315,16 @@ class Provenance:
                 self._checked.setdefault(arguments[place], ("pattern", None))
                 self._ask(arguments[place], Question(function, arguments, place))
 
+    def _spelled(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], found: Iterable[Any]
+    ) -> None:
+        """Note what a pattern found that it spells out itself: that is checked."""
+        words = words_of(function, arguments)
+        for item in found:
+            for text in item if type(item) is tuple else (item,):
+                if words and type(text) is str and text.lower() in words:
+                    self._checked.setdefault(text, ("pattern", None))
+
     def _ask(self, text: str, question: Question) -> None:
         asked = self._asked.setdefault(text, [])
         if len(asked) < _MAX_QUESTIONS:
@@ -347,7 +340,7 @@ class Provenance:
                 return
             item = todo.pop()
             kind = type(item)
-            if kind in _TEXTS:
+            if kind in TEXTS:
                 if all(item is not source for source in sources):
                     self._note(item, DERIVED, sources)
             elif kind is dict:
@@ -378,25 +371,3 @@ def rehearse() -> None:
         made.cut(text, 1, None, None)
         made.member(text, {text})
     made.end()
-
-
-def _scalars(arguments: Any) -> Any:
-    """Return arguments of a template if they may be held: a held file would not be closed."""
-    kind = type(arguments)
-    if kind in _SCALARS:
-        return arguments
-    if isinstance(arguments, tuple):  # also a named one
-        return arguments if all(type(a) in _SCALARS for a in arguments) else None
-    if isinstance(arguments, dict):
-        return {name: value for name, value in dict.items(arguments) if type(value) in _SCALARS}
-    return None
-
-
-def _sources(
-    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[Any, ...]:
-    owner: Any = getattr(function, "__self__", None)
-    # What a match has is of the text that was matched.
-    owner = owner.string if type(owner) is re.Match else owner
-    given = (owner, *arguments, *named.values())
-    return tuple(value for value in given if type(value) in _TEXTS)

@@ -61,6 +61,8 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
         if isinstance(node.op, ast.Mult):
             return _is_literal(node.left) or _is_literal(node.right)
         return isinstance(node.op, ast.Mod) and _is_text(node.left, names)
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Slice)  # or a list; which it is, is seen when it runs
     if isinstance(node, ast.IfExp):
         return _is_text(node.body, names) or _is_text(node.orelse, names)
     if isinstance(node, ast.Call):
@@ -106,15 +108,28 @@ def _text_names(body: list[ast.stmt]) -> frozenset[str]:
     found: set[str] = set()
     for statement in body:
         for node in ast.walk(statement):
-            value: ast.expr | None = None
-            targets: list[ast.expr] = []
+            pairs: list[tuple[ast.expr, ast.expr]] = []
             if isinstance(node, ast.Assign):
-                value, targets = node.value, node.targets
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
-                value, targets = node.value, [node.target]
-            if value is not None and _is_text(value, frozenset()):
-                found.update(t.id for t in targets if isinstance(t, ast.Name))
+                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+                pairs = [(node.target, node.value)]
+            for target, value in pairs:
+                # A slice may be a list's, and its name be added to in every loop.
+                if isinstance(value, ast.Subscript) or not isinstance(target, ast.Name):
+                    continue
+                if _is_text(value, frozenset()):
+                    found.add(target.id)
     return frozenset(found)
+
+
+def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return which target is given which value: `a, b = x, y` are two."""
+    several = (ast.Tuple, ast.List)
+    if isinstance(target, several) and isinstance(value, several):
+        if len(target.elts) == len(value.elts):
+            return list(zip(target.elts, value.elts, strict=True))
+        return []
+    return [(target, value)]
 
 
 class Rewriter(ast.NodeTransformer):

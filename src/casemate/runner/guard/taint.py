@@ -135,7 +135,9 @@ class Taint:
             forms.append(text.replace("'", "\\'"))
             forms.append(text.replace("'", "\\'").replace('"', '\\"'))
         if not text.isprintable() or '"' in text or "\\" in text:
-            forms.append(json.dumps(text, ensure_ascii=False)[1:-1])
+            forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        if not text.isascii():
+            forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
         for form in forms:
             if len(form) >= MIN_SEARCHED and not self._is_code(form):
                 self._searched.setdefault(lowered(form), origin)

@@ -10,17 +10,9 @@ from typing import Any
 
 from . import characters
 from .characters import Step
+from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
-from .provenance import (
-    DERIVED,
-    FORMAT,
-    JOINED,
-    PERCENT,
-    REPLACED,
-    SUBSTITUTED,
-    Made,
-    Provenance,
-)
+from .provenance import Provenance
 from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
@@ -44,7 +36,11 @@ _Piece = tuple[Any, bool]
 
 def as_text(value: str | bytes) -> str:
     """Return a sink's input as text, whatever bytes it holds."""
-    return value if isinstance(value, str) else bytes(value).decode(errors="surrogateescape")
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)  # a type of its own, such as bson's `Code`, may have no hash
+    return bytes(value).decode(errors="surrogateescape")
 
 
 class Tracer:
@@ -222,14 +218,20 @@ class Tracer:
         return [(as_text(p), bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
 
     def _joined(self, pieces: list[_Piece]) -> list[Span]:
-        """Texts joined from single characters."""
-        steps: list[Step] = []
-        for piece, constant in pieces:
-            step = self._step(piece, constant=constant)
+        """Texts joined from single characters, with longer ones before, after and between them."""
+        found: list[Span] = []
+        run: list[Step] = []
+        start = place = 0
+        for piece, constant in [*pieces, (None, True)]:
+            step = self._step(piece, constant=constant) if piece is not None else None
             if step is None:
-                return []
-            steps += [step] if piece else []
-        return self._characters(steps)
+                found += [span.moved(start) for span in self._characters(run)]
+                run = []
+                start = place + len(piece or "")
+            elif piece:
+                run.append(step)
+            place += len(piece or "")
+        return found
 
     def _characters(self, steps: list[Step]) -> list[Span]:
         """Characters that were taken one by one."""

@@ -50,6 +50,8 @@ SNIPPETS = {
     "a list grows in place": "l = m = []\nl += 'ab'\nr = (l, l is m)",
     "an attribute grows": "class A: pass\na = A(); a.s = 'x'; a.s += 'y' + str(1); r = a.s",
     "an item grows": "d = {'a': 'x'}; d['a'] += 'y'; r = d",
+    "slices of lists": "l = [1, 2, 3]; k = l; k += l[1:]; r = (l[1:] + l[:1], l is k, k, l[::2] * 2)",
+    "two names at once": "a, (b, c), *d = 'x', ('', 1), 2; a += 'y'; b += a; c += 1; r = (a, b, c, d)",
     "a number grows": "n = 1\nn += 2\nr = n",
     "percent": "r = ('%s' % 'a', '%s-%d' % ('a', 3), '%(k)s' % {'k': 1}, 7 % 4, '%%' % ())",
     "percent of own type": "class A:\n    def __mod__(s, o): return o\nr = A() % (1, 2)",

@@ -73,6 +73,8 @@ def _patch_collection(guard: Guard, module: ModuleType) -> None:
             for method, places in _MONGO.items():
                 if method in vars(base) and base.__module__ == module.__name__:
                     _watch_documents(guard, base, method, places)
+            if "bulk_write" in vars(base) and base.__module__ == module.__name__:
+                _watch_bulk(guard, base, "requests")
 
 
 def _watch_documents(
@@ -85,11 +87,58 @@ def _watch_documents(
     wrap(owner, method, before)
 
 
+def _watch_bulk(guard: Guard, owner: Any, *names: str) -> None:
+    """Watch writes of many: `UpdateOne(filter, update)` and the like."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = argument(arguments, named, 1, *names)
+        for write in given if isinstance(given, (list, tuple)) else ():
+            query = getattr(write, "_filter", None)
+            if query is not None:  # what is only stored has none
+                check_document(guard, query, getattr(write, "_doc", None))
+
+    wrap(owner, "bulk_write", before)
+
+
+def _patch_client(guard: Guard, module: ModuleType) -> None:
+    for name in ("MongoClient", "AsyncMongoClient"):
+        owner = vars(module).get(name)
+        if isinstance(owner, type) and "bulk_write" in vars(owner):
+            _watch_bulk(guard, owner, "models")
+
+
+_MAP_REDUCE = ("map", "reduce", "finalize")
+
+
+def _watch_commands(guard: Guard, owner: Any) -> None:
+    """Watch `command({"aggregate": ...})` and `command("aggregate", ..., pipeline=[...])`."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        command = argument(arguments, named, 1, "command")
+        if isinstance(command, str):
+            guard.check(NAME, command, judge_command)
+        elif isinstance(command, Mapping):
+            guard.decide(NAME, lambda: _chosen(guard, command))
+        given = command if isinstance(command, Mapping) else {}
+        code = [d[name] for d in (given, named) for name in _MAP_REDUCE if name in d]
+        check_document(guard, command, dict(named), {"$where": code})
+
+    wrap(owner, "command", before)
+
+
+def _chosen(guard: Guard, command: Mapping[Any, Any]) -> Verdict | None:
+    name = next(iter(command), "")
+    origin = guard.whole(command)
+    if origin is not None:
+        return Verdict(origin, "chooses the command", FIX_SCALAR)
+    return judge_command(name, guard.spans(name)) if isinstance(name, str) else None
+
+
 def _patch_database(guard: Guard, module: ModuleType) -> None:
     for name in ("Database", "AsyncDatabase"):
         owner = vars(module).get(name)
         if isinstance(owner, type):
-            _watch_documents(guard, owner, "command", ((1, "command"),))
+            _watch_commands(guard, owner)
             if "aggregate" in vars(owner):
                 _watch_documents(guard, owner, "aggregate", ((1, "pipeline"),))
 
@@ -97,6 +146,7 @@ def _patch_database(guard: Guard, module: ModuleType) -> None:
 # -- Redis -----------------------------------------------------------------------------------------
 
 _SCRIPTS = frozenset(("EVAL", "EVAL_RO", "SCRIPT LOAD", "FUNCTION LOAD"))
+_SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE"))
 _PATTERNS = {"KEYS": 1, "PSUBSCRIBE": 1, "CONFIG GET": 1}
 
 
@@ -105,6 +155,18 @@ def _patch_redis(guard: Guard, module: ModuleType) -> None:
         owner = vars(module).get(name)
         if isinstance(owner, type) and "execute_command" in vars(owner):
             wrap(owner, "execute_command", lambda a, n: check_command(guard, a[1:]))
+
+
+def _patch_scripts(guard: Guard, module: ModuleType) -> None:
+    """Watch scripts where they are registered: the server may know them when they are called."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_command(guard, ("SCRIPT LOAD", argument(arguments, named, 1, "script")))
+
+    for name in ("ScriptCommands", "AsyncScriptCommands"):
+        owner = vars(module).get(name)
+        if isinstance(owner, type) and "register_script" in vars(owner):
+            wrap(owner, "register_script", before)
 
 
 def check_command(guard: Guard, words: tuple[Any, ...]) -> None:
@@ -126,6 +188,9 @@ def _command(guard: Guard, words: tuple[Any, ...]) -> Verdict | None:
     if name in _SCRIPTS and len(words) > 1 and isinstance(words[1], (str, bytes)):
         spans = guard.spans(words[1])
         return judge(as_text(words[1]), spans, LUA) if spans else None
+    if name in _SEARCHES and len(words) > 2 and isinstance(words[2], (str, bytes)):
+        spans = guard.spans(words[2])
+        return judge_lucene(as_text(words[2]), spans) if spans else None
     for pattern in _patterns(name, words):
         spans = guard.spans(pattern)
         verdict = judge_glob(as_text(pattern), spans) if spans else None
@@ -284,9 +349,13 @@ PATCHES: dict[str, Patch] = {
     "pymongo.asynchronous.collection": _patch_collection,
     "pymongo.synchronous.database": _patch_database,
     "pymongo.asynchronous.database": _patch_database,
+    "pymongo.synchronous.mongo_client": _patch_client,
+    "pymongo.asynchronous.mongo_client": _patch_client,
     "pymongo.collection": _patch_collection,
     "pymongo.database": _patch_database,
     "mongomock.collection": _patch_collection,
+    "redis.commands.core": _patch_scripts,
+    "valkey.commands.core": _patch_scripts,
     "redis.client": _patch_redis,
     "redis.asyncio.client": _patch_redis,
     "valkey.client": _patch_redis,

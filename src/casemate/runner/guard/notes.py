@@ -1,0 +1,89 @@
+"""What is noted of one text: how it was made, and what the code asked of it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
+SUBSTITUTED = "substituted"
+TEXTS = (str, bytes)
+_PATTERN_PART = re.compile(
+    r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
+)
+"""Escapes, sets of characters and names of groups are no words."""
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+class Made(NamedTuple):
+    """How one text was made."""
+
+    value: Any
+    """The text itself; held, so that its identity stays its own."""
+    kind: str
+    parts: tuple[Any, ...]
+    """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
+    named arguments. REPLACED: text, old, new, count. SUBSTITUTED: template, its pattern, values.
+    DERIVED: all texts that went in."""
+    constant: int = 0
+    """JOINED: bit n is set if part n is a literal of the code."""
+
+
+class Question(NamedTuple):
+    """What the code asked of a text, to which the answer was yes."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    place: int
+    """Which argument the text is; -1 if the function is its method."""
+
+    def ask(self, text: str) -> bool:
+        """Tell what the answer is for another text."""
+        if self.place < 0:
+            return bool(getattr(text, self.function.__name__)(*self.arguments))
+        before, after = self.arguments[: self.place], self.arguments[self.place + 1 :]
+        return bool(self.function(*before, text, *after))
+
+
+def scalars(arguments: Any) -> Any:
+    """Return arguments of a template if they may be held: a held file would not be closed."""
+    kind = type(arguments)
+    if kind in _SCALARS:
+        return arguments
+    if isinstance(arguments, tuple):  # also a named one
+        return arguments if all(type(a) in _SCALARS for a in arguments) else None
+    if isinstance(arguments, dict):
+        return {name: value for name, value in dict.items(arguments) if type(value) in _SCALARS}
+    return None
+
+
+def sources_of(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:
+    """Return the texts that went into a call."""
+    owner: Any = getattr(function, "__self__", None)
+    # What a match has is of the text that was matched.
+    owner = owner.string if type(owner) is re.Match else owner
+    given = (owner, *arguments, *named.values())
+    return tuple(value for value in given if type(value) in TEXTS)
+
+
+def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozenset[str]:
+    """Return the words, in lower case, that a pattern spells out, such as `(name|email)`.
+
+    The call is of a match's method, or of `findall`.
+    """
+    owner: Any = getattr(function, "__self__", None)
+    pattern = owner.re if type(owner) is re.Match else owner
+    if pattern is None and arguments:
+        pattern = arguments[0]
+    text = pattern.pattern if type(pattern) is re.Pattern else pattern
+    return _spelled(text) if type(text) is str else frozenset()
+
+
+@functools.lru_cache(maxsize=256)
+def _spelled(pattern: str) -> frozenset[str]:
+    found = _PATTERN_PART.finditer(pattern)
+    return frozenset(match["word"].lower() for match in found if match["word"])
