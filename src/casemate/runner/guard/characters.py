@@ -20,14 +20,19 @@ _MAX_ADDED = 12
 
 
 def spans(
-    steps: Sequence[Step], sources: Iterable[tuple[str, Origin]], is_constant: Callable[[str], bool]
+    steps: Sequence[Step],
+    sources: Callable[[], Iterable[tuple[str, Origin]]],
+    is_constant: Callable[[str], bool],
 ) -> list[Span]:
-    """Return where in the text that `steps` made characters of one of the sources are."""
+    """Return where in the text that `steps` made characters of one of the sources are.
+
+    `sources` are asked for only if there are such characters: to decode them takes 100 µs.
+    """
     single = [(place, c) for place, c, literal in _placed(steps) if not literal and len(c) == 1]
     candidates = list(_candidates(single, is_constant)) if _short(steps, is_constant) else []
     if not candidates:
         return []
-    for source, origin in sources:
+    for source, origin in sources():
         text = lowered(source)
         places = next((p for p, wanted in candidates if _is_left_of(wanted, text)), ())
         places = places or _one_by_one(steps, text, is_constant)

@@ -19,6 +19,8 @@ from .taint import MIN_SEARCHED, Taint, lowered, merged
 _MAX_DEPTH = 60
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+_MIN_PIECES = 4
+"""Of a text that is looked at as one of characters: three, with what joins them, are five."""
 _MIN_WORD = 16
 _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
@@ -104,7 +106,7 @@ class Tracer:
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
         found = grown or self._composed(pieces, depth)
         # Of many single characters, some are texts of the event by chance.
-        few = 2 * sum(span.end - span.start for span in found) < len(text)
+        few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
         return (self._joined(pieces) if few else []) or found
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
@@ -235,7 +237,7 @@ class Tracer:
 
     def _characters(self, steps: list[Step]) -> list[Span]:
         """Characters that were taken one by one."""
-        return characters.spans(steps, self._taint.texts(_MAX_COMPARED), self._is_constant)
+        return characters.spans(steps, lambda: self._taint.texts(_MAX_COMPARED), self._is_constant)
 
     # -- made from, in another way -------------------------------------------------------------
 
