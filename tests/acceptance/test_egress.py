@@ -301,7 +301,7 @@ def test_a_connection_ends_with_its_instance(node: TestNode) -> None:
     with Origin(seen) as held:
         function = deploy(node, "leaving", grant(held.port, forward=16001))
         do(node, function, "leave_open", port=16001)
-        assert seen.opened.is_set()
+        assert seen.opened.wait(5)
         assert seen.ended.wait(5)
 
 
