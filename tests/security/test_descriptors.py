@@ -70,7 +70,8 @@ def test_the_probe_knows_a_listener_and_a_filters_own() -> None:
         "from casemate.runner import linux, seccomp\n"
         "sock = socket.create_server(('127.0.0.1', 0))\n"
         "linux.set_no_new_privileges()\n"
-        "notify = linux.install_filter(seccomp._encode([seccomp._allow()]), listener=True)\n"
+        "program = linux.PreparedFilter(seccomp._encode([seccomp._allow()]))\n"
+        "notify = program.install_with_listener()\n"
         "found = probe()\n"
         "print(found[sock.fileno()][1], found[notify][2], found[0][1:])\n"
     )

@@ -236,8 +236,9 @@ class PreparedFilter:
     def install_with_listener(self) -> int:
         """Load it for every thread and return the descriptor that answers its notifications.
 
-        Closed on exec. Raises OSError, EBUSY if a filter of this process, perhaps one from
-        outside, has a listener already. Needs Linux 5.7.
+        Whoever holds that can let a waiting call through (seccomp_unotify(2)), so it must not be
+        open where code of a function runs. Closed on exec. Raises OSError, EBUSY if a filter of
+        this process, perhaps one from outside, has a listener already. Needs Linux 5.7.
         """
         return self._load(_FILTER_TSYNC | _FILTER_TSYNC_ESRCH | _FILTER_NEW_LISTENER)
 
@@ -248,18 +249,9 @@ class PreparedFilter:
         )
 
 
-def install_filter(program: bytes, *, listener: bool = False) -> int | None:
-    """Load a seccomp filter made of 8-byte BPF instructions, for every thread.
-
-    With `listener` return the descriptor on which its notifications are answered
-    (seccomp_unotify(2)). Whoever holds it can let a waiting call through, so it must not be open
-    where code of a function runs.
-    """
-    prepared = PreparedFilter(program)
-    if listener:
-        return prepared.install_with_listener()
-    prepared.install()
-    return None
+def install_filter(program: bytes) -> None:
+    """Load a seccomp filter made of 8-byte BPF instructions, for every thread."""
+    PreparedFilter(program).install()
 
 
 def landlock_abi() -> int:

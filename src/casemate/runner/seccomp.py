@@ -167,7 +167,7 @@ def zygote_program(*, notify: bool = True) -> bytes:
     nothing and fails in a process with threads: that is how the zygote finds them.
 
     With `notify` the calls that nothing honest makes wait for an answer from the listener, which
-    `install_filter(..., listener=True)` returns and which must answer `refusal`; so they can be
+    `PreparedFilter.install_with_listener` returns and which must answer `refusal`; so they can be
     recorded; without a listener they get ENOSYS. Without `notify`, for a host where something
     outside has a listener already (EBUSY), all get their errno at once, as in any case those get
     that libraries only try out.

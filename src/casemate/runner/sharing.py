@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Iterable
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -63,10 +62,10 @@ def _code_parts(code: CodeType) -> list[object]:
     return [*parts, code.co_qualname, code.co_linetable, code.co_exceptiontable]
 
 
-def _of_code(objects: Iterable[object]) -> list[object]:
-    """Return code, its constants and the namespaces of `objects`, and these themselves."""
+def _of_code() -> list[object]:
+    """Return all functions, types and modules, their code, its constants and their namespaces."""
     found: dict[int, object] = {}
-    todo = list(objects)
+    todo: list[object] = [item for item in gc.get_objects() if isinstance(item, _KINDS)]
     while todo:
         item = todo.pop()
         if id(item) in found:
@@ -111,7 +110,7 @@ def make_immortal(*, everything: bool = False) -> int:
     if count is None:
         return 0
     made = 0
-    objects = _everything() if everything else _of_code(_functions_and_types())
+    objects = _everything() if everything else _of_code()
     for item in objects:
         held = ctypes.c_uint32.from_address(id(item))
         # What is immortal already is shared with the base zygote: even a write of what stands
@@ -120,7 +119,3 @@ def make_immortal(*, everything: bool = False) -> int:
             held.value = count
             made += 1
     return made
-
-
-def _functions_and_types() -> list[object]:
-    return [item for item in gc.get_objects() if isinstance(item, _KINDS)]

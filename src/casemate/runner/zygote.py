@@ -92,7 +92,7 @@ def _environment(assignment: dict[str, Any]) -> None:
     )
 
 
-def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) -> int | None:
+def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) -> int:
     """Set the limits, drop every capability and load the filter. Mounts come before.
 
     Returns the descriptor by which the filter tells of calls that it denies.
@@ -110,15 +110,13 @@ def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) ->
     return program.install_with_listener()
 
 
-def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int | None) -> None:
+def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int) -> None:
     """Send the descriptors that lead out of the sandbox to the gateway, and keep none.
 
     Comes before the handler's module: what is sent here was made by trusted code alone.
     """
-    descriptors = [listener.detach() for listener in listeners]
-    head = b'{"listeners":%d}' % len(descriptors)
-    if notify is not None:
-        descriptors.append(notify)
+    descriptors = [*(listener.detach() for listener in listeners), notify]
+    head = b'{"listeners":%d}' % len(listeners)
     socket.send_fds(report, [wire.pack(wire.DESCRIPTORS, head)], descriptors)
     for descriptor in descriptors:
         os.close(descriptor)

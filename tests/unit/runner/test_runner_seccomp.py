@@ -469,10 +469,10 @@ sys.path.insert(0, "src")
 from casemate.runner import linux, seccomp
 linux.set_no_new_privileges()
 program = seccomp.zygote_program()
-first = linux.install_filter(program, listener=True)
+first = linux.PreparedFilter(program).install_with_listener()
 print(os.get_inheritable(first), end=" ")
 try:
-    linux.install_filter(program, listener=True)
+    linux.PreparedFilter(program).install_with_listener()
 except OSError as error:
     print(errno.errorcode[error.errno], end=" ")
 print(linux.install_filter(seccomp.instance_program()), end=" ")

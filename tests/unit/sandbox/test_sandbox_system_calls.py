@@ -27,7 +27,7 @@ import ctypes, errno, os, socket, sys, threading
 sys.path.insert(0, "src")
 from casemate.runner import linux, seccomp
 linux.set_no_new_privileges()
-listener = linux.install_filter(seccomp.zygote_program(), listener=True)
+listener = linux.PreparedFilter(seccomp.zygote_program()).install_with_listener()
 socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"x"], [listener])
 os.close(listener)
 libc = ctypes.CDLL(None, use_errno=True)

@@ -93,27 +93,23 @@ def _one_by_one(
     if len(steps) != len(source):
         return []
     kept: list[int] = []
+    left = ""
     place = 0
     for step, character in zip(steps, source, strict=True):
-        pieces = [piece for piece, _ in step]
+        seen = False
         for piece, literal in step:
-            if not literal and lowered(piece) == character:
+            same = lowered(piece) == character
+            seen = seen or same
+            if same and not literal:
                 kept.append(place)
             place += len(piece)
-        if character not in map(lowered, pieces) and not all(
-            literal or len(piece) > 1 or is_constant(piece) for piece, literal in step
-        ):
+        if seen:
+            left += character
+        elif not all(literal or len(p) > 1 or is_constant(p) for p, literal in step):
             return []
     # Letters that were kept of a cleaned text are as harmless as those of a filtered one.
-    words = (
-        len(kept) * 2 < len(source)
-        or "".join(
-            c for c, step in zip(source, steps, strict=True) if c in [lowered(p) for p, _ in step]
-        )
-        .replace("_", "a")
-        .isalnum()
-    )
-    return [] if words else kept
+    words = left.replace("_", "a").isalnum()
+    return [] if words or len(kept) * 2 < len(source) else kept
 
 
 def _runs(places: Sequence[int], origin: Origin) -> list[Span]:

@@ -217,22 +217,16 @@ def patch_importlib(guard: Guard, module: ModuleType) -> None:
     wrap(module, "import_module", before)
 
 
-def patch_pkgutil(guard: Guard, module: ModuleType) -> None:
-    """Watch `pkgutil.resolve_name`, which imports a part of the name that it is given."""
+def _watch_import(function: str, parameter: str) -> Patch:
+    """Return a patch of a function that imports the module which its first argument names."""
 
-    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_module(guard, argument(arguments, named, 0, "name"))
+    def patch(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            check_module(guard, argument(arguments, named, 0, parameter))
 
-    wrap(module, "resolve_name", before)
+        wrap(module, function, before)
 
-
-def patch_runpy(guard: Guard, module: ModuleType) -> None:
-    """Watch `runpy.run_module`; `run_path` opens a file."""
-
-    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_module(guard, argument(arguments, named, 0, "mod_name"))
-
-    wrap(module, "run_module", before)
+    return patch
 
 
 def _getter(guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -317,8 +311,8 @@ SINK = Sink(
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
-        "pkgutil": patch_pkgutil,
-        "runpy": patch_runpy,
+        "pkgutil": _watch_import("resolve_name", "name"),
+        "runpy": _watch_import("run_module", "mod_name"),  # `run_path` opens a file
         "logging": patch_logging,
         "string": patch_formatter,
         "timeit": _watch_expression("Timer.__init__", place=1),
