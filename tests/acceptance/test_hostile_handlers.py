@@ -104,16 +104,17 @@ def test_allocating_without_end_is_out_of_memory(hostile: TestNode, do: str) -> 
 
 def test_allocating_without_end_in_a_child_is_contained(hostile: TestNode) -> None:
     """The kernel kills the child; the handler may notice, answer, or be killed with it."""
-    with Bystanders(hostile, "t/hostile") as bystanders:
-        answer = hostile.invoke({"do": "allocate_in_child"}, function="t/hostile")
+    with Bystanders(hostile, "t/patient") as bystanders:
+        answer = hostile.invoke({"do": "allocate_in_child"}, function="t/patient")
     bystanders.were_unharmed()
     if answer.status_code != 200:
         assert_sealed(answer, 500)
 
 
 def test_children_share_the_limit_of_their_instance(hostile: TestNode) -> None:
-    with Bystanders(hostile, "t/hostile") as bystanders:
-        answer = hostile.invoke({"do": "allocate_in_many_children"}, function="t/hostile")
+    """With time enough for all of them to begin and to be killed, also on a busy machine."""
+    with Bystanders(hostile, "t/patient") as bystanders:
+        answer = hostile.invoke({"do": "allocate_in_many_children"}, function="t/patient")
     bystanders.were_unharmed()
     if answer.status_code == 200:
         assert answer.json() >= 1, "all of them held more than the instance may"
