@@ -13,6 +13,7 @@ import msgspec
 from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, path_of
+from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
@@ -27,12 +28,6 @@ START_SECONDS = 180.0
 """How long a node may take to start a function once and record it."""
 UPLOAD_SECONDS = 600.0
 _PIECE = 256 * 1024
-
-
-class FunctionList(msgspec.Struct):
-    """What `GET /functions` answers."""
-
-    functions: tuple[DeployedFunction, ...]
 
 
 class _Widening(msgspec.Struct):
@@ -58,21 +53,6 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     grants: GrantDifference
     """From the grants of the version that was live to those of this one."""
     address: str
-
-
-def deployed_functions(client: NodeClient) -> dict[FunctionName, DeployedFunction]:
-    """Return what is on the node, by name."""
-    listed = client.get(path_of("functions"), FunctionList).functions
-    return {FunctionName(f.project, f.name): f for f in listed}
-
-
-def live_version(function: DeployedFunction) -> Version | None:
-    """Return the version that gets the largest share of the callers, or None."""
-    numbers = {version.number: version for version in function.versions}
-    for alias in function.aliases:
-        if alias.name == LIVE and alias.targets:
-            return numbers.get(max(alias.targets, key=lambda target: target.weight).version)
-    return None
 
 
 def deploy(

@@ -15,7 +15,7 @@ import msgspec
 from casemate.admission.grants import describe, learned
 from casemate.cli.client import NodeClient, path_of
 from casemate.cli.credentials import Credentials
-from casemate.cli.deployment import deployed_functions
+from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.grant_report import function_grants
 from casemate.cli.names import FunctionName

@@ -11,7 +11,8 @@ import typer
 from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.deployment import Deployed, deployed_functions, live_version
+from casemate.cli.deployed import deployed_functions, live_version
+from casemate.cli.deployment import Deployed
 from casemate.cli.deployment import deploy as deploy_bundle
 from casemate.cli.grant_report import (
     ApprovalNeededError,

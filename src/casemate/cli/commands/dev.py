@@ -20,7 +20,8 @@ from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient, path_of
 from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
-from casemate.cli.deployment import deploy, deployed_functions
+from casemate.cli.deployed import deployed_functions
+from casemate.cli.deployment import deploy
 from casemate.cli.errors import CommandError
 from casemate.cli.learning import (
     propose,

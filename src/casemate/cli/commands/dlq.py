@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect, path_of
-from casemate.cli.deployment import deployed_functions
+from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, YesOption, command, new_app

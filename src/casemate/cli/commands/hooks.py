@@ -11,7 +11,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect, path_of
 from casemate.cli.credentials import parse_url
-from casemate.cli.deployment import live_version
+from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app

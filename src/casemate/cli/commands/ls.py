@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.cli.client import connect
-from casemate.cli.deployment import deployed_functions, live_version
+from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_table
 from casemate.cli.text import moment

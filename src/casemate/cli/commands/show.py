@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.cli.changes import routes_of, shown_limits
 from casemate.cli.client import connect, path_of
 from casemate.cli.commands.ls import shares
-from casemate.cli.deployment import live_version
+from casemate.cli.deployed import live_version
 from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table
