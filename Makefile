@@ -22,7 +22,7 @@ demo:
 
 test:
 	@scripts/bootstrap test
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@scripts/test $(ARGS)
 
 lint:
 	@scripts/bootstrap

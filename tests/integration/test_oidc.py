@@ -39,8 +39,7 @@ def ask(provider: TestProvider, monkeypatch) -> Asking:
     return asking
 
 
-def wait_at_most(monkeypatch, seconds: float) -> None:
-    wait = oidc_login.LoopbackRedirect.wait
+def wait_at_most(monkeypatch, seconds: float, wait=oidc_login.LoopbackRedirect.wait) -> None:
     monkeypatch.setattr(
         oidc_login.LoopbackRedirect, "wait", lambda redirect, _=0.0: wait(redirect, seconds)
     )

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from argon2 import PasswordHasher
 
 from casemate.accounts import Accounts, Issued
+from casemate.accounts.passwords import PasswordHashing
 from casemate.accounts.totp import code_at
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.denial import Denial
@@ -158,6 +160,10 @@ class MemoryVault:
         return bytes(a ^ b for a, b in zip(body[16:], stream, strict=True))
 
 
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""What a password costs where a test is not about that."""
+
+
 class World:
     """Accounts on a store in memory, loaded, with an owner's token."""
 
@@ -180,7 +186,7 @@ class World:
             roles=lambda: self.role_names,
             deny=self.denials.append,
             clock=self.clock,
-            **self.settings,
+            **{"hashing": PasswordHashing(FAST), **self.settings},
         )
         self.owner_text = self.run(self.accounts.load()) or self.owner_text
         return self.accounts

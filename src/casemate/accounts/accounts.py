@@ -51,8 +51,11 @@ class Accounts:
         clock: Callable[[], float] = time.time,
         session_seconds: float = SESSION_SECONDS,
         session_idle: float | None = None,
+        hashing: PasswordHashing | None = None,
     ) -> None:
         """Work on the store. `roles` gives the roles that exist, `deny` records a refusal.
+
+        `hashing` is how passwords are hashed, without one as PasswordHashing does by itself.
 
         A session ends after `session_seconds`, and after `session_idle` seconds without a request
         where that is given. Nobody is let in before `load`.
@@ -60,7 +63,7 @@ class Accounts:
         self._store = store
         self._directory = Directory(store, clock, session_idle)
         self._refusals = Refusals(deny, clock)
-        self._hashing = PasswordHashing()
+        self._hashing = hashing or PasswordHashing()
         attempts = Attempts(clock)
         guards = (attempts, self._refusals)
         self.people = People(self._directory, attempts, roles)

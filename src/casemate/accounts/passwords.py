@@ -7,6 +7,7 @@ Two run at once and a few may wait: a flood of logins costs bounded memory and p
 from __future__ import annotations
 
 import asyncio
+import base64
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher, profiles
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from casemate.accounts.common_passwords import COMMON_WORDS, LEET
 from casemate.accounts.errors import PasswordRefusedError, TooManyAttemptsError
@@ -87,6 +89,20 @@ def _period(text: str) -> str:
     return text[: (text + text).find(text, 1)] if text else text
 
 
+def _hash_of_no_password(hasher: PasswordHasher) -> str:
+    """Return what a hash looks like, of the same cost, that no password is known for.
+
+    Verified where there is no hash, so that an unknown name takes as long as a known one. Written
+    rather than computed, which would cost every start of a node as much as a login.
+    """
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, tag = (
+        base64.b64encode(bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${tag}"
+
+
 class PasswordHashing:
     """Hashes and verifies passwords in two threads of its own."""
 
@@ -95,8 +111,7 @@ class PasswordHashing:
         self._hasher = hasher or PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
         self._running = 0
-        # Verified where there is no hash, so that an unknown name takes as long as a known one.
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody = _hash_of_no_password(self._hasher)
 
     async def hash(self, encoded: bytes) -> str:
         """Return the hash of a password in PHC form. Raises TooManyAttemptsError when busy."""

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,13 +92,25 @@ def test_parameters_are_those_of_the_rfc() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("hasher", [None, FAST])
+def test_nobody_costs_what_a_known_name_does(hasher: PasswordHasher | None) -> None:
+    hashing = PasswordHashing(hasher)
+    known = asyncio.run(hashing.hash(b"x" * 12))
+    assert extract_parameters(hashing._nobody) == extract_parameters(known)
+    assert len(hashing._nobody) == len(known)
+    assert not hashing.outdated(hashing._nobody)
+    with pytest.raises(VerifyMismatchError):  # not that it is no hash, which takes no time
+        hashing._hasher.verify(hashing._nobody, b"x" * 12)
+    hashing.close()
+
+
 def test_right_wrong_and_nobody() -> None:
     async def work() -> None:
         hashing = PasswordHashing(FAST)
         stored = await hashing.hash(b"right")
         assert await hashing.verify(stored, b"right")
         assert not await hashing.verify(stored, b"wrong")
-        assert not await hashing.verify(None, b"nobody has this password")
+        assert not await hashing.verify(None, b"right")
         assert not await hashing.verify("not a hash", b"x")
         hashing.close()
 
