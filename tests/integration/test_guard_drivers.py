@@ -288,21 +288,23 @@ SQLALCHEMY_SAFE = (
 
 
 def test_sqlalchemy(tmp_path: Path, packages: Path) -> None:
-    for statement in SQLALCHEMY_UNSAFE:
-        code = (
-            SQLALCHEMY
-            + f"\ndef handler(event, context):\n    v = event['v']\n    return {statement}"
-        )
-        found = outcomes(tmp_path, packages, code, VALUES)
-        assert found == ["ok", "ok", "blocked", "blocked"], statement
-    values = (*VALUES, "name", "people", "people.name", "SELECT", "id, name", "'", ", ")
-    for statement in SQLALCHEMY_SAFE:
-        code = (
-            SQLALCHEMY
-            + f"\ndef handler(event, context):\n    v = event['v']\n    return {statement}"
-        )
-        found = outcomes(tmp_path, packages, code, values)
-        assert found == ["ok"] * len(values), statement
+    statements = ",\n    ".join(f"lambda v: {s}" for s in (*SQLALCHEMY_UNSAFE, *SQLALCHEMY_SAFE))
+    code = f"""{SQLALCHEMY}
+STATEMENTS = (
+    {statements},
+)
+
+def handler(event, context):
+    return STATEMENTS[event["n"]](event["v"])
+"""
+    safe_values = (*VALUES, "name", "people", "people.name", "SELECT", "id, name", "'", ", ")
+    plan = [(s, VALUES, ["ok", "ok", "blocked", "blocked"]) for s in SQLALCHEMY_UNSAFE]
+    plan += [(s, safe_values, ["ok"] * len(safe_values)) for s in SQLALCHEMY_SAFE]
+    events = [{"n": n, "v": v} for n, (_, values, _) in enumerate(plan) for v in values]
+    answers = iter(guarded(tmp_path, code, events, packages=packages))
+    for statement, values, expected in plan:
+        found = [next(answers) for _ in values]
+        assert [answer.outcome for answer in found] == expected, (statement, found)
 
 
 def test_aiosqlite(tmp_path: Path, packages: Path) -> None:
