@@ -222,12 +222,13 @@ def handler(event, context):
 
 
 def test_an_instance_out_of_memory_does_not_take_its_zygote_along(node: TestNode) -> None:
+    """Unless it is quicker than the supervisor, which busy machines have seen."""
     limits = 'memory = "16MB"\ntmp = "64MB"'
-    outcomes = []
     for number in range(12):  # the first call after a deploy finds no spare instance
         node.deploy(FILL.format(number=number), name="fill", limits=limits)
-        outcomes.append(node.outcome(node.invoke({}, function="t/fill")))
-    assert set(outcomes) == {"out-of-memory"}
+        answer = node.invoke({}, function="t/fill")
+        assert node.outcome(answer) == "out-of-memory", node.error(answer)
+    assert node.errors.read_text().count(" of t/fill is ended") <= 4
 
 
 def test_memory_of_the_import_is_not_the_instances(node: TestNode) -> None:

@@ -409,11 +409,23 @@ class Supervisor:
         if number is not None:
             del self._zygotes[number]
             if tell:
+                self._tell_what_ran_out_of_memory(zygote, number)
                 self._tell(protocol.ZygoteEnded(number, reason))
         for blanks in self._blanks.values():
             if zygote in blanks:
                 blanks.remove(zygote)
         self._forget(zygote)
+
+    def _tell_what_ran_out_of_memory(self, zygote: ZygoteProcess, number: int) -> None:
+        """Tell of instances whose slot overflowed, for which the kernel may have taken the zygote.
+
+        It does where an instance fills its memory before `prefer_as_victim` is done for it.
+        """
+        for instance, slot in zygote.instances.items():
+            with contextlib.suppress(OSError):
+                if instance not in zygote.killed and zygote.ran_out_of_memory(slot):
+                    killed = int(signal.SIGKILL)
+                    self._tell(protocol.Exited(number, instance, killed, out_of_memory=True))
 
     def _forget(self, zygote: ZygoteProcess) -> None:
         self._shares.remove(zygote.name)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.model.errors import UnavailableError
+from casemate.sandbox import protocol
 from casemate.sandbox.supervisor import Supervisor
 
 
@@ -157,3 +160,35 @@ def test_a_gateway_that_breaks_the_protocol_ends_with_all_its_calls(
     assert calls == [] and loop.registered() == set()
     [report] = loop.reports
     assert "broke the protocol" in report
+
+
+class EndedZygote:
+    """A zygote that is gone; of its slots 0 and 3 have overflowed, and 1 cannot be read."""
+
+    def __init__(self) -> None:
+        self.name = "z1"
+        self.assigned = SimpleNamespace(project="t", function="f")
+        self.instances = {10: 0, 11: 1, 12: 2, 13: 3}
+        self.killed = {13}
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.close()
+
+    def read_event(self) -> None:
+        return None
+
+    def ran_out_of_memory(self, slot: int) -> bool:
+        if slot == 1:
+            raise FileNotFoundError
+        return slot in (0, 3)
+
+
+def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: Loop) -> None:
+    zygote: Any = EndedZygote()
+    loop.supervisor._zygotes[5] = zygote
+    loop.supervisor._ids[zygote] = 5
+    loop.supervisor._read_zygote(zygote)
+    told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
+    assert told == [
+        protocol.Exited(5, 10, signal.SIGKILL, out_of_memory=True),
+        protocol.ZygoteEnded(5, "the zygote is gone"),
+    ]
