@@ -40,6 +40,7 @@ def ask(provider: TestProvider, monkeypatch) -> Asking:
 
 
 def wait_at_most(monkeypatch, seconds: float, wait=oidc_login.LoopbackRedirect.wait) -> None:
+    """Patch the wait; `wait` is what it was before any patch, so that the last one counts."""
     monkeypatch.setattr(
         oidc_login.LoopbackRedirect, "wait", lambda redirect, _=0.0: wait(redirect, seconds)
     )

@@ -408,8 +408,9 @@ class Supervisor:
         number = self._ids.pop(zygote, None)
         if number is not None:
             del self._zygotes[number]
-            if tell:
+            if tell and not expected:
                 self._tell_what_ran_out_of_memory(zygote, number)
+            if tell:
                 self._tell(protocol.ZygoteEnded(number, reason))
         for blanks in self._blanks.values():
             if zygote in blanks:
@@ -419,7 +420,8 @@ class Supervisor:
     def _tell_what_ran_out_of_memory(self, zygote: ZygoteProcess, number: int) -> None:
         """Tell of instances whose slot overflowed, for which the kernel may have taken the zygote.
 
-        It does where an instance fills its memory before `prefer_as_victim` is done for it.
+        It does where an instance fills its memory before `prefer_as_victim` is done for it. Where
+        the counter cannot be read any more, the instance has crashed, as ZygoteEnded says.
         """
         for instance, slot in zygote.instances.items():
             with contextlib.suppress(OSError):

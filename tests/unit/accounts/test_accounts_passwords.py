@@ -18,9 +18,7 @@ from casemate.accounts.passwords import (
     prepared,
     require_acceptable,
 )
-from support.accounts import PASSWORD
-
-FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+from support.accounts import FAST, PASSWORD
 
 
 @pytest.mark.parametrize(

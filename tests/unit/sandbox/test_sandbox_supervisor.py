@@ -192,3 +192,12 @@ def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: L
         protocol.Exited(5, 10, signal.SIGKILL, out_of_memory=True),
         protocol.ZygoteEnded(5, "the zygote is gone"),
     ]
+
+
+def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop) -> None:
+    zygote: Any = EndedZygote()
+    loop.supervisor._zygotes[5] = zygote
+    loop.supervisor._ids[zygote] = 5
+    loop.supervisor._end(zygote, "closed", expected=True)
+    told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
+    assert told == [protocol.ZygoteEnded(5, "closed")]
