@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from support.node import TestNode
+from support.processes import command
 
 READER = """
 def handler(event, context):
@@ -38,11 +39,7 @@ def run(node: TestNode, *arguments: str, stdin: bytes = b"") -> subprocess.Compl
 
 
 def vault_of(node: TestNode) -> int:
-    (pid,) = [
-        pid
-        for pid in node.processes()
-        if "casemate.vault.process" in Path(f"/proc/{pid}/cmdline").read_text()
-    ]
+    (pid,) = [pid for pid in node.processes() if "casemate.vault.process" in command(pid)]
     return pid
 
 

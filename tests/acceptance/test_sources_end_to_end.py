@@ -15,6 +15,7 @@ import pytest
 from support.cli import casemate
 from support.node import TestNode
 from support.outside_servers import Mosquitto, Nats, Postgres, Rabbitmq, Server, Valkey, running
+from support.processes import gateway_of
 from support.publishers import (
     OUTBOX,
     NatsPublisher,
@@ -169,11 +170,9 @@ def test_nats(node: TestNode, servers: dict[str, Server]) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="looks into the memory of another process")
 def test_no_password_is_in_the_gateway(node: TestNode, servers: dict[str, Server]) -> None:
     """Not in the memory of the process that parses the network, for it never was there."""
-    gateway = next(
-        pid
-        for pid in node.processes()
-        if "casemate.node.gateway" in Path(f"/proc/{pid}/cmdline").read_text()
-    )
+    assert node.process is not None
+    gateway = gateway_of(node.process.pid)
+    assert gateway is not None
     wanted = [server.password.encode() for server in servers.values()]
     found = set()
     with open(f"/proc/{gateway}/maps") as maps, open(f"/proc/{gateway}/mem", "rb") as memory:

@@ -211,6 +211,7 @@ def test_an_address_that_is_not_allowed_is_not_connected_to(case: Case, place: s
             await harness.until(lambda: harness.inbox.refusals)
             assert harness.inbox.refusals[0][:2] == ("loopback address 127.0.0.1", True)
             assert not harness.status.connected
+            await harness.until(lambda: harness.status.error)  # told after the refusal
             assert "does not cover" in harness.status.error
 
     asyncio.run(run())
