@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-parts docs
+.PHONY: help demo test storm lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -10,6 +10,7 @@ help:
 	@printf 'make demo    start a node, deploy the examples, call each with real data, and end\n'
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
+	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
 	@printf 'make lint    check style, types, layers and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
@@ -23,6 +24,10 @@ demo:
 test:
 	@scripts/bootstrap test
 	@scripts/test $(ARGS)
+
+storm:
+	@scripts/bootstrap test
+	@scripts/test --storm $(ARGS)
 
 lint:
 	@scripts/bootstrap
