@@ -35,11 +35,12 @@ ROLES: dict[str, set[str]] = {
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
         "secret:list", "secret:write", "queue:read", "token:write", "invocation:status",
+        "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },
     "operator": {
         "node:read", "node:backup", "function:read", "function:alias", "function:remove",
-        "grant:read", "grant:approve", "vault:rotate", "queue:read", "dead-letter:read",
+        "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge", "dead-letter:read",
         "dead-letter:write", *RECORDS,
     },
     "auditor": {

@@ -98,21 +98,21 @@ class MemoryStore:
             raise ConflictError("taken")
         self.by_id[token.id] = token
 
-    async def revoke_token(self, token_id: str) -> Token:
+    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
         self._check()
-        if token_id not in self.by_id:
+        if not self.by_id.keys() >= set(token_ids):
             raise NotFoundError("none")
-        token = self.by_id[token_id]
-        if token.revoked_at is None:
-            token = msgspec.structs.replace(token, revoked_at=self.clock())
-            self.by_id[token_id] = token
-        return token
+        for token_id in token_ids:
+            token = self.by_id[token_id]
+            if token.revoked_at is None:
+                self.by_id[token_id] = msgspec.structs.replace(token, revoked_at=self.clock())
+        return tuple(map(self.by_id.__getitem__, token_ids))
 
     async def revoke_tokens_of(self, user: str) -> int:
         self._check()
         mine = [t for t in self.by_id.values() if t.user == user and t.revoked_at is None]
         for token in mine:
-            await self.revoke_token(token.id)
+            await self.revoke_tokens((token.id,))
         return len(mine)
 
     async def touch_tokens(self, used: dict[str, float]) -> None:

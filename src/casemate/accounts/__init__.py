@@ -12,6 +12,7 @@ from casemate.accounts.bindings import (
     parse_binding,
     parse_bindings,
 )
+from casemate.accounts.credential import token_id_of
 from casemate.accounts.errors import (
     EscalationError,
     IdTokenError,
@@ -48,4 +49,5 @@ __all__ = [
     "covers",
     "parse_binding",
     "parse_bindings",
+    "token_id_of",
 ]

@@ -57,6 +57,15 @@ def same(given: str, stored: str | None) -> bool:
     return hmac.compare_digest(given, stored or "")
 
 
+def token_id_of(authorization: str | None) -> str | None:
+    """Return the id of the token in an Authorization header's value, None without a token.
+
+    Says nothing of whether the token is genuine: for who has been authenticated by it.
+    """
+    text = bearer_text(authorization)
+    return None if text is None else text[len(PREFIX) : ID_END]
+
+
 def bearer_text(authorization: str | None) -> str | None:
     """Return the well-formed token in an Authorization header's value (RFC 6750), or None.
 

@@ -92,15 +92,37 @@ class Directory:
             and self._in_force(token, 0.0)
         )
 
-    def require_current(self, by: Principal) -> None:
-        """Raise EscalationError if `by` has lost what it had when its request began."""
+    def line_of(self, token_id: str) -> tuple[str, ...]:
+        """Return a token's id, and those of all that were made with it, and with these, and so on.
+
+        Each once, the token itself first; a circle, which nothing here makes, ends.
+        """
+        made: dict[str, list[str]] = {}
+        for token in self.tokens.values():
+            if token.made_with is not None:
+                made.setdefault(token.made_with, []).append(token.id)
+        line = {token_id: None}
+        waiting = [token_id]
+        while waiting:
+            new = [i for i in made.get(waiting.pop(), ()) if i not in line]
+            line.update(dict.fromkeys(new))
+            waiting += new
+        return tuple(line)
+
+    def require_current(self, by: Principal, made_with: str | None = None) -> None:
+        """Raise EscalationError if `by` has lost what it had when its request began.
+
+        `made_with` is the id of the token or session that it showed; that must be in force, too.
+        """
         if by.kind is PrincipalKind.USER:
             user = self.users.get(by.id)
             current = self.roles_of(by.id) if user and user.disabled_at is None else ()
         else:
             token = self.tokens.get(by.id)
             current = token.bindings if token and self._in_force(token, 0.0) else ()
-        if by.bindings != current:
+        shown = None if made_with is None else self.tokens.get(made_with)
+        ended = made_with is not None and (shown is None or not self._in_force(shown, 0.0))
+        if by.bindings != current or ended:
             raise EscalationError(
                 f"What {by.text} may do has just changed.", next_step="Try again."
             )
@@ -147,11 +169,11 @@ class Directory:
         self.tokens[token.id] = token
         self._let_in(token)
 
-    async def revoke_token(self, token_id: str) -> Token:
-        """Revoke a token; it is refused from now on."""
-        self.index.remove([token_id])
-        revoked = await self._store.revoke_token(token_id)
-        self.tokens[token_id] = revoked
+    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
+        """Revoke tokens, all or none; they are refused from now on."""
+        self.index.remove(token_ids)  # first: should the store fail, none is let in by mistake
+        revoked = await self._store.revoke_tokens(token_ids)
+        self.tokens.update((token.id, token) for token in revoked)
         return revoked
 
     async def revoke_sessions(self, user: str) -> None:
@@ -204,7 +226,7 @@ class Directory:
         self,
         *,
         without_user: str | None = None,
-        without_token: str | None = None,
+        without_tokens: tuple[str, ...] = (),
         issuer: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> None:
         """Raise LastOwnerError if nobody could own the node without these, or with that issuer.
@@ -220,7 +242,7 @@ class Directory:
                 return
         finally:
             self.oidc_issuer = before
-        tokens = (t for t in self.tokens.values() if t.user is None and t.id != without_token)
+        tokens = (t for t in self.tokens.values() if t.user is None and t.id not in without_tokens)
         if any(is_node_owner(t.bindings) and self._in_force(t, OWNER_TOKEN_LEFT) for t in tokens):
             return
         raise LastOwnerError(

@@ -26,6 +26,7 @@ def issue(
     *,
     name: str,
     created_by: str,
+    made_with: str | None = None,
     created_at: float,
     expires_at: float | None,
     bindings: tuple[RoleBinding, ...] = (),
@@ -41,6 +42,7 @@ def issue(
         bindings=bindings,
         created_at=created_at,
         created_by=created_by,
+        made_with=made_with,
         expires_at=expires_at,
     )
     return Issued(token=token, text=text)

@@ -41,8 +41,12 @@ class ServiceTokens:
         expires_at: float | None,
         *,
         by: Principal,
+        made_with: str | None = None,
     ) -> Issued:
         """Make a token that can do no more than `by`, and return it with its text.
+
+        `made_with` is the id of the token or session that `by` showed: who revokes that revokes
+        this one.
 
         `expires_at` is Unix time, at most a year ahead; None, no expiry, is for owners of the
         node. A token made by a token does not outlive it. Raises ConflictError if a token in
@@ -56,12 +60,13 @@ class ServiceTokens:
             )
         require_known_roles(bindings, self._roles())
         async with self._directory.lock:
-            self._directory.require_current(by)
+            self._directory.require_current(by, made_with)
             require_covered(by, bindings, f"make the token {name}")
             self._require_expiry(expires_at, by)
             issued = issue(
                 name=name,
                 created_by=by.text,
+                made_with=made_with,
                 created_at=self._directory.clock(),
                 expires_at=expires_at,
                 bindings=bindings,
@@ -97,15 +102,26 @@ class ServiceTokens:
                 next_step="Log in as a person, or give it fewer days.",
             )
 
-    async def revoke(self, token_id: str, *, by: Principal) -> Token:
-        """Revoke a token or a session at once (LastOwnerError for the last way in)."""
-        async with self._directory.lock:
-            token = self._directory.token(token_id)
-            if token.revoked_at is None and is_node_owner(token.bindings):
-                self._directory.require_owner_left(without_token=token_id)
-            revoked = await self._directory.revoke_token(token_id)
-        _log.warning("token %s (%s) revoked by %s", token.id, token.name, by.text)
-        return revoked
+    async def revoke(self, token_id: str, *, by: Principal) -> tuple[Token, ...]:
+        """Revoke a token or session at once with its line: all that was made with it.
+
+        Whoever stole it may have made others with it. Returns the token and then those of its
+        line that ended now. LastOwnerError if it would be the last way in. A token that was
+        revoked already gives its line another look.
+        """
+        directory = self._directory
+        async with directory.lock:
+            directory.token(token_id)
+            ids = directory.line_of(token_id)
+            line = [directory.tokens[i] for i in ids]
+            ending = {t.id for t in line if t.revoked_at is None}
+            if any(is_node_owner(t.bindings) for t in line if t.id in ending):
+                directory.require_owner_left(without_tokens=ids)
+            revoked = await directory.revoke_tokens(ids)
+        for token in revoked:
+            if token.id in ending:
+                _log.warning("token %s (%s) revoked by %s", token.id, token.name, by.text)
+        return (revoked[0], *(t for t in revoked[1:] if t.id in ending))
 
     async def add_owner(self, name: str, *, seconds: float | None) -> Issued:
         """Make an owner's token by the word of whoever runs the node itself."""

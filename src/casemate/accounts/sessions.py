@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.accounts import totp
 from casemate.accounts.attempts import Attempts
-from casemate.accounts.credential import ID_END, PREFIX, bearer_text
+from casemate.accounts.credential import token_id_of
 from casemate.accounts.directory import Directory
 from casemate.accounts.errors import LoginRefusedError, PasswordRefusedError
 from casemate.accounts.issuing import SESSION_NAME, Issued, issue
@@ -120,7 +120,7 @@ class Sessions:
         now = self._directory.clock()
         sessions = sorted(self._directory.index.of_user(name), key=lambda token: token.created_at)
         for session in sessions[: max(0, len(sessions) - MAX_SESSIONS + 1)]:
-            await self._directory.revoke_token(session.id)
+            await self._directory.revoke_tokens((session.id,))
         issued = issue(
             name=SESSION_NAME,
             created_by=f"user:{name}",
@@ -133,13 +133,13 @@ class Sessions:
 
     async def logout(self, authorization: str | None) -> bool:
         """End the session of an Authorization header's value; False if it is not a session."""
-        text = bearer_text(authorization)
-        if text is None or self._directory.index.authenticate(authorization) is None:
+        if self._directory.index.authenticate(authorization) is None:
             return False
         async with self._directory.lock:
-            token = self._directory.tokens.get(text[len(PREFIX) : ID_END])
+            token = self._directory.tokens.get(token_id_of(authorization) or "")
             if token is None or token.user is None:
                 return False
-            await self._directory.revoke_token(token.id)
+            # What was made with it stays: people log out every day, and their tokens go on.
+            await self._directory.revoke_tokens((token.id,))
         _log.info("user %s logged out", token.user)
         return True

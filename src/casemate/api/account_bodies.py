@@ -149,6 +149,13 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: float | None = None
 
 
+class RevokedToken(TokenView, frozen=True, kw_only=True):
+    """A token that is revoked now, with those that ended because they were made with it."""
+
+    line: tuple[TokenView, ...] = ()
+    """Made with it, or with one of these; each has ended."""
+
+
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens, oldest first."""
 

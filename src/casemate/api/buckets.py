@@ -250,7 +250,7 @@ OPERATIONS = (
         endpoint=_drop,
         status=HTTPStatus.NO_CONTENT,
         problems=(404,),
-        action=Action.BUCKET_DELETE,
+        action=Action.BUCKET_DROP,
         resource=_bucket,
     ),
     Operation(

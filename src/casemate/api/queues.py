@@ -96,7 +96,7 @@ def _operations(kind: ResourceKind) -> tuple[Operation, ...]:
             endpoint=partial(_purge, word),
             response=Purged,
             problems=(404,),
-            action=Action.QUEUE_READ,
+            action=Action.QUEUE_PURGE,
             resource=resource,
         ),
         Operation(
@@ -108,7 +108,7 @@ def _operations(kind: ResourceKind) -> tuple[Operation, ...]:
             endpoint=partial(_drop, word),
             status=HTTPStatus.NO_CONTENT,
             problems=(404,),
-            action=Action.QUEUE_READ,
+            action=Action.QUEUE_DROP,
             resource=resource,
         ),
     )

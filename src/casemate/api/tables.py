@@ -142,7 +142,7 @@ OPERATIONS = (
         endpoint=_drop,
         status=HTTPStatus.NO_CONTENT,
         problems=(404,),
-        action=Action.TABLE_DELETE,
+        action=Action.TABLE_DROP,
         resource=_table,
     ),
 )

@@ -9,12 +9,19 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings
+from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings, token_id_of
 from casemate.api.account_answers import answering, require_plain
-from casemate.api.account_bodies import CreatedToken, NewToken, Tokens, TokenView
+from casemate.api.account_bodies import (
+    CreatedToken,
+    NewToken,
+    RevokedToken,
+    Tokens,
+    TokenView,
+)
 from casemate.api.authorization import principal
 from casemate.api.inputs import Query, json_body, path_id
 from casemate.api.operations import Operation, QueryParameter, Service, json_response
@@ -92,7 +99,11 @@ async def _add(request: Request, service: Service) -> Response:
         service.require(request, Action.TOKEN_WRITE, _scope(binding))
     asking = principal(request)
     issued = await service.accounts.tokens.add(
-        body.name, bindings, _expires_at(body, asking), by=asking
+        body.name,
+        bindings,
+        _expires_at(body, asking),
+        by=asking,
+        made_with=token_id_of(request.headers.get("authorization")),
     )
     return json_response(
         CreatedToken(token=_view(issued.token, service), text=issued.text), HTTPStatus.CREATED
@@ -110,8 +121,9 @@ async def _revoke(request: Request, service: Service) -> Response:
         own = False  # who may not see every token does not learn which exist
     if not own:
         service.require(request, Action.ACCOUNT_WRITE, NODE)
-    revoked = await service.accounts.tokens.revoke(token_id, by=asking)
-    return json_response(_view(revoked, service))
+    revoked, *line = await service.accounts.tokens.revoke(token_id, by=asking)
+    shown = msgspec.structs.asdict(_view(revoked, service))
+    return json_response(RevokedToken(**shown, line=tuple(_view(t, service) for t in line)))
 
 
 OPERATIONS = (
@@ -153,8 +165,12 @@ OPERATIONS = (
         id="revokeToken",
         tag="tokens",
         summary="Revoke a token or session at once: one's own, or any with `account:write`",
+        description=(
+            "Every token that was made with it ends too, and what was made with these: whoever "
+            "stole it may have made others."
+        ),
         endpoint=_revoke,
-        response=TokenView,
+        response=RevokedToken,
         problems=(404, 409),
     ),
 )

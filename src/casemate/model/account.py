@@ -43,6 +43,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     bindings: tuple[RoleBinding, ...] = ()
     created_at: float
     created_by: str
+    made_with: str | None = None
+    """Id of the token or session that was shown when this one was made; None: of neither."""
     expires_at: float | None = None
     revoked_at: float | None = None
     last_used_at: float | None = None

@@ -41,6 +41,7 @@ class Rule(NamedTuple):
 _ON_FUNCTION = Rule((_F, _P, _N))
 _ON_RECORDS = Rule((_F, _P, _N), groups=(READ_RECORDS,))
 _ON_DEAD_LETTERS = Rule((_F, ResourceKind.QUEUE, _P, _N))
+_ON_QUEUES = Rule((ResourceKind.QUEUE, ResourceKind.TOPIC, _P, _N))
 _ON_NODE = Rule((_N,))
 
 
@@ -71,12 +72,16 @@ RULES: dict[Action, Rule] = {
     Action.BUCKET_WRITE: _on_data(ResourceKind.BUCKET, WRITE_DATA),
     Action.BUCKET_LIST: _on_data(ResourceKind.BUCKET, READ_DATA),
     Action.BUCKET_DELETE: _on_data(ResourceKind.BUCKET, WRITE_DATA),
+    Action.BUCKET_DROP: Rule((ResourceKind.BUCKET, _P, _N)),
     Action.TABLE_GET: _on_data(ResourceKind.TABLE, READ_DATA),
     Action.TABLE_PUT: _on_data(ResourceKind.TABLE, WRITE_DATA),
     Action.TABLE_QUERY: _on_data(ResourceKind.TABLE, READ_DATA),
     Action.TABLE_DELETE: _on_data(ResourceKind.TABLE, WRITE_DATA),
+    Action.TABLE_DROP: Rule((ResourceKind.TABLE, _P, _N)),
     Action.QUEUE_SEND: _on_data(ResourceKind.QUEUE, WRITE_DATA),
-    Action.QUEUE_READ: Rule((ResourceKind.QUEUE, ResourceKind.TOPIC, _P, _N)),
+    Action.QUEUE_READ: _ON_QUEUES,
+    Action.QUEUE_PURGE: _ON_QUEUES,
+    Action.QUEUE_DROP: _ON_QUEUES,
     Action.TOPIC_PUBLISH: _on_data(ResourceKind.TOPIC, WRITE_DATA),
     Action.DEAD_LETTER_READ: _ON_DEAD_LETTERS,
     Action.DEAD_LETTER_CONTENT: _ON_DEAD_LETTERS,

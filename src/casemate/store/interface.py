@@ -103,8 +103,11 @@ class Store(Protocol):
         """Return every token, oldest first; those that ended a month ago may be left out."""
         ...
 
-    async def revoke_token(self, token_id: str) -> Token:
-        """Mark a token revoked (NotFoundError if there is none); revoking twice changes nothing."""
+    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
+        """Mark tokens revoked, all or none (NotFoundError if one is missing), and return them.
+
+        Revoking twice changes nothing.
+        """
         ...
 
     async def revoke_tokens_of(self, user: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.accounts import DAY, EscalationError, LastOwnerError
+from casemate.accounts import DAY, EscalationError, LastOwnerError, token_id_of
 from casemate.accounts.bindings import parse_binding
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from support.accounts import NODE_OWNER, World, function_principal
@@ -112,3 +112,85 @@ def test_last_use_is_shown_and_stored(world: World) -> None:
     assert world.store.by_id[issued.token.id].last_used_at == world.clock()
     world.start()
     assert world.accounts.tokens.used_at(world.accounts.tokens.one(issued.token.id))
+
+
+def made(world: World, maker, name: str, role: str = "owner"):
+    """Make a token with another one's text, as the API does."""
+    text = f"Bearer {maker.text}"
+    expires_at = world.clock() + DAY / 2
+    return world.run(
+        world.accounts.tokens.add(
+            name,
+            (parse_binding(role),),
+            expires_at,
+            by=world.accounts.authenticate(text),
+            made_with=token_id_of(text),
+        )
+    )
+
+
+def test_revoking_takes_the_whole_line(world: World) -> None:
+    stolen = add(world, "owner", name="stolen")
+    child = made(world, stolen, "child")
+    grandchild = made(world, child, "grandchild", "invoker@shop")
+    bystander = add(world, "invoker@shop", name="bystander")
+    ended = world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    assert [token.id for token in ended] == [
+        stolen.token.id,
+        child.token.id,
+        grandchild.token.id,
+    ]
+    for _ in range(2):
+        assert [world.who(t.text) for t in (stolen, child, grandchild)] == [None] * 3
+        assert world.who(bystander.text)
+        world.start()  # it is so after a restart, too
+
+
+def test_a_line_that_began_before_a_revocation_ends_by_another(world: World) -> None:
+    """A child whose maker was revoked by a version that left it: revoking again takes it."""
+    stolen = add(world, "owner", name="stolen")
+    child = made(world, stolen, "child")
+    world.run(world.accounts._directory.revoke_tokens((stolen.token.id,)))
+    assert world.who(child.text)
+    world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    assert world.who(child.text) is None
+
+
+def test_a_stolen_session_takes_along_what_was_made_with_it(world: World) -> None:
+    world.person("ada", *NODE_OWNER)
+    stolen, other = world.login("ada"), world.login("ada")
+    bad, good = made(world, stolen, "bad"), made(world, other, "good")
+    world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    assert world.who(bad.text) is None
+    assert world.who(good.text)
+    assert world.run(world.accounts.sessions.logout(f"Bearer {other.text}"))
+    assert world.who(other.text) is None
+    assert world.who(good.text), "logging out ends a session, not what was made in it"
+
+
+def test_a_session_that_has_ended_makes_nothing(world: World) -> None:
+    world.person("ada", *NODE_OWNER)
+    session = world.login("ada")
+    asking = world.accounts.authenticate(f"Bearer {session.text}")
+    world.run(world.accounts.tokens.revoke(session.token.id, by=world.owner))
+    with pytest.raises(EscalationError, match="changed"):
+        world.run(
+            world.accounts.tokens.add(
+                "late",
+                (parse_binding("invoker@shop"),),
+                world.clock() + DAY,
+                by=asking,
+                made_with=session.token.id,
+            )
+        )
+
+
+def test_the_last_owner_is_counted_without_the_line(world: World) -> None:
+    child = world.run(
+        world.accounts.tokens.add(
+            "child", NODE_OWNER, world.clock() + 30 * DAY, by=world.owner, made_with=world.owner.id
+        )
+    )
+    with pytest.raises(LastOwnerError):
+        world.run(world.accounts.tokens.revoke(world.owner.id, by=world.owner))
+    assert world.who(child.text)

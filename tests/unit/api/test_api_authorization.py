@@ -60,9 +60,21 @@ def test_what_changes_something_asks_for_more_than_reading() -> None:
     reading = {a for a in Action if a.value.rpartition(":")[2] in ("read", "list", "get", "query")}
     for operation in OPERATIONS:
         if operation.method in ("PUT", "DELETE") and operation.action is not None:
-            if operation.id in ("dropQueue", "dropTopic"):
-                continue  # queue:read covers purging, see Action.QUEUE_READ
             assert operation.action not in reading, operation.id
+
+
+def test_no_action_guards_both_reading_and_destroying() -> None:
+    """Nor does a right over one thing in a container cover the container."""
+    destroying = {o.action: o.id for o in OPERATIONS if o.method == "DELETE" or "purge" in o.path}
+    for operation in OPERATIONS:
+        if operation.action in destroying and operation.action is not None:
+            assert operation.method != "GET", (operation.id, destroying[operation.action])
+    for operation in OPERATIONS:
+        if operation.id.startswith("drop"):
+            assert operation.action is not None
+            assert operation.action.value.endswith(":drop")
+            others = [o.id for o in OPERATIONS if o.action is operation.action]
+            assert all(other.startswith("drop") for other in others), others
 
 
 def test_the_decision_comes_before_the_body_and_the_look_up(ask, control) -> None:

@@ -30,6 +30,22 @@ def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_all_of_a_line_are_revoked_or_none(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        await store.add_token(token("k1", "one"))
+        await store.add_token(msgspec.structs.replace(token("k2", "two"), made_with="k1"))
+        with pytest.raises(NotFoundError, match="'k9'"):
+            await store.revoke_tokens(("k1", "k9", "k2"))
+        assert [t.revoked_at for t in await store.tokens()] == [None, None]
+        revoked = await store.revoke_tokens(("k1", "k2"))
+        assert [t.made_with for t in revoked] == [None, "k1"]
+        assert await store.tokens() == revoked
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
@@ -39,16 +55,16 @@ def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -
         with pytest.raises(ConflictError, match="name 'first'"):
             await store.add_token(token("k2"))
         before = time.time()
-        revoked = await store.revoke_token("k1")
+        (revoked,) = await store.revoke_tokens(("k1",))
         assert revoked.revoked_at is not None
         assert before <= revoked.revoked_at <= time.time()
-        assert await store.revoke_token("k1") == revoked
+        assert await store.revoke_tokens(("k1",)) == (revoked,)
         assert await store.tokens() == (revoked,)
         await store.add_token(token("k2"))
         with pytest.raises(ConflictError, match="id 'k1'"):
             await store.add_token(token("k1", "third"))
         with pytest.raises(NotFoundError, match="'k9'"):
-            await store.revoke_token("k9")
+            await store.revoke_tokens(("k9",))
         await store.close()
 
     asyncio.run(run())

@@ -154,13 +154,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(token_id=st.sampled_from("xyz"))
     def revoke_token(self, token_id: str) -> None:
-        call = self.store.revoke_token(token_id)
+        call = self.store.revoke_tokens((token_id,))
         found = [i for i, k in enumerate(self.reference.tokens) if k.id == token_id]
         if not found:
             with pytest.raises(NotFoundError):
                 self.runner.run(call)
             return
-        revoked = self.runner.run(call)
+        (revoked,) = self.runner.run(call)
         before = self.reference.tokens[found[0]]
         if before.revoked_at is not None:
             assert revoked == before

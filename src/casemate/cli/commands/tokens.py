@@ -31,6 +31,10 @@ class _Token(msgspec.Struct):
     last_used_at: float | None = None
 
 
+class _Revoked(_Token):
+    line: tuple[_Token, ...] = ()
+
+
 class _Tokens(msgspec.Struct):
     tokens: tuple[_Token, ...]
 
@@ -123,11 +127,16 @@ def revoke(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Revoke a token or session at once and for good."""
+    """Revoke a token or session at once and for good, with every token that was made with it."""
     with connect() as client:
-        confirm(f"Revoke the token {token_id} of {client.url}?", yes=yes)
-        revoked = client.decode(client.ask("DELETE", path_of("tokens", token_id)), _Token)
+        confirm(
+            f"Revoke the token {token_id} of {client.url}, and all that were made with it?",
+            yes=yes,
+        )
+        revoked = client.decode(client.ask("DELETE", path_of("tokens", token_id)), _Revoked)
     if json:
         print_json(revoked)
     else:
         print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")
+        for token in revoked.line:
+            print_line(f"So is {token.name} ({token.id}), which {token.created_by} had made.")

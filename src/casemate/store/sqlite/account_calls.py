@@ -46,9 +46,9 @@ class AccountCalls(StoreSession):
         """Return every token that is kept."""
         return await self._read(accounts.tokens)
 
-    async def revoke_token(self, token_id: str) -> Token:
-        """Mark a token revoked."""
-        return await self._change(accounts.revoke_token, token_id)
+    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
+        """Mark tokens revoked, all or none."""
+        return await self._change(accounts.revoke_tokens, token_ids)
 
     async def revoke_tokens_of(self, user: str) -> int:
         """Mark every token of a user revoked."""

@@ -41,7 +41,7 @@ _UPDATE_USER = """
     WHERE name = :name
 """
 _TOKEN_COLUMNS = ", ".join(Token.__struct_fields__)
-_INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _SELECT_TOKENS = f"SELECT {_TOKEN_COLUMNS} FROM token ORDER BY created_at, sequence"  # noqa: S608
 _SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
 _IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
@@ -139,12 +139,17 @@ def tokens(connection: engine.Connection) -> tuple[Token, ...]:
     return tuple(map(_token, connection.execute(_SELECT_TOKENS)))
 
 
-def revoke_token(connection: engine.Connection, token_id: str) -> Token:
-    """Mark a token revoked now, unless it is; return it. Raises NotFoundError if there is none."""
-    connection.execute(
+def revoke_tokens(connection: engine.Connection, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
+    """Mark tokens revoked now, unless they are; return them. NotFoundError if one is missing."""
+    now = time.time()
+    connection.executemany(
         "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
-        (time.time(), token_id),
+        [(now, token_id) for token_id in token_ids],
     )
+    return tuple(_one(connection, token_id) for token_id in token_ids)
+
+
+def _one(connection: engine.Connection, token_id: str) -> Token:
     row = connection.execute(_SELECT_TOKEN, (token_id,)).fetchone()
     if row is None:
         raise NotFoundError(

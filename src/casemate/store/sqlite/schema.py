@@ -255,9 +255,18 @@ _DENIALS = (
     "CREATE INDEX denial_project ON denial (project)",
 )
 
+# What a service token has made is known by its maker's name; of a session's, nothing is.
+_LINES = (
+    "ALTER TABLE token ADD COLUMN made_with TEXT",
+    """
+    UPDATE token SET made_with = substr(created_by, 7) WHERE created_by LIKE 'token:%'
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
+    _LINES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
