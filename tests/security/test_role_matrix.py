@@ -40,8 +40,8 @@ ROLES: dict[str, set[str]] = {
     },
     "operator": {
         "node:read", "node:backup", "function:read", "function:alias", "function:remove",
-        "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge", "dead-letter:read",
-        "dead-letter:write", *RECORDS,
+        "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",
+        "dead-letter:read", "dead-letter:write", *RECORDS,
     },
     "auditor": {
         "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",

@@ -129,6 +129,15 @@ class Catalogue:
         """Return the digests that some version of some function refers to."""
         return {v.digest for e in self._functions.values() for v in e.versions.values()}
 
+    def functions_of(self, digest: str) -> set[tuple[str, str]]:
+        """Return project and name of the functions with a version of that bundle."""
+        return {
+            name
+            for name, entry in self._functions.items()
+            for version in entry.versions.values()
+            if version.digest == digest
+        }
+
     def live_versions(self) -> list[Version]:
         """Return every version that the alias `live` of its function leads to."""
         return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]

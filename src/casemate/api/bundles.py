@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from casemate.api.authorization import function_of, principal
+from casemate.api.control import Deploys
 from casemate.api.inputs import Query, declared_length, path_digest, require_media_type, too_large
 from casemate.api.operations import GZIP, Operation, Service, json_response
 from casemate.api.problems import RequestError
@@ -45,11 +46,20 @@ def _require_deployer(request: Request, service: Service) -> None:
         service.require(request, Action.FUNCTION_DEPLOY, NODE)
 
 
+def _deploys(request: Request, service: Service) -> Deploys:
+    def deploys(project: str, function: str) -> bool:
+        return service.may(request, Action.FUNCTION_DEPLOY, function_of(project, function))
+
+    return deploys
+
+
 async def _has(request: Request, service: Service) -> Response:
     _require_deployer(request, service)
     digest = path_digest(request)
     Query(request).end()
-    held = await service.control.has_bundle(digest)
+    held = await service.control.has_bundle(
+        digest, by=principal(request).text, deploys=_deploys(request, service)
+    )
     status = HTTPStatus.OK if held else HTTPStatus.NOT_FOUND
     return Response(status_code=status.value)
 
@@ -66,7 +76,12 @@ async def _put(request: Request, service: Service) -> Response:
         tempfile.NamedTemporaryFile(dir=service.spool, prefix="upload-", suffix=".tar.gz") as file,
     ):
         size = await _receive(request, file)
-        added = await service.control.put_bundle(digest, Path(file.name))
+        added = await service.control.put_bundle(
+            digest,
+            Path(file.name),
+            by=principal(request).text,
+            deploys=_deploys(request, service),
+        )
     status = HTTPStatus.CREATED if added else HTTPStatus.OK
     return json_response(Uploaded(digest=digest, size=size), status)
 
@@ -99,7 +114,7 @@ OPERATIONS = (
         path="/bundles/{digest}",
         id="hasBundle",
         tag="bundles",
-        summary="Tell whether the node holds a bundle",
+        summary="Tell whether the node holds a bundle that one has uploaded or may deploy",
         endpoint=_has,
         problems=(404,),
     ),
@@ -111,7 +126,8 @@ OPERATIONS = (
         summary="Upload a bundle",
         description=(
             "The body is the bundle's tar.gz archive of at most 512 MiB. Every path and hash in "
-            "it is checked; 422 says that it is not the bundle that the digest names."
+            "it is checked; 422 says that it is not the bundle that the digest names. What is not "
+            "deployed within an hour is deleted; 429 says that too much waits for a deploy."
         ),
         endpoint=_put,
         has_body=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +38,10 @@ class StartFailedError(InvalidInputError):
         self.type = type
         self.failure_message = message
         self.trace = trace
+
+
+Deploys = Callable[[str, str], bool]
+"""Tells whether who asks may deploy the function of a project and a name."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,12 +88,18 @@ class Control(Protocol):
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
-    async def has_bundle(self, digest: str) -> bool:
-        """Tell whether the node holds the bundle with that digest."""
+    async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
+        """Tell whether the node holds a bundle that the asking may know of.
+
+        That is one that it has uploaded, or one of a function that it may deploy.
+        """
         ...
 
-    async def put_bundle(self, digest: str, archive: Path) -> bool:
-        """Verify and keep a bundle; False if it is there already, which changes nothing.
+    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
+        """Verify and keep a bundle; False if `has_bundle` tells so already: nothing is changed.
+
+        What is not deployed within an hour is deleted. Raises QuotaError if `by`, or all
+        together, have too much waiting for a deploy.
 
         `archive` is a tar.gz file that the API deletes afterwards. The control service unpacks it
         with `casemate.build.archive.unpack`, which checks every path and hash, and raises

@@ -21,6 +21,7 @@ from casemate.model.errors import (
     InvalidInputError,
     NotFoundError,
     ProtectionMissingError,
+    QuotaError,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +45,13 @@ _KINDS = {
 """What never changes of a problem: the last part of its type, and its title."""
 
 _RETRYABLE = (429, 503)
+_STATUSES: tuple[tuple[type[CasemateError], HTTPStatus], ...] = (
+    (ProtectionMissingError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (QuotaError, HTTPStatus.TOO_MANY_REQUESTS),
+    (ConflictError, HTTPStatus.CONFLICT),
+    (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
 
 _log = logging.getLogger("casemate.api")
 
@@ -118,14 +126,11 @@ def status_of(error: CasemateError) -> HTTPStatus:
     """Return the status that one of our errors is answered with."""
     if isinstance(error, RequestError):
         return error.status
-    if error.retryable or isinstance(error, ProtectionMissingError):
+    if error.retryable:
         return HTTPStatus.SERVICE_UNAVAILABLE
-    if isinstance(error, NotFoundError):
-        return HTTPStatus.NOT_FOUND
-    if isinstance(error, ConflictError):
-        return HTTPStatus.CONFLICT
-    if isinstance(error, InvalidInputError):
-        return HTTPStatus.UNPROCESSABLE_ENTITY
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 

@@ -35,6 +35,10 @@ class ConflictError(CasemateError):
     """The change conflicts with what is stored."""
 
 
+class QuotaError(CasemateError):
+    """Whoever asks has as much of it as one may have."""
+
+
 class UnavailableError(CasemateError):
     """The service cannot do this at the moment."""
 

@@ -13,7 +13,6 @@ import os
 import shutil
 import struct
 import tempfile
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,7 +27,6 @@ from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.interface import DataKey
 
 _SUFFIX = ".sealed"
-_UNUSED_SECONDS = 24 * 3600.0
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
 Keys = Callable[[int | None], Awaitable[DataKey]]
@@ -52,24 +50,28 @@ class BundleStore:
     def _file(self, digest: str) -> Path:
         return self._sealed / f"{digest}{_SUFFIX}"
 
-    async def has(self, digest: str) -> bool:
-        """Tell whether a bundle is there."""
-        return await asyncio.to_thread(self._file(digest).is_file)
+    async def put(self, digest: str, archive: Path) -> None:
+        """Check an archive and keep it.
 
-    async def put(self, digest: str, archive: Path) -> bool:
-        """Check an archive, keep it, and return True; False if the bundle is there already.
-
-        Raises ArchiveError if it is not exactly that bundle.
+        Raises ArchiveError if it is not exactly that bundle, also where the bundle is there
+        already: the answer does not tell.
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
-            if await self.has(digest):
-                return False
+            if await asyncio.to_thread(self._file(digest).is_file):
+                await asyncio.to_thread(self._check_archive, digest, archive)
+                return
             key = await self._keys(None)
             await asyncio.to_thread(self._unpack_archive, digest, archive)
             self._note(digest)
             await asyncio.to_thread(self._seal, digest, archive, key)
-            return True
+
+    def _check_archive(self, digest: str, archive: Path) -> None:
+        with (
+            tempfile.TemporaryDirectory(dir=self._unpacked) as folder,
+            archive.open("rb") as stream,
+        ):
+            unpack(stream, Path(folder) / digest, digest)
 
     def _unpack_archive(self, digest: str, archive: Path) -> None:
         with archive.open("rb") as stream:
@@ -187,19 +189,24 @@ class BundleStore:
         if not self._users.get(digest) and self._sizes.pop(digest, None) is not None:
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
 
-    async def load(self, used: set[str]) -> None:
+    async def load(self, used: set[str], unused_since: float) -> dict[str, int]:
         """Seal what an earlier release left in clear, and delete what no version refers to.
 
-        What was uploaded within a day is kept: its deploy may be under way. Raises
-        UnavailableError if the disk is full; then nothing is lost, and the next call goes on.
+        What was uploaded after `unused_since` (Unix time) is kept, as its deploy may be under way,
+        and returned: digests and bytes. Raises UnavailableError if the disk is full; then nothing
+        is lost, and the next call goes on.
         """
+        waiting: dict[str, int] = {}
         for entry in sorted(self._sealed.iterdir()):
             if entry.is_dir():
                 await self._convert(entry, used)
             elif entry.suffix != _SUFFIX or (
-                entry.stem not in used and time.time() - entry.stat().st_mtime > _UNUSED_SECONDS
+                entry.stem not in used and entry.stat().st_mtime < unused_since
             ):
                 entry.unlink()
+            elif entry.stem not in used:
+                waiting[entry.stem] = entry.stat().st_size
+        return waiting
 
     async def _convert(self, folder: Path, used: set[str]) -> None:
         if folder.name in used:

@@ -11,7 +11,7 @@ from pathlib import Path
 from casemate import __version__
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
-from casemate.api.control import NodeStatus, StartFailedError
+from casemate.api.control import Deploys, NodeStatus, StartFailedError
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
@@ -26,6 +26,7 @@ from casemate.model.grant import Resources
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
+from casemate.node.uploads import KEPT_SECONDS, Uploads
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
 from casemate.seal import Redactor
 from casemate.store.denials import DenialRecorder
@@ -65,6 +66,8 @@ class NodeControl:
         self._subscriptions = subscriptions
         self._delivery = delivery
         self._changing = asyncio.Lock()
+        self._uploads = Uploads()
+        self._expiring: set[asyncio.Task[None]] = set()
         self.stopping = False
         """True ends followed logs, which would otherwise hold up the end of the node."""
         self.live_changed: Callable[[], None] = lambda: None
@@ -73,7 +76,9 @@ class NodeControl:
     async def load(self) -> None:
         """Read what is stored."""
         self._catalogue.replace(await self._store.functions())
-        await self._bundles.load(self._catalogue.digests())
+        used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
+        for digest, size in (await self._bundles.load(used, limit)).items():
+            self._note_upload(digest, size)
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
@@ -120,13 +125,47 @@ class NodeControl:
 
     # -- bundles and versions ------------------------------------------------------------------
 
-    async def has_bundle(self, digest: str) -> bool:
+    async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         """See Control."""
-        return await self._bundles.has(digest)
+        if self._uploads.is_of(digest, by):
+            return True
+        return any(deploys(*name) for name in self._catalogue.functions_of(digest))
 
-    async def put_bundle(self, digest: str, archive: Path) -> bool:
+    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         """See Control."""
-        return await self._bundles.put(digest, archive)
+        await self._remove_expired()
+        known = await self.has_bundle(digest, by=by, deploys=deploys)
+        if known:
+            return False
+        size = (await asyncio.to_thread(archive.stat)).st_size
+        self._uploads.require_room(size, by)
+        # Noted first: what is uploaded at the same time counts, too.
+        self._note_upload(digest, size, by)
+        try:
+            await self._bundles.put(digest, archive)
+        except BaseException:
+            self._uploads.withdraw(digest, by)
+            raise
+        return True
+
+    def _note_upload(self, digest: str, size: int, by: str = "") -> None:
+        self._uploads.note(digest, size, by)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS + 1, self._expire)
+
+    def _expire(self) -> None:
+        task = asyncio.ensure_future(self._remove_expired())
+        self._expiring.add(task)
+        task.add_done_callback(self._expiring.discard)
+
+    async def _remove_expired(self) -> None:
+        """Delete uploads that nobody has deployed in time."""
+        for digest in self._uploads.take_expired():
+            await self._remove_unused(digest)
+
+    async def _remove_unused(self, digest: str) -> None:
+        async with self._changing:  # a deploy of it may be under way
+            if not self._catalogue.functions_of(digest):
+                await self._bundles.remove(digest)
 
     async def reseal_bundles(self) -> None:
         """See Control."""
@@ -163,6 +202,7 @@ class NodeControl:
                 zygote.close()
                 raise
             # The first call finds the zygote that has just shown that the handler imports.
+            self._uploads.forget(digest)
             zygote.version = version
             self._dispatcher.adopt(version, zygote)
             await self._reload()
@@ -197,9 +237,10 @@ class NodeControl:
         manifest = await self._bundles.manifest(digest)
         spec = manifest.function
         if (manifest.project, spec.name) != (project, function):
-            raise InvalidInputError(
-                f"The bundle is of {manifest.project}/{spec.name}, not of {project}/{function}.",
-                next_step="deploy it under its own name",
+            # Whose it is instead is not for who only knows its digest.
+            raise NotFoundError(
+                f"This node has no bundle {digest} of {project}/{function}.",
+                next_step="deploy it under the project and name that it was built for",
             )
         check_received(spec, manifest.resources)
         self._check_python(spec)

@@ -11,6 +11,7 @@ import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api import NodeStatus, StartFailedError
+from casemate.api.control import Deploys
 from casemate.api.operations import Service
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
@@ -111,10 +112,10 @@ class FakeControl:
         self.asked_by.append(by)
         del self.deployed[project, function]
 
-    async def has_bundle(self, digest: str) -> bool:
+    async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         return digest in self.bundles
 
-    async def put_bundle(self, digest: str, archive: Path) -> bool:
+    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         content = archive.read_bytes()
         if content == b"junk":
             raise InvalidInputError("The archive is not a tar.gz file.")

@@ -85,9 +85,7 @@ class Bundles:
         self.manifests: dict[str, BundleManifest] = {}
         self.loaded: set[str] = set()
         self.resealed = 0
-
-    async def has(self, digest: str) -> bool:
-        return digest in self.manifests
+        self.puts: list[str] = []
 
     async def manifest(self, digest: str) -> BundleManifest:
         if digest not in self.manifests:
@@ -97,8 +95,14 @@ class Bundles:
     async def remove(self, digest: str) -> None:
         self.manifests.pop(digest, None)
 
-    async def load(self, used: set[str]) -> None:
+    async def load(self, used: set[str], unused_since: float) -> dict[str, int]:
         self.loaded = set(used)
+        return {}
+
+    async def put(self, digest: str, archive: Path) -> None:
+        if archive.read_bytes() == b"junk":
+            raise InvalidInputError("not that bundle")
+        self.puts.append(digest)
 
     async def rekey(self) -> None:
         self.resealed += 1
@@ -341,9 +345,10 @@ def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         digest = node.bundle("g", project="other")
         for project, name in (("t", "g"), ("other", "f"), ("t", "f")):
-            with pytest.raises(InvalidInputError, match="other/g"):
+            with pytest.raises(NotFoundError) as refused:
                 await node.control.deploy(project, name, digest, approve=False, by="k")
-            with pytest.raises(InvalidInputError):
+            assert "other/g" not in str(refused.value)
+            with pytest.raises(NotFoundError):
                 await node.control.start_once(project, name, digest)
         assert node.client.opened == [] and node.nothing_changed()
 
@@ -387,7 +392,39 @@ def test_a_bundle_that_is_not_there_is_not_found(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         with pytest.raises(NotFoundError):
             await node.control.deploy("t", "f", "0" * 64, approve=False, by="k")
-        assert not await node.control.has_bundle("0" * 64)
+        assert not await node.control.has_bundle("0" * 64, by="k", deploys=lambda *_: True)
+
+    on_node(scene)
+
+
+def test_a_bundle_is_known_to_who_brought_it_and_who_may_deploy_it(
+    on_node: OnNode, tmp_path: Path
+) -> None:
+    """Nobody learns from a digest what is in other projects, by asking or by uploading."""
+    archive = tmp_path / "archive"
+    archive.write_bytes(b"bundle")
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"junk")
+
+    async def scene(node: Node) -> None:
+        control = node.control
+        digest = (await node.deploy()).digest
+
+        def own(project: str, function: str) -> bool:
+            return (project, function) == ("t", "f")
+
+        def other(project: str, function: str) -> bool:
+            return project == "other"
+
+        assert await control.has_bundle(digest, by="user:ada", deploys=own)
+        assert not await control.has_bundle(digest, by="user:eve", deploys=other)
+        for unknown in (digest, "e" * 64):
+            with pytest.raises(InvalidInputError):
+                await control.put_bundle(unknown, junk, by="user:eve", deploys=other)
+            assert await control.put_bundle(unknown, archive, by="user:eve", deploys=other)
+            assert await control.has_bundle(unknown, by="user:eve", deploys=other)
+            assert not await control.has_bundle(unknown, by="user:bob", deploys=other)
+        assert not await control.put_bundle(digest, archive, by="user:ada", deploys=own)
 
     on_node(scene)
 
