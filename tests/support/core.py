@@ -15,7 +15,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
 from casemate.model.grant import Grant
 from casemate.model.http import HttpHead, HttpRequest
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
 from casemate.model.path import RawInvocation, Request
 from casemate.model.principal import (
     INVOKER,
@@ -304,10 +304,11 @@ class MemoryStore:
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         return next((r for r, _, _ in self.records if r.id == invocation_id), None)
 
-    async def invocations(
-        self, *, project: str | None = None, function: str | None = None, limit: int = 100
-    ) -> tuple[InvocationRecord, ...]:
+    async def invocations(self, *, limit: int = 100, **_: Any) -> tuple[InvocationRecord, ...]:
         return tuple(r for r, _, _ in reversed(self.records))[:limit]
+
+    async def errors(self, **_: Any) -> tuple[ErrorSummary, ...]:
+        return ()
 
     async def error(self, error_id: str) -> ErrorRecord | None:
         return next((e for _, e, _ in self.records if e is not None and e.id == error_id), None)

@@ -16,7 +16,14 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.errors import InvalidInputError
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RecordFilter,
+    RunningInvocation,
+)
 from casemate.model.protection import ProtectionStatus
 
 
@@ -139,9 +146,19 @@ class Control(Protocol):
         ...
 
     async def invocations(
-        self, *, project: str | None, function: str | None, limit: int
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
     ) -> tuple[InvocationRecord, ...]:
-        """Return the newest invocations, newest first."""
+        """Return the newest invocations that have ended, newest first."""
+        ...
+
+    def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
+        """Return the invocations that run now, the longest first."""
+        ...
+
+    async def errors(
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
+    ) -> tuple[ErrorSummary, ...]:
+        """Return the newest errors, newest first."""
         ...
 
     async def invocation(self, invocation_id: str) -> InvocationRecord:

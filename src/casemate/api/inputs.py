@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -30,9 +31,12 @@ def whole(pattern: str) -> str:
 MAX_JSON_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 2048
 
+MOMENT_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+"""A Unix time in seconds."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 BodyT = TypeVar("BodyT", bound=msgspec.Struct)
 
 
@@ -122,6 +126,14 @@ class Query:
         if not minimum <= value <= maximum:
             raise _refuse(f"The query's {name} is {value}, expected {minimum} to {maximum}.")
         return value
+
+    def moment(self, name: str) -> float | None:
+        """Take a Unix time in seconds."""
+        return self._take(name, MOMENT_PATTERN, float, None)
+
+    def choice(self, name: str, kind: type[ChoiceT]) -> ChoiceT | None:
+        """Take one of the values of an enumeration."""
+        return self._take(name, "|".join(map(re.escape, kind)), kind, None)
 
     def end(self) -> None:
         """Refuse the request if a parameter was not taken."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from casemate.api.authorization import function_of, queried
-from casemate.api.inputs import Query, path_id
+from casemate.api.inputs import MOMENT_PATTERN, Query, path_id, whole
 from casemate.api.operations import (
     FUNCTION,
     NDJSON,
@@ -27,7 +27,15 @@ from casemate.api.operations import (
 from casemate.api.problems import RequestError
 from casemate.model.denial import Denial
 from casemate.model.errors import NotFoundError, UnavailableError
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    Outcome,
+    RecordFilter,
+    RunningInvocation,
+)
 from casemate.model.principal import NODE, Action, Resource
 
 MAX_INVOCATIONS = 1000
@@ -44,7 +52,16 @@ _encoder = msgspec.json.Encoder()
 class Invocations(msgspec.Struct, frozen=True, kw_only=True):
     """Invocations, newest first."""
 
+    running: tuple[RunningInvocation, ...] = ()
+    """Those that run now, the longest first; empty where those of an outcome are asked for."""
     invocations: tuple[InvocationRecord, ...]
+    """Those that have ended."""
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors, newest first, without their traces."""
+
+    errors: tuple[ErrorSummary, ...]
 
 
 class Denials(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +110,34 @@ def _require(
         raise missing from error
 
 
+def _only(query: Query) -> RecordFilter:
+    version = query.number("version", default=0, minimum=0, maximum=MAX_SEQUENCE)
+    return RecordFilter(
+        version=version or None,
+        outcome=query.choice("outcome", Outcome),
+        since=query.moment("since"),
+        until=query.moment("until"),
+    )
+
+
 async def _invocations(request: Request, service: Service) -> Response:
     query = Query(request)
     project, function = _scope(query)
     limit = query.number("limit", default=100, minimum=1, maximum=MAX_INVOCATIONS)
+    only = _only(query)
     query.end()
-    found = await service.control.invocations(project=project, function=function, limit=limit)
-    return json_response(Invocations(invocations=found))
+    running = tuple(
+        one
+        for one in service.control.running(project, function)
+        if only.outcome is None
+        and only.version in (None, one.version)
+        and (only.since is None or one.started_at >= only.since)
+        and (only.until is None or one.started_at < only.until)
+    )
+    found = await service.control.invocations(
+        project=project, function=function, limit=limit, only=only
+    )
+    return json_response(Invocations(running=running[:limit], invocations=found))
 
 
 async def _invocation(request: Request, service: Service) -> Response:
@@ -116,6 +154,16 @@ async def _error(request: Request, service: Service) -> Response:
     record = await service.control.error(identity)
     _require(request, service, Action.ERROR_READ, record, _no_error(identity))
     return json_response(record)
+
+
+async def _errors(request: Request, service: Service) -> Response:
+    query = Query(request)
+    project, function = _scope(query)
+    limit = query.number("limit", default=100, minimum=1, maximum=MAX_INVOCATIONS)
+    only = _only(query)
+    query.end()
+    found = await service.control.errors(project=project, function=function, limit=limit, only=only)
+    return json_response(Errors(errors=found))
 
 
 async def _denials(request: Request, service: Service) -> Response:
@@ -201,13 +249,35 @@ async def _follow(
                 sent = loop.time()
 
 
+def _moment(name: str, description: str) -> QueryParameter:
+    schema = {"type": "string", "pattern": whole(MOMENT_PATTERN)}
+    return QueryParameter(name=name, description=description, schema=schema)
+
+
+_ONLY = (
+    number_parameter(
+        "version",
+        "Only those of this version; 0 is all.",
+        default=0,
+        minimum=0,
+        maximum=MAX_SEQUENCE,
+    ),
+    QueryParameter(
+        name="outcome",
+        description="Only those that ended so.",
+        schema={"type": "string", "enum": [outcome.value for outcome in Outcome]},
+    ),
+    _moment("since", "Only those that began, or happened, at this Unix time or later."),
+    _moment("until", "Only those that began, or happened, before this Unix time."),
+)
+
 OPERATIONS = (
     Operation(
         method="GET",
         path="/invocations",
         id="listInvocations",
         tag="records",
-        summary="List the newest invocations",
+        summary="List the newest invocations, and those that run now",
         endpoint=_invocations,
         action=Action.INVOCATION_READ,
         resource=queried,
@@ -217,6 +287,7 @@ OPERATIONS = (
             number_parameter(
                 "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
             ),
+            *_ONLY,
         ),
         response=Invocations,
     ),
@@ -229,6 +300,25 @@ OPERATIONS = (
         endpoint=_invocation,
         response=InvocationRecord,
         problems=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/errors",
+        id="listErrors",
+        tag="records",
+        summary="List the newest errors",
+        endpoint=_errors,
+        action=Action.ERROR_READ,
+        resource=queried,
+        query=(
+            PROJECT,
+            FUNCTION,
+            number_parameter(
+                "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
+            ),
+            *_ONLY,
+        ),
+        response=Errors,
     ),
     Operation(
         method="GET",

@@ -68,7 +68,7 @@ ENTRIES = (
     Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),
     Entry("invoke", OPERATE, "Call a function and print its answer"),
     Entry("logs", OPERATE, "Print what functions wrote"),
-    Entry("errors", OPERATE, "Look up the error that a caller got the id of"),
+    Entry("errors", OPERATE, "List errors, and look up the one that a caller got the id of"),
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from casemate.cli.tables import Table
 from casemate.cli.text import json_text, many_lines, one_line
 
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
@@ -60,34 +62,33 @@ def _encoded(value: Any, *, indent: int | None) -> str:
     return json.dumps(msgspec.to_builtins(value), indent=indent, ensure_ascii=False)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Print rows under their columns' names; `empty` says on standard error that there are none."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    empty: str,
+    below: Collection[str] = (),
+) -> None:
+    """Print rows under their columns' names; `empty` says on standard error that there are none.
+
+    On a terminal that is too narrow, the columns `below` go under each row; elsewhere every row
+    is one line.
+    """
     if not rows:
         note(empty)
         return
     cells = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _print_drawn(columns, cells)
+        width = shutil.get_terminal_size().columns
+        for line, heading in Table(columns, cells, below).lines(width):
+            print(paint(line, BOLD if heading else None, sys.stdout))
+        sys.stdout.flush()
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     for row in ([name.upper() for name in columns], *cells):
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(padded).rstrip())
     sys.stdout.flush()
-
-
-def _print_drawn(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))  # Text: no markup in what others wrote
-    Console().print(table)
 
 
 class Progress:

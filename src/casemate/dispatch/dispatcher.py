@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from casemate.dispatch.pool import Pool
 from casemate.model.deployment import Version
+from casemate.model.invocation import RunningInvocation
 from casemate.model.path import Admitted, Placed
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.instance import Instance
@@ -13,6 +15,11 @@ from casemate.sandbox.instance import Instance
 _TEND_SECONDS = 1.0
 
 Name = tuple[str, str, int]
+
+
+class _Busy(NamedTuple):
+    pool: Pool
+    admitted: Admitted
 
 
 class Dispatcher:
@@ -25,7 +32,7 @@ class Dispatcher:
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._by_instance: dict[Instance, Pool] = {}
+        self._by_instance: dict[Instance, _Busy] = {}
 
     async def place(self, admitted: Admitted) -> Placed:
         """Return the invocation with a ready instance. Raises RefusedError."""
@@ -37,12 +44,12 @@ class Dispatcher:
             pool = self._new_pool(version)
         instance = pool.take()
         if instance is not None:
-            self._by_instance[instance] = pool
+            self._by_instance[instance] = _Busy(pool, admitted)
             return Placed(admitted=admitted, instance=instance, queued=0.0, cold=False)
         started = self._loop.time()
         cold = not pool.has_zygote
         instance = await pool.wait(patient=bool(admitted.request.raw.events))
-        self._by_instance[instance] = pool
+        self._by_instance[instance] = _Busy(pool, admitted)
         queued = self._loop.time() - started
         return Placed(admitted=admitted, instance=instance, queued=queued, cold=cold)
 
@@ -50,9 +57,9 @@ class Dispatcher:
         """Give the instance of a finished invocation back."""
         instance = placed.instance
         if isinstance(instance, Instance):
-            pool = self._by_instance.pop(instance, None)
-            if pool is not None:
-                pool.release(instance)
+            busy = self._by_instance.pop(instance, None)
+            if busy is not None:
+                busy.pool.release(instance)
 
     def adopt(self, version: Version, zygote: Zygote) -> None:
         """Take over a zygote that was opened for this version's bundle."""
@@ -89,6 +96,20 @@ class Dispatcher:
     def busy(self) -> int:
         """Number of invocations under way."""
         return len(self._by_instance)
+
+    def running(self) -> tuple[RunningInvocation, ...]:
+        """Return the invocations under way, the longest first."""
+        return tuple(
+            RunningInvocation(
+                id=admitted.request.id,
+                project=admitted.version.project,
+                function=admitted.version.function,
+                version=admitted.version.number,
+                trigger=admitted.request.raw.trigger,
+                started_at=admitted.request.raw.received_at,
+            )
+            for _, admitted in self._by_instance.values()
+        )
 
     @property
     def spares(self) -> int:

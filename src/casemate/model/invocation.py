@@ -77,6 +77,45 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
     trace: str
 
 
+class RunningInvocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One invocation that has an instance and has not ended."""
+
+    id: str
+    project: str
+    function: str
+    version: int
+    trigger: str
+    started_at: float
+
+
+class ErrorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of errors shows of each; the trace is in the `ErrorRecord`."""
+
+    id: str
+    invocation: str
+    project: str
+    function: str
+    version: int
+    outcome: Outcome
+    at: float
+    type: str
+    message: str
+
+
+class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records of invocations or errors are wanted; None leaves a part open."""
+
+    version: int | None = None
+    outcome: Outcome | None = None
+    since: float | None = None
+    """Unix time, itself included."""
+    until: float | None = None
+    """Unix time, itself not included."""
+
+
+EVERY_RECORD = RecordFilter()
+
+
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line that a function wrote, by print, logging or `context.log`."""
 
@@ -86,7 +125,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     at: float
     level: str
-    """`stdout` for plain output, otherwise a level of `logging` in lower case."""
+    """`stdout` for plain output, otherwise a level of `logging` in lower case; `error` also of the
+    line that the node adds when an invocation fails."""
     text: str
     sequence: int = 0
     """Assigned by the store, ascending over the whole node; a place to go on reading from."""

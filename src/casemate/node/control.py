@@ -23,7 +23,14 @@ from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RecordFilter,
+    RunningInvocation,
+)
 from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
 from casemate.node.uploads import KEPT_SECONDS, Uploads
@@ -323,11 +330,28 @@ class NodeControl:
     # -- records -------------------------------------------------------------------------------
 
     async def invocations(
-        self, *, project: str | None, function: str | None, limit: int
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
     ) -> tuple[InvocationRecord, ...]:
         """See Control."""
         await self._flush()
-        return await self._store.invocations(project=project, function=function, limit=limit)
+        return await self._store.invocations(
+            project=project, function=function, limit=limit, only=only
+        )
+
+    def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
+        """See Control."""
+        return tuple(
+            running
+            for running in self._dispatcher.running()
+            if project in (None, running.project) and function in (None, running.function)
+        )
+
+    async def errors(
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
+    ) -> tuple[ErrorSummary, ...]:
+        """See Control."""
+        await self._flush()
+        return await self._store.errors(project=project, function=function, limit=limit, only=only)
 
     async def invocation(self, invocation_id: str) -> InvocationRecord:
         """See Control."""

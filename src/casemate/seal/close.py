@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -43,6 +44,24 @@ _PROBLEM = (b"content-type", b"application/problem+json")
 _NO_STORE = (b"cache-control", b"no-store")
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="casemate"')
 _MAX_LINES = 10_000
+_CODE = "/function/code/"
+_FRAME = re.compile(r'File "([^"\n]{1,300})", line ([0-9]{1,9}), in ([^\n]{1,200})')
+_MAX_TRACE = 8192
+"""Characters at the end of a trace that are looked through for a place."""
+_OF_THE_FUNCTION = frozenset(
+    {
+        Outcome.INIT_ERROR,
+        Outcome.HANDLER_ERROR,
+        Outcome.BLOCKED,
+        Outcome.BAD_RESULT,
+        Outcome.RESPONSE_TOO_LARGE,
+        Outcome.TIMEOUT,
+        Outcome.OUT_OF_MEMORY,
+        Outcome.CRASHED,
+        Outcome.PROTOCOL_VIOLATION,
+    }
+)
+"""Failures of the function itself: each leaves a line in its log."""
 
 
 def problem(
@@ -159,11 +178,14 @@ class Seal:
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )
-        self._redactor.record(record, error, self._lines(finished, record))
+        self._redactor.record(record, error, self._lines(finished, record, error))
 
     @staticmethod
-    def _lines(finished: Finished, record: InvocationRecord) -> Sequence[LogLine]:
-        if not finished.output and not finished.output_dropped:
+    def _lines(
+        finished: Finished, record: InvocationRecord, error: ErrorRecord | None
+    ) -> Sequence[LogLine]:
+        failed = error if finished.outcome in _OF_THE_FUNCTION else None
+        if not finished.output and not finished.output_dropped and failed is None:
             return ()
         lines: list[LogLine] = []
         now = time.time()
@@ -192,7 +214,26 @@ class Seal:
         if finished.output_dropped:
             dropped = finished.output_dropped
             add(0.0, "warning", f"output over the log limit: {dropped} bytes or more were dropped")
+        if failed is not None:
+            add(failed.at, "error", told(failed))
         return lines
+
+
+def told(error: ErrorRecord) -> str:
+    """Return the line that a log has of an error: what, where and how to see the rest.
+
+    The message is left out: it holds what callers sent more often than not, and is for those who
+    may read errors.
+    """
+    frames = _FRAME.findall(error.trace[-_MAX_TRACE:])
+    own = [frame for frame in frames if frame[0].startswith(_CODE)]
+    where = ""
+    if own:
+        file, line, name = own[-1]
+        where = f" at {file.removeprefix(_CODE)}:{line} in {name}"
+    told = f"{error.outcome.value}: {error.type[:200].removeprefix('builtins.')}{where}"
+    # Type and place were written in the instance: whatever they are, they are one line.
+    return f"{' '.join(told.split())}; see `casemate errors show {error.id}`"
 
 
 def merge_output(entries: Sequence[tuple[float, str, bytes]]) -> list[tuple[float, str, bytes]]:

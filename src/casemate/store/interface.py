@@ -11,7 +11,14 @@ from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    EVERY_RECORD,
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RecordFilter,
+)
 
 
 class Store(Protocol):
@@ -193,9 +200,25 @@ class Store(Protocol):
         ...
 
     async def invocations(
-        self, *, project: str | None = None, function: str | None = None, limit: int = 100
+        self,
+        *,
+        project: str | None = None,
+        function: str | None = None,
+        limit: int = 100,
+        only: RecordFilter = EVERY_RECORD,
     ) -> tuple[InvocationRecord, ...]:
         """Return the newest invocations, newest first."""
+        ...
+
+    async def errors(
+        self,
+        *,
+        project: str | None = None,
+        function: str | None = None,
+        limit: int = 100,
+        only: RecordFilter = EVERY_RECORD,
+    ) -> tuple[ErrorSummary, ...]:
+        """Return the newest errors, newest first."""
         ...
 
     async def error(self, error_id: str) -> ErrorRecord | None:

@@ -24,7 +24,14 @@ from casemate.model.deployment import (
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    EVERY_RECORD,
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RunningInvocation,
+)
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
 from casemate.policy import CedarPolicy, parse_binding
@@ -82,6 +89,8 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
+        self.running_records: list[RunningInvocation] = []
+        self.asked_only = EVERY_RECORD
         self.specs: dict[str, FunctionSpec] = {}
         self.deployed: dict[tuple[str, str], DeployedFunction] = {}
         self.history: dict[tuple[str, str], list[tuple[AliasTarget, ...]]] = {}
@@ -189,10 +198,27 @@ class FakeControl:
             raise ConflictError("There is nothing before the present state of `live`.")
         return self._point(project, function, LIVE, history[-2])
 
-    async def invocations(self, *, project, function, limit) -> tuple[InvocationRecord, ...]:
+    async def invocations(self, *, project, function, limit, only) -> tuple[InvocationRecord, ...]:
+        self.asked_only = only
         found = [
             r
             for r in self.invocation_records
+            if project in (None, r.project) and function in (None, r.function)
+        ]
+        return tuple(found[:limit])
+
+    def running(self, project, function) -> tuple[RunningInvocation, ...]:
+        return tuple(
+            r
+            for r in self.running_records
+            if project in (None, r.project) and function in (None, r.function)
+        )
+
+    async def errors(self, *, project, function, limit, only) -> tuple[ErrorSummary, ...]:
+        self.asked_only = only
+        found = [
+            ErrorSummary(**{f: getattr(r, f) for f in ErrorSummary.__struct_fields__})
+            for r in self.error_records.values()
             if project in (None, r.project) and function in (None, r.function)
         ]
         return tuple(found[:limit])

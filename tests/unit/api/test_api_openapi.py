@@ -106,7 +106,13 @@ def test_what_needs_no_credential_is_health_and_getting_one() -> None:
 
 def test_described_query_parameters_are_those_that_are_read(ask) -> None:
     """Of the operations on functions and records; the others have tests of their own."""
-    samples = {"project": "p", "function": "f", "invocation": "i", "follow": "false"}
+    samples = {
+        "project": "p",
+        "function": "f",
+        "invocation": "i",
+        "follow": "false",
+        "outcome": "ok",
+    }
     asked = set()
     for operation in OPERATIONS:
         if (

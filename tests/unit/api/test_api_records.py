@@ -10,7 +10,13 @@ from api_fake_control import OWNER_TEXT, log_line
 
 from casemate.api import records
 from casemate.model.http import HttpHead, HttpRequest
-from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome
+from casemate.model.invocation import (
+    ErrorRecord,
+    InvocationRecord,
+    Outcome,
+    RecordFilter,
+    RunningInvocation,
+)
 from casemate.triggers.http_server.asgi import asgi_handler
 
 
@@ -41,6 +47,28 @@ def test_invocations(ask, control) -> None:
     assert ask("GET", "/invocations/inv_2").json()["run_ms"] == 1.5
     assert ask("GET", "/invocations/inv_9").status_code == 404
     assert ask("GET", "/invocations/%2e%2e").status_code == 400
+
+
+def test_filters_are_passed_on_and_checked(ask, control) -> None:
+    control.running_records = [
+        RunningInvocation(
+            id=f"inv_{n}", project="shop", function="cart", version=n, trigger="http", started_at=n
+        )
+        for n in (1, 2)
+    ]
+    for path in ("/invocations", "/errors"):
+        asked = "?version=2&outcome=timeout&since=1.5&until=99"
+        assert ask("GET", path + asked).status_code == 200
+        assert control.asked_only == RecordFilter(
+            version=2, outcome=Outcome.TIMEOUT, since=1.5, until=99.0
+        )
+        for wrong in ("outcome=bad", "since=-1", "since=1e9", "version=x", "until=nan"):
+            assert ask("GET", f"{path}?{wrong}").status_code == 400
+    running = ask("GET", "/invocations").json()["running"]
+    assert [r["id"] for r in running] == ["inv_1", "inv_2"]
+    running = ask("GET", "/invocations?since=1.5&version=2").json()["running"]
+    assert [r["id"] for r in running] == ["inv_2"]
+    assert ask("GET", "/invocations?outcome=ok").json()["running"] == []
 
 
 def test_error_is_shown_in_full(ask, control) -> None:

@@ -14,7 +14,7 @@ from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
 from casemate.cli.errors import UsageError
 from casemate.model.function import FunctionSpec, HttpTrigger
-from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome
+from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 
 SPEC = FunctionSpec(
     name="cart",
@@ -184,6 +184,55 @@ def test_invocations(cli, node) -> None:
     assert json.loads(cli("invocations", "--id", "inv_1", "--json").out)["invocations"]
 
 
+def test_invocations_that_run_come_first(cli, node) -> None:
+    node.control.running_records = [
+        RunningInvocation(
+            id="inv_2", project="shop", function="cart", version=3, trigger="invoke", started_at=1.0
+        )
+    ]
+    [_, line] = cli("invocations", "shop/cart").out.splitlines()
+    assert "shop/cart@3  running" in line and "inv_2" in line
+    assert json.loads(cli("invocations", "--json").out)["running"][0]["id"] == "inv_2"
+    assert cli("invocations", "--outcome", "timeout", "--json").out.count("inv_2") == 0
+
+
+def test_filters_of_invocations_and_errors(cli, node) -> None:
+    before = time.time()
+    for command in (["invocations"], ["errors", "ls"]):
+        asked = ["shop/cart", "--outcome", "timeout", "--version", "2", "--since", "10m"]
+        assert cli(*command, *asked, "--until", "2100-01-01").code == 0
+        only = node.control.asked_only
+        assert (only.outcome, only.version) == (Outcome.TIMEOUT, 2)
+        assert before - 601 <= only.since <= time.time() - 599
+        assert only.until > 4e9
+        wrong = cli(*command, "--since", "yesterday")
+        assert wrong.code == 2
+        assert "'yesterday'" in wrong.err and "10m" in wrong.err
+        assert cli(*command, "--outcome", "bad").code == 2
+    assert cli("invocations", "--id", "inv_1", "--since", "1h").code == 2
+
+
+def test_errors_ls(cli, node) -> None:
+    assert "no errors" in cli("errors", "ls").err
+    node.control.error_records["err_1"] = ErrorRecord(
+        id="err_1",
+        invocation="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        outcome=Outcome.HANDLER_ERROR,
+        at=1.0,
+        type="KeyError",
+        message="'price'\x1b[2J",
+        trace="Traceback secret",
+    )
+    result = cli("errors", "ls", "shop/cart")
+    assert "err_1  KeyError: 'price'\\x1b[2J" in result.out
+    assert "Traceback" not in result.out
+    assert json.loads(cli("errors", "ls", "--json").out)["errors"][0]["id"] == "err_1"
+    assert cli("errors", "ls", "shop/mail").out == ""
+
+
 def test_no_command_prints_the_key_it_uses(cli, shop, monkeypatch) -> None:
     monkeypatch.setenv("CASEMATE_DEBUG", "1")
     for arguments in (
@@ -206,7 +255,10 @@ def test_logs(cli, node) -> None:
     assert cli("logs", "-i", "inv_2").out.count("\n") == 1
     lines = json.loads(cli("logs", "--json").out)["lines"]
     assert lines[0]["text"] == "one\n\x1b[31mred\u2028"
-    assert cli("logs", "shop/other").out == ""
+    missing = cli("logs", "shop/other")
+    assert (missing.out, missing.code) == ("", 1)
+    assert "no function shop/other" in missing.err
+    assert "casemate ls" in missing.err
 
 
 def test_logs_at_a_terminal_are_neutralised(terminal, node) -> None:

@@ -29,6 +29,7 @@ from casemate.model.errors import (
 )
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
+from casemate.model.invocation import RecordFilter
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.node.control import NodeControl
 from casemate.node.options import GatewayConfig
@@ -752,11 +753,13 @@ def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
             with pytest.raises(NotFoundError) as missing:
                 await ask("x")
             assert missing.value.next_step
-        await node.control.invocations(project=None, function=None, limit=1)
+        every = RecordFilter()
+        await node.control.invocations(project=None, function=None, limit=1, only=every)
+        await node.control.errors(project=None, function=None, limit=1, only=every)
         await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
         await node.control.denials(project=None, function=None, invocation=None, limit=1)
         # What still waits to be redacted first, then what waits to be written.
-        assert (node.redactor.flushed, node.store.flushed) == (5, 5)
+        assert (node.redactor.flushed, node.store.flushed) == (6, 6)
 
     on_node(scene)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 
 import msgspec
@@ -34,6 +35,14 @@ STATUS = {
     Outcome.INTERNAL_ERROR: (500, "The function failed"),
 }
 FAILURES = sorted(STATUS)
+BEFORE_ANY_CODE = {
+    Outcome.INVALID,
+    Outcome.DENIED,
+    Outcome.NOT_FOUND,
+    Outcome.THROTTLED,
+    Outcome.UNAVAILABLE,
+    Outcome.INTERNAL_ERROR,
+}
 
 
 @pytest.fixture
@@ -79,7 +88,52 @@ def test_the_owner_finds_all_of_it_by_the_id(store: MemoryStore, outcome: Outcom
     assert (error.project, error.function, error.version) == ("t", "f", 3)
     assert error.invocation == record.id == "inv_test"
     assert error.outcome is record.outcome is outcome
-    assert lines == ()
+    of_the_function = outcome not in BEFORE_ANY_CODE
+    assert [line.level for line in lines] == ["error"] * of_the_function
+    for line in lines:
+        assert line.text.startswith(f"{outcome.value}: ValueError")
+        assert error.id in line.text
+
+
+TRACE = """Traceback (most recent call last):
+  File "/function/code/app.py", line 7, in handler
+    return total(event)
+  File "/function/code/lib/sums.py", line 3, in total
+    raise KeyError(text)
+  File "/function/deps/pandas/frame.py", line 9, in get
+KeyError: 'a customer of ours'
+"""
+
+
+def test_the_line_in_the_log_says_what_and_where_and_no_message(store: MemoryStore) -> None:
+    failure = Failure(type="builtins.KeyError", message="'a customer of ours'", trace=TRACE)
+    Seal(store).close(
+        Finished(
+            outcome=Outcome.HANDLER_ERROR, request=request(), version=version(3), failure=failure
+        )
+    )
+    [(_, error, [line])] = store.records
+    assert error is not None
+    assert line.text == (
+        f"handler-error: KeyError at lib/sums.py:3 in total; see `casemate errors show {error.id}`"
+    )
+
+
+@pytest.mark.parametrize(
+    "trace", ['File "' * 200_000, 'File "a", line 1, in ' * 50_000, "\n" * 10**6]
+)
+def test_a_hostile_trace_costs_next_to_nothing_and_makes_one_line(
+    store: MemoryStore, trace: str
+) -> None:
+    failure = Failure(type="x\n\x1b[2J" * 1000, message="", trace=trace)
+    finished = Finished(
+        outcome=Outcome.CRASHED, request=request(), version=version(3), failure=failure
+    )
+    before = time.process_time()
+    Seal(store).close(finished)
+    assert time.process_time() - before < 0.5
+    [(_, _, [line])] = store.records
+    assert "\n" not in line.text and len(line.text) < 1000
 
 
 def test_error_ids_cannot_be_guessed() -> None:

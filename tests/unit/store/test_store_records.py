@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_samples import KEY, failure, invocation, line, memory
 
-from casemate.model.invocation import LogLine, Outcome
+from casemate.model.invocation import LogLine, Outcome, RecordFilter
 from casemate.store.sqlite import SqliteStore, engine
 from casemate.store.sqlite.records import (
     MAX_TRACE,
     Entry,
     error,
+    errors,
     insert_records,
     invocations,
     logs,
@@ -102,6 +103,36 @@ def test_filters_and_limits() -> None:
     assert [entry.text for entry in read(connection, invocation="i4")] == ["4"]
     assert read(connection, invocation="i4", project="p1") == ()
     assert [entry.text for entry in read(connection, function="f0", project="p0")] == ["0", "6"]
+
+
+def test_version_outcome_and_time_choose() -> None:
+    connection = database()
+    for n in range(8):
+        outcome = Outcome.TIMEOUT if n % 2 else Outcome.OK
+        record = invocation(f"i{n}", version=n % 3 + 1, outcome=outcome, started_at=float(n))
+        told = failure(f"e{n}", version=n % 3 + 1, outcome=outcome, at=float(n))
+        insert(connection, [(record, told, [])])
+
+    def found(**only: object) -> tuple[list[str], list[str]]:
+        wanted = RecordFilter(**only)
+        return (
+            [r.id for r in invocations(connection, None, None, 99, wanted)],
+            [e.id for e in errors(connection, None, None, 99, wanted)],
+        )
+
+    assert found(outcome=Outcome.TIMEOUT) == (["i7", "i5", "i3", "i1"], ["e7", "e5", "e3", "e1"])
+    assert found(version=2, since=2.0) == (["i7", "i4"], ["e7", "e4"])
+    assert found(since=3.0, until=5.0) == (["i4", "i3"], ["e4", "e3"])
+    assert errors(connection, "nobody", None, 9) == ()
+    assert len(errors(connection, None, None, 3)) == 3
+
+
+def test_a_list_of_errors_cuts_what_is_long() -> None:
+    connection = database()
+    insert(connection, [(invocation(), failure("e1", message="m" * 5000, trace="t"), [])])
+    [summary] = errors(connection, None, None, 9)
+    assert summary.message == "m" * 500
+    assert not hasattr(summary, "trace")
 
 
 def test_reading_on_from_a_sequence_sees_every_line_once() -> None:

@@ -68,5 +68,6 @@ def denials(
             )
             for denial in found
         ],
+        below=("who", "on", "invocation", "why"),
         empty="Nothing was denied yet.",
     )

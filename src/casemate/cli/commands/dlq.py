@@ -131,6 +131,7 @@ def ls(
     print_table(
         ("id", "given up", "event", "trigger", "attempts", "size", "reason", "error"),
         [_columns(letter) for letter in found.letters],
+        below=("event", "trigger", "reason", "error"),
         empty=f"No event of {place.text} was given up.",
     )
     if found.after is not None:

@@ -4,15 +4,68 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from casemate.cli.client import connect, path_of
+from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, query_of
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, RED, print_json, print_line, print_text
+from casemate.cli.terminal import BOLD, RED, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
-from casemate.model.invocation import ErrorRecord
+from casemate.cli.times import SinceOption, UntilOption
+from casemate.model.invocation import ErrorRecord, ErrorSummary
 
-app = new_app("Look up the error that a caller got the id of.")
+app = new_app("List errors, and look up the one that a caller got the id of.")
+
+
+class _Listed(msgspec.Struct):
+    errors: tuple[ErrorSummary, ...]
+
+
+@command(
+    app,
+    examples="""\
+$ casemate errors ls
+$ casemate errors ls hello --since 1h
+$ casemate errors ls --outcome timeout --json
+""",
+)
+def ls(
+    function: Annotated[
+        str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")
+    ] = None,
+    outcome: OutcomeOption = None,
+    version: VersionOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 20,
+    json: JsonOption = False,
+) -> None:
+    """List the latest errors, the newest first, without their traces.
+
+    Refused calls are among them: they have an id, too.
+    """
+    query = query_of(function, outcome, version, since, until, limit)
+    with connect() as client:
+        found = client.get(path_of("errors"), _Listed, query=query)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("at", "function", "outcome", "id", "what"),
+        [
+            (
+                moment(error.at),
+                f"{error.project}/{error.function}@{error.version}",
+                error.outcome.value,
+                error.id,
+                f"{error.type}: {error.message}".rstrip(": "),
+            )
+            for error in found.errors
+        ],
+        below=("id", "what"),
+        empty="There are no errors that fit.",
+    )
 
 
 @command(app, examples="$ casemate errors show err_1f2e3d")

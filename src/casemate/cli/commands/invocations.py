@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -9,17 +10,20 @@ import typer
 
 from casemate.cli.client import connect, path_of
 from casemate.cli.errors import UsageError
+from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, query_of
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
-from casemate.model.invocation import InvocationRecord
+from casemate.cli.times import SinceOption, UntilOption
+from casemate.model.invocation import InvocationRecord, RunningInvocation
 
 app = new_app()
 
 
 class _Listed(msgspec.Struct):
     invocations: tuple[InvocationRecord, ...]
+    running: tuple[RunningInvocation, ...] = ()
 
 
 class _Status(msgspec.Struct):
@@ -41,6 +45,7 @@ class _Status(msgspec.Struct):
     app,
     examples="""\
 $ casemate invocations hello
+$ casemate invocations hello --outcome handler-error --since 1h
 $ casemate invocations --id 0198c1 --json
 $ casemate invocations thumbnail --status inv_1f0a
 """,
@@ -58,10 +63,24 @@ def invocations(
             help="How this asynchronous invocation of FUNCTION stands, and its answer.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
+    outcome: OutcomeOption = None,
+    version: VersionOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 20,
     json: JsonOption = False,
 ) -> None:
-    """List the latest invocations."""
+    """List the latest invocations.
+
+    Those that run now come first.
+    """
+    filters = query_of(function, outcome, version, since, until, limit)
+    filtered = any(value is not None for value in (outcome, version, since, until))
+    if filtered and (status is not None or id is not None):
+        raise UsageError(
+            "An id is given and a filter too, expected one of them.",
+            next_step="Leave out the filter: the id is enough.",
+        )
     if status is not None:
         _print_status(function, id, status, json=json)
         return
@@ -70,21 +89,13 @@ def invocations(
             "Both a function and an id are given, expected one of them.",
             next_step="Leave out the function: the id is enough.",
         )
-    name = resolve(function) if function is not None else None
     with connect() as client:
         if id is not None:
-            found: tuple[InvocationRecord, ...] = (
-                client.get(path_of("invocations", id), InvocationRecord),
-            )
+            found = _Listed((client.get(path_of("invocations", id), InvocationRecord),))
         else:
-            query = {
-                "project": name.project if name else None,
-                "function": name.function if name else None,
-                "limit": limit,
-            }
-            found = client.get(path_of("invocations"), _Listed, query=query).invocations
+            found = client.get(path_of("invocations"), _Listed, query=filters)
     if json:
-        print_json({"invocations": found})
+        print_json(found)
         return
     print_table(
         (
@@ -99,8 +110,12 @@ def invocations(
             "id",
             "error",
         ),
-        [_columns(record) for record in found],
-        empty="There are no invocations yet.",
+        [
+            *map(_running_columns, found.running),
+            *map(_columns, found.invocations),
+        ],
+        below=("status", "queued", "out", "start", "id", "error"),
+        empty="There are no invocations that fit.",
     )
 
 
@@ -127,6 +142,19 @@ def _print_status(function: str | None, id: str | None, status: str, *, json: bo
         note(f"The answer is {found.content_type or 'of no type'}; --json prints it in base64.")
     elif found.result is not None:
         print_json(found.result)
+
+
+def _running_columns(record: RunningInvocation) -> tuple[str, ...]:
+    return (
+        moment(record.started_at),
+        f"{record.project}/{record.function}@{record.version}",
+        "running",
+        "",
+        f"{(time.time() - record.started_at) * 1000:.0f} ms",
+        *("",) * 3,
+        record.id,
+        "",
+    )
 
 
 def _columns(record: InvocationRecord) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect, path_of
 from casemate.cli.errors import CommandError, UnreachableError
-from casemate.cli.names import resolve
+from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import (
     DIM,
@@ -80,6 +81,8 @@ def logs(
             "GET", path_of("logs"), params={k: v for k, v in query.items() if v is not None}
         )
         lines = [_decode(text) for text in response.text.split("\n") if text]
+        if not lines and name is not None:
+            _require_function(client, name)
     if json:
         print_json({"lines": lines})
         return
@@ -87,6 +90,16 @@ def logs(
         _print(line, moment(line.at))
     if not lines:
         note("There are no lines yet. `casemate logs -f` waits for them.")
+
+
+def _require_function(client: NodeClient, name: FunctionName) -> None:
+    """Raise CommandError if there is no such function: a wrong name has no lines either."""
+    answer = client.exchange("GET", path_of("functions", name.project, name.function))
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        raise CommandError(
+            f"There is no function {name.project}/{name.function}.",
+            next_step="`casemate ls` lists those there are.",
+        )
 
 
 def follow_lines(

@@ -45,6 +45,7 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
             (str(v.number), moment(v.created_at), v.created_by, v.digest)
             for v in reversed(found.versions)
         ],
+        below=("digest",),
         empty="It has no versions.",
     )
 

@@ -70,5 +70,6 @@ def ls(
             )
             for source in found
         ],
+        below=("server", "since", "last error"),
         empty="No live function has a trigger of a server outside.",
     )

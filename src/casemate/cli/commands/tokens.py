@@ -78,6 +78,7 @@ def ls(
             )
             for token in found.tokens
         ],
+        below=("roles", "made by"),
         empty="There are no tokens.",
     )
 

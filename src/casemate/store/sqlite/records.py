@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.model.invocation import (
+    EVERY_RECORD,
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    Outcome,
+    RecordFilter,
+)
 from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.text import MAX_TEXT, clean, conditions, escaped
@@ -17,6 +25,9 @@ from casemate.store.sqlite.transaction import savepoint
 
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""
+
+MAX_SUMMARY = 500
+"""Characters of an error's message in a list."""
 
 Entry = tuple[InvocationRecord, ErrorRecord | None, Sequence[LogLine]]
 Row = tuple[str | int | float | None, ...]
@@ -43,6 +54,10 @@ _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
     FROM error WHERE id = ? ORDER BY sequence DESC LIMIT 1
 """
+_SELECT_ERRORS = f"""
+    SELECT id, invocation, project, function, version, outcome, at, type,
+        substr(message, 1, {MAX_SUMMARY})
+    FROM error """  # noqa: S608 - a number of ours
 _SELECT_LINES = """
     SELECT invocation, project, function, version, at, level, text, sequence FROM log_line """
 _NEWEST = " ORDER BY sequence DESC LIMIT ?"
@@ -73,10 +88,14 @@ def invocation(connection: engine.Connection, invocation_id: str) -> InvocationR
 
 
 def invocations(
-    connection: engine.Connection, project: str | None, function: str | None, limit: int
+    connection: engine.Connection,
+    project: str | None,
+    function: str | None,
+    limit: int,
+    only: RecordFilter = EVERY_RECORD,
 ) -> tuple[InvocationRecord, ...]:
     """Return the newest invocations, newest first."""
-    where, values = conditions((("function", function), ("project", project)))
+    where, values = _where(project, function, only, "started_at")
     rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, limit))
     return tuple(_to_invocation(row) for row in rows)
 
@@ -99,6 +118,50 @@ def error(connection: engine.Connection, error_id: str) -> ErrorRecord | None:
         message=message,
         trace=trace,
     )
+
+
+def errors(
+    connection: engine.Connection,
+    project: str | None,
+    function: str | None,
+    limit: int,
+    only: RecordFilter = EVERY_RECORD,
+) -> tuple[ErrorSummary, ...]:
+    """Return the newest errors, newest first."""
+    where, values = _where(project, function, only, "at")
+    rows = connection.execute(_SELECT_ERRORS + where + _NEWEST, (*values, limit))
+    return tuple(
+        ErrorSummary(
+            id=row[0],
+            invocation=row[1],
+            project=row[2],
+            function=row[3],
+            version=row[4],
+            outcome=Outcome(row[5]),
+            at=row[6],
+            type=row[7],
+            message=row[8],
+        )
+        for row in rows
+    )
+
+
+def _where(
+    project: str | None, function: str | None, only: RecordFilter, time_column: str
+) -> tuple[str, tuple[str | int | float, ...]]:
+    where, values = conditions(
+        (
+            ("function", function),
+            ("project", project),
+            ("version", only.version),
+            ("outcome", None if only.outcome is None else only.outcome.value),
+        )
+    )
+    for bound, sign in ((only.since, ">="), (only.until, "<")):
+        if bound is not None:
+            where += f"{' AND' if where else 'WHERE'} {time_column} {sign} ?"
+            values = (*values, bound)
+    return where, values
 
 
 def logs(

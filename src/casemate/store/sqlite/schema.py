@@ -263,10 +263,15 @@ _LINES = (
     """,
 )
 
+_ERROR_LISTS = (
+    "CREATE INDEX error_function ON error (function)",
+    "CREATE INDEX error_project ON error (project)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
-    _LINES,
+    (*_LINES, *_ERROR_LISTS),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

@@ -8,7 +8,14 @@ from casemate.model.denial import Denial
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.invocation import (
+    EVERY_RECORD,
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RecordFilter,
+)
 from casemate.store.sqlite import denials, deployments, records
 from casemate.store.sqlite.account_calls import AccountCalls
 from casemate.store.sqlite.grant_calls import GrantCalls
@@ -95,11 +102,28 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         return await self._read(records.invocation, invocation_id)
 
     async def invocations(
-        self, *, project: str | None = None, function: str | None = None, limit: int = 100
+        self,
+        *,
+        project: str | None = None,
+        function: str | None = None,
+        limit: int = 100,
+        only: RecordFilter = EVERY_RECORD,
     ) -> tuple[InvocationRecord, ...]:
         """Return the newest invocations."""
         require_range("limit", limit, MAX_LIMIT)
-        return await self._read(records.invocations, project, function, limit)
+        return await self._read(records.invocations, project, function, limit, only)
+
+    async def errors(
+        self,
+        *,
+        project: str | None = None,
+        function: str | None = None,
+        limit: int = 100,
+        only: RecordFilter = EVERY_RECORD,
+    ) -> tuple[ErrorSummary, ...]:
+        """Return the newest errors."""
+        require_range("limit", limit, MAX_LIMIT)
+        return await self._read(records.errors, project, function, limit, only)
 
     async def error(self, error_id: str) -> ErrorRecord | None:
         """Return one error."""

@@ -26,8 +26,8 @@ def escaped(text: str) -> str:
 
 
 def conditions(
-    filters: Iterable[tuple[str, str | None]],
-) -> tuple[str, tuple[str | int, ...]]:
+    filters: Iterable[tuple[str, str | int | None]],
+) -> tuple[str, tuple[str | int | float, ...]]:
     """Build a WHERE clause; only the first, most selective filter may choose the index."""
     given = [(column, value) for column, value in filters if value is not None]
     if not given:

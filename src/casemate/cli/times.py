@@ -1,0 +1,44 @@
+"""Times as people give them on the command line."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from casemate.cli.errors import UsageError
+
+_AGO = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Not before: `10m`, `2h`, `7d`, or a time."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Before: given like --since.")
+]
+
+
+def moment_of(text: str | None, option: str) -> str | None:
+    """Return the Unix time that an option means, as a query has it; None for None.
+
+    `90s`, `10m`, `2h` and `7d` are that long ago; everything else is a date or time as ISO 8601
+    writes it, in the local zone unless it names one. Raises UsageError.
+    """
+    if text is None:
+        return None
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return f"{max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]]):.3f}"
+    try:
+        found = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(
+            f"{option} is {text!r}, expected how long ago, or a time.",
+            next_step=f"Such as: {option} 10m, or {option} '2026-01-31 12:00'.",
+        ) from error
+    return f"{max(0.0, found):.3f}"
