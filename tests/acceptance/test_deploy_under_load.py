@@ -86,7 +86,9 @@ def test_no_call_fails_and_each_answer_is_of_a_live_version(node: TestNode, isol
         mixed = {call.body["version"] for call in load.calls[marked + 10 :] if call.body}
         alias({2}, "PUT", "/aliases/live", weights(v2=100))
         load.more(50)
-        alias({1, 3}, "POST", "/rollback", {})
+        alias({1}, "POST", "/rollback", {})
+        load.more(50)
+        alias({3}, "POST", "/rollback", {"to": 3})
         load.more(50)
         alias({1}, "POST", "/rollback", {"to": 1})
         load.more(50)

@@ -110,7 +110,7 @@ class Admission:
             decided = self._policy.decide(
                 principal, Action.FUNCTION_INVOKE, resource, granted=granted
             )
-            raise self._refusal(raw, request.id, principal, decided)
+            raise self._refusal(raw, request.id, principal, decided, granted=granted)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
         if _size(raw) > version.spec.limits.request:
@@ -147,14 +147,24 @@ class Admission:
                 )
 
     def _refusal(
-        self, raw: RawInvocation, invocation: str, principal: Principal, decided: Decision
+        self,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        decided: Decision,
+        *,
+        granted: bool,
     ) -> RefusedError:
         known = principal is not ANONYMOUS
         kind = DenialKind.AUTHORIZATION if known else DenialKind.AUTHENTICATION
         reason = decided.why if known else "no token"
         self._record(raw, invocation, principal, reason, kind)
         if known:
-            return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
+            why = _NOT_ALLOWED
+            if principal.kind is PrincipalKind.TRIGGER and not granted:
+                name = principal.id.rpartition("/")[2]
+                why = f"The live version does not declare the trigger {name} any more."
+            return RefusedError(Outcome.DENIED, why, status=403, principal=principal)
         return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
 
     def _breach(

@@ -142,7 +142,7 @@ class Control(Protocol):
         ...
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
-        """Point `live` at version `to`, or back at what it was before its last change."""
+        """Point `live` at version `to`, or at the one that all callers were sent to before."""
         ...
 
     async def invocations(

@@ -58,7 +58,7 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The version to go back to; without one, the state of `live` before its last change."""
+    """The version to go back to; without one, the one that all callers were sent to before."""
 
     to: VersionNumber | None = None
 
@@ -211,7 +211,10 @@ OPERATIONS = (
         id="rollback",
         tag="functions",
         summary="Point `live` back at what it was, or at a version",
-        description="Without a body, `live` gets the state it had before its last change.",
+        description=(
+            "Without a body, `live` goes back to the version that all callers were sent to before: "
+            "not to a share between versions, and not to one that was itself taken back."
+        ),
         endpoint=_rollback,
         action=Action.FUNCTION_ALIAS,
         resource=function,

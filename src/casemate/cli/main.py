@@ -74,7 +74,7 @@ ENTRIES = (
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
     Entry("sources", OPERATE, "See the servers outside that triggers read from"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
-    Entry("rollback", OPERATE, "Take back the last change of what is live"),
+    Entry("rollback", OPERATE, "Go back to the version that was live for all callers before"),
     Entry("rm", OPERATE, "Remove a function from the node"),
     Entry("secrets", DATA, "Set, list and remove secrets"),
     Entry("buckets", DATA, "List buckets and their objects; get, put and remove objects"),

@@ -33,11 +33,15 @@ from casemate.model.invocation import (
 )
 from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
+from casemate.node.stable import stable_before
 from casemate.node.uploads import KEPT_SECONDS, Uploads
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
 from casemate.seal import Redactor
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
+
+_MAX_HISTORY = 1000
+"""States of an alias that a rollback looks at."""
 
 
 class NodeControl:
@@ -309,18 +313,21 @@ class NodeControl:
     async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
         """See Control."""
         async with self._changing:
-            if to is not None:
-                targets: Sequence[AliasTarget] = (AliasTarget(version=to, weight=100),)
-            else:
-                await self.function(project, function)
-                history = await self._store.alias_history(project, function, LIVE, limit=2)
-                if len(history) < 2:
-                    raise ConflictError(
-                        f"{project}/{function} has no earlier state to go back to.",
-                        next_step="name the version to go to, see casemate show",
-                    )
-                targets = history[1].targets
+            if to is None:
+                to = await self._stable_before(project, function)
+            targets = (AliasTarget(version=to, weight=100),)
             return await self._point(project, function, LIVE, targets)
+
+    async def _stable_before(self, project: str, function: str) -> int:
+        found = await self.function(project, function)
+        history = await self._store.alias_history(project, function, LIVE, limit=_MAX_HISTORY)
+        stable = stable_before(history, {version.number for version in found.versions})
+        if stable is None:
+            raise ConflictError(
+                f"{project}/{function} has no earlier version that all callers were sent to.",
+                next_step="name the version to go to with --to, see casemate show",
+            )
+        return stable
 
     async def _flush(self) -> None:
         self._denials.flush()

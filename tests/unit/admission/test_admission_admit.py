@@ -11,6 +11,7 @@ import pytest
 
 from casemate.admission import Admission, Catalogue
 from casemate.model.denial import DenialKind
+from casemate.model.event import Event
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Caller, Finished, Flow, RefusedError
 from casemate.model.principal import (
@@ -23,6 +24,8 @@ from casemate.model.principal import (
     ResourceKind,
     RoleBinding,
 )
+from casemate.model.trigger import QueueTrigger, TriggerKind
+from casemate.policy import CedarPolicy
 from casemate.seal import Seal
 from support.core import (
     INVOKER_TOKEN,
@@ -318,3 +321,30 @@ def test_an_event_that_only_looks_suspicious_is_admitted_and_counted(gate: Gate)
     gate.admission.admit(msgspec.structs.replace(request(function="public"), event=event))
     assert gate.store.denied == []
     assert gate.admission.inspector.counts("t", "public") == {"markup": 1, "template": 1}
+
+
+@pytest.mark.parametrize("trigger", ["gone", "queue-1"])
+def test_an_event_of_a_trigger_that_was_removed_is_told_so(trigger: str) -> None:
+    """What a deploy left waiting is not blamed on a token that nobody showed."""
+    catalogue = Catalogue()
+    jobs = QueueTrigger(name="queue-1", queue="jobs")
+    catalogue.replace([deployed(version(number=3, triggers=(jobs,)))])
+    admission = Admission(catalogue, TwoTokens(), CedarPolicy(), lambda _: None)
+    caller = Caller(principal=Principal(kind=PrincipalKind.TRIGGER, id=f"t/f/{trigger}"))
+    event = Event(
+        kind=TriggerKind.QUEUE,
+        data=msgspec.Raw(b"{}"),
+        id="e",
+        source="/s",
+        type="t",
+        time=1.0,
+        trigger=trigger,
+    )
+    asked = request(function="f", trigger="queue", events=(event,), caller=caller)
+    if trigger == "queue-1":
+        assert admission.admit(asked)
+        return
+    with pytest.raises(RefusedError) as caught:
+        admission.admit(asked)
+    assert caught.value.outcome is Outcome.DENIED
+    assert caught.value.message == "The live version does not declare the trigger gone any more."

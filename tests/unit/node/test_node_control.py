@@ -517,14 +517,17 @@ def test_another_alias_has_no_routes(on_node: OnNode) -> None:
 # -- rollback and remove -------------------------------------------------------------------------
 
 
-def test_rollback_goes_back_to_what_was_and_forth_again(on_node: OnNode) -> None:
+def test_rollback_goes_back_to_what_was_and_further(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         for _ in range(3):
             await node.deploy()
         alias = await node.control.rollback("t", "f", None, by="k")
         assert alias.targets == (AliasTarget(version=2, weight=100),) and node.live() == 2
         await node.control.rollback("t", "f", None, by="k")
-        assert node.live() == 3
+        assert node.live() == 1
+        with pytest.raises(ConflictError):
+            await node.control.rollback("t", "f", None, by="k")
+        await node.control.rollback("t", "f", 3, by="k")
         await node.control.rollback("t", "f", 1, by="k")
         assert node.live() == 1
         assert node.dispatcher.kept[-1] == {("t", "f", 1)}
@@ -532,7 +535,7 @@ def test_rollback_goes_back_to_what_was_and_forth_again(on_node: OnNode) -> None
     on_node(scene)
 
 
-def test_rollback_restores_weights(on_node: OnNode) -> None:
+def test_rollback_passes_over_a_trial(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy()
         await node.deploy()
@@ -540,8 +543,8 @@ def test_rollback_restores_weights(on_node: OnNode) -> None:
         await node.control.set_alias("t", "f", LIVE, weights, by="k")
         await node.deploy()
         alias = await node.control.rollback("t", "f", None, by="k")
-        assert alias.targets == weights
-        assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 2)}
+        assert alias.targets == (AliasTarget(version=2, weight=100),)
+        assert node.dispatcher.kept[-1] == {("t", "f", 2)}
 
     on_node(scene)
 

@@ -25,9 +25,10 @@ def rollback(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Take back the last change of what is live.
+    """Go back to the version that was live for all callers before.
 
-    Nothing is built or uploaded: the pointer moves, with the next call.
+    Not to a share between versions, and not to one that was itself taken back. Nothing is built or
+    uploaded: the pointer moves, with the next call.
     """
     name = resolve(function)
     body = {} if to is None else {"to": to}

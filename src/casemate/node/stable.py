@@ -1,0 +1,32 @@
+"""Which version a rollback goes back to: the one that was in force for all callers before.
+
+A share of callers is a trial, not a state to go back to; and what was itself taken back is not gone
+to again, however often the command is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from casemate.model.deployment import Alias
+
+
+def stable_before(history: Sequence[Alias], existing: Collection[int]) -> int | None:
+    """Return the version that had all callers before the newest one of now; None without any.
+
+    `history` has the states of an alias, newest first; `existing` the versions that there are.
+    Going back to a version forgets those that came after it, as a stack does.
+    """
+    if not history:
+        return None
+    trail: list[int] = []
+    for state in reversed(history):
+        serving = [target.version for target in state.targets if target.weight > 0]
+        if len(serving) != 1:
+            continue
+        if serving[0] in trail:
+            del trail[trail.index(serving[0]) + 1 :]
+        else:
+            trail.append(serving[0])
+    newest = max(target.version for target in history[0].targets if target.weight > 0)
+    return next((v for v in reversed(trail) if v != newest and v in existing), None)
