@@ -162,6 +162,7 @@ class Gateway:
     ) -> None:
         """Build what answers requests: the API, routes, hooks and what stands before them."""
         deny, store, vault = self.denials.deny, self.store, self.vault
+        self.schedules = Schedules(self.data)
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -176,6 +177,7 @@ class Gateway:
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
             sources=self.outside.statuses,
+            schedules=self.schedules.statuses,
         )
         self.trigger = HttpTrigger(
             self.catalogue,
@@ -185,7 +187,6 @@ class Gateway:
             acceptance.take,
             asgi_handler(create_app(service), scheme="https" if config.tls else "http"),
         )
-        self.schedules = Schedules(self.data)
         self.hooks = Hooks(vault, self.data, self.policy, deny, self.trigger.lead_nowhere)
         hooks = HookRoutes(self.hooks, self.trigger.handle, self.trigger.body_limit)
         identity = IdentityRoutes(

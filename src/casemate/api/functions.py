@@ -15,7 +15,9 @@ from casemate.api.operations import Operation, Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.invocation import InvocationRecord, RecordFilter
 from casemate.model.principal import Action
+from casemate.model.trigger import ScheduleStatus, TriggerKind
 
 MAX_TARGETS = 16
 
@@ -55,6 +57,17 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Where an alias shall point: different versions whose weights add up to 100."""
 
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)]
+
+
+class Schedules(msgspec.Struct, frozen=True, kw_only=True):
+    """The schedules of a function, by name, and how the newest invocation of theirs ended."""
+
+    schedules: tuple[ScheduleStatus, ...]
+    last: InvocationRecord | None = None
+    """None without one, and for those who may not read invocations."""
+
+
+_SCHEDULED = RecordFilter(trigger=TriggerKind.SCHEDULE.value)
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +151,21 @@ async def _rollback(request: Request, service: Service) -> Response:
 
 _PATH = "/functions/{project}/{function}"
 
+
+async def _schedules(request: Request, service: Service) -> Response:
+    project, name = _function(request)
+    Query(request).end()
+    await service.control.function(project, name)
+    last: tuple[InvocationRecord, ...] = ()
+    if service.may(request, Action.INVOCATION_READ, function_of(project, name)):
+        last = await service.control.invocations(
+            project=project, function=name, limit=1, only=_SCHEDULED
+        )
+    return json_response(
+        Schedules(schedules=service.schedules(project, name), last=last[0] if last else None)
+    )
+
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -204,6 +232,18 @@ OPERATIONS = (
         body=Targets,
         response=Alias,
         problems=(404, 409, 413, 415, 422),
+    ),
+    Operation(
+        method="GET",
+        path=_PATH + "/schedules",
+        id="listSchedules",
+        tag="functions",
+        summary="List the schedules of a function: when each is due, and how the last run ended",
+        endpoint=_schedules,
+        response=Schedules,
+        problems=(404,),
+        action=Action.FUNCTION_READ,
+        resource=function,
     ),
     Operation(
         method="POST",

@@ -21,6 +21,7 @@ from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.model.trigger import ScheduleStatus
 from casemate.policy.interface import ManagedPolicy
 from casemate.sources import SourceStatus
 from casemate.store.interface import Store
@@ -75,6 +76,7 @@ class Service:
     deny: Callable[[Denial], None]
     make_backup: MakeBackup
     sources: Callable[[], tuple[SourceStatus, ...]]
+    schedules: Callable[[str, str], tuple[ScheduleStatus, ...]]
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))

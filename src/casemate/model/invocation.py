@@ -107,6 +107,8 @@ class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int | None = None
     outcome: Outcome | None = None
+    trigger: str | None = None
+    """Of invocations only."""
     since: float | None = None
     """Unix time, itself included."""
     until: float | None = None

@@ -84,6 +84,20 @@ class ScheduleTrigger(Trigger, frozen=True, kw_only=True, tag="schedule"):
     """JSON that each event carries."""
 
 
+class ScheduleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a schedule of a live version stands."""
+
+    name: str
+    cron: str
+    every: float
+    """Seconds; 0 with `cron`."""
+    timezone: str
+    next_at: float | None
+    """Unix time at which it is due next; None if it never is, or just now."""
+    failing: bool
+    """True while its event could not be kept; it is tried again."""
+
+
 class QueueTrigger(Trigger, frozen=True, kw_only=True, tag="queue"):
     """Messages of a queue. A queue has one consumer."""
 

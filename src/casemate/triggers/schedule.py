@@ -22,7 +22,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event
 from casemate.model.function import Delivery
-from casemate.model.trigger import ScheduleTrigger, TriggerKind
+from casemate.model.trigger import ScheduleStatus, ScheduleTrigger, TriggerKind
 from casemate.triggers.schedule_times import (
     MOST_MISSED,
     Tick,
@@ -158,6 +158,22 @@ class Schedules:
             schedule.again = True
         else:
             self._push(schedule, self._clock())
+
+    def statuses(self, project: str, function: str) -> tuple[ScheduleStatus, ...]:
+        """Return the schedules of a function, by name."""
+        found = [
+            ScheduleStatus(
+                name=key[2],
+                cron=schedule.wanted.trigger.cron,
+                every=schedule.wanted.trigger.every,
+                timezone=schedule.wanted.trigger.timezone,
+                next_at=schedule.due,
+                failing=schedule.failures > 0,
+            )
+            for key, schedule in self._schedules.items()
+            if key[:2] == (project, function) and schedule.wanted is not None
+        ]
+        return tuple(sorted(found, key=lambda status: status.name))
 
     async def close(self) -> None:
         """Stop. What is being written is written; what becomes due later is missed."""

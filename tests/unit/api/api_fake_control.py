@@ -34,6 +34,7 @@ from casemate.model.invocation import (
 )
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
+from casemate.model.trigger import ScheduleStatus
 from casemate.policy import CedarPolicy, parse_binding
 from casemate.sources import SourceStatus
 
@@ -294,6 +295,7 @@ class Parts:
         self.policy = CedarPolicy()
         self.denied: list[Denial] = []
         self.sources: tuple[SourceStatus, ...] = ()
+        self.schedules: tuple[ScheduleStatus, ...] = ()
         make_backup: Callable[[], Awaitable[Any]] = _no_backup
         self.service = Service(
             control=self.control,  # type: ignore[arg-type]
@@ -306,6 +308,7 @@ class Parts:
             deny=self.denied.append,
             make_backup=make_backup,
             sources=lambda: self.sources,
+            schedules=lambda *_: self.schedules,
         )
 
 

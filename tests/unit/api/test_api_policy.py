@@ -114,6 +114,7 @@ class Node:
             deny=self.denials.append,
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,
+            schedules=lambda *_: (),
         )
         self.by = OWNER
 

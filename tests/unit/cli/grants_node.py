@@ -52,6 +52,9 @@ class GrantsNode:
     forget_difference: bool = False
     invoked: bool = True
 
+    secrets: tuple[str, ...] | None = ("other",)
+    """Names of the secrets that are set; None: who asks may not list them."""
+
     def connect(self) -> NodeClient:
         return NodeClient(Credentials(url="http://127.0.0.1:1", key="cm_k_" + "a" * 43))
 
@@ -92,6 +95,10 @@ class GrantsNode:
             return httpx.Response(200)
         if path == "/api/v1/functions":
             return self._json({"functions": [self._deployed(name) for name in self.versions]})
+        if path == "/api/v1/secrets/shop":
+            if self.secrets is None:
+                return self._problem(403, "You may not list secrets.")
+            return self._json({"secrets": [{"name": name} for name in self.secrets]})
         if path == "/api/v1/invocations":
             return self._json({"invocations": [_INVOCATION] if self.invoked else []})
         if match := _GRANTS.fullmatch(path):

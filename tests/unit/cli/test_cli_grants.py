@@ -27,12 +27,14 @@ from casemate.cli.learning import (
     run_command,
     with_everything_declared,
 )
+from casemate.cli.unset_secrets import wanted_secrets
 from casemate.manifest import load
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.denial import Denial, DenialKind, GrantApproval
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
+from casemate.model.trigger import RepositoryTrigger, ValkeyTrigger
 
 JOBS = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
 KEY = Grant(kind=GrantKind.SECRET, name="key", actions=("read",))
@@ -206,6 +208,36 @@ def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> N
         ["unused", "bucket uploads: write"],
         ["wildcard", 'egress *.example.com:443: connect (exception: "all the shards")'],
     ]
+
+
+def test_secrets_that_are_wanted_and_not_set_are_told(run, project, grants_node) -> None:
+    text = MANIFEST.replace('queues = ["jobs"]', 'secrets = ["key", "other"]')
+    (project / "casemate.toml").write_text(text)
+    result = CliRunner().invoke(deploy_command.app, ["--approve"])
+    assert "shop/key is wanted and not set: casemate secrets set shop/key" in result.stderr
+    assert "shop/other" not in result.stderr
+    told = json.loads(CliRunner().invoke(deploy_command.app, ["--approve", "--json"]).stdout)
+    assert told["unset_secrets"] == ["key"]
+    grants_node.secrets = None
+    result = CliRunner().invoke(deploy_command.app, ["--approve", "--json", "--force"])
+    assert json.loads(result.stdout)["unset_secrets"] == []
+    grants_node.secrets = ("key", "other")
+    result = CliRunner().invoke(deploy_command.app, ["--approve", "--json", "--force"])
+    assert json.loads(result.stdout)["unset_secrets"] == []
+
+
+def test_the_secrets_of_triggers_are_wanted_too() -> None:
+    spec = FunctionSpec(
+        name="cart",
+        handler="a:b",
+        grants=(Grant(kind=GrantKind.SECRET, name="key", actions=("read",)),),
+        triggers=(
+            RepositoryTrigger(name="r", provider="github", secret="hook", events=("push",)),
+            ValkeyTrigger(name="v", host="h", port=1, password="login", stream="s"),
+            ValkeyTrigger(name="w", host="h", port=1, stream="s"),
+        ),
+    )
+    assert wanted_secrets(spec) == {"key", "hook", "login"}
 
 
 def test_who_may_not_see_uses_can_deploy_all_the_same(run, project, grants_node) -> None:

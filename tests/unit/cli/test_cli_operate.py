@@ -15,6 +15,7 @@ from casemate.cli.commands.promote import parse_targets
 from casemate.cli.errors import UsageError
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
+from casemate.model.trigger import ScheduleStatus, ScheduleTrigger
 
 SPEC = FunctionSpec(
     name="cart",
@@ -70,6 +71,42 @@ def test_show(cli, shop) -> None:
         assert text in result.out
     assert "\x1b" not in result.out
     assert len(json.loads(cli("show", "shop/cart", "--json").out)["versions"]) == 2
+
+
+def test_show_tells_of_schedules(cli, node) -> None:
+    import asyncio
+
+    nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
+    node.control.bundles["d" * 64] = b""
+    node.control.specs["d" * 64] = msgspec.structs.replace(SPEC, triggers=(nightly,))
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by="admin"))
+    status = {"name": "nightly", "cron": "0 3 * * *", "every": 0.0, "timezone": "UTC"}
+    node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
+    node.control.invocation_records = [
+        InvocationRecord(
+            id="inv_1",
+            project="shop",
+            function="cart",
+            version=1,
+            trigger="schedule",
+            outcome=Outcome.TIMEOUT,
+            status=504,
+            started_at=1.0,
+            queued_ms=0.1,
+            run_ms=1.0,
+            cold=True,
+            request_bytes=2,
+            response_bytes=0,
+            error_id="err_1",
+        )
+    ]
+    out = cli("show", "shop/cart").out
+    assert "schedule   nightly: '0 3 * * *' UTC, next 2027-01-" in out
+    assert "timeout; casemate errors show err_1" in out
+    assert node.control.asked_only.trigger == "schedule"
+    failing = ScheduleStatus(**{**status, "cron": "", "every": 300.0}, next_at=None, failing=True)
+    node.parts.schedules = (failing,)
+    assert "every 5m, not due; its event cannot be kept" in cli("show", "shop/cart").out
 
 
 def test_names_inside_a_project(cli, shop, home) -> None:

@@ -88,6 +88,28 @@ def test_each_time_is_one_event_in_the_inbox() -> None:
     run(body)
 
 
+def test_it_tells_when_each_is_due() -> None:
+    async def body(node: Node) -> None:
+        daily = ScheduleTrigger(name="daily", cron="0 12 * * *", timezone="Europe/Zurich")
+        node.live = [version(MINUTELY, daily)]
+        await node.start()
+        found = {status.name: status for status in node.schedules.statuses("shop", "report")}
+        assert found["tick"].next_at == START + 60
+        assert found["daily"].next_at == START + 10_800
+        assert (found["daily"].cron, found["daily"].timezone) == ("0 12 * * *", "Europe/Zurich")
+        assert node.schedules.statuses("shop", "other") == ()
+        node.data.fail_before = 1
+        await node.at(60)
+        assert [s.failing for s in node.schedules.statuses("shop", "report")] == [False, True]
+        await node.at(65)
+        assert [s.failing for s in node.schedules.statuses("shop", "report")] == [False, False]
+        node.live = []
+        node.schedules.replace(())
+        assert node.schedules.statuses("shop", "report") == ()
+
+    run(body)
+
+
 def test_the_timer_does_it_by_itself() -> None:
     async def main() -> None:
         data = MemoryData()

@@ -31,6 +31,7 @@ from casemate.cli.terminal import (
     print_line,
     print_table,
 )
+from casemate.cli.unset_secrets import unset_secrets
 from casemate.contracts import tighter, uncovered
 from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import CasemateError
@@ -91,8 +92,14 @@ def deploy(
             for built in workspace.build(None, relock=relock)
         ]
         contracts = _contracts(bundles, before)
+        unset = unset_secrets(
+            client, workspace.project.name, [built.manifest.function for _, built in bundles]
+        )
         if not json:
             _print_contracts(contracts)
+            for secret in unset:
+                whole = f"{workspace.project.name}/{secret}"
+                note(f"{whole} is wanted and not set: casemate secrets set {whole}", YELLOW)
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             for name, built in bundles:
@@ -105,12 +112,12 @@ def deploy(
         except CasemateError as error:
             left = [str(name) for name, _ in bundles[len(done) :]]
             if json:
-                print_json(_document(client.url, rows, done, error, left, contracts))
+                print_json(_document(client.url, rows, done, error, left, contracts, unset))
             elif len(bundles) > 1:
                 note(f"Not deployed: {', '.join(left)}.", YELLOW)
             raise
         if json:
-            print_json(_document(client.url, rows, done, None, [], contracts))
+            print_json(_document(client.url, rows, done, None, [], contracts, unset))
 
 
 def _check_grants(
@@ -196,6 +203,7 @@ def _document(
     error: CasemateError | None,
     left: list[str],
     contracts: list[ContractNotice],
+    unset: list[str],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "node": node,
@@ -204,6 +212,7 @@ def _document(
         "error": str(error) if error is not None else None,
         "not_deployed": left,
         "contracts": contracts,
+        "unset_secrets": unset,
     }
     if isinstance(error, ApprovalNeededError):
         document["widening"] = {str(name): found for name, found in error.widening}

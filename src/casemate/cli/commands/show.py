@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from casemate.cli.changes import routes_of, shown_limits
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import NodeClient, connect, path_of
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
-from casemate.cli.names import resolve
+from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table
-from casemate.cli.text import moment
+from casemate.cli.text import moment, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
-from casemate.model.trigger import kind_of
+from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.trigger import ScheduleStatus, ScheduleTrigger, kind_of
 
 app = new_app()
+
+
+class _Schedules(msgspec.Struct):
+    schedules: tuple[ScheduleStatus, ...]
+    last: InvocationRecord | None = None
 
 
 @command(app, examples="$ casemate show hello\n$ casemate show shop/cart --json")
@@ -24,14 +32,16 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     with connect() as client:
         found = client.get(path_of("functions", *name[:2]), DeployedFunction)
         address = f"{client.url}/invoke/{name}"
+        live = live_version(found)
+        schedules = _schedules(client, name, live)
     if json:
         print_json(found)
         return
     print_line(str(name), BOLD)
     print_line(f"  address    {address}")
-    live = live_version(found)
     if live is not None:
         _print_spec(live)
+    _print_schedules(schedules)
     print_line()
     print_table(
         ("alias", "versions", "changed"),
@@ -48,6 +58,29 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
         below=("digest",),
         empty="It has no versions.",
     )
+
+
+def _schedules(client: NodeClient, name: FunctionName, live: Version | None) -> _Schedules:
+    if live is None or not any(isinstance(t, ScheduleTrigger) for t in live.spec.triggers):
+        return _Schedules(())
+    return client.get(path_of("functions", *name[:2], "schedules"), _Schedules)
+
+
+def _print_schedules(found: _Schedules) -> None:
+    for schedule in found.schedules:
+        when = f"every {seconds(schedule.every)}" if schedule.every else f"{schedule.cron!r}"
+        zone = "" if schedule.every else f" {schedule.timezone}"
+        due = "not due" if schedule.next_at is None else f"next {moment(schedule.next_at)}"
+        line = f"  schedule   {schedule.name}: {when}{zone}, {due}"
+        if schedule.failing:
+            print_line(f"{line}; its event cannot be kept at present", YELLOW)
+        else:
+            print_line(line)
+    if found.last is not None:
+        last = found.last
+        told = f"; casemate errors show {last.error_id}" if last.error_id else ""
+        style = None if last.outcome is Outcome.OK else YELLOW
+        print_line(f"  last run   {moment(last.started_at)}: {last.outcome.value}{told}", style)
 
 
 def _print_spec(version: Version) -> None:

@@ -155,6 +155,7 @@ def _where(
             ("project", project),
             ("version", only.version),
             ("outcome", None if only.outcome is None else only.outcome.value),
+            ("trigger", only.trigger),
         )
     )
     for bound, sign in ((only.since, ">="), (only.until, "<")):
