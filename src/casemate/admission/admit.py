@@ -15,7 +15,7 @@ from casemate.contracts import Violation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, RawInvocation, RefusedError, Request
+from casemate.model.path import Admitted, Failure, RawInvocation, RefusedError, Request
 from casemate.model.principal import (
     ANONYMOUS,
     Action,
@@ -33,7 +33,6 @@ _encode = msgspec.json.Encoder().encode
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
-_TOO_LARGE = "The event is larger than allowed."
 _BREACH = "The event breaks its contract"
 _NO_CONTRACT = "The event is beyond what is let through without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
@@ -113,8 +112,19 @@ class Admission:
             raise self._refusal(raw, request.id, principal, decided, granted=granted)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
-        if _size(raw) > version.spec.limits.request:
-            raise RefusedError(Outcome.INVALID, _TOO_LARGE, status=413, principal=principal)
+        size, most = _size(raw), version.spec.limits.request
+        if size > most:
+            raise RefusedError(
+                Outcome.INVALID,
+                f"The event has {size} bytes, expected at most {most}.",
+                status=413,
+                failure=Failure(
+                    type="Refused",
+                    message=f"The event has {size} bytes, expected at most {most}: "
+                    "limits.request of the function in casemate.toml.",
+                ),
+                principal=principal,
+            )
         broken = self._catalogue.violation(version, request)
         if broken is not None:
             raise self._breach(raw, request.id, principal, version, broken)
@@ -182,7 +192,9 @@ class Admission:
         self._record(raw, invocation, principal, reason, kind, version=number)
         return RefusedError(
             Outcome.INVALID,
-            f"{_NO_CONTRACT if broken.is_default else _BREACH}: {broken}.",
+            f"{_NO_CONTRACT}: {broken}; a contract of the function may allow more."
+            if broken.is_default
+            else f"{_BREACH}: {broken}.",
             principal=principal,
         )
 

@@ -72,8 +72,13 @@ def require_within(admitted: Admitted, grants: tuple[Grant, ...]) -> None:
     flow = admitted.flow
     if flow is None:
         return
-    if len(raw.body) > admitted.version.spec.limits.request:
-        raise RefusedError(Outcome.INVALID, "The event is larger than allowed.", status=413)
+    size, most = len(raw.body), admitted.version.spec.limits.request
+    if size > most:
+        raise RefusedError(
+            Outcome.INVALID,
+            f"The event has {size} bytes, expected at most {most}.",
+            status=413,
+        )
     ceilings = [CompiledGrants(ceiling) for ceiling in flow.ceilings]
     for grant in grants:
         if grant.kind is GrantKind.EGRESS and not all(

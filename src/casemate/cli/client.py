@@ -151,7 +151,10 @@ class NodeClient:
         """Return the error that a response stands for."""
         problem = _read_problem(response)
         what = problem.detail or (f"{problem.title}." if problem.title else "")
-        what = what or f"{self.url} answered {response.status_code}."
+        what = what or (
+            f"{self.url} answered {response.status_code} without saying why, as no Casemate node "
+            "does: something in front of it may have answered."
+        )
         status = response.status_code
         if status in (401, 403):
             return self._denied(status, what)

@@ -137,7 +137,7 @@ class _Walk:
                 return _beyond("key")
             found = self.of(item, depth + 1)
             if found is not None:
-                return Violation(f"/*{found.path}"[:_MAX_PATH], found.rule, True)
+                return Violation(f"/*{found.path}"[:_MAX_PATH], found.rule, True, found.bound)
         return None
 
     def _array(self, value: list[object], depth: int) -> Violation | None:
@@ -148,12 +148,24 @@ class _Walk:
         for index, item in enumerate(value):
             found = self.of(item, depth + 1)
             if found is not None:
-                return Violation(f"/{index}{found.path}"[:_MAX_PATH], found.rule, True)
+                return Violation(f"/{index}{found.path}"[:_MAX_PATH], found.rule, True, found.bound)
         return None
 
 
+_TOLD = {
+    "size": f"{MAX_SIZE:,} bytes of JSON",
+    "depth": f"{MAX_DEPTH} levels",
+    "keys": f"{MAX_KEYS:,} keys of one object",
+    "items": f"{MAX_ITEMS:,} items of one array",
+    "values": f"{MAX_VALUES:,} values",
+    "key": f"{MAX_KEY} characters",
+    "string": f"{MAX_STRING:,} characters",
+    "number": f"{MAX_NUMBER:.0e}, for integers {MAX_INTEGER}",
+}
+
+
 def _beyond(rule: str) -> Violation:
-    return Violation("", rule, True)
+    return Violation("", rule, True, _TOLD.get(rule, ""))
 
 
 def _scalar(value: object) -> str:

@@ -41,10 +41,14 @@ class Violation(msgspec.Struct, frozen=True):
     """The keyword that failed, such as `maximum`, or a default limit's name."""
     is_default: bool = False
     """True if there is no contract, and the rule is one of the default limits."""
+    bound: str = ""
+    """What a default limit allows at most, for people."""
 
     def __str__(self) -> str:
         """Return all of it on one line."""
         rule = f"default limit on {self.rule}" if self.is_default else self.rule
+        if self.bound:
+            rule += f", at most {self.bound}"
         return f"{self.path or '/'}: {rule}"
 
 

@@ -22,12 +22,11 @@ from casemate.dispatch import Dispatcher
 from casemate.invocation.injections import recorder
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import answers_http, render, shape
-from casemate.invocation.unfinished import broken, refused
+from casemate.invocation.unfinished import broken, failure_of, refused
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
     Admitted,
-    Failure,
     Finished,
     Placed,
     RawInvocation,
@@ -130,16 +129,13 @@ class Pipeline:
             if session is not None:
                 session.close()
             self._dispatcher.release(placed)
-        failure = None
-        if reply.outcome is not Outcome.OK:
-            failure = Failure(type=reply.type, message=reply.message, trace=reply.trace)
         return Finished(
             outcome=reply.outcome,
             request=request,
             version=version,
             head=reply.head,
             body=reply.body,
-            failure=failure,
+            failure=failure_of(reply, limits, timeout),
             queued=placed.queued,
             ran=loop.time() - started,
             cold=placed.cold,

@@ -1,11 +1,33 @@
-"""The ends of invocations that did not get as far as an answer."""
+"""The ends of invocations that did not get as far as an answer, or not to a good one."""
 
 from __future__ import annotations
 
 import traceback
 
+from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, Finished, RawInvocation, RefusedError, Request
+from casemate.sandbox.instance import Reply
+
+
+def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
+    """Return the owner's view of how a handler failed, with the limit it met and what to do.
+
+    `timeout` is what the invocation had, in seconds. None if it did not fail.
+    """
+    if reply.outcome is Outcome.OK:
+        return None
+    message = reply.message
+    if reply.outcome is Outcome.TIMEOUT:
+        message = f"{message} of {timeout:g} s (limits.timeout in casemate.toml)"
+    elif reply.outcome is Outcome.OUT_OF_MEMORY:
+        mebibytes = limits.memory / (1 << 20)
+        message = f"{message} of {mebibytes:g} MB (limits.memory in casemate.toml)"
+    elif reply.outcome is Outcome.RESPONSE_TOO_LARGE:
+        message = f"{message} (limits.response in casemate.toml)"
+    elif reply.type.endswith("PermissionError") and "subprocess.py" in reply.trace:
+        message = f"{message} (a function starts no programs: use a Python package for it)"
+    return Failure(type=reply.type, message=message, trace=reply.trace)
 
 
 def refused(

@@ -42,6 +42,10 @@ class Cron(Plain):
         fields = value.split()
         if len(fields) != _CRON_FIELDS or len(value) > _MAX_CRON or not value.isascii():
             alias = "; there are no names such as @daily" if value.startswith("@") else ""
+            if value.startswith("rate("):
+                alias = '; for a fixed interval write every = "5m" in place of cron'
+            elif value.startswith("cron("):
+                alias = "; without cron(...) around them, and without the year"
             raise RejectedValueError(self.expected + alias, described(value))
         text = " ".join(fields)
         try:

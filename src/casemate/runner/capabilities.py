@@ -187,6 +187,16 @@ class Topic:
         return identity
 
 
+_WHY = {
+    403: "no grant of this function, or policy, lets it call that one",
+    404: "there is no such function",
+    413: "the event is larger than that function takes",
+    429: "that function has as many calls as it takes at once",
+    503: "the node has no room for it at the moment",
+    504: "that function did not answer in time",
+}
+
+
 def read_secret(channel: Channel, name: str, version: int | None) -> bytes:
     """Return a secret's value. It comes by a pipe from the vault, past the rest of the host."""
     _fields, _, descriptor = channel.call("secret.get", name=name, version=version)
@@ -210,7 +220,9 @@ def invoke(
     status: int = fields["status"]
     if not 200 <= status < 300:
         error_id = fields.get("error_id")
-        raise InvocationError(f"{function} answered with status {status}", status, error_id)
+        why = _WHY.get(status, "its owner finds the reason by the error id")
+        told = f"{function} answered with status {status}: {why}"
+        raise InvocationError(told, status, error_id)
     if fields["type"] == "application/json":
         result = decode(content.decode())
         return result if wait else result["id"]

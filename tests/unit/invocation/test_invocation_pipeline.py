@@ -16,6 +16,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.dispatch import Dispatcher
 from casemate.invocation import Pipeline
+from casemate.invocation.unfinished import failure_of
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
@@ -32,6 +33,7 @@ from casemate.model.path import (
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
 from casemate.runner import wire
+from casemate.sandbox.instance import Reply
 from casemate.seal import Redactor, Seal
 from support.core import (
     INVOKER_TOKEN,
@@ -757,3 +759,35 @@ def test_a_reused_instance_cannot_hand_a_secret_to_the_next_caller() -> None:
         path.close()
 
     on_loop(scenario)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "trace", "told"),
+    [
+        (Outcome.TIMEOUT, "Timeout", "", "of 3 s (limits.timeout in casemate.toml)"),
+        (Outcome.OUT_OF_MEMORY, "OutOfMemory", "", "of 64 MB (limits.memory in casemate.toml)"),
+        (Outcome.RESPONSE_TOO_LARGE, "TooLarge", "", "(limits.response in casemate.toml)"),
+        (
+            Outcome.HANDLER_ERROR,
+            "builtins.PermissionError",
+            'File "/usr/lib/python3.13/subprocess.py", line 1, in _execute_child',
+            "(a function starts no programs: use a Python package for it)",
+        ),
+    ],
+)
+def test_a_failure_names_the_limit_and_the_remedy(
+    outcome: Outcome, kind: str, trace: str, told: str
+) -> None:
+    reply = Reply(outcome, type=kind, message="so", trace=trace)
+    failure = failure_of(reply, Limits(memory=64 << 20), 3.0)
+    assert failure is not None
+    assert failure.message == f"so {told}"
+    assert (failure.type, failure.trace) == (kind, trace)
+
+
+def test_an_answer_is_no_failure_and_other_errors_are_told_as_they_are() -> None:
+    assert failure_of(Reply(Outcome.OK), Limits(), 1.0) is None
+    reply = Reply(Outcome.HANDLER_ERROR, type="builtins.PermissionError", message="no", trace="")
+    failure = failure_of(reply, Limits(), 1.0)
+    assert failure is not None
+    assert failure.message == "no"

@@ -290,6 +290,18 @@ def outside(kind: str, *lines: str) -> str:
         ),
         ('[[function.f.schedule]]\ncron = "@daily"', "schedule[0].cron", '"@daily"', "no names"),
         (
+            '[[function.f.schedule]]\ncron = "rate(5 minutes)"',
+            "schedule[0].cron",
+            '"rate(5 minutes)"',
+            'every = "5m"',
+        ),
+        (
+            '[[function.f.schedule]]\ncron = "cron(0 12 * * ? *)"',
+            "schedule[0].cron",
+            '"cron(0 12 * * ? *)"',
+            "without the year",
+        ),
+        (
             '[[function.f.schedule]]\ncron = "0 0 * * * *"',
             "schedule[0].cron",
             '"0 0 * * * *"',

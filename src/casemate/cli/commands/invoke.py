@@ -232,7 +232,8 @@ def _error_id(response: httpx.Response) -> str | None:
 
 def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
     if not _is_problem(response):
-        note(f"The function answered with status {response.status_code}.", RED)
+        note(f"The function itself answered with status {response.status_code}.", RED)
+        note("Next: its body, above, and `casemate logs` tell what the handler meant by it.")
         return
     error = client.failure(response)
     note(f"Error: {response.status_code}: {error.message}", RED)
