@@ -59,7 +59,12 @@ def render(admitted: Admitted) -> bytes:
     raw = request.raw
     if _is_aws(admitted):
         events = events_of(request)
-        shown = aws_event(events, request.id, batch=raw.batch)
+        shown = aws_event(
+            events,
+            request.id,
+            batch=raw.batch,
+            event_format=admitted.version.spec.event_format,
+        )
         return _encode({"aws": shown, "events": [_event(event) for event in events]})
     if raw.events:
         if raw.batch:
@@ -108,7 +113,7 @@ def function_source(project: str, function: str) -> str:
 def _is_aws(admitted: Admitted) -> bool:
     """Tell whether the handler reads AWS's shapes, and this is no direct call, which has none."""
     raw = admitted.request.raw
-    if admitted.version.spec.event_format is not EventFormat.AWS:
+    if admitted.version.spec.event_format is EventFormat.CASEMATE:
         return False
     return raw.events[0].kind is not TriggerKind.INVOKE if raw.events else raw.event is not None
 

@@ -11,8 +11,8 @@ MAX_BYTES = 4096
 MAX_VARIABLES = 64
 
 NAMES = Pattern(
-    r"^[A-Z][A-Z0-9_]*$",
-    "a name of at most 128 upper-case letters, digits and underscores that starts with a letter",
+    r"^[A-Za-z][A-Za-z0-9_]*$",
+    "a name of at most 128 letters, digits and underscores that starts with a letter",
     128,
 )
 VALUE = Text(MAX_BYTES)
@@ -34,8 +34,9 @@ def check_environment(
     """Note names that are taken, values that look like secrets, and too much of it all."""
     total = 0
     for name, value in variables.items():
-        reserved = name.startswith(_RESERVED_STARTS) or name.endswith(_RESERVED_ENDS)
-        if reserved or name in _RESERVED:
+        upper = name.upper()  # programs read http_proxy as they read HTTP_PROXY
+        reserved = upper.startswith(_RESERVED_STARTS) or upper.endswith(_RESERVED_ENDS)
+        if reserved or upper in _RESERVED:
             problems.add((*path, name), "a name that is taken", _FREE)
         if not isinstance(value, str):
             continue

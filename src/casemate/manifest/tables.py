@@ -203,7 +203,8 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "event_format",
         Choice(tuple(choice.value for choice in EventFormat)),
-        'Shape of its events: "casemate", or "aws" as AWS Lambda hands them over.',
+        'Shape of its events: "casemate", or as AWS Lambda hands them over: "aws", with requests '
+        'in payload format 2.0, "aws-rest" in 1.0, "aws-alb" as of a load balancer.',
     ),
     Field("delivery", DELIVERY, DELIVERY.description),
     Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it."),

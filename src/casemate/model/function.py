@@ -107,7 +107,12 @@ class EventFormat(StrEnum):
 
     CASEMATE = "casemate"
     AWS = "aws"
-    """As AWS Lambda hands it over: API Gateway v2, S3, DynamoDB stream, SQS, SNS, EventBridge."""
+    """As AWS Lambda hands it over: API Gateway's payload 2.0, S3, DynamoDB stream, SQS, SNS,
+    EventBridge."""
+    AWS_REST = "aws-rest"
+    """The same, but requests as API Gateway's payload 1.0, that of its REST APIs."""
+    AWS_ALB = "aws-alb"
+    """The same, but requests as an Application Load Balancer hands them over."""
 
 
 class DestinationKind(StrEnum):

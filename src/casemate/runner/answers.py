@@ -66,7 +66,10 @@ def _http_answer(result: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 _AWS_KEYS = frozenset(
-    ("statusCode", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded")
+    (
+        *("statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies"),
+        *("body", "isBase64Encoded"),
+    )
 )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import apig_wsgi
+import flask
 import msgspec
 import pytest
 from aws_lambda_powertools.utilities import data_classes
@@ -19,13 +21,19 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from aws_lambda_powertools.utilities.parser import models
+from fastapi import FastAPI
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
+from mangum import Mangum
 
 from casemate.invocation.aws import aws_event
 from casemate.invocation.aws.dynamodb import typed
 from casemate.model.event import Event
+from casemate.model.function import EventFormat
 from casemate.model.trigger import TriggerKind
+from casemate.runner.answers import answer
+from casemate.runner.event import AWS
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "aws"
 AT = 1_772_366_400.25
@@ -396,3 +404,105 @@ def test_all_else_is_of_eventbridge(kind: TriggerKind, data: object) -> None:
 
 def test_a_direct_call_is_the_payload() -> None:
     assert rendered(event(TriggerKind.INVOKE, {"a": 1})) == {"a": 1}
+
+
+# -- the other two shapes of requests ------------------------------------------------------------
+
+
+def asked(event_format: EventFormat, **changes: object) -> Any:
+    event = request(**changes)
+    return json.loads(
+        msgspec.json.encode(aws_event((event,), "inv_1", batch=False, event_format=event_format))
+    )
+
+
+def test_a_request_in_payload_format_1() -> None:
+    shown = asked(EventFormat.AWS_REST)
+    models.APIGatewayProxyEventModel.model_validate(shown)
+    event = data_classes.APIGatewayProxyEvent(shown)
+    assert (event.http_method, event.path, event.version) == ("POST", "/path/to/resource", "1.0")
+    assert event.resource == "/path/{rest+}" == shown["requestContext"]["resourcePath"]
+    assert event.decoded_body == '{"test":"body"}'
+    assert event.path_parameters == {"rest": "to/resource", "parameter1": "value1"}
+    assert event.query_string_parameters == {"parameter1": "value2", "parameter2": "value"}
+    assert event.multi_value_query_string_parameters == {
+        "parameter1": ["value1", "value2"],
+        "parameter2": ["value"],
+    }
+    assert shown["headers"]["User-Agent"] == "agent"
+    assert shown["multiValueHeaders"]["Cookie"] == ["cookie1; cookie2"]
+    assert event.request_context.identity.source_ip == "192.168.0.1"
+    bare = asked(EventFormat.AWS_REST, query={}, headers={}, body=None, path_parameters={})
+    for empty in ("headers", "queryStringParameters", "pathParameters", "body"):
+        assert bare[empty] is None
+
+
+def test_a_request_of_a_load_balancer() -> None:
+    shown = asked(EventFormat.AWS_ALB, query={"q": ["a b", "ü&"], "n": [""]})
+    models.AlbModel.model_validate(shown)
+    event = data_classes.ALBEvent(shown)
+    assert (event.http_method, event.path) == ("POST", "/path/to/resource")
+    assert shown["queryStringParameters"] == {"q": "%C3%BC%26", "n": ""}
+    assert event.decoded_body == '{"test":"body"}'
+    assert shown["requestContext"]["elb"]["targetGroupArn"].startswith("arn:aws:")
+    assert asked(EventFormat.AWS_ALB, body=None, is_base64=False)["body"] == ""
+
+
+@pytest.mark.parametrize("event_format", [EventFormat.AWS_REST, EventFormat.AWS_ALB])
+def test_all_that_is_no_request_is_the_same_in_each(event_format: EventFormat) -> None:
+    for made in (queue, topic, bucket, schedule):
+        one = made()
+        assert aws_event((one,), "i", batch=False, event_format=event_format) == aws_event(
+            (one,), "i", batch=False
+        )
+
+
+HTTP_FORMATS = [EventFormat.AWS, EventFormat.AWS_REST, EventFormat.AWS_ALB]
+FORM = {
+    "headers": {"host": "shop.example.com", "content-type": "application/json"},
+    "body": '{"n": 2}',
+    "is_base64": False,
+    "query": {"x": ["1", "2 3"]},
+    "path": "/sum/ü",
+}
+
+
+class LambdaContext:
+    aws_request_id = "r"
+    function_name = "f"
+
+
+@pytest.mark.parametrize("event_format", HTTP_FORMATS)
+def test_a_flask_application_answers(event_format: EventFormat) -> None:
+    app = Flask("shop")
+
+    @app.post("/sum/<name>")
+    def total(name: str) -> Any:
+        response = flask.jsonify(
+            name=name, n=flask.request.get_json()["n"], x=flask.request.args["x"]
+        )
+        response.status_code = 201
+        response.set_cookie("a", "1")
+        return response
+
+    handler = apig_wsgi.make_lambda_handler(app)
+    head, body = answer(handler(asked(event_format, **FORM), LambdaContext()), http=True, shape=AWS)
+    assert head["status"] == 201
+    # API Gateway 1.0 and a load balancer hand over the last of several values.
+    assert json.loads(body)["name"] == "ü"
+    assert json.loads(body)["n"] == 2
+    assert any(name.lower() == "set-cookie" for name, _ in head["headers"])
+
+
+@pytest.mark.parametrize("event_format", HTTP_FORMATS)
+def test_a_fastapi_application_answers(event_format: EventFormat) -> None:
+    app = FastAPI()
+
+    @app.post("/sum/{name}", status_code=201)
+    def total(name: str, body: dict[str, int]) -> dict[str, object]:
+        return {"name": name, "n": body["n"]}
+
+    handler = Mangum(app, lifespan="off")
+    head, body = answer(handler(asked(event_format, **FORM), LambdaContext()), http=True, shape=AWS)
+    assert head["status"] == 201
+    assert json.loads(body) == {"name": "ü", "n": 2}

@@ -278,7 +278,8 @@ def test_too_many_forwards(project, function_text) -> None:
         "TZ",
         "LANG",
         "OMP_NUM_THREADS",
-        "lower",
+        "http_proxy",
+        "_lower",
         "1A",
         "A-B",
         "Ä",
@@ -293,10 +294,13 @@ def test_names_that_are_not_free(project, function_text, name) -> None:
 
 
 def test_values_reach_the_model(project, function_text) -> None:
-    text = function_text('environment = { LEVEL = "info", API_KEY_NAME = "stripe-key" }')
+    text = function_text(
+        'environment = { LEVEL = "info", API_KEY_NAME = "stripe-key", logLevel = "x" }'
+    )
     assert project.load(text).functions[0].environment == {
         "LEVEL": "info",
         "API_KEY_NAME": "stripe-key",
+        "logLevel": "x",
     }
 
 

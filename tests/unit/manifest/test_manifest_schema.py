@@ -135,7 +135,7 @@ def test_the_example_of_the_page_is_valid():
             'http = [{method = "GET", path = "a"}]',
             'http = [{method = "GET", path = "/a/../b"}]',
             "internal = 1",
-            'environment = {lower = "x"}',
+            'environment = {_lower = "x"}',
             "environment = {A = 1}",
             'grants.bucket = ["x"]',
             'grants.buckets = [{name = "x"}]',

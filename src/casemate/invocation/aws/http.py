@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
-from casemate.invocation.aws.names import ACCOUNT, milliseconds
+from casemate.invocation.aws.names import ACCOUNT, encoded_path, milliseconds, texts
 
 _STAGE = "$default"
-_NEVER_ENCODED = "-._~!$&'()*+,;=:@/%"
 
 
 def http_event(event: Mapping[str, object], request_id: str, at: float) -> dict[str, object]:
     """Return the event of a request, given the one that `triggers.http` has built of it."""
-    headers = _texts(event.get("headers"))
+    headers = texts(event.get("headers"))
     query = event.get("query")
     values = query if isinstance(query, dict) else {}
-    parameters = _texts(event.get("path_parameters"))
+    parameters = texts(event.get("path_parameters"))
     path, method = str(event.get("path", "/")), str(event.get("method", ""))
     template = str(event.get("route", ""))
     host = headers.get("host", "")
     shown: dict[str, object] = {
         "version": "2.0",
         "routeKey": f"{method} {template.replace('...}', '+}')}",
-        "rawPath": quote(path, safe=_NEVER_ENCODED),
+        "rawPath": encoded_path(path),
         "rawQueryString": "&".join(
             f"{quote_plus(name)}={quote_plus(str(value))}"
             for name, many in values.items()
@@ -62,7 +61,3 @@ def http_event(event: Mapping[str, object], request_id: str, at: float) -> dict[
     if event.get("body") is not None:
         shown["body"] = event["body"]
     return shown
-
-
-def _texts(value: object) -> dict[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}

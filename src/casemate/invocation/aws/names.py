@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import msgspec
 
 ACCOUNT = "000000000000"
 REGION = "local"
+_NEVER_ENCODED = "-._~!$&'()*+,;=:@/%"
 
 
 def arn(service: str, resource: str, *, placed: bool = True) -> str:
@@ -36,3 +38,13 @@ def as_text(data: bytes) -> str:
     """Return JSON as the text of a message: a string itself, anything else as JSON."""
     value = msgspec.json.decode(data)
     return value if isinstance(value, str) else data.decode()
+
+
+def encoded_path(path: str) -> str:
+    """Return a path percent-encoded, as callers send it; what is encoded already stays."""
+    return quote(path, safe=_NEVER_ENCODED)
+
+
+def texts(value: object) -> dict[str, str]:
+    """Return names and values as texts; nothing of what is no object."""
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
