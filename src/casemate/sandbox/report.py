@@ -108,7 +108,7 @@ class Report:
             if kind != wire.DESCRIPTORS or cut:
                 raise wire.FrameError("the first frame does not bring descriptors")
             self._listeners = msgspec.json.decode(head, type=_Descriptors).listeners
-        except (wire.FrameError, msgspec.MsgspecError, UnicodeError, IndexError):
+        except (wire.FrameError, msgspec.MsgspecError, ValueError, IndexError, RecursionError):
             self._drop()
             return
         try:
@@ -137,7 +137,7 @@ class Report:
 
     def _take(self, kind: bytes, head: bytes, _body: bytes) -> None:
         if kind == wire.ERROR and self._error is None:
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
                 self._error = _decode_error(head)
 
     def take_descriptors(self, listeners: int) -> tuple[list[int], int]:
