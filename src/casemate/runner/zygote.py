@@ -6,6 +6,7 @@ assigns it a bundle it gives up its rights, imports the handler, and from then o
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -92,10 +93,12 @@ def _environment(assignment: dict[str, Any]) -> None:
     )
 
 
-def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) -> int:
+def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
     """Set the limits, drop every capability and load the filter. Mounts come before.
 
-    Returns the descriptor by which the filter tells of calls that it denies.
+    Returns the descriptor by which the filter tells of calls that it denies; None where the
+    kernel gives none, since something outside has it (EBUSY) or it is too old (EINVAL). Such
+    calls are then refused at once, and nobody hears of them.
     """
     files = assignment["open_files"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -107,17 +110,37 @@ def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) ->
     linux.set_no_new_privileges()
     linux.drop_capabilities(bounding=True)
     linux.set_not_dumpable()
-    return program.install_with_listener()
+    try:
+        return prepared.zygote_filter.install_with_listener()
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EINVAL):
+            raise
+    prepared.silent_zygote_filter.install()
+    return None
 
 
-def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int) -> None:
+def hand_over(
+    control_socket: socket.socket,
+    report: socket.socket,
+    listeners: list[socket.socket],
+    notify: int | None,
+) -> None:
     """Send the descriptors that lead out of the sandbox to the gateway, and keep none.
 
-    Comes before the handler's module: what is sent here was made by trusted code alone.
+    Comes before the handler's module: what is sent here was made by trusted code alone. The
+    supervisor gets the notifications' as well: as long as it is open anywhere, nobody else can
+    have one, and what the filter denies waits instead of being refused otherwise.
     """
-    descriptors = [*(listener.detach() for listener in listeners), notify]
-    head = b'{"listeners":%d}' % len(listeners)
-    socket.send_fds(report, [wire.pack(wire.DESCRIPTORS, head)], descriptors)
+    control.send_event(control_socket, control.FILTERED, descriptor=notify)
+    descriptors = [listener.detach() for listener in listeners]
+    descriptors += [notify] if notify is not None else []
+    told = b"true" if notify is not None else b"false"
+    head = b'{"listeners":%d,"notifies":%b}' % (len(listeners), told)
+    frame = wire.pack(wire.DESCRIPTORS, head)
+    if descriptors:
+        socket.send_fds(report, [frame], descriptors)
+    else:
+        report.sendall(frame)
     for descriptor in descriptors:
         os.close(descriptor)
 
@@ -189,6 +212,7 @@ class Prepared:
         self.guard = Guard()
         setting_up.before_import(self.guard)
         self.zygote_filter = linux.PreparedFilter(seccomp.zygote_program())
+        self.silent_zygote_filter = linux.PreparedFilter(seccomp.zygote_program(notify=False))
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 
 
@@ -228,9 +252,9 @@ class Zygote:
         os.chdir("/function/code")
         _environment(assignment)
         listeners = network.open_listeners(assignment["ports"])
-        notify = give_up_rights(assignment, self._prepared.zygote_filter)
+        notify = give_up_rights(assignment, self._prepared)
         reporting = socket.socket(fileno=report)
-        hand_over(reporting, listeners, notify)
+        hand_over(self._sock, reporting, listeners, notify)
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
         if not self._import(reporting):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from casemate.sandbox.instance import ErrorHead, Instance
 from casemate.sandbox.report import Report
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 
+_log = logging.getLogger(__name__)
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
 _REMEMBERED_SECONDS = 10.0
@@ -184,6 +186,8 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._learn = learn
+        self.hears_denied_calls = True
+        """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
         self._ended: dict[int, Version] = {}
@@ -278,16 +282,24 @@ class SandboxClient:
         """Take over the descriptors that a zygote sent before it ran a function's code."""
         listeners, notify = report.take_descriptors(len(ports))
         if not zygote.alive:
-            for descriptor in (*listeners, notify):
+            for descriptor in (*listeners, *([] if notify is None else [notify])):
                 os.close(descriptor)
             return
-        zygote.watch = SystemCallWatch(
-            notify,
-            self.loop,
-            lambda call: self._on_denied_call(zygote, call),
-            # What nobody hears of must not go on.
-            on_failed=lambda _: zygote.close(),
-        )
+        if notify is not None:
+            zygote.watch = SystemCallWatch(
+                notify,
+                self.loop,
+                lambda call: self._on_denied_call(zygote, call),
+                # What nobody hears of must not go on.
+                on_failed=lambda _: zygote.close(),
+            )
+        elif self.hears_denied_calls:
+            self.hears_denied_calls = False
+            _log.warning(
+                "system calls that a function's filter denies are refused but not recorded: "
+                "something outside this node has the listener of its filter, or the kernel is "
+                "older than 5.7; casemate doctor says so as well"
+            )
         if listeners:
             self._egress.open(zygote.number, dict(zip(ports, listeners, strict=True)), ())
             for descriptor in listeners:

@@ -314,7 +314,9 @@ class Supervisor:
             raise ZygoteViolationError("a second hello")
         if zygote not in self._ids:
             raise ZygoteViolationError("a record before its assignment")
-        if kind == control.IMPORTED and not zygote.ready:
+        if kind == control.FILTERED:
+            return
+        if kind == control.IMPORTED and zygote.filtered and not zygote.ready:
             zygote.imported()
             self._tell(protocol.Opened(self._ids[zygote]))
         elif kind == control.IMPORT_FAILED and not zygote.ready:
@@ -406,28 +408,35 @@ class Supervisor:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
             self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
         number = self._ids.pop(zygote, None)
+        events: list[protocol.Event] = []
         if number is not None:
             del self._zygotes[number]
             if tell and not expected:
-                self._tell_what_ran_out_of_memory(zygote, number)
+                events += self._what_ran_out_of_memory(zygote, number)
             if tell:
-                self._tell(protocol.ZygoteEnded(number, reason))
+                events.append(protocol.ZygoteEnded(number, reason))
         for blanks in self._blanks.values():
             if zygote in blanks:
                 blanks.remove(zygote)
         self._forget(zygote)
+        # Not before it is killed: the gateway closes what the filter's notifications come by.
+        for event in events:
+            self._tell(event)
 
-    def _tell_what_ran_out_of_memory(self, zygote: ZygoteProcess, number: int) -> None:
-        """Tell of instances whose slot overflowed, for which the kernel may have taken the zygote.
+    @staticmethod
+    def _what_ran_out_of_memory(zygote: ZygoteProcess, number: int) -> list[protocol.Event]:
+        """Return the ends of instances whose slot overflowed, which may have cost the zygote.
 
         It does where an instance fills its memory before `prefer_as_victim` is done for it. Where
         the counter cannot be read any more, the instance has crashed, as ZygoteEnded says.
         """
+        events: list[protocol.Event] = []
         for instance, slot in zygote.instances.items():
             with contextlib.suppress(OSError):
                 if instance not in zygote.killed and zygote.ran_out_of_memory(slot):
                     killed = int(signal.SIGKILL)
-                    self._tell(protocol.Exited(number, instance, killed, out_of_memory=True))
+                    events.append(protocol.Exited(number, instance, killed, out_of_memory=True))
+        return events
 
     def _forget(self, zygote: ZygoteProcess) -> None:
         self._shares.remove(zygote.name)
