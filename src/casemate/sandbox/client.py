@@ -80,6 +80,7 @@ class Zygote:
         self.number = number
         self.version = version
         self.alive = True
+        self._is_let_out = False
         self.instances: dict[int, Instance] = {}
         self.forks = 0
         """How many instances were asked for so far."""
@@ -125,6 +126,12 @@ class Zygote:
             # Without a supervisor there is no instance either.
             with contextlib.suppress(SupervisorLostError):
                 self._client.send(protocol.Kill(self.number, number), ())
+
+    def let_out(self) -> None:
+        """Give it its version's way to the network, if it lives and has not got it yet."""
+        if self.alive and not self._is_let_out:
+            self._is_let_out = True
+            self._client.let_out(self)
 
     def close(self) -> None:
         """End the zygote and its instances."""
@@ -210,18 +217,20 @@ class SandboxClient:
         """Have an interpreter ready for the first call."""
         self.send(protocol.Prepare(minor), ())
 
-    async def open(self, version: Version) -> Zygote:
+    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
         """Start a zygote for a version and wait for its import.
+
+        One that is not approved yet has no way to the network until `Zygote.let_out`: what its
+        import left running, and what it answers, reach nothing that nobody has allowed.
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes[number] = Zygote(self, number, version)
-        grants = egress_grants(version)
         opened: asyncio.Future[str | None] = self.loop.create_future()
         self._opening[number] = opened
-        ports = egress_ports(grants, proxy_always=self._learn)
+        ports = egress_ports(egress_grants(version), proxy_always=self._learn)
         try:
             report = Report(self.loop, lambda: self._connect(zygote, report, ports))
         except BaseException:
@@ -240,8 +249,8 @@ class SandboxClient:
                 raise self._failure(reason, report)
             report.require_descriptors()
             # Not before: what is connected at import would be shared by all instances.
-            if zygote.alive:
-                self._egress.grant(number, grants)
+            if approved:
+                zygote.let_out()
         except BaseException:
             zygote.close()
             raise
@@ -304,6 +313,10 @@ class SandboxClient:
             self._egress.open(zygote.number, dict(zip(ports, listeners, strict=True)), ())
             for descriptor in listeners:
                 os.close(descriptor)
+
+    def let_out(self, zygote: Zygote) -> None:
+        """Tell the proxy what a zygote's version may reach."""
+        self._egress.grant(zygote.number, egress_grants(zygote.version))
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

@@ -84,3 +84,4 @@ def handler(event, context):
     for _ in range(8):
         attempt()
     time.sleep(60)
+    return None

@@ -512,7 +512,7 @@ plain.install()
 
 
 def test_whoever_loses_the_listener_gets_none_of_their_own() -> None:
-    """As the gateway does when it dies: a hostile function then let its children's calls through."""
+    """As the gateway did when it died: hostile code then let its children's calls through."""
     done = subprocess.run(
         [sys.executable, "-c", LISTENER],
         capture_output=True,
