@@ -18,7 +18,18 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import capabilities, control, instance, landlock, linux, network, seccomp, sharing, wire
+from . import (
+    capabilities,
+    control,
+    instance,
+    landlock,
+    linux,
+    network,
+    seccomp,
+    shared_at_import,
+    sharing,
+    wire,
+)
 from .context import Context
 from .event import Event
 from .guard import setting_up
@@ -226,6 +237,7 @@ class Zygote:
         self._guard = prepared.guard
         self._cloner = linux.Cloner()
         self._handler: instance.Handler | None = None
+        self._renewals: list[shared_at_import.Renewal] = []
         self._instances: dict[int, int] = {}
         self._forks = 0
         self._settled = False
@@ -269,11 +281,16 @@ class Zygote:
             *(p for p in sys.path if p != "/casemate"),
         ]
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
+        most = self._assignment["open_files"]
+        ours = shared_at_import.open_descriptors(most)
         try:
             if self._assignment["trust"] == "normal":
                 self._handler = load_handler(self._assignment["handler"])
                 setting_up.after_import(self._guard)
             _forbid_threads()
+            shared_at_import.require_no_child()
+            opened = shared_at_import.open_descriptors(most) - ours
+            self._renewals = shared_at_import.renewals(opened)
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
             instance.flush_output()
             report.sendall(instance.error_frame("init-error", instance.describe(error)))
@@ -368,6 +385,9 @@ class Zygote:
             os.setsid()
             os.close(self._wake_read)
             os.close(self._wake_write)
+            # While what the import put into /tmp can still be seen.
+            for renew in self._renewals:
+                renew()
             assignment = self._assignment
             instance.lock_down(
                 tmpfs=tmpfs,

@@ -32,6 +32,10 @@ _FORK_SECONDS = 5.0
 _TICK_SECONDS = 0.25
 _DRAIN_SECONDS = 0.002
 _IDLE_SECONDS = 0.02
+_SHARED = (
+    "the import left {}, which all calls would share: make it in the handler, or set "
+    'trust = "low" to import the module in every instance'
+)
 
 
 class GatewayViolationError(CasemateError):
@@ -239,6 +243,7 @@ class Supervisor:
             descriptors += [self._take_tmpfs(request.python, request.tmp)]
             descriptors += [base.bundle(request.digest)]
             report, output, tmpfs, bundle = descriptors
+            zygote.tmpfs_device = os.fstat(tmpfs).st_dev
             self._shares.add(zygote.name, (request.project, request.function))
             zygote.assign(request, landlock_abi, [bundle, tmpfs, report, output])
         except (OSError, CasemateError, ZygoteViolationError) as error:
@@ -317,8 +322,7 @@ class Supervisor:
         if kind == control.FILTERED:
             return
         if kind == control.IMPORTED and zygote.filtered and not zygote.ready:
-            zygote.imported()
-            self._tell(protocol.Opened(self._ids[zygote]))
+            self._imported(zygote)
         elif kind == control.IMPORT_FAILED and not zygote.ready:
             self._end(zygote, "the handler cannot be imported", expected=True)
         elif kind in (control.FORKED, control.FORK_FAILED):
@@ -341,6 +345,13 @@ class Supervisor:
             self._exited(zygote, number, value)
         else:
             raise ZygoteViolationError(f"an unexpected record {kind!r}")
+
+    def _imported(self, zygote: ZygoteProcess) -> None:
+        if shared := zygote.shared_at_import():
+            self._end(zygote, _SHARED.format(shared), expected=True)
+            return
+        zygote.imported()
+        self._tell(protocol.Opened(self._ids[zygote]))
 
     def _exited(self, zygote: ZygoteProcess, number: int, status: int) -> None:
         slot = zygote.instances[number]

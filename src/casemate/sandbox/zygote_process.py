@@ -14,6 +14,7 @@ from pathlib import Path
 from casemate.runner import control
 from casemate.sandbox.cgroups import Driver, SlotLimits
 from casemate.sandbox.protocol import Open
+from casemate.sandbox.shared_memory import shared_mappings
 
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
@@ -69,6 +70,8 @@ class ZygoteProcess:
         self._kills: dict[int, int] = {}
         self._limits: SlotLimits | None = None
         self._is_filtered = False
+        self.tmpfs_device = 0
+        """Of the /tmp that it imports with."""
         self._notify = -1
         if cgroups is not None:
             cgroups.create(name)
@@ -162,6 +165,18 @@ class ZygoteProcess:
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)
+
+    def shared_at_import(self) -> str:
+        """Say what its import has left that all instances would share; empty if there is nothing.
+
+        Descriptors it looks for itself; its memory and its processes show from outside only.
+        Raises OSError if they cannot be examined.
+        """
+        if self.cgroups is not None and self.home is not None:
+            others = set(self.cgroups.members(self.slot_name(self.home))) - {self.pid}
+            if others:
+                return f"{len(others)} processes that go on"
+        return shared_mappings(self.pid, self.tmpfs_device)
 
     @property
     def filtered(self) -> bool:
