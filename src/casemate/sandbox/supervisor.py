@@ -31,6 +31,8 @@ _TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
 _TICK_SECONDS = 0.25
 _DRAIN_SECONDS = 0.002
+_END_SECONDS = 0.05
+"""How long after its socket a base zygote's process may end."""
 _IDLE_SECONDS = 0.02
 _SHARED = (
     "the import left {}, which all calls would share: make it in the handler, or set "
@@ -235,20 +237,15 @@ class Supervisor:
     def _open(self, request: protocol.Open, descriptors: list[int]) -> None:
         if request.z in self._zygotes:
             raise GatewayViolationError(f"zygote {request.z} is open")
-        zygote = None
         try:
-            base = self._base(request.python)
-            zygote = self._take_blank(request.python)
-            landlock_abi = base.landlock_abi if self._landlock else 0
-            descriptors += [self._take_tmpfs(request.python, request.tmp)]
-            descriptors += [base.bundle(request.digest)]
-            report, output, tmpfs, bundle = descriptors
-            zygote.tmpfs_device = os.fstat(tmpfs).st_dev
-            self._shares.add(zygote.name, (request.project, request.function))
-            zygote.assign(request, landlock_abi, [bundle, tmpfs, report, output])
-        except (OSError, CasemateError, ZygoteViolationError) as error:
-            if zygote is not None:
-                self._forget(zygote)
+            try:
+                zygote = self._assign(request, descriptors)
+            except (OSError, CasemateError):
+                if not self._lost_base(request.python):
+                    raise
+                # It died unnoticed, and its blank zygotes and mounts with it.
+                zygote = self._assign(request, descriptors)
+        except (OSError, CasemateError) as error:
             self._tell(protocol.ZygoteEnded(request.z, f"cannot be started: {error}"))
         else:
             self._zygotes[request.z] = zygote
@@ -256,6 +253,26 @@ class Supervisor:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _assign(self, request: protocol.Open, descriptors: list[int]) -> ZygoteProcess:
+        """Give a request's bundle to a blank zygote. Raises OSError and CasemateError."""
+        base = self._base(request.python)
+        zygote = self._take_blank(request.python)
+        mounts: list[int] = []
+        try:
+            mounts.append(base.bundle(request.digest))
+            mounts.append(self._take_tmpfs(request.python, request.tmp))
+            zygote.tmpfs_device = os.fstat(mounts[1]).st_dev
+            self._shares.add(zygote.name, (request.project, request.function))
+            landlock_abi = base.landlock_abi if self._landlock else 0
+            zygote.assign(request, landlock_abi, [*mounts, *descriptors])
+        except BaseException:
+            self._forget(zygote)
+            raise
+        finally:
+            for descriptor in mounts:
+                os.close(descriptor)
+        return zygote
 
     def _spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
         zygote = self._zygotes.get(request.z)
@@ -383,11 +400,14 @@ class Supervisor:
         for zygote, slot in self._draining:
             if zygote not in self._ids:
                 continue
-            if zygote.slot_empty(slot):
-                zygote.release(slot)
-            else:
-                zygote.kill_slot(slot)
-                left.append((zygote, slot))
+            try:
+                if zygote.slot_empty(slot):
+                    zygote.release(slot)
+                else:
+                    zygote.kill_slot(slot)
+                    left.append((zygote, slot))
+            except OSError as error:
+                self._end(zygote, f"a slot cannot be emptied: {error}")
         self._draining = left
 
     def _tick(self) -> None:
@@ -399,14 +419,8 @@ class Supervisor:
             if now - asked > 1.0 and z in self._zygotes:
                 self._end(self._zygotes[z], "an instance would not end")
         for minor, base in list(self._bases.items()):
-            if base.process.poll() is not None:
-                self._report(f"the base zygote of Python {minor} ended; it is started again")
-                del self._bases[minor]
-                for blank in self._blanks.pop(minor, ()):
-                    self._forget(blank)
-                for key in [k for k in self._tmpfs if k[0] == minor]:
-                    for descriptor in self._tmpfs.pop(key):
-                        os.close(descriptor)
+            if base.lost():
+                self._drop_base(minor)
         self._remove_ended()
 
     def _remove_ended(self) -> None:
@@ -458,8 +472,31 @@ class Supervisor:
 
     # -- what zygotes are made of --------------------------------------------------------------
 
+    def _drop_base(self, minor: str) -> None:
+        """Forget a base zygote that has ended, and what only it could have made use of."""
+        self._report(f"the base zygote of Python {minor} ended; it is started again")
+        self._bases.pop(minor).close()
+        for blank in self._blanks.pop(minor, ()):
+            self._forget(blank)
+        for key in [k for k in self._tmpfs if k[0] == minor]:
+            for descriptor in self._tmpfs.pop(key):
+                os.close(descriptor)
+
+    def _lost_base(self, minor: str) -> bool:
+        """Tell whether an interpreter's base zygote has ended, and forget it then."""
+        base = self._bases.get(minor)
+        if base is None:
+            return True
+        if not base.lost(_END_SECONDS):
+            return False
+        self._drop_base(minor)
+        return True
+
     def _base(self, minor: str) -> BaseProcess:
         base = self._bases.get(minor)
+        if base is not None and base.lost():
+            self._drop_base(minor)
+            base = None
         if base is None:
             runtime = self._runtimes.get(minor)
             if runtime is None:
@@ -487,9 +524,15 @@ class Supervisor:
         return zygote
 
     def _refill_blanks(self, minor: str) -> None:
-        blanks = self._blanks.setdefault(minor, deque())
-        if not blanks:
-            blanks.append(self._make_blank(minor))
+        if self._blanks.get(minor):
+            return
+        try:
+            blank = self._make_blank(minor)
+        except (OSError, CasemateError):
+            if not self._lost_base(minor):
+                raise
+            blank = self._make_blank(minor)
+        self._blanks.setdefault(minor, deque()).append(blank)
 
     def _take_blank(self, minor: str) -> ZygoteProcess:
         blanks = self._blanks.setdefault(minor, deque())

@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from pathlib import Path
 
+from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox.cgroups import Driver, SlotLimits
 from casemate.sandbox.protocol import Open
@@ -21,7 +22,7 @@ _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 _EVENT_BYTES = control.EVENT.size
 
 
-class ZygoteViolationError(Exception):
+class ZygoteViolationError(CasemateError):
     """A zygote sent something else than one of its fixed records."""
 
 
