@@ -6,6 +6,7 @@ import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -108,10 +109,9 @@ def test_what_the_import_shares_is_not_shared_without_trust(node: TestNode) -> N
         tried = attempt(node, "t/shared", {})
         assert tried.answer == {"found": [0, 0, ""]}
         assert tried.recorded()
-    # Or this would prove nothing. It is part of the function, as docs and SECURITY.md say.
-    node.deploy(SHARED, name="trusted")
-    assert attempt(node, "t/trusted", {}).answer == {"found": [0, 0, ""]}
-    assert attempt(node, "t/trusted", {}).answer == {"found": [7, 4, "kept"]}
+    # With trust it is an error of the import.
+    problem = node.deploy(SHARED, name="trusted", expect=422)
+    assert "which all calls would share" in problem["detail"]
 
 
 CONNECTED = """
@@ -125,6 +125,9 @@ def ask(sock):
         return str(error)
 KEPT = socket.create_connection(("127.0.0.1", 3128))
 AT_IMPORT = ask(KEPT)
+if HIDE:  # from the zygote's own examination, which is for honest code
+    import sys
+    sys.modules["runner.shared_at_import"].renewals = lambda descriptors: []
 SILENT = socket.create_connection(("127.0.0.1", 3128))
 def handler(event, context):
     return {"import": AT_IMPORT, "kept": ask(KEPT), "silent": ask(SILENT)}
@@ -133,10 +136,11 @@ def handler(event, context):
 
 def test_a_connection_of_the_import_leads_nowhere(node: TestNode) -> None:
     """It would be shared by all instances: what one of them says on it, another could read."""
-    node.deploy(
-        CONNECTED, name="connected", grants=f'egress = [{{ host = "{TEST_NET}", private = true, '
-        'exception = "an address of nobody" }]', approve=True,
-    )  # fmt: skip
+    grant = f'{{ host = "{TEST_NET}", private = true, exception = "an address of nobody" }}'
+    rest: dict[str, Any] = {"name": "connected", "grants": f"egress = [{grant}]", "approve": True}
+    problem = node.deploy("HIDE = False\n" + CONNECTED, expect=422, **rest)
+    assert "a connection" in problem["detail"]
+    node.deploy("HIDE = True\n" + CONNECTED, **rest)
     said = attempt(node, "t/connected", {}).answer
     assert said["import"].startswith("HTTP/1.1 403")
     assert not said["kept"].startswith("HTTP/1.1 200")

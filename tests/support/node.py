@@ -41,6 +41,7 @@ class TestNode:
     """One `casemate serve`. `url` and `key` are there once it is ready."""
 
     __test__ = False
+    launcher: tuple[str, ...] = (sys.executable, "-m", "casemate.cli.main")
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self.data = data
@@ -61,7 +62,7 @@ class TestNode:
             arguments = ("--master-key", f"file:{self.master_key}", *arguments)
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "casemate.cli.main", "serve", "--json"),
+                *(*self.launcher, "serve", "--json"),
                 *("--data", str(self.data), "--port", str(self.port), *arguments),
             ],
             stdout=subprocess.PIPE,

@@ -40,10 +40,14 @@ from casemate.model.principal import (
 )
 from casemate.policy.interface import Policy
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.outgoing import ReplyRoom
 
 _log = logging.getLogger(__name__)
 _MAX_COMPILED = 10_000
 _MAX_UPLOADS = 16
+_DENIED_AT_ONCE = 100
+"""How many denied requests of one invocation are answered at once; each after that is held up."""
+_DENIED_PAUSE_SECONDS = 0.04
 _RESOURCE_KINDS = {
     GrantKind.BUCKET: ResourceKind.BUCKET,
     GrantKind.TABLE: ResourceKind.TABLE,
@@ -122,6 +126,7 @@ class Broker:
         self.uses = uses
         self.deny = deny
         self.learn = learn
+        self.room = ReplyRoom()
         self._rights: dict[tuple[str, str, int], Rights] = {}
         self._calls: set[asyncio.Task[HttpResponse]] = set()
 
@@ -174,8 +179,10 @@ class Session:
         "_broker",
         "_ceilings",
         "_deadline",
+        "_denied",
         "_rights",
         "_tasks",
+        "_turn",
         "_uploads",
     )
 
@@ -185,12 +192,18 @@ class Session:
         self._admitted = admitted
         self._deadline = deadline
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._denied = 0
         self._uploads: dict[str, tuple[str, str]] = {}
         flow = admitted.flow
         self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
 
     def on_request(self, instance: Instance, head: bytes, body: bytes) -> None:
-        """Take one request. What is no request at all raises, which ends the instance."""
+        """Take one request. What is no request at all raises, which ends the instance.
+
+        Requests of one invocation are done one after the other, so that at most one large reply
+        waits for an instance.
+        """
         served = instance.served
         try:
             request = requests.decode(head)
@@ -214,14 +227,26 @@ class Session:
     async def _serve(
         self, instance: Instance, served: int, request: requests.Request, body: bytes
     ) -> None:
-        try:
-            answer = await self._perform(request, body)
-        except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
-            self._refuse(instance, served, request, error)
-            return
+        room = self._broker.room.held(self._rights.principal.id, requests.reply_bytes(request))
+        async with self._turn, room as resize:
+            try:
+                answer = await self._perform(request, body)
+            except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+                self._refuse(instance, served, request, error)
+                return
+            resize(len(answer.body))
+            await self._deliver(instance, served, request, answer)
+
+    @staticmethod
+    async def _deliver(
+        instance: Instance, served: int, request: requests.Request, answer: Answer
+    ) -> None:
+        """Send an answer and wait until it is read: until then it takes room."""
         head = _encode(_Ok(request.n, answer.fields))
         if answer.descriptor is None:
             instance.reply(served, head, answer.body)
+            del answer
+            await instance.taken()
             return
         instance.holds_secret = True
         try:
@@ -237,9 +262,18 @@ class Session:
         """Tell the function why its request was not done, if it is its own doing."""
         code = code_of(error) if isinstance(error, CasemateError) else None
         if code is None:
-            instance.reply(served, self._fault(request.n, error))
+            reply = self._fault(request.n, error)
         else:
-            instance.reply(served, _encode(_Error(request.n, code, str(error))))
+            reply = _encode(_Error(request.n, code, str(error)))
+        if isinstance(error, NotGrantedError):
+            self._denied += 1
+            if self._denied > _DENIED_AT_ONCE:
+                # Who only asks for what it may not have waits, and nobody else does.
+                asyncio.get_running_loop().call_later(
+                    _DENIED_PAUSE_SECONDS, instance.reply, served, reply
+                )
+                return
+        instance.reply(served, reply)
 
     def _fault(self, number: int, error: BaseException) -> bytes:
         """Log a fault of ours and tell the function no more than its id."""

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from casemate.data.interface import MAX_PAGE, Range
+from casemate.data.interface import MAX_PAGE, MAX_PART, Range
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import GrantKind
 
@@ -276,3 +276,17 @@ GrantedRequest = (
 Request = GrantedRequest | IdentityToken
 
 decode = msgspec.json.Decoder(Request).decode
+
+_USUAL_REPLY = 64 * 1024
+
+
+def reply_bytes(request: Request) -> int:
+    """Return how many bytes of room a reply is given before it is known how many it has.
+
+    None for a call to another function, which may take long and has a limit on its answer.
+    """
+    if isinstance(request, GetObject):
+        return MAX_PART if request.length is None else min(request.length, MAX_PART)
+    if isinstance(request, (QueryItems, ListObjects)):
+        return MAX_PART
+    return 0 if isinstance(request, InvokeFunction) else _USUAL_REPLY

@@ -212,9 +212,11 @@ class NodeControl:
             except BaseException:
                 zygote.close()
                 raise
-            # The first call finds the zygote that has just shown that the handler imports.
             self._uploads.forget(digest)
+            # The first call finds the zygote that has just shown that the handler imports. Only
+            # now, when it is kept what was approved and by whom, does it reach the network.
             zygote.version = version
+            zygote.let_out()
             self._dispatcher.adopt(version, zygote)
             await self._reload()
             return version
@@ -277,7 +279,7 @@ class NodeControl:
 
     async def _start(self, version: Version) -> Zygote:
         try:
-            return await self._client.open(version)
+            return await self._client.open(version, approved=False)
         except ImportFailedError as error:
             raise StartFailedError(
                 f"{version.project}/{version.function} cannot be started: "

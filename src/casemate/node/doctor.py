@@ -192,7 +192,8 @@ class _Probe:
         """Do nothing."""
 
 
-async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
+async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool]:
+    """Return what a function says of its sandbox, and whether its denied calls are heard of."""
     loop = asyncio.get_running_loop()
     limits = Limits(memory=64 << 20, processes=4, tmp=1 << 20)
     spec = FunctionSpec(name="probe", handler="probe:handler", python=minor, limits=limits)
@@ -226,7 +227,7 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> Reply:
     )
     reply = await asyncio.wait_for(instance.invoke(head, b"null", Output(65536)), 5)
     zygote.close()
-    return reply
+    return reply, client.hears_denied_calls
 
 
 @contextlib.contextmanager
@@ -273,7 +274,7 @@ def _sandbox(cgroups: bool) -> list[Finding]:
             prefix=str(interpreter.prefix),
         )
         with _supervisor(runtime, cgroups) as gateway:
-            reply = asyncio.run(_invoke_probe(gateway, runtime.minor))
+            reply, hears = asyncio.run(_invoke_probe(gateway, runtime.minor))
     except (CasemateError, OSError, TimeoutError) as error:
         return [_missing("sandbox", error)]
     if reply.message or not reply.body:
@@ -283,7 +284,22 @@ def _sandbox(cgroups: bool) -> list[Finding]:
     return [
         Finding(name=name, holds=tried.get(name, False), detail=meaning)
         for name, meaning in _MEANINGS.items()
-    ]
+    ] + [_records(hears)]
+
+
+def _records(hears: bool) -> Finding:
+    """Tell whether system calls that a filter refuses are recorded; they are refused either way."""
+    return Finding(
+        name="denied calls",
+        holds=hears,
+        detail="system calls that are refused are recorded"
+        if hears
+        else "system calls are refused, and nobody hears of it",
+        next_step=""
+        if hears
+        else "run the node outside of what has a listener on its system calls (a container's "
+        "supervisor, for example), on Linux 5.7 or later",
+    )
 
 
 def examine() -> list[Finding]:

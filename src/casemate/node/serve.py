@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import os
@@ -235,10 +236,7 @@ class Node:
         try:
             while not self._stopping:
                 started = time.monotonic()
-                if not self._vault.alive:
-                    self._restart_vault()
-                self._run_gateway()
-                code = self._wait_for_gateway()
+                code = self._serve_once()
                 if self._stopping:
                     break
                 ran = time.monotonic() - started
@@ -250,7 +248,8 @@ class Node:
                         next_step="mend what it names, then start the node again",
                     )
                 pause = restart_pause(failures)
-                report(f"the gateway ended with code {code}; it is started again in {pause:g} s")
+                ended = "was not started" if code is None else f"ended with code {code}"
+                report(f"the gateway {ended}; it is started again in {pause:g} s")
                 self._wait(pause)
         finally:
             self._supervisor.close()
@@ -258,8 +257,34 @@ class Node:
             self._vault.close()
             self._staging.close()
 
-    def _restart_vault(self) -> None:
-        """Start a vault that has ended again, from a master key that can be read once more."""
+    def _serve_once(self) -> int | None:
+        """Serve until the gateway ends; return its exit code, None if it was not started again.
+
+        The first start raises what is in its way. Later the processes may end in any order, also
+        while others are started again: then it is tried once more.
+        """
+        first = self._gateway is None
+        if not self._vault.alive:
+            self._require_key_again()
+        try:
+            if not self._vault.alive:
+                self._restart_vault()
+            self._run_gateway(first)
+        except (OSError, CasemateError) as error:
+            if first:
+                raise
+            report(f"the gateway could not be started again: {error}")
+            self._end_gateway()
+            return None
+        return self._wait_for_gateway()
+
+    def _end_gateway(self) -> None:
+        if self._gateway is not None and self._gateway.poll() is None:
+            self._gateway.kill()
+            self._gateway.wait()
+
+    def _require_key_again(self) -> None:
+        """Raise UnavailableError if the master key cannot be read once more."""
         source = self._options.master_key or "file:"
         if not source.startswith(("file:", "passphrase-file:", "command:")):
             raise UnavailableError(
@@ -267,6 +292,9 @@ class Node:
                 "read only once.",
                 next_step="start the node again",
             )
+
+    def _restart_vault(self) -> None:
+        """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
         self._vault.close()
         self._vault = self._open_vault()
@@ -277,18 +305,18 @@ class Node:
         while not self._stopping and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
-    def _run_gateway(self) -> None:
+    def _run_gateway(self, first: bool) -> None:
+        vault = self._vault.connect()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         egress = EgressProcess(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
-        vault = self._vault.connect()
         config = self._gateway_config(
             supervisor=theirs.fileno(),
             vault=vault.fileno(),
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
         )
-        with ours, theirs, vault:
+        with contextlib.closing(egress), contextlib.closing(sources), ours, theirs, vault:
             self._gateway = subprocess.Popen(
                 [
                     sys.executable,
@@ -312,12 +340,16 @@ class Node:
             egress.gateway_end.close()
             sources.gateway_end.close()
             # While the gateway loads, and before it listens: fails here on a host that cannot make
-            # sandboxes.
+            # sandboxes. Once it could, a base zygote that has just ended is no reason to end.
             try:
                 self._supervisor.prepare(self._interpreters[-1].minor)
+            except (OSError, CasemateError) as error:
+                if first:
+                    self._end_gateway()
+                    raise
+                report(f"no sandbox is ready yet: {error}")
             except BaseException:
-                self._gateway.kill()
-                self._gateway.wait()
+                self._end_gateway()
                 raise
             if self._stopping:  # told while the gateway was being started
                 self._stop()
@@ -325,8 +357,6 @@ class Node:
             self._supervisor.run(
                 ours, {egress.fileno(): egress.start, sources.fileno(): sources.serve}
             )
-        egress.close()
-        sources.close()
 
     def _gateway_config(
         self, *, supervisor: int, vault: int, egress: int, sources: int

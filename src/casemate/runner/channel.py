@@ -72,14 +72,24 @@ _ERRORS: dict[str, type[CapabilityError]] = {
 class Channel:
     """Requests on the instance's socket, one at a time, from any of its threads."""
 
-    __slots__ = ("_number", "_pid", "_reader", "_sock", "_turn", "labels", "open", "sending")
+    __slots__ = (
+        "_number",
+        "_pid",
+        "_reader",
+        "_sender",
+        "_sock",
+        "_turn",
+        "labels",
+        "open",
+        "sending",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         """Share `sock` with the instance's loop, which reads it only between invocations."""
         self._sock = sock
         self._turn = _thread.allocate_lock()
         self._number = 0
-        self._pid = os.getpid()
+        self._pid = self._sender = os.getpid()
         self._reader = wire.FrameReader(frozenset((wire.REPLY,)), 1 << 31)
         self.sending = _thread.RLock()
         """Held while a frame is written, so that those of two threads do not mix."""
@@ -90,6 +100,12 @@ class Channel:
 
     def send(self, frame: bytes) -> None:
         """Write one whole frame."""
+        pid = os.getpid()
+        if pid != self._sender:
+            # A child, which tells of a call that the guard stops in it: the thread that may have
+            # held the lock when it was forked is not there.
+            self.sending = _thread.RLock()
+            self._sender = pid
         with self.sending:
             self._sock.sendall(frame)
 

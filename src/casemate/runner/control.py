@@ -15,7 +15,10 @@ import struct
 EVENT = struct.Struct("!cIi")
 """kind, instance number, value."""
 HELLO, IMPORTED, IMPORT_FAILED, FORKED, FORK_FAILED, EXITED = b"H", b"I", b"F", b"K", b"E", b"X"
-EVENT_KINDS = frozenset((HELLO, IMPORTED, IMPORT_FAILED, FORKED, FORK_FAILED, EXITED))
+FILTERED = b"L"
+"""The filter is loaded. Brings the descriptor of its notifications, or none if it has no listener;
+the only record that brings one, and the only one between HELLO and the import."""
+EVENT_KINDS = frozenset((HELLO, FILTERED, IMPORTED, IMPORT_FAILED, FORKED, FORK_FAILED, EXITED))
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DESCRIPTORS = 64
@@ -59,6 +62,16 @@ def send(
         sock.send(payload)
 
 
-def send_event(sock: socket.socket, kind: bytes, instance: int = 0, value: int = 0) -> None:
+def send_event(
+    sock: socket.socket,
+    kind: bytes,
+    instance: int = 0,
+    value: int = 0,
+    descriptor: int | None = None,
+) -> None:
     """Send one fixed record to the supervisor."""
-    sock.send(EVENT.pack(kind, instance, value))
+    record = EVENT.pack(kind, instance, value)
+    if descriptor is None:
+        sock.send(record)
+    else:
+        socket.send_fds(sock, [record], [descriptor])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from .linux import CLONE_THREAD, INSTANCE_CLONE_FLAGS
+from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
 from .system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED
 
 NAMESPACE_FLAGS = 0x7E020080
@@ -21,6 +21,7 @@ _CLONE, _CLONE3, _UNSHARE = CONDITIONAL["clone"], CONDITIONAL["clone3"], CONDITI
 _EXECVE, _EXECVEAT = CONDITIONAL["execve"], CONDITIONAL["execveat"]
 _SOCKET, _SOCKETPAIR, _BIND = CONDITIONAL["socket"], CONDITIONAL["socketpair"], CONDITIONAL["bind"]
 _MOVE_MOUNT, _IOCTL = CONDITIONAL["move_mount"], CONDITIONAL["ioctl"]
+_SECCOMP, _PRCTL = CONDITIONAL["seccomp"], CONDITIONAL["prctl"]
 
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
@@ -39,6 +40,9 @@ _INTERNET6_ADDRESS_BYTES = 28
 """A struct sockaddr_in6: urllib3 binds one when imported, to learn whether there is IPv6."""
 _DATAGRAM = 2
 """A bit of SOCK_DGRAM and SOCK_RAW, not of SOCK_STREAM and SOCK_SEQPACKET."""
+
+_SET_SECCOMP = 22
+"""PR_SET_SECCOMP: the older way to load a filter."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -159,11 +163,34 @@ def _ioctl_rule(requests: tuple[int, ...], refused: Instruction) -> list[Instruc
     return [*rule, _allow()]
 
 
+def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction]:
+    """Do `then` with the one form in which an instance's filter is loaded, else `otherwise`.
+
+    In any other a process could get a listener of its own once the host's is gone, and answer
+    for its children that their calls are to go on.
+    """
+    operation, flags = FILTER_FOR_EVERY_THREAD
+    return [
+        (_LD, 0, 0, _ARG0),
+        (_JEQ, 0, 3, operation),
+        (_LD, 0, 0, _ARG1),
+        (_JEQ, 0, 1, flags),
+        then,
+        otherwise,
+    ]
+
+
+def _prctl_rule(refused: Instruction) -> list[Instruction]:
+    """Allow all but the older way to load a filter."""
+    return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused, _allow()]
+
+
 def zygote_program(*, notify: bool = True) -> bytes:
     """Return the filter of a function zygote, which its instances inherit.
 
     It lets through `clone` with exactly the flags of an instance and `move_mount`; both are
-    closed by `instance_program`. `unshare` is let through with CLONE_THREAD only, which changes
+    closed by `instance_program`, and so is `seccomp`, which loads that one and none with a
+    listener. `unshare` is let through with CLONE_THREAD only, which changes
     nothing and fails in a process with threads: that is how the zygote finds them.
 
     With `notify` the calls that nothing honest makes wait for an answer from the listener, which
@@ -182,6 +209,8 @@ def zygote_program(*, notify: bool = True) -> bytes:
     program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, refused(_IOCTL)))
     program += _when(_BIND, _bind_rule(refused(_BIND)))
     program += _when(_UNSHARE, _unshare_rule(refused(_UNSHARE)))
+    program += _when(_SECCOMP, _seccomp_rule(_allow(), refused(_SECCOMP)))
+    program += _when(_PRCTL, _prctl_rule(refused(_PRCTL)))
     actions = {
         number: _refuse(_EPERM) if name in PROBED else refused(number)
         for name, number in FORBIDDEN.items()
@@ -204,6 +233,7 @@ def instance_program() -> bytes:
     program += _when(_MOVE_MOUNT, [kill])
     for number, flags in ((_UNSHARE, CLONE_THREAD), (_CLONE, INSTANCE_CLONE_FLAGS)):
         program += _when(number, [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, flags), kill, _allow()])
+    program += _when(_SECCOMP, _seccomp_rule(kill, _allow()))
     return _encode([*program, _allow()])
 
 
@@ -250,8 +280,9 @@ def gateway_program() -> bytes:
     program += _when(_CLONE3, [_refuse(_ENOSYS)])
     program += _when(_CLONE, _plain_fork_rule())
     program += _when(_IOCTL, _ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
-    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT):
+    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _SECCOMP):
         program += _when(number, [_refuse(_EPERM)])
+    program += _when(_PRCTL, _prctl_rule(_refuse(_EPERM)))
     actions = {FORBIDDEN[name]: _refuse(_EPERM) for name in _SANDBOX_MAKING}
     return _encode(program + _by_number(_allow(), actions))
 
@@ -271,11 +302,12 @@ def _confined_program(
     program += _when(_CLONE, _plain_fork_rule())
     program += _when(_SOCKET, _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
     program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
+    program += _when(_PRCTL, _prctl_rule(_refuse(_EPERM)))
     if not datagrams:
         pair = [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
         program += _when(_SOCKETPAIR, pair)
     actions = {number: _refuse(_EPERM) for number in FORBIDDEN.values()}
-    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _BIND):
+    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _BIND, _SECCOMP):
         actions[number] = _refuse(_EPERM)
     actions |= dict.fromkeys(ALLOWED.values(), _allow())
     actions |= {ALLOWED[name]: _refuse(_EPERM) for name in without}

@@ -24,7 +24,7 @@ getsid=124 capget=125 capset=126 rt_sigpending=127 rt_sigtimedwait=128 rt_sigque
 rt_sigsuspend=130 sigaltstack=131 utime=132 statfs=137 fstatfs=138 getpriority=140 setpriority=141
 sched_setparam=142 sched_getparam=143 sched_setscheduler=144 sched_getscheduler=145
 sched_get_priority_max=146 sched_get_priority_min=147 sched_rr_get_interval=148 mlock=149
-munlock=150 mlockall=151 munlockall=152 prctl=157 arch_prctl=158 setrlimit=160 gettid=186
+munlock=150 mlockall=151 munlockall=152 arch_prctl=158 setrlimit=160 gettid=186
 readahead=187 getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196
 tkill=200 time=201 futex=202 sched_setaffinity=203 sched_getaffinity=204 epoll_create=213
 getdents64=217 set_tid_address=218 restart_syscall=219 fadvise64=221 timer_create=222
@@ -37,7 +37,7 @@ set_robust_list=273 get_robust_list=274 splice=275 tee=276 sync_file_range=277 u
 epoll_pwait=281 signalfd=282 timerfd_create=283 eventfd=284 fallocate=285 timerfd_settime=286
 timerfd_gettime=287 accept4=288 signalfd4=289 eventfd2=290 epoll_create1=291 dup3=292 pipe2=293
 inotify_init1=294 preadv=295 pwritev=296 rt_tgsigqueueinfo=297 recvmmsg=299 prlimit64=302
-sendmmsg=307 getcpu=309 sched_setattr=314 sched_getattr=315 renameat2=316 seccomp=317
+sendmmsg=307 getcpu=309 sched_setattr=314 sched_getattr=315 renameat2=316
 getrandom=318 memfd_create=319 membarrier=324 mlock2=325 copy_file_range=326 preadv2=327
 pwritev2=328 statx=332 rseq=334 pidfd_send_signal=424 pidfd_open=434 close_range=436 openat2=437
 faccessat2=439 epoll_pwait2=441 landlock_create_ruleset=444 landlock_add_rule=445
@@ -67,7 +67,8 @@ msgget=68 msgsnd=69 msgrcv=70 msgctl=71
 """Calls answered with EPERM, by name; all that is neither here nor allowed gets ENOSYS."""
 
 CONDITIONAL = _table("""
-ioctl=16 socket=41 bind=49 socketpair=53 clone=56 execve=59 unshare=272 execveat=322
+ioctl=16 socket=41 bind=49 socketpair=53 clone=56 execve=59 prctl=157 unshare=272 seccomp=317
+execveat=322
 move_mount=429 clone3=435
 """)
 """Calls whose answer depends on their arguments or on the program."""

@@ -23,11 +23,17 @@ KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY, GUARD))
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""
 
+_SMALL_PIECE = 4096
 SHORT_READ, LONG_READ = 16 * 1024, 1024 * 1024
 
 
 class FrameError(Exception):
     """The peer sent something that is not a frame."""
+
+
+def header(kind: bytes, head: bytes, body: bytes) -> bytes:
+    """Return a frame but for its body, which is sent after it."""
+    return HEADER.pack(kind, len(head), len(body)) + head
 
 
 def pack(kind: bytes, head: bytes = b"", body: bytes = b"") -> bytes:
@@ -54,7 +60,11 @@ class FrameReader:
     def feed(self, data: bytes) -> list[tuple[bytes, bytes, bytes]]:
         """Return the frames (kind, head, body) that `data` completes. Raises FrameError."""
         if self._pieces:
-            self._pieces.append(data)
+            if len(self._pieces[-1]) < _SMALL_PIECE:
+                # One byte at a time would cost forty in a list.
+                self._pieces[-1] += data
+            else:
+                self._pieces.append(data)
             self._held += len(data)
             if self._held < self._wanted:
                 return []

@@ -6,6 +6,7 @@ assigns it a bundle it gives up its rights, imports the handler, and from then o
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -17,7 +18,18 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import capabilities, control, instance, landlock, linux, network, seccomp, sharing, wire
+from . import (
+    capabilities,
+    control,
+    instance,
+    landlock,
+    linux,
+    network,
+    seccomp,
+    shared_at_import,
+    sharing,
+    wire,
+)
 from .context import Context
 from .event import Event
 from .guard import setting_up
@@ -92,10 +104,12 @@ def _environment(assignment: dict[str, Any]) -> None:
     )
 
 
-def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) -> int:
+def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None:
     """Set the limits, drop every capability and load the filter. Mounts come before.
 
-    Returns the descriptor by which the filter tells of calls that it denies.
+    Returns the descriptor by which the filter tells of calls that it denies; None where the
+    kernel gives none, since something outside has it (EBUSY) or it is too old (EINVAL). Such
+    calls are then refused at once, and nobody hears of them.
     """
     files = assignment["open_files"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -107,17 +121,37 @@ def give_up_rights(assignment: dict[str, Any], program: linux.PreparedFilter) ->
     linux.set_no_new_privileges()
     linux.drop_capabilities(bounding=True)
     linux.set_not_dumpable()
-    return program.install_with_listener()
+    try:
+        return prepared.zygote_filter.install_with_listener()
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EINVAL):
+            raise
+    prepared.silent_zygote_filter.install()
+    return None
 
 
-def hand_over(report: socket.socket, listeners: list[socket.socket], notify: int) -> None:
+def hand_over(
+    control_socket: socket.socket,
+    report: socket.socket,
+    listeners: list[socket.socket],
+    notify: int | None,
+) -> None:
     """Send the descriptors that lead out of the sandbox to the gateway, and keep none.
 
-    Comes before the handler's module: what is sent here was made by trusted code alone.
+    Comes before the handler's module: what is sent here was made by trusted code alone. The
+    supervisor gets the notifications' as well: as long as it is open anywhere, nobody else can
+    have one, and what the filter denies waits instead of being refused otherwise.
     """
-    descriptors = [*(listener.detach() for listener in listeners), notify]
-    head = b'{"listeners":%d}' % len(listeners)
-    socket.send_fds(report, [wire.pack(wire.DESCRIPTORS, head)], descriptors)
+    control.send_event(control_socket, control.FILTERED, descriptor=notify)
+    descriptors = [listener.detach() for listener in listeners]
+    descriptors += [notify] if notify is not None else []
+    told = b"true" if notify is not None else b"false"
+    head = b'{"listeners":%d,"notifies":%b}' % (len(listeners), told)
+    frame = wire.pack(wire.DESCRIPTORS, head)
+    if descriptors:
+        socket.send_fds(report, [frame], descriptors)
+    else:
+        report.sendall(frame)
     for descriptor in descriptors:
         os.close(descriptor)
 
@@ -189,6 +223,7 @@ class Prepared:
         self.guard = Guard()
         setting_up.before_import(self.guard)
         self.zygote_filter = linux.PreparedFilter(seccomp.zygote_program())
+        self.silent_zygote_filter = linux.PreparedFilter(seccomp.zygote_program(notify=False))
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 
 
@@ -202,6 +237,7 @@ class Zygote:
         self._guard = prepared.guard
         self._cloner = linux.Cloner()
         self._handler: instance.Handler | None = None
+        self._renewals: list[shared_at_import.Renewal] = []
         self._instances: dict[int, int] = {}
         self._forks = 0
         self._settled = False
@@ -228,9 +264,9 @@ class Zygote:
         os.chdir("/function/code")
         _environment(assignment)
         listeners = network.open_listeners(assignment["ports"])
-        notify = give_up_rights(assignment, self._prepared.zygote_filter)
+        notify = give_up_rights(assignment, self._prepared)
         reporting = socket.socket(fileno=report)
-        hand_over(reporting, listeners, notify)
+        hand_over(self._sock, reporting, listeners, notify)
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
         if not self._import(reporting):
@@ -245,11 +281,16 @@ class Zygote:
             *(p for p in sys.path if p != "/casemate"),
         ]
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
+        most = self._assignment["open_files"]
+        ours = shared_at_import.open_descriptors(most)
         try:
             if self._assignment["trust"] == "normal":
                 self._handler = load_handler(self._assignment["handler"])
                 setting_up.after_import(self._guard)
             _forbid_threads()
+            shared_at_import.require_no_child()
+            opened = shared_at_import.open_descriptors(most) - ours
+            self._renewals = shared_at_import.renewals(opened)
         except BaseException as error:  # noqa: BLE001 - SystemExit at import is a failure as well
             instance.flush_output()
             report.sendall(instance.error_frame("init-error", instance.describe(error)))
@@ -344,6 +385,9 @@ class Zygote:
             os.setsid()
             os.close(self._wake_read)
             os.close(self._wake_write)
+            # While what the import put into /tmp can still be seen.
+            for renew in self._renewals:
+                renew()
             assignment = self._assignment
             instance.lock_down(
                 tmpfs=tmpfs,

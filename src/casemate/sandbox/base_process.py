@@ -27,6 +27,10 @@ class BaseZygoteError(UnavailableError):
     """The base zygote could not do what it was asked."""
 
 
+class BaseZygoteLostError(BaseZygoteError):
+    """The base zygote is gone, or does not answer in its time: another one has to be started."""
+
+
 def _existing(*paths: str) -> list[str]:
     return [p for p in paths if Path(p).is_dir() and not Path(p).is_symlink()]
 
@@ -119,11 +123,13 @@ class BaseProcess:
             control.send(self.sock, message, descriptors)
             reply, received = control.receive(self.sock)
         except OSError as error:
-            raise BaseZygoteError(f"the base zygote does not answer: {error}") from error
+            raise BaseZygoteLostError(f"the base zygote does not answer: {error}") from error
         if reply is None or reply.get("ev") != expected or len(received) != count:
             for descriptor in received:
                 os.close(descriptor)
-            raise BaseZygoteError(str(reply.get("error") if reply else "the base zygote is gone"))
+            if reply is None:
+                raise BaseZygoteLostError("the base zygote is gone")
+            raise BaseZygoteError(str(reply.get("error")))
         return reply, received
 
     def blank(self, sock: socket.socket) -> None:
@@ -139,6 +145,14 @@ class BaseProcess:
     def bundle(self, digest: str) -> int:
         """Return a descriptor of a detached read-only mount of a bundle."""
         return self._ask({"op": "bundle", "digest": digest}, [], "bundle", 1)[1][0]
+
+    def lost(self, seconds: float = 0.0) -> bool:
+        """Tell whether it has ended; wait so long for its end, which follows that of its socket."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def close(self) -> None:
         """End it, and with it every zygote it made."""

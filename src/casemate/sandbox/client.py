@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from casemate.sandbox.instance import ErrorHead, Instance
 from casemate.sandbox.report import Report
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 
+_log = logging.getLogger(__name__)
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
 _REMEMBERED_SECONDS = 10.0
@@ -78,6 +80,7 @@ class Zygote:
         self.number = number
         self.version = version
         self.alive = True
+        self._is_let_out = False
         self.instances: dict[int, Instance] = {}
         self.forks = 0
         """How many instances were asked for so far."""
@@ -123,6 +126,12 @@ class Zygote:
             # Without a supervisor there is no instance either.
             with contextlib.suppress(SupervisorLostError):
                 self._client.send(protocol.Kill(self.number, number), ())
+
+    def let_out(self) -> None:
+        """Give it its version's way to the network, if it lives and has not got it yet."""
+        if self.alive and not self._is_let_out:
+            self._is_let_out = True
+            self._client.let_out(self)
 
     def close(self) -> None:
         """End the zygote and its instances."""
@@ -184,6 +193,8 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._learn = learn
+        self.hears_denied_calls = True
+        """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
         self._ended: dict[int, Version] = {}
@@ -206,18 +217,20 @@ class SandboxClient:
         """Have an interpreter ready for the first call."""
         self.send(protocol.Prepare(minor), ())
 
-    async def open(self, version: Version) -> Zygote:
+    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
         """Start a zygote for a version and wait for its import.
+
+        One that is not approved yet has no way to the network until `Zygote.let_out`: what its
+        import left running, and what it answers, reach nothing that nobody has allowed.
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes[number] = Zygote(self, number, version)
-        grants = egress_grants(version)
         opened: asyncio.Future[str | None] = self.loop.create_future()
         self._opening[number] = opened
-        ports = egress_ports(grants, proxy_always=self._learn)
+        ports = egress_ports(egress_grants(version), proxy_always=self._learn)
         try:
             report = Report(self.loop, lambda: self._connect(zygote, report, ports))
         except BaseException:
@@ -236,8 +249,8 @@ class SandboxClient:
                 raise self._failure(reason, report)
             report.require_descriptors()
             # Not before: what is connected at import would be shared by all instances.
-            if zygote.alive:
-                self._egress.grant(number, grants)
+            if approved:
+                zygote.let_out()
         except BaseException:
             zygote.close()
             raise
@@ -278,20 +291,32 @@ class SandboxClient:
         """Take over the descriptors that a zygote sent before it ran a function's code."""
         listeners, notify = report.take_descriptors(len(ports))
         if not zygote.alive:
-            for descriptor in (*listeners, notify):
+            for descriptor in (*listeners, *([] if notify is None else [notify])):
                 os.close(descriptor)
             return
-        zygote.watch = SystemCallWatch(
-            notify,
-            self.loop,
-            lambda call: self._on_denied_call(zygote, call),
-            # What nobody hears of must not go on.
-            on_failed=lambda _: zygote.close(),
-        )
+        if notify is not None:
+            zygote.watch = SystemCallWatch(
+                notify,
+                self.loop,
+                lambda call: self._on_denied_call(zygote, call),
+                # What nobody hears of must not go on.
+                on_failed=lambda _: zygote.close(),
+            )
+        elif self.hears_denied_calls:
+            self.hears_denied_calls = False
+            _log.warning(
+                "system calls that a function's filter denies are refused but not recorded: "
+                "something outside this node has the listener of its filter, or the kernel is "
+                "older than 5.7; casemate doctor says so as well"
+            )
         if listeners:
             self._egress.open(zygote.number, dict(zip(ports, listeners, strict=True)), ())
             for descriptor in listeners:
                 os.close(descriptor)
+
+    def let_out(self, zygote: Zygote) -> None:
+        """Tell the proxy what a zygote's version may reach."""
+        self._egress.grant(zygote.number, egress_grants(zygote.version))
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from casemate.model.function import GuardMode
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
+from casemate.sandbox.frames import ErrorHead, GuardHead, LogHead, Output, Reply
+from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 
+__all__ = [
+    "EXIT_SECONDS",
+    "MAX_REQUEST_BYTES",
+    "ErrorHead",
+    "GuardHead",
+    "Instance",
+    "Output",
+    "Reply",
+    "describe_status",
+]
+_log = logging.getLogger(__name__)
 _OUTPUT_BYTES = 65_536
 _FLOOD_BYTES = 1 << 20
 EXIT_SECONDS = 0.05
 _FLOOD_PAUSE_SECONDS = 0.01
 _EXIT_NOTICE_SECONDS = 1.0
+_BLOCKED_SECONDS = 2.0
+"""How long a handler goes on once the sink guard has stopped one of its calls."""
+_REST_BYTES = 16 << 20
+"""What may still be in the socket of a process that has ended; no socket's buffer holds as much."""
+_FRAME_COST = 64
+"""What a line costs us beyond its bytes."""
 _ERROR_KINDS = {
     "handler-error": Outcome.HANDLER_ERROR,
     "blocked": Outcome.BLOCKED,
@@ -26,82 +47,11 @@ _ERROR_KINDS = {
 }
 
 
-class ErrorHead(msgspec.Struct, frozen=True):
-    """The head of an error frame: what the runner tells of an exception."""
-
-    kind: str
-    type: str
-    message: str
-    trace: str
-
-
-class LogHead(msgspec.Struct, frozen=True):
-    """The head of a log frame. `at` is Unix time in seconds."""
-
-    level: str
-    at: float
-
-
-class GuardHead(msgspec.Struct, frozen=True):
-    """The head of a guard frame: what the sink guard in the instance stopped, or only reports."""
-
-    sink: str
-    mode: str
-    place: str
-    """File and line in the function's own code."""
-    location: str
-    """As an exception in the manifest would name it."""
-    source: str
-    """`event`, or what the data was read from."""
-    pointer: str
-    """JSON pointer to the data in it."""
-    decoding: list[str]
-    changed: str
-    """What structure the data changed."""
-    fix: str
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """How one invocation ended in its instance."""
-
-    outcome: Outcome
-    head: bytes = b""
-    """Head of the answer frame, not yet trusted; empty unless the outcome is OK."""
-    body: bytes = b""
-    type: str = ""
-    message: str = ""
-    trace: str = ""
-    reusable: bool = False
-    """True if the instance can serve another invocation."""
-
-
-class Output:
-    """What one invocation wrote, up to a limit: (unix time, level, text)."""
-
-    __slots__ = ("_left", "dropped", "entries")
-
-    def __init__(self, limit: int) -> None:
-        """Keep at most `limit` bytes."""
-        self._left = limit
-        self.dropped = 0
-        self.entries: list[tuple[float, str, bytes]] = []
-
-    def add(self, at: float, level: str, data: bytes) -> None:
-        """Keep what still fits, count what does not."""
-        if self._left <= 0:
-            self.dropped += len(data)
-            return
-        if len(data) > self._left:
-            self.dropped += len(data) - self._left
-            data = data[: self._left]
-        self._left -= len(data)
-        self.entries.append((at, level, data))
-
-
 MAX_REQUEST_BYTES = 8 << 20
 """Body of a capability request."""
 _MAX_REQUESTS = 4
-"""Capability requests under way at once; an honest instance makes one after the other."""
+"""Capability requests under way at once; an honest instance makes one after the other. One is
+under way until its reply is taken, and until what was read together with it is dealt with."""
 _MAX_GUARD_FRAMES = 64
 """Guard frames of one invocation; the runner sends at most 50."""
 
@@ -121,6 +71,17 @@ OnCapability = Callable[["Instance", bytes, bytes], None]
 """Takes the head and body of a capability request; answers it with `Instance.reply`."""
 OnGuard = Callable[[GuardHead], None]
 """Takes what the sink guard tells of a call."""
+_HANDLERS_DOING = frozenset(
+    (
+        Outcome.OK,
+        Outcome.HANDLER_ERROR,
+        Outcome.BAD_RESULT,
+        Outcome.RESPONSE_TOO_LARGE,
+        Outcome.TIMEOUT,
+        Outcome.CRASHED,
+    )
+)
+"""Outcomes that a handler can bring about after one of its calls was stopped."""
 
 
 class Instance:
@@ -131,8 +92,12 @@ class Instance:
     """
 
     __slots__ = (
+        "_blocked",
+        "_blocked_timer",
+        "_discarded",
         "_ended",
         "_exit_timer",
+        "_freed",
         "_guarded",
         "_kill",
         "_loop",
@@ -141,13 +106,15 @@ class Instance:
         "_on_end",
         "_on_guard",
         "_on_ready",
+        "_outgoing",
         "_output_fd",
+        "_paused",
         "_reader",
+        "_reading",
         "_ready",
         "_requests",
         "_reuse",
         "_sock",
-        "_unsent",
         "_waiter",
         "holds_secret",
         "last",
@@ -194,11 +161,19 @@ class Instance:
         self._ready = False
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
-        self._unsent = b""
+        self._outgoing = Outgoing(
+            sock, loop, on_taken=self._reply_taken, on_stalled=self._reply_stalled
+        )
         self._on_capability: OnCapability | None = None
         self._on_guard: OnGuard | None = None
         self._requests = 0
+        self._freed = 0
+        self._reading = False
+        self._paused = False
+        self._discarded = 0
         self._guarded = 0
+        self._blocked = ""
+        self._blocked_timer: asyncio.TimerHandle | None = None
         self._exit_timer: asyncio.TimerHandle | None = None
         loop.add_reader(sock.fileno(), self._readable)
         loop.add_reader(output, self._read_output)
@@ -221,12 +196,13 @@ class Instance:
         self.output = output
         self._on_guard = on_guard
         self._guarded = 0
+        self._discarded = 0
         self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
         if self._ended:
             self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))
             return waiter
-        self._send(wire.pack(wire.INVOKE, head, event))
+        self._outgoing.put(wire.header(wire.INVOKE, head, event), event, reply=False)
         return waiter
 
     def reply(
@@ -235,50 +211,46 @@ class Instance:
         """Answer a capability request of the invocation that began when `served` was that.
 
         A reply to an invocation that is over goes nowhere. Returns False if descriptors could
-        not be sent because the instance does not read.
+        not be sent because the instance does not read. One that does not read a reply within
+        DELIVERY_SECONDS is ended.
         """
         if self._ended or self._waiter is None or served != self.served:
             return True
-        frame = wire.pack(wire.REPLY, head, body)
-        if descriptors and self._unsent:
-            return False
-        try:
-            sent = socket.send_fds(self._sock, [frame], list(descriptors)) if descriptors else 0
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True  # its end is about to be read
-        self._requests -= 1
-        self._send(frame[sent:])
+        start = wire.header(wire.REPLY, head, body)
+        sent = 0
+        if descriptors:
+            if self._outgoing:
+                return False
+            try:
+                sent = socket.send_fds(self._sock, [start], list(descriptors))
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True  # its end is about to be read
+        self._outgoing.put(memoryview(start)[sent:], body, reply=True)
         return True
 
-    def _send(self, frame: bytes) -> None:
-        if self._unsent or not frame:
-            self._unsent += frame
-            return
-        try:
-            sent = self._sock.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # its end is about to be read
-        if sent < len(frame):
-            self._unsent = frame[sent:]
-            self._loop.add_writer(self._sock.fileno(), self._writable)
+    async def taken(self) -> None:
+        """Wait until it has taken all that was sent to it, or has ended."""
+        await self._outgoing.sent()
+
+    def _reply_taken(self) -> None:
+        # What is read together came before any reply to it could be read.
+        if self._reading:
+            self._freed += 1
+        else:
+            self._requests -= 1
+
+    def _reply_stalled(self) -> None:
+        self._fail(
+            Outcome.PROTOCOL_VIOLATION,
+            "ReplyNotRead",
+            f"it did not read the reply to its request within {DELIVERY_SECONDS:g} s",
+        )
 
     def expire(self) -> None:
         """End the invocation under way: its time is up."""
         self._fail(Outcome.TIMEOUT, "Timeout", "the handler did not answer within its time")
-
-    def _writable(self) -> None:
-        try:
-            self._unsent = self._unsent[self._sock.send(self._unsent) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._unsent = b""
-        if not self._unsent:
-            self._loop.remove_writer(self._sock.fileno())
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -292,30 +264,46 @@ class Instance:
         if not data:
             self._lost()
             return
+        self._feed(data)
+        if self._paused and not self._ended:
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.call_later(_FLOOD_PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if not self._ended and self._exit_timer is None:
+            self._loop.add_reader(self._sock.fileno(), self._readable)
+
+    def _feed(self, data: bytes) -> None:
+        """Take what was read; whatever is wrong with it ends the instance."""
+        self._reading = True
         try:
             for kind, head, body in self._reader.feed(data):
                 self._on_frame(kind, head, body)
-        except (wire.FrameError, msgspec.MsgspecError, UnicodeError) as error:
+        except (wire.FrameError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
+        except Exception:  # noqa: BLE001
+            # A fault of ours must not leave an instance that nobody ends.
+            _log.exception("a frame of instance %d could not be dealt with", self.number)
+            self._fail(Outcome.INTERNAL_ERROR, "InternalError", "the host failed")
+        finally:
+            self._reading = False
+            self._requests -= self._freed
+            self._freed = 0
 
     def _on_frame(self, kind: bytes, head: bytes, body: bytes) -> None:
         if kind == wire.READY and not self._ready:
             self._ready = True
             self._on_ready(self)
         elif kind == wire.LOG and self._waiter is not None:
-            entry = _decode_log(head)
-            if self.output is not None:
-                self.output.add(entry.at, entry.level[:16], body + b"\n")
+            self._on_log(head, body)
         elif kind == wire.CAPABILITY and self._waiter is not None and self._on_capability:
             self._requests += 1
             if self._requests > _MAX_REQUESTS:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._on_guard:
-            self._guarded += 1
-            if self._guarded > _MAX_GUARD_FRAMES:
-                raise wire.FrameError("more records of the sink guard than one invocation has")
-            self._on_guard(_decode_guard(head))
+            self._on_guard_frame(head, self._on_guard)
         elif kind == wire.ANSWER and self._waiter is not None:
             if len(body) > self._max_response:
                 raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
@@ -338,9 +326,39 @@ class Instance:
         else:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
 
+    def _on_log(self, head: bytes, body: bytes) -> None:
+        entry = _decode_log(head)
+        output = self.output
+        if output is None or output.add(entry.at, entry.level[:16], body + b"\n"):
+            return
+        # As with what is printed: a flood costs its writer.
+        self._discarded += _FRAME_COST + len(head) + len(body)
+        self._paused = self._discarded > _FLOOD_BYTES
+
+    def _on_guard_frame(self, head: bytes, on_guard: OnGuard) -> None:
+        self._guarded += 1
+        if self._guarded > _MAX_GUARD_FRAMES:
+            raise wire.FrameError("more records of the sink guard than one invocation has")
+        told = _decode_guard(head)
+        on_guard(told)
+        if told.mode == GuardMode.BLOCK.value and not self._blocked:
+            self._stopped(told)
+
+    def _stopped(self, told: GuardHead) -> None:
+        """Have the invocation end as blocked, and soon.
+
+        The call may have been made by a child of the process or in a callback, whose caller waits
+        for ever for what does not come. It says so of its own invocation only.
+        """
+        self._blocked = f"{told.sink} at {told.place}: {told.pointer or 'all'} {told.changed}"
+        self._blocked_timer = self._loop.call_later(
+            _BLOCKED_SECONDS, self._fail, Outcome.BLOCKED, "BlockedError", self._blocked
+        )
+
     @property
     def _reusable(self) -> bool:
-        return self._reuse and not self._reader.pending
+        # What it has not read would be taken for a reply to the next caller's request.
+        return self._reuse and not self._reader.pending and not self._outgoing
 
     def _read_output(self) -> None:
         try:
@@ -372,7 +390,9 @@ class Instance:
         waiter, self._waiter = self._waiter, None
         self._on_capability = None
         self._on_guard = None
-        self._requests = 0
+        self._requests = self._freed = 0
+        if self._blocked:
+            reply = self._as_blocked(reply)
         self.serving = ""
         self.served += 1
         if waiter is not None and not waiter.done():
@@ -383,6 +403,22 @@ class Instance:
         if waiter is None:
             self.last = reply
             self._on_end(self)
+
+    def _as_blocked(self, reply: Reply) -> Reply:
+        """Return the outcome of a call that the guard stopped, whatever the handler made of it."""
+        message, self._blocked = self._blocked, ""
+        if self._blocked_timer is not None:
+            self._blocked_timer.cancel()
+            self._blocked_timer = None
+        if reply.outcome not in _HANDLERS_DOING:
+            return reply
+        return Reply(
+            Outcome.BLOCKED,
+            type="BlockedError",
+            message=message,
+            trace=reply.trace,
+            reusable=reply.reusable,
+        )
 
     def _fail(self, outcome: Outcome, kind: str, message: str) -> None:
         self._finish(Reply(outcome, type=kind, message=message))
@@ -419,6 +455,7 @@ class Instance:
             self._fail(Outcome.CRASHED, "Crashed", f"the process {describe_status(status)}")
 
     def _readable_rest(self) -> None:
+        left = _REST_BYTES
         while not self._ended:
             try:
                 data = self._sock.recv(self._reader.read_size)
@@ -426,11 +463,13 @@ class Instance:
                 return
             if not data:
                 return
-            try:
-                for kind, head, body in self._reader.feed(data):
-                    self._on_frame(kind, head, body)
-            except (wire.FrameError, msgspec.MsgspecError, UnicodeError) as error:
-                self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", str(error))
+            left -= len(data)
+            if left < 0:
+                # Somebody else writes to it, a zygote that was taken over.
+                message = "its socket is written to after its end"
+                self._fail(Outcome.PROTOCOL_VIOLATION, "ProtocolViolation", message)
+                return
+            self._feed(data)
 
     def close(self, *, gently: bool = False) -> None:
         """Kill the instance and release its descriptors. Closing twice is fine.
@@ -443,8 +482,9 @@ class Instance:
         if self._exit_timer is not None:
             self._exit_timer.cancel()
         self._loop.remove_reader(self._sock.fileno())
-        if self._unsent:
-            self._loop.remove_writer(self._sock.fileno())
+        if self._blocked_timer is not None:
+            self._blocked_timer.cancel()
+        self._outgoing.close()
         self._loop.remove_reader(self._output_fd)
         self._sock.close()
         os.close(self._output_fd)

@@ -27,9 +27,11 @@ _decode_error = msgspec.json.Decoder(ErrorHead).decode
 
 
 class _Descriptors(msgspec.Struct, forbid_unknown_fields=True):
-    """The head of the first frame: how many of the descriptors are listeners."""
+    """The head of the first frame: how many of the descriptors are listeners, and whether the
+    filter's notifications come after them."""
 
     listeners: int
+    notifies: bool = True
 
 
 class Report:
@@ -49,6 +51,7 @@ class Report:
         self._error: ErrorHead | None = None
         self._printed = bytearray()
         self._listeners = 0
+        self._notifies = True
         self._connected = False
         self._taken: list[int] = []
         """Descriptors that `on_descriptors` has got and not returned with yet."""
@@ -107,8 +110,9 @@ class Report:
             kind, head, _ = frames[0]
             if kind != wire.DESCRIPTORS or cut:
                 raise wire.FrameError("the first frame does not bring descriptors")
-            self._listeners = msgspec.json.decode(head, type=_Descriptors).listeners
-        except (wire.FrameError, msgspec.MsgspecError, UnicodeError, IndexError):
+            told = msgspec.json.decode(head, type=_Descriptors)
+            self._listeners, self._notifies = told.listeners, told.notifies
+        except (wire.FrameError, msgspec.MsgspecError, ValueError, IndexError, RecursionError):
             self._drop()
             return
         try:
@@ -137,22 +141,23 @@ class Report:
 
     def _take(self, kind: bytes, head: bytes, _body: bytes) -> None:
         if kind == wire.ERROR and self._error is None:
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
                 self._error = _decode_error(head)
 
-    def take_descriptors(self, listeners: int) -> tuple[list[int], int]:
-        """Return the listeners and the descriptor of the filter's notifications.
+    def take_descriptors(self, listeners: int) -> tuple[list[int], int | None]:
+        """Return the listeners and the descriptor of the filter's notifications, if it has any.
 
         Raises UnavailableError, all of them closed, if it is not exactly what was asked for.
         """
         received, self._received = self._received, []
-        sound = self._listeners == listeners and len(received) == listeners + 1
+        expected = listeners + self._notifies
+        sound = self._listeners == listeners and len(received) == expected
         if not (sound and all(map(_is_listener, received[:listeners]))):
             for descriptor in received:
                 os.close(descriptor)
             raise UnavailableError("The zygote did not send the descriptors that it was to send.")
         self._taken = received
-        return received[:listeners], received[listeners]
+        return received[:listeners], received[listeners] if self._notifies else None
 
     def _drop(self) -> None:
         for descriptor in self._received:

@@ -31,7 +31,13 @@ _TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
 _TICK_SECONDS = 0.25
 _DRAIN_SECONDS = 0.002
+_END_SECONDS = 0.05
+"""How long after its socket a base zygote's process may end."""
 _IDLE_SECONDS = 0.02
+_SHARED = (
+    "the import left {}, which all calls would share: make it in the handler, or set "
+    'trust = "low" to import the module in every instance'
+)
 
 
 class GatewayViolationError(CasemateError):
@@ -231,19 +237,15 @@ class Supervisor:
     def _open(self, request: protocol.Open, descriptors: list[int]) -> None:
         if request.z in self._zygotes:
             raise GatewayViolationError(f"zygote {request.z} is open")
-        zygote = None
         try:
-            base = self._base(request.python)
-            zygote = self._take_blank(request.python)
-            landlock_abi = base.landlock_abi if self._landlock else 0
-            descriptors += [self._take_tmpfs(request.python, request.tmp)]
-            descriptors += [base.bundle(request.digest)]
-            report, output, tmpfs, bundle = descriptors
-            self._shares.add(zygote.name, (request.project, request.function))
-            zygote.assign(request, landlock_abi, [bundle, tmpfs, report, output])
-        except (OSError, CasemateError, ZygoteViolationError) as error:
-            if zygote is not None:
-                self._forget(zygote)
+            try:
+                zygote = self._assign(request, descriptors)
+            except (OSError, CasemateError):
+                if not self._lost_base(request.python):
+                    raise
+                # It died unnoticed, and its blank zygotes and mounts with it.
+                zygote = self._assign(request, descriptors)
+        except (OSError, CasemateError) as error:
             self._tell(protocol.ZygoteEnded(request.z, f"cannot be started: {error}"))
         else:
             self._zygotes[request.z] = zygote
@@ -251,6 +253,26 @@ class Supervisor:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _assign(self, request: protocol.Open, descriptors: list[int]) -> ZygoteProcess:
+        """Give a request's bundle to a blank zygote. Raises OSError and CasemateError."""
+        base = self._base(request.python)
+        zygote = self._take_blank(request.python)
+        mounts: list[int] = []
+        try:
+            mounts.append(base.bundle(request.digest))
+            mounts.append(self._take_tmpfs(request.python, request.tmp))
+            zygote.tmpfs_device = os.fstat(mounts[1]).st_dev
+            self._shares.add(zygote.name, (request.project, request.function))
+            landlock_abi = base.landlock_abi if self._landlock else 0
+            zygote.assign(request, landlock_abi, [*mounts, *descriptors])
+        except BaseException:
+            self._forget(zygote)
+            raise
+        finally:
+            for descriptor in mounts:
+                os.close(descriptor)
+        return zygote
 
     def _spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
         zygote = self._zygotes.get(request.z)
@@ -314,9 +336,10 @@ class Supervisor:
             raise ZygoteViolationError("a second hello")
         if zygote not in self._ids:
             raise ZygoteViolationError("a record before its assignment")
-        if kind == control.IMPORTED and not zygote.ready:
-            zygote.imported()
-            self._tell(protocol.Opened(self._ids[zygote]))
+        if kind == control.FILTERED:
+            return
+        if kind == control.IMPORTED and zygote.filtered and not zygote.ready:
+            self._imported(zygote)
         elif kind == control.IMPORT_FAILED and not zygote.ready:
             self._end(zygote, "the handler cannot be imported", expected=True)
         elif kind in (control.FORKED, control.FORK_FAILED):
@@ -339,6 +362,13 @@ class Supervisor:
             self._exited(zygote, number, value)
         else:
             raise ZygoteViolationError(f"an unexpected record {kind!r}")
+
+    def _imported(self, zygote: ZygoteProcess) -> None:
+        if shared := zygote.shared_at_import():
+            self._end(zygote, _SHARED.format(shared), expected=True)
+            return
+        zygote.imported()
+        self._tell(protocol.Opened(self._ids[zygote]))
 
     def _exited(self, zygote: ZygoteProcess, number: int, status: int) -> None:
         slot = zygote.instances[number]
@@ -370,11 +400,14 @@ class Supervisor:
         for zygote, slot in self._draining:
             if zygote not in self._ids:
                 continue
-            if zygote.slot_empty(slot):
-                zygote.release(slot)
-            else:
-                zygote.kill_slot(slot)
-                left.append((zygote, slot))
+            try:
+                if zygote.slot_empty(slot):
+                    zygote.release(slot)
+                else:
+                    zygote.kill_slot(slot)
+                    left.append((zygote, slot))
+            except OSError as error:
+                self._end(zygote, f"a slot cannot be emptied: {error}")
         self._draining = left
 
     def _tick(self) -> None:
@@ -386,14 +419,8 @@ class Supervisor:
             if now - asked > 1.0 and z in self._zygotes:
                 self._end(self._zygotes[z], "an instance would not end")
         for minor, base in list(self._bases.items()):
-            if base.process.poll() is not None:
-                self._report(f"the base zygote of Python {minor} ended; it is started again")
-                del self._bases[minor]
-                for blank in self._blanks.pop(minor, ()):
-                    self._forget(blank)
-                for key in [k for k in self._tmpfs if k[0] == minor]:
-                    for descriptor in self._tmpfs.pop(key):
-                        os.close(descriptor)
+            if base.lost():
+                self._drop_base(minor)
         self._remove_ended()
 
     def _remove_ended(self) -> None:
@@ -406,28 +433,35 @@ class Supervisor:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
             self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
         number = self._ids.pop(zygote, None)
+        events: list[protocol.Event] = []
         if number is not None:
             del self._zygotes[number]
             if tell and not expected:
-                self._tell_what_ran_out_of_memory(zygote, number)
+                events += self._what_ran_out_of_memory(zygote, number)
             if tell:
-                self._tell(protocol.ZygoteEnded(number, reason))
+                events.append(protocol.ZygoteEnded(number, reason))
         for blanks in self._blanks.values():
             if zygote in blanks:
                 blanks.remove(zygote)
         self._forget(zygote)
+        # Not before it is killed: the gateway closes what the filter's notifications come by.
+        for event in events:
+            self._tell(event)
 
-    def _tell_what_ran_out_of_memory(self, zygote: ZygoteProcess, number: int) -> None:
-        """Tell of instances whose slot overflowed, for which the kernel may have taken the zygote.
+    @staticmethod
+    def _what_ran_out_of_memory(zygote: ZygoteProcess, number: int) -> list[protocol.Event]:
+        """Return the ends of instances whose slot overflowed, which may have cost the zygote.
 
         It does where an instance fills its memory before `prefer_as_victim` is done for it. Where
         the counter cannot be read any more, the instance has crashed, as ZygoteEnded says.
         """
+        events: list[protocol.Event] = []
         for instance, slot in zygote.instances.items():
             with contextlib.suppress(OSError):
                 if instance not in zygote.killed and zygote.ran_out_of_memory(slot):
                     killed = int(signal.SIGKILL)
-                    self._tell(protocol.Exited(number, instance, killed, out_of_memory=True))
+                    events.append(protocol.Exited(number, instance, killed, out_of_memory=True))
+        return events
 
     def _forget(self, zygote: ZygoteProcess) -> None:
         self._shares.remove(zygote.name)
@@ -438,8 +472,31 @@ class Supervisor:
 
     # -- what zygotes are made of --------------------------------------------------------------
 
+    def _drop_base(self, minor: str) -> None:
+        """Forget a base zygote that has ended, and what only it could have made use of."""
+        self._report(f"the base zygote of Python {minor} ended; it is started again")
+        self._bases.pop(minor).close()
+        for blank in self._blanks.pop(minor, ()):
+            self._forget(blank)
+        for key in [k for k in self._tmpfs if k[0] == minor]:
+            for descriptor in self._tmpfs.pop(key):
+                os.close(descriptor)
+
+    def _lost_base(self, minor: str) -> bool:
+        """Tell whether an interpreter's base zygote has ended, and forget it then."""
+        base = self._bases.get(minor)
+        if base is None:
+            return True
+        if not base.lost(_END_SECONDS):
+            return False
+        self._drop_base(minor)
+        return True
+
     def _base(self, minor: str) -> BaseProcess:
         base = self._bases.get(minor)
+        if base is not None and base.lost():
+            self._drop_base(minor)
+            base = None
         if base is None:
             runtime = self._runtimes.get(minor)
             if runtime is None:
@@ -467,9 +524,15 @@ class Supervisor:
         return zygote
 
     def _refill_blanks(self, minor: str) -> None:
-        blanks = self._blanks.setdefault(minor, deque())
-        if not blanks:
-            blanks.append(self._make_blank(minor))
+        if self._blanks.get(minor):
+            return
+        try:
+            blank = self._make_blank(minor)
+        except (OSError, CasemateError):
+            if not self._lost_base(minor):
+                raise
+            blank = self._make_blank(minor)
+        self._blanks.setdefault(minor, deque()).append(blank)
 
     def _take_blank(self, minor: str) -> ZygoteProcess:
         blanks = self._blanks.setdefault(minor, deque())

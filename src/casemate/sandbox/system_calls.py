@@ -79,6 +79,8 @@ def describe(number: int, arguments: tuple[int, ...]) -> str:
         return f"{name}({asked or 'no namespace'})"
     if name == "socket":
         return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
+    if name == "prctl":
+        return "prctl(PR_SET_SECCOMP)"  # the only form that is refused
     if name == "ioctl":
         return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, 'another request')})"
     return name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
 import os
 import signal
 import socket
@@ -9,15 +11,18 @@ import struct
 from collections import deque
 from pathlib import Path
 
+from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox.cgroups import Driver, SlotLimits
 from casemate.sandbox.protocol import Open
+from casemate.sandbox.shared_memory import shared_mappings
 
 _CREDENTIALS = struct.Struct("3i")
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 _EVENT_BYTES = control.EVENT.size
 
 
-class ZygoteViolationError(Exception):
+class ZygoteViolationError(CasemateError):
     """A zygote sent something else than one of its fixed records."""
 
 
@@ -65,6 +70,10 @@ class ZygoteProcess:
         self._made = 0
         self._kills: dict[int, int] = {}
         self._limits: SlotLimits | None = None
+        self._is_filtered = False
+        self.tmpfs_device = 0
+        """Of the /tmp that it imports with."""
+        self._notify = -1
         if cgroups is not None:
             cgroups.create(name)
         self._add_slot()
@@ -158,6 +167,23 @@ class ZygoteProcess:
         }
         control.send(self.sock, message, descriptors)
 
+    def shared_at_import(self) -> str:
+        """Say what its import has left that all instances would share; empty if there is nothing.
+
+        Descriptors it looks for itself; its memory and its processes show from outside only.
+        Raises OSError if they cannot be examined.
+        """
+        if self.cgroups is not None and self.home is not None:
+            others = set(self.cgroups.members(self.slot_name(self.home))) - {self.pid}
+            if others:
+                return f"{len(others)} processes that go on"
+        return shared_mappings(self.pid, self.tmpfs_device)
+
+    @property
+    def filtered(self) -> bool:
+        """Tell whether it has said that its filter is loaded."""
+        return self._is_filtered
+
     def imported(self) -> None:
         """Note that the handler is imported, and let its slot hold what the import took.
 
@@ -186,21 +212,49 @@ class ZygoteProcess:
 
     def read_event(self) -> tuple[bytes, int, int] | None:
         """Return the next record, None at the end. Raises ZygoteViolationError, BlockingIOError."""
-        data, ancillary, flags, _ = self.sock.recvmsg(
-            64, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_CMSG_CLOEXEC
-        )
-        if not data:
-            return None
-        if len(data) != _EVENT_BYTES or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-            raise ZygoteViolationError("a record of the wrong size, or with descriptors")
-        kind, number, value = control.EVENT.unpack(data)
-        if kind not in control.EVENT_KINDS:
-            raise ZygoteViolationError("an unknown record")
+        data, ancillary, flags, _ = self.sock.recvmsg(64, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        received = array.array("i")
+        pid = 0
+        for level, type_, payload in ancillary:
+            if level == socket.SOL_SOCKET and type_ == socket.SCM_CREDENTIALS:
+                pid = _CREDENTIALS.unpack(payload)[0]
+            elif level == socket.SOL_SOCKET and type_ == socket.SCM_RIGHTS:
+                received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
+        try:
+            if not data:
+                return None
+            if len(data) != _EVENT_BYTES or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                raise ZygoteViolationError("a record of the wrong size, or with descriptors")
+            kind, number, value = control.EVENT.unpack(data)
+            if kind not in control.EVENT_KINDS:
+                raise ZygoteViolationError("an unknown record")
+            if kind == control.FILTERED:
+                self._filtered(received)
+            elif received:
+                raise ZygoteViolationError("a record with a descriptor")
+        finally:
+            for descriptor in received:
+                os.close(descriptor)
         if kind == control.HELLO and not self.pid:
-            for level, type_, payload in ancillary:
-                if level == socket.SOL_SOCKET and type_ == socket.SCM_CREDENTIALS:
-                    self.pid = _CREDENTIALS.unpack(payload)[0]
+            self.pid = pid
         return kind, number, value
+
+    def _filtered(self, received: array.array[int]) -> None:
+        """Keep the notifications' descriptor until nothing lives under the filter any more.
+
+        Sent before the function's code runs. While it is open no process of the function can have
+        a listener of its own, and the gateway's end does not matter.
+        """
+        if self.assigned is None or self.ready or self._is_filtered:
+            raise ZygoteViolationError("a filter at the wrong time")
+        self._is_filtered = True
+        if received:
+            self._notify = received.pop(0)
+
+    def _release_notifications(self) -> None:
+        if self._notify >= 0:
+            os.close(self._notify)
+            self._notify = -1
 
     def settle(self) -> None:
         """Put a blank zygote that has said hello into its first slot. Raises OSError."""
@@ -217,20 +271,19 @@ class ZygoteProcess:
         for fork in self.waiting:
             fork.close()
         self.waiting.clear()
-        try:
-            if self.pid > 0:
-                # Its init ends with it, and with the init the kernel ends the namespace.
+        if self.pid > 0:
+            # Its init ends with it, and with the init the kernel ends the namespace.
+            with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL)
-            for slot in range(self._made):
+        for slot in range(self._made):
+            with contextlib.suppress(OSError):
                 self.kill_slot(slot)
-        except OSError:
-            self.sock.close()
-            return
         self.sock.close()
 
     def remove(self) -> bool:
         """Remove the control groups; False while something still lives in them."""
         if self.cgroups is None:
+            self._release_notifications()
             return True
         try:
             for slot in range(self._made):
@@ -239,7 +292,9 @@ class ZygoteProcess:
                     return False
             self.cgroups.remove(self.name)
         except FileNotFoundError:
+            self._release_notifications()
             return True
         except OSError:
             return False
+        self._release_notifications()
         return True

@@ -53,7 +53,7 @@ def response(head: bytes, body: bytes) -> HttpResponse:
         return HttpResponse(200, _JSON_HEADERS, body)
     try:
         answer = _decode(head)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise AnswerError(f"the answer's head is malformed: {error}") from error
     if not 200 <= answer.status <= 599:
         raise AnswerError(f"status {answer.status} is not from 200 to 599")

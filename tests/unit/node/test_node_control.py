@@ -47,6 +47,10 @@ class Zygote:
     def __init__(self, version: Version) -> None:
         self.version = version
         self.closed = False
+        self.approved = True
+
+    def let_out(self) -> None:
+        self.approved = True
 
     def close(self) -> None:
         self.closed = True
@@ -64,7 +68,7 @@ class Client:
         self.gate: asyncio.Event | None = None
         self.opening = 0
 
-    async def open(self, version: Version) -> Zygote:
+    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
         self.opening += 1
         if self.gate is not None:
             await self.gate.wait()
@@ -72,6 +76,7 @@ class Client:
         if self.fault is not None:
             raise self.fault
         zygote = Zygote(version)
+        zygote.approved = approved
         self.opened.append(zygote)
         return zygote
 
@@ -265,7 +270,7 @@ def test_a_deploy_starts_stores_and_serves(on_node: OnNode) -> None:
         assert (version.number, version.digest, version.created_by) == (1, digest, "key-1")
         [(adopted, zygote)] = node.dispatcher.adopted
         assert adopted == version and zygote in node.client.opened and not zygote.closed
-        assert zygote.version.digest == digest
+        assert zygote.version.digest == digest and zygote.approved
         assert node.live() == 1 and node.route("/a") == "f"
         assert node.dispatcher.kept == [{("t", "f", 1)}]
 
@@ -328,6 +333,7 @@ def test_a_store_that_fails_leaves_no_zygote(on_node: OnNode) -> None:
         with pytest.raises(CasemateError, match="disk full"):
             await node.deploy()
         assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert [zygote.approved for zygote in node.client.opened] == [False]
         assert node.nothing_changed()
 
     on_node(scene)
@@ -697,6 +703,8 @@ def test_a_trial_start_makes_no_resource_and_asks_nobody(on_node: OnNode) -> Non
     async def scene(node: Node) -> None:
         await node.control.start_once("t", "f", node.bundle(grants=(READ,)))
         assert node.data.ensured == node.store.denied == node.store.approved == []
+        # Nor does it reach what nobody has approved, not even for as long as it takes to end it.
+        assert [zygote.approved for zygote in node.client.opened] == [False]
         assert node.nothing_changed()
 
     on_node(scene)

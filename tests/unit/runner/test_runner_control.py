@@ -68,6 +68,6 @@ def test_what_is_no_json_is_refused(pair: Pair, data: bytes) -> None:
 
 def test_an_event_has_nine_bytes_and_kinds_are_one_each(pair: Pair) -> None:
     assert control.EVENT.size == 9
-    assert len(control.EVENT_KINDS) == 6 and all(len(kind) == 1 for kind in control.EVENT_KINDS)
+    assert len(control.EVENT_KINDS) == 7 and all(len(kind) == 1 for kind in control.EVENT_KINDS)
     control.send_event(pair[0], control.EXITED, 7, -9)
     assert control.EVENT.unpack(pair[1].recv(100)) == (control.EXITED, 7, -9)

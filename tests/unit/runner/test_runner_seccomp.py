@@ -23,7 +23,9 @@ ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 EPERM, EACCES, ENOSYS, EAFNOSUPPORT = (0x00050000 | errno for errno in (1, 13, 38, 97))
 CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT = 56, 435, 41, 59, 322
 UNSHARE, MOVE_MOUNT, IOCTL, BIND, SOCKETPAIR = 272, 429, 16, 49, 53
+PRCTL, SECCOMP = 157, 317
 SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL, BIND}
+SPECIAL |= {PRCTL, SECCOMP}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(),
     "zygote without a listener": seccomp.zygote_program(notify=False),
@@ -399,9 +401,32 @@ def test_the_gateway_makes_and_enters_no_sandbox_and_may_do_the_rest() -> None:
     for name in ("open_tree", "fsopen", "fsmount", "mount_setattr", "pidfd_getfd", "keyctl"):
         assert FORBIDDEN[name] in refused
     others = refused - set(FORBIDDEN.values())
-    assert others == {CLONE, CLONE3, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT}
+    assert others == {CLONE, CLONE3, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, SECCOMP}
     assert not {number for number in range(1024) if run("gateway", number) in (NOTIFY, KILL)}
     assert "sync" not in {names[n] for n in refused - others}
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_a_function_loads_no_filter(operation: int, flags: int) -> None:
+    """With a listener of its own it could let its children's calls through."""
+    for args in ((operation, flags), (1, flags), (operation, 1), (1, 8), (1, 8 | 16), (0, 0)):
+        low = tuple(value & 0xFFFFFFFF for value in args)
+        instances = low == (1, 1)
+        assert run("zygote", SECCOMP, *args) == (ALLOW if instances else NOTIFY)
+        assert run("zygote without a listener", SECCOMP, *args) == (ALLOW if instances else EPERM)
+        assert run("instance", SECCOMP, *args) == (KILL if instances else ALLOW)
+        for name in CONFINED:
+            assert run(name, SECCOMP, *args) == EPERM
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_nor_by_the_older_call(option: int) -> None:
+    for each in (option, 22, 22 | 1 << 32, 15, 38, 59):
+        older = each & 0xFFFFFFFF == 22
+        assert run("zygote", PRCTL, each) == (NOTIFY if older else ALLOW)
+        assert run("instance", PRCTL, each) == ALLOW
+        for name in ("zygote without a listener", *CONFINED):
+            assert run(name, PRCTL, each) == (EPERM if older else ALLOW)
 
 
 # -- the kernel ----------------------------------------------------------------------------------
@@ -464,26 +489,30 @@ def test_the_kernel_takes_the_filters_and_agrees() -> None:
 
 
 LISTENER = """
-import ctypes, errno, fcntl, os, sys
+import ctypes, errno, os, sys
 sys.path.insert(0, "src")
 from casemate.runner import linux, seccomp
 linux.set_no_new_privileges()
-program = seccomp.zygote_program()
-first = linux.PreparedFilter(program).install_with_listener()
+zygote = seccomp.zygote_program()
+first = linux.PreparedFilter(zygote).install_with_listener()
 print(os.get_inheritable(first), end=" ")
-try:
-    linux.PreparedFilter(program).install_with_listener()
-except OSError as error:
-    print(errno.errorcode[error.errno], end=" ")
-print(linux.install_filter(seccomp.instance_program()), end=" ")
+mine = linux.PreparedFilter(seccomp.gateway_program())
+plain = linux.PreparedFilter(seccomp.instance_program())
 os.close(first)
 libc = ctypes.CDLL(None, use_errno=True)
-print(libc.syscall(101, 0, 0, 0, 0), errno.errorcode[ctypes.get_errno()])
+def name(result):
+    return "done" if result >= 0 else errno.errorcode[ctypes.get_errno()]
+print(name(libc.syscall(101, 0, 0, 0, 0)), end=" ")
+for flags in (8, 8 | 16, 8 | 16 | 1, 0, 1 << 32 | 8):
+    print(name(libc.syscall(317, 1, ctypes.c_ulong(flags), mine._fprog)), end=" ")
+print(name(libc.prctl(22, 2, mine._fprog, 0, 0)), name(libc.prctl(22, 1, 0, 0, 0)), end=" ")
+print(plain.install(), flush=True)
+plain.install()
 """
 
 
-def test_a_listener_is_the_only_one_and_its_loss_refuses() -> None:
-    """So no function gets a listener of its own, which could let its calls through."""
+def test_whoever_loses_the_listener_gets_none_of_their_own() -> None:
+    """As the gateway did when it died: hostile code then let its children's calls through."""
     done = subprocess.run(
         [sys.executable, "-c", LISTENER],
         capture_output=True,
@@ -492,4 +521,5 @@ def test_a_listener_is_the_only_one_and_its_loss_refuses() -> None:
         check=False,
         cwd=Path(__file__).parents[3],
     )
-    assert done.stdout.split() == ["False", "EBUSY", "None", "-1", "ENOSYS"], done.stderr
+    assert done.stdout.split() == ["False", *(["ENOSYS"] * 8), "None"], done.stderr
+    assert done.returncode == -31, "an instance that loads a filter ends"

@@ -588,6 +588,39 @@ def test_the_network_is_reached_only_after_the_import() -> None:
     play(scene)
 
 
+def test_what_is_not_approved_yet_is_granted_nothing() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        of = version(grants=(WEB, DATABASE))
+        opening = supervisor.loop.create_task(supervisor.client.open(of, approved=False))
+        _request, (report, _) = await supervisor.request()
+        send_descriptors(report, 2)
+        await supervisor.settle()
+        await supervisor.tell(protocol.Opened(1))
+        zygote = await opening
+        assert supervisor.egress.of(1) == ["open"]
+        zygote.let_out()
+        zygote.let_out()
+        assert supervisor.egress.asked[1:] == [("grant", 1, (WEB, DATABASE))]
+
+    play(scene)
+
+
+def test_what_has_ended_is_not_let_out() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        of = version(grants=(WEB,))
+        opening = supervisor.loop.create_task(supervisor.client.open(of, approved=False))
+        _request, (report, _) = await supervisor.request()
+        send_descriptors(report, 1)
+        await supervisor.settle()
+        await supervisor.tell(protocol.Opened(1))
+        zygote = await opening
+        await supervisor.tell(protocol.ZygoteEnded(1, "gone"))
+        zygote.let_out()
+        assert "grant" not in supervisor.egress.of(1)
+
+    play(scene)
+
+
 def test_without_egress_the_proxy_hears_of_no_listener() -> None:
     async def scene(supervisor: Supervisor) -> None:
         zygote = await supervisor.opened()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,8 @@ from casemate.model.errors import UnavailableError
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
 from casemate.sandbox import instance as instance_module
+from casemate.sandbox import outgoing
+from casemate.sandbox.frames import MAX_LINES
 from casemate.sandbox.instance import MAX_REQUEST_BYTES, Output, Reply, describe_status
 from support.core import InstancePeer
 
@@ -636,3 +639,210 @@ def test_a_record_of_the_guard_that_nobody_waits_for_is_a_violation() -> None:
         assert (await stage.reply(guard_frame())).outcome is Outcome.PROTOCOL_VIOLATION
 
     play(scene)
+
+
+DEEP = b"[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        wire.pack(wire.LOG, b'{"level": "info", "at": 1, "x": ' + DEEP),
+        wire.pack(wire.ERROR, b'{"kind": "handler-error", "x": ' + DEEP),
+        wire.pack(wire.GUARD, b'{"sink": "sql", "x": ' + DEEP),
+    ],
+    ids=["log", "error", "guard"],
+)
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_head_nested_too_deeply_is_a_violation(frame: bytes, dead: bool) -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        told: list[Any] = []
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, told.append)
+        await stage.loop.sock_sendall(stage.peer.sock, frame)
+        if dead:
+            stage.instance.exited(0, out_of_memory=False)
+        assert (await waiter).outcome is Outcome.PROTOCOL_VIOLATION
+
+    play(scene)
+
+
+def test_a_fault_of_ours_in_a_frame_ends_the_instance() -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, fail)
+        await stage.peer.send(wire.pack(wire.CAPABILITY, b"{}"))
+        assert (await waiter).outcome is Outcome.INTERNAL_ERROR
+        assert stage.peer.killed == [7]
+
+    play(scene)
+
+
+class Broker:
+    """Answers each request at once with the same body."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self.asked = 0
+        self.body = body
+
+    def __call__(self, instance: Any, head: bytes, _body: bytes) -> None:
+        self.asked += 1
+        assert instance.reply(instance.served, head, self.body)
+
+
+REQUEST = wire.pack(wire.CAPABILITY, b'{"n":1}')
+
+
+def test_requests_made_one_after_the_other_are_answered_for_as_long_as_they_are_read() -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        broker = Broker()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, broker)
+        await stage.peer.event()
+        for _ in range(2000):
+            await stage.peer.send(REQUEST)
+            await stage.peer.event()
+        await stage.peer.send(ANSWER)
+        assert (await waiter).outcome is Outcome.OK
+        assert broker.asked == 2000
+
+    play(scene)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_who_never_reads_has_few_replies_waiting(at_once: int) -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        broker = Broker(b"x" * (1 << 20))
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, broker)
+        while not waiter.done():
+            with contextlib.suppress(OSError):
+                await stage.loop.sock_sendall(stage.peer.sock, REQUEST * at_once)
+            await stage.peer.settle()
+        assert (await waiter).outcome is Outcome.PROTOCOL_VIOLATION
+        assert broker.asked <= 5
+
+    play(scene)
+
+
+def test_requests_that_come_together_count_together() -> None:
+    """No matter how fast they could be answered: nobody else gets a turn meanwhile."""
+
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        broker = Broker()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, broker)
+        await stage.peer.send(REQUEST * 100)
+        assert (await waiter).outcome is Outcome.PROTOCOL_VIOLATION
+        assert broker.asked == 4
+
+    play(scene)
+
+
+def test_a_reply_that_is_never_read_ends_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "DELIVERY_SECONDS", 0.05)
+
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, Broker(b"x" * (4 << 20)))
+        await stage.peer.send(REQUEST)
+        taken = asyncio.ensure_future(stage.instance.taken())
+        reply = await waiter
+        assert (reply.outcome, reply.type) == (Outcome.PROTOCOL_VIOLATION, "ReplyNotRead")
+        assert stage.peer.killed == [7]
+        await taken
+
+    play(scene)
+
+
+def test_a_reused_instance_that_left_a_reply_unread_serves_nobody_else() -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, Broker(b"x" * (4 << 20)))
+        await stage.peer.send(REQUEST)
+        await stage.peer.send(ANSWER)
+        reply = await waiter
+        assert (reply.outcome, reply.reusable) == (Outcome.OK, False)
+
+    play(scene, reuse=True)
+
+
+def test_a_flood_of_log_frames_is_read_slowly() -> None:
+    async def scene(stage: Scene) -> None:
+        waiter = await stage.invoked()
+        lines = log(text=b"") * 200
+        written = 0
+        end = stage.loop.time() + 0.5
+        while stage.loop.time() < end:
+            try:
+                written += stage.peer.sock.send(lines)
+            except BlockingIOError:
+                await asyncio.sleep(0)
+        assert not waiter.done()
+        # The rest of its lines cannot fit; past the first MiB it is 1 MiB every 10 ms at most,
+        # and 16 KiB as long as no frame is longer.
+        assert written < (4 << 20) + 0.5 / 0.01 * (64 << 10)
+        stage.instance.close()
+
+    play(scene)
+
+
+def test_lines_are_counted_as_well_as_their_bytes() -> None:
+    output = Output(1 << 20)
+    for _ in range(MAX_LINES + 5):
+        output.add(0.0, "info", b"\n")
+    assert (len(output.entries), output.dropped) == (MAX_LINES, 5)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [ANSWER, error("handler-error"), error("bad-result"), error("response-too-large"), b""],
+    ids=["answer", "error", "bad-result", "too-large", "death"],
+)
+def test_a_call_that_was_stopped_ends_as_blocked_whatever_comes_of_it(sent: bytes) -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        told: list[Any] = []
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, told.append)
+        await stage.peer.send(guard_frame() + sent)
+        if not sent:
+            stage.instance.exited(256, out_of_memory=False)
+        reply = await waiter
+        assert (reply.outcome, reply.type, reply.body) == (Outcome.BLOCKED, "BlockedError", b"")
+        assert "sql" in reply.message
+
+    play(scene)
+
+
+def test_a_handler_that_waits_for_what_was_stopped_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(instance_module, "_BLOCKED_SECONDS", 0.05)
+
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, lambda _: None)
+        await stage.peer.send(guard_frame())
+        assert (await waiter).outcome is Outcome.BLOCKED
+        assert stage.peer.killed == [7]
+
+    play(scene)
+
+
+def test_what_the_guard_only_reports_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_module, "_BLOCKED_SECONDS", 0.01)
+
+    async def scene(stage: Scene) -> None:
+        for _ in range(2):
+            if not stage.peer.ready:
+                await stage.ready()
+            waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, lambda _: None)
+            await stage.peer.send(guard_frame(mode="report"))
+            await asyncio.sleep(0.03)
+            await stage.peer.send(ANSWER)
+            assert (await waiter).outcome is Outcome.OK
+
+    play(scene, reuse=True)

@@ -122,6 +122,32 @@ def test_the_first_frame_brings_exactly_what_was_asked_for(listeners: int) -> No
     play(scene, listeners)
 
 
+@pytest.mark.parametrize("listeners", [0, 1])
+def test_a_filter_without_a_listener_is_said_to_have_none(listeners: int) -> None:
+    async def scene(stage: Stage) -> None:
+        opened = [listening() for _ in range(listeners)]
+        head = json.dumps({"listeners": listeners, "notifies": False}).encode()
+        await stage.send(wire.pack(wire.DESCRIPTORS, head), [s.fileno() for s in opened])
+        stage.report.require_descriptors()
+        [(taken, notify)] = stage.taken
+        assert (len(taken), notify) == (listeners, None)
+        stage.taken = [(taken, os.eventfd(0))]
+        for sock in opened:
+            sock.close()
+
+    play(scene, wanted=listeners)
+
+
+@pytest.mark.parametrize(("notifies", "sent"), [(True, 0), (False, 1)])
+def test_more_or_fewer_notifications_than_said_are_refused(notifies: bool, sent: int) -> None:
+    async def scene(stage: Stage) -> None:
+        head = json.dumps({"listeners": 0, "notifies": notifies}).encode()
+        await stage.send(wire.pack(wire.DESCRIPTORS, head), [stage.output] * sent)
+        assert stage.refused()
+
+    play(scene, wanted=0)
+
+
 def test_descriptors_do_not_outlive_an_exec() -> None:
     async def scene(stage: Stage) -> None:
         await stage.begin()

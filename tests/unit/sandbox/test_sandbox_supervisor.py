@@ -194,6 +194,21 @@ def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: L
     ]
 
 
+def test_a_zygote_is_killed_before_the_gateway_hears_of_its_end(loop: Loop) -> None:
+    """Which closes the listener of its filter then."""
+    zygote: Any = EndedZygote()
+    zygote.instances = {}
+    zygote.sock = socket.socket(socket.AF_UNIX)
+    told_before: list[int] = []
+    zygote.end = lambda: (told_before.append(len(loop.supervisor._outbox)), zygote.sock.close())
+    loop.supervisor._selector.register(zygote.sock, selectors.EVENT_READ, zygote)
+    loop.supervisor._zygotes[5] = zygote
+    loop.supervisor._ids[zygote] = 5
+    loop.supervisor._end(zygote, "closed", expected=True)
+    assert told_before == [0]
+    assert len(loop.supervisor._outbox) == 1
+
+
 def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop) -> None:
     zygote: Any = EndedZygote()
     loop.supervisor._zygotes[5] = zygote

@@ -129,7 +129,7 @@ def pipe() -> list[int]:
 # -- records -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", sorted(control.EVENT_KINDS))
+@pytest.mark.parametrize("kind", sorted(control.EVENT_KINDS - {control.FILTERED}))
 def test_a_record_is_read(pair: Pair, kind: bytes) -> None:
     pair.send(control.EVENT.pack(kind, 0xFFFFFFFF, -5))
     assert pair.zygote.read_event() == (kind, 0xFFFFFFFF, -5)
@@ -182,6 +182,67 @@ def test_smuggled_descriptors_are_a_violation_and_do_not_stay(
 ) -> None:
     before = open_descriptors()
     pair.send(data, [pair.peer.fileno()] * count)
+    with pytest.raises(ZygoteViolationError):
+        pair.zygote.read_event()
+    assert open_descriptors() == before
+
+
+FILTERED = control.EVENT.pack(control.FILTERED, 0, 0)
+
+
+def assigned(pair: Pair) -> ZygoteProcess:
+    pair.zygote.assign(OPEN, 6, [])
+    return pair.zygote
+
+
+@pytest.mark.parametrize("cgroups", [True, False])
+def test_the_notifications_are_held_until_nothing_lives_under_the_filter(cgroups: bool) -> None:
+    before = open_descriptors()
+    pair = Pair(cgroups=cgroups)
+    zygote = assigned(pair)
+    notify = os.eventfd(0)
+    pair.send(FILTERED, [notify])
+    os.close(notify)
+    assert not zygote.filtered
+    held = open_descriptors()
+    assert zygote.read_event() == (control.FILTERED, 0, 0)
+    assert zygote.filtered
+    assert open_descriptors() == held + 1
+    zygote.end()
+    assert open_descriptors() == held
+    pair.groups.lives = {"z1/s0"} if cgroups else set()
+    while not zygote.remove():
+        assert open_descriptors() == held
+    pair.close()
+    assert open_descriptors() == before
+
+
+def test_a_filter_without_a_listener_brings_nothing(pair: Pair) -> None:
+    zygote = assigned(pair)
+    pair.send(FILTERED)
+    assert zygote.read_event() == (control.FILTERED, 0, 0)
+    assert zygote.filtered
+
+
+@pytest.mark.parametrize("when", ["blank", "twice", "ready"])
+def test_a_filter_comes_once_between_assignment_and_import(pair: Pair, when: str) -> None:
+    if when != "blank":
+        assigned(pair)
+        pair.send(FILTERED)
+        pair.zygote.read_event()
+    if when == "ready":
+        pair.zygote.imported()
+    before = open_descriptors()
+    pair.send(FILTERED, [pair.peer.fileno()])
+    with pytest.raises(ZygoteViolationError):
+        pair.zygote.read_event()
+    assert open_descriptors() == before
+
+
+def test_a_filter_brings_one_descriptor(pair: Pair) -> None:
+    assigned(pair)
+    before = open_descriptors()
+    pair.send(FILTERED, [pair.peer.fileno()] * 3)
     with pytest.raises(ZygoteViolationError):
         pair.zygote.read_event()
     assert open_descriptors() == before

@@ -1,0 +1,276 @@
+"""What a module opened while it was imported, which all instances forked from it would share.
+
+A fork copies memory but not what a descriptor leads to: an offset, a queue of bytes, a set of
+events. Whatever can be opened anew is, in each instance before its handler runs; anything else is
+an error of the import. Memory that is mapped to be shared is looked for from outside, since a
+process without /proc cannot see its own (`sandbox/shared_memory.py`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import io
+import os
+import select
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+_O_PATH = 0o10000000
+_ROOTS = ("/function", "/tmp", "/usr", "/lib", "/lib64")  # noqa: S108
+_MOST_ENTRIES = 500_000
+"""Files that are looked at to find the path of one that is open."""
+_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.SOL_SOCKET, socket.SO_BROADCAST),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+)
+"""Options that clients set before they connect."""
+_MENDING = (
+    'Open it in the handler, on first use, or set trust = "low" to import the module in every '
+    "instance."
+)
+Renewal = Callable[[], None]
+
+
+class SharedAtImportError(Exception):
+    """The module opened something when it was imported that all instances would share."""
+
+
+class ProcessAtImportError(Exception):
+    """The module started a process when it was imported; all instances would share it.
+
+    Start it in the handler, or set trust = "low" to import the module in every instance.
+    """
+
+
+def open_descriptors(most: int) -> set[int]:
+    """Return the descriptors below `most` that are open, by one system call."""
+    poll = select.poll()
+    for descriptor in range(most):
+        poll.register(descriptor, 0)
+    closed = {descriptor for descriptor, events in poll.poll(0) if events & select.POLLNVAL}
+    return set(range(most)) - closed
+
+
+def require_no_child() -> None:
+    """Raise ProcessAtImportError if this process has a child that lives."""
+    while True:
+        try:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            raise ProcessAtImportError((ProcessAtImportError.__doc__ or "").strip())
+
+
+def renewals(descriptors: Iterable[int]) -> list[Renewal]:
+    """Return what makes an instance's own of each descriptor that an import has left open.
+
+    To be done in each instance before it is locked down. Raises SharedAtImportError for what
+    cannot be made anew.
+    """
+    left = sorted(descriptors)
+    if not left:
+        return []
+    found: list[Renewal] = []
+    kinds = {descriptor: os.fstat(descriptor) for descriptor in left}
+    if any(stat.S_ISSOCK(k.st_mode) or not stat.S_IFMT(k.st_mode) for k in kinds.values()):
+        for loop in _event_loops():
+            try:
+                renewal = _LoopRenewal(loop)
+            except AttributeError:
+                continue  # of another make: what it has open is refused below
+            if renewal.descriptors <= kinds.keys():
+                found.append(renewal)
+                for descriptor in renewal.descriptors:
+                    del kinds[descriptor]
+    output = os.fstat(1)
+    for descriptor, status in kinds.items():
+        if stat.S_ISCHR(status.st_mode) or fcntl.fcntl(descriptor, fcntl.F_GETFL) & _O_PATH:
+            continue  # a device without a state, or a name of a file and no more
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            found.append(_FileRenewal(descriptor, status))
+        elif stat.S_ISSOCK(status.st_mode):
+            found.append(_SocketRenewal(descriptor))
+        elif stat.S_ISFIFO(status.st_mode) and os.path.samestat(status, output):
+            found.append(_OutputRenewal(descriptor))
+        else:
+            fifo = stat.S_ISFIFO(status.st_mode)
+            raise _refusal(descriptor, "a pipe" if fifo else "an epoll, eventfd, timer or the like")
+    return found
+
+
+def _take_place(descriptor: int, new: int) -> None:
+    """Put `new` in the place of a descriptor, with its flag of closing on exec."""
+    os.dup2(new, descriptor, inheritable=os.get_inheritable(descriptor))
+    os.close(new)
+
+
+class _FileRenewal:
+    """A file or folder that is only read: opened anew, at the place where the import left off."""
+
+    def __init__(self, descriptor: int, status: os.stat_result) -> None:
+        self._descriptor = descriptor
+        self._flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        if self._flags & os.O_ACCMODE != os.O_RDONLY:
+            raise _refusal(descriptor, "a file that can be written")
+        path = _path_of(status)
+        if path is None:
+            raise _refusal(descriptor, "a file without a name")
+        self._path = path
+        self._identity = (status.st_dev, status.st_ino)
+        self._offset = 0 if stat.S_ISDIR(status.st_mode) else os.lseek(descriptor, 0, os.SEEK_CUR)
+
+    def __call__(self) -> None:
+        new = os.open(self._path, self._flags | os.O_CLOEXEC)
+        status = os.fstat(new)
+        if (status.st_dev, status.st_ino) != self._identity:
+            raise SharedAtImportError(f"{self._path} is another file than the import has opened")
+        if self._offset:
+            os.lseek(new, self._offset, os.SEEK_SET)
+        _take_place(self._descriptor, new)
+
+
+class _SocketRenewal:
+    """A socket of the internet that leads nowhere yet: made anew, with the usual options."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        with _borrowed(descriptor) as sock:
+            if sock.family not in (socket.AF_INET, socket.AF_INET6):
+                raise _refusal(descriptor, "a pair of sockets")
+            try:
+                sock.getpeername()
+            except OSError:
+                pass
+            else:
+                raise _refusal(descriptor, "a connection")
+            if sock.getsockname()[1]:
+                raise _refusal(descriptor, "a socket with a port")
+            self._kind = (sock.family, sock.type, sock.proto)
+            self._options = []
+            for level, option in _OPTIONS:
+                try:
+                    self._options.append((level, option, sock.getsockopt(level, option)))
+                except OSError:
+                    continue  # of another protocol
+        self._flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+
+    def __call__(self) -> None:
+        made = socket.socket(*self._kind)
+        for level, option, value in self._options:
+            made.setsockopt(level, option, value)
+        fcntl.fcntl(made.fileno(), fcntl.F_SETFL, self._flags)
+        _take_place(self._descriptor, made.detach())
+
+
+class _OutputRenewal:
+    """A copy of the output, as loggers make one: the instance's own output."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __call__(self) -> None:
+        _take_place(self._descriptor, os.dup(1))
+
+
+class _LoopRenewal:
+    """An event loop of asyncio: its epoll, and the pair of sockets that wakes it."""
+
+    def __init__(self, loop: Any) -> None:
+        self._selector = loop._selector
+        self._pair: tuple[socket.socket, socket.socket] = (loop._ssock, loop._csock)
+        self.descriptors = {self._selector.fileno(), *(sock.fileno() for sock in self._pair)}
+
+    def __call__(self) -> None:
+        epoll: select.epoll = self._selector._selector
+        made = select.epoll(flags=select.EPOLL_CLOEXEC)
+        os.dup2(made.fileno(), epoll.fileno(), inheritable=False)
+        made.close()
+        for ours, new in zip(self._pair, socket.socketpair(), strict=True):
+            new.setblocking(False)
+            _take_place(ours.fileno(), new.detach())
+        for key in self._selector.get_map().values():
+            reads = select.EPOLLIN if key.events & 1 else 0
+            writes = select.EPOLLOUT if key.events & 2 else 0
+            epoll.register(key.fd, reads | writes)
+
+
+def _event_loops() -> Iterator[Any]:
+    """Yield the open event loops of asyncio that are written in Python."""
+    module = sys.modules.get("asyncio.selector_events")
+    if module is None:
+        return
+    for found in gc.get_objects():
+        # Not isinstance, which asks an object of the function for its class.
+        if issubclass(type(found), module.BaseSelectorEventLoop) and not found.is_closed():
+            yield found
+
+
+class _borrowed:  # noqa: N801
+    """A descriptor as a socket that does not close it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._sock = socket.socket(fileno=descriptor)
+
+    def __enter__(self) -> socket.socket:
+        return self._sock
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.detach()
+
+
+def _path_of(status: os.stat_result) -> str | None:
+    """Return a path of an open file, looking through all that there is; None if there is none."""
+    looked = 0
+    todo = [root for root in _ROOTS if os.path.isdir(root)]
+    for root in todo:
+        if os.path.samestat(os.stat(root), status):
+            return root
+    todo.reverse()
+    while todo:
+        try:
+            entries = list(os.scandir(todo.pop()))
+        except OSError:
+            continue
+        looked += len(entries)
+        if looked > _MOST_ENTRIES:
+            return None
+        for entry in entries:
+            try:
+                if entry.inode() == status.st_ino and os.path.samestat(
+                    entry.stat(follow_symlinks=False), status
+                ):
+                    return entry.path
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+            except OSError:
+                continue
+    return None
+
+
+def _refusal(descriptor: int, what: str) -> SharedAtImportError:
+    """Return the error that names what is open, and where the module keeps it if that shows."""
+    return SharedAtImportError(
+        f"importing the module left {what} open{_described(descriptor)}, which all calls would "
+        f"share. {_MENDING}"
+    )
+
+
+def _described(descriptor: int) -> str:
+    kinds = (io.FileIO, socket.socket, select.epoll)
+    for found in gc.get_objects():
+        try:
+            if not issubclass(type(found), kinds) or found.fileno() != descriptor:
+                continue
+        except (OSError, ValueError):
+            continue
+        name = getattr(found, "name", None)
+        shown = f" {name!r}"[:200] if isinstance(name, str) else ""
+        return f" ({type(found).__name__}{shown})"
+    return f" (descriptor {descriptor})"

@@ -1,0 +1,213 @@
+"""What an import leaves open: opened anew in its place, or refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from casemate.runner import shared_at_import
+from casemate.runner.shared_at_import import (
+    ProcessAtImportError,
+    SharedAtImportError,
+    open_descriptors,
+    renewals,
+    require_no_child,
+)
+
+
+@pytest.fixture(autouse=True)
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Look for files in the test's folder, and leave no descriptor."""
+    monkeypatch.setattr(shared_at_import, "_ROOTS", (str(tmp_path), "/nonexistent"))
+    before = open_descriptors(512)
+    yield tmp_path
+    for descriptor in open_descriptors(512) - before:
+        os.close(descriptor)
+
+
+def renew(*descriptors: int) -> None:
+    for each in renewals(descriptors):
+        each()
+
+
+def shares_offset(one: int, other: int) -> bool:
+    at = os.lseek(one, 0, os.SEEK_CUR)
+    os.lseek(one, at + 1, os.SEEK_SET)
+    return os.lseek(other, 0, os.SEEK_CUR) == at + 1
+
+
+def test_open_descriptors_are_those_that_can_be_duplicated(tmp_path: Path) -> None:
+    before = open_descriptors(256)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    assert open_descriptors(256) == before | {descriptor}
+    os.close(descriptor)
+    assert open_descriptors(256) == before
+    assert before == {n for n in range(256) if os.path.exists(f"/proc/self/fd/{n}")}
+
+
+@pytest.mark.parametrize("inheritable", [True, False])
+def test_a_file_that_is_read_is_opened_at_the_same_place(tmp_path: Path, inheritable: bool) -> None:
+    (tmp_path / "below").mkdir()
+    path = tmp_path / "below" / "file"
+    path.write_bytes(b"0123456789")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_inheritable(descriptor, inheritable)
+    os.lseek(descriptor, 4, os.SEEK_SET)
+    twin = os.dup(descriptor)
+    assert shares_offset(twin, descriptor)
+    renew(descriptor)
+    assert os.read(descriptor, 100) == b"56789"
+    assert not shares_offset(twin, descriptor)
+    assert os.get_inheritable(descriptor) is inheritable
+    assert fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+def test_a_folder_is_opened_anew(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    renew(descriptor)
+    assert os.path.samestat(os.fstat(descriptor), tmp_path.stat())
+
+
+def test_a_file_that_was_replaced_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1")
+    descriptor = os.open(path, os.O_RDONLY)
+    found = renewals([descriptor])
+    (tmp_path / "other").write_bytes(b"2")
+    (tmp_path / "other").rename(path)
+    with pytest.raises(SharedAtImportError, match="another file"):
+        found[0]()
+
+
+def test_the_search_for_a_path_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_at_import, "_MOST_ENTRIES", 2)
+    for number in range(3):
+        (tmp_path / str(number)).touch()
+    with (tmp_path / "0").open() as file, pytest.raises(SharedAtImportError, match="a name"):
+        renewals([file.fileno()])
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_socket_that_leads_nowhere_is_made_anew_with_its_options(kind: int) -> None:
+    sock = socket.socket(socket.AF_INET6, kind)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setblocking(False)
+    twin = sock.dup()
+    renew(sock.fileno())
+    twin.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == kind
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET6
+    assert not os.get_blocking(sock.fileno())
+    sock.close()
+    twin.close()
+
+
+def test_devices_and_names_of_files_are_left_as_they_are(tmp_path: Path) -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    name = os.open(tmp_path, os.O_PATH)
+    assert renewals([null, name]) == []
+
+
+def test_an_event_loop_gets_its_own_events() -> None:
+    loop = asyncio.new_event_loop()
+    fixed = {loop._selector.fileno(), loop._ssock.fileno(), loop._csock.fileno()}  # type: ignore[attr-defined]
+    twins = {descriptor: os.dup(descriptor) for descriptor in fixed}
+    renew(*fixed)
+    assert fixed <= open_descriptors(512)
+    for descriptor, twin in twins.items():
+        old, new = os.fstat(twin), os.fstat(descriptor)
+        # Descriptors of events have one inode all together.
+        assert old.st_ino != new.st_ino or old.st_mode == new.st_mode == 0o600
+    loop.call_later(0.01, loop.call_soon_threadsafe, loop.stop)
+    loop.run_forever()
+    # What comes to the one does not wake the other.
+    loop.call_soon_threadsafe(lambda: None)
+    other = select.epoll.fromfd(twins[loop._selector.fileno()])  # type: ignore[attr-defined]
+    assert other.poll(0.05) == []
+    loop.close()
+
+
+def _opened(kind: str, folder: Path) -> list[int]:
+    if kind == "written":
+        return [os.open(folder / "x", os.O_WRONLY | os.O_CREAT)]
+    if kind == "both":
+        return [os.open(folder / "x", os.O_RDWR | os.O_CREAT)]
+    if kind == "unlinked":
+        (folder / "x").touch()
+        found = os.open(folder / "x", os.O_RDONLY)
+        (folder / "x").unlink()
+        return [found]
+    if kind == "memory":
+        return [os.memfd_create("x")]
+    if kind == "pipe":
+        return list(os.pipe())
+    if kind == "pair":
+        return [sock.detach() for sock in socket.socketpair()]
+    if kind == "eventfd":
+        return [os.eventfd(0)]
+    if kind == "epoll":
+        with select.epoll() as made:
+            return [os.dup(made.fileno())]
+    server = socket.create_server(("127.0.0.1", 0))
+    if kind == "listener":
+        return [server.detach()]
+    client = socket.create_connection(server.getsockname())
+    with server:
+        server.accept()[0].detach()
+    return [client.detach()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("written", "can be written"),
+        ("both", "can be written"),
+        ("unlinked", "without a name"),
+        ("memory", "can be written"),
+        ("pipe", "a pipe"),
+        ("pair", "a pair of sockets"),
+        ("eventfd", "eventfd"),
+        ("epoll", "epoll"),
+        ("listener", "with a port"),
+        ("connection", "a connection"),
+    ],
+)
+def test_what_cannot_be_made_anew_is_refused(tmp_path: Path, kind: str, told: str) -> None:
+    descriptors = _opened(kind, tmp_path)
+    with pytest.raises(SharedAtImportError, match=told) as raised:
+        renewals(descriptors)
+    assert 'trust = "low"' in str(raised.value)
+    for descriptor in descriptors:
+        os.fstat(descriptor)  # and left as it is
+
+
+def test_the_error_names_the_file(tmp_path: Path) -> None:
+    log = pytest.raises(SharedAtImportError, match=r"FileIO.*app\.log")
+    with (tmp_path / "app.log").open("a") as file, log:
+        renewals([file.fileno()])
+
+
+def test_children_that_live_are_found_and_dead_ones_reaped() -> None:
+    pid = os.fork()
+    if pid == 0:
+        select.select([], [], [], 30)
+        os._exit(0)
+    with pytest.raises(ProcessAtImportError, match="started a process"):
+        require_no_child()
+    os.kill(pid, 9)
+    while True:
+        try:
+            require_no_child()
+            break
+        except ProcessAtImportError:
+            continue
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, 0)
