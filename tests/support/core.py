@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.denial import Denial, GrantApproval, GrantUse
-from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import (
+    LIVE,
+    Alias,
+    AliasTarget,
+    DeployedFunction,
+    NewVersion,
+    Version,
+)
 from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
 from casemate.model.grant import Grant
@@ -233,6 +240,23 @@ class MemoryStore:
                 )
             )
         return made
+
+    async def deploy_all(
+        self, wanted: Sequence[NewVersion], *, created_by: str
+    ) -> tuple[Version, ...]:
+        return tuple(
+            [
+                await self.deploy(
+                    project=new.project,
+                    function=new.function,
+                    digest=new.digest,
+                    spec=new.spec,
+                    created_by=created_by,
+                    approved=new.approved,
+                )
+                for new in wanted
+            ]
+        )
 
     async def set_alias(
         self, project: str, function: str, name: str, targets: Sequence[AliasTarget]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 from casemate.admission.contract import Contracts
@@ -59,14 +59,31 @@ class Catalogue:
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions, self._routes = entries, routes
 
-    def check_routes(self, project: str, function: str, version: Version) -> None:
-        """Raise ConflictError if another function answers to a route of this version already."""
+    def _beside(
+        self, project: str, function: str, together: Iterable[Version]
+    ) -> Iterator[Version]:
+        """Yield what declares routes and triggers of all other functions.
+
+        `together` are versions that become live at the same time, in place of those of now.
+        """
+        coming = {(version.project, version.function): version for version in together}
+        for version in self.declaring():
+            name = (version.project, version.function)
+            if name != (project, function) and name not in coming:
+                yield version
+        yield from (version for name, version in coming.items() if name != (project, function))
+
+    def check_routes(
+        self, project: str, function: str, version: Version, together: Iterable[Version] = ()
+    ) -> None:
+        """Raise ConflictError if another function answers to a route of this version already.
+
+        Or will, if it is among `together`, which are deployed at the same time.
+        """
         routes = Routes()
-        for (other_project, other), entry in self._functions.items():
-            if (other_project, other) != (project, function) and entry.live is not None:
-                newest = max(entry.live[0], key=lambda v: v.number)
-                for trigger in newest.spec.http:
-                    routes.add(Route(trigger.method, trigger.path, other_project, other))
+        for other in self._beside(project, function, together):
+            for trigger in other.spec.http:
+                routes.add(Route(trigger.method, trigger.path, other.project, other.function))
         for trigger in version.spec.http:
             for taken in routes.rivals(Route(trigger.method, trigger.path, project, function)):
                 raise ConflictError(
@@ -75,11 +92,13 @@ class Catalogue:
                     next_step="change the path in casemate.toml, or remove the other function",
                 )
 
-    def check_consumers(self, project: str, function: str, version: Version) -> None:
+    def check_consumers(
+        self, project: str, function: str, version: Version, together: Iterable[Version] = ()
+    ) -> None:
         """Raise ConflictError if another function consumes a queue of this version already."""
         wanted = {t.queue for t in version.spec.triggers if isinstance(t, QueueTrigger)}
-        for other in self.declaring():
-            if other.project != project or other.function == function:
+        for other in self._beside(project, function, together):
+            if other.project != project:
                 continue
             for trigger in other.spec.triggers:
                 if isinstance(trigger, QueueTrigger) and trigger.queue in wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -25,6 +25,14 @@ from casemate.model.invocation import (
     RunningInvocation,
 )
 from casemate.model.protection import ProtectionStatus
+
+
+class Deployment(NamedTuple):
+    """A bundle that is to be live as a function."""
+
+    project: str
+    function: str
+    digest: str
 
 
 class StartFailedError(InvalidInputError):
@@ -132,6 +140,15 @@ class Control(Protocol):
         """Start the bundle once (see `start_once`), add a version, point `live` at it.
 
         Without `approve`, WideningError if it is granted more than the live version.
+        """
+        ...
+
+    async def deploy_all(
+        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+    ) -> tuple[Version, ...]:
+        """Do the same with several, of which all are live afterwards or none.
+
+        The error names the first that is in the way (`about`).
         """
         ...
 

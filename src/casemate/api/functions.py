@@ -9,7 +9,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.api.account_bodies import Name
 from casemate.api.authorization import function, function_of, principal
+from casemate.api.control import Deployment as DeploymentOf
 from casemate.api.inputs import Query, json_body, path_name, whole
 from casemate.api.operations import Operation, Service, json_response
 from casemate.api.problems import RequestError
@@ -20,6 +22,8 @@ from casemate.model.principal import Action
 from casemate.model.trigger import ScheduleStatus, TriggerKind
 
 MAX_TARGETS = 16
+MAX_TOGETHER = 100
+"""Functions that are deployed at once."""
 
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 """Bounded by what every JSON reader can hold exactly (RFC 8259, section 6)."""
@@ -38,6 +42,28 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dry_run: bool = False
     approve: bool = False
     """True lets the function have more than it was granted before; needs `grant:approve`."""
+
+
+class BundleOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bundle that is to be live as a function."""
+
+    project: Name
+    function: Name
+    digest: Annotated[str, msgspec.Meta(pattern=whole(DIGEST_PATTERN))]
+
+
+class Deployments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The bundles to deploy at once: all of them, or none."""
+
+    functions: Annotated[tuple[BundleOf, ...], msgspec.Meta(min_length=1, max_length=MAX_TOGETHER)]
+    approve: bool = False
+    """True lets the functions have more than they were granted before; needs `grant:approve`."""
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions that are live now, in the order in which they were asked for."""
+
+    versions: tuple[Version, ...]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +142,26 @@ async def _deploy(request: Request, service: Service) -> Response:
     return json_response(version, HTTPStatus.CREATED)
 
 
+async def _deploy_all(request: Request, service: Service) -> Response:
+    Query(request).end()
+    body = await json_body(request, Deployments)
+    names = [(one.project, one.function) for one in body.functions]
+    if len(set(names)) != len(names):
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST, "A function is named more than once, expected each one once."
+        )
+    for name in names:
+        service.require(request, Action.FUNCTION_DEPLOY, function_of(*name))
+        if body.approve:
+            service.require(request, Action.GRANT_APPROVE, function_of(*name))
+    versions = await service.control.deploy_all(
+        [DeploymentOf(one.project, one.function, one.digest) for one in body.functions],
+        approve=body.approve,
+        by=principal(request).text,
+    )
+    return json_response(Deployed(versions=versions), HTTPStatus.CREATED)
+
+
 async def _set_alias(request: Request, service: Service) -> Response:
     project, function_name = _function(request)
     name = path_name(request, "name")
@@ -167,6 +213,23 @@ async def _schedules(request: Request, service: Service) -> Response:
 
 
 OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/deployments",
+        id="deployFunctions",
+        tag="functions",
+        summary="Deploy several bundles at once: all of them are live afterwards, or none",
+        description=(
+            "Needs `function:deploy` on each. Every one is checked as if the others were live, and "
+            "started once, before any becomes live; `function` of a problem names the first that "
+            "is in the way."
+        ),
+        endpoint=_deploy_all,
+        body=Deployments,
+        status=HTTPStatus.CREATED,
+        response=Deployed,
+        problems=(404, 409, 413, 415, 422, 503),
+    ),
     Operation(
         method="GET",
         path="/functions",

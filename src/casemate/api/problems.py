@@ -88,6 +88,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: Failure | None = None
     grants: GrantDifference | None = None
     """What a deploy would have granted beyond the live version."""
+    function: str | None = None
+    """The one of several that is in the way, as PROJECT/FUNCTION."""
 
 
 def new_error_id() -> str:
@@ -102,6 +104,7 @@ def problem_response(
     next_step: str | None = None,
     failure: Failure | None = None,
     grants: GrantDifference | None = None,
+    function: str | None = None,
     headers: dict[str, str] | None = None,
     error_id: str | None = None,
 ) -> Response:
@@ -116,6 +119,7 @@ def problem_response(
         next_step=next_step,
         failure=failure,
         grants=grants,
+        function=function,
     )
     return Response(
         msgspec.json.encode(problem), status.value, headers=headers, media_type=MEDIA_TYPE
@@ -160,6 +164,7 @@ def response_to(error: Exception) -> Response:
         next_step=error.next_step,
         failure=failure,
         grants=error.difference if isinstance(error, WideningError) else None,
+        function=error.about or None,
         headers=({"Retry-After": str(RETRY_AFTER_SECONDS)} if status.value in _RETRYABLE else None),
         error_id=error_id,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import msgspec
@@ -30,10 +30,15 @@ UPLOAD_SECONDS = 600.0
 _PIECE = 256 * 1024
 
 
-class _Widening(msgspec.Struct):
-    """What we read of a problem that refuses a widening."""
+class _Refused(msgspec.Struct):
+    """What we read of a problem: which function is in the way, and what it would be granted."""
 
+    function: str = ""
     grants: GrantDifference | None = None
+
+
+class _Made(msgspec.Struct):
+    versions: tuple[Version, ...]
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,55 +60,94 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     address: str
 
 
+class Wanted(NamedTuple):
+    """A bundle that is to be live, and what the node has of its function."""
+
+    name: FunctionName
+    built: BuiltBundle
+    before: DeployedFunction | None
+
+    @property
+    def live(self) -> Version | None:
+        """The version that is live now."""
+        return live_version(self.before) if self.before is not None else None
+
+    @property
+    def is_live(self) -> bool:
+        """True if that very bundle is what all callers are sent to."""
+        before, live = self.before, self.live
+        alone = before is not None and any(
+            alias.name == LIVE and len(alias.targets) == 1 for alias in before.aliases
+        )
+        return live is not None and alone and live.digest == self.built.digest
+
+
 def deploy(
-    client: NodeClient,
-    name: FunctionName,
-    built: BuiltBundle,
-    before: DeployedFunction | None,
-    *,
-    force: bool,
-    approve: bool = False,
-) -> Deployed:
-    """Deploy one bundle as `name`. `before` is what the node has of that function.
+    client: NodeClient, wanted: Sequence[Wanted], *, force: bool, approve: bool = False
+) -> list[Deployed]:
+    """Deploy bundles: all are live afterwards, or none is. What is live already is left as it is.
 
-    Raises ApprovalNeededError if the node finds that it widens the function's grants and `approve`
-    is not said.
+    Raises ApprovalNeededError if the node finds that one widens its function's grants and
+    `approve` is not said.
     """
-    live = live_version(before) if before is not None else None
-    alone = before is not None and any(
-        alias.name == LIVE and len(alias.targets) == 1 for alias in before.aliases
-    )
-    if live is not None and alone and live.digest == built.digest and not force:
-        return _outcome(client, name, live, live, uploaded=False, unchanged=True)
-    uploaded = upload(client, name, built)
-    with progress(f"Starting {name} once on the node"):
-        version = _add_version(client, name, built.digest, approve=approve)
-    return _outcome(client, name, version, live, uploaded=uploaded, unchanged=False)
+    changing = [one for one in wanted if force or not one.is_live]
+    uploaded = {one.name: upload(client, one.name, one.built) for one in changing}
+    versions: dict[FunctionName, Version] = {}
+    if changing:
+        names = ", ".join(str(one.name) for one in changing)
+        with progress(f"Starting {names} once on the node"):
+            versions = _add_versions(client, changing, approve=approve)
+    done = []
+    for one in wanted:
+        live, version = one.live, versions.get(one.name)
+        if version is None and live is not None:
+            done.append(_outcome(client, one.name, live, live, uploaded=False, unchanged=True))
+        elif version is not None:
+            sent = uploaded[one.name]
+            done.append(_outcome(client, one.name, version, live, uploaded=sent, unchanged=False))
+    return done
 
 
-def _add_version(client: NodeClient, name: FunctionName, digest: str, *, approve: bool) -> Version:
-    body: dict[str, object] = {"digest": digest}
+def _add_versions(
+    client: NodeClient, changing: Sequence[Wanted], *, approve: bool
+) -> dict[FunctionName, Version]:
+    body = {
+        "functions": [
+            {
+                "project": one.name.project,
+                "function": one.name.function,
+                "digest": one.built.digest,
+            }
+            for one in changing
+        ],
+        "approve": approve,
+    }
     response = client.exchange(
         "POST",
-        path_of("functions", name.project, name.function, "versions"),
-        content=msgspec.json.encode({**body, "approve": True} if approve else body),
+        path_of("deployments"),
+        content=msgspec.json.encode(body),
         headers={"content-type": "application/json"},
-        timeout=httpx.Timeout(START_SECONDS, connect=CONNECT_SECONDS),
+        timeout=httpx.Timeout(START_SECONDS * len(changing), connect=CONNECT_SECONDS),
     )
     if response.is_success:
-        return client.decode(response, Version)
-    if response.status_code == httpx.codes.CONFLICT:
-        refused = _difference_in(response)
-        if refused is not None:
-            raise ApprovalNeededError([(name, refused)]) from client.failure(response)
-    raise client.failure(response)
+        made = client.decode(response, _Made).versions
+        return dict(zip((one.name for one in changing), made, strict=True))
+    refused = _refused(response)
+    failure = client.failure(response)
+    if response.status_code == httpx.codes.CONFLICT and refused.grants is not None:
+        named = [one.name for one in changing if str(one.name) == refused.function]
+        name = (named or [changing[0].name])[0]
+        raise ApprovalNeededError([(name, refused.grants)]) from failure
+    if refused.function and refused.function not in failure.message:
+        failure.message = f"{refused.function}: {failure.message}"
+    raise failure
 
 
-def _difference_in(response: httpx.Response) -> GrantDifference | None:
+def _refused(response: httpx.Response) -> _Refused:
     try:
-        return msgspec.json.decode(response.content, type=_Widening).grants
+        return msgspec.json.decode(response.content, type=_Refused)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+        return _Refused()
 
 
 def _outcome(

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant
 
 LIVE = "live"
 """The alias that callers without a wish of their own are sent to."""
@@ -24,6 +25,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     created_by: str
     """Id of the key that deployed it."""
+
+
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that is to be live, not numbered yet."""
+
+    project: str
+    function: str
+    digest: str
+    spec: FunctionSpec
+    approved: tuple[Grant, ...] = ()
+    """What it is granted beyond the version that is live, approved by who deploys it."""
 
 
 class AliasTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ class CasemateError(Exception):
     """Something went wrong in Casemate."""
 
     retryable = False
+    about = ""
+    """The function that it is about, as PROJECT/FUNCTION, where several were asked for."""
 
     def __init__(self, message: str | None = None, *, next_step: str | None = None) -> None:
         """Keep `message` (default: the docstring) and `next_step`, what the reader can do."""

@@ -10,19 +10,15 @@ from pathlib import Path
 
 from casemate import __version__
 from casemate.admission import Catalogue
-from casemate.admission.grants import GrantDifference, WideningError, require_approval
-from casemate.api.control import Deploys, NodeStatus, StartFailedError
+from casemate.api.control import Deployment, Deploys, NodeStatus
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
-from casemate.manifest import check_received
-from casemate.model.denial import Denial, DenialKind, GrantUse
+from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
-from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from casemate.model.function import FunctionSpec
-from casemate.model.grant import Resources
+from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.invocation import (
     ErrorRecord,
     ErrorSummary,
@@ -32,10 +28,11 @@ from casemate.model.invocation import (
     RunningInvocation,
 )
 from casemate.node.bundles import BundleStore
+from casemate.node.deploying import Deploying
 from casemate.node.options import GatewayConfig
 from casemate.node.stable import stable_before
 from casemate.node.uploads import KEPT_SECONDS, Uploads
-from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
@@ -76,6 +73,16 @@ class NodeControl:
         self._denials = denials
         self._subscriptions = subscriptions
         self._delivery = delivery
+        self._deploying = Deploying(
+            pythons=config.pythons,
+            store=store,
+            catalogue=catalogue,
+            dispatcher=dispatcher,
+            client=client,
+            bundles=bundles,
+            data=data,
+            deny=denials.deny,
+        )
         self._changing = asyncio.Lock()
         self._uploads = Uploads()
         self._expiring: set[asyncio.Task[None]] = set()
@@ -185,109 +192,25 @@ class NodeControl:
 
     async def start_once(self, project: str, function: str, digest: str) -> None:
         """See Control."""
-        tentative, _ = await self._tentative(project, function, digest)
-        zygote = await self._start(tentative)
-        zygote.close()
+        await self._deploying.start_once(Deployment(project, function, digest))
 
     async def deploy(
         self, project: str, function: str, digest: str, *, approve: bool, by: str
     ) -> Version:
         """See Control."""
+        wanted = (Deployment(project, function, digest),)
+        return (await self.deploy_all(wanted, approve=approve, by=by))[0]
+
+    async def deploy_all(
+        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+    ) -> tuple[Version, ...]:
+        """See Control."""
         async with self._changing:
-            tentative, resources = await self._tentative(project, function, digest)
-            self._catalogue.check_routes(project, function, tentative)
-            self._catalogue.check_consumers(project, function, tentative)
-            difference = self._require_approval(tentative, approve=approve, by=by)
-            zygote = await self._start(tentative)
-            try:
-                await self._data.ensure(project, resources)
-                version = await self._store.deploy(
-                    project=project,
-                    function=function,
-                    digest=digest,
-                    spec=tentative.spec,
-                    created_by=by,
-                    approved=difference.widening,
-                )
-            except BaseException:
-                zygote.close()
-                raise
-            self._uploads.forget(digest)
-            # The first call finds the zygote that has just shown that the handler imports. Only
-            # now, when it is kept what was approved and by whom, does it reach the network.
-            zygote.version = version
-            zygote.let_out()
-            self._dispatcher.adopt(version, zygote)
+            versions = await self._deploying.deploy(wanted, approve=approve, by=by)
+            for version in versions:
+                self._uploads.forget(version.digest)
             await self._reload()
-            return version
-
-    def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:
-        """Return what a deploy changes; WideningError, and a record, if it may not."""
-        live = self._catalogue.most_live(tentative.project, tentative.function)
-        try:
-            return require_approval(
-                live.spec if live is not None else None, tentative.spec, approve=approve
-            )
-        except WideningError as error:
-            self._denials.deny(
-                Denial(
-                    at=time.time(),
-                    kind=DenialKind.GRANTS,
-                    principal=by,
-                    action="function:deploy",
-                    resource=f"function:{tentative.project}/{tentative.function}",
-                    reason=error.message,
-                    project=tentative.project,
-                    function=tentative.function,
-                )
-            )
-            raise
-
-    async def _tentative(
-        self, project: str, function: str, digest: str
-    ) -> tuple[Version, Resources]:
-        """Return the version that a deploy would make, checked against what the node can run."""
-        manifest = await self._bundles.manifest(digest)
-        spec = manifest.function
-        if (manifest.project, spec.name) != (project, function):
-            # Whose it is instead is not for who only knows its digest.
-            raise NotFoundError(
-                f"This node has no bundle {digest} of {project}/{function}.",
-                next_step="deploy it under the project and name that it was built for",
-            )
-        check_received(spec, manifest.resources)
-        self._check_python(spec)
-        version = Version(
-            project=project,
-            function=function,
-            number=0,
-            digest=digest,
-            spec=spec,
-            created_at=time.time(),
-            created_by="",
-        )
-        return version, manifest.resources
-
-    def _check_python(self, spec: FunctionSpec) -> None:
-        offered = sorted(self._config.pythons)
-        if spec.python not in offered:
-            raise InvalidInputError(
-                f"The bundle was built for Python {spec.python}; this node offers "
-                f"{', '.join(offered) or 'none'}.",
-                next_step=f"set python in casemate.toml to one of {', '.join(offered)}",
-            )
-
-    async def _start(self, version: Version) -> Zygote:
-        try:
-            return await self._client.open(version, approved=False)
-        except ImportFailedError as error:
-            raise StartFailedError(
-                f"{version.project}/{version.function} cannot be started: "
-                f"{error.error.type}: {error.error.message}",
-                type=error.error.type,
-                message=error.error.message,
-                trace=error.error.trace + error.output,
-            ) from error
+            return versions
 
     async def set_alias(
         self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: str

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from casemate.model.account import PolicyFile, Token, User, UserRoles
 from casemate.model.denial import Denial, GrantApproval, GrantUse
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, NewVersion, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
 from casemate.model.invocation import (
@@ -50,10 +50,15 @@ class Store(Protocol):
         created_by: str,
         approved: tuple[Grant, ...] = (),
     ) -> Version:
-        """Add a version and point `live` at it with 100 %, in one transaction.
+        """Do the same as `deploy_all` with one version."""
+        ...
 
-        `approved` are the grants that it has beyond the one before, which `created_by` approved:
-        the approval is recorded with it or not at all.
+    async def deploy_all(
+        self, wanted: Sequence[NewVersion], *, created_by: str
+    ) -> tuple[Version, ...]:
+        """Add versions and point `live` at each with 100 %, all in one transaction or none.
+
+        What `created_by` approved of their grants is recorded with them.
         """
         ...
 

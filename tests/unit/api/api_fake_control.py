@@ -21,7 +21,7 @@ from casemate.model.deployment import (
     DeployedFunction,
     Version,
 )
-from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import (
@@ -168,6 +168,18 @@ class FakeControl:
         )
         self._point(project, function, LIVE, (AliasTarget(version=version.number, weight=100),))
         return version
+
+    async def deploy_all(self, wanted, *, approve: bool, by: str) -> tuple[Version, ...]:
+        before = dict(self.deployed)
+        versions = []
+        for one in wanted:
+            try:
+                versions.append(await self.deploy(*one, approve=approve, by=by))
+            except CasemateError as error:
+                self.deployed = before
+                error.about = f"{one.project}/{one.function}"
+                raise
+        return tuple(versions)
 
     def _point(
         self, project: str, function: str, name: str, targets: tuple[AliasTarget, ...]

@@ -41,6 +41,7 @@ DECIDED_INSIDE = {
     "listTokens": "each token that is listed",
     "decide": "whether it is about the caller or about others",
     "addToken": "each role that is given",
+    "deployFunctions": "each function that is named",
     "revokeToken": "the token's owner",
 }
 """Operations that decide themselves, and for what."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +106,8 @@ class GrantsNode:
             return self._grants(match[1], rest.get("params", {}))
         if match := _VERSIONS.fullmatch(path):
             return self._deploy(match[1], body)
+        if path == "/api/v1/deployments":
+            return self._deploy_all(body)
         return self._problem(404, "There is no such path.")
 
     def _deployed(self, name: str) -> DeployedFunction:
@@ -133,6 +136,23 @@ class GrantsNode:
                 "denials": self.denials,
             }
         )
+
+    def _deploy_all(self, body: dict[str, Any]) -> httpx.Response:
+        before = {name: list(versions) for name, versions in self.versions.items()}
+        made = []
+        for one in body["functions"]:
+            name = one["function"]
+            answer = self._deploy(name, {**one, "approve": body.get("approve", False)})
+            if not answer.is_success:
+                self.versions = before
+                problem = {**json.loads(answer.content), "function": f"shop/{name}"}
+                return httpx.Response(
+                    answer.status_code,
+                    content=json.dumps(problem).encode(),
+                    headers={"content-type": "application/problem+json"},
+                )
+            made.append(self.versions[name][-1])
+        return self._json({"versions": made}, 201)
 
     def _deploy(self, name: str, body: dict[str, Any]) -> httpx.Response:
         live = self.versions[name][-1].spec if name in self.versions else None

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import casemate.build
+from casemate.api import StartFailedError
 from casemate.build import BuiltBundle
 from casemate.cli.changes import changes
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
@@ -137,8 +138,6 @@ def test_weights_count_as_a_change(cli, project, built) -> None:
 
 
 def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch) -> None:
-    from casemate.api import StartFailedError
-
     async def broken(*_a):
         raise StartFailedError(
             "shop/cart cannot be started.",
@@ -152,10 +151,34 @@ def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch
     assert result.code == 1
     assert "  import x\n" in result.err
     assert "ModuleNotFoundError: No module named 'x\\x1b[2J'" in result.err
-    assert "Not deployed: shop/cart, shop/mail." in result.err
+    assert "Nothing is deployed: shop/cart, shop/mail are as they were." in result.err
     document = cli("deploy", "--json")
     assert document.code == 1
     assert json.loads(document.out)["not_deployed"] == ["shop/cart", "shop/mail"]
+
+
+def test_all_are_deployed_or_none_and_the_one_in_the_way_is_named_last(
+    cli, project, built, node, monkeypatch
+) -> None:
+    real = node.control.start_once
+
+    async def broken(project, function, digest) -> None:
+        if function == "mail":
+            raise StartFailedError("It cannot be started.", type="E", message="no", trace="T")
+        await real(project, function, digest)
+
+    monkeypatch.setattr(node.control, "start_once", broken)
+    result = cli("deploy")
+    assert result.code == 1
+    assert node.control.deployed == {}
+    assert "version" not in result.out
+    told = result.err.split("Nothing is deployed")[1]
+    assert "shop/mail: It cannot be started." in told
+    document = json.loads(cli("deploy", "--json").out)
+    assert document["deployed"] == []
+    assert document["not_deployed"] == ["shop/cart", "shop/mail"]
+    monkeypatch.setattr(node.control, "start_once", real)
+    assert cli("deploy").out.count("is live") == 2
 
 
 def test_nothing_is_deployed_if_one_cannot_be_built(cli, project, built, node) -> None:

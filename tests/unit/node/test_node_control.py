@@ -12,7 +12,7 @@ import pytest
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import WideningError
-from casemate.api.control import StartFailedError
+from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter
 from casemate.data.interface import Subscription
 from casemate.delivery.subscriptions import Subscriptions
@@ -456,6 +456,75 @@ def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
         assert isinstance(first, Version) and resealed is None
         # The second sees the route that the first has taken meanwhile.
         assert isinstance(second, ConflictError)
+
+    on_node(scene)
+
+
+# -- several at once -----------------------------------------------------------------------------
+
+
+def wanted(node: Node, *digests: tuple[str, str]) -> list[Deployment]:
+    return [Deployment("t", name, digest) for name, digest in digests]
+
+
+def test_several_are_live_at_once_and_hand_routes_over(on_node: OnNode) -> None:
+    """Each is judged beside what the others will be, in whatever order they are named."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy("f", routes=["GET /a"])
+        await node.deploy("g", routes=["GET /b"])
+        for order in (1, -1):
+            both = [
+                ("f", node.bundle("f", routes=["GET /b"] if order == 1 else ["GET /a"])),
+                ("g", node.bundle("g", routes=["GET /a"] if order == 1 else ["GET /b"])),
+            ][::order]
+            made = await node.control.deploy_all(wanted(node, *both), approve=False, by="user:ada")
+            assert [v.function for v in made] == [name for name, _ in both]
+            assert node.route("/a") == ("g" if order == 1 else "f")
+        assert node.route("/b") == "g"
+
+    on_node(scene)
+
+
+def test_of_several_all_are_deployed_or_none(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        good, bad = node.bundle("f"), node.bundle("g", python="3.10")
+        with pytest.raises(InvalidInputError) as refused:
+            await node.control.deploy_all(
+                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+            )
+        assert refused.value.about == "t/g"
+        clash = node.bundle("f", routes=["GET /a"]), node.bundle("g", routes=["GET /a"])
+        with pytest.raises(ConflictError) as refused_too:
+            await node.control.deploy_all(
+                wanted(node, ("f", clash[0]), ("g", clash[1])), approve=False, by="k"
+            )
+        assert refused_too.value.about in ("t/f", "t/g")
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_what_was_started_is_ended_if_another_cannot_be(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        good, bad = node.bundle("f"), node.bundle("g")
+        real = node.client.open
+
+        async def opening(version: Version, **rest: Any) -> Zygote:
+            if version.function == "g":
+                raise ImportFailedError(
+                    ErrorHead(kind="init-error", type="E", message="no", trace=""), ""
+                )
+            return await real(version, **rest)
+
+        node.client.open = opening  # type: ignore[method-assign]
+        with pytest.raises(StartFailedError) as refused:
+            await node.control.deploy_all(
+                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+            )
+        assert refused.value.about == "t/g"
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert node.nothing_changed()
 
     on_node(scene)
 

@@ -12,8 +12,8 @@ from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
-from casemate.cli.deployment import Deployed
-from casemate.cli.deployment import deploy as deploy_bundle
+from casemate.cli.deployment import Deployed, Wanted
+from casemate.cli.deployment import deploy as deploy_bundles
 from casemate.cli.grant_report import (
     ApprovalNeededError,
     difference_rows,
@@ -75,15 +75,14 @@ def deploy(
 ) -> None:
     """Build the functions and make them live on the node.
 
-    All are built before the first is deployed. If one of them would be granted more than its live
-    version is, the difference is shown and nothing is deployed without --approve; a first deploy
-    with any grant counts too. A contract that would refuse what the live one accepts is told, as is
-    what has none. A bundle that the node holds is not sent again. The node starts each
-    function once before callers are sent to it; if that fails, its whole error is shown and what
-    was live stays live. `casemate rollback` takes a deployment back.
+    All are built first, and all are live afterwards or none is. If one of them would be granted
+    more than its live version is, the difference is shown and nothing is deployed without
+    --approve; a first deploy with any grant counts too. A contract that would refuse what the
+    live one accepts is told, as is what has none. A bundle that the node holds is not sent again.
+    The node starts each function once before callers are sent to it; if that fails, its whole
+    error is shown and what was live stays live. `casemate rollback` takes a deployment back.
     """
     workspace = Workspace(manifest, functions or ())
-    done: list[Deployed] = []
     rows: list[GrantRow] = []
     with connect() as client:
         before = deployed_functions(client)
@@ -102,22 +101,20 @@ def deploy(
                 note(f"{whole} is wanted and not set: casemate secrets set {whole}", YELLOW)
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
-            for name, built in bundles:
-                deployed = deploy_bundle(
-                    client, name, built, before.get(name), force=force, approve=approve
-                )
-                done.append(deployed)
-                if not json:
-                    _print(deployed)
+            wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
+            done = deploy_bundles(client, wanted, force=force, approve=approve)
         except CasemateError as error:
-            left = [str(name) for name, _ in bundles[len(done) :]]
+            left = [str(name) for name, _ in bundles]
             if json:
-                print_json(_document(client.url, rows, done, error, left, contracts, unset))
+                print_json(_document(client.url, rows, [], error, left, contracts, unset))
             elif len(bundles) > 1:
-                note(f"Not deployed: {', '.join(left)}.", YELLOW)
+                note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
         if json:
             print_json(_document(client.url, rows, done, None, [], contracts, unset))
+            return
+        for deployed in done:
+            _print(deployed)
 
 
 def _check_grants(

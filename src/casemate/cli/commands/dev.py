@@ -21,7 +21,7 @@ from casemate.cli.client import NodeClient, path_of
 from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
-from casemate.cli.deployment import deploy
+from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import CommandError
 from casemate.cli.learning import (
     propose,
@@ -96,12 +96,18 @@ def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
                 with_everything_declared(spec, workspace.project) for spec in workspace.chosen
             ]
         before = deployed_functions(client)
-        for built in workspace.build(None, relock=False):
-            name = workspace.name_of(built.manifest.function)
-            done = deploy(client, name, built, before.get(name), force=False, approve=True)
+        built = workspace.build(None, relock=False)
+        names = [workspace.name_of(bundle.manifest.function) for bundle in built]
+        wanted = [
+            Wanted(name, bundle, before.get(name))
+            for name, bundle in zip(names, built, strict=True)
+        ]
+        for done in deploy(client, wanted, force=False, approve=True):
             if not done.unchanged:
                 took = (time.monotonic() - started) * 1000
-                print_line(f"{name}  version {done.version} is live after {took:.0f} ms", GREEN)
+                print_line(
+                    f"{done.function}  version {done.version} is live after {took:.0f} ms", GREEN
+                )
                 print_line(f"  POST {done.address}", DIM)
                 for route in done.routes:
                     print_line(f"  {route}", DIM)

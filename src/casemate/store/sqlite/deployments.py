@@ -15,10 +15,16 @@ import msgspec
 
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.denial import GrantApproval
-from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import (
+    LIVE,
+    Alias,
+    AliasTarget,
+    DeployedFunction,
+    NewVersion,
+    Version,
+)
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
-from casemate.model.grant import Grant
 from casemate.store.sqlite import engine, grants
 
 _NAME = re.compile(NAME_PATTERN)
@@ -130,36 +136,33 @@ def set_alias(
 
 
 def deploy(
-    connection: engine.Connection,
-    *,
-    project: str,
-    function: str,
-    digest: str,
-    spec: FunctionSpec,
-    created_by: str,
-    approved: tuple[Grant, ...] = (),
-) -> Version:
-    """Add a version, with the approval of what it has more, and point `live` at it with 100 %."""
+    connection: engine.Connection, wanted: Sequence[NewVersion], created_by: str
+) -> tuple[Version, ...]:
+    """Add versions, with the approvals of what they have more, and point `live` at each."""
+    return tuple(_deploy(connection, one, created_by) for one in wanted)
+
+
+def _deploy(connection: engine.Connection, new: NewVersion, created_by: str) -> Version:
     version = add_version(
         connection,
-        project=project,
-        function=function,
-        digest=digest,
-        spec=spec,
+        project=new.project,
+        function=new.function,
+        digest=new.digest,
+        spec=new.spec,
         created_by=created_by,
     )
-    if approved:
+    if new.approved:
         approval = GrantApproval(
-            project=project,
-            function=function,
+            project=new.project,
+            function=new.function,
             version=version.number,
-            added=approved,
+            added=new.approved,
             by=created_by,
             at=version.created_at,
         )
         grants.add_approval(connection, approval)
     target = AliasTarget(version=version.number, weight=100)
-    set_alias(connection, project, function, LIVE, (target,))
+    set_alias(connection, new.project, new.function, LIVE, (target,))
     return version
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from casemate.model.denial import Denial
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, NewVersion, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
 from casemate.model.invocation import (
@@ -57,16 +57,17 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         created_by: str,
         approved: tuple[Grant, ...] = (),
     ) -> Version:
-        """Add a version, with the approval of what it has more, and point `live` at it."""
-        return await self._change(
-            deployments.deploy,
-            project=project,
-            function=function,
-            digest=digest,
-            spec=spec,
-            created_by=created_by,
-            approved=approved,
+        """Deploy one."""
+        new = NewVersion(
+            project=project, function=function, digest=digest, spec=spec, approved=approved
         )
+        return (await self.deploy_all((new,), created_by=created_by))[0]
+
+    async def deploy_all(
+        self, wanted: Sequence[NewVersion], *, created_by: str
+    ) -> tuple[Version, ...]:
+        """Add versions, with the approvals of what they have more, and point `live` at each."""
+        return await self._change(deployments.deploy, tuple(wanted), created_by)
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """Return every function."""
