@@ -53,6 +53,8 @@ class ZygoteProcess:
         self.cgroups = cgroups
         self.pid = 0
         self.assigned: Open | None = None
+        self.identity = 0
+        """Its id in the base zygote's user namespace; 0 before it has one, or where all share."""
         self.ready = False
         self.slots: dict[int, int] = {}
         self.instances: dict[int, int] = {}
@@ -152,6 +154,7 @@ class ZygoteProcess:
             "open_files": request.open_files,
             "response": request.response,
             "landlock_abi": landlock_abi,
+            "identity": self.identity,
             "ports": list(request.ports),
             "environment": request.environment,
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],

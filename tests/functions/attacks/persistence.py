@@ -53,7 +53,7 @@ def plant():
     LIBC.inotify_init1(0)
     for number in range(20):
         os.memfd_create(f"planted-{number}")
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with contextlib.suppress(OSError):
         one.bind("\0planted")
     planted["socket"] = one
@@ -66,7 +66,7 @@ def plant():
 def look():
     """Return which of the things that `plant` leaves are here."""
     umask = os.umask(0o022)
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     found = {
         "global": bool(planted),
         "environment": "PLANTED" in os.environ,
