@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from casemate.model.errors import UnavailableError
 from casemate.model.function import Layout as Kind
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import START_SECONDS, BaseProcess
@@ -23,6 +24,9 @@ LAYOUT_SECONDS = 3600.0
 """How long a base zygote takes new zygotes. One that serves goes on until it ends by itself."""
 MAX_WAITING = 1024
 """Zygotes that may wait for one base zygote to start."""
+MAX_OWN, MAX_OWN_OF_PROJECT = 32, 4
+"""Functions of a node, and of one project, that have a base zygote alone: each is some 20 MB that
+no function's limit counts."""
 Key = tuple[str, str]
 """Minor version, and the number of a shared layout or the function that has it alone."""
 FIRST = "0"
@@ -100,8 +104,19 @@ class Layouts:
         """Return the layout that new zygotes are made of, started if need be. May raise."""
         layout = self._current.get(key)
         if layout is None:
+            if not key[1].isdigit():
+                self._require_room(key[1].partition("/")[0])
             layout = self._current[key] = self._start(key)
         return layout
+
+    def _require_room(self, project: str) -> None:
+        owners = [layout.key[1].partition("/")[0] for layout in self if not layout.shared]
+        if len(owners) >= MAX_OWN or owners.count(project) >= MAX_OWN_OF_PROJECT:
+            raise UnavailableError(
+                f"A node has {MAX_OWN} and a project {MAX_OWN_OF_PROJECT} functions with layout = "
+                '"own" running at a time; there is no room for one more.',
+                next_step='leave out layout = "own", or call it when others are at rest',
+            )
 
     def renew(self, now: float) -> None:
         """Start what is to replace those that are too old; see `promote`. May raise."""

@@ -63,10 +63,14 @@ def plant():
     return look()
 
 
+def send_to(address):
+    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return one.sendto(b"x", address)
+
+
 def look():
     """Return which of the things that `plant` leaves are here."""
     umask = os.umask(0o022)
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     found = {
         "global": bool(planted),
         "environment": "PLANTED" in os.environ,
@@ -80,7 +84,7 @@ def look():
         "descriptor": len(descriptors()) > 20,
         "module": hasattr(json, "planted"),
         "child": tried(os.waitpid, -1, os.WNOHANG).get("errno") != 10,
-        "socket": tried(one.sendto, b"x", "\0planted").get("errno") is None,
+        "socket": tried(send_to, "\0planted").get("errno") is None,
     }
     return {"result": sorted(name for name, there in found.items() if there)}
 

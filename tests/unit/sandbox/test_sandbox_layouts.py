@@ -9,9 +9,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.model.errors import UnavailableError
 from casemate.model.function import Isolation, Trust
 from casemate.model.function import Layout as Kind
-from casemate.sandbox.layouts import FIRST, LAYOUT_SECONDS, LAYOUTS, Key, Layout, Layouts
+from casemate.sandbox.layouts import (
+    FIRST,
+    LAYOUT_SECONDS,
+    LAYOUTS,
+    MAX_OWN,
+    MAX_OWN_OF_PROJECT,
+    Key,
+    Layout,
+    Layouts,
+)
 from casemate.sandbox.protocol import Open
 
 OPEN = Open(
@@ -144,6 +154,20 @@ def test_one_of_a_function_alone_ends_with_its_last_zygote(made: Made) -> None:
     assert made.layouts.unused() == [layout]
     layout.waiting.append((OPEN, []))
     assert made.layouts.unused() == []
+
+
+def test_there_are_only_so_many_of_functions_alone(made: Made) -> None:
+    """Each takes memory that no limit counts."""
+    for number in range(MAX_OWN_OF_PROJECT):
+        made.layouts.get(("3.13", f"p/f{number}"))
+    with pytest.raises(UnavailableError, match="no room"):
+        made.layouts.get(("3.13", "p/f99"))
+    assert made.layouts.get(("3.13", "p/f0"))
+    for number in range(MAX_OWN - MAX_OWN_OF_PROJECT):
+        made.layouts.get(("3.13", f"q{number}/f"))
+    with pytest.raises(UnavailableError, match="no room"):
+        made.layouts.get(("3.12", "r/f"))
+    made.layouts.get(("3.12", FIRST))
 
 
 def test_projects_that_have_nothing_running_are_forgotten(made: Made) -> None:
