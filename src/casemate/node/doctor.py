@@ -310,7 +310,8 @@ def _write_probe(bundles: Path, locked: Path) -> None:
     code.mkdir(parents=True)
     (code.parent / "deps").mkdir()
     (code / "probe.py").write_text(_PROBE.replace("@LOCKED@", str(locked)))
-    for path in (bundles, code.parent, code):
+    # Whatever the umask is: functions are others.
+    for path in (bundles, code.parent, code, code / "probe.py", code.parent / "deps"):
         path.chmod(0o755)
 
 

@@ -151,6 +151,8 @@ def main(control_descriptor: int) -> None:
     # Ended by init processes only; SIG_IGN has the kernel reap them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     linux.die_with_parent()
+    # Functions are others to what is made here: with the operator's they might see nothing of it.
+    os.umask(0o022)
     _warm()
     base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
     instance.rehearse(linux.landlock_abi())
