@@ -107,6 +107,7 @@ _MEANINGS = {
 
 _OPTIONAL = {"own devices": "only root makes devices: run the node as root, with CAP_MKNOD"}
 """Protections that not every host can have, with what brings them. A node starts without them."""
+_LEFT = {"own devices": "functions can see each other's locks on /dev/null and the like"}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -336,7 +337,7 @@ def _sandbox(cgroups: bool) -> list[Finding]:
         Finding(
             name=name,
             holds=tried.get(name, False),
-            detail=meaning,
+            detail=meaning if tried.get(name, False) else _LEFT.get(name, meaning),
             next_step="" if tried.get(name, False) else _OPTIONAL.get(name, ""),
             required=name not in _OPTIONAL,
         )

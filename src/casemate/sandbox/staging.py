@@ -87,12 +87,14 @@ class Staging:
         if self.devices is None:
             return None
         folder = f"{self.devices}/{name}"
-        os.mkdir(folder)  # noqa: PTH102
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - whatever the umask is
-        for device, major, minor in _DEVICES:
-            path = f"{folder}/{device}"
-            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(major, minor))
-            os.chmod(path, 0o666)  # noqa: PTH101, S103
+        before = os.umask(0)
+        try:
+            os.mkdir(folder, 0o755)  # noqa: PTH102
+            for device, major, minor in _DEVICES:
+                mode = stat.S_IFCHR | 0o666
+                os.mknod(f"{folder}/{device}", mode, os.makedev(major, minor))
+        finally:
+            os.umask(before)
         return name
 
     def remove_devices(self, name: str) -> None:
