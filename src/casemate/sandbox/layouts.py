@@ -64,6 +64,16 @@ class Layout:
             pool += self.base.tmpfs(size, batch)
         return pool.pop()
 
+    def cancel(self, number: int) -> bool:
+        """Let go of a zygote that waits, if it waits here."""
+        for request, descriptors in self.waiting:
+            if request.z == number:
+                self.waiting.remove((request, descriptors))
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                return True
+        return False
+
     def close(self) -> None:
         """End the base zygote and release what was made of it."""
         self.base.close()

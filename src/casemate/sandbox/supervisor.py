@@ -156,6 +156,8 @@ class Supervisor:
 
     def prepare(self, minor: str) -> None:
         """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
+        for ended in self._layouts.overdue():
+            self._drop(ended, "its base zygote ended")
         layout = self._layouts.get((minor, FIRST))
         if not layout.base.ready:
             self._selector.unregister(layout.base.sock)
@@ -299,22 +301,14 @@ class Supervisor:
 
     def _cancel(self, number: int) -> None:
         """Let go of a zygote that still waits for its base zygote."""
-        for layout in self._layouts:
-            for request, descriptors in layout.waiting:
-                if request.z == number:
-                    layout.waiting.remove((request, descriptors))
-                    for descriptor in descriptors:
-                        os.close(descriptor)
-                    self._tell(protocol.ZygoteEnded(number, "closed"))
-                    return
+        if any(layout.cancel(number) for layout in self._layouts):
+            self._tell(protocol.ZygoteEnded(number, "closed"))
 
     def _refuse_waiting(self, layout: Layout, reason: str, *, tell: bool = True) -> None:
-        while layout.waiting:
-            request, descriptors = layout.waiting.popleft()
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for number in [request.z for request, _ in layout.waiting]:
+            layout.cancel(number)
             if tell:
-                self._tell(protocol.ZygoteEnded(request.z, reason))
+                self._tell(protocol.ZygoteEnded(number, reason))
 
     def _spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
         zygote = self._zygotes.get(request.z)
@@ -578,11 +572,7 @@ class Supervisor:
         try:
             with theirs:
                 layout.base.blank(theirs, self._staging.make_devices(zygote.name))
-            ours.settimeout(_FORK_SECONDS)
-            if zygote.read_event() != (control.HELLO, 0, 0):
-                raise ZygoteViolationError("a blank zygote did not start")
-            ours.setblocking(False)
-            zygote.settle()
+            zygote.greet(_FORK_SECONDS)
         except BaseException:
             self._forget(zygote)
             raise

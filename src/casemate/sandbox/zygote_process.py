@@ -205,6 +205,14 @@ class ZygoteProcess:
                     self.pid = _CREDENTIALS.unpack(payload)[0]
         return kind, number, value
 
+    def greet(self, seconds: float) -> None:
+        """Wait for a blank zygote's hello and settle it. Raises ZygoteViolationError, OSError."""
+        self.sock.settimeout(seconds)
+        if self.read_event() != (control.HELLO, 0, 0):
+            raise ZygoteViolationError("a blank zygote did not start")
+        self.sock.setblocking(False)
+        self.settle()
+
     def settle(self) -> None:
         """Put a blank zygote that has said hello into its first slot. Raises OSError."""
         if self.pid <= 0:
