@@ -18,6 +18,9 @@ from typing import Any, BinaryIO
 import httpx
 from workspace import CASEMATE, HOME, ROOT, DemoError, environment, say
 
+from casemate.model.errors import ProtectionMissingError
+from casemate.node.function_ids import function_ids
+
 DATA = HOME / "data"
 MASTER_KEY = HOME / "master.key"
 """Beside the data and not inside: whoever copies the data does not copy the key of it."""
@@ -63,7 +66,7 @@ def _serve() -> tuple[subprocess.Popen[bytes], str, str | None]:
     """Run `casemate serve`; return its process, address and, after the first start, its token."""
     port = USUAL_PORT if _is_free(USUAL_PORT) else 0
     command = [CASEMATE, "serve", "--data", str(DATA), "--master-key", f"file:{MASTER_KEY}"]
-    command += ["--port", str(port), "--json"]
+    command += ["--port", str(port), "--json", *_accepted_risks()]
     with _private(NODE_OUTPUT) as output, NODE_LOG.open("wb") as log:
         # A session of its own: Ctrl-C reaches the demo alone, which then ends the node in order.
         process = subprocess.Popen(
@@ -83,6 +86,17 @@ def _serve() -> tuple[subprocess.Popen[bytes], str, str | None]:
         stop_node(process)
         raise
     return process, url, token
+
+
+def _accepted_risks() -> list[str]:
+    """Return what the node is started without on this host, said aloud: the demo is a try-out."""
+    try:
+        function_ids(None)
+    except ProtectionMissingError as error:
+        say(f"    {error.message}")
+        say(f"    The demo accepts that for itself. Better: {error.next_step}.")
+        return ["--accept-risk", "shared-uid"]
+    return []
 
 
 def _is_free(port: int) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from casemate.node.function_ids import DEFAULT_COUNT, DEFAULT_START
 from casemate.node.options import SANDBOX_UID
 from support.node import TestNode, cgroups_of
 from support.processes import children, gateway_of, memory, zygotes_of
@@ -199,7 +200,8 @@ def files_left(root: Path) -> list[str]:
                 owner = os.lstat(path).st_uid
             except OSError:
                 continue
-            if LEFT in name or owner == SANDBOX_UID:
+            of_function = DEFAULT_START <= owner < DEFAULT_START + DEFAULT_COUNT
+            if LEFT in name or owner == SANDBOX_UID or of_function:
                 found.append(path)
     return found
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from casemate.node.options import GATEWAY_UID
-from support.node import TestNode
+from support.node import TestNode, default_risks
 
 RELEASE = Path(__file__).parents[1] / "support" / "previous_release"
 ABOUT = json.loads((RELEASE / "about.json").read_text())
@@ -144,6 +144,7 @@ def _start_and_kill(node: TestNode, delay: float) -> None:
         [
             *(sys.executable, "-m", "casemate.cli.main", "serve", "--json", "--port", "0"),
             *("--data", str(node.data), "--master-key", f"file:{node.master_key}"),
+            *default_risks(),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

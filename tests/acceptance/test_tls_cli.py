@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.node import TestNode
+from support.node import TestNode, default_risks
 from support.raw_http import request
 
 
@@ -29,7 +29,7 @@ class Outside:
             [
                 *(sys.executable, "-m", "casemate.cli.main", "serve", "--json", "--port", "0"),
                 *("--host", "0.0.0.0", "--data", str(self.data)),
-                *("--master-key", f"file:{folder}/data.key", *arguments),
+                *("--master-key", f"file:{folder}/data.key", *default_risks(), *arguments),
             ],
             stdout=subprocess.PIPE,
             stderr=(folder / "stderr").open("a"),

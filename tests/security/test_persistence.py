@@ -87,7 +87,7 @@ SHARED = """
 import mmap, os, socket
 MEMORY = mmap.mmap(-1, 4096)
 FILE = os.memfd_create("kept")
-ONE, TWO = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+ONE, TWO = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 ONE.setblocking(False)
 def handler(event, context):
     try:

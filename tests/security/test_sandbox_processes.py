@@ -12,7 +12,7 @@ import pytest
 from casemate.node.options import GATEWAY_UID, SANDBOX_UID
 from support.attacks import Attack, attempt
 from support.lingering import lingering
-from support.node import TestNode
+from support.node import TestNode, default_risks
 from support.processes import bases_of, gateway_of, zygotes_of
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
@@ -106,7 +106,10 @@ def test_an_instance_has_no_right_on_the_host(attacked: TestNode) -> None:
         }
         limits = Path(f"/proc/{pid}/limits").read_text()
         dumpable_owner = Path(f"/proc/{pid}/environ").stat().st_uid
-    uid = SANDBOX_UID if os.geteuid() == 0 else os.geteuid()
+    uid = int(seen["Uid"].split()[0])
+    if not default_risks():
+        # Neither the node's nor the one that base zygotes have.
+        assert uid not in {0, os.geteuid(), SANDBOX_UID}
     for what in (seen, parent):
         assert set(what["Uid"].split()) == {str(uid)} != {"0"}
         assert set(what["Gid"].split()) != {"0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -16,7 +17,9 @@ import httpx
 
 from casemate.build import build, pack
 from casemate.manifest import load
+from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
+from casemate.node.function_ids import function_ids
 
 MANIFEST = """
 [project]
@@ -35,6 +38,21 @@ location = "*"
 reason = "what is tested is what holds behind the sink guard"
 """
 """Lets a test's events choose what a function does: paths, addresses, names of its functions."""
+
+
+@functools.cache
+def default_risks() -> tuple[str, ...]:
+    """Return what a node on this host needs to be told: an ordinary user may have no ids to give.
+
+    Root's must be there: a test that passes without them would prove nothing.
+    """
+    if os.geteuid() == 0:
+        return ()
+    try:
+        function_ids(None)
+    except ProtectionMissingError:
+        return ("--accept-risk", "shared-uid")
+    return ()
 
 
 class TestNode:
@@ -63,7 +81,8 @@ class TestNode:
         self.process = subprocess.Popen(
             [
                 *(*self.launcher, "serve", "--json"),
-                *("--data", str(self.data), "--port", str(self.port), *arguments),
+                *("--data", str(self.data), "--port", str(self.port), *default_risks()),
+                *arguments,
             ],
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -17,7 +17,16 @@ _SHOWN_AS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("timeout", "queue_time", "keep"), seconds),
     "cpu": "{:g}".format,
 }
-_COMPARED = ("handler", "python", "isolation", "trust", "public", "internal", "event_format")
+_COMPARED = (
+    "handler",
+    "python",
+    "isolation",
+    "trust",
+    "layout",
+    "public",
+    "internal",
+    "event_format",
+)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

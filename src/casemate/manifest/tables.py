@@ -40,6 +40,7 @@ from casemate.model.function import (
     FunctionSpec,
     HttpTrigger,
     Isolation,
+    Layout,
     Limits,
     Project,
     Trust,
@@ -176,6 +177,13 @@ _FUNCTION_FIELDS = (
         Choice(tuple(choice.value for choice in Trust)),
         '"normal": the module is imported once and instances are forked from there. "low": it is '
         "imported in each instance, after the last lock-down step.",
+    ),
+    model_field(
+        FunctionSpec,
+        "layout",
+        Choice(tuple(choice.value for choice in Layout)),
+        '"shared": it has its layout of memory and seed of hashes in common with other functions. '
+        '"own": with none, for the memory of an interpreter and a slower cold start.',
     ),
     model_field(FunctionSpec, "public", Flag(), "True lets callers without a token invoke it."),
     model_field(

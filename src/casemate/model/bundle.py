@@ -19,6 +19,7 @@ _LATER_FIELDS = (
     "contract",
     "delivery",
     "guard",
+    "layout",
 )
 """Fields of a function that the first release did not have."""
 _LATER_ROUTE_FIELDS = ("contract", "asynchronous")

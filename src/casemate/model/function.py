@@ -43,6 +43,15 @@ class Trust(StrEnum):
     """In each instance, after the last lock-down step: slower, nothing shared by import."""
 
 
+class Layout(StrEnum):
+    """With whom a function shares the layout of memory and the seed of hashes."""
+
+    SHARED = "shared"
+    """With other functions: each interpreter has several, and projects are spread over them."""
+    OWN = "own"
+    """With nobody: a base zygote of its own, at the price of its memory and a slower start."""
+
+
 class GuardMode(StrEnum):
     """What the sink guard does where an exception applies."""
 
@@ -160,6 +169,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     isolation: Isolation = Isolation.REQUEST
     trust: Trust = Trust.NORMAL
+    layout: Layout = Layout.SHARED
     public: bool = False
     """True lets callers without credentials invoke it."""
     internal: bool = False

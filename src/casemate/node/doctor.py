@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import platform
 import shutil
@@ -22,20 +23,27 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.runtime import Runtime
+from casemate.node.function_ids import function_ids
 from casemate.node.options import SANDBOX_UID
 from casemate.node.serve import offered_interpreters
 from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.client import SandboxClient
+from casemate.sandbox.identities import Identities
 from casemate.sandbox.instance import Instance, Output, Reply
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
 
 _DIGEST = "0" * 64
+SHARED_UID_HAZARDS = (
+    "What is left then: a function with many descriptors in flight keeps all others from being "
+    "started, called or deployed, and pending signals, pipe memory and epoll watches of one "
+    "function count against all."
+)
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
 _PROBE = """
-import ctypes, os, socket
+import ctypes, fcntl, os, socket
 
 def _refused(call, *args):
     try:
@@ -43,6 +51,11 @@ def _refused(call, *args):
     except OSError:
         return True
     return False
+
+def _lock(path):
+    fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+LOCKED = "@LOCKED@"
 
 def _fork_is_bounded():
     children = []
@@ -74,6 +87,8 @@ def handler(event, context):
         "system calls": libc.syscall(101, 0, 0, 0, 0) == -1 and libc.unshare(0x10000000) == -1,
         "programs": _refused(os.execv, "/usr/bin/true", ["true"]),
         "own processes": os.getpid() == 1 and _fork_is_bounded(),
+        "own inodes": not _refused(_lock, LOCKED),
+        "own devices": not _refused(_lock, "/dev/null"),
         "private /tmp": os.listdir("/tmp") == [] and os.statvfs("/tmp").f_blocks < 1024,
     }
 """
@@ -84,8 +99,15 @@ _MEANINGS = {
     "system calls": "ptrace and new namespaces are refused",
     "programs": "an instance starts no program",
     "own processes": "an instance sees and starts only its own, limited processes",
+    "own inodes": "locks on files of the host meet nobody else's",
+    "own devices": "locks on /dev/null and the like meet nobody else's",
     "private /tmp": "an instance has an empty /tmp of limited size",
 }
+
+
+_OPTIONAL = {"own devices": "only root makes devices: run the node as root, with CAP_MKNOD"}
+"""Protections that not every host can have, with what brings them. A node starts without them."""
+_LEFT = {"own devices": "functions can see each other's locks on /dev/null and the like"}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +117,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
     detail: str
     next_step: str = ""
+    required: bool = True
+    """False if a node starts without it; what is left open then is in SECURITY.md."""
 
 
 def _architecture() -> Finding:
@@ -230,23 +254,51 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool
     return reply, client.hears_denied_calls
 
 
+def _function_ids() -> Finding:
+    try:
+        ids = function_ids(None)
+    except CasemateError as error:
+        found = _missing("own user ids", error)
+        detail = f"{found.detail} {SHARED_UID_HAZARDS}"
+        return Finding(name=found.name, holds=False, detail=detail, next_step=found.next_step)
+    last = ids.uid + ids.count - 1
+    detail = f"each function zygote has one of {ids.uid} to {last}"
+    return Finding(name="own user ids", holds=True, detail=detail)
+
+
+def _own_ids() -> Identities | None:
+    """Return ids for the probe; None where functions would share one, which was told before."""
+    try:
+        return Identities(function_ids(None))
+    except CasemateError:
+        return None
+
+
 @contextlib.contextmanager
 def _supervisor(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
     uid = SANDBOX_UID if os.geteuid() == 0 else None
     staging = Staging(uid, uid, f"doctor-{os.getpid()}")
-    _write_probe(Path(staging.bundles))
+    locked = Path(runtime.prefix) / "lib" / f"python{runtime.minor}" / "os.py"
+    _write_probe(Path(staging.bundles), locked)
     supervisor = Supervisor(
         runtimes={runtime.minor: runtime},
         staging=staging,
         cgroups=open_driver(f"casemate-doctor-{os.getpid()}") if cgroups else None,
         landlock=linux.landlock_abi() > 0,
+        identities=_own_ids(),
+        shared_files=True,
         report=lambda _: None,
     )
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     thread = threading.Thread(target=supervisor.run, args=(theirs,), daemon=True)
     try:
         thread.start()
-        yield ours
+        with locked.open("rb") as file, open(os.devnull, "rb") as device:  # noqa: PTH123
+            # The probe tries to get the same locks.
+            for one in (file, device):
+                with contextlib.suppress(BlockingIOError):  # somebody else has the lock: as good
+                    fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield ours
     finally:
         ours.close()
         thread.join(5)
@@ -255,12 +307,13 @@ def _supervisor(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
         staging.close()
 
 
-def _write_probe(bundles: Path) -> None:
+def _write_probe(bundles: Path, locked: Path) -> None:
     code = bundles / _DIGEST / "code"
     code.mkdir(parents=True)
     (code.parent / "deps").mkdir()
-    (code / "probe.py").write_text(_PROBE)
-    for path in (bundles, code.parent, code):
+    (code / "probe.py").write_text(_PROBE.replace("@LOCKED@", str(locked)))
+    # Whatever the umask is: functions are others.
+    for path in (bundles, code.parent, code, code / "probe.py", code.parent / "deps"):
         path.chmod(0o755)
 
 
@@ -282,7 +335,13 @@ def _sandbox(cgroups: bool) -> list[Finding]:
         return [Finding(name="sandbox", holds=False, detail=detail)]
     tried: dict[str, bool] = msgspec.json.decode(reply.body, type=dict[str, bool])
     return [
-        Finding(name=name, holds=tried.get(name, False), detail=meaning)
+        Finding(
+            name=name,
+            holds=tried.get(name, False),
+            detail=meaning if tried.get(name, False) else _LEFT.get(name, meaning),
+            next_step="" if tried.get(name, False) else _OPTIONAL.get(name, ""),
+            required=name not in _OPTIONAL,
+        )
         for name, meaning in _MEANINGS.items()
     ] + [_records(hears)]
 
@@ -311,6 +370,7 @@ def examine() -> list[Finding]:
         _user_namespaces,
         _landlock,
         _cgroups,
+        _function_ids,
     )
     findings = [step() for step in steps]
     by_name = {finding.name: finding.holds for finding in findings}

@@ -18,8 +18,8 @@ SANDBOX_UID = 64_801
 VAULT_UID = 64_802
 EGRESS_UID = 64_803
 SOURCES_UID = 64_804
-"""Host uids of the gateway, sandboxes, vault, egress proxy and sources process when the supervisor
-is root. Of no account, so that they own nothing but what a node gives them."""
+"""Host uids of the gateway, base zygotes, vault, egress proxy and sources process when the
+supervisor is root. Of no account, so that they own nothing but what a node gives them."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
@@ -27,6 +27,8 @@ START_FAILED = 3
 RISKS = {
     "cgroups": "no limit on the memory, CPU and processes that an instance takes together",
     "landlock": "one layer less between an instance and the files it can see",
+    "shared-uid": "functions use up for each other what the kernel counts by user id",
+    "shared-files": "locks on the files of the interpreter connect functions",
     "plaintext": "whoever is between a client and the node reads and changes all they say",
 }
 """What an operator can accept by name. Everything else is required without exception."""
@@ -39,6 +41,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     accepted_risks: tuple[str, ...] = ()
+    function_ids: str | None = None
+    """Host ids for functions, START:COUNT; None: the node's own range, or subordinate ids."""
     pythons: tuple[str, ...] = ()
     """Minor versions to offer; empty means all that are found and supported."""
     json: bool = False

@@ -23,6 +23,7 @@ from casemate.egress.start import EgressProcess
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
+from casemate.node.function_ids import function_ids
 from casemate.node.options import (
     EGRESS_UID,
     GATEWAY_UID,
@@ -39,6 +40,7 @@ from casemate.node.options import (
 )
 from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
+from casemate.sandbox.identities import Identities
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor
 from casemate.sources.start import SourcesStarter
@@ -49,6 +51,8 @@ from casemate.vault.start import VaultProcess, start_vault
 _RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
 _STEADY_SECONDS = 60.0
 _HEADER_BYTES = 100
+_PROTECTIONS = {"shared-uid": "own user ids", "shared-files": "own inodes"}
+"""What is given up with a risk that is not called by the protection's name."""
 
 
 def failures_in_a_row(before: int, ran: float) -> int:
@@ -150,6 +154,7 @@ class Node:
         self._visible_data = staging.visible(str(self._folders.data))
         self._vault = self._open_vault()
         try:
+            self._identities = self._claim_ids()
             cgroups, landlock = self._protections()
         except BaseException:
             self._vault.close()
@@ -163,6 +168,8 @@ class Node:
             staging=staging,
             cgroups=cgroups,
             landlock=landlock,
+            identities=self._identities,
+            shared_files="shared-files" in options.accepted_risks,
             report=report,
         )
         self._gateway: subprocess.Popen[bytes] | None = None
@@ -181,6 +188,20 @@ class Node:
         if is_loopback(address):
             return options.tls_certificate is not None or bool(options.tls_names)
         return "plaintext" not in options.accepted_risks
+
+    def _claim_ids(self) -> Identities | None:
+        """Return the user ids of functions, None where they share one and that is accepted.
+
+        Raises ProtectionMissingError.
+        """
+        if self._root:
+            # What all functions together may have pending is bounded by what started them.
+            for name in (resource.RLIMIT_SIGPENDING, resource.RLIMIT_NPROC):
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(name, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        if "shared-uid" in self._options.accepted_risks:
+            return None
+        return Identities(function_ids(self._options.function_ids))
 
     def _open_vault(self) -> VaultProcess:
         """Start the vault, which makes the master key on the very first start."""
@@ -216,10 +237,13 @@ class Node:
 
     def _statuses(self) -> tuple[ProtectionStatus, ...]:
         accepted = self._options.accepted_risks
-        names = ("user namespaces", "seccomp", "landlock", "cgroups")
+        names = ("user namespaces", "seccomp", "landlock", "cgroups", "shared-uid", "shared-files")
         return tuple(
             ProtectionStatus(
-                name=name, holds=name not in accepted, required=True, accepted=name in accepted
+                name=_PROTECTIONS.get(name, name),
+                holds=name not in accepted,
+                required=True,
+                accepted=name in accepted,
             )
             for name in names
         )

@@ -15,8 +15,10 @@ import socket
 import sys
 
 from . import control, instance, linux, sharing, zygote
+from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16
+_NAME = re.compile(r"z[0-9]{1,12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -74,10 +76,11 @@ class Base:
         libraries, links = message["libraries"], message["links"]
         if not isinstance(libraries, list) or not isinstance(links, dict):
             raise TypeError("the configuration names libraries and links")
-        self._libraries, self._links = libraries, links
-        # bubblewrap's mount namespace belongs to a user namespace above this process's.
+        # bubblewrap's mount namespace may belong to a user namespace above this process's.
         linux.unshare(linux.CLONE_NEWNS)
-        control.send(sock, {"ev": "ready", "landlock_abi": linux.landlock_abi()})
+        self._root = Root([(str(path), bool(filtered)) for path, filtered in libraries], links)
+        ready = {"ev": "ready", "landlock_abi": linux.landlock_abi()}
+        control.send(sock, ready | {"private_files": self._root.private_files})
 
     def run(self) -> None:
         """Serve until the supervisor goes away."""
@@ -98,7 +101,11 @@ class Base:
     ) -> tuple[dict[str, object], list[int]]:
         operation = message["op"]
         if operation == "blank":
-            return {"ev": "blank", "pid": self._blank(descriptors[0])}, []
+            name = message["devices"]
+            if name is not None and not _NAME.fullmatch(str(name)):
+                raise ValueError("a folder of devices has the name of a zygote")
+            devices = None if name is None else f"/devices/{name}"
+            return {"ev": "blank", "pid": self._blank(descriptors[0], devices)}, []
         if operation == "tmpfs":
             size, inodes, count = message["size"], message["inodes"], message["count"]
             if not (isinstance(size, int) and isinstance(inodes, int) and isinstance(count, int)):
@@ -108,10 +115,10 @@ class Base:
             digest = str(message["digest"])
             if not _DIGEST.fullmatch(digest):
                 raise ValueError("a digest is 64 hexadecimal digits")
-            return {"ev": "bundle"}, [linux.clone_tree(f"/bundles/{digest}")]
+            return {"ev": "bundle"}, [self._root.bundle(digest)]
         raise ValueError(f"unknown operation {operation!r}")
 
-    def _blank(self, descriptor: int) -> int:
+    def _blank(self, descriptor: int, devices: str | None) -> int:
         """Fork a blank zygote that is controlled through `descriptor`; return its init's pid."""
         pid = self._cloner.clone(zygote.BLANK_NAMESPACES)
         if pid:
@@ -131,7 +138,7 @@ class Base:
                 _init(child)
             linux.die_with_parent()
             linux.sethostname("function")
-            zygote.build_root(self._libraries, self._links)
+            self._root.enter(devices)
             zygote.Zygote(socket.socket(fileno=instance.SOCKET_FD), self._prepared).run()
         except BaseException as error:  # noqa: BLE001 - a blank that fails must not run on as base
             os.write(2, f"zygote: {type(error).__name__}: {error}\n".encode(errors="replace"))
@@ -144,6 +151,8 @@ def main(control_descriptor: int) -> None:
     # Ended by init processes only; SIG_IGN has the kernel reap them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     linux.die_with_parent()
+    # Functions are others to what is made here: with the operator's they might see nothing of it.
+    os.umask(0o022)
     _warm()
     base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
     instance.rehearse(linux.landlock_abi())

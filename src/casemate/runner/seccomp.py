@@ -15,13 +15,14 @@ from .system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED
 
 NAMESPACE_FLAGS = 0x7E020080
 """Every CLONE_NEW* flag of clone(2): time, mount, cgroup, uts, ipc, user, pid, network."""
-_EPERM, _EACCES, _ENOSYS, _EAFNOSUPPORT = 1, 13, 38, 97
+_EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
 
 _CLONE, _CLONE3, _UNSHARE = CONDITIONAL["clone"], CONDITIONAL["clone3"], CONDITIONAL["unshare"]
 _EXECVE, _EXECVEAT = CONDITIONAL["execve"], CONDITIONAL["execveat"]
 _SOCKET, _SOCKETPAIR, _BIND = CONDITIONAL["socket"], CONDITIONAL["socketpair"], CONDITIONAL["bind"]
 _MOVE_MOUNT, _IOCTL = CONDITIONAL["move_mount"], CONDITIONAL["ioctl"]
 _SECCOMP, _PRCTL = CONDITIONAL["seccomp"], CONDITIONAL["prctl"]
+_MADVISE = CONDITIONAL["madvise"]
 
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
@@ -40,6 +41,13 @@ _INTERNET6_ADDRESS_BYTES = 28
 """A struct sockaddr_in6: urllib3 binds one when imported, to learn whether there is IPv6."""
 _DATAGRAM = 2
 """A bit of SOCK_DGRAM and SOCK_RAW, not of SOCK_STREAM and SOCK_SEQPACKET."""
+_NOT_STREAM = 0xE
+"""Bits that every type of socket has one of, but for SOCK_STREAM."""
+_STREAM_PROTOCOLS = (0, 6)
+"""The default and IPPROTO_TCP: Landlock's rule on ports is about these alone, not about MPTCP,
+SCTP or SMC."""
+_MERGEABLE = 12
+"""MADV_MERGEABLE: equal pages of all who ask for it become one, which can be timed."""
 
 _SET_SECCOMP = 22
 """PR_SET_SECCOMP: the older way to load a filter."""
@@ -146,6 +154,35 @@ def _socket_rule(domains: tuple[int, ...], refused: Instruction) -> list[Instruc
     ]
 
 
+def _function_socket_rule(refused: Instruction) -> list[Instruction]:
+    """Allow TCP alone: what has no connection reaches other instances of the function.
+
+    Other types are refused without a record: the C library asks for datagrams with every name.
+    """
+    allowed: list[Instruction] = []
+    for protocol in _STREAM_PROTOCOLS:
+        allowed += [(_JEQ, 0, 1, protocol), _allow()]
+    stream = [(_LD, 0, 0, _ARG2), *allowed, refused]
+    internet = [
+        (_LD, 0, 0, _ARG1),
+        (_JSET, 0, 1, _NOT_STREAM),
+        _refuse(_EACCES),
+        *stream,
+    ]
+    inet, inet6 = _SOCKET_DOMAINS
+    domains: list[Instruction] = [
+        (_LD, 0, 0, _ARG0),
+        (_JEQ, 1, 0, inet),
+        (_JEQ, 0, len(internet), inet6),
+    ]
+    return [*domains, *internet, *_socket_rule((), refused)]
+
+
+def _pair_rule() -> list[Instruction]:
+    """Refuse datagrams: one of a pair sends to any address, and the kernel can give it one."""
+    return [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
+
+
 def _bind_rule(refused: Instruction) -> list[Instruction]:
     """Refuse any address, one of IPv6 without a record."""
     return [
@@ -205,7 +242,10 @@ def zygote_program(*, notify: bool = True) -> bytes:
 
     program = _prologue()
     program += _when(_CLONE, _instance_clone_rule(refused(_CLONE)))
-    program += _when(_SOCKET, _socket_rule(_SOCKET_DOMAINS, refused(_SOCKET)))
+    program += _when(_SOCKET, _function_socket_rule(refused(_SOCKET)))
+    program += _when(_SOCKETPAIR, _pair_rule())
+    merge = [(_LD, 0, 0, _ARG2), (_JEQ, 0, 1, _MERGEABLE), _refuse(_EINVAL), _allow()]
+    program += _when(_MADVISE, merge)
     program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, refused(_IOCTL)))
     program += _when(_BIND, _bind_rule(refused(_BIND)))
     program += _when(_UNSHARE, _unshare_rule(refused(_UNSHARE)))
@@ -304,8 +344,7 @@ def _confined_program(
     program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
     program += _when(_PRCTL, _prctl_rule(_refuse(_EPERM)))
     if not datagrams:
-        pair = [(_LD, 0, 0, _ARG1), (_JSET, 0, 1, _DATAGRAM), _refuse(_EPERM), _allow()]
-        program += _when(_SOCKETPAIR, pair)
+        program += _when(_SOCKETPAIR, _pair_rule())
     actions = {number: _refuse(_EPERM) for number in FORBIDDEN.values()}
     for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _BIND, _SECCOMP):
         actions[number] = _refuse(_EPERM)

@@ -30,24 +30,24 @@ tkill=200 time=201 futex=202 sched_setaffinity=203 sched_getaffinity=204 epoll_c
 getdents64=217 set_tid_address=218 restart_syscall=219 fadvise64=221 timer_create=222
 timer_settime=223 timer_gettime=224 timer_getoverrun=225 timer_delete=226 clock_gettime=228
 clock_getres=229 clock_nanosleep=230 exit_group=231 epoll_wait=232 epoll_ctl=233 tgkill=234
-utimes=235 waitid=247 ioprio_get=252 inotify_init=253 inotify_add_watch=254 inotify_rm_watch=255
+utimes=235 waitid=247 ioprio_get=252
 openat=257 mkdirat=258 fchownat=260 futimesat=261 newfstatat=262 unlinkat=263 renameat=264
 linkat=265 symlinkat=266 readlinkat=267 fchmodat=268 faccessat=269 pselect6=270 ppoll=271
 set_robust_list=273 get_robust_list=274 splice=275 tee=276 sync_file_range=277 utimensat=280
 epoll_pwait=281 signalfd=282 timerfd_create=283 eventfd=284 fallocate=285 timerfd_settime=286
 timerfd_gettime=287 accept4=288 signalfd4=289 eventfd2=290 epoll_create1=291 dup3=292 pipe2=293
-inotify_init1=294 preadv=295 pwritev=296 rt_tgsigqueueinfo=297 recvmmsg=299 prlimit64=302
+preadv=295 pwritev=296 rt_tgsigqueueinfo=297 recvmmsg=299 prlimit64=302
 sendmmsg=307 getcpu=309 sched_setattr=314 sched_getattr=315 renameat2=316
 getrandom=318 memfd_create=319 membarrier=324 mlock2=325 copy_file_range=326 preadv2=327
 pwritev2=328 statx=332 rseq=334 pidfd_send_signal=424 pidfd_open=434 close_range=436 openat2=437
 faccessat2=439 epoll_pwait2=441 landlock_create_ruleset=444 landlock_add_rule=445
-landlock_restrict_self=446 futex_waitv=449 cachestat=451 fchmodat2=452 futex_wake=454
+landlock_restrict_self=446 futex_waitv=449 fchmodat2=452 futex_wake=454
 futex_wait=455 futex_requeue=456
 """)
 """System calls that a function may make, whatever their arguments."""
 
 FORBIDDEN = _table("""
-listen=50
+listen=50 inotify_init=253 inotify_add_watch=254 inotify_rm_watch=255 inotify_init1=294
 fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
 modify_ldt=154 pivot_root=155 _sysctl=156 adjtimex=159 chroot=161 sync=162 acct=163
 settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170
@@ -67,8 +67,8 @@ msgget=68 msgsnd=69 msgrcv=70 msgctl=71
 """Calls answered with EPERM, by name; all that is neither here nor allowed gets ENOSYS."""
 
 CONDITIONAL = _table("""
-ioctl=16 socket=41 bind=49 socketpair=53 clone=56 execve=59 prctl=157 unshare=272 seccomp=317
-execveat=322
+ioctl=16 madvise=28 socket=41 bind=49 socketpair=53 clone=56 execve=59 prctl=157 unshare=272
+seccomp=317 execveat=322
 move_mount=429 clone3=435
 """)
 """Calls whose answer depends on their arguments or on the program."""

@@ -36,8 +36,9 @@ from .guard import setting_up
 from .guard.core import Guard, Rule
 from .guard.sink import BlockedError
 
-_ROOT = "/tmp/root"  # noqa: S108 - in the base zygote's own tmpfs
-_DEVICES = ("null", "zero", "random", "urandom")
+_PENDING_SIGNALS = 128
+"""Of one instance. The kernel also counts those of all instances together, in the user namespace
+above them."""
 _SETTLE_MS = 100
 _SETTLE_FORKS = 64
 BLANK_NAMESPACES = (
@@ -55,30 +56,6 @@ class ThreadAtImportError(Exception):
 
     Start it in the handler, or set trust = "low" to import the module in every instance.
     """
-
-
-def build_root(libraries: list[str], links: dict[str, str]) -> None:
-    """Enter a root of the interpreter's libraries, read-only, four devices, and nothing else."""
-    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    os.makedirs(_ROOT, exist_ok=True)
-    guarded = linux.MS_NOSUID | linux.MS_NODEV
-    linux.mount("tmpfs", _ROOT, "tmpfs", guarded, "size=64k,mode=755")
-    for name in ("tmp", "function", "dev"):
-        os.mkdir(f"{_ROOT}/{name}")
-    for path in libraries:
-        os.makedirs(_ROOT + path)
-        linux.mount(path, _ROOT + path, None, linux.MS_BIND)
-    for path, target in links.items():
-        os.symlink(target, _ROOT + path)
-    os.symlink("/tmp", f"{_ROOT}/dev/shm")  # noqa: S108
-    for device in _DEVICES:
-        os.close(os.open(f"{_ROOT}/dev/{device}", os.O_CREAT | os.O_WRONLY, 0o600))
-        linux.mount(f"/dev/{device}", f"{_ROOT}/dev/{device}", None, linux.MS_BIND)
-    linux.mount("none", _ROOT, None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | guarded)
-    os.chdir(_ROOT)
-    linux.pivot_root(".", ".")
-    linux.umount(".", linux.MNT_DETACH)
-    os.chdir("/")
 
 
 def _environment(assignment: dict[str, Any]) -> None:
@@ -118,8 +95,12 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
     resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
     resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
     resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20))
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (_PENDING_SIGNALS, _PENDING_SIGNALS))
     linux.set_no_new_privileges()
-    linux.drop_capabilities(bounding=True)
+    linux.drop_bounding_capabilities()
+    if assignment["identity"]:
+        linux.become(assignment["identity"])
+    linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
     try:
         return prepared.zygote_filter.install_with_listener()

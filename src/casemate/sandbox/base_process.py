@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from casemate.model.errors import ProtectionMissingError, UnavailableError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
+from casemate.sandbox.identities import Identities
+from casemate.sandbox.libraries import visible_libraries
 from casemate.sandbox.staging import Staging
 
 SANDBOX_UID = 65534
-"""The uid that functions see; on the host it is the unprivileged uid the supervisor chose."""
+"""The uid that functions see: that of an instance has no name in its own user namespace."""
+START_SECONDS = 10.0
+"""How long a base zygote may take until it is warm."""
 _REPLY_SECONDS = 10.0
+_INFO_BYTES = 4096
 _BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
     "from runner.base import main; main(int(sys.argv[1]))"
@@ -31,25 +38,6 @@ class BaseZygoteLostError(BaseZygoteError):
     """The base zygote is gone, or does not answer in its time: another one has to be started."""
 
 
-def _existing(*paths: str) -> list[str]:
-    return [p for p in paths if Path(p).is_dir() and not Path(p).is_symlink()]
-
-
-def visible_libraries(runtime: Runtime) -> tuple[list[str], dict[str, str]]:
-    """Return the folders of the host that functions can read, and the links beside them."""
-    libraries = _existing("/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
-    prefix = str(Path(runtime.prefix) / "lib")
-    if not prefix.startswith("/usr/lib") and prefix not in libraries:
-        libraries.append(prefix)
-    links = {}
-    for name in ("/lib", "/lib64"):
-        if Path(name).is_symlink():
-            links[name] = os.readlink(name)  # noqa: PTH115
-        elif Path(name).is_dir():
-            libraries.append(name)
-    return libraries, links
-
-
 def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
@@ -59,9 +47,8 @@ def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
     _, links = visible_libraries(runtime)
     command = [bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-net", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
-    command += ["--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID), "--cap-add", "ALL"]
     command += ["--clearenv", "--setenv", "LANG", "C.UTF-8", "--hostname", "function"]
-    command += ["--ro-bind", "/usr", "/usr"]
+    command += ["--cap-add", "ALL", "--ro-bind", "/usr", "/usr"]
     for path in ("/lib", "/lib64", "/bin"):
         if path in links or Path(path).is_symlink():
             command += ["--symlink", os.readlink(path), path]  # noqa: PTH115
@@ -71,50 +58,99 @@ def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
         command += ["--ro-bind", staging.visible(runtime.prefix), runtime.prefix]
     command += ["--ro-bind", staging.visible(staging.runner), "/casemate/runner"]
     command += ["--ro-bind", staging.visible(staging.bundles), "/bundles"]
+    if staging.devices is not None:
+        command += ["--dev-bind", staging.devices, "/devices"]
     command += ["--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/"]  # noqa: S108
-    command += ["--", runtime.executable, "-I", "-S", "-B", "-c", _BOOT, str(descriptor)]
-    return command
+    boot = [runtime.executable, "-I", "-S", "-B", "-c", _BOOT, str(descriptor)]
+    return [*command, *boot]
 
 
 class BaseProcess:
-    """The base zygote of one interpreter. Requests are synchronous and take microseconds."""
+    """A base zygote of one interpreter. Requests are synchronous and take microseconds.
 
-    def __init__(self, runtime: Runtime, staging: Staging) -> None:
-        """Start it and wait until it is warm. Raises ProtectionMissingError."""
+    It starts by itself meanwhile: `finish` when `sock` is readable. Every one has a layout of
+    memory and a seed of hashes of its own, which all that is forked from it shares.
+    """
+
+    def __init__(self, runtime: Runtime, staging: Staging, identities: Identities | None) -> None:
+        """Start it. Raises ProtectionMissingError."""
         self.runtime = runtime
+        self.started_at = time.monotonic()
+        self.landlock_abi = 0
+        self.ready = False
+        self.private_files = False
+        """True if what functions see of the host has other inodes in each zygote."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(_REPLY_SECONDS)
-        with theirs:
-            identity: dict[str, Any] = {}
-            if staging.uid is not None:
-                identity = {"user": staging.uid, "group": staging.gid, "extra_groups": []}
-            self.process = subprocess.Popen(
-                _command(runtime, staging, theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={"PATH": "/usr/bin:/bin"},
-                cwd="/",
-                **identity,
-            )
         self.sock = ours
+        with theirs:
+            command = _command(runtime, staging, theirs.fileno())
+            try:
+                self.process = self._start(command, theirs.fileno(), staging, identities)
+            except BaseException:
+                ours.close()
+                raise
         libraries, links = visible_libraries(runtime)
         try:
             control.send(ours, {"libraries": libraries, "links": links})
-            self.landlock_abi = self._landlock_abi()
-        except (OSError, BaseZygoteError) as error:
-            self.close()
-            raise ProtectionMissingError(
-                f"The sandbox for Python {runtime.minor} does not start: {error}",
-                next_step="run `casemate doctor`, which tries every protection by itself",
-            ) from error
+        except OSError as error:
+            raise self._failed(error) from error
 
-    def _landlock_abi(self) -> int:
-        message, _ = control.receive(self.sock)
-        abi = message.get("landlock_abi") if message else None
-        if not isinstance(abi, int):
-            raise BaseZygoteError("bubblewrap or the interpreter ended before it was ready")
-        return abi
+    def _start(
+        self, command: list[str], descriptor: int, staging: Staging, identities: Identities | None
+    ) -> subprocess.Popen[bytes]:
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        if staging.uid is not None:
+            options |= {"user": staging.uid, "group": staging.gid, "extra_groups": []}
+        options |= {"env": {"PATH": "/usr/bin:/bin"}, "cwd": "/"}
+        bubblewrap, *rest = command
+        if identities is None:
+            own = ["--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID)]
+            return subprocess.Popen([bubblewrap, *own, *rest], pass_fds=(descriptor,), **options)
+        own = ["--uid", "0", "--gid", "0"]
+        info_read, info_write = os.pipe2(os.O_CLOEXEC)
+        block_read, block_write = os.pipe2(os.O_CLOEXEC)
+        own += ["--info-fd", str(info_write), "--userns-block-fd", str(block_read)]
+        passed = (descriptor, info_write, block_read)
+        try:
+            process = subprocess.Popen([bubblewrap, *own, *rest], pass_fds=passed, **options)
+            os.close(info_write)
+            info_write = -1
+            try:
+                creator = (staging.uid, staging.gid)
+                if staging.uid is None or staging.gid is None:
+                    creator = (os.geteuid(), os.getegid())
+                identities.map_into(_child_of(info_read), creator)  # type: ignore[arg-type]
+                os.write(block_write, b"1")
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+        finally:
+            for end in (info_read, info_write, block_read, block_write):
+                if end >= 0:
+                    os.close(end)
+        return process
+
+    def _failed(self, error: Exception) -> ProtectionMissingError:
+        self.close()
+        return ProtectionMissingError(
+            f"The sandbox for Python {self.runtime.minor} does not start: {error}",
+            next_step="run `casemate doctor`, which tries every protection by itself",
+        )
+
+    def finish(self) -> None:
+        """Wait until it is warm. Raises ProtectionMissingError."""
+        try:
+            message, _ = control.receive(self.sock)
+            abi = message.get("landlock_abi") if message else None
+            if message is None or not isinstance(abi, int):
+                raise BaseZygoteError("bubblewrap or the interpreter ended before it was ready")
+            self.landlock_abi = abi
+            self.private_files = message.get("private_files") is True
+            self.ready = True
+        except (OSError, BaseZygoteError) as error:
+            raise self._failed(error) from error
 
     def _ask(
         self, message: dict[str, object], descriptors: list[int], expected: str, count: int
@@ -132,9 +168,9 @@ class BaseProcess:
             raise BaseZygoteError(str(reply.get("error")))
         return reply, received
 
-    def blank(self, sock: socket.socket) -> None:
-        """Fork a blank zygote that listens on `sock`."""
-        self._ask({"op": "blank"}, [sock.fileno()], "blank", 0)
+    def blank(self, sock: socket.socket, devices: str | None) -> None:
+        """Fork a blank zygote that listens on `sock`; `devices` names the folder of its own."""
+        self._ask({"op": "blank", "devices": devices}, [sock.fileno()], "blank", 0)
 
     def tmpfs(self, size: int, count: int) -> list[int]:
         """Return descriptors of new detached tmpfs mounts of `size` bytes."""
@@ -159,3 +195,20 @@ class BaseProcess:
         self.sock.close()
         self.process.kill()
         self.process.wait()
+
+
+def _child_of(info: int) -> int:
+    """Return the pid that bubblewrap tells: its child, which waits for its maps. Raises."""
+    told = b""
+    while b"}" not in told and len(told) < _INFO_BYTES:
+        data = os.read(info, _INFO_BYTES)
+        if not data:
+            break
+        told += data
+    try:
+        return int(json.loads(told)["child-pid"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtectionMissingError(
+            "bubblewrap could not make a user namespace.",
+            next_step="run `casemate doctor`, which tries every protection by itself",
+        ) from error

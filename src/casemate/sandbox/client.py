@@ -283,6 +283,7 @@ class SandboxClient:
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
+            layout=spec.layout,
         )
         with report.other_ends() as descriptors:
             self.send(request, descriptors)

@@ -11,7 +11,14 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.bundle import DIGEST_PATTERN
-from casemate.model.function import HANDLER_PATTERN, NAME_PATTERN, GuardMode, Isolation, Trust
+from casemate.model.function import (
+    HANDLER_PATTERN,
+    NAME_PATTERN,
+    GuardMode,
+    Isolation,
+    Layout,
+    Trust,
+)
 
 
 def _whole(pattern: str) -> str:
@@ -57,6 +64,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
+    layout: Layout = Layout.SHARED
 
 
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import casemate.runner
@@ -16,6 +17,8 @@ from casemate.model.errors import ProtectionMissingError
 from casemate.runner import linux
 
 _STAGE = Path("/run/casemate")
+_DEVICES = (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9))
+"""Names and numbers of the kernel's admin-guide/devices.txt."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs on every Linux; what is made in it is private
 
 
@@ -34,10 +37,13 @@ class Staging:
         self.uid, self.gid = uid, uid
         self.runner = str(Path(casemate.runner.__file__).parent)
         self._staged: dict[str, str] = {}
+        self.devices: str | None = None
+        """Folder of the devices of zygotes, None where only the host's own can be had."""
         try:
             if uid is not None and owner is not None:
                 self._enter_own_mount_namespace()
                 self.bundles = str(self._mount_memory(owner))
+                self.devices = self._mount_devices()
             else:
                 self.bundles = str(self._make_memory(name))
         except OSError as error:
@@ -57,6 +63,44 @@ class Staging:
         except OSError:  # noswap is as of Linux 6.4
             linux.mount("tmpfs", str(folder), "tmpfs", flags, options)
         return folder
+
+    @staticmethod
+    def _mount_devices() -> str | None:
+        """Return a folder in which this process can make devices; None if it may make none."""
+        folder = _STAGE / "devices"
+        folder.mkdir(mode=0o755)
+        flags = linux.MS_NOSUID | linux.MS_NOEXEC
+        linux.mount("tmpfs", str(folder), "tmpfs", flags, "size=8m,nr_inodes=65536,mode=755")
+        try:
+            # A container may lack CAP_MKNOD, or be forbidden devices.
+            os.mknod(folder / "trial", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            os.close(os.open(folder / "trial", os.O_RDWR | os.O_CLOEXEC))
+        except OSError:
+            return None
+        return str(folder)
+
+    def make_devices(self, name: str) -> str | None:
+        """Make four devices for a zygote; return `name`, None without a folder. Raises OSError.
+
+        Locks and times are kept in inodes: one that all functions open would connect them.
+        """
+        if self.devices is None:
+            return None
+        folder = f"{self.devices}/{name}"
+        before = os.umask(0)
+        try:
+            os.mkdir(folder, 0o755)  # noqa: PTH102
+            for device, major, minor in _DEVICES:
+                mode = stat.S_IFCHR | 0o666
+                os.mknod(f"{folder}/{device}", mode, os.makedev(major, minor))
+        finally:
+            os.umask(before)
+        return name
+
+    def remove_devices(self, name: str) -> None:
+        """Remove what was made for a zygote, if anything was."""
+        if self.devices is not None:
+            shutil.rmtree(f"{self.devices}/{name}", ignore_errors=True)
 
     @staticmethod
     def _make_memory(name: str) -> Path:

@@ -17,13 +17,15 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, ProtectionMissingError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
 from casemate.sandbox.cgroups import Driver
 from casemate.sandbox.cpu_shares import CpuShares
+from casemate.sandbox.identities import Identities
+from casemate.sandbox.layouts import FIRST, MAX_WAITING, Layout, Layouts
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 
@@ -54,26 +56,33 @@ class Supervisor:
         staging: Staging,
         cgroups: Driver | None,
         landlock: bool,
+        identities: Identities | None,
+        shared_files: bool,
         report: Callable[[str], None],
     ) -> None:
-        """`cgroups=None` and `landlock=False` are risks that the operator accepted by name."""
+        """Take over `identities`.
+
+        `cgroups=None`, `landlock=False`, `identities=None` and `shared_files=True` are risks that
+        the operator accepted by name.
+        """
         self._runtimes = runtimes
         self._staging = staging
         self._cgroups = cgroups
         self._shares = CpuShares(cgroups)
         self._landlock = landlock
+        self._identities = identities
+        self._shared_files = shared_files
         self._report = report
         self._selector = selectors.DefaultSelector()
-        self._bases: dict[str, BaseProcess] = {}
-        self._blanks: dict[str, deque[ZygoteProcess]] = {}
+        self._layouts = Layouts(self._start_layout)
+        self._layout_of: dict[ZygoteProcess, Layout] = {}
         self._zygotes: dict[int, ZygoteProcess] = {}
         self._ids: dict[ZygoteProcess, int] = {}
-        self._tmpfs: dict[tuple[str, int], list[int]] = {}
         self._draining: list[tuple[ZygoteProcess, int]] = []
         self._ended: list[ZygoteProcess] = []
         self._asked: dict[tuple[int, int], float] = {}
         self._names = 0
-        self._short_of_blanks: deque[str] = deque()
+        self._short_of_blanks: deque[Layout] = deque()
         self._outbox: deque[bytes] = deque()
         self._gateway: socket.socket | None = None
         self._decoder = msgspec.json.Decoder(protocol.Request)
@@ -103,12 +112,12 @@ class Supervisor:
                             return
                     elif key.fd in calls:
                         self._call(key.fd, calls)
-                    elif key.data in self._ids or not key.data.assigned:
-                        self._read_zygote(key.data)
+                    else:
+                        self._read(key.data)
                 self._drain()
                 self._flush()
                 if not ready and self._short_of_blanks:
-                    self._prepare(protocol.Prepare(self._short_of_blanks.popleft()))
+                    self._refill_next()
                 if time.monotonic() >= next_tick:
                     self._tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
@@ -118,8 +127,20 @@ class Supervisor:
                 self._selector.unregister(descriptor)
             self._gateway = None
             self._outbox.clear()
-            for zygote in list(self._zygotes.values()):
-                self._end(zygote, "the gateway is gone", tell=False, expected=True)
+            self._end_all("the gateway is gone")
+
+    def _end_all(self, reason: str) -> None:
+        for layout in self._layouts:
+            self._refuse_waiting(layout, reason, tell=False)
+        for zygote in list(self._zygotes.values()):
+            self._end(zygote, reason, tell=False, expected=True)
+
+    def _read(self, sender: Layout | ZygoteProcess) -> None:
+        """Take what a base zygote that starts, or a zygote, has sent."""
+        if isinstance(sender, Layout):
+            self._on_layout(sender)
+        elif sender in self._ids or not sender.assigned:
+            self._read_zygote(sender)
 
     def _call(self, descriptor: int, calls: dict[int, Callable[[], bool]]) -> None:
         call = calls.pop(descriptor)
@@ -140,28 +161,30 @@ class Supervisor:
         return max(0.0, next_tick - time.monotonic())
 
     def prepare(self, minor: str) -> None:
-        """Start an interpreter's base zygote and a blank one. Raises what is missing."""
-        self._refill_blanks(minor)
+        """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
+        for ended in self._layouts.overdue():
+            self._drop(ended, "its base zygote ended")
+        layout = self._layouts.get((minor, FIRST))
+        if not layout.base.ready:
+            self._selector.unregister(layout.base.sock)
+            try:
+                self._finish(layout)
+            except BaseException:
+                self._drop(layout, "it did not start")
+                raise
+        self._refill(layout)
 
     def close(self) -> None:
         """End everything and remove the control groups."""
-        for zygotes in self._blanks.values():
-            for zygote in zygotes:
-                self._forget(zygote)
-        self._blanks.clear()
-        for zygote in list(self._zygotes.values()):
-            self._end(zygote, "the node stops", tell=False, expected=True)
-        for base in self._bases.values():
-            base.close()
-        self._bases.clear()
-        for descriptors in self._tmpfs.values():
-            for descriptor in descriptors:
-                os.close(descriptor)
-        self._tmpfs.clear()
+        self._end_all("the node stops")
+        for layout in list(self._layouts):
+            self._drop(layout, "the node stops")
         deadline = time.monotonic() + 5.0
         while self._ended and time.monotonic() < deadline:
             self._remove_ended()
             time.sleep(0.005)
+        if self._identities is not None:
+            self._identities.close()
         if self._cgroups is not None:
             try:
                 self._cgroups.remove("")
@@ -225,46 +248,75 @@ class Supervisor:
             case protocol.Close():
                 if (zygote := self._zygotes.get(request.z)) is not None:
                     self._end(zygote, "closed", expected=True)
+                else:
+                    self._cancel(request.z)
             case protocol.Prepare():
                 self._prepare(request)
 
     def _prepare(self, request: protocol.Prepare) -> None:
         try:
-            self._refill_blanks(request.python)
+            layout = self._layouts.get((request.python, FIRST))
         except (OSError, CasemateError) as error:
             self._report(f"Python {request.python} cannot be prepared: {error}")
+        else:
+            if layout.base.ready and layout not in self._short_of_blanks:
+                self._short_of_blanks.append(layout)
 
     def _open(self, request: protocol.Open, descriptors: list[int]) -> None:
-        if request.z in self._zygotes:
+        waits = any(one.z == request.z for each in self._layouts for one, _ in each.waiting)
+        if request.z in self._zygotes or waits:
             raise GatewayViolationError(f"zygote {request.z} is open")
+        reason = "too many wait for an interpreter to start"
         try:
-            try:
-                zygote = self._assign(request, descriptors)
-            except (OSError, CasemateError):
-                if not self._lost_base(request.python):
-                    raise
+            key = self._layouts.key_of(request)
+            layout = self._layouts.get(key)
+            if layout.base.ready:
+                if self._place(layout, request, descriptors):
+                    return
                 # It died unnoticed, and its blank zygotes and mounts with it.
-                zygote = self._assign(request, descriptors)
+                layout = self._layouts.get(key)
+            if len(layout.waiting) < MAX_WAITING:
+                layout.waiting.append((request, descriptors))
+                return
         except (OSError, CasemateError) as error:
+            reason = f"cannot be started: {error}"
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._tell(protocol.ZygoteEnded(request.z, reason))
+
+    def _place(self, layout: Layout, request: protocol.Open, descriptors: list[int]) -> bool:
+        """Make a zygote of a layout that is ready a function's own, or tell why it cannot be.
+
+        False if its base zygote turns out to have ended: nothing is told or closed then.
+        """
+        try:
+            zygote = self._assign(layout, request, descriptors)
+        except (OSError, CasemateError, ZygoteViolationError) as error:
+            if layout.base.lost(_END_SECONDS):
+                self._drop(layout, "its base zygote ended")
+                return False
             self._tell(protocol.ZygoteEnded(request.z, f"cannot be started: {error}"))
         else:
             self._zygotes[request.z] = zygote
             self._ids[zygote] = request.z
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return True
 
-    def _assign(self, request: protocol.Open, descriptors: list[int]) -> ZygoteProcess:
+    def _assign(
+        self, layout: Layout, request: protocol.Open, descriptors: list[int]
+    ) -> ZygoteProcess:
         """Give a request's bundle to a blank zygote. Raises OSError and CasemateError."""
-        base = self._base(request.python)
-        zygote = self._take_blank(request.python)
+        zygote = self._take_blank(layout)
         mounts: list[int] = []
         try:
-            mounts.append(base.bundle(request.digest))
-            mounts.append(self._take_tmpfs(request.python, request.tmp))
+            mounts.append(layout.base.bundle(request.digest))
+            mounts.append(layout.take_tmpfs(request.tmp, _TMPFS_BATCH))
             zygote.tmpfs_device = os.fstat(mounts[1]).st_dev
             self._shares.add(zygote.name, (request.project, request.function))
-            landlock_abi = base.landlock_abi if self._landlock else 0
+            if self._identities is not None:
+                zygote.identity = self._identities.take()
+            landlock_abi = layout.base.landlock_abi if self._landlock else 0
             zygote.assign(request, landlock_abi, [*mounts, *descriptors])
         except BaseException:
             self._forget(zygote)
@@ -273,6 +325,17 @@ class Supervisor:
             for descriptor in mounts:
                 os.close(descriptor)
         return zygote
+
+    def _cancel(self, number: int) -> None:
+        """Let go of a zygote that still waits for its base zygote."""
+        if any(layout.cancel(number) for layout in self._layouts):
+            self._tell(protocol.ZygoteEnded(number, "closed"))
+
+    def _refuse_waiting(self, layout: Layout, reason: str, *, tell: bool = True) -> None:
+        for number in [request.z for request, _ in layout.waiting]:
+            layout.cancel(number)
+            if tell:
+                self._tell(protocol.ZygoteEnded(number, reason))
 
     def _spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
         zygote = self._zygotes.get(request.z)
@@ -291,7 +354,7 @@ class Supervisor:
         fork = zygote.waiting.popleft()
         try:
             zygote.take_home()
-            tmpfs = self._take_tmpfs(zygote.assigned.python, zygote.assigned.tmp)
+            tmpfs = self._layout_of[zygote].take_tmpfs(zygote.assigned.tmp, _TMPFS_BATCH)
             zygote.fork(fork, tmpfs, time.monotonic())
         except (OSError, CasemateError) as error:
             fork.close()
@@ -418,13 +481,34 @@ class Supervisor:
         for (z, _), asked in list(self._asked.items()):
             if now - asked > 1.0 and z in self._zygotes:
                 self._end(self._zygotes[z], "an instance would not end")
-        for minor, base in list(self._bases.items()):
-            if base.lost():
-                self._drop_base(minor)
+        self._tick_layouts(now)
         self._remove_ended()
 
+    def _tick_layouts(self, now: float) -> None:
+        for layout in self._layouts.overdue():
+            self._report(f"a base zygote of Python {layout.minor} ended; it is started again")
+            self._drop(layout, "its base zygote ended")
+        try:
+            self._layouts.renew(now)
+        except (OSError, CasemateError) as error:
+            self._report(f"a base zygote could not be replaced: {error}")
+        for layout in self._layouts:
+            if layout.retired:
+                self._forget_blanks(layout)
+        for layout in self._layouts.unused():
+            self._drop(layout, "it is replaced")
+
     def _remove_ended(self) -> None:
-        self._ended = [z for z in self._ended if not z.remove()]
+        left = []
+        for zygote in self._ended:
+            if not zygote.remove():
+                left.append(zygote)
+                continue
+            # Nothing lives any more that has its id or its devices.
+            self._staging.remove_devices(zygote.name)
+            if self._identities is not None and zygote.identity:
+                self._identities.release(zygote.identity)
+        self._ended = left
 
     def _end(
         self, zygote: ZygoteProcess, reason: str, *, tell: bool = True, expected: bool = False
@@ -440,9 +524,9 @@ class Supervisor:
                 events += self._what_ran_out_of_memory(zygote, number)
             if tell:
                 events.append(protocol.ZygoteEnded(number, reason))
-        for blanks in self._blanks.values():
-            if zygote in blanks:
-                blanks.remove(zygote)
+        layout = self._layout_of.get(zygote)
+        if layout is not None and zygote in layout.blanks:
+            layout.blanks.remove(zygote)
         self._forget(zygote)
         # Not before it is killed: the gateway closes what the filter's notifications come by.
         for event in events:
@@ -465,6 +549,9 @@ class Supervisor:
 
     def _forget(self, zygote: ZygoteProcess) -> None:
         self._shares.remove(zygote.name)
+        layout = self._layout_of.pop(zygote, None)
+        if layout is not None:
+            layout.zygotes.discard(zygote)
         if zygote.sock.fileno() >= 0:
             self._selector.unregister(zygote.sock)
             zygote.end()
@@ -472,77 +559,89 @@ class Supervisor:
 
     # -- what zygotes are made of --------------------------------------------------------------
 
-    def _drop_base(self, minor: str) -> None:
-        """Forget a base zygote that has ended, and what only it could have made use of."""
-        self._report(f"the base zygote of Python {minor} ended; it is started again")
-        self._bases.pop(minor).close()
-        for blank in self._blanks.pop(minor, ()):
-            self._forget(blank)
-        for key in [k for k in self._tmpfs if k[0] == minor]:
-            for descriptor in self._tmpfs.pop(key):
-                os.close(descriptor)
+    def _start_layout(self, key: tuple[str, str]) -> Layout:
+        runtime = self._runtimes.get(key[0])
+        if runtime is None:
+            raise CasemateError(f"this node has no Python {key[0]}")
+        layout = Layout(key, BaseProcess(runtime, self._staging, self._identities))
+        self._selector.register(layout.base.sock, selectors.EVENT_READ, layout)
+        return layout
 
-    def _lost_base(self, minor: str) -> bool:
-        """Tell whether an interpreter's base zygote has ended, and forget it then."""
-        base = self._bases.get(minor)
-        if base is None:
-            return True
-        if not base.lost(_END_SECONDS):
-            return False
-        self._drop_base(minor)
-        return True
+    def _finish(self, layout: Layout) -> None:
+        """Have zygotes made of a layout from now on. Raises ProtectionMissingError."""
+        layout.base.finish()
+        if not layout.base.private_files and not self._shared_files:
+            raise ProtectionMissingError(
+                "This host mounts no overlay for an ordinary user: functions would share the "
+                "inodes of libraries, and so locks on them.",
+                next_step="use Linux 5.11 or newer with overlayfs, or accept it: "
+                "--accept-risk shared-files",
+            )
+        self._layouts.promote(layout)
 
-    def _base(self, minor: str) -> BaseProcess:
-        base = self._bases.get(minor)
-        if base is not None and base.lost():
-            self._drop_base(minor)
-            base = None
-        if base is None:
-            runtime = self._runtimes.get(minor)
-            if runtime is None:
-                raise CasemateError(f"this node has no Python {minor}")
-            base = self._bases[minor] = BaseProcess(runtime, self._staging)
-        return base
+    def _on_layout(self, layout: Layout) -> None:
+        """Take note that a base zygote is ready, or never will be."""
+        self._selector.unregister(layout.base.sock)
+        try:
+            self._finish(layout)
+        except (OSError, CasemateError) as error:
+            self._report(f"a base zygote of Python {layout.minor} did not start: {error}")
+            self._drop(layout, f"cannot be started: {error}")
+            return
+        while layout.waiting:
+            request, descriptors = layout.waiting.popleft()
+            if not self._place(layout, request, descriptors):
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                self._tell(protocol.ZygoteEnded(request.z, "its base zygote ended"))
+                return
+        self._short_of_blanks.append(layout)
 
-    def _make_blank(self, minor: str) -> ZygoteProcess:
-        base = self._base(minor)
+    def _drop(self, layout: Layout, reason: str) -> None:
+        """End a base zygote; what was forked from it ends with it."""
+        self._layouts.drop(layout)
+        if layout.base.sock.fileno() in self._selector.get_map():
+            self._selector.unregister(layout.base.sock)
+        self._refuse_waiting(layout, reason, tell=self._gateway is not None)
+        self._forget_blanks(layout)
+        if layout in self._short_of_blanks:
+            self._short_of_blanks.remove(layout)
+        layout.close()
+
+    def _forget_blanks(self, layout: Layout) -> None:
+        while layout.blanks:
+            self._forget(layout.blanks.popleft())
+
+    def _make_blank(self, layout: Layout) -> ZygoteProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._names += 1
         zygote = ZygoteProcess(f"z{self._names}", ours, self._cgroups)
         self._selector.register(ours, selectors.EVENT_READ, zygote)
+        self._layout_of[zygote] = layout
+        layout.zygotes.add(zygote)
         try:
             with theirs:
-                base.blank(theirs)
-            ours.settimeout(_FORK_SECONDS)
-            if zygote.read_event() != (control.HELLO, 0, 0):
-                raise ZygoteViolationError("a blank zygote did not start")
-            ours.setblocking(False)
-            zygote.settle()
+                layout.base.blank(theirs, self._staging.make_devices(zygote.name))
+            zygote.greet(_FORK_SECONDS)
         except BaseException:
             self._forget(zygote)
             raise
         return zygote
 
-    def _refill_blanks(self, minor: str) -> None:
-        if self._blanks.get(minor):
-            return
+    def _refill(self, layout: Layout) -> None:
+        """Have one blank zygote ready. Raises what keeps it from starting."""
+        if not layout.blanks and not layout.retired:
+            layout.blanks.append(self._make_blank(layout))
+
+    def _refill_next(self) -> None:
+        layout = self._short_of_blanks.popleft()
         try:
-            blank = self._make_blank(minor)
-        except (OSError, CasemateError):
-            if not self._lost_base(minor):
-                raise
-            blank = self._make_blank(minor)
-        self._blanks.setdefault(minor, deque()).append(blank)
+            self._refill(layout)
+        except (OSError, CasemateError, ZygoteViolationError) as error:
+            self._report(f"Python {layout.minor} cannot be prepared: {error}")
 
-    def _take_blank(self, minor: str) -> ZygoteProcess:
-        blanks = self._blanks.setdefault(minor, deque())
-        if minor not in self._short_of_blanks:
+    def _take_blank(self, layout: Layout) -> ZygoteProcess:
+        if layout.shared and layout not in self._short_of_blanks:
             # Made when the loop is idle: it takes milliseconds that nobody should wait for.
-            self._short_of_blanks.append(minor)
-        return blanks.popleft() if blanks else self._make_blank(minor)
-
-    def _take_tmpfs(self, minor: str, size: int) -> int:
-        pool = self._tmpfs.setdefault((minor, size), [])
-        if not pool:
-            pool += self._base(minor).tmpfs(size, _TMPFS_BATCH)
-        return pool.pop()
+            self._short_of_blanks.append(layout)
+        return layout.blanks.popleft() if layout.blanks else self._make_blank(layout)

@@ -78,6 +78,8 @@ def describe(number: int, arguments: tuple[int, ...]) -> str:
         asked = "|".join(text for flag, text in _CLONE_FLAGS.items() if arguments[0] & flag)
         return f"{name}({asked or 'no namespace'})"
     if name == "socket":
+        if arguments[0] & 0xFFFFFFFF in (2, 10):
+            return "socket(another protocol)"
         return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
     if name == "prctl":
         return "prctl(PR_SET_SECCOMP)"  # the only form that is refused

@@ -58,6 +58,8 @@ class ZygoteProcess:
         self.cgroups = cgroups
         self.pid = 0
         self.assigned: Open | None = None
+        self.identity = 0
+        """Its id in the base zygote's user namespace; 0 before it has one, or where all share."""
         self.ready = False
         self.slots: dict[int, int] = {}
         self.instances: dict[int, int] = {}
@@ -161,6 +163,7 @@ class ZygoteProcess:
             "open_files": request.open_files,
             "response": request.response,
             "landlock_abi": landlock_abi,
+            "identity": self.identity,
             "ports": list(request.ports),
             "environment": request.environment,
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
@@ -255,6 +258,14 @@ class ZygoteProcess:
         if self._notify >= 0:
             os.close(self._notify)
             self._notify = -1
+
+    def greet(self, seconds: float) -> None:
+        """Wait for a blank zygote's hello and settle it. Raises ZygoteViolationError, OSError."""
+        self.sock.settimeout(seconds)
+        if self.read_event() != (control.HELLO, 0, 0):
+            raise ZygoteViolationError("a blank zygote did not start")
+        self.sock.setblocking(False)
+        self.settle()
 
     def settle(self) -> None:
         """Put a blank zygote that has said hello into its first slot. Raises OSError."""

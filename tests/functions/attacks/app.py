@@ -327,7 +327,11 @@ def connect(address, port, family=socket.AF_INET):
 
 
 def send_datagram(address, port, family=socket.AF_INET):
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        return {"errno": error.errno}
+    with sock:
         return tried(sock.sendto, b"x", (address, port))
 
 
@@ -345,7 +349,7 @@ def bring_up_loopback():
     """SIOCSIFFLAGS: set IFF_UP on lo."""
     import fcntl
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         request = struct.pack("16sh22x", b"lo", 1)
         return tried(fcntl.ioctl, sock.fileno(), 0x8914, request)
 
@@ -359,7 +363,10 @@ ABSTRACT = "\0zebra7"
 
 def abstract_listen(seconds):
     """A pair of sockets needs no socket(2); one of them may be given a name all the same."""
-    one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError:
+        one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     # Let go of the other one (AF_UNSPEC): a connected socket hears its peer alone.
     LIBC.connect(one.fileno(), struct.pack("=H", 0), 2)
     try:
@@ -372,7 +379,10 @@ def abstract_listen(seconds):
 
 
 def abstract_send():
-    one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError as error:
+        return {"errno": error.errno}
     answer = tried(one.sendto, b"x", ABSTRACT)
     return answer if "errno" in answer else {"result": answer}
 
@@ -388,7 +398,10 @@ def smuggle(target):
         line = struct.pack("!cII", b"L", len(head), 4) + head + b"gift"
         socket.socket(fileno=os.dup(3)).sendmsg([line], rights)
         return {"result": "sent"}
-    one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        one, _two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError as error:
+        return {"errno": error.errno}
     address = ABSTRACT if target == "sibling" else "/run/nobody"
     found = tried(one.sendmsg, [b"gift"], rights, 0, address)
     return {"errno": 1} if found.get("errno") == 2 else found

@@ -53,7 +53,7 @@ def plant():
     LIBC.inotify_init1(0)
     for number in range(20):
         os.memfd_create(f"planted-{number}")
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with contextlib.suppress(OSError):
         one.bind("\0planted")
     planted["socket"] = one
@@ -63,10 +63,14 @@ def plant():
     return look()
 
 
+def send_to(address):
+    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return one.sendto(b"x", address)
+
+
 def look():
     """Return which of the things that `plant` leaves are here."""
     umask = os.umask(0o022)
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     found = {
         "global": bool(planted),
         "environment": "PLANTED" in os.environ,
@@ -80,7 +84,7 @@ def look():
         "descriptor": len(descriptors()) > 20,
         "module": hasattr(json, "planted"),
         "child": tried(os.waitpid, -1, os.WNOHANG).get("errno") != 10,
-        "socket": tried(one.sendto, b"x", "\0planted").get("errno") is None,
+        "socket": tried(send_to, "\0planted").get("errno") is None,
     }
     return {"result": sorted(name for name, there in found.items() if there)}
 

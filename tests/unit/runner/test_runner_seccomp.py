@@ -21,11 +21,12 @@ from casemate.runner.system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED
 X86_64 = 0xC000003E
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 EPERM, EACCES, ENOSYS, EAFNOSUPPORT = (0x00050000 | errno for errno in (1, 13, 38, 97))
+EINVAL = 0x00050000 | 22
 CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT = 56, 435, 41, 59, 322
 UNSHARE, MOVE_MOUNT, IOCTL, BIND, SOCKETPAIR = 272, 429, 16, 49, 53
-PRCTL, SECCOMP = 157, 317
+PRCTL, SECCOMP, MADVISE = 157, 317, 28
 SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL, BIND}
-SPECIAL |= {PRCTL, SECCOMP}
+SPECIAL |= {SOCKETPAIR, MADVISE, PRCTL, SECCOMP}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(),
     "zygote without a listener": seccomp.zygote_program(notify=False),
@@ -86,7 +87,7 @@ def test_a_program_is_one_the_kernel_takes(name: str) -> None:
         if code == 0x05:
             assert k < left
         elif code == 0x06:
-            assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, ENOSYS, EAFNOSUPPORT)
+            assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, EINVAL, ENOSYS, EAFNOSUPPORT)
             assert k != NOTIFY or name == "zygote"
         elif code == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
@@ -131,7 +132,7 @@ def test_names_and_numbers_are_the_kernel_s() -> None:
         # A header of an older kernel lacks the newest calls.
         if name in known or number <= max(known.values()):
             assert known[name] == number, name
-    assert set(CONDITIONAL.values()) == SPECIAL | {SOCKETPAIR}
+    assert set(CONDITIONAL.values()) == SPECIAL
     assert name_of(999) == "syscall-999"
 
 
@@ -319,6 +320,39 @@ def test_every_socket_domain(domain: int) -> None:
     assert seccomp.refusal(SOCKET) == 97
     assert run("egress", SOCKET, domain) == (ALLOW if domain in (2, 10) else EAFNOSUPPORT)
     assert run("offline", SOCKET, domain) == EAFNOSUPPORT
+
+
+STREAM, DATAGRAM, FLAGS = 1, 2, 0x80800
+
+
+@pytest.mark.parametrize("domain", [2, 10])
+def test_of_the_internet_s_sockets_only_tcp_is_there(domain: int) -> None:
+    """Datagrams reach other instances of the function, and MPTCP passes Landlock's rule."""
+    for flags in (0, FLAGS):
+        for protocol in (0, 6):
+            assert in_instance(SOCKET, domain, STREAM | flags, protocol) == ALLOW
+        for protocol in (1, 17, 132, 256, 262, 2**32 - 1):
+            assert in_instance(SOCKET, domain, STREAM | flags, protocol) == NOTIFY
+        for kind in range(2, 16):
+            assert in_instance(SOCKET, domain, kind | flags) == EACCES
+            assert run("egress", SOCKET, domain, kind | flags) == ALLOW
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_pairs_are_of_connections_only(kind: int) -> None:
+    expected = EPERM if kind & DATAGRAM else ALLOW
+    assert in_instance(SOCKETPAIR, 1, kind) == expected
+
+
+def test_pages_are_not_offered_to_be_merged_with_others() -> None:
+    for advice in range(26):
+        expected = EINVAL if advice == 12 else ALLOW
+        assert in_instance(MADVISE, 0, 4096, advice) == expected
+
+
+def test_watches_are_refused_and_told() -> None:
+    for name in ("inotify_init", "inotify_init1", "inotify_add_watch", "fanotify_init"):
+        assert in_instance(FORBIDDEN[name]) == NOTIFY
 
 
 def test_the_c_library_s_question_is_refused_without_a_record() -> None:

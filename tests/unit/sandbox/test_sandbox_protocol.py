@@ -34,12 +34,13 @@ OPEN: dict[str, Any] = {
     "ports": [3128, 5432],
     "environment": {"MODE": "test"},
     "guard": [["sql", "app:query", "report"]],
+    "layout": "own",
 }
 SPAWN = {"type": "spawn", "z": 1, "i": 2}
 KILL = {"type": "kill", "z": 1, "i": 2}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment", "guard"}
+OPTIONAL = {"ports", "environment", "guard", "layout"}
 """A function without them has neither a way out nor a variable."""
 ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
 
@@ -191,6 +192,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
             None,
         ],
     ),
+    ("layout", ["shared", "own"], ["", "OWN", "other", "own\n", 1, None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]
 NAMES_REFUSED += ["a" * 64, "\u00e9", "a\r", "a\u2028"]

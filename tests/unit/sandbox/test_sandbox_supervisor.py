@@ -29,6 +29,8 @@ class Loop:
             staging=SimpleNamespace(),  # type: ignore[arg-type]
             cgroups=None,
             landlock=True,
+            identities=None,
+            shared_files=False,
             report=self.reports.append,
         )
         self.ours, self.gateway = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -356,6 +356,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "open_files": 64,
         "response": 3000,
         "landlock_abi": 6,
+        "identity": 0,
         "ports": [3128, 5432],
         "environment": {"MODE": "test"},
         "guard": [["sql", "app:query", "report"]],

@@ -23,15 +23,17 @@ def doctor(json: JsonOption = False) -> None:
 
     with progress("Trying every protection"):
         findings = examine()
-    failed = [finding for finding in findings if not finding.holds]
+    missing = [finding for finding in findings if not finding.holds]
+    failed = [finding for finding in missing if finding.required]
     if json:
         print_json({"ok": not failed, "findings": findings})
     else:
-        rows = [(f.name, "holds" if f.holds else "MISSING", f.detail) for f in findings]
+        states = {True: "MISSING", False: "not here"}
+        rows = [(f.name, "holds" if f.holds else states[f.required], f.detail) for f in findings]
         print_table(("PROTECTION", "STATE", "DETAIL"), rows, empty="")
-        for finding in failed:
+        for finding in missing:
             print_line()
-            print_line(f"{finding.name}: {finding.detail}", "red")
+            print_line(f"{finding.name}: {finding.detail}", "red" if finding.required else "yellow")
             if finding.next_step:
                 print_line(f"Next: {finding.next_step}")
     if failed:

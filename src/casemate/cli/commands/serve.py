@@ -83,6 +83,17 @@ LearnOption = Annotated[
 ]
 
 
+FunctionIdsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--function-ids",
+        metavar="START:COUNT",
+        help="Host user and group ids that functions of a node get that runs as root; without it "
+        "2100000000:65536. Those of an ordinary user's node get that user's subordinate ids.",
+    ),
+]
+
+
 def default_data_folder() -> Path:
     """Return where a node keeps its data: /var/lib/casemate as root, else in the home folder."""
     if os.geteuid() == 0:
@@ -139,6 +150,7 @@ def serve(
     tls_new_authority: AuthorityOption = False,
     master_key: MasterKeyOption = None,
     public_url: PublicUrlOption = None,
+    function_ids: FunctionIdsOption = None,
     recover_owner: RecoverOption = False,
     learn: LearnOption = False,
     json: JsonOption = False,
@@ -170,6 +182,7 @@ def serve(
             host=host,
             port=port,
             accepted_risks=tuple(accept_risk or ()),
+            function_ids=function_ids,
             pythons=tuple(python or ()),
             json=json,
             tls_certificate=tls_cert.absolute() if tls_cert else None,

@@ -1,0 +1,146 @@
+"""Which host ids functions get: a range of the node's own as root, else subordinate ids."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from pathlib import Path
+
+from casemate.model.errors import ProtectionMissingError
+from casemate.sandbox.identities import BLOCKS, IdRange
+
+DEFAULT_START, DEFAULT_COUNT = 2_100_000_000, 65_536
+"""Above what distributions give to people, subordinate ids (up to 600,100,000), systemd-nspawn
+(up to 1,879,048,191) and FreeIPA (up to 2,000,200,000); below systemd's foreign ids (from
+2,147,352,576 on)."""
+LARGEST_ID = (1 << 31) - 1
+"""Larger ids are negative numbers to some programs."""
+_SUBORDINATE_LEAST = 4096
+_MAX_TABLE_BYTES = 4 << 20
+_HELPERS = ("newuidmap", "newgidmap")
+_ACCEPT = "or accept that functions share one user id: --accept-risk shared-uid"
+_ADD = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+
+
+def parse_range(text: str) -> IdRange:
+    """Return the range that `START:COUNT` names. Raises ProtectionMissingError."""
+    start, _, count = text.partition(":")
+    if not (start.isascii() and start.isdigit() and count.isascii() and count.isdigit()):
+        raise _refused(f"{text!r} is no range of ids, expected START:COUNT.")
+    if len(text) > 21 or not 65_536 <= int(start) <= LARGEST_ID:
+        raise _refused(f"The range {text!r} starts outside of 65536 to {LARGEST_ID}.")
+    if not BLOCKS <= int(count) <= LARGEST_ID - int(start) + 1:
+        raise _refused(f"The range {text!r} has a count outside of {BLOCKS} to its end.")
+    return IdRange(int(start), int(start), int(count))
+
+
+def _refused(message: str) -> ProtectionMissingError:
+    return ProtectionMissingError(
+        message, next_step=f"for example --function-ids {DEFAULT_START}:{DEFAULT_COUNT}"
+    )
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """Return the fields of each line of a table such as /etc/passwd; none if it is missing."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_TABLE_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line.split(":") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
+
+
+def _mapped(kind: str, start: int, count: int) -> bool:
+    """Tell whether this process's own user namespace has all of a range."""
+    for line in Path(f"/proc/self/{kind}_map").read_text().splitlines():
+        inside, _outside, length = map(int, line.split())
+        if inside <= start and start + count <= inside + length:
+            return True
+    return False
+
+
+def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
+    """Return who else has ids of a range, as the host's own tables say."""
+    found = []
+    for table, start in (("passwd", ids.uid), ("group", ids.gid)):
+        for fields in _lines(etc / table):
+            if len(fields) > 2 and start <= _number(fields[2]) < start + ids.count:
+                found.append(f"{fields[0]} in {etc / table}")
+    for table, start in (("subuid", ids.uid), ("subgid", ids.gid)):
+        for fields in _lines(etc / table):
+            first, length = (*map(_number, fields[1:3]), -1, -1)[:2]
+            if first >= 0 and first < start + ids.count and start < first + length:
+                found.append(f"{fields[0]} in {etc / table}")
+    return found
+
+
+def root_range(text: str | None) -> IdRange:
+    """Return the range of a node that runs as root. Raises ProtectionMissingError."""
+    ids = parse_range(f"{DEFAULT_START}:{DEFAULT_COUNT}" if text is None else text)
+    last = ids.uid + ids.count - 1
+    if others := collisions(ids):
+        raise ProtectionMissingError(
+            f"The ids {ids.uid} to {last} for functions are not free: {', '.join(others[:3])}.",
+            next_step="give the node another range: casemate serve --function-ids START:COUNT",
+        )
+    if not (_mapped("uid", ids.uid, ids.count) and _mapped("gid", ids.gid, ids.count)):
+        raise ProtectionMissingError(
+            f"This user namespace has no ids {ids.uid} to {last} for functions.",
+            next_step=f"give the node a range that it has: --function-ids START:COUNT, {_ACCEPT}",
+        )
+    return ids
+
+
+def _subordinate(table: Path, names: tuple[str, ...]) -> tuple[int, int] | None:
+    """Return start and length of the largest range that a table gives to a user."""
+    found = []
+    for fields in _lines(table):
+        if len(fields) == 3 and fields[0] in names:
+            start, length = _number(fields[1]), _number(fields[2])
+            if start > 0 and length >= _SUBORDINATE_LEAST and start + length - 1 <= LARGEST_ID:
+                found.append((length, start))
+    return (max(found)[1], max(found)[0]) if found else None
+
+
+def subordinate_range(etc: Path = Path("/etc")) -> IdRange:
+    """Return the subordinate ids of an ordinary user. Raises ProtectionMissingError."""
+    uid = os.geteuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    missing = [helper for helper in _HELPERS if shutil.which(helper) is None]
+    if missing:
+        raise ProtectionMissingError(
+            f"{' and '.join(missing)} cannot be found: functions would share one user id.",
+            next_step=f"apt-get install uidmap, {_ACCEPT}",
+        )
+    ranges = [_subordinate(etc / table, (name, str(uid))) for table in ("subuid", "subgid")]
+    if ranges[0] is None or ranges[1] is None:
+        raise ProtectionMissingError(
+            f"The user {name} has no subordinate ids (/etc/subuid, /etc/subgid): functions would "
+            "share one user id.",
+            next_step=f"as root: {_ADD}{name}; {_ACCEPT}",
+        )
+    (uids, length), (gids, other) = ranges[0], ranges[1]
+    return IdRange(uids, gids, min(length, other, DEFAULT_COUNT))
+
+
+def function_ids(text: str | None) -> IdRange:
+    """Return the ids that functions get on this host. Raises ProtectionMissingError.
+
+    `text` is a range that the operator chose, which only root can have.
+    """
+    if os.geteuid() == 0:
+        return root_range(text)
+    if text is not None:
+        raise ProtectionMissingError(
+            "An ordinary user's functions get the subordinate ids of that user.",
+            next_step="leave out --function-ids",
+        )
+    return subordinate_range()

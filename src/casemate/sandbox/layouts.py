@@ -1,0 +1,191 @@
+"""The base zygotes of a node: which function is forked from which, and for how long.
+
+All that is forked from one base zygote has its layout of memory and its seed of hashes. So there
+are several for each interpreter, projects are spread over them, each is replaced on a schedule, and
+a function can have one alone. They are made when they are first needed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from casemate.model.errors import UnavailableError
+from casemate.model.function import Layout as Kind
+from casemate.sandbox import protocol
+from casemate.sandbox.base_process import START_SECONDS, BaseProcess
+from casemate.sandbox.zygote_process import ZygoteProcess
+
+LAYOUTS = 4
+"""Base zygotes that the projects of one interpreter are spread over."""
+LAYOUT_SECONDS = 3600.0
+"""How long a base zygote takes new zygotes. One that serves goes on until it ends by itself."""
+MAX_WAITING = 1024
+"""Zygotes that may wait for one base zygote to start."""
+MAX_OWN, MAX_OWN_OF_PROJECT = 32, 4
+"""Functions of a node, and of one project, that have a base zygote alone: each is some 20 MB that
+no function's limit counts."""
+Key = tuple[str, str]
+"""Minor version, and the number of a shared layout or the function that has it alone."""
+FIRST = "0"
+
+
+class Layout:
+    """One base zygote, and what was made of it ahead: blank zygotes, detached mounts."""
+
+    def __init__(self, key: Key, base: BaseProcess) -> None:
+        """Start with nothing made of it."""
+        self.key = key
+        self.base = base
+        self.blanks: deque[ZygoteProcess] = deque()
+        self.zygotes: set[ZygoteProcess] = set()
+        """All that live and were forked from it, blank ones too."""
+        self.waiting: deque[tuple[protocol.Open, list[int]]] = deque()
+        """Zygotes asked for before it was ready, with the descriptors that came along."""
+        self.retired = False
+        self._tmpfs: dict[int, list[int]] = {}
+
+    @property
+    def minor(self) -> str:
+        """The version of its interpreter."""
+        return self.key[0]
+
+    @property
+    def shared(self) -> bool:
+        """True if it belongs to no function alone."""
+        return self.key[1].isdigit()
+
+    def take_tmpfs(self, size: int, batch: int) -> int:
+        """Return a descriptor of a fresh tmpfs, made in batches."""
+        pool = self._tmpfs.setdefault(size, [])
+        if not pool:
+            pool += self.base.tmpfs(size, batch)
+        return pool.pop()
+
+    def cancel(self, number: int) -> bool:
+        """Let go of a zygote that waits, if it waits here."""
+        for request, descriptors in self.waiting:
+            if request.z == number:
+                self.waiting.remove((request, descriptors))
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                return True
+        return False
+
+    def close(self) -> None:
+        """End the base zygote and release what was made of it."""
+        self.base.close()
+        for descriptors in self._tmpfs.values():
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._tmpfs.clear()
+
+
+class Layouts:
+    """Keeps the layouts of a node. `start` starts one, which becomes ready later."""
+
+    def __init__(self, start: Callable[[Key], Layout]) -> None:
+        """Start with none."""
+        self._start = start
+        self._current: dict[Key, Layout] = {}
+        self._next: dict[Key, Layout] = {}
+        self._retired: list[Layout] = []
+        self._homes: dict[str, dict[str, str]] = {}
+
+    def __iter__(self) -> Iterator[Layout]:
+        """Go through all that live, those that start and those that are retired too."""
+        yield from [*self._current.values(), *self._next.values(), *self._retired]
+
+    def key_of(self, request: protocol.Open) -> Key:
+        """Return which layout a function's zygotes are made of."""
+        if request.layout is Kind.OWN:
+            return request.python, f"{request.project}/{request.function}"
+        homes = self._homes.setdefault(request.python, {})
+        if request.project not in homes:
+            counts = [0] * LAYOUTS
+            for home in homes.values():
+                counts[int(home)] += 1
+            homes[request.project] = str(counts.index(min(counts)))
+        return request.python, homes[request.project]
+
+    def get(self, key: Key) -> Layout:
+        """Return the layout that new zygotes are made of, started if need be. May raise."""
+        layout = self._current.get(key)
+        if layout is None:
+            if not key[1].isdigit():
+                self._require_room(key[1].partition("/")[0])
+            layout = self._current[key] = self._start(key)
+        return layout
+
+    def _require_room(self, project: str) -> None:
+        owners = [layout.key[1].partition("/")[0] for layout in self if not layout.shared]
+        if len(owners) >= MAX_OWN or owners.count(project) >= MAX_OWN_OF_PROJECT:
+            raise UnavailableError(
+                f"A node has {MAX_OWN} and a project {MAX_OWN_OF_PROJECT} functions with layout = "
+                '"own" running at a time; there is no room for one more.',
+                next_step='leave out layout = "own", or call it when others are at rest',
+            )
+
+    def renew(self, now: float) -> None:
+        """Start what is to replace those that are too old; see `promote`. May raise."""
+        for key, layout in list(self._current.items()):
+            old = layout.base.ready and now - layout.base.started_at >= LAYOUT_SECONDS
+            if not old or key in self._next:
+                continue
+            self._forget_homes(layout)
+            if len(layout.zygotes) > len(layout.blanks) or key[1] == FIRST:
+                self._next[key] = self._start(key)
+            else:
+                self._retire(key)
+
+    def promote(self, layout: Layout) -> None:
+        """Have new zygotes made of a layout, now that it is ready."""
+        if self._next.get(layout.key) is layout:
+            del self._next[layout.key]
+            self._retire(layout.key)
+            self._current[layout.key] = layout
+
+    def _retire(self, key: Key) -> None:
+        layout = self._current.pop(key, None)
+        if layout is not None:
+            layout.retired = True
+            self._retired.append(layout)
+
+    def _forget_homes(self, layout: Layout) -> None:
+        """Let go of projects that have nothing running, so that there are never many of them."""
+        homes = self._homes.get(layout.minor, {})
+        alive = {z.assigned.project for z in layout.zygotes if z.assigned is not None}
+        for project in [p for p, home in homes.items() if home == layout.key[1]]:
+            if project not in alive:
+                del homes[project]
+
+    def drop(self, layout: Layout) -> None:
+        """Forget a layout whose base zygote has ended."""
+        for layouts in (self._current, self._next):
+            if layouts.get(layout.key) is layout:
+                del layouts[layout.key]
+        if layout in self._retired:
+            self._retired.remove(layout)
+
+    def unused(self) -> list[Layout]:
+        """Return those that nothing needs any more: retired, or one function's without zygotes."""
+        own = [
+            layout
+            for layout in self._current.values()
+            if not layout.shared and layout.base.ready and not layout.waiting
+        ]
+        return [
+            layout for layout in [*self._retired, *own] if len(layout.zygotes) <= len(layout.blanks)
+        ]
+
+    def overdue(self) -> list[Layout]:
+        """Return those that should have become ready by now, or have ended."""
+        now = time.monotonic()
+        return [
+            layout
+            for layout in self
+            if layout.base.process.poll() is not None
+            or (not layout.base.ready and now - layout.base.started_at > START_SECONDS)
+        ]

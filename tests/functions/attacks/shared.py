@@ -1,0 +1,273 @@
+"""Use what functions share by way of the kernel, to reach or to starve another one."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+F_SETLEASE, F_NOTIFY, F_OFD_SETLK, F_OFD_GETLK = 1024, 1026, 37, 36
+HEARD = []
+
+
+def tried(call, *args):
+    try:
+        return {"result": call(*args)}
+    except OSError as error:
+        return {"errno": error.errno}
+
+
+def called(result):
+    return {"result": result} if result >= 0 else {"errno": ctypes.get_errno()}
+
+
+def paths():
+    """Files and folders that other functions see at the same place."""
+    found = [os.__file__, os.path.dirname(os.__file__), "/", "/dev", "/function", __file__]
+    found += [f"/dev/{name}" for name in ("null", "zero", "random", "urandom")]
+    lines = [
+        p for p in ("/usr/lib/x86_64-linux-gnu", "/usr/share/zoneinfo/UTC") if os.path.exists(p)
+    ]
+    libc = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    return [*found, *lines, *([libc] if os.path.exists(libc) else [])]
+
+
+def lock_with(kind, descriptor):
+    """Lock, and return what tells that somebody else has a lock: an errno, or a holder."""
+    if kind == "flock":
+        return tried(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = struct.pack("=hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
+    if kind == "posix":
+        return tried(lambda: fcntl.fcntl(descriptor, fcntl.F_SETLK, lock) and None)
+    if kind == "ofd":
+        return tried(lambda: fcntl.fcntl(descriptor, F_OFD_SETLK, lock) and None)
+    return tried(fcntl.fcntl, descriptor, F_SETLEASE, fcntl.F_RDLCK)
+
+
+def seen_with(kind, descriptor):
+    """Return whether a lock of somebody else is seen."""
+    if kind == "flock":
+        return lock_with(kind, descriptor).get("errno") == errno.EAGAIN
+    asked = struct.pack("=hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+    command = F_OFD_GETLK if kind == "ofd" else fcntl.F_GETLK
+    answer = struct.unpack("=hhqqi4x", fcntl.fcntl(descriptor, command, asked))
+    return answer[0] != fcntl.F_UNLCK
+
+
+def hold(kind, seconds):
+    """Lock all that can be opened, for a while."""
+    held, locked = [], []
+    for path in paths():
+        held.append(os.open(path, os.O_RDONLY))
+        if "errno" not in lock_with(kind, held[-1]):
+            locked.append(path)
+    time.sleep(seconds)
+    return {"result": locked}
+
+
+def look(kind):
+    """Return where somebody else's lock is seen."""
+    found = []
+    for path in paths():
+        descriptor = os.open(path, os.O_RDONLY)
+        if kind == "lease":
+            # A lease is broken by whoever opens for writing; nothing here can be opened so.
+            continue
+        if seen_with(kind, descriptor):
+            found.append(path)
+    return {"result": found}
+
+
+def watch(how):
+    if how == "dnotify":
+        signal.signal(signal.SIGIO, lambda *_: HEARD.append("heard"))
+        descriptor = os.open(os.path.dirname(os.__file__), os.O_RDONLY)
+        tried(fcntl.fcntl, descriptor, F_NOTIFY, 0x80000001 - (1 << 32))
+        time.sleep(1.0)
+        return {"result": HEARD}
+    if how == "inotify":
+        return called(LIBC.inotify_init1(0))
+    return called(LIBC.fanotify_init(0, 0))
+
+
+def read_library():
+    with open(os.path.join(os.path.dirname(os.__file__), "this.py")) as file:
+        return {"result": len(file.read())}
+
+
+def touch():
+    """Change the times of devices, which everybody may write to."""
+    found = {}
+    for name in ("null", "zero", "random", "urandom"):
+        path = f"/dev/{name}"
+        found[name] = [tried(os.utime, path, (1, 1)), tried(os.utime, path)]
+        with open(path, "wb", buffering=0) as file:
+            found[name].append(tried(os.utime, file.fileno()))
+        found[name].append(tried(os.chmod, path, 0o600))
+    return found
+
+
+def times():
+    return {name: os.stat(f"/dev/{name}").st_mtime_ns for name in ("null", "zero", "urandom")}
+
+
+def use_devices():
+    with open("/dev/null", "r+b", buffering=0) as null:
+        wrote, ended = null.write(b"gone"), null.read()
+    with open("/dev/zero", "rb") as zero, open("/dev/urandom", "rb") as random:
+        return [wrote, ended.decode(), zero.read(3).hex(), len(random.read(16))]
+
+
+def in_flight(count, seconds):
+    """Keep descriptors on their way: sent, and never received."""
+    one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    kept = [(one, two)]
+    gift = os.open("/dev/null", os.O_RDONLY)
+    sent = 0
+    while sent < count:
+        try:
+            kept[-1][0].setblocking(False)
+            socket.send_fds(kept[-1][0], [b"x"], [gift] * 200)
+            sent += 200
+        except BlockingIOError:
+            kept.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+        except OSError as error:
+            time.sleep(seconds)
+            return {"errno": error.errno, "sent": sent}
+    time.sleep(seconds)
+    return {"result": sent}
+
+
+def pending(seconds):
+    """Queue as many signals as the kernel lets wait."""
+    number = signal.SIGRTMIN
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    queued = 0
+    while queued < 100_000 and LIBC.sigqueue(os.getpid(), number, None) == 0:
+        queued += 1
+    time.sleep(seconds)
+    return {"result": queued}
+
+
+def pipes(seconds):
+    """Make pipes as large as the kernel lets them be, and return how many full ones there are."""
+    made = []
+    try:
+        while len(made) < 120:
+            reading, writing = os.pipe()
+            fcntl.fcntl(writing, 1031, 1 << 20)
+            made.append((reading, writing))
+    except OSError:
+        pass
+    time.sleep(seconds)
+    return {"result": len(made)}
+
+
+def pipe_size():
+    _reading, writing = os.pipe()
+    return {"result": fcntl.fcntl(writing, 1032)}
+
+
+def open_socket(family, kind, protocol):
+    def make():
+        socket.socket(family, kind, protocol).close()
+
+    return tried(make)
+
+
+def open_pair(kind):
+    return tried(lambda: [s.close() for s in socket.socketpair(socket.AF_UNIX, kind)] and None)
+
+
+def merge():
+    import mmap
+
+    memory = mmap.mmap(-1, 8192, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return tried(memory.madvise, 12)
+
+
+def residency():
+    """Ask which pages of a shared file are in memory (cachestat, mincore)."""
+    import mmap
+
+    descriptor = os.open(os.__file__, os.O_RDONLY)
+    span, stat = struct.pack("=QQ", 0, 1 << 20), ctypes.create_string_buffer(64)
+    asked = called(LIBC.syscall(451, descriptor, span, stat, 0))
+    size = os.fstat(descriptor).st_size
+    memory = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    pages = ctypes.create_string_buffer((size + 4095) // 4096)
+    LIBC.mincore(ctypes.c_void_p(at), ctypes.c_size_t(size), pages)
+    return {"cachestat": asked, "mincore": sorted({byte & 1 for byte in pages.raw[:-1]})}
+
+
+def folders():
+    """Return what is readable of the host."""
+    return {
+        path: sorted(os.listdir(path))
+        for path in ("/", "/usr", "/usr/lib", "/usr/share")
+        if os.path.isdir(path)
+    } | {
+        "libraries": sorted(
+            name
+            for name in (
+                os.listdir("/usr/lib/x86_64-linux-gnu")
+                if os.path.isdir("/usr/lib/x86_64-linux-gnu")
+                else []
+            )
+            if ".so" not in name
+        ),
+        "standard": sorted(os.listdir(os.path.dirname(os.__file__))),
+        "prefix": sorted(os.listdir(os.path.join(sys.prefix, "lib"))),
+    }
+
+
+def works():
+    """Use what loads further files of the host when it is asked."""
+    import encodings.idna  # noqa: F401
+    import importlib
+    import zoneinfo
+
+    names = ("ssl", "sqlite3", "lzma", "bz2", "zlib", "ctypes", "decimal", "hashlib", "asyncio")
+    loaded = [name for name in names if importlib.import_module(name)]
+    ctypes.CDLL("libm.so.6")
+    LIBC.iconv_open.restype = ctypes.c_void_p
+    converter = LIBC.iconv_open(b"UTF-16", b"ISO-8859-15")
+    return [
+        len(loaded),
+        str(zoneinfo.ZoneInfo("Europe/Berlin")),
+        converter not in (None, 2**64 - 1),
+    ]
+
+
+def layout():
+    """Return where the C library and an object are, and how strings are hashed."""
+    return [ctypes.cast(LIBC.getpid, ctypes.c_void_p).value, id(print), hash("casemate")]
+
+
+def identity():
+    return [os.getuid(), os.getgid(), list(os.getgroups()), AT_IMPORT]
+
+
+def limits():
+    return list(resource.getrlimit(resource.RLIMIT_SIGPENDING))
+
+
+def linger(name, seconds):
+    LIBC.prctl(15, name.encode(), 0, 0, 0)
+    time.sleep(seconds)
+    return {"result": "lingered"}
+
+
+AT_IMPORT = os.getuid()
+
+
+def handler(event, context):
+    event = dict(event)
+    return globals()[event.pop("attack")](**event)

@@ -1,0 +1,223 @@
+"""Base zygotes are replaced on a schedule: what runs goes on, what starts has a new layout."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from casemate.egress.interface import NoEgress
+from casemate.model.deployment import Version
+from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
+from casemate.model.runtime import Runtime
+from casemate.node.function_ids import function_ids
+from casemate.node.options import SANDBOX_UID
+from casemate.node.serve import offered_interpreters
+from casemate.runner import linux
+from casemate.sandbox import layouts
+from casemate.sandbox.client import SandboxClient, Zygote
+from casemate.sandbox.identities import Identities
+from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.staging import Staging
+from casemate.sandbox.supervisor import Supervisor
+from support.node import default_risks
+from support.processes import children
+
+DIGEST = "0" * 64
+SECONDS = 1.0
+"""How long a base zygote takes new zygotes here."""
+SOURCE = """
+def handler(event, context):
+    return [id(print), hash("casemate")]
+"""
+
+
+class Bundles:
+    """The one bundle is always there."""
+
+    async def acquire(self, digest: str) -> None:
+        pass
+
+    def release(self, digest: str) -> None:
+        pass
+
+
+class Node:
+    """A supervisor in a thread, and what speaks to it."""
+
+    def __init__(self, gateway: socket.socket, minor: str, reports: list[str]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.minor = minor
+        self.reports = reports
+        self.client = SandboxClient(
+            gateway,
+            self.loop,
+            bundles=Bundles(),
+            egress=NoEgress(),
+            on_denied_call=lambda *_: None,
+            on_filter_kill=lambda *_: None,
+        )
+
+    async def open(self, name: str, layout: Layout = Layout.SHARED, project: str = "p") -> Zygote:
+        spec = FunctionSpec(
+            name=name,
+            handler="app:handler",
+            python=self.minor,
+            isolation=Isolation.REQUEST,
+            layout=layout,
+            limits=Limits(memory=64 << 20, processes=4, tmp=1 << 20),
+        )
+        version = Version(
+            project=project,
+            function=name,
+            number=1,
+            digest=DIGEST,
+            spec=spec,
+            created_at=0.0,
+            created_by="test",
+        )
+        return await asyncio.wait_for(self.client.open(version), 30)
+
+    async def call(self, zygote: Zygote) -> list[int]:
+        ready: asyncio.Future[Instance] = self.loop.create_future()
+        zygote.spawn(ready.set_result, lambda _: None)
+        instance = await asyncio.wait_for(ready, 10)
+        head = {"id": "x", "deadline": time.time() + 5, "http": False, "version": "1"}
+        reply = await asyncio.wait_for(
+            instance.invoke(msgspec.json.encode(head), b"null", Output(65536)), 5
+        )
+        assert reply.body, reply
+        return msgspec.json.decode(reply.body, type=list[int])
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str, list[str]]]:
+    """The gateway's end of a supervisor that renews its base zygotes all the time."""
+    monkeypatch.setattr(layouts, "LAYOUT_SECONDS", SECONDS)
+    interpreter = offered_interpreters(())[-1]
+    runtime = Runtime(
+        minor=interpreter.minor, executable=str(interpreter.path), prefix=str(interpreter.prefix)
+    )
+    uid = SANDBOX_UID if os.geteuid() == 0 else None
+    reports: list[str] = []
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made: list[tuple[Supervisor, Staging]] = []
+
+    def run() -> None:
+        # Staging moves its thread to a mount namespace of its own; the others stay.
+        staging = Staging(uid, uid, f"renewal-{os.getpid()}")
+        code = Path(staging.bundles) / DIGEST / "code"
+        code.mkdir(parents=True)
+        (code.parent / "deps").mkdir()
+        (code / "app.py").write_text(SOURCE)
+        for path in (Path(staging.bundles), code.parent, code):
+            path.chmod(0o755)
+        supervisor = Supervisor(
+            runtimes={runtime.minor: runtime},
+            staging=staging,
+            cgroups=None,
+            landlock=linux.landlock_abi() > 0,
+            identities=None if default_risks() else Identities(function_ids(None)),
+            shared_files=False,
+            report=reports.append,
+        )
+        made.append((supervisor, staging))
+        supervisor.run(theirs)
+        supervisor.close()
+        staging.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield ours, runtime.minor, reports
+    ours.close()
+    thread.join(10)
+    theirs.close()
+    assert not thread.is_alive()
+
+
+def run(parts: tuple[socket.socket, str, list[str]], what: object) -> None:
+    async def main() -> None:
+        node = Node(*parts)
+        await what(node)  # type: ignore[operator]
+        assert not [line for line in parts[2] if "zygote" in line], parts[2]
+        node.loop.remove_reader(parts[0].fileno())
+
+    asyncio.run(main())
+
+
+def test_a_renewal_changes_the_layout_and_ends_nothing(
+    parts: tuple[socket.socket, str, list[str]],
+) -> None:
+    async def scenario(node: Node) -> None:
+        first = await node.open("f")
+        found = [await node.call(first)]
+        assert await node.call(first) == found[0]
+        seen = []
+        deadline = time.monotonic() + 6 * SECONDS
+        while time.monotonic() < deadline:
+            # What was there before the renewal serves all the while, as what comes after it.
+            seen.append(await node.call(first))
+            again = await node.open("f")
+            found.append(await node.call(again))
+            again.close()
+            await asyncio.sleep(0.2)
+        assert seen == [found[0]] * len(seen)
+        for what in zip(*found, strict=True):
+            assert len(set(what)) >= 3, found
+        # Those that were replaced, and serve nobody, are gone: two are left, perhaps one to be.
+        first.close()
+        await asyncio.sleep(2 * SECONDS)
+        assert len([p for p in children(os.getpid()) if _is_bubblewrap(p)]) <= 2
+
+    run(parts, scenario)
+
+
+def _is_bubblewrap(pid: int) -> bool:
+    try:
+        return b"bwrap" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_zygotes_asked_for_at_once_wait_for_their_layout(
+    parts: tuple[socket.socket, str, list[str]],
+) -> None:
+    """No base zygote is there yet; each project's own becomes ready by itself."""
+
+    async def scenario(node: Node) -> None:
+        opening = [
+            *(node.open("f", project=f"p{number % 6}") for number in range(12)),
+            *(node.open(name, Layout.OWN) for name in ("a", "b", "a")),
+        ]
+        opened = await asyncio.gather(*opening)
+        found = [await node.call(zygote) for zygote in opened]
+        shared, own = found[:12], found[12:]
+        assert len({tuple(one) for one in shared}) == layouts.LAYOUTS
+        assert own[0] == own[2] != own[1]
+        assert not {tuple(one) for one in own} & {tuple(one) for one in shared}
+        for zygote in opened:
+            zygote.close()
+
+    run(parts, scenario)
+
+
+def test_a_zygote_that_waits_can_be_closed(
+    parts: tuple[socket.socket, str, list[str]],
+) -> None:
+    async def scenario(node: Node) -> None:
+        opening = asyncio.ensure_future(node.open("f"))
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert await node.call(await node.open("f"))
+        assert node.client.zygotes == 1
+
+    run(parts, scenario)

@@ -1,0 +1,274 @@
+"""What functions share by way of the kernel neither connects them nor lets one starve another."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from casemate.node.options import SANDBOX_UID
+from casemate.sandbox.layouts import LAYOUTS
+from support.attacks import attempt
+from support.lingering import lingering
+from support.node import TestNode, default_risks
+
+SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "shared.py"
+LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 1024\nmemory = "128MB"'
+PROJECTS = [f"p{number}" for number in range(LAYOUTS)]
+"""As many as there are layouts: each has one."""
+DEVICES = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
+own_ids = pytest.mark.skipif(bool(default_risks()), reason="this user has no subordinate ids")
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def several(node: TestNode) -> TestNode:
+    """The node with the same code deployed as `f` in several projects."""
+    for project in PROJECTS:
+        node.deploy(SOURCE.read_text(), project=project, limits=LIMITS, unguarded=True)
+    return node
+
+
+@pytest.fixture(scope="module")
+def ask(several: TestNode) -> Ask:
+    """Have a function do something; return what it says."""
+
+    def call(function: str, what: str, /, **event: Any) -> Any:
+        answer = httpx.post(
+            f"{several.url}/invoke/{function}",
+            json={"attack": what, **event},
+            headers={"authorization": f"Bearer {several.key}"},
+            timeout=60,
+        )
+        assert answer.status_code == 200, several.error(answer)
+        return answer.json()
+
+    return call
+
+
+@contextmanager
+def meanwhile(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
+    """Have a call run while the block does; it has had the time to begin."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(call, *args, **kwargs)
+        time.sleep(0.4)
+        yield running
+        running.result()
+
+
+# -- inodes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["flock", "posix", "ofd"])
+def test_locks_do_not_meet(ask: Ask, kind: str) -> None:
+    """Not on the interpreter, on libraries, on devices, nor on a bundle of the same code."""
+    with meanwhile(ask, "p0/f", "hold", kind=kind, seconds=1.2) as holding:
+        seen = set(ask("p1/f", "look", kind=kind)["result"])
+    locked = set(holding.result()["result"])
+    assert {"/dev/null", "/"} <= locked and len(locked) > 8
+    # Only root can make devices: for an ordinary user's node SECURITY.md says what is left.
+    assert seen <= (set() if os.geteuid() == 0 else DEVICES)
+
+
+def test_the_lock_itself_is_one(ask: Ask) -> None:
+    """Or the test above would prove nothing: two calls of one function do meet."""
+    with meanwhile(ask, "p0/f", "hold", kind="flock", seconds=1.2):
+        seen = set(ask("p0/f", "look", kind="flock")["result"])
+    assert {"/dev/null", "/"} <= seen
+
+
+def test_no_lease_is_had(ask: Ask) -> None:
+    assert not ask("p0/f", "hold", kind="lease", seconds=0)["result"]
+
+
+@pytest.mark.parametrize("how", ["inotify", "fanotify"])
+def test_nothing_is_watched(several: TestNode, how: str) -> None:
+    tried = attempt(several, "p0/f", {"attack": "watch", "how": how})
+    assert tried.errno == errno.EPERM
+    assert tried.denied("inotify_init1" if how == "inotify" else "fanotify_init")
+
+
+def test_a_folder_tells_nothing_of_other_readers(ask: Ask) -> None:
+    with meanwhile(ask, "p0/f", "watch", how="dnotify") as watching:
+        for _ in range(5):
+            assert ask("p1/f", "read_library")["result"] > 100
+    assert watching.result() == {"result": []}
+
+
+def test_the_times_of_devices_stay(ask: Ask) -> None:
+    before = ask("p1/f", "times")
+    tried = ask("p0/f", "touch")
+    for name, attempts in tried.items():
+        assert [a.get("errno") for a in attempts[:3]] == [errno.EROFS] * 3, name
+        assert attempts[3].get("errno") in {errno.EROFS, errno.EPERM}
+    assert ask("p1/f", "times") == before
+    assert ask("p1/f", "use_devices") == [4, "", "000000", 16]
+
+
+def test_nobody_is_told_which_pages_are_in_memory(ask: Ask) -> None:
+    assert ask("p0/f", "residency")["cachestat"] == {"errno": errno.ENOSYS}
+
+
+def test_pages_are_not_merged_with_those_of_others(ask: Ask) -> None:
+    assert ask("p0/f", "merge") == {"errno": errno.EINVAL}
+
+
+# -- user ids ----------------------------------------------------------------------------------
+
+
+def owners(pid: int) -> set[int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {int(i) for line in lines if line.startswith(("Uid:", "Gid:")) for i in line.split()[1:]}
+
+
+@own_ids
+def test_each_function_has_a_user_id_of_its_own(several: TestNode) -> None:
+    with (
+        lingering(several, "p0/f", "one", 0.8) as one,
+        lingering(several, "p1/f", "two", 0.8) as two,
+    ):
+        first, second = owners(one), owners(two)
+    for found in (first, second):
+        assert not found & {0, os.geteuid(), SANDBOX_UID}
+    assert not first & second
+
+
+def test_an_instance_does_not_learn_its_user_id(ask: Ask) -> None:
+    uid, gid, groups, _ = ask("p0/f", "identity")
+    assert (uid, gid) == (65534, 65534)
+    assert set(groups) <= {65534}
+
+
+@own_ids
+def test_descriptors_in_flight_block_nobody_else(several: TestNode, ask: Ask) -> None:
+    """More of them than one may have keep all with that user id from passing one on."""
+    with meanwhile(ask, "p0/f", "in_flight", count=20_000, seconds=3.0) as flying:
+        several.deploy(SOURCE.read_text(), project="p1", name="late", limits=LIMITS, unguarded=True)
+        for _ in range(5):
+            assert ask("p1/late", "layout")
+    assert flying.result() == {"errno": errno.ETOOMANYREFS, "sent": flying.result()["sent"]}
+
+
+def test_pending_signals_are_bounded_and_ones_own(ask: Ask) -> None:
+    assert ask("p0/f", "limits") == [128, 128]
+    with meanwhile(ask, "p0/f", "pending", seconds=1.0) as queued:
+        assert ask("p1/f", "pending", seconds=0)["result"] >= 100
+    assert 100 <= queued.result()["result"] <= 128
+
+
+@own_ids
+def test_the_memory_of_pipes_is_ones_own(ask: Ask) -> None:
+    with meanwhile(ask, "p0/f", "pipes", seconds=1.0) as filled:
+        assert ask("p1/f", "pipe_size") == {"result": 65536}
+    assert filled.result()["result"] > 10
+
+
+# -- sockets of one function's instances ---------------------------------------------------------
+
+MPTCP, SCTP, UDPLITE, SMC = 262, 132, 136, 256
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+@pytest.mark.parametrize(
+    ("kind", "protocol", "expected"),
+    [
+        (socket.SOCK_DGRAM, 0, errno.EACCES),
+        (socket.SOCK_DGRAM, 17, errno.EACCES),
+        (socket.SOCK_DGRAM, UDPLITE, errno.EACCES),
+        (socket.SOCK_SEQPACKET, SCTP, errno.EACCES),
+        (socket.SOCK_STREAM, SCTP, errno.EAFNOSUPPORT),
+        (socket.SOCK_STREAM, MPTCP, errno.EAFNOSUPPORT),
+        (socket.SOCK_STREAM, SMC, errno.EAFNOSUPPORT),
+    ],
+)
+def test_nothing_but_tcp_is_spoken(
+    several: TestNode, family: int, kind: int, protocol: int, expected: int
+) -> None:
+    event = {"attack": "open_socket", "family": family, "kind": kind, "protocol": protocol}
+    tried = attempt(several, "p0/f", event)
+    assert tried.errno == expected
+    if expected == errno.EAFNOSUPPORT:
+        assert tried.denied("socket(another protocol)")
+
+
+def test_tcp_is_there(ask: Ask) -> None:
+    for protocol in (0, 6):
+        made = ask("p0/f", "open_socket", family=2, kind=socket.SOCK_STREAM, protocol=protocol)
+        assert made == {"result": None}
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_RAW])
+def test_no_pair_can_be_named(ask: Ask, kind: int) -> None:
+    """The kernel gives a socket of datagrams an abstract name when it is used (unix(7))."""
+    assert ask("p0/f", "open_pair", kind=kind) == {"errno": errno.EPERM}
+    for connected in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        assert ask("p0/f", "open_pair", kind=connected) == {"result": None}
+
+
+# -- files of the host ---------------------------------------------------------------------------
+
+
+def test_what_is_readable_of_the_host(ask: Ask) -> None:
+    """An interpreter, shared libraries and what the C library loads, time zones and locales."""
+    seen = ask("p0/f", "folders")
+    assert set(seen["/"]) <= {
+        "dev",
+        "function",
+        "lib",
+        "lib64",
+        "tmp",
+        "usr",
+        "root",
+        "opt",
+        "home",
+    }
+    assert set(seen["/usr"]) <= {"lib", "lib64", "local", "share"}
+    standard = [name for name in seen["/usr/lib"] if name.startswith("python3.")]
+    others = {"x86_64-linux-gnu", "locale", *standard}
+    assert set(seen["/usr/lib"]) <= others and len(standard) <= 1
+    assert seen["/usr/share"] == ["zoneinfo"]
+    loaded = {"gconv", "engines-3", "ossl-modules", "blas", "lapack", "atlas"}
+    left = {n for n in seen["libraries"] if not n.startswith(("openblas-", "python3."))}
+    assert left <= loaded
+    assert not {"site-packages", "dist-packages"} & set(seen["standard"])
+
+
+def test_what_is_needed_of_the_host_is_there(ask: Ask) -> None:
+    assert ask("p0/f", "works") == [9, "Europe/Berlin", True]
+
+
+# -- layouts ---------------------------------------------------------------------------------------
+
+
+def test_projects_are_spread_over_layouts(several: TestNode, ask: Ask) -> None:
+    found = [ask(f"{project}/f", "layout") for project in PROJECTS]
+    for what in zip(*found, strict=True):
+        assert len(set(what)) == LAYOUTS
+    # The next one has to share.
+    several.deploy(SOURCE.read_text(), project="p9", limits=LIMITS, unguarded=True)
+    assert ask("p9/f", "layout") in found
+    # And functions of one project do.
+    several.deploy(SOURCE.read_text(), project="p0", name="other", limits=LIMITS, unguarded=True)
+    assert ask("p0/other", "layout") == found[0]
+
+
+def test_a_function_can_have_a_layout_alone(several: TestNode, ask: Ask) -> None:
+    found = [ask(f"{project}/f", "layout") for project in PROJECTS]
+    for name in ("mine", "yours"):
+        settings = 'layout = "own"'
+        source = SOURCE.read_text()
+        several.deploy(
+            source, project="p0", name=name, limits=LIMITS, settings=settings, unguarded=True
+        )
+        found.append(ask(f"p0/{name}", "layout"))
+    for what in zip(*found, strict=True):
+        assert len(set(what)) == LAYOUTS + 2

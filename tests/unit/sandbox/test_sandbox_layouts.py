@@ -1,0 +1,194 @@
+"""Which base zygote a function's zygotes are made of, and when one is replaced."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.model.errors import UnavailableError
+from casemate.model.function import Isolation, Trust
+from casemate.model.function import Layout as Kind
+from casemate.sandbox.layouts import (
+    FIRST,
+    LAYOUT_SECONDS,
+    LAYOUTS,
+    MAX_OWN,
+    MAX_OWN_OF_PROJECT,
+    Key,
+    Layout,
+    Layouts,
+)
+from casemate.sandbox.protocol import Open
+
+OPEN = Open(
+    z=1,
+    python="3.13",
+    digest="a" * 64,
+    project="p",
+    function="f",
+    handler="app:handler",
+    isolation=Isolation.REQUEST,
+    trust=Trust.NORMAL,
+    memory=1000,
+    cpu=0.5,
+    processes=4,
+    open_files=64,
+    tmp=2000,
+    response=3000,
+)
+
+
+class Zygote:
+    """A zygote, as far as a layout asks for it."""
+
+    def __init__(self, assigned: Open | None = None) -> None:
+        self.assigned = assigned
+
+
+class Made:
+    """Layouts whose base zygotes are none."""
+
+    def __init__(self) -> None:
+        self.started: list[Key] = []
+        self.layouts = Layouts(self._start)
+
+    def _start(self, key: Key) -> Layout:
+        self.started.append(key)
+        base = SimpleNamespace(
+            ready=False,
+            started_at=time.monotonic(),
+            process=SimpleNamespace(poll=lambda: None),
+        )
+        return Layout(key, base)  # type: ignore[arg-type]
+
+    def key(self, project: str, function: str = "f", **fields: Any) -> Key:
+        request = msgspec.structs.replace(OPEN, project=project, function=function, **fields)
+        return self.layouts.key_of(request)
+
+    def ready(self, key: Key, *projects: str) -> Layout:
+        """Return a layout that is ready, with a zygote of each project."""
+        layout = self.layouts.get(key)
+        layout.base.ready = True
+        for project in projects:
+            assigned = msgspec.structs.replace(OPEN, project=project)
+            layout.zygotes.add(Zygote(assigned))  # type: ignore[arg-type]
+        return layout
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+def later(by: float = 1.0) -> float:
+    return time.monotonic() + LAYOUT_SECONDS * by + 1
+
+
+def test_projects_are_spread_evenly_and_stay_where_they_are(made: Made) -> None:
+    keys = [made.key(f"p{number}") for number in range(3 * LAYOUTS)]
+    assert LAYOUTS >= 4
+    assert [keys.count(key) for key in set(keys)] == [3] * LAYOUTS
+    assert [made.key(f"p{number}") for number in range(3 * LAYOUTS)] == keys
+    assert keys[0] == ("3.13", FIRST)
+    assert made.key("p0", "another") == keys[0]
+    assert made.started == []
+
+
+def test_each_interpreter_has_layouts_of_its_own(made: Made) -> None:
+    assert made.key("p0", python="3.12") == ("3.12", FIRST)
+    assert made.key("p1", python="3.12")[1] != FIRST
+    assert made.key("p1") == ("3.13", FIRST)
+
+
+def test_a_function_that_asks_for_it_shares_with_nobody(made: Made) -> None:
+    assert made.key("p", "f", layout=Kind.OWN) == ("3.13", "p/f")
+    assert made.key("p", "g", layout=Kind.OWN) == ("3.13", "p/g")
+    assert not Layout(("3.13", "p/f"), SimpleNamespace()).shared  # type: ignore[arg-type]
+
+
+def test_one_is_started_when_it_is_first_needed(made: Made) -> None:
+    key = made.key("p0")
+    assert made.layouts.get(key) is made.layouts.get(key)
+    assert made.started == [key]
+
+
+def test_one_that_serves_is_replaced_once_the_next_is_ready(made: Made) -> None:
+    made.key("p0")
+    key = made.key("p1")
+    old = made.ready(key, "p1")
+    made.layouts.renew(time.monotonic())
+    assert made.started == [key]
+    made.layouts.renew(later())
+    made.layouts.renew(later())
+    assert made.started == [key, key]
+    assert made.layouts.get(key) is old and not old.retired
+    new = next(layout for layout in made.layouts if layout is not old)
+    made.layouts.promote(new)
+    assert made.layouts.get(key) is new
+    assert old.retired and list(made.layouts) == [new, old]
+    assert made.layouts.unused() == []
+    old.zygotes.clear()
+    assert made.layouts.unused() == [old]
+    made.layouts.drop(old)
+    assert list(made.layouts) == [new]
+
+
+def test_one_without_zygotes_ends_and_is_not_replaced_but_the_first_is(made: Made) -> None:
+    made.key("p0")
+    first, second = made.ready(("3.13", FIRST)), made.ready(made.key("p1"))
+    second.blanks.append(Zygote())  # type: ignore[arg-type]
+    second.zygotes.add(second.blanks[0])
+    made.layouts.renew(later())
+    assert made.started == [first.key, second.key, first.key]
+    assert made.layouts.unused() == [second]
+
+
+def test_one_of_a_function_alone_ends_with_its_last_zygote(made: Made) -> None:
+    layout = made.ready(("3.13", "p/f"), "p")
+    assert made.layouts.unused() == []
+    layout.zygotes.clear()
+    assert made.layouts.unused() == [layout]
+    layout.waiting.append((OPEN, []))
+    assert made.layouts.unused() == []
+
+
+def test_there_are_only_so_many_of_functions_alone(made: Made) -> None:
+    """Each takes memory that no limit counts."""
+    for number in range(MAX_OWN_OF_PROJECT):
+        made.layouts.get(("3.13", f"p/f{number}"))
+    with pytest.raises(UnavailableError, match="no room"):
+        made.layouts.get(("3.13", "p/f99"))
+    assert made.layouts.get(("3.13", "p/f0"))
+    for number in range(MAX_OWN - MAX_OWN_OF_PROJECT):
+        made.layouts.get(("3.13", f"q{number}/f"))
+    with pytest.raises(UnavailableError, match="no room"):
+        made.layouts.get(("3.12", "r/f"))
+    made.layouts.get(("3.12", FIRST))
+
+
+def test_projects_that_have_nothing_running_are_forgotten(made: Made) -> None:
+    """So that a node on which many come and go remembers few."""
+    for number in range(1000):
+        made.key(f"p{number}")
+    for number in range(LAYOUTS):
+        made.ready(("3.13", str(number)), f"p{number}")
+    made.layouts.renew(later())
+    homes = made.layouts._homes["3.13"]
+    assert homes == {f"p{number}": str(number) for number in range(LAYOUTS)}
+
+
+def test_one_that_does_not_become_ready_or_has_ended_is_overdue(made: Made) -> None:
+    layout = made.layouts.get(("3.13", FIRST))
+    assert made.layouts.overdue() == []
+    layout.base.started_at -= 11.0
+    assert made.layouts.overdue() == [layout]
+    layout.base.ready = True
+    assert made.layouts.overdue() == []
+    layout.base.process = SimpleNamespace(poll=lambda: 1)  # type: ignore[assignment]
+    assert made.layouts.overdue() == [layout]
+    made.layouts.drop(layout)
+    assert list(made.layouts) == []
