@@ -35,8 +35,8 @@ _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX."""
 _NOTIFY_ADD_DESCRIPTOR = 0x40182103
 """SECCOMP_IOCTL_NOTIF_ADDFD: puts a descriptor into a process that waits for an answer."""
-_NAME_CACHE_SOCKET = (1, 0x80801)
-"""AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK: glibc looks for nscd with it."""
+_UNIX = 1
+"""AF_UNIX. The C library's services of names (nscd, systemd's) are looked for by a stream of it."""
 _INTERNET6_ADDRESS_BYTES = 28
 """A struct sockaddr_in6: urllib3 binds one when imported, to learn whether there is IPv6."""
 _DATAGRAM = 2
@@ -139,16 +139,15 @@ def _unshare_rule(refused: Instruction) -> list[Instruction]:
 
 
 def _socket_rule(domains: tuple[int, ...], refused: Instruction) -> list[Instruction]:
-    """Allow some domains; refuse the C library's own question without a record."""
+    """Allow some domains; refuse streams of Unix without a record: honest code asks for names."""
     rule: list[Instruction] = [(_LD, 0, 0, _ARG0)]
     for domain in domains:
         rule += [(_JEQ, 0, 1, domain), _allow()]
-    domain, kind = _NAME_CACHE_SOCKET
     return [
         *rule,
-        (_JEQ, 0, 3, domain),
+        (_JEQ, 0, 3, _UNIX),
         (_LD, 0, 0, _ARG1),
-        (_JEQ, 0, 1, kind),
+        (_JSET, 1, 0, _NOT_STREAM),
         _refuse(_EAFNOSUPPORT),
         refused,
     ]

@@ -77,7 +77,7 @@ def test_commands_that_are_shown_exist(path: Path) -> None:
 
 def test_make_targets_that_are_shown_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert targets == {"help", "demo", "test", "lint", "bench", "docs"}
+    assert targets == {"help", "demo", "test", "storm", "lint", "bench", "docs"}
     for path in DOCUMENTS:
         for used in re.findall(r"\$ make (\w+)", path.read_text(encoding="utf-8")):
             assert used in targets
@@ -88,6 +88,7 @@ def test_make_help_names_every_target() -> None:
     assert re.findall(r"^make (\S+)", done.stdout, re.MULTILINE) == [
         "demo",
         "test",
+        "storm",
         "lint",
         "bench",
         "bench-parts",

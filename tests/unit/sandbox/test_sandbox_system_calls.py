@@ -158,7 +158,7 @@ def test_ordinary_code_is_not_told(start: Callable[[str], Child]) -> None:
 @pytest.mark.parametrize(
     ("code", "answer", "name"),
     [
-        ("socket.socket(socket.AF_UNIX)", "97", "socket(AF_UNIX)"),
+        ("socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)", "97", "socket(AF_UNIX)"),
         ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "97", "socket(AF_NETLINK)"),
         ("socket.socket(socket.AF_VSOCK)", "97", "socket(AF_VSOCK)"),
         ("socket.socket(socket.AF_PACKET, socket.SOCK_RAW)", "97", "socket(AF_PACKET)"),
