@@ -21,12 +21,13 @@ from casemate.data.errors import (
     DataLockedError,
 )
 from casemate.data.limits import require_project
+from casemate.store.sqlite.commit_count import SUFFIX
 
 OBJECTS = "objects"
 _DATABASE = re.compile(
     r"(?P<project>[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)@(?P<version>[0-9]{1,9})\.db\Z"
 )
-_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+_SIDE_FILES = ("", "-wal", "-shm", "-journal", SUFFIX)
 
 
 class DatabaseFile(NamedTuple):

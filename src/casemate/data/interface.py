@@ -361,6 +361,10 @@ class ProjectData(Protocol):
         """Encrypt what is stored with the newest data keys. Calls go on meanwhile."""
         ...
 
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator: what calls met, and missing files."""
+        ...
+
     async def snapshot(self, folder: Path) -> None:
         """Copy the data of all projects into `folder`, each as it is at one moment, for backups.
 

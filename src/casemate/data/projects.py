@@ -78,6 +78,7 @@ class Projects:
         self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
         self._gate = asyncio.Lock()
         self._swept: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._idle: asyncio.Task[None] | None = None
         self._closed = False
         self._watchers: list[tuple[asyncio.AbstractEventLoop, Ready]] = []
@@ -129,7 +130,12 @@ class Projects:
             page_key = await self.keys(name, Purpose.DATA, version)
             object_key = await self.keys(name, Purpose.OBJECTS, None)
             await self._make_room()
-            project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+            try:
+                project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+            except DataError as error:
+                self._refused[name] = error.message
+                raise
+            self._refused.pop(name, None)
             project.writer.start()
             project.used_at = time.monotonic()
             self.opened[name] = project
@@ -157,10 +163,14 @@ class Projects:
                     options=self._options,
                     ready=self._announce,
                 )
-                if name not in self._swept:
-                    _sweep_orphans(project.writer.connection, files)
-                    self._swept.add(name)
-                    self.folder.drop_older(name, file.version)
+                try:
+                    if name not in self._swept:
+                        _sweep_orphans(project.writer.connection, files)
+                        self._swept.add(name)
+                        self.folder.drop_older(name, file.version)
+                except BaseException:
+                    project.abandon()
+                    raise
         except BaseException:
             files.close()
             raise
@@ -184,6 +194,14 @@ class Projects:
         except OSError as error:
             raise disk_error(f"No database can be created in {self.folder.path}", error) from error
         return DatabaseFile(final, key.version)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with open projects, and why others could not be opened."""
+        found = dict(self._refused)
+        for name, project in self.opened.items():
+            if told := project.connections.faults():
+                found[name] = "; ".join(told)
+        return tuple(f"project {name}: {what}" for name, what in sorted(found.items()))
 
     async def _make_room(self) -> None:
         deadline = time.monotonic() + _WAIT_FOR_ROOM

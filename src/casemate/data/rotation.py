@@ -67,7 +67,7 @@ def _exchange(
         renewed = _open_renamed(folder, final, key, options)
     except OSError as error:
         raise disk_error("The database cannot be encrypted anew", error) from error
-    project.move(final, key)
+    project.connections.move(final, key)
     connection.close()
     with suppress(OSError):  # what stays is deleted when the project is opened
         folder.delete(old)

@@ -66,6 +66,10 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         async with self._projects.use(project) as opened:
             await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
 
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words."""
+        return self._projects.faults()
+
     async def snapshot(self, folder: Path) -> None:
         """Copy everything into `folder`, each project as it is at one moment."""
         await snapshot(self._projects, folder)
