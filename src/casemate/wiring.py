@@ -39,8 +39,10 @@ from casemate.node.control import NodeControl
 from casemate.node.given_certificate import GivenFiles
 from casemate.node.host_names import host_names
 from casemate.node.identity import IdentityRoutes
+from casemate.node.known_projects import KnownProjects
 from casemate.node.options import Folders, GatewayConfig
 from casemate.node.own_certificate import OwnCertificate
+from casemate.node.presence import lost_projects
 from casemate.node.tls import AuthorityRoute, CertificateSource, NodeTls
 from casemate.policy import CedarPolicy
 from casemate.sandbox.client import SandboxClient, Zygote
@@ -82,7 +84,10 @@ class Gateway:
         self.policy = CedarPolicy()
         self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=deny)
         self.catalogue = Catalogue()
-        self.data = SqliteProjectData(folders.projects, vault.data_key)
+        self._lost = lost_projects(config.accepted_losses)
+        self.data = SqliteProjectData(folders.projects, vault.data_key, accepted_losses=self._lost)
+        self.known = KnownProjects(store, self.data.projects)
+        self.data.on_created = self.known.add
         self.uses = UseCounter(store)
         self.redactor = Redactor(store, vault)
         self.egress = EgressClient(socket.socket(fileno=config.egress), loop)
@@ -199,6 +204,8 @@ class Gateway:
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
+        for project in await self.known.require(self._lost):
+            self.data.set_aside(project)
         self.policy.activate(self.policy.prepare(await self.store.policies()))
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()

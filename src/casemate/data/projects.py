@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from casemate.data.database import Connection, open_writer, translated
+from casemate.data.database import RESTORE, Connection, open_writer, translated
 from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
 from casemate.data.files import ObjectFiles, disk_error
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
@@ -21,6 +22,7 @@ from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.model.errors import NotFoundError
 from casemate.store.sqlite import engine
+from casemate.store.sqlite.commit_count import forget, lost_commits
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
@@ -67,8 +69,16 @@ class Use:
 class Projects:
     """The open projects of one node. Belongs to one event loop."""
 
-    def __init__(self, folder: DataFolder, keys: Keys, options: DataOptions) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        keys: Keys,
+        options: DataOptions,
+        accepted_losses: frozenset[str] = frozenset(),
+    ) -> None:
         """Open nothing yet."""
+        self.on_created: Callable[[str], Awaitable[None]] = _nothing
+        self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
         self.released = asyncio.Event()
         self.folder = folder
@@ -136,6 +146,13 @@ class Projects:
                 self._refused[name] = error.message
                 raise
             self._refused.pop(name, None)
+            if file is None:
+                try:
+                    await self.on_created(name)
+                except BaseException:
+                    await self.in_thread(project.abandon)
+                    project.files.close()
+                    raise
             project.writer.start()
             project.used_at = time.monotonic()
             self.opened[name] = project
@@ -152,6 +169,7 @@ class Projects:
                 _require_none(files, name)
                 file = self._create(name, page_key)
             require_regular(file.path)
+            self._require_whole_log(name, file.path)
             with translated():
                 project = OpenProject(
                     name,
@@ -175,6 +193,22 @@ class Projects:
             files.close()
             raise
         return project
+
+    def _require_whole_log(self, name: str, path: Path) -> None:
+        """Refuse a database whose log has lost commits, unless that is accepted."""
+        if name in self._accepted:
+            self._accepted.discard(name)
+            forget(path)
+        try:
+            lost = lost_commits(path)
+        except OSError as error:
+            raise disk_error(f"The log of {path.name} cannot be read", error) from error
+        if lost is not None:
+            raise DataCorruptError(
+                f"The project {name} has lost what was acknowledged: {lost}. Nothing was changed.",
+                next_step=f"{RESTORE} To go on with what is left: "
+                f"casemate serve --accept-loss data/{name}",
+            )
 
     def _create(self, name: str, key: DataKey) -> DatabaseFile:
         """Write an empty database beside its place and rename it there: none is ever half made."""
@@ -266,6 +300,10 @@ class Projects:
     def _require_open(self) -> None:
         if self._closed:
             raise DataClosedError(next_step="Send the request again once the node has restarted.")
+
+
+async def _nothing(_project: str) -> None:
+    pass
 
 
 def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from casemate.data import limits, resources, rotation
@@ -65,6 +66,23 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         limits.require_project(project)
         async with self._projects.use(project) as opened:
             await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
+
+    @property
+    def on_created(self) -> Callable[[str], Awaitable[None]]:
+        """Awaited when a project has got its database, before anything is kept in it."""
+        return self._projects.on_created
+
+    @on_created.setter
+    def on_created(self, remember: Callable[[str], Awaitable[None]]) -> None:
+        self._projects.on_created = remember
+
+    def projects(self) -> list[str]:
+        """Return the projects that have a database. Blocks. Raises OSError."""
+        return self._projects.folder.projects()
+
+    def set_aside(self, project: str) -> None:
+        """Move away what is left of a project whose database is accepted as lost. Blocks."""
+        self._projects.folder.set_aside(project)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""

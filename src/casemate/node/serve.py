@@ -36,6 +36,7 @@ from casemate.node.options import (
     default_master_key,
     is_loopback,
 )
+from casemate.node.presence import Presence, require_losses
 from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.staging import Staging
@@ -133,6 +134,7 @@ class Node:
                 "is made for Linux on x86_64.",
                 next_step="run the node on such a host",
             )
+        require_losses(options.accepted_losses)
         self._options = options
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
@@ -181,17 +183,22 @@ class Node:
             return options.tls_certificate is not None or bool(options.tls_names)
         return "plaintext" not in options.accepted_risks
 
-    def _open_vault(self) -> VaultProcess:
+    def _open_vault(self, *, restart: bool = False) -> VaultProcess:
         """Start the vault, which makes the master key on the very first start."""
         source = self._options.master_key or default_master_key(self._folders.data)
         kind, _, path = source.partition(":")
         if self._options.master_key is None and kind == "file":
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = Presence(self._folders)
+        # A restart of the vault finds what the node itself has made meanwhile.
+        if not restart:
+            found.require_store(self._options.accepted_losses)
+            found.begin()
         vault = start_vault(
             self._folders.vault,
             source,
             # Where there is something encrypted, a new vault would only hide the loss.
-            create=not has_encrypted_store(self._folders.store),
+            create=found.may_make_vault and not has_encrypted_store(self._folders.store),
             uid=VAULT_UID if self._root else None,
         )
         if not vault.memory_locked:
@@ -269,7 +276,7 @@ class Node:
             )
         report("the vault has ended; it is started again")
         self._vault.close()
-        self._vault = self._open_vault()
+        self._vault = self._open_vault(restart=True)
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not for longer than until the node is to stop."""
@@ -354,6 +361,8 @@ class Node:
             tls_new_authority=options.tls_new_authority and self._gateway is None,
             public_url=options.public_url,
             recover_owner=options.recover_owner and self._gateway is None,
+            # What is lost later is not what the operator knows of.
+            accepted_losses=options.accepted_losses if self._gateway is None else (),
             learn=options.learn,
         )
 
