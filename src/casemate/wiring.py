@@ -35,6 +35,7 @@ from casemate.model.principal import ANONYMOUS
 from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
+from casemate.node.check import NodeCheck
 from casemate.node.control import NodeControl
 from casemate.node.given_certificate import GivenFiles
 from casemate.node.host_names import host_names
@@ -50,6 +51,7 @@ from casemate.sandbox.system_calls import DeniedCall
 from casemate.seal import Redactor, Seal
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
+from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
@@ -72,7 +74,7 @@ class Gateway:
         self,
         config: GatewayConfig,
         folders: Folders,
-        store: Store,
+        store: SqliteStore,
         vault: VaultClient,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -125,6 +127,7 @@ class Gateway:
             delivery=self.delivery,
         )
         self.control.live_changed = self._live_changed
+        self.check = NodeCheck(store, self.data, self.bundles, vault)
         self._build_server(config, folders, acceptance)
 
     def _build_path(
@@ -177,6 +180,7 @@ class Gateway:
             data=self.data,
             store=store,
             deny=deny,
+            checks=self.check,
             make_backup=BackupMaker(
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
@@ -214,6 +218,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         self.dispatcher.close()
+        await self.check.close()
         self.denials.flush()
         self.uses.close()
         await self.uses.flush()

@@ -28,6 +28,7 @@ from casemate.vault.interface import Vault
 
 if TYPE_CHECKING:
     from casemate.api.backup import MakeBackup
+    from casemate.api.check import Checks
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -74,6 +75,7 @@ class Service:
     store: Store
     deny: Callable[[Denial], None]
     make_backup: MakeBackup
+    checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))

@@ -10,10 +10,12 @@ from casemate.data.delivery_port import DeliveryPort
 from casemate.data.item_port import ItemPort
 from casemate.data.message_port import MessagePort
 from casemate.data.object_port import ObjectPort
-from casemate.data.project import change_resources
+from casemate.data.project import OpenProject, change_resources
+from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.model.errors import NotFoundError
 from casemate.model.grant import Resources
+from casemate.vault.interface import Purpose
 
 
 class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
@@ -83,6 +85,15 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
     def set_aside(self, project: str) -> None:
         """Move away what is left of a project whose database is accepted as lost. Blocks."""
         self._projects.folder.set_aside(project)
+
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+        """Read all of a project's data; return what is wrong with it. Raises DataError."""
+        limits.require_project(project)
+
+        async def fetch(opened: OpenProject, version: int) -> None:
+            opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
+
+        return await scrub_project(self._projects, project, pace, fetch)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""

@@ -76,7 +76,7 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         )
 
 
-async def _open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
+async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
     """Open the store with the key that it has, which may be one before the newest."""
     newest = await vault.data_key("", Purpose.STORE)
     options = SqliteOptions(flush_interval=_FLUSH_SECONDS)
@@ -110,10 +110,11 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
     folders = Folders(Path(config.data))
     folders.clear_spool()
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
-    store = await _open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
+    store = await open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
     end_first_start(folders)
     gateway = Gateway(config, folders, store, vault, loop)
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
+    gateway.check.keep_checking()
     try:
         tls = gateway.tls
         if tls is not None:

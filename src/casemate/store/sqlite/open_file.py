@@ -11,8 +11,12 @@ this process holds on the file (fcntl(2)).
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +66,20 @@ class OpenFile:
         found = os.fstat(self.descriptor)
         self._file = (found.st_dev, found.st_ino)
         self._log_file: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+        self._users = 1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the descriptor from being closed inside the block: its number may be used anew."""
+        with self._lock:
+            if not self._users:
+                raise OSError(errno.EBADF, "the database is closed")
+            self._users += 1
+        try:
+            yield
+        finally:
+            self.close()
 
     def learn_log(self) -> None:
         """Remember which file the write-ahead log is, after a connection has opened it."""
@@ -84,28 +102,29 @@ class OpenFile:
 
     def diagnose(self, key: bytes) -> Diagnosis:
         """Read the file for as long as that may take, and tell why a call on it failed. Blocks."""
-        deadline = time.monotonic() + _LOOK_SECONDS
         try:
-            salt = os.pread(self.descriptor, _SALT_BYTES, 0)
-            codes = code_key(key, salt)
-            size = os.fstat(self.descriptor).st_size
-            number = 1
-            while (number - 1) * PAGE_BYTES < size:
-                if time.monotonic() > deadline:
-                    return Diagnosis(Reason.UNKNOWN, f"pages from {number} on were not looked at")
-                block = os.pread(
-                    self.descriptor, _BLOCK_PAGES * PAGE_BYTES, (number - 1) * PAGE_BYTES
-                )
-                for at in range(0, len(block), PAGE_BYTES):
-                    page = block[at : at + PAGE_BYTES]
-                    if not authentic(page, number, codes) and self.is_damaged(number, codes):
-                        if number == 1 and not any_authentic(self.descriptor, codes):
-                            return Diagnosis(Reason.KEY, self.path.name)
-                        return Diagnosis(Reason.DAMAGE, f"page {number} of {self.path.name}")
-                    number += 1
-            _read_whole(self._log, deadline)
+            with self.held():
+                return self._look(key, time.monotonic() + _LOOK_SECONDS)
         except OSError as error:
             return Diagnosis(Reason.READ, error.strerror or type(error).__name__)
+
+    def _look(self, key: bytes, deadline: float) -> Diagnosis:
+        salt = os.pread(self.descriptor, _SALT_BYTES, 0)
+        codes = code_key(key, salt)
+        size = os.fstat(self.descriptor).st_size
+        number = 1
+        while (number - 1) * PAGE_BYTES < size:
+            if time.monotonic() > deadline:
+                return Diagnosis(Reason.UNKNOWN, f"pages from {number} on were not looked at")
+            block = os.pread(self.descriptor, _BLOCK_PAGES * PAGE_BYTES, (number - 1) * PAGE_BYTES)
+            for at in range(0, len(block), PAGE_BYTES):
+                page = block[at : at + PAGE_BYTES]
+                if not authentic(page, number, codes) and self.is_damaged(number, codes):
+                    if number == 1 and not any_authentic(self.descriptor, codes):
+                        return Diagnosis(Reason.KEY, self.path.name)
+                    return Diagnosis(Reason.DAMAGE, f"page {number} of {self.path.name}")
+                number += 1
+        _read_whole(self._log, deadline)
         return Diagnosis(Reason.NONE, "")
 
     def is_damaged(self, number: int, codes: bytes) -> bool:
@@ -126,8 +145,12 @@ class OpenFile:
         return True
 
     def close(self) -> None:
-        """Let go of the file, after the last connection."""
-        os.close(self.descriptor)
+        """Let go of the file, after the last connection; once for each time it was taken."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            os.close(self.descriptor)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

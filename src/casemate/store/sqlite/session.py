@@ -31,6 +31,7 @@ from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.medium import StoreMedium
 from casemate.store.sqlite.options import SqliteOptions
+from casemate.store.sqlite.scrub import Pace, scrub
 from casemate.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -103,6 +104,16 @@ class StoreSession:
             raise
         session._writer.start()
         return session
+
+    async def scrub(self, pace: Pace) -> list[str]:
+        """Read all of the database; return what is wrong with it."""
+        await self._writer.flush()
+        while True:
+            key = self._key
+            # Not on the thread for upkeep: a backup need not wait for it.
+            found = await asyncio.to_thread(scrub, self._medium.guard.file, key, pace)
+            if not found or key == self._key:
+                return found
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with the store, in words for the operator."""
