@@ -60,7 +60,8 @@ class Keeper:
         await self.data.put_object("p", "files", name, b"o" * size)
 
     async def get_object(self, name: str) -> int:
-        return len(await self.data.get_object("p", "files", name))
+        _, content = await self.data.get_object("p", "files", name)
+        return len(content)
 
     async def send(self, text: str) -> str:
         return await self.data.send("p", "queue", "jobs", json.dumps(text).encode())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _ENTRY = struct.Struct("=c7xQqII")
+ENTRY_BYTES = _ENTRY.size
 
 
 class Change(NamedTuple):
@@ -81,6 +82,12 @@ class PowerCut:
         elif change.kind == "S":
             self._synced[change.file] = bytes(self._written.get(change.file, b""))
         elif change.kind == "O":
+            if self._names.get(change.first) != change.file:
+                # A new file, whose number may be that of one that is gone.
+                self._written[change.file] = bytearray()
+                self._synced.pop(change.file, None)
+                for path in [p for p, file in self._kept.items() if file == change.file]:
+                    del self._kept[path]
             self._written.setdefault(change.file, bytearray())
             self._names[change.first] = change.file
         elif change.kind == "R":
