@@ -99,7 +99,7 @@ def transaction(connection: Connection, guard: CommitGuard | None = None) -> Ite
     """
     with translated():
         if guard is not None:
-            guard.check()
+            guard.begins()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield

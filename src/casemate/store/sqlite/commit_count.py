@@ -14,8 +14,10 @@ commit at most.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
+import mmap
 import os
 import struct
 import time
@@ -73,6 +75,7 @@ class CommitCount:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(database.with_name(f"{database.name}{SUFFIX}"), flags, 0o600)
         self._index = -1
+        self._map: mmap.mmap | None = None
         self._synced = time.monotonic()
         try:
             last = _newest(os.pread(self._file, _SLOT_BYTES * _SLOTS, 0))
@@ -87,13 +90,22 @@ class CommitCount:
             # engine has left may be closed.
             if _same(self._index, self._index_path):
                 return
+            if self._map is not None:
+                self._map.close()
             os.close(self._index)
-            self._index = -1
+            self._index, self._map = -1, None
         self._index = os.open(self._index_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # As the engine reads it: without a system call, which would let go of the interpreter.
+            self._map = mmap.mmap(self._index, _INDEX_HEADER, mmap.MAP_SHARED, mmap.PROT_READ)
+        except ValueError as error:
+            raise OSError(errno.EIO, f"the index of the log is empty: {error}") from error
 
     def note(self) -> None:
         """Write how far the log is committed; after each commit, before it is told. OSError."""
-        header = os.pread(self._index, _INDEX_HEADER, 0)
+        if self._map is None:
+            raise OSError(errno.EBADF, "no log is open")
+        header = self._map[:]
         (frames,) = _FRAMES.unpack_from(header, _FRAMES_AT)
         self._write(
             Place(
@@ -125,6 +137,8 @@ class CommitCount:
     def close(self) -> None:
         """Let go of both files, after the connection."""
         os.close(self._file)
+        if self._map is not None:
+            self._map.close()
         if self._index >= 0:
             os.close(self._index)
 

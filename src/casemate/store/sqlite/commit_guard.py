@@ -65,6 +65,7 @@ class CommitGuard:
             self.file.close()
             raise
         self._counts = True
+        self._gone = False
 
     @property
     def counts(self) -> bool:
@@ -76,9 +77,15 @@ class CommitGuard:
         self._count.attach()
         self.file.learn_log()
 
+    def begins(self) -> None:
+        """Refuse to begin while a file that was missed is not back. Raises FileGoneError."""
+        if self._gone:
+            self.check()
+
     def check(self) -> None:
         """Raise FileGoneError if a file is not at its place any more."""
         missing = self.file.missing()
+        self._gone = missing is not None
         if missing is not None:
             raise FileGoneError(missing)
 

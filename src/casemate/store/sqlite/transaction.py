@@ -21,7 +21,7 @@ def transaction(connection: engine.Connection, guard: CommitGuard | None = None)
     """
     with translated():
         if guard is not None:
-            guard.check()
+            guard.begins()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
