@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +152,84 @@ def test_a_store_that_is_removed_is_noticed_at_once(tmp_path: Path, child: Child
     assert answer[1] == "StoreGoneError"
     assert child.functions()[1] == "StoreGoneError"
     assert child.faults()[1] == ["records.db was removed or replaced while it is open"]
+
+
+def _round(child: Child, faults: DiskFaults, chosen: random.Random, kept: Kept) -> None:
+    """Let some calls on some files fail for a while; keep what is acknowledged meanwhile."""
+    for rule in range(chosen.randint(1, 3)):
+        # A count that can be neither written nor removed is taken for a loss at the next start.
+        faults.begin(
+            chosen.choice(["data/p@1.db", "p@1.db-wal", "p@1.db-count", "objects/p", "store/"]),
+            Operation(chosen.randint(1, 63)) & ~Operation.NAME,
+            error=chosen.choice([errno.EIO, errno.EIO, errno.ENOSPC, errno.EMFILE]),
+            every=chosen.choice([1, 2, 3, 5, 11, 29]),
+            rule=rule,
+        )
+    for _ in range(chosen.randint(3, 12)):
+        name = f"n{len(kept.items)}-{chosen.randrange(10**6)}"
+        kind = chosen.randrange(6)
+        if kind < 2:
+            if child.put(name, chosen.randrange(8000)).ok:
+                kept.items.append(name)
+        elif kind == 2:
+            size = chosen.choice([100, 40_000, 150_000])
+            if child.put_object(name, size).ok:
+                kept.objects[name] = size
+        elif kind == 3:
+            answer = child.deploy("f")
+            kept.version = answer[1] if answer.ok else kept.version
+        elif kind == 4 and kept.items:
+            answer = child.get(chosen.choice(kept.items))
+            assert answer.ok or answer[1] != "NotFoundError", answer
+        else:
+            child.reopen()
+    for rule in range(3):
+        faults.end(rule)
+
+
+def _look(child: Child, kept: Kept) -> None:
+    """See that all works again, and that everything is there."""
+    assert child.put("works").ok, child.put("works")
+    assert child.deploy("works").ok
+    for name in kept.items:
+        assert child.get(name) == ("ok", True), name
+    for name, size in kept.objects.items():
+        assert child.get_object(name) == ("ok", size), name
+    answer = child.deploy("f")
+    assert answer.ok and answer[1] > kept.version
+    kept.version = answer[1]
+
+
+class Kept:
+    """What was acknowledged."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+        self.objects: dict[str, int] = {}
+        self.version = 0
+
+
+def random_faults(folder: Path, seed: int, rounds: int) -> None:
+    chosen, kept, faults = random.Random(seed), Kept(), DiskFaults(folder)
+    child = Child(folder / "node", faults.environment)
+    try:
+        assert child.ensure().ok
+        for number in range(rounds):
+            _round(child, faults, chosen, kept)
+            if chosen.random() < 0.3:
+                child.kill()
+                child = Child(folder / "node", faults.environment)
+                assert child.opened.ok, (seed, number, child.opened)
+            _look(child, kept)
+    finally:
+        child.kill()
+
+
+def test_faults_of_any_kind_at_any_time(tmp_path: Path) -> None:
+    random_faults(tmp_path, 1, 8)
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("seed", range(20))
+def test_faults_of_any_kind_at_any_time_for_long(tmp_path: Path, seed: int) -> None:
+    random_faults(tmp_path, seed, 60)

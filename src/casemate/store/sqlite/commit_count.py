@@ -72,8 +72,9 @@ class CommitCount:
     def __init__(self, database: Path) -> None:
         """Open the file, made where it is missing. Raises OSError."""
         self._index_path = database.with_name(f"{database.name}-shm")
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(database.with_name(f"{database.name}{SUFFIX}"), flags, 0o600)
+        self._path = database.with_name(f"{database.name}{SUFFIX}")
+        self._file = -1
+        self._open()
         self._index = -1
         self._map: mmap.mmap | None = None
         self._synced = time.monotonic()
@@ -81,7 +82,14 @@ class CommitCount:
             last = _newest(os.pread(self._file, _SLOT_BYTES * _SLOTS, 0))
         except CountDamagedError:
             last = None
+        except OSError:
+            os.close(self._file)
+            raise
         self._number = last.number if last is not None else 0
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
 
     def attach(self) -> None:
         """Read the index of the log that the engine has open now. Raises OSError."""
@@ -122,11 +130,23 @@ class CommitCount:
             self._synced = now
 
     def closing(self) -> None:
-        """Say that the log may be written back and go; before the connection closes. OSError."""
-        self._write(Place(self._number + 1, False, 0, bytes(8), bytes(8)))
-        os.fdatasync(self._file)
+        """Say that the log may be written back and go; before the connection closes.
+
+        If that cannot be written the file is removed: nothing is known then, but nothing is
+        suspected either. Raises OSError if not even that can be done.
+        """
+        try:
+            self._write(Place(self._number + 1, False, 0, bytes(8), bytes(8)))
+            os.fdatasync(self._file)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            file, self._file = self._file, -1
+            if file >= 0:
+                os.close(file)
 
     def _write(self, place: Place) -> None:
+        if self._file < 0:
+            self._open()
         text = _RECORD.pack(
             _MAGIC, place.number, place.open, place.frames, place.salts, place.checksum
         )
@@ -136,7 +156,8 @@ class CommitCount:
 
     def close(self) -> None:
         """Let go of both files, after the connection."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
         if self._map is not None:
             self._map.close()
         if self._index >= 0:
