@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from casemate.data.content import CHUNK_BYTES, context_of
 from casemate.data.database import Connection
@@ -38,7 +39,7 @@ async def scrub_project(projects: Projects, name: str, pace: Pace, fetch: Keys) 
         found = await asyncio.to_thread(scrub, connections.guard.file, connections.key.key, pace)
         if found:
             return tuple(found)
-        found = list(await opened.read(_wrong_counters))
+        found = await asyncio.to_thread(connections.read, _wrong_counters)
         found += await _wrong_objects(opened, pace, fetch)
         return tuple(found)
 
@@ -65,7 +66,7 @@ async def _wrong_objects(opened: OpenProject, pace: Pace, fetch: Keys) -> list[s
     found: list[str] = []
     after = 0
     while len(found) < MOST_PROBLEMS:
-        rows = await opened.read(lambda connection, after=after: _objects(connection, after))  # type: ignore[misc]
+        rows = await asyncio.to_thread(opened.connections.read, partial(_objects, after))
         if not rows:
             break
         for row in rows:
@@ -84,7 +85,7 @@ async def _wrong_objects(opened: OpenProject, pace: Pace, fetch: Keys) -> list[s
 Row = tuple[int, str, str, int, int, int, str | None, bytes]
 
 
-def _objects(connection: Connection, after: int) -> list[Row]:
+def _objects(after: int, connection: Connection) -> list[Row]:
     return connection.execute(
         "SELECT object.id, resource.name, object.key, revision, key_version, size, file, sealed "
         "FROM object JOIN resource ON resource.id = bucket AND resource.kind = ? "
