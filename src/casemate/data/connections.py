@@ -79,7 +79,7 @@ class Connections:
         """Return the connection that writes. Raises DataError."""
         connection = open_writer(self.path, self.key.key, max_bytes=self._max_bytes)
         try:
-            self._attach()
+            _attach(self._guard)
         except BaseException:
             connection.close()
             raise
@@ -96,15 +96,6 @@ class Connections:
         with suppress(DatabaseFault):
             connection.close()
         return self.open_writer()
-
-    def _attach(self) -> None:
-        try:
-            self._guard.attach()
-            self._guard.committed()
-        except FileGoneError as error:
-            raise gone(error.path) from error
-        except OSError as error:
-            raise disk_error("The database's log cannot be looked at", error) from error
 
     def read(self, question: Callable[[Connection], T]) -> T:
         """Answer a question by a free reader, or by a new one if that cannot read any more."""
@@ -203,14 +194,21 @@ class Connections:
         return open_reader(self.path, self.key.key)
 
     def move(self, path: Path, key: DataKey) -> None:
-        """Go on with another file, which the writer has open. Readers in use end with the old."""
+        """Go on with another file, which the writer has open. Readers in use end with the old.
+
+        Raises DataError; then everything is as it was.
+        """
         guard = _guard(path)
+        try:
+            _attach(guard)
+        except BaseException:
+            guard.close()
+            raise
         with self._lock:
             old, self._guard = self._guard, guard
             self.path, self.key = path, key
             self._generation += 1
             free, self._free = self._free, []
-        self._attach()
         for _, connection in free:
             connection.close()
         old.close()
@@ -262,3 +260,13 @@ def _guard(path: Path) -> CommitGuard:
         raise DataGoneError(f"{path.name} is gone.") from error
     except OSError as error:
         raise disk_error(f"{path.name} cannot be looked at", error) from error
+
+
+def _attach(guard: CommitGuard) -> None:
+    try:
+        guard.attach()
+        guard.committed()
+    except FileGoneError as error:
+        raise gone(error.path) from error
+    except OSError as error:
+        raise disk_error("The database's log cannot be looked at", error) from error
