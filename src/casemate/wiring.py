@@ -35,12 +35,15 @@ from casemate.model.principal import ANONYMOUS
 from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
+from casemate.node.check import NodeCheck
 from casemate.node.control import NodeControl
 from casemate.node.given_certificate import GivenFiles
 from casemate.node.host_names import host_names
 from casemate.node.identity import IdentityRoutes
+from casemate.node.known_projects import KnownProjects
 from casemate.node.options import Folders, GatewayConfig
 from casemate.node.own_certificate import OwnCertificate
+from casemate.node.presence import lost_projects
 from casemate.node.tls import AuthorityRoute, CertificateSource, NodeTls
 from casemate.policy import CedarPolicy
 from casemate.sandbox.client import SandboxClient, Zygote
@@ -48,6 +51,7 @@ from casemate.sandbox.system_calls import DeniedCall
 from casemate.seal import Redactor, Seal
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
+from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
@@ -70,7 +74,7 @@ class Gateway:
         self,
         config: GatewayConfig,
         folders: Folders,
-        store: Store,
+        store: SqliteStore,
         vault: VaultClient,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -82,7 +86,10 @@ class Gateway:
         self.policy = CedarPolicy()
         self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=deny)
         self.catalogue = Catalogue()
-        self.data = SqliteProjectData(folders.projects, vault.data_key)
+        self._lost = lost_projects(config.accepted_losses)
+        self.data = SqliteProjectData(folders.projects, vault.data_key, accepted_losses=self._lost)
+        self.known = KnownProjects(store, self.data.projects)
+        self.data.on_created = self.known.add
         self.uses = UseCounter(store)
         self.redactor = Redactor(store, vault)
         self.egress = EgressClient(socket.socket(fileno=config.egress), loop)
@@ -120,6 +127,7 @@ class Gateway:
             delivery=self.delivery,
         )
         self.control.live_changed = self._live_changed
+        self.check = NodeCheck(store, self.data, self.bundles, vault)
         self._build_server(config, folders, acceptance)
 
     def _build_path(
@@ -173,6 +181,7 @@ class Gateway:
             data=self.data,
             store=store,
             deny=deny,
+            checks=self.check,
             make_backup=BackupMaker(
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
@@ -200,6 +209,8 @@ class Gateway:
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
+        for project in await self.known.require(self._lost):
+            self.data.set_aside(project)
         self.policy.activate(self.policy.prepare(await self.store.policies()))
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
@@ -208,6 +219,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         self.dispatcher.close()
+        await self.check.close()
         self.denials.flush()
         self.uses.close()
         await self.uses.flush()

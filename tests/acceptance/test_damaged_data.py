@@ -5,6 +5,7 @@ Whatever the node says, once the file is back as it was everything is there.
 
 from __future__ import annotations
 
+import random
 import subprocess
 import threading
 from collections.abc import Callable
@@ -113,3 +114,26 @@ def test_damage_is_refused_and_nothing_is_lost(kept: TestNode, what: str, how: s
     answer = node.invoke("read")
     assert answer.json() == EXPECTED, node.error(answer)
     node.stop()
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("what", [*FILES, "count"])
+def test_no_flipped_bit_is_served(kept: TestNode, what: str) -> None:
+    """At any place of any file: what is answered is what was kept, or that it is not to be had."""
+    node = kept
+    chosen = random.Random(what)
+    for _ in range(10):
+        pattern = {"count": "*/*-count"}.get(what) or FILES[what]
+        path = chosen.choice([p for p in sorted(node.data.glob(pattern)) if p.is_file()])
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[chosen.randrange(len(damaged))] ^= 1 << chosen.randrange(8)
+        path.write_bytes(damaged)
+        if _started(node):
+            answer = node.invoke("read")
+            assert answer.status_code >= 500 or answer.json() == EXPECTED, (path, answer.text)
+            node.stop()
+        path.write_bytes(whole)
+        assert _started(node), node.errors.read_text()
+        assert node.invoke("read").json() == EXPECTED
+        node.stop()

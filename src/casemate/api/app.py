@@ -17,6 +17,7 @@ from casemate.api import (
     accounts,
     backup,
     bundles,
+    check,
     data,
     delivery,
     functions,
@@ -62,6 +63,7 @@ OPERATIONS = (
     *accounts.OPERATIONS,
     *policy.OPERATIONS,
     *backup.OPERATIONS,
+    *check.OPERATIONS,
     *sources.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""

@@ -29,6 +29,7 @@ from casemate.vault.interface import Vault
 
 if TYPE_CHECKING:
     from casemate.api.backup import MakeBackup
+    from casemate.api.check import Checks
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -75,6 +76,7 @@ class Service:
     store: Store
     deny: Callable[[Denial], None]
     make_backup: MakeBackup
+    checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
     schedules: Callable[[str, str], tuple[ScheduleStatus, ...]]
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))

@@ -62,6 +62,7 @@ ENTRIES = (
     Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
     Entry("tls", NODE, "The certificate of a node"),
     Entry("vault", NODE, "Look at the vault and rotate its keys"),
+    Entry("check", NODE, "Read all that a node keeps, and say what is damaged or gone"),
     Entry("backup", NODE, "Fetch a backup of the whole node, which goes on serving"),
     Entry("restore", NODE, "Make a data folder from a backup, without a node"),
     Entry("ls", OPERATE, "List the functions of the node"),

@@ -10,14 +10,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from casemate.data.errors import (
+    CommitUnsureError,
     DataBusyError,
     DataCorruptError,
     DataError,
     DataFullError,
+    DataGoneError,
     DataKeyError,
+    DataMediumError,
 )
 from casemate.model.errors import CasemateError, InvalidInputError
+from casemate.store.errors import FileGoneError
 from casemate.store.sqlite import engine
+from casemate.store.sqlite.commit_guard import CommitGuard
 
 Connection = engine.Connection
 Cursor = engine.Cursor
@@ -86,16 +91,37 @@ def reserve(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    """Commit what the block does, durably, or undo all of it."""
+def transaction(connection: Connection, guard: CommitGuard | None = None) -> Iterator[None]:
+    """Commit what the block does, durably, or undo all of it.
+
+    Raises CommitUnsureError if that cannot be told: the engine forgets what it could not make
+    durable, but the log may hold it at the next start. DataGoneError if `guard` misses a file.
+    """
     with translated():
+        if guard is not None:
+            guard.begins()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            connection.execute("COMMIT")
+            _commit(connection)
         except BaseException:
             _undo(connection, "ROLLBACK")
             raise
+        if guard is not None:
+            guard.committed()
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except DatabaseFault as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if not isinstance(code, int) or code & 0xFF != engine.IOERR:
+            raise
+        raise CommitUnsureError(
+            f"The disk failed while a change was being made durable: {error}.",
+            next_step="Look whether it was made before it is sent again.",
+        ) from error
 
 
 @contextmanager
@@ -136,8 +162,18 @@ def translated() -> Iterator[None]:
         yield
     except VALUE_FAULTS as error:
         raise unstorable(error) from error
-    except DatabaseFault as error:
+    except (DatabaseFault, MemoryError) as error:
         raise translate(error) from error
+    except FileGoneError as error:
+        raise gone(error.path) from error
+
+
+def gone(path: Path) -> DataGoneError:
+    """Return the error for a file that is not at its place any more."""
+    return DataGoneError(
+        f"{path.name} was removed or replaced while it was open: what is written would be lost.",
+        next_step="Put the file back, or stop the node and restore the data from a backup.",
+    )
 
 
 def unstorable(error: Exception) -> InvalidInputError:
@@ -171,7 +207,10 @@ def translate(error: Exception) -> CasemateError:
         )
     if code == engine.CORRUPT:
         return DataCorruptError(f"The project's database is damaged: {text}", next_step=RESTORE)
-    return DataError(
+    if isinstance(error, MemoryError):  # what the engine says of a page that its codec refuses
+        return DataCorruptError(f"The project's database is damaged: {text}", next_step=RESTORE)
+    kind = DataMediumError if code in engine.MEDIUM else DataError
+    return kind(
         f"The medium of the project's data failed: {text}",
         next_step="Check the disk, the kernel's log and the rights on the data folder.",
     )

@@ -10,8 +10,9 @@ from casemate.data.database import Connection
 from casemate.data.interface import InvocationStatus, NewMessage, Subscription
 from casemate.data.port import Port
 from casemate.data.project import change_resources
-from casemate.data.resources import Registry
+from casemate.data.resources import INBOX, Registry
 from casemate.data.sweep import drain
+from casemate.data.writer import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
 
 
@@ -52,9 +53,16 @@ class DeliveryPort(Port):
         self._projects.watch(ready)
 
     async def begin_invocation(
-        self, project: str, function: str, idempotency: str, fingerprint: str, invocation: str
+        self,
+        project: str,
+        function: str,
+        idempotency: str,
+        fingerprint: str,
+        invocation: str,
+        *,
+        event: NewMessage | None = None,
     ) -> InvocationStatus | None:
-        """Claim an idempotency key."""
+        """Claim an idempotency key, and keep the event that it is for."""
         limits.require_resource("function", function)
         limits.require_text(
             "idempotency key", idempotency, least=1, most=limits.MAX_DEDUPLICATION_BYTES
@@ -62,9 +70,11 @@ class DeliveryPort(Port):
         for what, value in (("fingerprint", fingerprint), ("invocation", invocation)):
             limits.require_text(what, value, least=1, most=limits.MAX_DEDUPLICATION_BYTES)
         limits.require_project(project)
+        new = () if event is None else (queues.require_new(event),)
         async with self._projects.use(project, create=True) as opened:
-            return await opened.change(
-                lambda work: invocations.claim(
+
+            def begin(work: Work) -> InvocationStatus | None:
+                first = invocations.claim(
                     work.connection,
                     function,
                     idempotency,
@@ -74,7 +84,11 @@ class DeliveryPort(Port):
                     keep=opened.fanout.routes.keep_results_of(function),
                     now=time.time(),
                 )
-            )
+                if first is None and new:
+                    opened.fanout.send(work, INBOX, function, new)
+                return first
+
+            return await opened.change(begin)
 
     async def abandon_invocation(self, project: str, invocation: str) -> None:
         """Forget an invocation that did not run."""

@@ -17,6 +17,18 @@ class DataFullError(DataError, UnavailableError):
     """The disk of a project's data is full."""
 
 
+class DataMediumError(DataError, UnavailableError):
+    """The disk of a project's data fails at the moment."""
+
+
+class CommitUnsureError(DataMediumError):
+    """The disk failed during a commit: what was to be kept may be there, or may come back."""
+
+
+class DataGoneError(DataError):
+    """A file of a project's data was removed or replaced while it was open."""
+
+
 class DataBusyError(DataError, UnavailableError):
     """A project's data is in use and cannot be opened at the moment."""
 

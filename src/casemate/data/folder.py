@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +22,13 @@ from casemate.data.errors import (
     DataLockedError,
 )
 from casemate.data.limits import require_project
+from casemate.store.sqlite.commit_count import SUFFIX
 
 OBJECTS = "objects"
 _DATABASE = re.compile(
     r"(?P<project>[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)@(?P<version>[0-9]{1,9})\.db\Z"
 )
-_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+_SIDE_FILES = ("", "-wal", "-shm", "-journal", SUFFIX)
 
 
 class DatabaseFile(NamedTuple):
@@ -121,6 +123,19 @@ class DataFolder:
             return None
         newest = max(versions)
         return DatabaseFile(self.file(project, newest), newest)
+
+    def set_aside(self, project: str) -> None:
+        """Give the folder of a project's objects another name. Raises DataError."""
+        require_project(project)
+        aside = self.objects / f"{project}.lost-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        try:
+            (self.objects / project).rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DataError(
+                f"The objects of {project} cannot be moved away: {error.strerror}."
+            ) from error
 
     def drop_older(self, project: str, newest: int) -> None:
         """Delete what a rotation left, once the database that took its place has been opened."""

@@ -318,11 +318,20 @@ class ProjectData(Protocol):
         ...
 
     async def begin_invocation(
-        self, project: str, function: str, idempotency: str, fingerprint: str, invocation: str
+        self,
+        project: str,
+        function: str,
+        idempotency: str,
+        fingerprint: str,
+        invocation: str,
+        *,
+        event: NewMessage | None = None,
     ) -> InvocationStatus | None:
         """Claim an idempotency key for `invocation`; the status of the first if it is claimed.
 
-        ConflictError if it was claimed with another `fingerprint` (hash of the request).
+        `event` goes into the function's inbox in the same transaction, if the key was free: both
+        are kept or neither is. ConflictError if it was claimed with another `fingerprint` (hash of
+        the request); with an event NotFoundError and LimitError as `send_many`.
         """
         ...
 
@@ -359,6 +368,10 @@ class ProjectData(Protocol):
 
     async def rekey(self, project: str) -> None:
         """Encrypt what is stored with the newest data keys. Calls go on meanwhile."""
+        ...
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator: what calls met, and missing files."""
         ...
 
     async def snapshot(self, folder: Path) -> None:

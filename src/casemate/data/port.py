@@ -24,14 +24,23 @@ T = TypeVar("T")
 class Port:
     """The open projects, and how a call about messages reaches one."""
 
-    def __init__(self, folder: Path, keys: Keys, options: DataOptions | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keys: Keys,
+        options: DataOptions | None = None,
+        *,
+        accepted_losses: frozenset[str] = frozenset(),
+    ) -> None:
         """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
+
+        Projects in `accepted_losses` are opened once without the commits that their log has lost.
 
         Raises DataLockedError if another process has it, DataForeignError, DataError.
         """
         self._options = options or DataOptions()
         self._keys = keys
-        self._projects = Projects(DataFolder(folder), keys, self._options)
+        self._projects = Projects(DataFolder(folder), keys, self._options, accepted_losses)
         self._uploads = Uploads(self._projects)
         self._claimant = secrets.token_hex(8)
 

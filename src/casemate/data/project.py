@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from casemate.data import resources, routes, sweep
+from casemate.data.connections import Connections
 from casemate.data.content import ObjectKey
-from casemate.data.database import Connection, open_reader, open_writer
-from casemate.data.errors import DataClosedError
+from casemate.data.database import Connection
 from casemate.data.fanout import Fanout
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
@@ -63,16 +62,29 @@ class OpenProject:
         self.recent = RecentObjects()
         self._options = options
         self._reads = reads
-        self._path = path
-        self._page_key = page_key
         self._object_keys = {object_key.version: ObjectKey(object_key)}
         self._newest = object_key.version
-        # The lock guards the free readers and which file they are of.
-        self._lock = threading.Lock()
-        self._free: list[tuple[int, Connection]] = []
-        self._generation = 0
-        self._closed = False
-        connection = open_writer(path, page_key.key, max_bytes=options.max_project_bytes)
+        self.connections = Connections(name, path, page_key, max_bytes=options.max_project_bytes)
+        try:
+            connection = self._connect()
+        except Exception as error:
+            told = self.connections.explain(error)
+            self.connections.close()
+            if told is error:
+                raise
+            raise told from error
+        self.writer = Writer(
+            connection,
+            self.connections,
+            self._sweep,
+            self.recent,
+            every=options.sweep_seconds,
+            name=name,
+            announce=lambda hints: ready(name, hints),
+        )
+
+    def _connect(self) -> Connection:
+        connection = self.connections.open_writer()
         try:
             migrate(connection)
             self.reload(connection)
@@ -82,14 +94,7 @@ class OpenProject:
         except BaseException:
             connection.close()
             raise
-        self.writer = Writer(
-            connection,
-            self._sweep,
-            self.recent,
-            every=options.sweep_seconds,
-            name=name,
-            announce=lambda hints: ready(name, hints),
-        )
+        return connection
 
     def reload(self, connection: Connection) -> None:
         """Learn what the project has and who is subscribed to it, after that has changed."""
@@ -99,12 +104,12 @@ class OpenProject:
     @property
     def page_version(self) -> int:
         """Version of the key that the database is encrypted with."""
-        return self._page_key.version
+        return self.connections.key.version
 
     @property
     def path(self) -> Path:
         """The database's file."""
-        return self._path
+        return self.connections.path
 
     def resource(self, kind: str, name: str) -> Resource:
         """Return a resource as it is now. Raises NotFoundError."""
@@ -130,63 +135,30 @@ class OpenProject:
 
     def read(self, question: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Ask a question on a thread of its own and return the future of the answer."""
-
-        def ask() -> T:
-            generation, connection = self._take()
-            try:
-                return question(connection)
-            finally:
-                self._give(generation, connection)
-
-        return self._reads.submit(ask)
+        return self._reads.submit(lambda: self.connections.read(question))
 
     def change(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
         """Make a change; the future has its result once it is durable."""
         return self.writer.submit(change)
 
-    def open_copy_source(self) -> Connection:
-        """Return a reader of its own for a copy of the database; the caller closes it."""
-        return open_reader(self._path, self._page_key.key)
-
     @property
     def page_key(self) -> bytes:
         """The key that the database is encrypted with."""
-        return self._page_key.key
-
-    def move(self, path: Path, key: DataKey) -> None:
-        """Go on with another file; on the writer's thread. Readers in use end with the old one."""
-        with self._lock:
-            self._path, self._page_key = path, key
-            self._generation += 1
-            free, self._free = self._free, []
-        for _, connection in free:
-            connection.close()
+        return self.connections.key.key
 
     def close(self) -> None:
         """Write what is queued and close everything. Blocks."""
-        self.writer.stop()
-        with self._lock:
-            self._closed = True
-            free, self._free = self._free, []
-        for _, connection in free:
-            connection.close()
-        self.files.close()
+        try:
+            self.writer.stop()
+        finally:
+            self.connections.close()
+            self.files.close()
 
-    def _take(self) -> tuple[int, Connection]:
-        with self._lock:
-            if self._closed:
-                raise DataClosedError(next_step="Send the request again.")
-            if self._free:
-                return self._free.pop()
-            generation, path, key = self._generation, self._path, self._page_key.key
-        return generation, open_reader(path, key)
-
-    def _give(self, generation: int, connection: Connection) -> None:
-        with self._lock:
-            if not self._closed and generation == self._generation:
-                self._free.append((generation, connection))
-                return
-        connection.close()
+    def abandon(self) -> None:
+        """Close what was opened of a project that will not be used; its writer has not begun."""
+        self.connections.closing()
+        self.writer.connection.close()
+        self.connections.close()
 
     def _sweep(self, work: Work) -> bool:
         return sweep.sweep(work, self.registry, self.fanout, self.files.delete)

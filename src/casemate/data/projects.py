@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from casemate.data.database import Connection, open_writer, translated
+from casemate.data.database import RESTORE, Connection, open_writer, translated
 from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
 from casemate.data.files import ObjectFiles, disk_error
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
@@ -21,6 +22,7 @@ from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.model.errors import NotFoundError
 from casemate.store.sqlite import engine
+from casemate.store.sqlite.commit_count import forget, lost_commits
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
@@ -67,8 +69,16 @@ class Use:
 class Projects:
     """The open projects of one node. Belongs to one event loop."""
 
-    def __init__(self, folder: DataFolder, keys: Keys, options: DataOptions) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        keys: Keys,
+        options: DataOptions,
+        accepted_losses: frozenset[str] = frozenset(),
+    ) -> None:
         """Open nothing yet."""
+        self.on_created: Callable[[str], Awaitable[None]] = _nothing
+        self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
         self.released = asyncio.Event()
         self.folder = folder
@@ -78,6 +88,7 @@ class Projects:
         self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
         self._gate = asyncio.Lock()
         self._swept: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._idle: asyncio.Task[None] | None = None
         self._closed = False
         self._watchers: list[tuple[asyncio.AbstractEventLoop, Ready]] = []
@@ -129,7 +140,19 @@ class Projects:
             page_key = await self.keys(name, Purpose.DATA, version)
             object_key = await self.keys(name, Purpose.OBJECTS, None)
             await self._make_room()
-            project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+            try:
+                project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+            except DataError as error:
+                self._refused[name] = error.message
+                raise
+            self._refused.pop(name, None)
+            if file is None:
+                try:
+                    await self.on_created(name)
+                except BaseException:
+                    await self.in_thread(project.abandon)
+                    project.files.close()
+                    raise
             project.writer.start()
             project.used_at = time.monotonic()
             self.opened[name] = project
@@ -146,6 +169,7 @@ class Projects:
                 _require_none(files, name)
                 file = self._create(name, page_key)
             require_regular(file.path)
+            self._require_whole_log(name, file.path)
             with translated():
                 project = OpenProject(
                     name,
@@ -157,14 +181,34 @@ class Projects:
                     options=self._options,
                     ready=self._announce,
                 )
-                if name not in self._swept:
-                    _sweep_orphans(project.writer.connection, files)
-                    self._swept.add(name)
-                    self.folder.drop_older(name, file.version)
+                try:
+                    if name not in self._swept:
+                        _sweep_orphans(project.writer.connection, files)
+                        self._swept.add(name)
+                        self.folder.drop_older(name, file.version)
+                except BaseException:
+                    project.abandon()
+                    raise
         except BaseException:
             files.close()
             raise
         return project
+
+    def _require_whole_log(self, name: str, path: Path) -> None:
+        """Refuse a database whose log has lost commits, unless that is accepted."""
+        if name in self._accepted:
+            self._accepted.discard(name)
+            forget(path)
+        try:
+            lost = lost_commits(path)
+        except OSError as error:
+            raise disk_error(f"The log of {path.name} cannot be read", error) from error
+        if lost is not None:
+            raise DataCorruptError(
+                f"The project {name} has lost what was acknowledged: {lost}. Nothing was changed.",
+                next_step=f"{RESTORE} To go on with what is left: "
+                f"casemate serve --accept-loss data/{name}",
+            )
 
     def _create(self, name: str, key: DataKey) -> DatabaseFile:
         """Write an empty database beside its place and rename it there: none is ever half made."""
@@ -184,6 +228,14 @@ class Projects:
         except OSError as error:
             raise disk_error(f"No database can be created in {self.folder.path}", error) from error
         return DatabaseFile(final, key.version)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with open projects, and why others could not be opened."""
+        found = dict(self._refused)
+        for name, project in self.opened.items():
+            if told := project.connections.faults():
+                found[name] = "; ".join(told)
+        return tuple(f"project {name}: {what}" for name, what in sorted(found.items()))
 
     async def _make_room(self) -> None:
         deadline = time.monotonic() + _WAIT_FOR_ROOM
@@ -248,6 +300,10 @@ class Projects:
     def _require_open(self) -> None:
         if self._closed:
             raise DataClosedError(next_step="Send the request again once the node has restarted.")
+
+
+async def _nothing(_project: str) -> None:
+    pass
 
 
 def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:

@@ -64,25 +64,32 @@ def _exchange(
         sync_file(draft)
         draft.rename(final)
         folder.sync()
-        renewed = _open_renamed(folder, final, key, options)
+        renewed = _open_renamed(project, folder, final, key, options)
     except OSError as error:
         raise disk_error("The database cannot be encrypted anew", error) from error
-    project.move(final, key)
     connection.close()
     with suppress(OSError):  # what stays is deleted when the project is opened
         folder.delete(old)
     return renewed
 
 
-def _open_renamed(folder: DataFolder, final: Any, key: DataKey, options: DataOptions) -> Connection:
+def _open_renamed(
+    project: OpenProject, folder: DataFolder, final: Any, key: DataKey, options: DataOptions
+) -> Connection:
     try:
-        return open_writer(final, key.key, max_bytes=options.max_project_bytes)
+        renewed = open_writer(final, key.key, max_bytes=options.max_project_bytes)
+        try:
+            project.connections.move(final, key)
+        except BaseException:
+            renewed.close()
+            raise
     except BaseException:
         # Under this name it would count as the newest at the next start, without what is
         # written from now on.
         folder.delete(final)
         folder.sync()
         raise
+    return renewed
 
 
 def _copy(connection: Connection, draft: Any, old_key: bytes, new_key: bytes) -> None:

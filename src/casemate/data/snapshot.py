@@ -39,7 +39,7 @@ def _copy(project: OpenProject, target: Path) -> None:
         copy.touch(mode=0o600, exist_ok=False)
         objects.mkdir(mode=0o700)
         with translated():
-            source = project.open_copy_source()
+            source = project.connections.open_copy_source()
             try:
                 destination = engine.connect(copy, project.page_key)
                 try:

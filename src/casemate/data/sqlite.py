@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from casemate.data import limits, resources, rotation
@@ -9,10 +10,12 @@ from casemate.data.delivery_port import DeliveryPort
 from casemate.data.item_port import ItemPort
 from casemate.data.message_port import MessagePort
 from casemate.data.object_port import ObjectPort
-from casemate.data.project import change_resources
+from casemate.data.project import OpenProject, change_resources
+from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.model.errors import NotFoundError
 from casemate.model.grant import Resources
+from casemate.vault.interface import Purpose
 
 
 class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
@@ -65,6 +68,36 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         limits.require_project(project)
         async with self._projects.use(project) as opened:
             await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
+
+    @property
+    def on_created(self) -> Callable[[str], Awaitable[None]]:
+        """Awaited when a project has got its database, before anything is kept in it."""
+        return self._projects.on_created
+
+    @on_created.setter
+    def on_created(self, remember: Callable[[str], Awaitable[None]]) -> None:
+        self._projects.on_created = remember
+
+    def projects(self) -> list[str]:
+        """Return the projects that have a database. Blocks. Raises OSError."""
+        return self._projects.folder.projects()
+
+    def set_aside(self, project: str) -> None:
+        """Move away what is left of a project whose database is accepted as lost. Blocks."""
+        self._projects.folder.set_aside(project)
+
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+        """Read all of a project's data; return what is wrong with it. Raises DataError."""
+        limits.require_project(project)
+
+        async def fetch(opened: OpenProject, version: int) -> None:
+            opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
+
+        return await scrub_project(self._projects, project, pace, fetch)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words."""
+        return self._projects.faults()
 
     async def snapshot(self, folder: Path) -> None:
         """Copy everything into `folder`, each project as it is at one moment."""

@@ -12,21 +12,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
+from casemate.data.connections import Connections
 from casemate.data.database import (
     VALUE_FAULTS,
     Connection,
     DatabaseFault,
     savepoint,
     transaction,
+    translated,
     unstorable,
 )
-from casemate.data.errors import DataClosedError, DataError
+from casemate.data.errors import (
+    CommitUnsureError,
+    DataClosedError,
+    DataError,
+    DataGoneError,
+)
 from casemate.data.recent import RecentObjects
 from casemate.model.errors import CasemateError
 from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.store.sqlite.commit_guard import is_condemned
 
 T = TypeVar("T")
 
@@ -90,6 +98,7 @@ class Writer:
     def __init__(
         self,
         connection: Connection,
+        connections: Connections,
         sweep: Callable[[Work], bool],
         recent: RecentObjects,
         *,
@@ -97,11 +106,14 @@ class Writer:
         name: str,
         announce: Announce,
     ) -> None:
-        """Write by `connection`; run `sweep` every so many seconds, at once if it says so.
+        """Write by `connection`, one of `connections`, which give another where it fails.
 
-        `announce` gets the hints of each transaction, if it has any, on the writer's thread.
+        `sweep` is run every so many seconds, at once if it says so. `announce` gets the hints of
+        each transaction, if it has any, on the writer's thread.
         """
         self.connection = connection
+        self._connections = connections
+        self._stale = False
         self._recent = recent
         self._sweep = sweep
         self._every = every
@@ -144,7 +156,9 @@ class Writer:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
-        self.connection.close()
+        self._connections.closing()
+        with suppress(DatabaseFault):
+            self.connection.close()
 
     def _add(self, entry: _Entry) -> None:
         with self._wake:
@@ -186,6 +200,8 @@ class Writer:
         work = Work(self.connection, self._recent)
         refused: list[_Entry] = []
         try:
+            self._renew_if_stale()
+            work.connection = self.connection
             with self._transaction():
                 for entry in batch:
                     if not self._apply(entry, work, answers):
@@ -205,10 +221,18 @@ class Writer:
     def _transaction(self) -> Iterator[None]:
         self._recent.begin()
         try:
-            with transaction(self.connection):
+            with transaction(self.connection, self._connections.guard):
                 yield
+        except Exception as error:
+            self._stale = self._stale or is_condemned(error)
+            raise
         finally:
             self._recent.end()
+
+    def _renew_if_stale(self) -> None:
+        if self._stale:
+            self.connection = self._connections.renew_writer(self.connection)
+            self._stale = False
 
     def _committed(self, work: Work) -> None:
         work.committed()
@@ -226,7 +250,7 @@ class Writer:
             answers.add_error(entry.waiter, error)
         except VALUE_FAULTS as error:
             answers.add_error(entry.waiter, unstorable(error))
-        except DatabaseFault:
+        except (DatabaseFault, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             _LOG.error("A change failed in a way not foreseen: %s", type(error).__name__)
@@ -238,6 +262,14 @@ class Writer:
         return False
 
     def _handle_failure(self, batch: list[_Entry], error: CasemateError) -> None:
+        if isinstance(error, CommitUnsureError | DataGoneError):
+            # What was refused may come back with the log: made again it would be there twice,
+            # and what it needs, an object's file, must stay.
+            answers = Answers()
+            for entry in batch:
+                answers.add_error(entry.waiter, error)
+            answers.send()
+            return
         if len(batch) > 1:
             # What one of them asks too much of must not fail the others.
             for entry in batch:
@@ -245,16 +277,20 @@ class Writer:
             return
         _call_undo(batch[0])
         answers = Answers()
-        answers.add_error(batch[0].waiter, error)
+        answers.add_error(batch[0].waiter, self._connections.explain(error))
         answers.send()
 
     def _run_job(self, waiter: Waiter, job: Job) -> None:
         answers = Answers()
         self._recent.begin()
         try:
+            self._renew_if_stale()
             self.connection, value = job(self.connection)
+            with translated():
+                self._connections.guard.committed()
         except CasemateError as error:
-            answers.add_error(waiter, error)
+            self._stale = self._stale or is_condemned(error)
+            answers.add_error(waiter, self._connections.explain(error))
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             _LOG.error("A job failed in a way not foreseen: %s", type(error).__name__)
             answers.add_error(waiter, _unforeseen(error))
@@ -266,9 +302,10 @@ class Writer:
         answers.send()
 
     def _run_sweep(self) -> None:
-        work = Work(self.connection, self._recent)
         more = False
         try:
+            self._renew_if_stale()
+            work = Work(self.connection, self._recent)
             with self._transaction():
                 more = self._sweep(work)
         except CasemateError as error:

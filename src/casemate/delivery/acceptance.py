@@ -100,57 +100,30 @@ class Acceptance:
                     "An idempotency key is for one event; send them one by one.",
                     status=400,
                 )
-            first = await self._claim(admitted, wish.idempotency)
+            # Claim and event in one transaction: whatever becomes of this call, a second one with
+            # the key finds both or neither.
+            (event,) = _messages(admitted, wish, (identity,))
+            first = await self._claim(admitted, wish.idempotency, event)
             if first is not None:
                 if first.state is InvocationState.RUNNING and not first.attempts:
-                    raise _under_way()  # claimed, not kept yet
+                    raise _under_way()  # claimed by a call that is waited for
                 return _accepted(first.id, wish)
+            return _accepted(identity, wish)
         identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
-        try:
-            await self._send(admitted, wish, identities)
-        except BaseException:
-            if wish.idempotency is not None:
-                await self._data.abandon_invocation(admitted.request.raw.project, identity)
-            raise
+        await self._send(admitted, wish, identities)
         return _accepted(identity, wish, identities)
 
     async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
-        raw, now = admitted.request.raw, time.time()
-        messages = tuple(
-            NewMessage(
-                body=msgspec.json.encode(event),
-                delay=wish.delay,
-                key=wish.key,
-                priority=wish.priority,
-                expires_at=None if wish.max_age is None else now + wish.max_age,
-                invocation=identity,
-                qualifier=raw.qualifier or "",
-            )
-            for event, identity in zip(events_of(admitted.request), identities, strict=True)
-        )
+        raw = admitted.request.raw
+        messages = _messages(admitted, wish, identities)
         try:
             try:
                 await self._data.send_many(raw.project, INBOX, raw.function, messages)
             except NotFoundError:
                 await self._ensure_inbox(raw.project)
                 await self._data.send_many(raw.project, INBOX, raw.function, messages)
-        except LimitError as error:
-            raise RefusedError(
-                Outcome.THROTTLED,
-                "The function's inbox is full, or the event is larger than it takes.",
-                retry_after=_RETRY_SECONDS,
-            ) from error
-        except DataFullError as error:
-            raise RefusedError(
-                Outcome.UNAVAILABLE,
-                "The node has no room for the event.",
-                status=507,
-                retry_after=_RETRY_SECONDS,
-            ) from error
-        except UnavailableError as error:
-            raise RefusedError(
-                Outcome.UNAVAILABLE, "The event cannot be kept now.", retry_after=_RETRY_SECONDS
-            ) from error
+        except (LimitError, UnavailableError) as error:
+            raise _not_kept(error) from error
 
     # -- once ----------------------------------------------------------------------------------
 
@@ -183,8 +156,13 @@ class Acceptance:
         )
         return sealed.response
 
-    async def _claim(self, admitted: Admitted, key: str) -> InvocationStatus | None:
-        """Claim an idempotency key; return the call that has it already. Raises RefusedError."""
+    async def _claim(
+        self, admitted: Admitted, key: str, event: NewMessage | None = None
+    ) -> InvocationStatus | None:
+        """Claim an idempotency key, and keep the event with it; return the call that has it.
+
+        Raises RefusedError.
+        """
         raw = admitted.request.raw
         try:
             await self._ensure_inbox(raw.project)
@@ -194,7 +172,10 @@ class Acceptance:
                 _scoped(admitted, key),
                 _fingerprint(admitted),
                 admitted.request.id,
+                event=event,
             )
+        except LimitError as error:
+            raise _not_kept(error) from error
         except ConflictError as error:
             raise RefusedError(
                 Outcome.INVALID,
@@ -209,6 +190,45 @@ class Acceptance:
                 status=status,
                 retry_after=_RETRY_SECONDS,
             ) from error
+
+
+def _messages(
+    admitted: Admitted, wish: Wish, identities: tuple[str, ...]
+) -> tuple[NewMessage, ...]:
+    """Return what is to be kept, an event for each identity."""
+    now = time.time()
+    return tuple(
+        NewMessage(
+            body=msgspec.json.encode(event),
+            delay=wish.delay,
+            key=wish.key,
+            priority=wish.priority,
+            expires_at=None if wish.max_age is None else now + wish.max_age,
+            invocation=identity,
+            qualifier=admitted.request.raw.qualifier or "",
+        )
+        for event, identity in zip(events_of(admitted.request), identities, strict=True)
+    )
+
+
+def _not_kept(error: LimitError | UnavailableError) -> RefusedError:
+    """Return what a caller is told whose event could not be kept."""
+    if isinstance(error, LimitError):
+        return RefusedError(
+            Outcome.THROTTLED,
+            "The function's inbox is full, or the event is larger than it takes.",
+            retry_after=_RETRY_SECONDS,
+        )
+    if isinstance(error, DataFullError):
+        return RefusedError(
+            Outcome.UNAVAILABLE,
+            "The node has no room for the event.",
+            status=507,
+            retry_after=_RETRY_SECONDS,
+        )
+    return RefusedError(
+        Outcome.UNAVAILABLE, "The event cannot be kept now.", retry_after=_RETRY_SECONDS
+    )
 
 
 def _scoped(admitted: Admitted, key: str) -> str:

@@ -158,6 +158,33 @@ class BundleStore:
             archive.seek(0)
             unpack(archive, self._unpacked / digest, digest)
 
+    def kept(self) -> set[str]:
+        """Return the digests of all sealed bundles. Blocks. Raises OSError."""
+        return {file.stem for file in self._sealed.glob(f"*{_SUFFIX}")}
+
+    async def verify(self, digest: str) -> int:
+        """Decrypt a sealed bundle and forget it; return its size. Raises DecryptionError.
+
+        It is sealed under its digest, so what decrypts is that bundle. One that was removed
+        meanwhile is fine.
+        """
+        try:
+            stream = await asyncio.to_thread(self._file(digest).open, "rb")
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise UnavailableError(
+                f"The bundle cannot be read: {error.strerror}.", next_step="check the disk"
+            ) from error
+        with stream:
+            version = stream.read(_KEY_VERSION.size)
+            if len(version) < _KEY_VERSION.size:
+                raise NotFoundError("The bundle is cut short.", next_step="deploy it again")
+            key = await self._keys(_KEY_VERSION.unpack(version)[0])
+            return await asyncio.to_thread(
+                decrypt_stream, key.key, _context(digest), stream, _Nowhere()
+            )
+
     def _note(self, digest: str) -> None:
         """Count a bundle that is unpacked now, and let go of others that nobody uses."""
         folder = self._unpacked / digest
@@ -241,6 +268,14 @@ class BundleStore:
                 await asyncio.to_thread(decrypt_stream, old.key, _context(digest), stream, archive)
                 archive.flush()
                 await asyncio.to_thread(self._seal, digest, Path(archive.name), key)
+
+
+class _Nowhere:
+    """Takes what is written and forgets it."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take all of it."""
+        return len(data)
 
 
 def _context(digest: str) -> bytes:

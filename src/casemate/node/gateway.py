@@ -24,6 +24,7 @@ import uvloop
 
 from casemate.model.errors import CasemateError
 from casemate.node.options import START_FAILED, Folders, GatewayConfig
+from casemate.node.presence import STORE, end_first_start
 from casemate.node.tls import NodeTls
 from casemate.runner import linux, seccomp
 from casemate.store.errors import StoreKeyError
@@ -75,14 +76,14 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         )
 
 
-async def _open_store(path: Path, vault: VaultClient) -> SqliteStore:
+async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
     """Open the store with the key that it has, which may be one before the newest."""
     newest = await vault.data_key("", Purpose.STORE)
     options = SqliteOptions(flush_interval=_FLUSH_SECONDS)
     key = newest
     while True:
         try:
-            store = SqliteStore.open(path, options, key=key.key)
+            store = SqliteStore.open(path, options, key=key.key, accept_loss=accept_loss)
             break
         except StoreKeyError:
             if key.version <= 1:
@@ -109,9 +110,11 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
     folders = Folders(Path(config.data))
     folders.clear_spool()
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
-    store = await _open_store(folders.store, vault)
+    store = await open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
+    end_first_start(folders)
     gateway = Gateway(config, folders, store, vault, loop)
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
+    gateway.check.keep_checking()
     try:
         tls = gateway.tls
         if tls is not None:

@@ -58,6 +58,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The address by which others know the node; None: where it listens."""
     recover_owner: bool = False
     """True makes an owner's token of a day."""
+    accepted_losses: tuple[str, ...] = ()
+    """What is known to be lost, and the node starts without; see `casemate.node.presence`."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
 
@@ -102,6 +104,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_new_authority: bool = False
     public_url: str | None = None
     recover_owner: bool = False
+    accepted_losses: tuple[str, ...] = ()
     learn: bool = False
 
 

@@ -38,6 +38,7 @@ from casemate.node.options import (
     default_master_key,
     is_loopback,
 )
+from casemate.node.presence import Presence, require_losses
 from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.identities import Identities
@@ -138,6 +139,7 @@ class Node:
                 "is made for Linux on x86_64.",
                 next_step="run the node on such a host",
             )
+        require_losses(options.accepted_losses)
         self._options = options
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
@@ -203,17 +205,22 @@ class Node:
             return None
         return Identities(function_ids(self._options.function_ids))
 
-    def _open_vault(self) -> VaultProcess:
+    def _open_vault(self, *, restart: bool = False) -> VaultProcess:
         """Start the vault, which makes the master key on the very first start."""
         source = self._options.master_key or default_master_key(self._folders.data)
         kind, _, path = source.partition(":")
         if self._options.master_key is None and kind == "file":
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = Presence(self._folders)
+        # A restart of the vault finds what the node itself has made meanwhile.
+        if not restart:
+            found.require_store(self._options.accepted_losses)
+            found.begin()
         vault = start_vault(
             self._folders.vault,
             source,
             # Where there is something encrypted, a new vault would only hide the loss.
-            create=not has_encrypted_store(self._folders.store),
+            create=found.may_make_vault and not has_encrypted_store(self._folders.store),
             uid=VAULT_UID if self._root else None,
         )
         if not vault.memory_locked:
@@ -321,7 +328,7 @@ class Node:
         """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
         self._vault.close()
-        self._vault = self._open_vault()
+        self._vault = self._open_vault(restart=True)
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not for longer than until the node is to stop."""
@@ -408,6 +415,8 @@ class Node:
             tls_new_authority=options.tls_new_authority and self._gateway is None,
             public_url=options.public_url,
             recover_owner=options.recover_owner and self._gateway is None,
+            # What is lost later is not what the operator knows of.
+            accepted_losses=options.accepted_losses if self._gateway is None else (),
             learn=options.learn,
         )
 

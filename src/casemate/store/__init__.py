@@ -8,12 +8,15 @@ the port; each adapter is a module or package of its own, imported by whoever ch
 from casemate.store.errors import (
     StoreBusyError,
     StoreClosedError,
+    StoreCommitUnsureError,
     StoreCorruptError,
     StoreError,
     StoreForeignError,
     StoreFullError,
+    StoreGoneError,
     StoreKeyError,
     StoreLockedError,
+    StoreMediumError,
     StoreVersionError,
 )
 from casemate.store.interface import Store
@@ -22,11 +25,14 @@ __all__ = [
     "Store",
     "StoreBusyError",
     "StoreClosedError",
+    "StoreCommitUnsureError",
     "StoreCorruptError",
     "StoreError",
     "StoreForeignError",
     "StoreFullError",
+    "StoreGoneError",
     "StoreKeyError",
     "StoreLockedError",
+    "StoreMediumError",
     "StoreVersionError",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from casemate.model.errors import CasemateError, UnavailableError
 
 
@@ -11,6 +13,18 @@ class StoreError(CasemateError):
 
 class StoreFullError(StoreError, UnavailableError):
     """The store's disk is full."""
+
+
+class StoreMediumError(StoreError, UnavailableError):
+    """The store's disk fails at the moment."""
+
+
+class StoreCommitUnsureError(StoreMediumError):
+    """The disk failed during a commit: what was to be kept may be there, or may come back."""
+
+
+class StoreGoneError(StoreError):
+    """A file of the store was removed or replaced while it was open, or before."""
 
 
 class StoreBusyError(StoreError, UnavailableError):
@@ -42,3 +56,12 @@ AFTER_RESTART = "Send the request again once the node has restarted."
 
 class StoreClosedError(UnavailableError):
     """The store is closing."""
+
+
+class FileGoneError(Exception):
+    """A file of an open database was removed or replaced; inside of the adapters only."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep which."""
+        super().__init__(path.name)
+        self.path = path

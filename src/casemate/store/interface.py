@@ -257,6 +257,10 @@ class Store(Protocol):
         """Return once everything recorded before this call is durable."""
         ...
 
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the store's medium, in words; nothing if all is well."""
+        ...
+
     async def close(self) -> None:
         """Write what is queued and release the files. Closing twice is fine."""
         ...

@@ -38,7 +38,7 @@ from casemate.vault.sealed import seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.sources import KeyParameters, KeySource
-from casemate.vault.state import STATE_FILE, wrapping_key
+from casemate.vault.state import STATE_FILE, decode_state, wrapping_key
 from casemate.vault.verifying import is_equal, is_signed
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -275,6 +275,8 @@ class VaultEngine:
             raise VaultDamagedError(
                 f"{STATE_FILE} is gone.", next_step="restore the folder data/vault from a backup"
             )
+        # What is handed out, or read at the next start, is what this vault has written.
+        decode_state(data, self._opened.master)
         return data, self._secrets.files()
 
     def export_file(self, name: str) -> tuple[bytes, ...]:

@@ -24,6 +24,7 @@ from casemate.model.deployment import (
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
+from casemate.model.integrity import CheckReport, CheckState
 from casemate.model.invocation import (
     EVERY_RECORD,
     ErrorRecord,
@@ -295,6 +296,16 @@ class FakeControl:
         )
 
 
+class FakeChecks:
+    """Finds nothing."""
+
+    def report(self) -> CheckReport:
+        return CheckReport()
+
+    def start(self) -> CheckReport:
+        return CheckReport(state=CheckState.RUNNING, started_at=1.0)
+
+
 async def _no_backup() -> Any:
     raise InvalidInputError("There is no backup here.")
 
@@ -319,6 +330,7 @@ class Parts:
             store=SimpleNamespace(),  # type: ignore[arg-type]
             deny=self.denied.append,
             make_backup=make_backup,
+            checks=FakeChecks(),
             sources=lambda: self.sources,
             schedules=lambda *_: self.schedules,
         )

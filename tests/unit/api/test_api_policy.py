@@ -112,6 +112,7 @@ class Node:
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
             deny=self.denials.append,
+            checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,
             schedules=lambda *_: (),

@@ -14,6 +14,7 @@ from data_support import RESOURCES, Data, FakeVault
 from casemate.data import (
     DataBusyError,
     DataClosedError,
+    DataCorruptError,
     DataError,
     DataForeignError,
     DataKeyError,
@@ -264,7 +265,7 @@ def test_damage(tmp_path) -> None:
         content[100] ^= 1
         database.write_bytes(content)
 
-    assert damaged(tmp_path / "a", flip) is DataKeyError
+    assert damaged(tmp_path / "a", flip) is DataCorruptError, "its other pages are of this key"
     assert damaged(tmp_path / "b", lambda d: os.truncate(d, 100)) is DataKeyError
     assert damaged(tmp_path / "c", lambda d: d.write_bytes(b"plain text" * 1000)) is DataKeyError
 

@@ -137,11 +137,13 @@ def test_what_cannot_be_kept_is_not_acknowledged(
     wish: Wish,
 ) -> None:
     async def scene(world: World, door: Door) -> None:
-        async def fails(*_: Any) -> tuple[str, ...]:
+        async def fails(*_: Any, **__: Any) -> tuple[str, ...]:
             raise fault
 
         with monkeypatch.context() as patched:
             patched.setattr(world.data, "send_many", fails)
+            if wish is KEYED_LATER:
+                patched.setattr(world.data, "begin_invocation", fails)
             answer = await door.take(wish)
         assert answer.status == status
         assert headers(answer)[b"retry-after"] == b"5"
@@ -157,7 +159,7 @@ def test_a_fault_of_ours_is_a_sealed_answer(
     at: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(world: World, door: Door) -> None:
-        async def fails(*_: Any) -> tuple[str, ...]:
+        async def fails(*_: Any, **__: Any) -> tuple[str, ...]:
             raise RuntimeError("planted")
 
         monkeypatch.setattr(world.data, "send_many", fails)
@@ -243,5 +245,27 @@ def test_a_call_without_a_wish_goes_straight_through(at: Callable[[Scene], None]
     async def scene(world: World, door: Door) -> None:
         assert (await door.take(NOTHING, credential=None)).status == 200
         assert len(door.ran) == 1, "the path itself decides, and it was asked once"
+
+    at(scene)
+
+
+def test_a_caller_who_goes_away_while_its_event_is_kept_finds_it_with_its_key(
+    at: Callable[[Scene], None],
+) -> None:
+    """Before, the claim was withdrawn while the event was being kept: it was kept twice."""
+
+    async def scene(world: World, door: Door) -> None:
+        await door.take(KEYED_LATER, body=b"0")
+        for number in range(1, 60):
+            body = b"%d" % number
+            wish = Wish(later=True, idempotency=f"key-{number}")
+            going = asyncio.ensure_future(door.take(wish, body=body))
+            for _ in range(number % 12):
+                await asyncio.sleep(0)
+            going.cancel()
+            answers = await asyncio.gather(*(door.take(wish, body=body) for _ in range(3)))
+            assert {answer.status for answer in answers} == {202}
+            assert len({identity(answer) for answer in answers}) == 1
+        assert await door.kept() == 60
 
     at(scene)

@@ -138,7 +138,7 @@ def test_an_interrupted_creation_is_begun_anew(tmp_path: Path) -> None:
     store = SqliteStore.open(folder, key=KEY)
     assert asyncio.run(deploy(store)) == 1
     asyncio.run(store.close())
-    assert sorted(contents(folder)) == ["owner.pid", "records.db"]
+    assert sorted(contents(folder)) == ["owner.pid", "records.db", "records.db-count"]
 
 
 def test_a_refused_store_is_not_left_locked(closed: Path) -> None:

@@ -75,7 +75,7 @@ def test_everything_is_kept_and_nothing_stays_in_clear(tmp_path: Path, keep_log:
         await store.close()
 
     asyncio.run(run())
-    assert sorted(contents(folder)) == ["owner.pid", "records.db"]
+    assert sorted(contents(folder)) == ["owner.pid", "records.db", "records.db-count"]
     assert PLANTED.encode() not in (folder / "records.db").read_bytes()
     assert (folder / "records.db").stat().st_mode & 0o777 == 0o600
     asyncio.run(SqliteStore.open(folder, key=KEY).close())

@@ -13,6 +13,7 @@ from casemate.store import (
     StoreError,
     StoreFullError,
     StoreKeyError,
+    StoreMediumError,
 )
 from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import primary_code, translate, translated
@@ -36,9 +37,9 @@ def fault(code: int, kind: type[engine.Error] = engine.OperationalError) -> engi
         (codes.SQLITE_CORRUPT, StoreCorruptError, False),
         (codes.SQLITE_CORRUPT_INDEX, StoreCorruptError, False),
         (codes.SQLITE_NOTADB, StoreKeyError, False),
-        (codes.SQLITE_IOERR_FSYNC, StoreError, False),
+        (codes.SQLITE_IOERR_FSYNC, StoreMediumError, True),
         (codes.SQLITE_READONLY, StoreError, False),
-        (codes.SQLITE_CANTOPEN, StoreError, False),
+        (codes.SQLITE_CANTOPEN, StoreMediumError, True),
     ],
 )
 def test_each_code_has_its_error(code: int, kind: type[StoreError], retryable: bool) -> None:

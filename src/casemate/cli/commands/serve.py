@@ -73,6 +73,15 @@ RecoverOption = Annotated[
         "more. Whoever can start the node can do that; it is recorded.",
     ),
 ]
+LossOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-loss",
+        metavar="NAME",
+        help="Start although this is gone or has lost what was acknowledged: `store`, or the data "
+        "of a project, `data/PROJECT`. What is lost stays lost. Can be given several times.",
+    ),
+]
 LearnOption = Annotated[
     bool,
     typer.Option(
@@ -152,6 +161,7 @@ def serve(
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
     recover_owner: RecoverOption = False,
+    accept_loss: LossOption = None,
     learn: LearnOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -192,6 +202,7 @@ def serve(
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
             recover_owner=recover_owner,
+            accepted_losses=tuple(accept_loss or ()),
             learn=learn,
         )
     )

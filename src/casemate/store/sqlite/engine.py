@@ -30,8 +30,11 @@ ProgrammingError = driver.ProgrammingError
 BUSY: int = driver.SQLITE_BUSY
 CORRUPT: int = driver.SQLITE_CORRUPT
 FULL: int = driver.SQLITE_FULL
+IOERR: int = driver.SQLITE_IOERR
 LOCKED: int = driver.SQLITE_LOCKED
 NOTADB: int = driver.SQLITE_NOTADB
+MEDIUM = frozenset({IOERR, driver.SQLITE_CANTOPEN, driver.SQLITE_PROTOCOL})
+"""The system refused what may work again later."""
 IOERR_SHMSIZE = 4874
 """Result codes (sqlite.org/rescode.html). NOTADB: page 1 is not authentic under the key.
 CORRUPT: another page is not, or its content is wrong; the connection is of no use after it."""

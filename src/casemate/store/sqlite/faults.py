@@ -7,11 +7,14 @@ from contextlib import contextmanager
 
 from casemate.model.errors import InvalidInputError
 from casemate.store.errors import (
+    FileGoneError,
     StoreBusyError,
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreGoneError,
     StoreKeyError,
+    StoreMediumError,
 )
 from casemate.store.sqlite import engine
 
@@ -35,13 +38,13 @@ UNSTORABLE = (
 """All that can come of a record that is not what its type says; the medium is not at fault."""
 
 
-def primary_code(error: engine.Error) -> int | None:
+def primary_code(error: engine.Error | MemoryError) -> int | None:
     """Return SQLite's primary result code (the low byte of the extended one), None if unknown."""
     code = getattr(error, "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else None
 
 
-def translate(error: engine.Error) -> StoreError:
+def translate(error: engine.Error | MemoryError) -> StoreError:
     """Return the store's error for one of the engine (result codes: sqlite.org/rescode.html)."""
     code = primary_code(error)
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
@@ -64,7 +67,10 @@ def translate(error: engine.Error) -> StoreError:
             "The store's database was written with another key, or its first page is damaged.",
             next_step=OTHER_KEY,
         )
-    return StoreError(
+    if isinstance(error, MemoryError):  # what the engine says of a page that its codec refuses
+        return StoreCorruptError(f"The store's database is damaged: {text}", next_step=RESTORE)
+    kind = StoreMediumError if code in engine.MEDIUM else StoreError
+    return kind(
         f"The store's medium failed: {text}",
         next_step="Check the disk, the kernel's log and the rights on the store's folder.",
     )
@@ -85,5 +91,16 @@ def translated() -> Iterator[None]:
         yield
     except VALUE_ERRORS as error:
         raise unstorable(error) from error
-    except engine.Error as error:
+    except (engine.Error, MemoryError) as error:
         raise translate(error) from error
+    except FileGoneError as error:
+        raise gone(error.path.name) from error
+
+
+def gone(name: str) -> StoreGoneError:
+    """Return the error for a file that is not at its place any more."""
+    return StoreGoneError(
+        f"{name} of the store was removed or replaced while it was open: what is written would be "
+        "lost.",
+        next_step="Put the file back, or stop the node and restore the store from a backup.",
+    )

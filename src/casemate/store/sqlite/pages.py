@@ -37,15 +37,15 @@ def require_key(database: Path, key: bytes) -> None:
         with database.open("rb", buffering=0) as file:
             descriptor = file.fileno()
             first = os.pread(descriptor, PAGE_BYTES, 0)
-            code_key = _code_key(key, first[:_SALT_BYTES])
-            if _authentic(first, 1, code_key):
+            codes = code_key(key, first[:_SALT_BYTES])
+            if authentic(first, 1, codes):
                 return
             logged = False
             for page in _logged_first_pages(database.with_name(f"{database.name}-wal")):
                 logged = True
-                if _authentic(page, 1, code_key):
+                if authentic(page, 1, codes):
                     return
-            found = not logged and _any_authentic(descriptor, code_key)
+            found = not logged and any_authentic(descriptor, codes)
     except OSError as error:
         raise StoreError(
             f"{database} cannot be read: {error.strerror}.",
@@ -60,25 +60,28 @@ def require_key(database: Path, key: bytes) -> None:
     )
 
 
-def _code_key(key: bytes, salt: bytes) -> bytes:
+def code_key(key: bytes, salt: bytes) -> bytes:
+    """Return the key of the authentication codes of a database with that salt."""
     masked = bytes(a ^ b for a, b in zip(salt, _SALT_MASK, strict=False))
     return hashlib.pbkdf2_hmac("sha512", key, masked, _CODE_KEY_ITERATIONS, len(key))
 
 
-def _authentic(page: bytes, number: int, code_key: bytes) -> bool:
+def authentic(page: bytes, number: int, codes: bytes) -> bool:
+    """Tell whether a page, counted from 1, is what was written; `codes` is from `code_key`."""
     if len(page) != PAGE_BYTES:
         return False
     begin = _SALT_BYTES if number == 1 else 0
     covered, code = page[begin:-_CODE_BYTES], page[-_CODE_BYTES:]
-    expected = hmac.digest(code_key, covered + number.to_bytes(4, "little"), "sha512")
+    expected = hmac.digest(codes, covered + number.to_bytes(4, "little"), "sha512")
     return hmac.compare_digest(expected, code)
 
 
-def _any_authentic(descriptor: int, code_key: bytes) -> bool:
+def any_authentic(descriptor: int, codes: bytes) -> bool:
+    """Tell whether any of some pages behind the first is what was written. Raises OSError."""
     pages = os.fstat(descriptor).st_size // PAGE_BYTES
     step = max(1, pages // _SAMPLE)
     return any(
-        _authentic(os.pread(descriptor, PAGE_BYTES, (n - 1) * PAGE_BYTES), n, code_key)
+        authentic(os.pread(descriptor, PAGE_BYTES, (n - 1) * PAGE_BYTES), n, codes)
         for n in range(2, pages + 1, step)
     )
 

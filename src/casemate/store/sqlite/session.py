@@ -10,23 +10,28 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.store.errors import (
     AFTER_RESTART,
     StoreClosedError,
     StoreCorruptError,
-    StoreKeyError,
+    StoreError,
 )
 from casemate.store.sqlite import engine
+from casemate.store.sqlite.commit_count import forget, lost_commits
+from casemate.store.sqlite.commit_guard import CommitGuard, is_condemned
 from casemate.store.sqlite.connection import open_reader, open_writer, reopen_writer
 from casemate.store.sqlite.copying import change_key, copy_database
-from casemate.store.sqlite.faults import translated
+from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder
+from casemate.store.sqlite.medium import StoreMedium
 from casemate.store.sqlite.options import SqliteOptions
+from casemate.store.sqlite.scrub import Pace, scrub
 from casemate.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -50,23 +55,32 @@ class StoreSession:
         key: bytes,
         options: SqliteOptions,
     ) -> None:
-        """Use `open` instead."""
+        """Use `open` instead. Raises StoreError; then the connection is the caller's to close."""
         self._folder = folder
         self._key = key
         self._reader: engine.Connection | None = None
-        self._writer = Writer(connection, lambda: reopen_writer(folder, self._key), options)
+        self._medium = _medium(folder, lambda: self._key)
+        self._writer = Writer(connection, self._medium, options)
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
         self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-upkeep")
         self._closing = threading.Lock()
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, options: SqliteOptions | None = None, *, key: bytes) -> Self:
+    def open(
+        cls,
+        path: Path,
+        options: SqliteOptions | None = None,
+        *,
+        key: bytes,
+        accept_loss: bool = False,
+    ) -> Self:
         """Open the store in the folder `path`, which holds nothing else; create it if missing.
 
         `key` is 32 bytes, the vault's data key for the store. A store of the release before
         encryption is converted. Blocks; call it before serving. The folder's mode becomes 0700,
-        that of the files is 0600.
+        that of the files is 0600. Commits that a damaged log has lost are accepted as lost with
+        `accept_loss` only.
 
         Raises StoreLockedError if another node has it open, StoreForeignError if what is there is
         not Casemate's, StoreKeyError if it was written with another key, StoreCorruptError if it
@@ -76,13 +90,34 @@ class StoreSession:
         engine.require_key_length(key)
         folder = StoreFolder.acquire(path)
         try:
+            if accept_loss:
+                forget(folder.database)
+            require_whole_log(folder.database)
             connection = open_writer(folder, key)
+            try:
+                session = cls(folder, connection, key, options or SqliteOptions())
+            except BaseException:
+                connection.close()
+                raise
         except BaseException:
             folder.release(clean=False)
             raise
-        session = cls(folder, connection, key, options or SqliteOptions())
         session._writer.start()
         return session
+
+    async def scrub(self, pace: Pace) -> list[str]:
+        """Read all of the database; return what is wrong with it."""
+        await self._writer.flush()
+        while True:
+            key = self._key
+            # Not on the thread for upkeep: a backup need not wait for it.
+            found = await asyncio.to_thread(scrub, self._medium.guard.file, key, pace)
+            if not found or key == self._key:
+                return found
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the store, in words for the operator."""
+        return self._medium.faults()
 
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key, page by page in one transaction.
@@ -142,19 +177,32 @@ class StoreSession:
         return await answer
 
     def _ask(self, question: Callable[[engine.Connection], T]) -> T:
-        if self._reader is None:
-            self._reader = open_reader(self._folder, self._key)
+        try:
+            return self._ask_once(question)
+        except CasemateError as error:
+            if not is_condemned(error):
+                raise
+        try:  # by a new connection: what this one met may have passed
+            return self._ask_once(question)
+        except CasemateError as error:
+            raise self._medium.explain(error) from error
+
+    def _ask_once(self, question: Callable[[engine.Connection], T]) -> T:
         try:
             with translated():
+                self._medium.guard.check()
+                if self._reader is None:
+                    self._reader = open_reader(self._folder, self._key)
                 return question(self._reader)
-        except (StoreCorruptError, StoreKeyError):
-            # The engine refuses every page of a connection that met one that is not authentic.
-            self._close_reader()
+        except CasemateError as error:
+            if is_condemned(error):
+                self._close_reader()
             raise
 
     def _close_reader(self) -> None:
         if self._reader is not None:
-            self._reader.close()
+            with suppress(engine.Error):
+                self._reader.close()
             self._reader = None
 
     def _rekey(self, new_key: bytes) -> None:
@@ -197,7 +245,41 @@ class StoreSession:
             finally:
                 self._reads.shutdown(wait=True)
                 self._close_reader()
+                self._medium.guard.close()
                 self._folder.release(clean=clean)
+
+
+def require_whole_log(database: Path) -> None:
+    """Refuse a database whose log has lost commits. Raises StoreCorruptError, StoreError."""
+    try:
+        lost = lost_commits(database)
+    except OSError as error:
+        raise StoreError(
+            f"The log of {database} cannot be read: {error.strerror}.",
+            next_step="Check the disk and that this user owns the file.",
+        ) from error
+    if lost is not None:
+        raise StoreCorruptError(
+            f"The store has lost what was acknowledged: {lost}. Nothing was changed.",
+            next_step=f"{RESTORE} To go on with what is left: casemate serve --accept-loss store",
+        )
+
+
+def _medium(folder: StoreFolder, key: Callable[[], bytes]) -> StoreMedium:
+    try:
+        guard = CommitGuard(folder.database)
+    except OSError as error:
+        raise StoreError(
+            f"{folder.database} cannot be looked at: {error.strerror}.",
+            next_step="Make room on that file system and check its rights.",
+        ) from error
+    medium = StoreMedium(guard, key, lambda: reopen_writer(folder, key()))
+    try:
+        medium.attach()
+    except BaseException:
+        guard.close()
+        raise
+    return medium
 
 
 def require_range(what: str, value: int, highest: int) -> None:

@@ -5,24 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from casemate.store.errors import StoreCommitUnsureError
 from casemate.store.sqlite import engine
-from casemate.store.sqlite.faults import translated
+from casemate.store.sqlite.commit_guard import CommitGuard
+from casemate.store.sqlite.faults import primary_code, translated
 
 
 @contextmanager
-def transaction(connection: engine.Connection) -> Iterator[None]:
+def transaction(connection: engine.Connection, guard: CommitGuard | None = None) -> Iterator[None]:
     """Commit what the block does, durably, or undo all of it.
 
-    Raises StoreError for a failure of the database and whatever the block raises.
+    Raises StoreError for a failure of the database and whatever the block raises;
+    StoreCommitUnsureError if it cannot be told whether the log holds the change, StoreGoneError if
+    `guard` misses a file.
     """
     with translated():
+        if guard is not None:
+            guard.begins()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            connection.execute("COMMIT")
+            _commit(connection)
         except BaseException:
             _undo(connection, "ROLLBACK")
             raise
+        if guard is not None:
+            guard.committed()
+
+
+def _commit(connection: engine.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except engine.Error as error:
+        if primary_code(error) != engine.IOERR:
+            raise
+        raise StoreCommitUnsureError(
+            f"The store's disk failed while a change was being made durable: {error}.",
+            next_step="Look whether it was made before it is made again.",
+        ) from error
 
 
 @contextmanager

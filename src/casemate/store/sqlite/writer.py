@@ -19,14 +19,16 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.store.errors import (
     AFTER_RESTART,
     StoreClosedError,
-    StoreCorruptError,
+    StoreCommitUnsureError,
     StoreError,
-    StoreKeyError,
+    StoreGoneError,
 )
 from casemate.store.sqlite import engine
 from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.store.sqlite.commit_guard import is_condemned
 from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.faults import VALUE_ERRORS, unstorable
+from casemate.store.sqlite.medium import StoreMedium
 from casemate.store.sqlite.options import SqliteOptions
 from casemate.store.sqlite.records import Entry, insert_records
 from casemate.store.sqlite.retention import prune
@@ -52,17 +54,17 @@ _LINE_BYTES = 250
 class Writer:
     """Owns a connection from `start` to `stop` and uses it on its own thread.
 
-    `connect` gives a new one where the engine cannot go on with the one it has.
+    `medium` gives a new one where the engine cannot go on with the one it has.
     """
 
     def __init__(
         self,
         connection: engine.Connection,
-        connect: Callable[[], engine.Connection],
+        medium: StoreMedium,
         options: SqliteOptions,
     ) -> None:
         self._connection = connection
-        self._connect = connect
+        self._medium = medium
         self._options = options
         self._thread = threading.Thread(target=self._run, name="casemate-store", daemon=True)
         # The lock guards the fields below it up to the blank line; it is never held during I/O.
@@ -171,7 +173,7 @@ class Writer:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
-        self._connection.close()
+        self._medium.end(self._connection)
         if self._failure is not None:
             raise self._failure
 
@@ -236,7 +238,7 @@ class Writer:
         answers = Answers()
         try:
             self._renew_if_stale()
-            with transaction(self._connection):
+            with transaction(self._connection, self._medium.guard):
                 for waiter, change in changes:
                     self._apply(waiter, change, answers)
                 lost = self._insert(records)
@@ -259,19 +261,17 @@ class Writer:
         return lost + (insert_denials(self._connection, denials, now) if denials else 0)
 
     def _step_aside(self, paused: threading.Event, resume: threading.Event) -> None:
-        self._connection.close()
+        self._medium.end(self._connection)
         self._stale = True
         paused.set()
         resume.wait()
 
     def _note_stale(self, error: CasemateError) -> None:
-        # The engine refuses every page of a connection that met one that is not authentic.
-        self._stale = self._stale or isinstance(error, StoreCorruptError | StoreKeyError)
+        self._stale = self._stale or is_condemned(error)
 
     def _renew_if_stale(self) -> None:
         if self._stale:
-            self._connection.close()
-            self._connection = self._connect()
+            self._connection = self._medium.renew(self._connection)
             self._stale = False
 
     def _apply(self, waiter: Waiter, change: Change, answers: Answers) -> None:
@@ -283,7 +283,7 @@ class Writer:
             answers.add_error(waiter, error)
         except VALUE_ERRORS as error:
             answers.add_error(waiter, unstorable(error))
-        except engine.Error:
+        except (engine.Error, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             _LOG.exception("A change failed in a way not foreseen.")
@@ -297,7 +297,15 @@ class Writer:
         records: list[tuple[Queued, int]],
         error: CasemateError,
     ) -> None:
-        if len(changes) + bool(records) > 1:
+        if changes and isinstance(error, StoreCommitUnsureError | StoreGoneError):
+            # What was refused may come back with the log; made again it would be there twice.
+            answers = Answers()
+            for waiter, _ in changes:
+                answers.add_error(waiter, error)
+            answers.send()
+            if records:
+                self._postpone(records, error)
+        elif len(changes) + bool(records) > 1:
             # What one of them asks too much of must not fail the others.
             for one in changes:
                 self._write([one], [])
@@ -305,7 +313,7 @@ class Writer:
                 self._write([], records)
         elif changes:
             answers = Answers()
-            answers.add_error(changes[0][0], error)
+            answers.add_error(changes[0][0], self._medium.explain(error))
             answers.send()
         else:
             self._postpone(records, error)
@@ -355,7 +363,7 @@ class Writer:
         batch = min(max(_PRUNE_BATCH, 2 * self._unpruned), _PRUNE_BATCH_MOST)
         try:
             self._renew_if_stale()
-            with transaction(self._connection):
+            with transaction(self._connection, self._medium.guard):
                 more = prune(self._connection, self._options, now=time.time(), batch=batch)
         except CasemateError as error:
             self._note_stale(error)

@@ -1,0 +1,100 @@
+"""`casemate check`: read all that a node keeps, and say what is not as it was written."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from casemate.cli.client import connect, path_of
+from casemate.cli.errors import ExitCode, UsageError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import Progress, note, print_json, print_line, print_table, progress
+
+if TYPE_CHECKING:
+    from casemate.model.integrity import CheckReport
+
+app = new_app()
+
+_POLL_SECONDS = 0.5
+_MIB = 1024 * 1024
+
+
+@command(
+    app,
+    examples="""\
+$ casemate check
+$ casemate check --data /var/lib/casemate
+$ casemate check --json
+""",
+)
+def check(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Check the folder of a node that has stopped, itself."),
+    ] = None,
+    master_key: Annotated[
+        str | None,
+        typer.Option(
+            "--master-key",
+            metavar="SOURCE",
+            help="With --data: where the master key is, as for `casemate serve`.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Read all that a node keeps, and say what is damaged or gone.
+
+    Pages, logs, counters, objects, bundles and the vault's files are read; nothing is changed. The
+    node goes on serving; with --data the folder of a stopped one is read. The exit code is 1 if
+    anything was found.
+    """
+    if master_key is not None and data is None:
+        raise UsageError(
+            "--master-key is for a node that has stopped.",
+            next_step="Leave it out, or name the folder with --data.",
+        )
+    with progress("Checking all that the node keeps ...") as shown:
+        report = _folder(data, master_key, shown) if data is not None else _node(shown)
+    if json:
+        print_json(report)
+    else:
+        _print(report)
+    if report.findings:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _node(shown: Progress) -> CheckReport:
+    from casemate.model.integrity import CheckReport, CheckState
+
+    with connect() as client:
+        report = client.decode(client.ask("POST", path_of("check")), CheckReport)
+        while report.state is CheckState.RUNNING:
+            _show(report, shown)
+            time.sleep(_POLL_SECONDS)
+            report = client.get(path_of("check"), CheckReport)
+    return report
+
+
+def _folder(data: Path, master_key: str | None, shown: Progress) -> CheckReport:
+    from casemate.node.check_folder import check_folder
+
+    return check_folder(data, master_key, lambda report: _show(report, shown))
+
+
+def _show(report: CheckReport, shown: Progress) -> None:
+    shown.update(f"Checking {report.place}, {report.bytes_read // _MIB} MiB read ...")
+
+
+def _print(report: CheckReport) -> None:
+    rows = [(finding.place, finding.problem) for finding in report.findings]
+    if rows:
+        print_table(("PLACE", "PROBLEM"), rows, empty="")
+        note(
+            "Stop the node, keep the folder for examination, restore from a backup: "
+            "docs/howto/check-a-node.md says what each finding means."
+        )
+        return
+    print_line(f"all is as it was written: {report.places} places, {report.bytes_read} bytes")

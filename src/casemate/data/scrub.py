@@ -1,0 +1,133 @@
+"""Looking at all of a project's data: pages, counters, and the files of objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from casemate.data.content import CHUNK_BYTES, context_of
+from casemate.data.database import Connection
+from casemate.data.errors import DataCorruptError, DataError
+from casemate.data.files import read_range
+from casemate.data.project import MissingKeyError, OpenProject
+from casemate.data.projects import Projects
+from casemate.data.resources import BUCKET
+from casemate.store.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
+
+_BATCH = 100
+_PIECE = 64 * CHUNK_BYTES
+_COUNTERS = (
+    ("number", "queue", "messages", "SELECT count(*) FROM message WHERE queue = resource.id"),
+    ("dead", "queue", "dead letters", "SELECT count(*) FROM letter WHERE queue = resource.id"),
+    ("number", "bucket", "revisions", "SELECT count(*) FROM object WHERE bucket = resource.id"),
+    (
+        "total",
+        "bucket",
+        "bytes",
+        "SELECT coalesce(sum(size), 0) FROM object WHERE bucket = resource.id",
+    ),
+)
+Keys = Callable[[OpenProject, int], Awaitable[None]]
+
+
+async def scrub_project(projects: Projects, name: str, pace: Pace, fetch: Keys) -> tuple[str, ...]:
+    """Return what is wrong with a project's data, the first few of each kind. Raises DataError."""
+    async with projects.use(name) as opened:
+        connections = opened.connections
+        # Not on the threads for files, which uploads need: it may take hours.
+        found = await asyncio.to_thread(scrub, connections.guard.file, connections.key.key, pace)
+        if found:
+            return tuple(found)
+        found = await asyncio.to_thread(connections.read, _wrong_counters)
+        found += await _wrong_objects(opened, pace, fetch)
+        return tuple(found)
+
+
+def _wrong_counters(connection: Connection) -> list[str]:
+    """Return which counts of a resource are not what is there."""
+    found = []
+    for column, kind, what, count in _COUNTERS:
+        kinds = ("bucket",) if kind == "bucket" else ("queue", "topic", "inbox")
+        marks = ", ".join("?" * len(kinds))
+        rows = connection.execute(
+            f"SELECT kind, name, {column}, ({count}) AS there FROM resource "  # noqa: S608
+            f"WHERE kind IN ({marks}) AND {column} <> there LIMIT ?",
+            (*kinds, MOST_PROBLEMS),
+        ).fetchall()
+        found += [
+            f"{of} {name} counts {told} {what}, but there are {there}"
+            for of, name, told, there in rows
+        ]
+    return found
+
+
+async def _wrong_objects(opened: OpenProject, pace: Pace, fetch: Keys) -> list[str]:
+    found: list[str] = []
+    after = 0
+    while len(found) < MOST_PROBLEMS:
+        rows = await asyncio.to_thread(opened.connections.read, partial(_objects, after))
+        if not rows:
+            break
+        for row in rows:
+            while True:
+                try:
+                    problem = await asyncio.to_thread(_wrong_object, opened, row, pace)
+                    break
+                except MissingKeyError as error:
+                    await fetch(opened, error.version)
+            if problem:
+                found.append(problem)
+        after = rows[-1][0]
+    return found
+
+
+Row = tuple[int, str, str, int, int, int, str | None, bytes]
+
+
+def _objects(after: int, connection: Connection) -> list[Row]:
+    return connection.execute(
+        "SELECT object.id, resource.name, object.key, revision, key_version, size, file, sealed "
+        "FROM object JOIN resource ON resource.id = bucket AND resource.kind = ? "
+        "WHERE object.id > ? ORDER BY object.id LIMIT ?",
+        (BUCKET, after, _BATCH),
+    ).fetchall()
+
+
+def _wrong_object(opened: OpenProject, row: Row, pace: Pace) -> str:
+    """Return what is wrong with an object; nothing if it is whole, or was deleted meanwhile."""
+    identity, bucket, key, revision, version, size, file, sealed = row
+    try:
+        secret = opened.object_key(version).open(
+            sealed, context_of(opened.name, bucket, key, revision), file=file is not None
+        )
+        pace(len(sealed))
+        if file is None:
+            return ""
+        for offset in range(0, max(size, 1), _PIECE):
+            read_range(
+                opened.files,
+                file,
+                secret,
+                size,
+                offset=offset,
+                length=min(_PIECE, size - offset),
+            )
+            pace(_PIECE)
+    except FileNotFoundError:
+        return "" if _is_gone(opened, identity) else _named(bucket, identity, "its file is gone")
+    except (DataCorruptError, DataError) as error:
+        return _named(bucket, identity, error.message)
+    return ""
+
+
+def _is_gone(opened: OpenProject, identity: int) -> bool:
+    row = opened.connections.read(
+        lambda c: c.execute("SELECT 1 FROM object WHERE id = ?", (identity,)).fetchone()
+    )
+    return row is None
+
+
+def _named(bucket: str, identity: int, what: str) -> str:
+    # Keys are content: the number tells the operator which row, and nobody what it is called.
+    return f"object {identity} of bucket {bucket}: {what}"

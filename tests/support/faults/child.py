@@ -1,0 +1,183 @@
+"""A process of its own that keeps data and is told by lines what to do, for a disk that fails.
+
+python -m support.faults.child FOLDER    one command a line: ["put", "name"]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from casemate.data import SqliteProjectData
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.errors import CasemateError
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
+from casemate.store.sqlite import SqliteStore
+from casemate.vault.interface import DataKey, Purpose
+
+RESOURCES = Resources(
+    buckets=(BucketSpec(name="files"),),
+    tables=(TableSpec(name="items", key="id"),),
+    queues=(QueueSpec(name="jobs"),),
+)
+STORE_KEY = bytes(range(32))
+TESTS = Path(__file__).parents[2]
+
+
+async def data_key(project: str, purpose: Purpose, version: int | None = None) -> DataKey:
+    """Make a key out of names."""
+    text = f"{project}/{purpose}/{version or 1}"
+    return DataKey(version=version or 1, key=hashlib.sha256(text.encode()).digest())
+
+
+class Keeper:
+    """A project's data and a store below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = SqliteProjectData(folder / "data", data_key)
+        self.store = SqliteStore.open(folder / "store", key=STORE_KEY)
+
+    async def ensure(self) -> None:
+        await self.data.ensure("p", RESOURCES)
+
+    async def put(self, name: str, size: int = 100) -> None:
+        """Keep an item, an object and a message of that name."""
+        await self.data.put_item("p", "items", {"id": name, "text": "x" * size})
+
+    async def get(self, name: str) -> bool:
+        return await self.data.get_item("p", "items", name) is not None
+
+    async def put_object(self, name: str, size: int) -> None:
+        await self.data.put_object("p", "files", name, b"o" * size)
+
+    async def get_object(self, name: str) -> int:
+        _, content = await self.data.get_object("p", "files", name)
+        return len(content)
+
+    async def send(self, text: str) -> str:
+        return await self.data.send("p", "queue", "jobs", json.dumps(text).encode())
+
+    async def many(self, prefix: str, count: int, size: int = 1000) -> None:
+        await asyncio.gather(*(self.put(f"{prefix}-{n}", size) for n in range(count)))
+
+    async def all(self, prefix: str, count: int) -> int:
+        """Return how many of `many` can be read."""
+        found = 0
+        for number in range(count):
+            try:
+                found += await self.get(f"{prefix}-{number}")
+            except CasemateError:
+                continue
+        return found
+
+    async def deploy(self, name: str) -> int:
+        spec = FunctionSpec(name=name, handler="a:b", python="3.11")
+        version = await self.store.deploy(
+            project="p", function=name, digest="a" * 64, spec=spec, created_by="t"
+        )
+        return version.number
+
+    async def functions(self) -> int:
+        return len(await self.store.functions())
+
+    async def deny(self) -> None:
+        self.store.deny(
+            Denial(
+                at=0.0, kind=DenialKind.REQUEST, principal="p", action="a", resource="r", reason="x"
+            )
+        )
+        await self.store.flush()
+
+    async def reopen(self) -> None:
+        """Forget what is in the caches of the engine."""
+        await self.data.close()
+        self.data = SqliteProjectData(self.data._projects.folder.path, data_key)
+
+    async def faults(self) -> list[str]:
+        return [*self.data.faults(), *self.store.faults()]
+
+    async def close(self) -> None:
+        await self.data.close()
+        await self.store.close()
+
+
+async def main(folder: Path) -> None:
+    keeper = Keeper(folder)
+    print(json.dumps(["ok", None]), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        name, *arguments = json.loads(line)
+        try:
+            answer: Any = ["ok", await getattr(keeper, name)(*arguments)]
+        except CasemateError as error:
+            answer = ["error", type(error).__name__, error.retryable, error.message]
+        print(json.dumps(answer), flush=True)
+
+
+class Answer(tuple[Any, ...]):
+    """`("ok", value)` or `("error", type, retryable, message)`."""
+
+    __slots__ = ()
+
+    @property
+    def ok(self) -> bool:
+        return bool(self[0] == "ok")
+
+
+class Child:
+    """Runs `main` in a process with the environment of the faults, and talks to it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "support.faults.child", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=TESTS,
+            env={**os.environ, **environment},
+        )
+        self.opened = self._answer()
+
+    def _answer(self) -> Answer:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return Answer(json.loads(line)) if line else Answer(("ended",))
+
+    def tell(self, name: str, *arguments: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([name, *arguments]) + "\n")
+        self.process.stdin.flush()
+
+    def __getattr__(self, name: str) -> Callable[..., Answer]:
+        def call(*arguments: Any) -> Answer:
+            self.tell(name, *arguments)
+            return self._answer()
+
+        return call
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
