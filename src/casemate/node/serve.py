@@ -372,8 +372,18 @@ class Node:
         if self._gateway is not None and self._gateway.poll() is None:
             self._gateway.send_signal(signal.SIGHUP)
 
-    def _stop(self, *_: object) -> None:
-        """Have the gateway drain; its end is the end of the supervisor's loop."""
+    def _stop(self, number: int = 0, *_: object) -> None:
+        """Have the gateway drain; its end is the end of the supervisor's loop.
+
+        Ctrl-C once more ends it at once.
+        """
+        gateway = self._gateway
+        if self._stopping and number == signal.SIGINT and gateway is not None:
+            report("told to stop once more: calls that still run are cut off")
+            gateway.kill()
+            return
+        if number == signal.SIGINT:
+            report("running calls are finished first, for up to 30 s; Ctrl-C again ends at once")
         self._stopping = True
         if self._gateway is not None and self._gateway.poll() is None:
             # While a copy of it is open clients are let in that nobody would answer any more.

@@ -91,6 +91,8 @@ class BaseProcess:
                 stdout=subprocess.DEVNULL,
                 env={"PATH": "/usr/bin:/bin"},
                 cwd="/",
+                # Signals of the terminal are for the supervisor: Ctrl-C must end no running call.
+                start_new_session=True,
                 **identity,
             )
         self.sock = ours
