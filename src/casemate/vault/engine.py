@@ -43,6 +43,8 @@ from casemate.vault.verifying import is_equal, is_signed
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
+_MAX_REDACTORS = 256
+"""Projects whose secrets are kept prepared for redaction."""
 _BY = re.compile(r"[^\x00-\x1f\x7f]{1,200}\Z")
 
 
@@ -170,14 +172,25 @@ class VaultEngine:
         """See `Vault.has_secrets`."""
         return self._secrets.has(project)
 
-    def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
-        """See `Vault.redact`. Raises VaultDamagedError if a value cannot be known."""
+    def redactor(self, project: str) -> Redactor | None:
+        """Return what redacts a project's texts, None if it has no secrets.
+
+        Raises VaultDamagedError if a value cannot be known.
+        """
         if not self._secrets.has(project):
-            return tuple(texts)
-        redactor = self._redactors.get(project)
+            return None
+        redactor = self._redactors.pop(project, None)
         if redactor is None:
-            redactor = self._redactors[project] = Redactor(self._secrets.values(project))
-        return tuple(map(redactor.redact, texts))
+            if len(self._redactors) >= _MAX_REDACTORS:
+                del self._redactors[next(iter(self._redactors))]  # not used for the longest
+            redactor = Redactor(self._secrets.values(project))
+        self._redactors[project] = redactor
+        return redactor
+
+    def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        """See `Vault.redact`. Raises VaultDamagedError, SearchTooLongError."""
+        redactor = self.redactor(project)
+        return tuple(texts) if redactor is None else tuple(map(redactor.redact, texts))
 
     def wrap(self, use: str, value: bytes) -> bytes:
         """See `Vault.wrap`."""

@@ -35,6 +35,8 @@ from casemate.vault.signing import sign_with_new_key
 from casemate.vault.sources import KeySource, SourceKind, parse_source
 
 _MAX_VARIABLE = 4096
+_SWITCH_SECONDS = 0.000_5
+"""After which the thread that redacts lets the one that answers have a turn."""
 
 
 def _warm_up() -> None:
@@ -85,6 +87,7 @@ def serve(config: VaultConfig) -> int:
             VaultError(f"The vault cannot be confined: {error}.", next_step="run casemate doctor"),
         )
     control.send(msgspec.json.encode(protocol.Ready(engine.status().memory_locked)))
+    sys.setswitchinterval(_SWITCH_SECONDS)
     Server(engine, control).run()
     engine.close()
     return 0
