@@ -85,7 +85,7 @@ class Gateway:
         self.data = SqliteProjectData(folders.projects, vault.data_key)
         self.uses = UseCounter(store)
         self.redactor = Redactor(store, vault)
-        self.egress = EgressClient(socket.socket(fileno=config.egress), loop)
+        self.egress = EgressClient(None, loop, socket.socket(fileno=config.egress))
         self.egress.on_event = self._on_egress
         unpacked = Path(config.unpacked)
         self.bundles = BundleStore(

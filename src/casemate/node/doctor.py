@@ -22,8 +22,8 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.runtime import Runtime
+from casemate.node.host import offered_interpreters
 from casemate.node.options import SANDBOX_UID
-from casemate.node.serve import offered_interpreters
 from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.client import SandboxClient

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from casemate.child.heartbeat import Heart
 from casemate.model.errors import CasemateError
 from casemate.node.options import START_FAILED, Folders, GatewayConfig
 from casemate.node.tls import NodeTls
@@ -131,6 +132,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         gateway.operations.issuer = config.public_url or url
         _announce(config, url, token, tls)
         serving.set()
+        Heart(config.heart).beat_in(loop)
         waiting = asyncio.ensure_future(stopping.wait())
         egress = gateway.egress.lost
         await asyncio.wait(
@@ -140,7 +142,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         waiting.cancel()
         gateway.control.stopping = True
         if egress.done():
-            _log.error("the egress proxy has ended; the gateway starts anew to have another one")
+            _log.error("no egress proxy can be had any more; the gateway starts anew")
         drains = stopping.is_set() or egress.done()
         loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
         if drains:

@@ -79,7 +79,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     vault: int
     """Descriptor of the socket to the vault."""
     egress: int
-    """Descriptor of the socket to the egress proxy."""
+    """Descriptor of the socket by which an egress proxy is asked for."""
     sources: int
     """Descriptor of the socket by which a sources process is asked for."""
     unpacked: str
@@ -99,6 +99,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     recover_owner: bool = False
     learn: bool = False
+    heart: int | None = None
+    """Descriptor to beat on once it serves; None: nobody watches."""
 
 
 class Folders:

@@ -97,6 +97,8 @@ class Base:
         self, message: dict[str, object], descriptors: list[int]
     ) -> tuple[dict[str, object], list[int]]:
         operation = message["op"]
+        if operation == "ping":
+            return {"ev": "pong"}, []
         if operation == "blank":
             return {"ev": "blank", "pid": self._blank(descriptors[0])}, []
         if operation == "tmpfs":

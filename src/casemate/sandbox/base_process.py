@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -16,7 +17,10 @@ from casemate.sandbox.staging import Staging
 
 SANDBOX_UID = 65534
 """The uid that functions see; on the host it is the unprivileged uid the supervisor chose."""
-_REPLY_SECONDS = 10.0
+_START_SECONDS = 20.0
+_REPLY_SECONDS = 3.0
+"""What is asked for takes microseconds; one that takes longer hangs and is ended."""
+_PING_SECONDS = 2.0
 _BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
     "from runner.base import main; main(int(sys.argv[1]))"
@@ -79,7 +83,7 @@ class BaseProcess:
         """Start it and wait until it is warm. Raises ProtectionMissingError."""
         self.runtime = runtime
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(_REPLY_SECONDS)
+        ours.settimeout(_START_SECONDS)
         with theirs:
             identity: dict[str, Any] = {}
             if staging.uid is not None:
@@ -96,10 +100,14 @@ class BaseProcess:
                 **identity,
             )
         self.sock = ours
+        self._quiet = 0.0
+        """Seconds since it was asked whether it works, or since it said so."""
+        self._asked = False
         libraries, links = visible_libraries(runtime)
         try:
             control.send(ours, {"libraries": libraries, "links": links})
             self.landlock_abi = self._landlock_abi()
+            ours.settimeout(_REPLY_SECONDS)
         except (OSError, BaseZygoteError) as error:
             self.close()
             raise ProtectionMissingError(
@@ -120,7 +128,12 @@ class BaseProcess:
         try:
             control.send(self.sock, message, descriptors)
             reply, received = control.receive(self.sock)
+            if self._asked and reply is not None and reply.get("ev") == "pong":
+                self._quiet, self._asked = 0.0, False
+                reply, received = control.receive(self.sock)
         except OSError as error:
+            # Whatever it says later would be the answer to another question.
+            self.process.kill()
             raise BaseZygoteError(f"the base zygote does not answer: {error}") from error
         if reply is None or reply.get("ev") != expected or len(received) != count:
             for descriptor in received:
@@ -141,6 +154,28 @@ class BaseProcess:
     def bundle(self, digest: str) -> int:
         """Return a descriptor of a detached read-only mount of a bundle."""
         return self._ask({"op": "bundle", "digest": digest}, [], "bundle", 1)[1][0]
+
+    def hangs(self, elapsed: float) -> bool:
+        """Return whether it did not answer for too long, `elapsed` seconds after the last call.
+
+        Never waits: it is asked in one call, and a later one looks for the answer.
+        """
+        self._quiet += elapsed
+        if not self._asked:
+            if self._quiet >= _PING_SECONDS:
+                with contextlib.suppress(OSError):  # gone: its end is seen elsewhere
+                    control.send(self.sock, {"op": "ping"})
+                self._quiet, self._asked = 0.0, True
+            return False
+        try:
+            self.sock.setblocking(False)
+            control.receive(self.sock)
+            self._quiet, self._asked = 0.0, False
+        except OSError:
+            return self._quiet > _REPLY_SECONDS
+        finally:
+            self.sock.settimeout(_REPLY_SECONDS)
+        return False
 
     def close(self) -> None:
         """End it, and with it every zygote it made."""

@@ -30,6 +30,8 @@ from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolation
 _TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
 _TICK_SECONDS = 0.25
+_MOST_TICK_SECONDS = 1.0
+"""What counts of the time between two ticks: while this process stood still others may have."""
 _DRAIN_SECONDS = 0.002
 _IDLE_SECONDS = 0.02
 
@@ -67,6 +69,7 @@ class Supervisor:
         self._ended: list[ZygoteProcess] = []
         self._asked: dict[tuple[int, int], float] = {}
         self._names = 0
+        self._ticked_at = time.monotonic()
         self._short_of_blanks: deque[str] = deque()
         self._outbox: deque[bytes] = deque()
         self._gateway: socket.socket | None = None
@@ -75,11 +78,15 @@ class Supervisor:
     # -- the loop ------------------------------------------------------------------------------
 
     def run(
-        self, gateway: socket.socket, also: Mapping[int, Callable[[], bool]] | None = None
+        self,
+        gateway: socket.socket,
+        also: Mapping[int, Callable[[], bool]] | None = None,
+        each_tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve one gateway until it goes away; then end every zygote.
 
-        `also` has what to call when a descriptor is readable, for as long as that returns True.
+        `also` has what to call when a descriptor is readable, for as long as that returns True,
+        `each_tick` is called four times a second.
         """
         self._gateway = gateway
         calls = dict(also or {})
@@ -105,6 +112,7 @@ class Supervisor:
                     self._prepare(protocol.Prepare(self._short_of_blanks.popleft()))
                 if time.monotonic() >= next_tick:
                     self._tick()
+                    each_tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
         finally:
             self._selector.unregister(gateway)
@@ -385,7 +393,12 @@ class Supervisor:
         for (z, _), asked in list(self._asked.items()):
             if now - asked > 1.0 and z in self._zygotes:
                 self._end(self._zygotes[z], "an instance would not end")
+        elapsed = min(now - self._ticked_at, _MOST_TICK_SECONDS)
+        self._ticked_at = now
         for minor, base in list(self._bases.items()):
+            if base.process.poll() is None and base.hangs(elapsed):
+                self._report(f"the base zygote of Python {minor} does not answer; it is ended")
+                base.process.kill()
             if base.process.poll() is not None:
                 self._report(f"the base zygote of Python {minor} ended; it is started again")
                 del self._bases[minor]

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from casemate.child.heartbeat import Heart
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
@@ -88,7 +89,7 @@ def serve(config: VaultConfig) -> int:
         )
     control.send(msgspec.json.encode(protocol.Ready(engine.status().memory_locked)))
     sys.setswitchinterval(_SWITCH_SECONDS)
-    Server(engine, control).run()
+    Server(engine, control, Heart(config.heart)).run()
     engine.close()
     return 0
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.model.errors import CasemateError
 from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
@@ -28,7 +29,6 @@ MAX_DELIVERIES = 256
 _MAX_DESCRIPTORS = 64
 _READ_BYTES = 64 * 1024
 _MAX_UNSENT = 32 * 1024 * 1024
-_TICK_SECONDS = 1.0
 
 _log = logging.getLogger("casemate.vault")
 
@@ -60,8 +60,11 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
 class Server:
     """Serves an engine until the supervisor closes `control`."""
 
-    def __init__(self, engine: VaultEngine, control: socket.socket) -> None:
+    def __init__(
+        self, engine: VaultEngine, control: socket.socket, heart: Heart | None = None
+    ) -> None:
         """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket."""
+        self._heart = heart or Heart(None)
         self.engine = engine
         self.selector = selectors.EpollSelector()
         self._control = control
@@ -76,9 +79,12 @@ class Server:
         self.selector.register(
             self.worker, selectors.EVENT_READ, lambda _events: self.worker.deliver()
         )
+        next_beat = 0.0
         while True:
-            timeout = _TICK_SECONDS if self.deliveries else None
-            for key, events in self.selector.select(timeout):
+            if (now := time.monotonic()) >= next_beat:
+                self._heart.beat()
+                next_beat = now + BEAT_SECONDS
+            for key, events in self.selector.select(BEAT_SECONDS):
                 if key.data is None:
                     if not self._accept():
                         return
