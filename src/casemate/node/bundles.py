@@ -25,9 +25,12 @@ from casemate.build import ArchiveError, pack, unpack
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.vault import decrypt_stream, encrypt_stream
+from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
 
 _SUFFIX = ".sealed"
+_MAX_DAMAGED = 1000
+_AGAIN = "deploy it again, or restore the folder data/bundles from a backup"
 _UNUSED_SECONDS = 24 * 3600.0
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
@@ -46,6 +49,8 @@ class BundleStore:
         self._capacity = capacity
         self._users: dict[str, int] = {}
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self.damaged: dict[str, str] = {}
+        """What is wrong with bundles that could not be opened when they were last needed."""
         self._unpacking: dict[str, asyncio.Task[None]] = {}
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -53,7 +58,9 @@ class BundleStore:
         return self._sealed / f"{digest}{_SUFFIX}"
 
     async def has(self, digest: str) -> bool:
-        """Tell whether a bundle is there."""
+        """Tell whether a bundle is there, and not known to be damaged: that can be put again."""
+        if digest in self.damaged:
+            return False
         return await asyncio.to_thread(self._file(digest).is_file)
 
     async def put(self, digest: str, archive: Path) -> bool:
@@ -69,6 +76,7 @@ class BundleStore:
             await asyncio.to_thread(self._unpack_archive, digest, archive)
             self._note(digest)
             await asyncio.to_thread(self._seal, digest, archive, key)
+            self.damaged.pop(digest, None)
             return True
 
     def _unpack_archive(self, digest: str, archive: Path) -> None:
@@ -102,9 +110,7 @@ class BundleStore:
             self.release(digest)
 
     def _manifest(self, digest: str) -> BundleManifest:
-        damaged = NotFoundError(
-            f"The bundle {digest} on this node is damaged.", next_step="deploy it again"
-        )
+        damaged = NotFoundError(f"The bundle {digest} on this node is damaged.", next_step=_AGAIN)
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
             manifest = msgspec.json.decode(data, type=BundleManifest)
@@ -123,7 +129,7 @@ class BundleStore:
                 return
             unpacking = self._unpacking.get(digest)
             if unpacking is None:
-                unpacking = asyncio.ensure_future(self._unpack(digest))
+                unpacking = asyncio.ensure_future(self._open(digest))
                 self._unpacking[digest] = unpacking
                 unpacking.add_done_callback(lambda _: self._unpacking.pop(digest, None))
             await asyncio.shield(unpacking)
@@ -131,20 +137,38 @@ class BundleStore:
             self.release(digest)
             raise
 
+    async def _open(self, digest: str) -> None:
+        """Unpack a bundle, and remember of one that cannot be why. Raises NotFoundError."""
+        try:
+            await self._unpack(digest)
+        except NotFoundError as error:
+            self._note_damage(digest, error.message)
+            raise
+        except (DecryptionError, ArchiveError) as error:
+            # Trying again would not mend it, so it is no failure that passes.
+            message = f"The bundle {digest} on this node is damaged: {error.message}"
+            self._note_damage(digest, message)
+            raise NotFoundError(message, next_step=_AGAIN) from error
+        self.damaged.pop(digest, None)
+
+    def _note_damage(self, digest: str, message: str) -> None:
+        if self.damaged.get(digest) != message:
+            _log.error("%s", message)
+        if len(self.damaged) < _MAX_DAMAGED:
+            self.damaged[digest] = message
+
     async def _unpack(self, digest: str) -> None:
         file = self._file(digest)
         try:
             stream = await asyncio.to_thread(file.open, "rb")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise NotFoundError(
                 f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
             ) from error
         with stream:
             version = stream.read(_KEY_VERSION.size)
             if len(version) < _KEY_VERSION.size:
-                raise NotFoundError(
-                    f"The bundle {digest} is cut short.", next_step="deploy it again"
-                )
+                raise NotFoundError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
             await asyncio.to_thread(self._unseal, digest, stream, key)
         self._note(digest)
@@ -184,6 +208,7 @@ class BundleStore:
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
         self._file(digest).unlink(missing_ok=True)
+        self.damaged.pop(digest, None)
         if not self._users.get(digest) and self._sizes.pop(digest, None) is not None:
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
 
