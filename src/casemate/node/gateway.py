@@ -74,6 +74,14 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
             f"Keep it, then: casemate login {url}{trust}\n",
             flush=True,
         )
+    if config.new_master_key is not None:
+        print(
+            "The master key of all that the node keeps:\n\n"
+            f"    {config.new_master_key}\n\n"
+            "Copy it to a safe place, apart from the data and its backups: without it nothing\n"
+            "can be read any more, and no backup be restored.\n",
+            flush=True,
+        )
 
 
 async def _open_store(path: Path, vault: VaultClient) -> SqliteStore:

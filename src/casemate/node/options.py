@@ -101,6 +101,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     learn: bool = False
     heart: int | None = None
     """Descriptor to beat on once it serves; None: nobody watches."""
+    new_master_key: str | None = None
+    """File of the master key, if this start made it."""
 
 
 class Folders:

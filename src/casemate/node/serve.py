@@ -21,6 +21,7 @@ from casemate.egress.start import EgressStarter
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
+from casemate.node.data_folder import mark, require_own
 from casemate.node.host import listen, offered_interpreters, raise_open_files
 from casemate.node.options import (
     EGRESS_UID,
@@ -91,6 +92,7 @@ class Node:
         self._restarts = Restarts()
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
+        require_own(self._folders.data)
         self._folders.make(GATEWAY_UID if self._root else None, VAULT_UID if self._root else None)
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
@@ -99,6 +101,7 @@ class Node:
         name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
         self._staging = staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
         # The gateway's uid may not be able to walk to the folder by its own path either.
+        self._new_master_key: str | None = None
         self._visible_data = staging.visible(str(self._folders.data))
         self._vault = self._open_vault()
         try:
@@ -145,6 +148,7 @@ class Node:
         kind, _, path = source.partition(":")
         if self._options.master_key is None and kind == "file":
             Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        makes_key = kind == "file" and not os.path.lexists(path)
         vault = start_vault(
             self._folders.vault,
             source,
@@ -152,6 +156,14 @@ class Node:
             create=not has_encrypted_store(self._folders.store),
             uid=VAULT_UID if self._root else None,
         )
+        # Once there is a store, what can be read only by a newer release has refused by itself.
+        mark(self._folders.data)
+        if makes_key:
+            self._new_master_key = path
+            report(
+                f"the master key was made in {path}. Copy it to a safe place: without it nothing "
+                f"in {self._folders.data} can be read, and no backup be restored"
+            )
         if not vault.memory_locked:
             report("the host does not let the vault lock its memory: keys may reach swap")
         return vault
@@ -323,6 +335,7 @@ class Node:
             egress=egress,
             sources=sources,
             heart=heart,
+            new_master_key=self._new_master_key if not self._served else None,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,
             pythons={i.minor: i.version for i in self._interpreters},
