@@ -37,6 +37,7 @@ from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
 from casemate.node.control import NodeControl
 from casemate.node.given_certificate import GivenFiles
+from casemate.node.health import Health, parts_of
 from casemate.node.host_names import host_names
 from casemate.node.identity import IdentityRoutes
 from casemate.node.options import Folders, GatewayConfig
@@ -162,6 +163,19 @@ class Gateway:
     ) -> None:
         """Build what answers requests: the API, routes, hooks and what stands before them."""
         deny, store, vault = self.denials.deny, self.store, self.vault
+        self.health = Health(
+            parts_of(
+                store=store,
+                vault=vault,
+                data=self.data,
+                client=self.client,
+                bundles=self.bundles,
+                catalogue=self.catalogue,
+                egress=self.egress,
+                outside=self.outside,
+                folder=folders.data,
+            )
+        )
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -176,6 +190,7 @@ class Gateway:
                 folders, store=store, data=self.data, vault=vault, version=__version__
             ).prepare,
             sources=self.outside.statuses,
+            health=self.health.now,
         )
         self.trigger = HttpTrigger(
             self.catalogue,
@@ -202,10 +217,12 @@ class Gateway:
         self.policy.activate(self.policy.prepare(await self.store.policies()))
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
+        self.health.start()
         return token
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.health.close()
         self.dispatcher.close()
         self.denials.flush()
         self.uses.close()

@@ -45,6 +45,12 @@ def test_a_damaged_bundle_is_told_and_can_be_deployed_again(damaged_node, bundle
     assert "deploy it again" in error["message"]
     assert node.errors.read_text().count("on this node is damaged") >= 1
 
+    node.wait_until(lambda: node.get("/health")["status"] == "not ok", 20)
+    parts = {part["name"]: part for part in node.get("/node/health")["parts"]}
+    assert bundle.digest in parts["bundles"]["detail"]
+    assert [name for name, part in parts.items() if not part["ok"]] == ["bundles"]
+    assert node.get("/ready") == {"ready": True}
+
     kept = node.invoke({}, headers={"prefer": "respond-async"})
     assert kept.status_code == 202, kept.text
     identity = kept.json()["id"]
@@ -55,3 +61,4 @@ def test_a_damaged_bundle_is_told_and_can_be_deployed_again(damaged_node, bundle
     uploaded = upload(node, bundle.digest, bundle.archive())
     assert uploaded.status_code == 201, uploaded.text
     node.wait_until(lambda: node.invoke({}).status_code == 200, 15)
+    node.wait_until(lambda: node.get("/health")["status"] == "ok", 20)

@@ -63,6 +63,10 @@ class BundleStore:
             return False
         return await asyncio.to_thread(self._file(digest).is_file)
 
+    def missing(self, digests: set[str]) -> set[str]:
+        """Return which of these have no file. Blocks."""
+        return {digest for digest in digests if not self._file(digest).is_file()}
+
     async def put(self, digest: str, archive: Path) -> bool:
         """Check an archive, keep it, and return True; False if the bundle is there already.
 

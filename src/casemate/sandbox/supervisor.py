@@ -235,6 +235,9 @@ class Supervisor:
             self._refill_blanks(request.python)
         except (OSError, CasemateError) as error:
             self._report(f"Python {request.python} cannot be prepared: {error}")
+            self._tell(protocol.Interpreter(0, request.python, f"it cannot be prepared: {error}"))
+        else:
+            self._tell(protocol.Interpreter(0, request.python, ""))
 
     def _open(self, request: protocol.Open, descriptors: list[int]) -> None:
         if request.z in self._zygotes:
@@ -401,6 +404,9 @@ class Supervisor:
                 base.process.kill()
             if base.process.poll() is not None:
                 self._report(f"the base zygote of Python {minor} ended; it is started again")
+                self._tell(protocol.Interpreter(0, minor, "its base zygote ended"))
+                if minor not in self._short_of_blanks:
+                    self._short_of_blanks.append(minor)
                 del self._bases[minor]
                 for blank in self._blanks.pop(minor, ()):
                     self._forget(blank)

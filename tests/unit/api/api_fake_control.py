@@ -11,6 +11,7 @@ import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api import NodeStatus, StartFailedError
+from casemate.api.health import nothing_known
 from casemate.api.operations import Service
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
@@ -267,6 +268,7 @@ class Parts:
         self.policy = CedarPolicy()
         self.denied: list[Denial] = []
         self.sources: tuple[SourceStatus, ...] = ()
+        self.health = nothing_known()
         make_backup: Callable[[], Awaitable[Any]] = _no_backup
         self.service = Service(
             control=self.control,  # type: ignore[arg-type]
@@ -279,6 +281,7 @@ class Parts:
             deny=self.denied.append,
             make_backup=make_backup,
             sources=lambda: self.sources,
+            health=lambda: self.health,
         )
 
 
