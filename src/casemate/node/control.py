@@ -203,6 +203,8 @@ class NodeControl:
             )
         check_received(spec, manifest.resources)
         self._check_python(spec)
+        if self._config.caps is not None:
+            self._config.caps.require(spec.limits)
         version = Version(
             project=project,
             function=function,
@@ -360,4 +362,5 @@ class NodeControl:
             spares=self._dispatcher.spares,
             queued=self._dispatcher.waiting,
             lost_records=self._store.lost_records,
+            caps=self._config.caps,
         )

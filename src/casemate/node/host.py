@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 
 from casemate.build import Interpreter, RuntimeStatus, find_interpreters
 from casemate.model.errors import ProtectionMissingError, UnavailableError
@@ -54,6 +56,31 @@ def listen(host: str, port: int) -> socket.socket:
             next_step="choose another --port, or end what listens there",
         ) from error
     return sock
+
+
+_MIB = 1024 * 1024
+_MEMORY_FILES = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where a container's own limit is seen from inside; the last group may be the host's, without."""
+
+
+def host_memory() -> int:
+    """Return the bytes of memory that there are for a node and its functions."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _MEMORY_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            most = min(most, int(file.read_text()))
+    return most
+
+
+def kept_memory(memory: int) -> int:
+    """Return the bytes of the host's memory that functions together may not have.
+
+    With them the gateway, the vault and the supervisor go on when functions fill all the rest.
+    """
+    return min(max(memory // 8, 256 * _MIB), 2048 * _MIB, memory // 2)
 
 
 def raise_open_files() -> None:

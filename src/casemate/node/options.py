@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.protection import ProtectionStatus
 
@@ -54,6 +55,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The address by which others know the node; None: where it listens."""
     recover_owner: bool = False
     """True makes an owner's token of a day."""
+    max_memory: int | None = None
+    """Bytes that an instance may be given at most; None: derived from the host. So the next two."""
+    max_tmp: int | None = None
+    max_instances: int | None = None
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
 
@@ -66,6 +71,15 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
                 f"expected one of: {', '.join(sorted(RISKS))}.",
                 next_step="run `casemate doctor` to see what this host lacks",
             )
+
+    def caps(self, memory: int) -> Caps:
+        """Return what no function may exceed, on a host with `memory` bytes."""
+        derived = Caps.of_host(memory)
+        return Caps(
+            memory=self.max_memory or derived.memory,
+            tmp=self.max_tmp or derived.tmp,
+            concurrency=self.max_instances or derived.concurrency,
+        )
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +115,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     learn: bool = False
     heart: int | None = None
     """Descriptor to beat on once it serves; None: nobody watches."""
+    caps: Caps | None = None
+    """What no function may exceed; None: no caps."""
     new_master_key: str | None = None
     """File of the master key, if this start made it."""
 

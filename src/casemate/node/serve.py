@@ -17,12 +17,19 @@ from pathlib import Path
 import msgspec
 
 from casemate.child.heartbeat import Pulse
+from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
 from casemate.node.data_folder import mark, require_own
-from casemate.node.host import listen, offered_interpreters, raise_open_files
+from casemate.node.host import (
+    host_memory,
+    kept_memory,
+    listen,
+    offered_interpreters,
+    raise_open_files,
+)
 from casemate.node.options import (
     EGRESS_UID,
     GATEWAY_UID,
@@ -86,6 +93,12 @@ class Node:
                 next_step="run the node on such a host",
             )
         raise_open_files()
+        self._memory = host_memory()
+        if not protect():
+            report(
+                "the host does not let the node be spared when memory runs out; functions go "
+                "before it all the same"
+            )
         self._options = options
         self._systemd = Systemd()
         self._watchdog = Watchdog(report)
@@ -181,6 +194,11 @@ class Node:
             )
         # Last: what is refused above must leave no control group behind.
         cgroups = None if "cgroups" in accepted else open_driver(f"casemate-{os.getpid()}")
+        if cgroups is not None:
+            try:
+                cgroups.bound(self._memory - kept_memory(self._memory))
+            except OSError as error:
+                report(f"functions together have no bound on their memory: {error}")
         return cgroups, landlock and "landlock" not in accepted
 
     def _statuses(self) -> tuple[ProtectionStatus, ...]:
@@ -335,6 +353,7 @@ class Node:
             egress=egress,
             sources=sources,
             heart=heart,
+            caps=options.caps(self._memory),
             new_master_key=self._new_master_key if not self._served else None,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from casemate.child.memory import as_victim
 from casemate.model.errors import ProtectionMissingError, UnavailableError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
@@ -88,17 +89,18 @@ class BaseProcess:
             identity: dict[str, Any] = {}
             if staging.uid is not None:
                 identity = {"user": staging.uid, "group": staging.gid, "extra_groups": []}
-            self.process = subprocess.Popen(
-                _command(runtime, staging, theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={"PATH": "/usr/bin:/bin"},
-                cwd="/",
-                # Signals of the terminal are for the supervisor: Ctrl-C must end no running call.
-                start_new_session=True,
-                **identity,
-            )
+            with as_victim():
+                self.process = subprocess.Popen(
+                    _command(runtime, staging, theirs.fileno()),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env={"PATH": "/usr/bin:/bin"},
+                    cwd="/",
+                    # Signals of the terminal are for the supervisor: Ctrl-C ends no running call.
+                    start_new_session=True,
+                    **identity,
+                )
         self.sock = ours
         self._quiet = 0.0
         """Seconds since it was asked whether it works, or since it said so."""
