@@ -357,7 +357,7 @@ def test_hostile_text_keeps_nobody_waiting_who_asks_for_a_key(tmp_path, letters)
     async def use(client: VaultClient) -> tuple[float, float]:
         await put(client, "key", letters)
         text = (letters + b"%41\\u0041") * (1_000_000 // (len(letters) + 9))
-        await client.redact("shop", (text[:9000],))
+        await client.redact("shop", (text[:5000],))
         started = time.monotonic()
         redacting = asyncio.ensure_future(client.redact("shop", (text,)))
         waits = []
