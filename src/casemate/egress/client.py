@@ -187,7 +187,7 @@ class EgressClient:
         steady = self._loop.time() - self._started_at > _STEADY_SECONDS
         self._failures = 0 if steady else self._failures + 1
         pause = min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE) if self._failures else 0.0
-        _log.error("the egress process is gone: %s; another is started in %.1f s", why, pause)
+        _log.error("the egress proxy has ended (%s); another is started in %.1f s", why, pause)
         if self._open:
             self._restart = self._loop.call_later(pause, self._start)
 
