@@ -38,6 +38,7 @@ from casemate.node.certificates import Names
 from casemate.node.check import NodeCheck
 from casemate.node.control import NodeControl
 from casemate.node.given_certificate import GivenFiles
+from casemate.node.health import Health, parts_of
 from casemate.node.host_names import host_names
 from casemate.node.identity import IdentityRoutes
 from casemate.node.known_projects import KnownProjects
@@ -92,7 +93,7 @@ class Gateway:
         self.data.on_created = self.known.add
         self.uses = UseCounter(store)
         self.redactor = Redactor(store, vault)
-        self.egress = EgressClient(socket.socket(fileno=config.egress), loop)
+        self.egress = EgressClient(None, loop, socket.socket(fileno=config.egress))
         self.egress.on_event = self._on_egress
         unpacked = Path(config.unpacked)
         self.bundles = BundleStore(
@@ -171,6 +172,19 @@ class Gateway:
         """Build what answers requests: the API, routes, hooks and what stands before them."""
         deny, store, vault = self.denials.deny, self.store, self.vault
         self.schedules = Schedules(self.data)
+        self.health = Health(
+            parts_of(
+                store=store,
+                vault=vault,
+                data=self.data,
+                client=self.client,
+                bundles=self.bundles,
+                catalogue=self.catalogue,
+                egress=self.egress,
+                outside=self.outside,
+                folder=folders.data,
+            )
+        )
         service = Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -187,6 +201,7 @@ class Gateway:
             ).prepare,
             sources=self.outside.statuses,
             schedules=self.schedules.statuses,
+            health=self.health.now,
         )
         self.trigger = HttpTrigger(
             self.catalogue,
@@ -214,10 +229,12 @@ class Gateway:
         self.policy.activate(self.policy.prepare(await self.store.policies()))
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
+        self.health.start()
         return token
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.health.close()
         self.dispatcher.close()
         await self.check.close()
         self.denials.flush()

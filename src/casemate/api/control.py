@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from casemate.model.caps import Caps
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     Alias,
@@ -81,6 +82,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     queued: int
     lost_records: int
     """Records of invocations that could not be written since the start."""
+    caps: Caps | None = None
+    """What the manifest of no function may exceed."""
 
 
 class Control(Protocol):

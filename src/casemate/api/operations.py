@@ -17,6 +17,7 @@ from starlette.responses import Response
 from casemate.accounts import Accounts
 from casemate.api.authorization import ResourceOf, node, principal
 from casemate.api.control import Control
+from casemate.api.health import NodeHealth, nothing_known
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
 from casemate.model.denial import Denial, DenialKind
@@ -79,6 +80,7 @@ class Service:
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
     schedules: Callable[[str, str], tuple[ScheduleStatus, ...]]
+    health: Callable[[], NodeHealth] = nothing_known
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))

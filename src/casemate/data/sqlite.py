@@ -49,6 +49,26 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         except NotFoundError:
             return Resources()
 
+    def open_projects(self) -> list[str]:
+        """Return the names of the projects that are open now."""
+        return list(self._projects.opened)
+
+    async def probe(self, project: str) -> None:
+        """Read something of a project that is open. Raises what every reader would meet.
+
+        That does not count as a use: one that nobody else uses is closed all the same.
+        """
+        opened = self._projects.opened.get(project)
+        if opened is None:
+            return
+        opened.users += 1
+        try:
+            await opened.read(lambda c: c.execute("SELECT count(*) FROM sqlite_master").fetchone())
+        finally:
+            opened.users -= 1
+            if not opened.users:
+                self._projects.released.set()
+
     async def drop(self, project: str, kind: str, name: str) -> None:
         """Delete a resource with all that is in it."""
         limits.require_project(project)

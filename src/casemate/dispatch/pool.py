@@ -8,7 +8,7 @@ from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, RefusedError
@@ -229,6 +229,12 @@ class Pool:
                 message=error.error.message,
                 trace=error.error.trace + error.output,
             )
+            refusal = RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
+            self._import_failed = (self._loop.time(), refusal)
+            self._refuse_all(refusal)
+        except NotFoundError as error:
+            # The bundle is gone or damaged: that does not pass, so nobody is told to try again.
+            failure = Failure(type="BundleDamaged", message=str(error))
             refusal = RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
             self._import_failed = (self._loop.time(), refusal)
             self._refuse_all(refusal)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from casemate.child.starter import START
 from casemate.egress import protocol, ungranted
 from casemate.egress.errors import ListenerError
 from casemate.egress.events import event_now
@@ -24,6 +25,7 @@ _BUFFER = 4 << 20
 _MAX_WAITING = 1024
 _RETRY_SECONDS = 0.02
 _EVENTS_PER_TURN = 64
+_FIRST_PAUSE, _LONGEST_PAUSE, _STEADY_SECONDS = 0.05, 2.0, 60.0
 _BUSY = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS))
 _decode = msgspec.json.Decoder(protocol.Observed).decode
 
@@ -46,19 +48,40 @@ def _close_all(descriptors: list[int]) -> None:
 class EgressClient:
     """Implements `Egress`. One per gateway; to be used in the event loop's thread only."""
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        """Speak over a connected SOCK_SEQPACKET socket, which becomes the client's."""
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-        self._sock = sock
+    def __init__(
+        self,
+        sock: socket.socket | None,
+        loop: asyncio.AbstractEventLoop,
+        starter: socket.socket | None = None,
+    ) -> None:
+        """Speak over a connected SOCK_SEQPACKET socket, which becomes the client's.
+
+        With `starter`, the gateway's end of an `EgressStarter`, instead of `sock`: a process is
+        asked for when there is something to say, and another one when that ends.
+        """
+        self._sock: socket.socket | None = None
+        self._starter = starter
         self._loop = loop
         self._ungranted: dict[int, UngrantedListeners] = {}
-        self._open: set[int] = set()
+        self._open: dict[int, tuple[bytes, list[int]]] = {}
+        """What each zygote was opened with; listeners are kept only where they may be needed for
+        another process."""
         self._waiting: collections.deque[tuple[bytes, list[int]]] = collections.deque()
         self.on_event: Callable[[EgressEvent], None] = lambda event: None
         self.lost: asyncio.Future[None] = loop.create_future()
         """Done when the egress process is gone: no function reaches anything any more."""
-        loop.add_reader(sock.fileno(), self._readable)
+        self._started_at = 0.0
+        self._failures = 0
+        self._restart: asyncio.TimerHandle | None = None
+        if sock is not None:
+            self._attach(sock)
+        elif starter is not None:
+            starter.setblocking(False)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether a process is there, if one is needed at all."""
+        return not self.lost.done() and (self._sock is not None or not self._open)
 
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """See `Egress.open`. What cannot be served is reported as a denial by `on_event`."""
@@ -90,8 +113,14 @@ class EgressClient:
             _close_all(descriptors)
             self._refused(zygote, "the egress process is gone or too busy")
         else:
-            self._open.add(zygote)
-            self._send(payload, descriptors)
+            kept = [] if self._starter is None else [os.dup(d) for d in descriptors]
+            self._open[zygote] = payload, kept
+            if self._sock is not None:
+                self._send(payload, descriptors)
+                return
+            _close_all(descriptors)
+            if self._restart is None:
+                self._start()
 
     def close(self, zygote: int) -> None:
         """See `Egress.close`."""
@@ -99,12 +128,88 @@ class EgressClient:
         if waiting is not None:
             waiting.close()
         elif zygote in self._open:
-            self._open.discard(zygote)
-            self._send(msgspec.json.encode(protocol.Close(zygote)), [])
+            _close_all(self._open.pop(zygote)[1])
+            if self._sock is not None:
+                self._send(msgspec.json.encode(protocol.Close(zygote)), [])
 
     def shut_down(self) -> None:
         """Close the socket, which ends the egress process."""
-        self._lose("")
+        self._give_up("")
+
+    # -- the process ---------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Ask for a process, and have it serve what is open."""
+        self._restart = None
+        if self._starter is None or self.lost.done():
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                socket.send_fds(self._starter, [START], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                if error.errno in _BUSY:
+                    self._restart = self._loop.call_later(_RETRY_SECONDS, self._start)
+                else:
+                    self._give_up(f"it cannot be started: {error.strerror}")
+                return
+        self._started_at = self._loop.time()
+        self._attach(ours)
+        for payload, kept in list(self._open.values()):
+            if self._sock is not ours:
+                return  # lost again meanwhile
+            self._send(payload, [os.dup(descriptor) for descriptor in kept])
+
+    def _attach(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        self._sock = sock
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def _detach(self) -> None:
+        if self._sock is not None:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+        for _, descriptors in self._waiting:
+            _close_all(descriptors)
+        self._waiting.clear()
+
+    def _lose(self, why: str) -> None:
+        """Have another process, later each time in a row; without a starter there is none."""
+        if self._starter is None:
+            self._give_up(why)
+            return
+        if self._sock is None:
+            return
+        self._detach()
+        steady = self._loop.time() - self._started_at > _STEADY_SECONDS
+        self._failures = 0 if steady else self._failures + 1
+        pause = min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE) if self._failures else 0.0
+        _log.error("the egress proxy has ended (%s); another is started in %.1f s", why, pause)
+        if self._open:
+            self._restart = self._loop.call_later(pause, self._start)
+
+    def _give_up(self, why: str) -> None:
+        if self.lost.done():
+            return
+        if why:
+            _log.error("the egress process is gone: %s; functions reach no network", why)
+        if self._restart is not None:
+            self._restart.cancel()
+        self._detach()
+        for listeners in self._ungranted.values():
+            listeners.close()
+        self._ungranted.clear()
+        for _, kept in self._open.values():
+            _close_all(kept)
+        self._open.clear()
+        if self._starter is not None:
+            self._starter.close()
+        self.lost.set_result(None)
+
+    # -- what is said --------------------------------------------------------------------------
 
     def _refused(self, zygote: int, reason: str) -> None:
         self.on_event(event_now(zygote, "", 0, allowed=False, reason=reason))
@@ -116,7 +221,7 @@ class EgressClient:
             self._send_waiting()
 
     def _send_waiting(self) -> None:
-        while self._waiting:
+        while self._waiting and self._sock is not None:
             payload, descriptors = self._waiting[0]
             try:
                 if descriptors:
@@ -134,6 +239,8 @@ class EgressClient:
 
     def _readable(self) -> None:
         for _ in range(_EVENTS_PER_TURN):
+            if self._sock is None:
+                return
             try:
                 data = self._sock.recv(protocol.MAX_PACKET)
                 event = _decode(data).event() if data else None
@@ -146,19 +253,3 @@ class EgressClient:
                 self._lose("it ended")
                 return
             self.on_event(event)
-
-    def _lose(self, why: str) -> None:
-        if self.lost.done():
-            return
-        if why:
-            _log.error("the egress process is gone: %s; functions reach no network", why)
-        self._loop.remove_reader(self._sock.fileno())
-        self._sock.close()
-        for _, descriptors in self._waiting:
-            _close_all(descriptors)
-        self._waiting.clear()
-        for listeners in self._ungranted.values():
-            listeners.close()
-        self._ungranted.clear()
-        self._open.clear()
-        self.lost.set_result(None)

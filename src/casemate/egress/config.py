@@ -41,6 +41,8 @@ class EgressConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     control: Annotated[int, msgspec.Meta(ge=0)]
     """Descriptor of the SOCK_SEQPACKET socket to the gateway."""
+    heart: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Descriptor to beat on; None: nobody watches."""
     uid: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """To become; None keeps the one there is."""
     own_addresses: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from typing import NoReturn
 import msgspec
 import uvloop
 
+from casemate.child.heartbeat import Heart
 from casemate.egress import protocol
 from casemate.egress.access import Access
 from casemate.egress.config import EgressConfig
@@ -107,6 +108,7 @@ async def _serve(config: EgressConfig, is_own: OwnAddresses) -> None:
     access = Access(Resolver(config.limits), Connector(), is_own, config.limits, learn=config.learn)
     proxy = EgressProxy(access, config.limits, control.send)
     control.attach(proxy)
+    Heart(config.heart).beat_in(asyncio.get_running_loop())
     running = asyncio.ensure_future(proxy.run())
     await asyncio.wait((running, control.ended), return_when=asyncio.FIRST_COMPLETED)
     running.cancel()

@@ -8,14 +8,24 @@ import sys
 
 import msgspec
 
+from casemate.child.starter import PLAIN_ENVIRONMENT, ChildStarter
 from casemate.egress.config import EgressConfig, EgressLimits
 
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-"""No more: the C library's resolver takes orders from variables (HOSTALIASES, LOCALDOMAIN)."""
+
+class EgressStarter(ChildStarter):
+    """Starts egress processes for one gateway, one at a time."""
+
+    def __init__(self, uid: int | None, *, learn: bool = False) -> None:
+        """Make the socket pair. `uid` is what to become if this is root, else None."""
+        super().__init__(
+            "casemate.egress.process",
+            lambda control, heart: EgressConfig(control=control, heart=heart, uid=uid, learn=learn),
+            PLAIN_ENVIRONMENT,
+        )
 
 
 class EgressProcess:
-    """One egress process for one gateway, started when the gateway first has something to say.
+    """One egress process for one client, started when that first has something to say.
 
     The supervisor makes it before the gateway, gives the gateway `gateway_end`, and calls
     `start` once `fileno` is readable, or at once.
@@ -64,7 +74,7 @@ class EgressProcess:
             ],
             pass_fds=(self._end.fileno(),),
             stdin=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
+            env=PLAIN_ENVIRONMENT,
             cwd="/",
             # Signals of the terminal are for the supervisor, which ends the gateway.
             start_new_session=True,

@@ -24,9 +24,12 @@ from casemate.build import ArchiveError, pack, unpack
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.vault import decrypt_stream, encrypt_stream
+from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
 
 _SUFFIX = ".sealed"
+_MAX_DAMAGED = 1000
+_AGAIN = "deploy it again, or restore the folder data/bundles from a backup"
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
 Keys = Callable[[int | None], Awaitable[DataKey]]
@@ -44,11 +47,23 @@ class BundleStore:
         self._capacity = capacity
         self._users: dict[str, int] = {}
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self.damaged: dict[str, str] = {}
+        """What is wrong with bundles that could not be opened when they were last needed."""
         self._unpacking: dict[str, asyncio.Task[None]] = {}
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def _file(self, digest: str) -> Path:
         return self._sealed / f"{digest}{_SUFFIX}"
+
+    async def _is_kept(self, digest: str) -> bool:
+        """Tell whether a bundle is there, and not known to be damaged: that can be put again."""
+        if digest in self.damaged:
+            return False
+        return await asyncio.to_thread(self._file(digest).is_file)
+
+    def missing(self, digests: set[str]) -> set[str]:
+        """Return which of these have no file. Blocks."""
+        return {digest for digest in digests if not self._file(digest).is_file()}
 
     async def put(self, digest: str, archive: Path) -> None:
         """Check an archive and keep it.
@@ -58,13 +73,14 @@ class BundleStore:
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
-            if await asyncio.to_thread(self._file(digest).is_file):
+            if await self._is_kept(digest):
                 await asyncio.to_thread(self._check_archive, digest, archive)
                 return
             key = await self._keys(None)
             await asyncio.to_thread(self._unpack_archive, digest, archive)
             self._note(digest)
             await asyncio.to_thread(self._seal, digest, archive, key)
+            self.damaged.pop(digest, None)
 
     def _check_archive(self, digest: str, archive: Path) -> None:
         with (
@@ -104,9 +120,7 @@ class BundleStore:
             self.release(digest)
 
     def _manifest(self, digest: str) -> BundleManifest:
-        damaged = NotFoundError(
-            f"The bundle {digest} on this node is damaged.", next_step="deploy it again"
-        )
+        damaged = NotFoundError(f"The bundle {digest} on this node is damaged.", next_step=_AGAIN)
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
             manifest = msgspec.json.decode(data, type=BundleManifest)
@@ -125,7 +139,7 @@ class BundleStore:
                 return
             unpacking = self._unpacking.get(digest)
             if unpacking is None:
-                unpacking = asyncio.ensure_future(self._unpack(digest))
+                unpacking = asyncio.ensure_future(self._open(digest))
                 self._unpacking[digest] = unpacking
                 unpacking.add_done_callback(lambda _: self._unpacking.pop(digest, None))
             await asyncio.shield(unpacking)
@@ -133,20 +147,38 @@ class BundleStore:
             self.release(digest)
             raise
 
+    async def _open(self, digest: str) -> None:
+        """Unpack a bundle, and remember of one that cannot be why. Raises NotFoundError."""
+        try:
+            await self._unpack(digest)
+        except NotFoundError as error:
+            self._note_damage(digest, error.message)
+            raise
+        except (DecryptionError, ArchiveError) as error:
+            # Trying again would not mend it, so it is no failure that passes.
+            message = f"The bundle {digest} on this node is damaged: {error.message}"
+            self._note_damage(digest, message)
+            raise NotFoundError(message, next_step=_AGAIN) from error
+        self.damaged.pop(digest, None)
+
+    def _note_damage(self, digest: str, message: str) -> None:
+        if self.damaged.get(digest) != message:
+            _log.error("%s", message)
+        if len(self.damaged) < _MAX_DAMAGED:
+            self.damaged[digest] = message
+
     async def _unpack(self, digest: str) -> None:
         file = self._file(digest)
         try:
             stream = await asyncio.to_thread(file.open, "rb")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise NotFoundError(
                 f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
             ) from error
         with stream:
             version = stream.read(_KEY_VERSION.size)
             if len(version) < _KEY_VERSION.size:
-                raise NotFoundError(
-                    f"The bundle {digest} is cut short.", next_step="deploy it again"
-                )
+                raise NotFoundError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
             await asyncio.to_thread(self._unseal, digest, stream, key)
         self._note(digest)
@@ -213,6 +245,7 @@ class BundleStore:
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
         self._file(digest).unlink(missing_ok=True)
+        self.damaged.pop(digest, None)
         if not self._users.get(digest) and self._sizes.pop(digest, None) is not None:
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
 

@@ -75,6 +75,7 @@ class NodeControl:
         self._delivery = delivery
         self._deploying = Deploying(
             pythons=config.pythons,
+            caps=config.caps,
             store=store,
             catalogue=catalogue,
             dispatcher=dispatcher,
@@ -357,4 +358,5 @@ class NodeControl:
             spares=self._dispatcher.spares,
             queued=self._dispatcher.waiting,
             lost_records=self._store.lost_records,
+            caps=self._config.caps,
         )

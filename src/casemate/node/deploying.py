@@ -12,6 +12,7 @@ from casemate.api.control import Deployment, StartFailedError
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.manifest import check_received
+from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
@@ -29,6 +30,7 @@ class Deploying:
         self,
         *,
         pythons: Collection[str],
+        caps: Caps | None,
         store: Store,
         catalogue: Catalogue,
         dispatcher: Dispatcher,
@@ -37,8 +39,12 @@ class Deploying:
         data: ProjectData,
         deny: Callable[[Denial], None],
     ) -> None:
-        """Act on these; `pythons` are the minor versions that the node offers."""
+        """Act on these; `pythons` are the minor versions that the node offers.
+
+        `caps` are what no function may exceed.
+        """
         self._pythons = pythons
+        self._caps = caps
         self._store = store
         self._catalogue = catalogue
         self._dispatcher = dispatcher
@@ -144,6 +150,8 @@ class Deploying:
             )
         check_received(spec, manifest.resources)
         self._check_python(spec)
+        if self._caps is not None:
+            self._caps.require(spec.limits)
         version = Version(
             project=project,
             function=function,

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import platform
+import resource
 import shutil
 import socket
 import subprocess
@@ -19,13 +20,14 @@ from typing import Any
 import msgspec
 
 from casemate.egress.interface import NoEgress
+from casemate.model.caps import Caps
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.runtime import Runtime
 from casemate.node.function_ids import function_ids
+from casemate.node.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
 from casemate.node.options import SANDBOX_UID
-from casemate.node.serve import offered_interpreters
 from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.client import SandboxClient
@@ -307,6 +309,29 @@ def _supervisor(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
         staging.close()
 
 
+def _open_files() -> Finding:
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= NEEDED_FILES
+    return Finding(
+        name="open files",
+        holds=enough,
+        detail=f"{hard} for a process, needed are {NEEDED_FILES}",
+        next_step="" if enough else f"ulimit -n {NEEDED_FILES}, or LimitNOFILE= in its unit",
+    )
+
+
+def _memory() -> Finding:
+    total = host_memory()
+    caps = Caps.of_host(total)
+    return Finding(
+        name="memory",
+        holds=True,
+        detail=f"{total >> 20} MB; all functions together get {total - kept_memory(total) >> 20} "
+        f"MB, an instance at most {caps.memory >> 20} MB and {caps.tmp >> 20} MB in /tmp, a "
+        f"function at most {caps.concurrency} instances",
+    )
+
+
 def _write_probe(bundles: Path, locked: Path) -> None:
     code = bundles / _DIGEST / "code"
     code.mkdir(parents=True)
@@ -371,6 +396,8 @@ def examine() -> list[Finding]:
         _landlock,
         _cgroups,
         _function_ids,
+        _open_files,
+        _memory,
     )
     findings = [step() for step in steps]
     by_name = {finding.name: finding.holds for finding in findings}

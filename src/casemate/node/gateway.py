@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from casemate.child.heartbeat import Heart
 from casemate.model.errors import CasemateError
 from casemate.node.options import START_FAILED, Folders, GatewayConfig
 from casemate.node.presence import STORE, end_first_start
@@ -72,6 +73,14 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         print(
             f"\nAn owner's token, shown this once:\n\n    {token}\n\n"
             f"Keep it, then: casemate login {url}{trust}\n",
+            flush=True,
+        )
+    if config.new_master_key is not None:
+        print(
+            "The master key of all that the node keeps:\n\n"
+            f"    {config.new_master_key}\n\n"
+            "Copy it to a safe place, apart from the data and its backups: without it nothing\n"
+            "can be read any more, and no backup be restored.\n",
             flush=True,
         )
 
@@ -134,6 +143,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         gateway.operations.issuer = config.public_url or url
         _announce(config, url, token, tls)
         serving.set()
+        Heart(config.heart).beat_in(loop)
         waiting = asyncio.ensure_future(stopping.wait())
         egress = gateway.egress.lost
         await asyncio.wait(
@@ -143,7 +153,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         waiting.cancel()
         gateway.control.stopping = True
         if egress.done():
-            _log.error("the egress proxy has ended; the gateway starts anew to have another one")
+            _log.error("no egress proxy can be had any more; the gateway starts anew")
         drains = stopping.is_set() or egress.done()
         loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
         if drains:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.protection import ProtectionStatus
 
@@ -60,6 +61,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """True makes an owner's token of a day."""
     accepted_losses: tuple[str, ...] = ()
     """What is known to be lost, and the node starts without; see `casemate.node.presence`."""
+    max_memory: int | None = None
+    """Bytes that an instance may be given at most; None: derived from the host. So the next two."""
+    max_tmp: int | None = None
+    max_instances: int | None = None
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
 
@@ -73,6 +78,15 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
                 next_step="run `casemate doctor` to see what this host lacks",
             )
 
+    def caps(self, memory: int) -> Caps:
+        """Return what no function may exceed, on a host with `memory` bytes."""
+        derived = Caps.of_host(memory)
+        return Caps(
+            memory=self.max_memory or derived.memory,
+            tmp=self.max_tmp or derived.tmp,
+            concurrency=self.max_instances or derived.concurrency,
+        )
+
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor tells the gateway when it starts it."""
@@ -85,7 +99,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     vault: int
     """Descriptor of the socket to the vault."""
     egress: int
-    """Descriptor of the socket to the egress proxy."""
+    """Descriptor of the socket by which an egress proxy is asked for."""
     sources: int
     """Descriptor of the socket by which a sources process is asked for."""
     unpacked: str
@@ -106,6 +120,12 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     recover_owner: bool = False
     accepted_losses: tuple[str, ...] = ()
     learn: bool = False
+    heart: int | None = None
+    """Descriptor to beat on once it serves; None: nobody watches."""
+    caps: Caps | None = None
+    """What no function may exceed; None: no caps."""
+    new_master_key: str | None = None
+    """File of the master key, if this start made it."""
 
 
 class Folders:

@@ -18,12 +18,21 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.build import Interpreter, RuntimeStatus, find_interpreters
-from casemate.egress.start import EgressProcess
+from casemate.child.heartbeat import Pulse
+from casemate.child.memory import protect
+from casemate.egress.start import EgressStarter
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
+from casemate.node.data_folder import mark, require_own
 from casemate.node.function_ids import function_ids
+from casemate.node.host import (
+    host_memory,
+    kept_memory,
+    listen,
+    offered_interpreters,
+    raise_open_files,
+)
 from casemate.node.options import (
     EGRESS_UID,
     GATEWAY_UID,
@@ -39,6 +48,9 @@ from casemate.node.options import (
     is_loopback,
 )
 from casemate.node.presence import Presence, require_losses
+from casemate.node.restarts import Restarts
+from casemate.node.systemd import Systemd
+from casemate.node.watchdog import Watchdog
 from casemate.runner import linux
 from casemate.sandbox.cgroups import Driver, open_driver
 from casemate.sandbox.identities import Identities
@@ -47,70 +59,18 @@ from casemate.sandbox.supervisor import Supervisor
 from casemate.sources.start import SourcesStarter
 from casemate.store.sqlite.conversion import is_plain
 from casemate.store.sqlite.files import DATABASE
+from casemate.vault.errors import VaultUnavailableError
 from casemate.vault.start import VaultProcess, start_vault
 
-_RESTART_SECONDS = (0.0, 0.2, 1.0, 5.0, 15.0)
-_STEADY_SECONDS = 60.0
 _HEADER_BYTES = 100
 _PROTECTIONS = {"shared-uid": "own user ids", "shared-files": "own inodes"}
 """What is given up with a risk that is not called by the protection's name."""
-
-
-def failures_in_a_row(before: int, ran: float) -> int:
-    """Return how often the gateway ended by itself; a steady run of `ran` seconds starts anew."""
-    return 1 if ran > _STEADY_SECONDS else before + 1
-
-
-def restart_pause(failures: int) -> float:
-    """Return the seconds to wait before the gateway is started again; none the first time."""
-    return _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS)) - 1]
 
 
 def report(message: str) -> None:
     """Write a line of the supervisor's own log."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     print(f"{stamp} supervisor: {message}", file=sys.stderr, flush=True)
-
-
-def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
-    """Return the supported interpreters of this host. Raises ProtectionMissingError for none.
-
-    One that is past its end of life is never offered.
-    """
-    today = datetime.now(UTC).date()
-    found = find_interpreters(today=today, environ=os.environ)
-    offered = [i for i in found if i.status is not RuntimeStatus.ENDED]
-    if wanted:
-        offered = [i for i in offered if i.minor in wanted]
-        missing = sorted(set(wanted) - {i.minor for i in offered})
-        if missing:
-            raise ProtectionMissingError(
-                f"This host has no supported Python {', '.join(missing)}.",
-                next_step="install it, or leave out --python",
-            )
-    if not offered:
-        raise ProtectionMissingError(
-            "This host has no supported Python for functions (3.11 to 3.14).",
-            next_step="install one, for example: apt-get install python3",
-        )
-    return offered
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; the gateway listens on it. Raises UnavailableError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-    except OSError as error:
-        raise UnavailableError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
-            next_step="choose another --port, or end what listens there",
-        ) from error
-    return sock
 
 
 def has_encrypted_store(folder: Path) -> bool:
@@ -140,19 +100,29 @@ class Node:
                 next_step="run the node on such a host",
             )
         require_losses(options.accepted_losses)
+        raise_open_files()
+        self._memory = host_memory()
+        if not protect():
+            report(
+                "the host does not let the node be spared when memory runs out; functions go "
+                "before it all the same"
+            )
         self._options = options
+        self._systemd = Systemd()
+        self._watchdog = Watchdog(report)
+        self._restarts = Restarts()
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
+        require_own(self._folders.data)
         self._folders.make(GATEWAY_UID if self._root else None, VAULT_UID if self._root else None)
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
         self._tls = self._require_tls()
-        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         sandbox_uid = SANDBOX_UID if self._root else None
         name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
         self._staging = staging = Staging(sandbox_uid, GATEWAY_UID if self._root else None, name)
         # The gateway's uid may not be able to walk to the folder by its own path either.
+        self._new_master_key: str | None = None
         self._visible_data = staging.visible(str(self._folders.data))
         self._vault = self._open_vault()
         try:
@@ -175,7 +145,12 @@ class Node:
             report=report,
         )
         self._gateway: subprocess.Popen[bytes] | None = None
+        self._pulse: Pulse | None = None
+        self._served = False
+        """Whether a gateway has served in this run."""
         self._stopping = False
+        self._watchdog.watch("the vault", lambda: self._vault.pulse, self._kill_vault)
+        self._watchdog.watch("the gateway", lambda: self._pulse, self._kill_gateway)
 
     def _require_tls(self) -> bool:
         """Return whether to speak TLS. Raises ProtectionMissingError where that is no choice."""
@@ -216,6 +191,7 @@ class Node:
         if not restart:
             found.require_store(self._options.accepted_losses)
             found.begin()
+        makes_key = kind == "file" and not os.path.lexists(path)
         vault = start_vault(
             self._folders.vault,
             source,
@@ -223,6 +199,14 @@ class Node:
             create=found.may_make_vault and not has_encrypted_store(self._folders.store),
             uid=VAULT_UID if self._root else None,
         )
+        # Once there is a store, what can be read only by a newer release has refused by itself.
+        mark(self._folders.data)
+        if makes_key:
+            self._new_master_key = path
+            report(
+                f"the master key was made in {path}. Copy it to a safe place: without it nothing "
+                f"in {self._folders.data} can be read, and no backup be restored"
+            )
         if not vault.memory_locked:
             report("the host does not let the vault lock its memory: keys may reach swap")
         return vault
@@ -240,6 +224,11 @@ class Node:
             )
         # Last: what is refused above must leave no control group behind.
         cgroups = None if "cgroups" in accepted else open_driver(f"casemate-{os.getpid()}")
+        if cgroups is not None:
+            try:
+                cgroups.bound(self._memory - kept_memory(self._memory))
+            except OSError as error:
+                report(f"functions together have no bound on their memory: {error}")
         return cgroups, landlock and "landlock" not in accepted
 
     def _statuses(self) -> tuple[ProtectionStatus, ...]:
@@ -263,22 +252,19 @@ class Node:
         # Instances are born here: see the gateway, which does the same.
         gc.collect()
         gc.freeze()
-        failures = 0
         try:
             while not self._stopping:
-                started = time.monotonic()
                 code = self._serve_once()
+                self._look_after()
                 if self._stopping:
                     break
-                ran = time.monotonic() - started
-                failures = failures_in_a_row(failures, ran)
-                # A fault of ours ends it with 1, before it serves or after.
-                if failures == 1 and (code == START_FAILED or (code == 1 and ran < 1.0)):
+                served = self._pulse is not None and self._pulse.felt
+                if not (served or self._served) and code in (START_FAILED, 1) and self._vault.alive:
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",
                         next_step="mend what it names, then start the node again",
                     )
-                pause = restart_pause(failures)
+                pause = self._restarts.pause(served=served)
                 ended = "was not started" if code is None else f"ended with code {code}"
                 report(f"the gateway {ended}; it is started again in {pause:g} s")
                 self._wait(pause)
@@ -287,6 +273,7 @@ class Node:
             self._listener.close()
             self._vault.close()
             self._staging.close()
+            self._systemd.close()
 
     def _serve_once(self) -> int | None:
         """Serve until the gateway ends; return its exit code, None if it was not started again.
@@ -334,18 +321,41 @@ class Node:
         """Wait, but not for longer than until the node is to stop."""
         deadline = time.monotonic() + seconds
         while not self._stopping and (left := deadline - time.monotonic()) > 0:
+            self._look_after()
             time.sleep(min(left, 0.1))
 
+    def _look_after(self) -> None:
+        """Do what is to be done several times a second: see who hangs, tell that we do not."""
+        self._watchdog.look()
+        self._systemd.works()
+        if not self._served and self._pulse is not None and self._pulse.felt:
+            self._served = True
+            self._systemd.tell("READY=1\nSTATUS=Serving")
+
+    def _connect_vault(self) -> socket.socket:
+        """Return a connection to the vault, to another one if it ends at this very moment."""
+        try:
+            return self._vault.connect()
+        except VaultUnavailableError:
+            self._restart_vault()
+            return self._vault.connect()
+
     def _run_gateway(self, first: bool) -> None:
-        vault = self._vault.connect()
+        vault = self._connect_vault()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        egress = EgressProcess(EGRESS_UID if self._root else None, learn=self._options.learn)
+        egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
+        self._watchdog.watch("the egress proxy", lambda: egress.pulse, egress.kill)
+        self._watchdog.watch("the sources process", lambda: sources.pulse, sources.kill)
+        if self._pulse is not None:
+            self._pulse.close()
+        self._pulse = pulse = Pulse()
         config = self._gateway_config(
             supervisor=theirs.fileno(),
             vault=vault.fileno(),
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
+            heart=pulse.theirs,
         )
         with contextlib.closing(egress), contextlib.closing(sources), ours, theirs, vault:
             self._gateway = subprocess.Popen(
@@ -361,6 +371,7 @@ class Node:
                     config.vault,
                     config.egress,
                     config.sources,
+                    pulse.theirs,
                 ),
                 stdin=subprocess.DEVNULL,
                 # Signals of the terminal reach the supervisor alone, which passes them on.
@@ -368,6 +379,7 @@ class Node:
             )
             theirs.close()
             vault.close()
+            pulse.started()
             egress.gateway_end.close()
             sources.gateway_end.close()
             # While the gateway loads, and before it listens: fails here on a host that cannot make
@@ -386,11 +398,13 @@ class Node:
                 self._stop()
             # The proxy takes memory: it is there from when the first function may use it.
             self._supervisor.run(
-                ours, {egress.fileno(): egress.start, sources.fileno(): sources.serve}
+                ours,
+                {egress.fileno(): egress.serve, sources.fileno(): sources.serve},
+                self._look_after,
             )
 
     def _gateway_config(
-        self, *, supervisor: int, vault: int, egress: int, sources: int
+        self, *, supervisor: int, vault: int, egress: int, sources: int, heart: int
     ) -> GatewayConfig:
         options = self._options
         return GatewayConfig(
@@ -400,6 +414,9 @@ class Node:
             vault=vault,
             egress=egress,
             sources=sources,
+            heart=heart,
+            caps=options.caps(self._memory),
+            new_master_key=self._new_master_key if not self._served else None,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,
             pythons={i.minor: i.version for i in self._interpreters},
@@ -430,14 +447,32 @@ class Node:
             gateway.kill()
             return gateway.wait()
 
+    def _kill_vault(self) -> None:
+        self._vault.kill()
+
+    def _kill_gateway(self) -> None:
+        if self._gateway is not None and self._gateway.poll() is None:
+            self._gateway.kill()
+
     def _reload(self, *_: object) -> None:
         """Have the gateway read its certificate again."""
         if self._gateway is not None and self._gateway.poll() is None:
             self._gateway.send_signal(signal.SIGHUP)
 
-    def _stop(self, *_: object) -> None:
-        """Have the gateway drain; its end is the end of the supervisor's loop."""
+    def _stop(self, number: int = 0, *_: object) -> None:
+        """Have the gateway drain; its end is the end of the supervisor's loop.
+
+        Ctrl-C once more ends it at once.
+        """
+        gateway = self._gateway
+        if self._stopping and number == signal.SIGINT and gateway is not None:
+            report("told to stop once more: calls that still run are cut off")
+            self._kill_gateway()
+            return
+        if number == signal.SIGINT:
+            report("running calls are finished first, for up to 30 s; Ctrl-C again ends at once")
         self._stopping = True
+        self._systemd.tell("STOPPING=1")
         if self._gateway is not None and self._gateway.poll() is None:
             # While a copy of it is open clients are let in that nobody would answer any more.
             self._listener.close()

@@ -100,6 +100,8 @@ class Base:
         self, message: dict[str, object], descriptors: list[int]
     ) -> tuple[dict[str, object], list[int]]:
         operation = message["op"]
+        if operation == "ping":
+            return {"ev": "pong"}, []
         if operation == "blank":
             name = message["devices"]
             if name is not None and not _NAME.fullmatch(str(name)):

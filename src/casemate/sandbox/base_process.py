@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from casemate.child.memory import as_victim
 from casemate.model.errors import ProtectionMissingError, UnavailableError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
@@ -20,9 +22,11 @@ from casemate.sandbox.staging import Staging
 
 SANDBOX_UID = 65534
 """The uid that functions see: that of an instance has no name in its own user namespace."""
-START_SECONDS = 10.0
+START_SECONDS = 20.0
 """How long a base zygote may take until it is warm."""
-_REPLY_SECONDS = 10.0
+_REPLY_SECONDS = 3.0
+"""What is asked for takes microseconds; one that takes longer hangs and is ended."""
+_PING_SECONDS = 2.0
 _INFO_BYTES = 4096
 _BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
@@ -81,8 +85,11 @@ class BaseProcess:
         self.private_files = False
         """True if what functions see of the host has other inodes in each zygote."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(_REPLY_SECONDS)
+        ours.settimeout(START_SECONDS)
         self.sock = ours
+        self._quiet = 0.0
+        """Seconds since it was asked whether it works, or since it said so."""
+        self._asked = False
         with theirs:
             command = _command(runtime, staging, theirs.fileno())
             try:
@@ -103,17 +110,23 @@ class BaseProcess:
         if staging.uid is not None:
             options |= {"user": staging.uid, "group": staging.gid, "extra_groups": []}
         options |= {"env": {"PATH": "/usr/bin:/bin"}, "cwd": "/"}
+        # Signals of the terminal are for the supervisor: Ctrl-C ends no running call.
+        options |= {"start_new_session": True}
         bubblewrap, *rest = command
         if identities is None:
             own = ["--uid", str(SANDBOX_UID), "--gid", str(SANDBOX_UID)]
-            return subprocess.Popen([bubblewrap, *own, *rest], pass_fds=(descriptor,), **options)
+            with as_victim():
+                return subprocess.Popen(
+                    [bubblewrap, *own, *rest], pass_fds=(descriptor,), **options
+                )
         own = ["--uid", "0", "--gid", "0"]
         info_read, info_write = os.pipe2(os.O_CLOEXEC)
         block_read, block_write = os.pipe2(os.O_CLOEXEC)
         own += ["--info-fd", str(info_write), "--userns-block-fd", str(block_read)]
         passed = (descriptor, info_write, block_read)
         try:
-            process = subprocess.Popen([bubblewrap, *own, *rest], pass_fds=passed, **options)
+            with as_victim():
+                process = subprocess.Popen([bubblewrap, *own, *rest], pass_fds=passed, **options)
             os.close(info_write)
             info_write = -1
             try:
@@ -148,6 +161,7 @@ class BaseProcess:
                 raise BaseZygoteError("bubblewrap or the interpreter ended before it was ready")
             self.landlock_abi = abi
             self.private_files = message.get("private_files") is True
+            self.sock.settimeout(_REPLY_SECONDS)
             self.ready = True
         except (OSError, BaseZygoteError) as error:
             raise self._failed(error) from error
@@ -158,7 +172,12 @@ class BaseProcess:
         try:
             control.send(self.sock, message, descriptors)
             reply, received = control.receive(self.sock)
+            if self._asked and reply is not None and reply.get("ev") == "pong":
+                self._quiet, self._asked = 0.0, False
+                reply, received = control.receive(self.sock)
         except OSError as error:
+            # Whatever it says later would be the answer to another question.
+            self.process.kill()
             raise BaseZygoteLostError(f"the base zygote does not answer: {error}") from error
         if reply is None or reply.get("ev") != expected or len(received) != count:
             for descriptor in received:
@@ -189,6 +208,28 @@ class BaseProcess:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def hangs(self, elapsed: float) -> bool:
+        """Return whether it did not answer for too long, `elapsed` seconds after the last call.
+
+        Never waits: it is asked in one call, and a later one looks for the answer.
+        """
+        self._quiet += elapsed
+        if not self._asked:
+            if self._quiet >= _PING_SECONDS:
+                with contextlib.suppress(OSError):  # gone: its end is seen elsewhere
+                    control.send(self.sock, {"op": "ping"})
+                self._quiet, self._asked = 0.0, True
+            return False
+        try:
+            self.sock.setblocking(False)
+            control.receive(self.sock)
+            self._quiet, self._asked = 0.0, False
+        except OSError:
+            return self._quiet > _REPLY_SECONDS
+        finally:
+            self.sock.settimeout(_REPLY_SECONDS)
+        return False
 
     def close(self) -> None:
         """End it, and with it every zygote it made."""

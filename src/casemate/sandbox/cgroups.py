@@ -47,6 +47,10 @@ class Driver(Protocol):
         """Make a group, and its parent where needed."""
         ...
 
+    def bound(self, memory: int) -> None:
+        """Set the bytes that all groups together may hold."""
+        ...
+
     def limit(self, name: str, limits: SlotLimits) -> None:
         """Set a slot's limits."""
         ...
@@ -145,6 +149,10 @@ class UnifiedDriver:
         if slot:
             os.mkdir(f"{path}/{slot}")  # noqa: PTH102
 
+    def bound(self, memory: int) -> None:
+        """See Driver."""
+        _write(f"{self._root}/memory.max", str(memory))
+
     def limit(self, name: str, limits: SlotLimits) -> None:
         """See Driver. Swap is forbidden: what is swapped out would land on disk in clear."""
         path = f"{self._root}/{name}"
@@ -204,6 +212,10 @@ class LegacyDriver:
         """See Driver."""
         for root in self._all:
             os.makedirs(f"{root}/{name}", exist_ok=True)  # noqa: PTH103
+
+    def bound(self, memory: int) -> None:
+        """See Driver."""
+        _write(f"{self._memory}/memory.limit_in_bytes", str(memory))
 
     def limit(self, name: str, limits: SlotLimits) -> None:
         """See Driver."""

@@ -199,6 +199,8 @@ class SandboxClient:
         self._zygotes: dict[int, Zygote] = {}
         self._ended: dict[int, Version] = {}
         self._opening: dict[int, asyncio.Future[str | None]] = {}
+        self.problems: dict[str, str] = {}
+        """Interpreters that cannot be used now, by minor version, and why."""
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -363,6 +365,11 @@ class SandboxClient:
             self._on_event(_decode_event(data))
 
     def _on_event(self, event: protocol.Event) -> None:
+        if isinstance(event, protocol.Interpreter):
+            self.problems.pop(event.python, None)
+            if event.problem:
+                self.problems[event.python] = event.problem
+            return
         zygote = self._zygotes.get(event.z)
         if zygote is None:
             return

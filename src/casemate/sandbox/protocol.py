@@ -131,5 +131,14 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
-Event = Opened | ZygoteEnded | SpawnFailed | Exited
+class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
+    """How an interpreter's base zygote is: `problem` is empty if it can make zygotes."""
+
+    z: int
+    """Of no zygote."""
+    python: str
+    problem: str
+
+
+Event = Opened | ZygoteEnded | SpawnFailed | Exited | Interpreter
 MAX_PACKET = 16 * 1024

@@ -32,6 +32,8 @@ from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolation
 _TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
 _TICK_SECONDS = 0.25
+_MOST_TICK_SECONDS = 1.0
+"""What counts of the time between two ticks: while this process stood still others may have."""
 _DRAIN_SECONDS = 0.002
 _END_SECONDS = 0.05
 """How long after its socket a base zygote's process may end."""
@@ -82,6 +84,7 @@ class Supervisor:
         self._ended: list[ZygoteProcess] = []
         self._asked: dict[tuple[int, int], float] = {}
         self._names = 0
+        self._ticked_at = time.monotonic()
         self._short_of_blanks: deque[Layout] = deque()
         self._outbox: deque[bytes] = deque()
         self._gateway: socket.socket | None = None
@@ -90,11 +93,15 @@ class Supervisor:
     # -- the loop ------------------------------------------------------------------------------
 
     def run(
-        self, gateway: socket.socket, also: Mapping[int, Callable[[], bool]] | None = None
+        self,
+        gateway: socket.socket,
+        also: Mapping[int, Callable[[], bool]] | None = None,
+        each_tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve one gateway until it goes away; then end every zygote.
 
-        `also` has what to call when a descriptor is readable, for as long as that returns True.
+        `also` has what to call when a descriptor is readable, for as long as that returns True,
+        `each_tick` is called four times a second.
         """
         self._gateway = gateway
         calls = dict(also or {})
@@ -120,6 +127,7 @@ class Supervisor:
                     self._refill_next()
                 if time.monotonic() >= next_tick:
                     self._tick()
+                    each_tick()
                     next_tick = time.monotonic() + _TICK_SECONDS
         finally:
             self._selector.unregister(gateway)
@@ -258,9 +266,16 @@ class Supervisor:
             layout = self._layouts.get((request.python, FIRST))
         except (OSError, CasemateError) as error:
             self._report(f"Python {request.python} cannot be prepared: {error}")
-        else:
-            if layout.base.ready and layout not in self._short_of_blanks:
+            self._tell_interpreter(request.python, f"it cannot be prepared: {error}")
+            return
+        if layout.base.ready:
+            self._tell_interpreter(request.python, "")
+            if layout not in self._short_of_blanks:
                 self._short_of_blanks.append(layout)
+
+    def _tell_interpreter(self, minor: str, problem: str) -> None:
+        if self._gateway is not None:
+            self._tell(protocol.Interpreter(0, minor, problem))
 
     def _open(self, request: protocol.Open, descriptors: list[int]) -> None:
         waits = any(one.z == request.z for each in self._layouts for one, _ in each.waiting)
@@ -481,13 +496,23 @@ class Supervisor:
         for (z, _), asked in list(self._asked.items()):
             if now - asked > 1.0 and z in self._zygotes:
                 self._end(self._zygotes[z], "an instance would not end")
-        self._tick_layouts(now)
+        elapsed = min(now - self._ticked_at, _MOST_TICK_SECONDS)
+        self._ticked_at = now
+        self._tick_layouts(now, elapsed)
         self._remove_ended()
 
-    def _tick_layouts(self, now: float) -> None:
+    def _tick_layouts(self, now: float, elapsed: float) -> None:
+        for layout in list(self._layouts):
+            base = layout.base
+            if base.ready and not base.lost() and base.hangs(elapsed):
+                self._report(f"a base zygote of Python {layout.minor} does not answer; it is ended")
+                base.process.kill()
         for layout in self._layouts.overdue():
             self._report(f"a base zygote of Python {layout.minor} ended; it is started again")
             self._drop(layout, "its base zygote ended")
+            if layout.key[1] == FIRST and not layout.retired:
+                self._tell_interpreter(layout.minor, "its base zygote ended")
+                self._prepare(protocol.Prepare(layout.minor))
         try:
             self._layouts.renew(now)
         except (OSError, CasemateError) as error:
@@ -587,7 +612,11 @@ class Supervisor:
         except (OSError, CasemateError) as error:
             self._report(f"a base zygote of Python {layout.minor} did not start: {error}")
             self._drop(layout, f"cannot be started: {error}")
+            if layout.key[1] == FIRST:
+                self._tell_interpreter(layout.minor, f"it cannot be prepared: {error}")
             return
+        if layout.key[1] == FIRST:
+            self._tell_interpreter(layout.minor, "")
         while layout.waiting:
             request, descriptors = layout.waiting.popleft()
             if not self._place(layout, request, descriptors):

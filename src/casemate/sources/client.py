@@ -169,6 +169,11 @@ class SourcesClient:
         if self._socket is not None:
             self._socket.send(protocol.encode(protocol.Stop(entry.number)))
 
+    @property
+    def running(self) -> bool:
+        """Tell whether there is a process, if there are sources at all."""
+        return self._socket is not None or not self._entries
+
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
         return tuple(self._entries[key].status for key in sorted(self._entries))

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import msgspec
 
+from casemate.child.heartbeat import Heart
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
 from casemate.egress.confinement import confine
@@ -165,6 +166,7 @@ def watch_over(loop: asyncio.AbstractEventLoop) -> None:
 
 async def _serve(config: SourcesConfig, tls: ssl.SSLContext, access: Access) -> None:
     watch_over(asyncio.get_running_loop())
+    Heart(config.heart).beat_in(asyncio.get_running_loop())
     sources = Sources(config, tls, access)
     await sources.ended
     sources.close()

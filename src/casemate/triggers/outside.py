@@ -167,6 +167,11 @@ class OutsideTriggers:
         self._wanted = wanted
         self._client.replace({key: each.trigger for key, each in wanted.items()})
 
+    @property
+    def running(self) -> bool:
+        """Tell whether the sources process is there, if one is needed."""
+        return self._client.running
+
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
         return self._client.statuses()

@@ -17,5 +17,7 @@ class VaultConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Source of the master key, as `parse_source` reads it."""
     create: bool
     """Make a new vault if there is none."""
+    heart: int | None = None
+    """Descriptor to beat on; None: nobody watches."""
     variable: int | None = None
     """Descriptor to read what the variable of an `env:` source held."""

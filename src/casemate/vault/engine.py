@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
 from casemate.vault.errors import (
     DecryptionError,
+    MasterKeySourceError,
     VaultDamagedError,
     VaultInputError,
     VaultMissingError,
@@ -38,11 +40,13 @@ from casemate.vault.sealed import seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.sources import KeyParameters, KeySource
-from casemate.vault.state import STATE_FILE, decode_state, wrapping_key
+from casemate.vault.state import STATE_FILE, Header, decode_state, wrapping_key
 from casemate.vault.verifying import is_equal, is_signed
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
+_MAX_REDACTORS = 256
+"""Projects whose secrets are kept prepared for redaction."""
 _BY = re.compile(r"[^\x00-\x1f\x7f]{1,200}\Z")
 
 
@@ -77,9 +81,11 @@ def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> Ma
     header = stored_header(folder)
     if header is not None:
         parameters = header.parameters
-        return MasterKey(
-            source=source.source.text, key=source.read(parameters), parameters=parameters
-        )
+        try:
+            key = source.read(parameters)
+        except MasterKeySourceError as error:
+            raise _key_elsewhere(error, header, source) from error
+        return MasterKey(source=source.source.text, key=key, parameters=parameters)
     if not create:
         raise VaultMissingError(
             f"There is no {STATE_FILE} in {folder.path}, but the node has data that was encrypted.",
@@ -87,6 +93,20 @@ def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> Ma
         )
     key, parameters = source.create()
     return MasterKey(source=source.source.text, key=key, parameters=parameters)
+
+
+def _key_elsewhere(
+    error: MasterKeySourceError, header: Header, source: KeySource
+) -> MasterKeySourceError:
+    """Return an error that says where the key that fits was: the data may have been moved."""
+    if header.source == source.source.text:
+        return error
+    return MasterKeySourceError(
+        f"{error.message} The vault in this data belongs to the master key "
+        f"of id {header.key_id[:16]}, which was in {header.source!r}.",
+        next_step=f"start with --master-key {shlex.quote(header.source)}, or copy that key to "
+        "where it is expected",
+    )
 
 
 def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
@@ -170,14 +190,25 @@ class VaultEngine:
         """See `Vault.has_secrets`."""
         return self._secrets.has(project)
 
-    def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
-        """See `Vault.redact`. Raises VaultDamagedError if a value cannot be known."""
+    def redactor(self, project: str) -> Redactor | None:
+        """Return what redacts a project's texts, None if it has no secrets.
+
+        Raises VaultDamagedError if a value cannot be known.
+        """
         if not self._secrets.has(project):
-            return tuple(texts)
-        redactor = self._redactors.get(project)
+            return None
+        redactor = self._redactors.pop(project, None)
         if redactor is None:
-            redactor = self._redactors[project] = Redactor(self._secrets.values(project))
-        return tuple(map(redactor.redact, texts))
+            if len(self._redactors) >= _MAX_REDACTORS:
+                del self._redactors[next(iter(self._redactors))]  # not used for the longest
+            redactor = Redactor(self._secrets.values(project))
+        self._redactors[project] = redactor
+        return redactor
+
+    def redact(self, project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        """See `Vault.redact`. Raises VaultDamagedError, SearchTooLongError."""
+        redactor = self.redactor(project)
+        return tuple(texts) if redactor is None else tuple(map(redactor.redact, texts))
 
     def wrap(self, use: str, value: bytes) -> bytes:
         """See `Vault.wrap`."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from casemate.child.heartbeat import Heart
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
@@ -35,6 +36,8 @@ from casemate.vault.signing import sign_with_new_key
 from casemate.vault.sources import KeySource, SourceKind, parse_source
 
 _MAX_VARIABLE = 4096
+_SWITCH_SECONDS = 0.000_5
+"""After which the thread that redacts lets the one that answers have a turn."""
 
 
 def _warm_up() -> None:
@@ -85,7 +88,8 @@ def serve(config: VaultConfig) -> int:
             VaultError(f"The vault cannot be confined: {error}.", next_step="run casemate doctor"),
         )
     control.send(msgspec.json.encode(protocol.Ready(engine.status().memory_locked)))
-    Server(engine, control).run()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    Server(engine, control, Heart(config.heart)).run()
     engine.close()
     return 0
 

@@ -6,8 +6,7 @@ Text with percent-encoding or backslash escapes (JSON, Python) is also searched 
 to, so it does not matter which characters were escaped. A value that was encoded twice, encrypted,
 compressed or cut into pieces is not found.
 
-Each pattern is searched for by itself with `bytes.find`: in text without a hit, the usual case,
-that is many times faster than one regular expression of them all.
+All of that takes time that is linear in the text, whatever it is; see `pattern_search`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,12 @@ from __future__ import annotations
 import base64
 import bisect
 import re
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+import time
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import unquote_to_bytes
+
+from casemate.vault.pattern_search import SEARCH_SECONDS, Hit, Pattern, PatternSearch
 
 MIN_LINE_BYTES = 16
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -30,31 +32,20 @@ _SIMPLE = {
     for char, code in zip("\"'\\/abfnrtv", b"\"'\\/\x07\x08\x0c\n\r\t\x0b", strict=True)
 }
 _Decode = Callable[[re.Match[bytes]], bytes]
+_QUICK_PATTERNS = 64
+_QUICK_BYTES = 4 * 1024
+"""Up to here it takes a few milliseconds at most, whatever the text is."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-class _Pattern(NamedTuple):
-    text: bytes
-    before: int
-    """Characters before a hit that hold some bits of the value."""
-    after: int
-    name: str
-
-
-class _Hit(NamedTuple):
-    start: int
-    end: int
-    name: str
-
-
-def _base64_patterns(value: bytes, name: str) -> Iterable[_Pattern]:
+def _base64_patterns(value: bytes, name: str) -> Iterable[Pattern]:
     """Give what stays the same of a value's base64, whatever stands before and after it."""
     for shift in range(3):
         first = -(-shift * 8 // 6)
         end = (shift + len(value)) * 8
         core = base64.b64encode(bytes(shift) + value)[first : end // 6]
         for text in {core, core.translate(_URL_SAFE)}:
-            yield _Pattern(text, 1 if shift else 0, 1 if end % 6 else 0, name)
+            yield Pattern(text, 1 if shift else 0, 1 if end % 6 else 0, name)
 
 
 def _lines(value: bytes) -> set[bytes]:
@@ -82,16 +73,17 @@ class _Origin:
     """Where the parts of decoded text came from."""
 
     def __init__(self, text: bytes, token: re.Pattern[bytes], decode: _Decode) -> None:
-        self._decoded = [0]
-        self._raw = [0]
-        self._lengths = [(0, 0)]
-        """Of each token: how long it is decoded and as it was."""
+        # Arrays: a megabyte of escapes has hundreds of thousands of tokens.
+        self._decoded, self._raw = array("q", [0]), array("q", [0])
+        self._short, self._long = array("q", [0]), array("q", [0])
+        """Of each token: how long it is decoded, and as it was."""
         shrunk = 0
         for match in token.finditer(text):
             short, long = len(decode(match)), match.end() - match.start()
             self._decoded.append(match.start() - shrunk)
             self._raw.append(match.start())
-            self._lengths.append((short, long))
+            self._short.append(short)
+            self._long.append(long)
             shrunk += long - short
 
     def of(self, position: int, *, end: bool) -> int:
@@ -99,72 +91,89 @@ class _Origin:
         search = bisect.bisect_left if end else bisect.bisect_right
         index = max(0, search(self._decoded, position) - 1)
         inside = position - self._decoded[index]
-        short, long = self._lengths[index]
+        short, long = self._short[index], self._long[index]
         if inside >= short:
             return self._raw[index] + long + inside - short
         return self._raw[index] + (long if end else 0)
 
 
+def _patterns(values: Iterable[tuple[str, bytes]]) -> Iterable[Pattern]:
+    """Return what to search for, each text once."""
+    found: dict[bytes, Pattern] = {}
+    for name, value in values:
+        for text in (value, *_lines(value)):
+            found.setdefault(text, Pattern(text, 0, 0, name))
+            if b" " in text:
+                form = text.replace(b" ", b"+")  # application/x-www-form-urlencoded
+                found.setdefault(form, Pattern(form, 0, 0, name))
+            for digits in {text.hex().encode(), text.hex().upper().encode()}:
+                found.setdefault(digits, Pattern(digits, 0, 0, name))
+        for pattern in _base64_patterns(value, name):
+            found.setdefault(pattern.text, pattern)
+    return found.values()
+
+
 class Redactor:
-    """The patterns of one project's secrets."""
+    """The patterns of one project's secrets. For one thread at a time."""
 
     def __init__(self, values: Iterable[tuple[str, bytes]]) -> None:
-        """Prepare for names and values; the values stay in this process."""
-        found: dict[bytes, _Pattern] = {}
-        for name, value in values:
-            for text in (value, *_lines(value)):
-                found.setdefault(text, _Pattern(text, 0, 0, name))
-                if b" " in text:
-                    form = text.replace(b" ", b"+")  # application/x-www-form-urlencoded
-                    found.setdefault(form, _Pattern(form, 0, 0, name))
-                for digits in {text.hex().encode(), text.hex().upper().encode()}:
-                    found.setdefault(digits, _Pattern(digits, 0, 0, name))
-            for pattern in _base64_patterns(value, name):
-                found.setdefault(pattern.text, pattern)
-        self._all = tuple(found.values())
+        """Take names and values; the values stay in this process. They are prepared on first use,
+        which takes a while where there are many."""
+        self._values: tuple[tuple[str, bytes], ...] = tuple(values)
+        self._search: PatternSearch | None = None
+
+    def is_quick(self, texts: Sequence[bytes]) -> bool:
+        """Tell whether redacting `texts` takes so little that nobody has to wait for it."""
+        search = self._search
+        return (
+            search is not None
+            and len(search) <= _QUICK_PATTERNS
+            and sum(map(len, texts)) <= _QUICK_BYTES
+        )
+
+    def _prepared(self) -> PatternSearch:
+        if self._search is None:
+            self._search = PatternSearch(_patterns(self._values))
+            self._values = ()
+        return self._search
 
     def redact(self, text: bytes) -> bytes:
-        """Return `text` with every known value replaced by `[redacted:NAME]`."""
-        hits = _hits(text, self._all)
+        """Return `text` with every known value replaced by `[redacted:NAME]`.
+
+        Raises SearchTooLongError.
+        """
+        deadline = time.thread_time() + SEARCH_SECONDS
+        hits = self._prepared().hits(text, deadline)
         if b"%" in text:
-            hits += self._decoded_hits(text, unquote_to_bytes(text), _PERCENT, _unquote)
+            hits += self._decoded_hits(text, unquote_to_bytes(text), _PERCENT, _unquote, deadline)
         if b"\\" in text:
-            hits += self._decoded_hits(text, _ESCAPE.sub(_unescape, text), _ESCAPE, _unescape)
+            hits += self._decoded_hits(
+                text, _ESCAPE.sub(_unescape, text), _ESCAPE, _unescape, deadline
+            )
         return _replaced(text, hits) if hits else text
 
     def _decoded_hits(
-        self, text: bytes, decoded: bytes, token: re.Pattern[bytes], decode: _Decode
-    ) -> list[_Hit]:
+        self,
+        text: bytes,
+        decoded: bytes,
+        token: re.Pattern[bytes],
+        decode: _Decode,
+        deadline: float,
+    ) -> list[Hit]:
         """Return the stretches of `text` that decode to known values."""
-        found = _hits(decoded, self._all)
+        found = self._prepared().hits(decoded, deadline)
         if not found:
             return []
         origin = _Origin(text, token, decode)
         return [
-            _Hit(origin.of(start, end=False), origin.of(end, end=True), name)
+            Hit(origin.of(start, end=False), origin.of(end, end=True), name)
             for start, end, name in found
         ]
 
 
-def _hits(text: bytes, patterns: Iterable[_Pattern]) -> list[_Hit]:
-    hits: list[_Hit] = []
-    for pattern in patterns:
-        at = text.find(pattern.text)
-        while at >= 0:
-            start = max(0, at - pattern.before)
-            end = min(len(text), at + len(pattern.text) + pattern.after)
-            if hits and hits[-1].name == pattern.name and hits[-1].start <= start <= hits[-1].end:
-                hits[-1] = _Hit(hits[-1].start, max(end, hits[-1].end), pattern.name)
-            else:
-                hits.append(_Hit(start, end, pattern.name))
-            # One byte on, not behind the hit: hits that overlap are all covered.
-            at = text.find(pattern.text, at + 1)
-    return hits
-
-
-def _replaced(text: bytes, hits: list[_Hit]) -> bytes:
+def _replaced(text: bytes, hits: list[Hit]) -> bytes:
     """Replace every stretch that hits cover; overlapping hits are one stretch."""
-    stretches: list[_Hit] = []
+    stretches: list[Hit] = []
     for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
         if stretches and hit.start < stretches[-1].end:
             last = stretches[-1]

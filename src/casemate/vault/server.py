@@ -1,4 +1,4 @@
-"""The vault's loop: one thread, one connection for each gateway, one control socket.
+"""The vault's loop: one connection for each gateway, one control socket; redaction has a thread.
 
 Whatever is wrong with a message ends the connection it came on and nothing else. The loop ends
 when the control socket does: the vault lives no longer than its supervisor.
@@ -15,19 +15,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.model.errors import CasemateError
 from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
 from casemate.vault.delivery import Delivery, check_pipe
 from casemate.vault.engine import VaultEngine
 from casemate.vault.errors import VaultError
+from casemate.vault.redaction_worker import RedactionWorker
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
 _MAX_DESCRIPTORS = 64
 _READ_BYTES = 64 * 1024
 _MAX_UNSENT = 32 * 1024 * 1024
-_TICK_SECONDS = 1.0
 
 _log = logging.getLogger("casemate.vault")
 
@@ -37,7 +38,6 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.PutSecret: lambda v, r: v.put_secret(r.project, r.name, r.sealed, r.by),
     protocol.ListSecrets: lambda v, r: v.secrets(r.project),
     protocol.DeleteSecret: lambda v, r: v.delete_secret(r.project, r.name),
-    protocol.Redact: lambda v, r: v.redact(r.project, r.texts),
     protocol.HasSecrets: lambda v, r: v.has_secrets(r.project),
     protocol.Wrap: lambda v, r: v.wrap(r.use, r.value),
     protocol.Unwrap: lambda v, r: v.unwrap(r.use, r.wrapped),
@@ -60,21 +60,31 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
 class Server:
     """Serves an engine until the supervisor closes `control`."""
 
-    def __init__(self, engine: VaultEngine, control: socket.socket) -> None:
+    def __init__(
+        self, engine: VaultEngine, control: socket.socket, heart: Heart | None = None
+    ) -> None:
         """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket."""
+        self._heart = heart or Heart(None)
         self.engine = engine
         self.selector = selectors.EpollSelector()
         self._control = control
         self._connections: set[Connection] = set()
         self.deliveries: dict[int, tuple[Connection, Delivery]] = {}
+        self.worker = RedactionWorker()
 
     def run(self) -> None:
         """Serve; return when the control socket is closed."""
         self._control.setblocking(False)
         self.selector.register(self._control, selectors.EVENT_READ, None)
+        self.selector.register(
+            self.worker, selectors.EVENT_READ, lambda _events: self.worker.deliver()
+        )
+        next_beat = 0.0
         while True:
-            timeout = _TICK_SECONDS if self.deliveries else None
-            for key, events in self.selector.select(timeout):
+            if (now := time.monotonic()) >= next_beat:
+                self._heart.beat()
+                next_beat = now + BEAT_SECONDS
+            for key, events in self.selector.select(BEAT_SECONDS):
                 if key.data is None:
                     if not self._accept():
                         return
@@ -192,6 +202,9 @@ class Connection:
             if isinstance(request, protocol.DeliverSecret):
                 self._deliver(request)
                 return
+            if isinstance(request, protocol.Redact):
+                self._redact(request)
+                return
             result = _HANDLERS[type(request)](self._server.engine, request)
             self.send(protocol.reply(request.n, result))
         except CasemateError as error:
@@ -207,6 +220,26 @@ class Connection:
                 next_step="report it; nothing was changed",
             )
             self.send(protocol.refusal(request.n, protocol.Failure.of(fault)))
+
+    def _redact(self, request: protocol.Redact) -> None:
+        """Redact what takes no time at once, all else in the worker's thread."""
+        redactor = self._server.engine.redactor(request.project)
+        if redactor is None:
+            self.send(protocol.reply(request.n, request.texts))
+        elif redactor.is_quick(request.texts):
+            self.send(protocol.reply(request.n, tuple(map(redactor.redact, request.texts))))
+        else:
+
+            def answer(result: tuple[bytes, ...] | CasemateError) -> None:
+                if self._closed:
+                    return
+                if isinstance(result, CasemateError):
+                    self.send(protocol.refusal(request.n, protocol.Failure.of(result)))
+                else:
+                    self.send(protocol.reply(request.n, result))
+                self._flush()
+
+            self._server.worker.submit(request.project, redactor, request.texts, answer)
 
     def _deliver(self, request: protocol.DeliverSecret) -> None:
         if not self._descriptors:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.child.heartbeat import Pulse
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.errors import MasterKeySourceError, VaultError, VaultUnavailableError
@@ -29,10 +30,16 @@ class VaultProcess:
     """A running vault."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], control: socket.socket, *, memory_locked: bool
+        self,
+        process: subprocess.Popen[bytes],
+        control: socket.socket,
+        pulse: Pulse,
+        *,
+        memory_locked: bool,
     ) -> None:
         """Made by `start_vault` only."""
         self._process = process
+        self.pulse = pulse
         self._control = control
         self.memory_locked = memory_locked
         """False if keys may reach swap, because the host does not let the vault prevent it."""
@@ -64,9 +71,14 @@ class VaultProcess:
             theirs.close()
         return ours
 
+    def kill(self) -> None:
+        """End a vault that hangs."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the vault and wait for its end."""
         self._control.close()
+        self.pulse.close()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -84,6 +96,7 @@ def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> 
     """
     parsed = parse_source(source)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pulse = Pulse()
     with theirs, contextlib.ExitStack() as opened:
         try:
             passed, variable = _descriptors(parsed, opened)
@@ -93,27 +106,31 @@ def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> 
                 control=theirs.fileno(),
                 source=source,
                 create=create,
+                heart=pulse.theirs,
                 variable=variable,
             )
             asking = parsed.kind is SourceKind.PASSPHRASE
             process = subprocess.Popen(
                 # -I: neither the working directory nor PYTHONPATH may name other modules.
                 [sys.executable, "-I", "-m", "casemate.vault.process", _text(config)],
-                pass_fds=(theirs.fileno(), *passed),
+                pass_fds=(theirs.fileno(), pulse.theirs, *passed),
                 stdin=None if asking else subprocess.DEVNULL,
                 start_new_session=not asking,
             )
         except BaseException:
             ours.close()
+            pulse.close()
             raise
+        pulse.started()
     try:
         ready = _wait(ours, None if asking else START_SECONDS)
     except BaseException:
         ours.close()
+        pulse.close()
         process.kill()
         process.wait()
         raise
-    return VaultProcess(process, ours, memory_locked=ready.memory_locked)
+    return VaultProcess(process, ours, pulse, memory_locked=ready.memory_locked)
 
 
 def _text(config: VaultConfig) -> str:

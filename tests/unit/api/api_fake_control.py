@@ -12,6 +12,7 @@ import msgspec
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api import NodeStatus, StartFailedError
 from casemate.api.control import Deploys
+from casemate.api.health import nothing_known
 from casemate.api.operations import Service
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
@@ -319,6 +320,7 @@ class Parts:
         self.denied: list[Denial] = []
         self.sources: tuple[SourceStatus, ...] = ()
         self.schedules: tuple[ScheduleStatus, ...] = ()
+        self.health = nothing_known()
         make_backup: Callable[[], Awaitable[Any]] = _no_backup
         self.service = Service(
             control=self.control,  # type: ignore[arg-type]
@@ -333,6 +335,7 @@ class Parts:
             checks=FakeChecks(),
             sources=lambda: self.sources,
             schedules=lambda *_: self.schedules,
+            health=lambda: self.health,
         )
 
 

@@ -16,6 +16,7 @@ GZIP = {"content-type": "application/gzip"}
 
 UNDECIDED = {
     "health": "open to everybody; tells that the node answers",
+    "ready": "open to everybody; tells whether the node can serve",
     "login": "gets a credential",
     "beginOidcLogin": "gets a credential",
     "oidcLogin": "gets a credential",

@@ -96,6 +96,7 @@ def test_what_needs_no_credential_is_health_and_getting_one() -> None:
     }
     assert open_paths == {
         "/api/v1/health",
+        "/api/v1/ready",
         "/api/v1/login",
         "/api/v1/login/oidc",
         "/api/v1/login/oidc/begin",

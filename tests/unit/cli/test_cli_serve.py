@@ -66,3 +66,15 @@ def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
     shown = cli("doctor")
     assert shown.code == (0 if holds else 1)
     assert ("Next: do this" in shown.out) is not holds
+
+
+def test_caps_are_sizes_and_a_number(cli, served) -> None:
+    assert (
+        cli("serve", "--max-memory", "4GB", "--max-tmp", "64MB", "--max-instances", "9").code == 0
+    )
+    options = served[0]
+    assert (options.max_memory, options.max_tmp, options.max_instances) == (4 << 30, 64 << 20, 9)
+    for wrong in ("4", "lots", "0MB", "-1GB"):
+        result = cli("serve", "--max-memory", wrong)
+        assert result.code == 2
+        assert "expected a size such as 512MB" in result.err

@@ -237,3 +237,78 @@ def test_a_proxy_that_sends_something_else_is_let_go(data: bytes) -> None:
         assert other.events == []
 
     run(test)
+
+
+class Starter:
+    """What the supervisor does for a client that may have process after process."""
+
+    def __init__(self) -> None:
+        ours, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._end.setblocking(False)
+        self.client = EgressClient(None, asyncio.get_running_loop(), ours)
+        self.address = ""
+
+    async def process(self) -> socket.socket:
+        """Return the other end of the socket to the process that was asked for."""
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    data, descriptors, _, _ = socket.recv_fds(self._end, 64, 4)
+                except BlockingIOError:
+                    await asyncio.sleep(0.01)
+                    continue
+                assert data == b"start"
+                sock = socket.socket(fileno=descriptors[0])
+                sock.settimeout(10)
+                return sock
+
+    def close(self) -> None:
+        self.client.shut_down()
+        self._end.close()
+
+
+def taken(sock: socket.socket) -> tuple[protocol.Request, int]:
+    data, descriptors, _, _ = socket.recv_fds(sock, protocol.MAX_PACKET, 64)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return msgspec.json.decode(data, type=protocol.Request), len(descriptors)
+
+
+def test_another_process_serves_what_the_one_that_ended_did() -> None:
+    async def main() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        starter = Starter()
+        client = starter.client
+        assert client.connected
+        for zygote in (1, 2, 3):
+            with listener(loopback_address(), PROXY_PORT) as sock:
+                client.open(zygote, {PROXY_PORT: sock.fileno()}, (GRANT,))
+        for round_ in range(3):
+            process = await starter.process()
+            requests = [taken(process) for _ in range(3 if not round_ else 2)]
+            assert [(r.z, n) for r, n in requests] == [(z, 1) for z in (1, 2, 3)][-len(requests) :]
+            if not round_:
+                client.close(1)
+                assert taken(process) == (protocol.Close(1), 0)
+            assert client.connected
+            process.close()
+            await asyncio.sleep(0.01)
+            assert not client.connected
+            assert not client.lost.done()
+        starter.close()
+        assert client.lost.done()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_without_a_supervisor_there_is_no_other_process() -> None:
+    async def main() -> None:
+        starter = Starter()
+        starter._end.close()
+        with listener(loopback_address(), PROXY_PORT) as sock:
+            starter.client.open(1, {PROXY_PORT: sock.fileno()}, (GRANT,))
+        assert starter.client.lost.done()
+        assert not starter.client.connected
+
+    asyncio.run(asyncio.wait_for(main(), 20))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.node.host import listen, offered_interpreters
 from casemate.node.options import (
     EGRESS_UID,
     GATEWAY_UID,
@@ -24,7 +25,6 @@ from casemate.node.options import (
     default_master_key,
     is_loopback,
 )
-from casemate.node.serve import listen, offered_interpreters
 
 
 def options(*risks: str) -> ServeOptions:

@@ -347,3 +347,52 @@ def test_a_client_that_goes_away_takes_its_deliveries_along(vault) -> None:
     os.close(reading)
     time.sleep(0.1)
     assert len(os.listdir(f"/proc/{vault.pid}/fd")) <= before
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("letters", [b"a" * 2000, b"0123456789"])
+def test_hostile_text_keeps_nobody_waiting_who_asks_for_a_key(tmp_path, letters) -> None:
+    running = start(tmp_path)
+
+    async def use(client: VaultClient) -> tuple[float, float]:
+        await put(client, "key", letters)
+        text = (letters + b"%41\\u0041") * (1_000_000 // (len(letters) + 9))
+        await client.redact("shop", (text[:5000],))
+        started = time.monotonic()
+        redacting = asyncio.ensure_future(client.redact("shop", (text,)))
+        waits = []
+        while not redacting.done():
+            asked = time.monotonic()
+            await client.wrap("use", b"value")
+            waits.append(time.monotonic() - asked)
+            await asyncio.sleep(0.002)
+        (redacted,) = await redacting
+        assert letters not in redacted
+        assert b"[redacted:key]" in redacted
+        return time.monotonic() - started, sorted(waits)[len(waits) // 2]
+
+    try:
+        took, waited = using(running, use)
+        assert took < 15
+        assert waited < 0.05, (took, waited)
+    finally:
+        running.close()
+
+
+def test_more_than_waits_to_be_redacted_is_refused_and_the_rest_answered(tmp_path) -> None:
+    running = start(tmp_path)
+
+    async def use(client: VaultClient) -> list[object]:
+        await put(client)
+        text = b"%41" * 1_000_000
+        jobs = (client.redact("shop", (text,)) for _ in range(20))
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    try:
+        results = using(running, use)
+    finally:
+        running.close()
+    refused = [r for r in results if isinstance(r, errors.VaultUnavailableError)]
+    assert refused
+    assert all("wait to be redacted" in str(r) for r in refused)
+    assert len(results) - len(refused) >= 7

@@ -65,6 +65,34 @@ PublicUrlOption = Annotated[
         help="The address by which others know the node; the tokens of functions name it.",
     ),
 ]
+MaxMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="What a function's manifest may ask for at most as memory of an instance; without it "
+        "half of the host's. `GET /api/v1/node` tells.",
+    ),
+]
+MaxTmpOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-tmp",
+        metavar="SIZE",
+        help="The same for the space in /tmp; without it a quarter of the host's memory.",
+    ),
+]
+MaxInstancesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-instances",
+        metavar="NUMBER",
+        min=1,
+        max=1000,
+        help="The same for the instances of a function at the same time; without it one for each "
+        "64 MiB of the host's memory.",
+    ),
+]
 RecoverOption = Annotated[
     bool,
     typer.Option(
@@ -101,6 +129,21 @@ FunctionIdsOption = Annotated[
         "2100000000:65536. Those of an ordinary user's node get that user's subordinate ids.",
     ),
 ]
+
+
+def _size(option: str, text: str | None) -> int | None:
+    """Return the bytes that an option stands for. Raises UsageError."""
+    if text is None:
+        return None
+    from casemate.manifest.quantity import parse_size
+
+    size = parse_size(text)
+    if not size:
+        raise UsageError(
+            f"{option} is {text[:40]!r}, expected a size such as 512MB or 4GB.",
+            next_step="Give a number and its unit: KB, MB or GB.",
+        )
+    return size
 
 
 def default_data_folder() -> Path:
@@ -162,6 +205,9 @@ def serve(
     function_ids: FunctionIdsOption = None,
     recover_owner: RecoverOption = False,
     accept_loss: LossOption = None,
+    max_memory: MaxMemoryOption = None,
+    max_tmp: MaxTmpOption = None,
+    max_instances: MaxInstancesOption = None,
     learn: LearnOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -203,6 +249,9 @@ def serve(
             public_url=parse_url(public_url) if public_url else None,
             recover_owner=recover_owner,
             accepted_losses=tuple(accept_loss or ()),
+            max_memory=_size("--max-memory", max_memory),
+            max_tmp=_size("--max-tmp", max_tmp),
+            max_instances=max_instances,
             learn=learn,
         )
     )

@@ -1,0 +1,1 @@
+"""Starting a process of ours, and knowing that it still runs."""

@@ -1,0 +1,53 @@
+"""What a node lets any one function ask for, whatever its manifest says."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.model.errors import InvalidInputError
+from casemate.model.function import Limits
+
+_MIB = 1024 * 1024
+
+
+class Caps(msgspec.Struct, frozen=True, kw_only=True):
+    """The most of each limit. Sizes are bytes."""
+
+    memory: int
+    """Of one instance."""
+    tmp: int
+    """Of one instance's /tmp, which is memory."""
+    concurrency: int
+    """Instances of one function at the same time."""
+
+    @classmethod
+    def of_host(cls, memory: int) -> Caps:
+        """Derive them from the host's memory, never below what a manifest asks for by default."""
+        least = Limits()
+        return cls(
+            memory=max(memory // 2, least.memory),
+            tmp=max(memory // 4, least.tmp),
+            concurrency=max(min(memory // (64 * _MIB), 1000), least.concurrency),
+        )
+
+    def require(self, limits: Limits) -> None:
+        """Refuse limits above the caps, with both figures. Raises InvalidInputError."""
+        above = [
+            f"{name} = {_shown(name, asked)} (this node gives at most {_shown(name, most)})"
+            for name, asked, most in (
+                ("memory", limits.memory, self.memory),
+                ("tmp", limits.tmp, self.tmp),
+                ("concurrency", limits.concurrency, self.concurrency),
+            )
+            if asked > most
+        ]
+        if above:
+            raise InvalidInputError(
+                f"The function asks for {', '.join(above)}.",
+                next_step="ask for less in [function.NAME.limits], or have the operator start the "
+                "node with --max-memory, --max-tmp or --max-instances",
+            )
+
+
+def _shown(name: str, value: int) -> str:
+    return str(value) if name == "concurrency" else f"{value / _MIB:.0f}MB"

@@ -1,0 +1,98 @@
+"""What a node takes of its host when it starts: an address, interpreters, open files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from casemate.build import Interpreter, RuntimeStatus, find_interpreters
+from casemate.model.errors import ProtectionMissingError, UnavailableError
+
+NEEDED_FILES = 1024
+"""Open files that each process of a node may need: descriptors of connections, databases and
+instances. Most systems allow far more to be asked for."""
+
+
+def offered_interpreters(wanted: tuple[str, ...]) -> list[Interpreter]:
+    """Return the supported interpreters of this host. Raises ProtectionMissingError for none.
+
+    One that is past its end of life is never offered.
+    """
+    today = datetime.now(UTC).date()
+    found = find_interpreters(today=today, environ=os.environ)
+    offered = [i for i in found if i.status is not RuntimeStatus.ENDED]
+    if wanted:
+        offered = [i for i in offered if i.minor in wanted]
+        missing = sorted(set(wanted) - {i.minor for i in offered})
+        if missing:
+            raise ProtectionMissingError(
+                f"This host has no supported Python {', '.join(missing)}.",
+                next_step="install it, or leave out --python",
+            )
+    if not offered:
+        raise ProtectionMissingError(
+            "This host has no supported Python for functions (3.11 to 3.14).",
+            next_step="install one, for example: apt-get install python3",
+        )
+    return offered
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket; the gateway listens on it. Raises UnavailableError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise UnavailableError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            next_step="choose another --port, or end what listens there",
+        ) from error
+    return sock
+
+
+_MIB = 1024 * 1024
+_MEMORY_FILES = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where a container's own limit is seen from inside; the last group may be the host's, without."""
+
+
+def host_memory() -> int:
+    """Return the bytes of memory that there are for a node and its functions."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _MEMORY_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            most = min(most, int(file.read_text()))
+    return most
+
+
+def kept_memory(memory: int) -> int:
+    """Return the bytes of the host's memory that functions together may not have.
+
+    With them the gateway, the vault and the supervisor go on when functions fill all the rest.
+    """
+    return min(max(memory // 8, 256 * _MIB), 2048 * _MIB, memory // 2)
+
+
+def raise_open_files() -> None:
+    """Allow as many open files as the host lets this process ask for.
+
+    Raises ProtectionMissingError if those are fewer than a node needs to answer at all.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < NEEDED_FILES:
+        raise ProtectionMissingError(
+            f"A process may open {hard} files here (ulimit -Hn), and a node needs at least "
+            f"{NEEDED_FILES}.",
+            next_step=f"raise the limit: ulimit -n {NEEDED_FILES}, or LimitNOFILE= in its unit",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

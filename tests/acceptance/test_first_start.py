@@ -1,0 +1,75 @@
+"""What a first start tells, and what a wrong folder or a moved one is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.node import TestNode
+
+
+def serve(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a start that is refused."""
+    return subprocess.run(
+        [sys.executable, "-m", "casemate.cli.main", "serve", "--port", "0", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def test_a_first_start_tells_the_place_of_the_master_key_and_to_copy_it(tmp_path: Path) -> None:
+    node = TestNode(tmp_path / "data").start()
+    node.stop()
+    key = tmp_path / "data.key"
+    said = node.errors.read_text()
+    assert f"the master key was made in {key}. Copy it to a safe place" in said
+    node.start()
+    node.close()
+    assert node.errors.read_text().count("the master key was made") == 1
+
+
+def test_moved_data_says_where_the_key_is_that_fits(tmp_path: Path) -> None:
+    node = TestNode(tmp_path / "data").start()
+    node.close()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    refused = serve("--data", str(tmp_path / "moved"))
+    assert refused.returncode != 0
+    said = " ".join(refused.stderr.split())
+    assert "and without it the vault stays closed" in said
+    assert f"which was in 'file:{tmp_path / 'data.key'}'" in said
+    assert f"start with --master-key file:{tmp_path / 'data.key'}" in said
+    moved = TestNode(tmp_path / "moved", "--master-key", f"file:{tmp_path / 'data.key'}").start()
+    moved.close()
+
+
+def test_a_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    tmp_path.chmod(0o755)
+    before = os.stat(tmp_path)
+    for folder in (tmp_path, Path("/srv"), Path("/")):
+        mode = folder.stat().st_mode
+        refused = serve("--data", str(folder), "--master-key", f"file:{tmp_path / 'www' / 'key'}")
+        assert refused.returncode != 0
+        assert "Nothing was changed" in " ".join(refused.stderr.split())
+        assert folder.stat().st_mode == mode
+    after = os.stat(tmp_path)
+    assert (after.st_mode, after.st_uid, after.st_mtime) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_mtime,
+    )
+    assert os.listdir(tmp_path) == ["www"]
+    assert os.listdir(tmp_path / "www") == []
+
+
+def test_data_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
+    node = TestNode(tmp_path / "data").start()
+    node.close()
+    (tmp_path / "data" / "casemate.json").write_text('{"format": 2, "version": "99.0"}')
+    refused = serve("--data", str(tmp_path / "data"), "--master-key", f"file:{tmp_path}/data.key")
+    assert refused.returncode != 0
+    assert "made by a newer version: Casemate 99.0" in " ".join(refused.stderr.split())

@@ -1,0 +1,35 @@
+"""What exceeds a node's caps is refused with the figures; what a default asks for never is."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.model.caps import Caps
+from casemate.model.errors import InvalidInputError
+from casemate.model.function import Limits
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize("memory", [1, 128 << 20, GIB, 64 * GIB, 1 << 45])
+def test_defaults_are_within_the_caps_of_every_host(memory: int) -> None:
+    Caps.of_host(memory).require(Limits())
+
+
+def test_caps_follow_the_host() -> None:
+    caps = Caps.of_host(8 * GIB)
+    assert caps == Caps(memory=4 * GIB, tmp=2 * GIB, concurrency=128)
+    caps.require(Limits(memory=4 * GIB, tmp=2 * GIB, concurrency=128))
+
+
+def test_each_excess_is_told_with_both_figures() -> None:
+    asked = Limits(memory=64 * GIB, tmp=3 * GIB, concurrency=1000)
+    with pytest.raises(InvalidInputError) as caught:
+        Caps.of_host(8 * GIB).require(asked)
+    for text in (
+        "memory = 65536MB (this node gives at most 4096MB)",
+        "tmp = 3072MB (this node gives at most 2048MB)",
+        "concurrency = 1000 (this node gives at most 128)",
+    ):
+        assert text in caught.value.message
+    assert "--max-memory" in str(caught.value.next_step)

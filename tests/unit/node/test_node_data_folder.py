@@ -1,0 +1,105 @@
+"""A node takes over no folder that is not its own, and changes nothing in one it refuses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from casemate.node import data_folder
+from casemate.node.data_folder import FORMAT, MARKER, DataFolderError, mark, require_own
+from casemate.node.options import Folders
+
+
+def state(folder: Path) -> list[tuple[str, int, int, int]]:
+    found = [folder, *sorted(folder.rglob("*"))]
+    return [(str(f), f.stat().st_mode, f.stat().st_uid, f.stat().st_mtime_ns) for f in found]
+
+
+def test_missing_empty_and_own_folders_are_taken(tmp_path: Path) -> None:
+    require_own(tmp_path / "missing" / "below")
+    (tmp_path / "empty").mkdir()
+    require_own(tmp_path / "empty")
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    require_own(tmp_path / "disk")
+    Folders(tmp_path / "own").make(None, None)
+    require_own(tmp_path / "own")
+    mark(tmp_path / "own")
+    mark(tmp_path / "own")
+    require_own(tmp_path / "own")
+    (tmp_path / "own" / "something else").touch()
+    require_own(tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["www"], ["data"], ["store", "photos"], [".bashrc"], ["bundles", "data"], [f".{MARKER}"]],
+)
+def test_a_folder_of_others_is_refused_unchanged(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    tmp_path.chmod(0o755)
+    before = state(tmp_path)
+    with pytest.raises(DataFolderError, match="holds what is no node's data"):
+        require_own(tmp_path)
+    assert state(tmp_path) == before
+
+
+@pytest.mark.parametrize("folder", ["/", "/srv", "/etc", "/home", "/usr/..", "/var/lib", "/tmp"])
+def test_folders_of_the_system_are_refused_empty_or_not(folder: str) -> None:
+    with pytest.raises(DataFolderError, match=r"folder of the system|is a folder"):
+        require_own(Path(folder))
+
+
+def test_a_home_folder_and_a_link_to_one_are_refused(tmp_path: Path, monkeypatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("HOME", str(home))
+    for path in (home, tmp_path / "link", home / "x" / ".."):
+        with pytest.raises(DataFolderError, match="of a user"):
+            require_own(path)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataFolderError, match="is no folder"):
+        require_own(tmp_path / "file")
+
+
+def test_data_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
+    Folders(tmp_path / "own").make(None, None)
+    (tmp_path / "own" / MARKER).write_text(
+        f'{{"format": {FORMAT + 1}, "version": "9.1.0", "more": [1]}}'
+    )
+    before = state(tmp_path / "own")
+    with pytest.raises(DataFolderError, match=r"made by a newer version: Casemate 9\.1\.0"):
+        require_own(tmp_path / "own")
+    assert state(tmp_path / "own") == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "x"}', b"\xff", b"x" * 9999])
+def test_a_marker_that_is_none_counts_for_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / MARKER).write_bytes(content)
+    with pytest.raises(DataFolderError, match="no node's data"):
+        require_own(tmp_path)
+    (tmp_path / "store").mkdir()
+    require_own(tmp_path)
+    mark(tmp_path)
+    assert data_folder._marker(tmp_path) is not None
+
+
+def test_a_marker_is_not_followed_or_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text('{"format": 99, "version": "x"}')
+    (tmp_path / MARKER).symlink_to(tmp_path / "secret")
+    (tmp_path / "store").mkdir()
+    with pytest.raises(DataFolderError, match="no node's data"):
+        require_own(tmp_path)
+    (tmp_path / "secret").unlink()
+    (tmp_path / MARKER).unlink()
+    os.mkfifo(tmp_path / MARKER)
+    require_own(tmp_path)
+    (tmp_path / MARKER).unlink()
+    mark(tmp_path)
+    assert (tmp_path / MARKER).stat().st_mode & 0o777 == 0o600
