@@ -12,6 +12,7 @@ import pytest
 from casemate.model.errors import UnavailableError
 from casemate.model.function import Isolation, Trust
 from casemate.model.function import Layout as Kind
+from casemate.sandbox.base_process import START_SECONDS
 from casemate.sandbox.layouts import (
     FIRST,
     LAYOUT_SECONDS,
@@ -184,7 +185,7 @@ def test_projects_that_have_nothing_running_are_forgotten(made: Made) -> None:
 def test_one_that_does_not_become_ready_or_has_ended_is_overdue(made: Made) -> None:
     layout = made.layouts.get(("3.13", FIRST))
     assert made.layouts.overdue() == []
-    layout.base.started_at -= 11.0
+    layout.base.started_at -= START_SECONDS + 1.0
     assert made.layouts.overdue() == [layout]
     layout.base.ready = True
     assert made.layouts.overdue() == []
