@@ -463,6 +463,7 @@ def test_there_are_no_handles_at_import(deployed: TestNode) -> None:
         "        REPLIES.append([s.getpeername(), s.recv(1).hex()])\n"
         "    except OSError as e:\n"
         "        REPLIES.append(type(e).__name__)\n"
+        "    s.close()\n"
         "def handler(event, context):\n"
         "    return REPLIES\n"
     )

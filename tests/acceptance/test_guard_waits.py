@@ -105,7 +105,7 @@ def test_it_ends_as_blocked(node: TestNode, name: str) -> None:
     assert tried.denied(kind=INJECTION)
 
 
-@pytest.mark.parametrize("name", [n for n in WAITING if "ignored" not in n and "writes" not in n])
+@pytest.mark.parametrize("name", ["pool", "callback"])
 def test_without_an_attack_it_waits_for_its_result(node: TestNode, name: str) -> None:
     node.deploy(COMMON + WAITING[name], name=name, limits='timeout = "30s"')
     answer = node.invoke({"name": HARMLESS}, function=f"t/{name}")

@@ -86,7 +86,6 @@ def start(folder: Path) -> TestNode:
         ("gateway", 0.08, "base"),
         ("gateway", 0.0, "bubblewrap"),
         ("vault", 0.15, "base"),
-        ("base", 0.02, "vault"),
     ],
 )
 def test_two_that_die_one_after_the_other(

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "unread.py"
 RESOURCES = "[bucket.files]\n"
 GRANT = 'buckets = [{ name = "files", actions = ["read"] }]\n'
-SECONDS = 2.0
+SECONDS = 1.5
 MOST_RSS = 160 << 20
 """Bytes by which a gateway may grow under attack; eight readers once took 466 MB."""
 
@@ -73,12 +73,12 @@ class Neighbour:
     ("function", "attack"),
     [
         ("bare", "many"),
-        ("granted", "many"),
+        pytest.param("granted", "many", marks=pytest.mark.storm),
         ("granted", "few"),
         ("bare", "denied"),
         ("bare", "lines"),
-        ("bare", "long_lines"),
-        ("bare", "drip"),
+        pytest.param("bare", "long_lines", marks=pytest.mark.storm),
+        pytest.param("bare", "drip", marks=pytest.mark.storm),
     ],
 )
 def test_nobody_waits_for_who_does_not_read(hostile: TestNode, function: str, attack: str) -> None:
@@ -102,6 +102,7 @@ def test_nobody_waits_for_who_does_not_read(hostile: TestNode, function: str, at
     assert statistics.median(neighbour.times) < 0.1
 
 
+@pytest.mark.storm
 def test_who_never_reads_is_ended(hostile: TestNode) -> None:
     started = time.monotonic()
     event = {"attack": "few", "seconds": 19.0}
