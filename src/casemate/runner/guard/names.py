@@ -112,6 +112,7 @@ WATCHED = frozenset(
         "setattr",
         "sub",
         "subn",
+        "update",
         "xinclude",
         "xpath",
     ]

@@ -1,7 +1,7 @@
 """What would a parser do with the entities of a document: expand them, or read them from elsewhere?
 
 A declaration alone is no attack: parsers differ. One that reads nothing from elsewhere is harmed
-only by entities that multiply (`&b;` of many `&a;`), one that keeps entities by none (XML 1.0, 4.4).
+only by entities that multiply (`&b;` of many `&a;`), one that keeps them by none (XML 1.0, 4.4).
 """
 
 from __future__ import annotations

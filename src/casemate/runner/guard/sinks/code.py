@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import formats
+from ..evaluation import choosing, formats, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
@@ -69,12 +69,12 @@ def _of_tree(tree: ast.AST, parsed: tuple[Verdict, frozenset[str]]) -> Verdict |
 
 def check_module(guard: Guard, name: object) -> None:
     """Block an import (BlockedError) that the event has chosen."""
-    if (
-        guard.active
-        and isinstance(name, str)
-        and (is_known(guard, name) or is_direct(guard, "importlib", "runpy"))
-    ):
+    if not guard.active or not isinstance(name, str):
+        return
+    if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
         guard.check(NAME, name, judge_module)
+    else:
+        guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
 
 
 # -- announced by rewritten code -------------------------------------------------------------------
@@ -308,6 +308,8 @@ SINK = Sink(
     audit={"compile": _compiled, "code.__new__": _code_made},
     calls={"attrgetter": _getter, "methodcaller": _getter, "reduce": _reduced},
     patches={
+        **choosing.patches(NAME),
+        **symbolic.patches(NAME),
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
