@@ -29,6 +29,7 @@ _FIX_ATTRIBUTE = (
     "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
     "against a collection first"
 )
+_WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
 _CLOSED = frozenset(
     [
@@ -155,7 +156,9 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     if guard.provenance.kept.get(_SEEN) == as_text(source):
         return
-    if is_import():
+    # A module that was written first is no module of anybody else.
+    written = isinstance(arguments[1], str) and arguments[1].startswith(_WRITTEN)
+    if is_import() and not written:
         return
     caller = sys._getframe(2)
     if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
