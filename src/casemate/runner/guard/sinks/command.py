@@ -31,6 +31,10 @@ NAME = "command"
 _SEEN = ("command", "judged")
 _THROUGH = ("subprocess", "os", "pty", "asyncio", "concurrent", "threading", "functools", "shutil")
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
+_SFTP = (
+    *("open", "get", "getfo", "put", "putfo", "remove", "listdir", "listdir_attr", "mkdir"),
+    *("rmdir", "rename", "posix_rename", "stat", "lstat", "chmod", "chown", "truncate", "chdir"),
+)
 _READERS = frozenset(("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env"))
 _MAX_SCRIPT = 256 * 1024
 _FIX_SPLIT = (
@@ -315,6 +319,49 @@ def patch_remote(guard: Guard, module: ModuleType) -> None:
     wrap(module.SSHClient, "exec_command", before)
 
 
+def patch_channel(guard: Guard, module: ModuleType) -> None:
+    """Watch paramiko's channels: a command line, or what is typed into a shell elsewhere."""
+    started = "__casemate_shell__"
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_line(guard, argument(arguments, named, 1, "command"))
+
+    def sent(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        data = argument(arguments, named, 1, "s")
+        if getattr(arguments[0], started, False) and isinstance(data, (str, bytes)):
+            check_line(guard, data)
+
+    channel: Any = module.Channel
+    wrap(channel, "exec_command", before)
+    wrap_after(channel, "invoke_shell", lambda a, n, result: setattr(a[0], started, True))
+    for name in ("send", "sendall"):
+        wrap(channel, name, sent)
+
+
+def patch_sftp(guard: Guard, module: ModuleType) -> None:
+    """Watch paths on another machine: whether they leave the folder that the code names."""
+    judge_path = path.lexical(guard)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        for text in (*arguments[1:3], *named.values()):
+            if isinstance(text, (str, bytes)):
+                guard.check(path.NAME, text, judge_path)
+
+    for name in _SFTP:
+        if callable(getattr(module.SFTPClient, name, None)):
+            wrap(module.SFTPClient, name, before)
+
+
+def patch_asyncssh(guard: Guard, module: ModuleType) -> None:
+    """Watch asyncssh, whose command line a shell elsewhere reads."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_line(guard, named.get("command") or (arguments[1] if len(arguments) > 1 else None))
+
+    for name in ("run", "create_process"):
+        wrap(module.SSHClientConnection, name, before)
+
+
 def patch_pexpect(guard: Guard, module: ModuleType) -> None:
     """Watch pexpect, which cuts a command line into arguments itself."""
 
@@ -345,6 +392,9 @@ SINK = Sink(
         "subprocess": patch_subprocess,
         "asyncio.subprocess": patch_asyncio_subprocess,
         "paramiko.client": patch_remote,
+        "paramiko.channel": patch_channel,
+        "paramiko.sftp_client": patch_sftp,
+        "asyncssh.connection": patch_asyncssh,
         "pexpect.pty_spawn": patch_pexpect,
     },
 )
