@@ -63,8 +63,8 @@ def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict
     meant = parts(neutral(page, doubtful))
     for span in doubtful:
         at = bisect.bisect_right(meant, span.start, key=_start) - 1
-        part = meant[at] if at >= 0 else Part(Place.TEXT, 0, 0)
-        words = _harm(page, span, part)
+        place = meant[at] if at >= 0 else Part(Place.TEXT, 0, 0)
+        words = _harm(page, span, place)
         if words is not None:
             fix = _FIX_URL if "address" in words else FIX
             return Verdict(span.origin, words, fix)
