@@ -63,7 +63,7 @@ def patches(sink: str) -> dict[str, Patch]:
             for name in names:
                 *steps, last = name.split(".")
                 owner: Any = getattr(module, steps[0], None) if steps else module
-                if callable(getattr(owner, last, None)):
+                if owner is not None and callable(getattr(owner, last, None)):
                     wrap(owner, last, before)
 
         return patch

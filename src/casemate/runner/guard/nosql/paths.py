@@ -39,7 +39,7 @@ def patches(sink: str) -> dict[str, Patch]:
             for path in functions:
                 *steps, last = path.split(".")
                 owner: Any = getattr(module, steps[0], None) if steps else module
-                if callable(getattr(owner, last, None)):
+                if owner is not None and callable(getattr(owner, last, None)):
                     second = (name, last) in _SECOND
                     judge = judge_program if name in _PROGRAMS else judge_path
                     _watch(guard, sink, owner, last, len(steps) + second, judge)

@@ -39,7 +39,7 @@ def _patch(functions: tuple[str, ...]) -> Patch:
         for path in functions:
             *steps, last = path.split(".")
             owner: Any = getattr(module, steps[0], None) if steps else module
-            if callable(getattr(owner, last, None)):
+            if owner is not None and callable(getattr(owner, last, None)):
                 wrap_after(owner, last, cleaned)
 
     return patch

@@ -103,7 +103,7 @@ def _patch(entries: Sequence[Entry], dialects: Sequence[Dialect]) -> Patch:
         for path, place, name in entries:
             *steps, last = path.split(".")
             owner: Any = getattr(module, steps[0], None) if steps else module
-            if callable(getattr(owner, last, None)):
+            if owner is not None and callable(getattr(owner, last, None)):
                 watch(guard, owner, last, place + (1 if steps else 0), name, dialects)
 
     return patch
