@@ -66,7 +66,9 @@ class Forms:
         yield from decoded(text)
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
-        if not (coded or _TELLING.search(text)) or not 3 <= size <= min(MAX_RARE, self._left):
+        if not (coded or _TELLING.search(text)) or not 3 <= size <= min(
+            MAX_RARE, self._left - _OVERHEAD
+        ):
             return
         if text in self._last:
             return
@@ -254,8 +256,10 @@ def _brotli(data: bytes) -> bytes | None:
     module: Any = sys.modules.get("brotli") or sys.modules.get("brotlicffi")
     if module is None or readable(data) is not None:
         return None
-    # Without a bound on what it gives, a version is not used.
-    return module.Decompressor().process(data, output_buffer_limit=MAX_INFLATED)  # type: ignore[no-any-return]
+    inflater = module.Decompressor()
+    # A version that takes no bound is not used. What is given can be a block more.
+    plain: bytes = inflater.process(data, output_buffer_limit=MAX_INFLATED)
+    return plain if inflater.is_finished() else None
 
 
 def _msgpack(data: bytes) -> Any:
