@@ -99,6 +99,12 @@ VULNERABLE: Cases = {
 }
 
 SAFE: Cases = {
+    "an address in text": (
+        "import jinja2\n"
+        "T = jinja2.Environment(autoescape=True).from_string('<p>{{ n }}</p><b>x</b>')\n"
+        "return {'status': 200, 'headers': {'content-type': 'text/html'}, 'body': T.render(**event)}",
+        {"n": "javascript:alert(1) onclick=x", "m": "<b>"},
+    ),
     "escaped": (
         "import html\nreturn {'status':200,'headers':{'content-type':'text/html; charset=utf-8'},'body': '<p>' + html.escape(event['n']) + '</p>'}",
         {"n": "<script>alert(1)</script>"},

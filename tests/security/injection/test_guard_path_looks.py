@@ -138,6 +138,15 @@ VULNERABLE: Cases = {
 }
 
 SAFE: Cases = {
+    "one leaves, the next one is checked": (
+        HEAD + "found = []\n"
+        "    for name in event['f']:\n"
+        "        p = (Path(BASE) / name).resolve()\n"
+        "        if p.is_relative_to(BASE):\n"
+        "            found.append(p.is_file())\n"
+        "    return found",
+        {"f": ["..", "a.txt", "../../etc/passwd", "b.txt"]},
+    ),
     "exists": (HEAD + "return os.path.exists(os.path.join(BASE, event['f']))", {"f": "a.txt"}),
     "stat": (HEAD + "return (Path(BASE)/event['f']).stat().st_size", {"f": "a.txt"}),
     "resolved check": (

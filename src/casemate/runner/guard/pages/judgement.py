@@ -92,7 +92,7 @@ def _is_plain(text: str) -> bool:
 def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - one place each
     text = page[span.start : span.end]
     if part.place is Place.TEXT:
-        harmful = _OPENS.search(text) if span.exact else _ACTIVE.search(text)
+        harmful = _OPENS.search(text) and (span.exact or _ACTIVE.search(text))
         return "is markup on the page" if harmful else None
     if part.place is Place.RAW:
         return "ends the element that it stands in" if "</" in text else None

@@ -39,7 +39,7 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not text:
         return None
     verdict = following.left(guard, text)
-    if verdict is not None:
+    if verdict is not None and not following.is_checked(guard, text):
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)
     spans = guard.spans(path if isinstance(path, str) else text)
