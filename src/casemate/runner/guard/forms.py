@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .decoding import MAX_INFLATED, base64_bytes, decoded, inflated, readable
@@ -201,20 +201,22 @@ def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         ("zstd", _zstd),
         ("Brotli", _brotli),
     ):
-        try:
-            plain = unpack(data)
-        except Exception:  # noqa: BLE001, S112 - each library has errors of its own
-            continue
+        plain = _tried(unpack, data)
         text = readable(plain) if plain else None
         if text:
             yield f"{how} and {name}", text
     for name, load in (("MessagePack", _msgpack), ("CBOR", _cbor)):
-        try:
-            document = load(data)
-        except Exception:  # noqa: BLE001, S112 - as above
-            continue
+        document = _tried(load, data)
         if isinstance(document, (dict, list, str, bytes)):
             yield f"{how} and {name}", document
+
+
+def _tried(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """Return what a decoder makes of data; None if it does not like it."""
+    try:
+        return decode(data)
+    except Exception:  # noqa: BLE001 - each library has errors of its own
+        return None
 
 
 def _wide(data: bytes, how: str) -> Iterator[tuple[str, object]]:

@@ -218,7 +218,7 @@ class Judgement:
         def shell(line: str, inside: Sequence[Span]) -> Verdict | None:
             return self.line(line, inside, depth + 1)
 
-        return reading.judge_code(name, text, spans, shell=shell, python=self._python)
+        return reading.judge_code(name, text, spans, shell, self._python)
 
     def standard_input(
         self, arguments: Sequence[Argument], text: str, spans: Sequence[Span]

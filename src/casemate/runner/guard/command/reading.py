@@ -49,11 +49,11 @@ def interpreter_of(name: str, script: str) -> str:
 
 
 def judge_code(
-    name: str, text: str, spans: Sequence[Span], *, shell: JudgeText, python: JudgeText
+    name: str, text: str, spans: Sequence[Span], line: JudgeText, python: JudgeText
 ) -> Verdict | None:
     """Judge code by the program that runs it; a language that is not known may hold words."""
     if name in programs.SHELLS or name in programs.REMOTE:
-        return shell(text, spans)
+        return line(text, spans)
     if name in _PYTHON:
         return python(text, spans)
     if name in _SQL:
