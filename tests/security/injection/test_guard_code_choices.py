@@ -9,6 +9,14 @@ from support.guard_cases import Cases, assert_blocked, assert_passes
 PRELOAD = ("django", "sympy", "sympy.parsing.sympy_parser")
 
 VULNERABLE: Cases = {
+    "a function of os": (
+        "from django.utils.module_loading import import_string\nreturn import_string('os.'+event['f'])",
+        {"f": "system"},
+    ),
+    "a class of subprocess": (
+        "import pydoc\nreturn pydoc.locate('subprocess.'+event['c'])",
+        {"c": "Popen"},
+    ),
     "sympify": (
         "import sympy\nreturn sympy.sympify(event['e'])",
         {"e": "__import__('os').getpid()"},

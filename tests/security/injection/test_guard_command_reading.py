@@ -12,6 +12,22 @@ WITH_FILES = "import subprocess, os, sys\nimport tempfile\n"
 HEAD = "import subprocess, os, sys\n"
 
 VULNERABLE: Cases = {
+    "pipe of a variable": (
+        "import subprocess, os, shlex\nreturn subprocess.run('echo \"$S\" | sh',shell=True,env={**os.environ,'S':event['c']},capture_output=True)",
+        {"c": "id; ls"},
+    ),
+    "pipe, quoted": (
+        "import subprocess, os, shlex\nreturn os.system('echo '+shlex.quote(event['c'])+' | sh')",
+        {"c": "id; id"},
+    ),
+    "pipe to xargs": (
+        "import subprocess, os, shlex\nreturn os.system('printf %s '+shlex.quote(event['c'])+' | xargs ls')",
+        {"c": "-la /"},
+    ),
+    "pipe to Python": (
+        "import subprocess, os, shlex\nreturn subprocess.run(f'echo {shlex.quote(event[\"c\"])} | python3', shell=True)",
+        {"c": "import os; print(os.getpid())"},
+    ),
     "xargs": (
         HEAD
         + "return subprocess.run(['xargs','ls'], input=event['n'], text=True, capture_output=True).stdout",
@@ -198,6 +214,18 @@ VULNERABLE: Cases = {
 }
 
 SAFE: Cases = {
+    "pipe to grep": (
+        "import subprocess, os, shlex\nreturn os.system('echo '+shlex.quote(event['c'])+' | grep -c x')",
+        {"c": "id; id"},
+    ),
+    "no pipe": (
+        "import subprocess, os, shlex\nreturn os.system('echo '+shlex.quote(event['c'])+' || sh -c true')",
+        {"c": "id; id"},
+    ),
+    "another pipe": (
+        "import subprocess, os, shlex\nreturn os.system('echo '+shlex.quote(event['c'])+'; echo true | sh')",
+        {"c": "id; id"},
+    ),
     "xargs 0": (
         HEAD
         + "return subprocess.run(['xargs','-0','ls','-d','--'], input='\\0'.join(event['n']), text=True, capture_output=True).stdout",

@@ -11,6 +11,14 @@ PRELOAD = ("jinja2", "django.template")
 PAGE = "return {'status':200,'headers':{'content-type':'text/html; charset=utf-8'},'body': "
 
 VULNERABLE: Cases = {
+    "an error's text": (
+        "try:\n    int(event['n'])\nexcept ValueError as e:\n    return {'status':400,'headers':{'Content-Type':'text/html'},'body':f'<h1>Error</h1><pre>{e}</pre>'}",
+        {"n": "<script>alert(1)</script>"},
+    ),
+    "half escaped": (
+        "import html\nreturn {'status':200,'headers':{'Content-Type':'text/html'},'body':'<input value=\"'+html.escape(event['n'],quote=False)+'\">'}",
+        {"n": 'x" onfocus="alert(1)'},
+    ),
     "fstr": (PAGE + "f\"<p>Hi {event['n']}</p>\"}", {"n": "<script>alert(1)</script>"}),
     "concat": (PAGE + "'<p>Hi ' + event['n'] + '</p>'}", {"n": "<img src=x onerror=alert(1)>"}),
     "bold": (PAGE + "'<p>Hi ' + event['n'] + '</p>'}", {"n": "<b>x</b>"}),

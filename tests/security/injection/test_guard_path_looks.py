@@ -19,6 +19,14 @@ HEAD = (
 )
 
 VULNERABLE: Cases = {
+    "in a thread": (
+        "import asyncio, os\nasync def go(f): return await asyncio.to_thread(os.path.exists, '/srv/d/'+f)\ndef handler(event, context):\n    return asyncio.run(go(event['f']))",
+        {"f": "../../etc/passwd"},
+    ),
+    "mapped": (
+        "import os\nreturn list(map(os.path.exists, ['/srv/d/'+f for f in event['f']]))",
+        {"f": ["../../etc/passwd"]},
+    ),
     "exists": (
         HEAD + "return os.path.exists(os.path.join(BASE, event['f']))",
         {"f": "../../../../../../../../etc/passwd"},

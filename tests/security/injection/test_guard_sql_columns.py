@@ -41,6 +41,18 @@ APSW = (
 )
 
 VULNERABLE: Cases = {
+    "duck connection": (
+        "import duckdb\nreturn duckdb.connect().execute(\"select '\"+event['o']+\"'\").fetchall()",
+        {"o": "' || 'x"},
+    ),
+    "duck cursor": (
+        "import duckdb\nreturn duckdb.connect().cursor().execute(\"select '\"+event['o']+\"'\").fetchall()",
+        {"o": "x' or '1'='1"},
+    ),
+    "duck list of files": (
+        "import duckdb\nreturn duckdb.sql(f\"select * from read_csv(['/srv/a.csv', '{event['f']}'])\").fetchall()",
+        {"f": "/etc/passwd"},
+    ),
     "dj filter": (
         DJANGO + "list(User.objects.filter(**event['f']).values('id'))",
         {"f": {"password__startswith": "x"}},

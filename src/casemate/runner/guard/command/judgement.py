@@ -97,6 +97,13 @@ class Judgement:
             verdict = self._command([argument_of(word, spans) for word in command], command, depth)
             if verdict is not None:
                 return verdict
+        for writes, reads in reading.piped(found):
+            if text[found.commands[writes][-1].end :].lstrip()[:1] != "|":
+                continue
+            given = [argument_of(word, spans) for word in found.commands[writes]]
+            verdict = self.pipe(given, [argument_of(w, spans) for w in found.commands[reads]])
+            if verdict is not None:
+                return verdict
         for target in found.targets:
             argument = argument_of(target, spans)
             if argument.spans and (verdict := self._path(argument.value, argument.spans)):
@@ -219,6 +226,17 @@ class Judgement:
             return self.line(line, inside, depth + 1)
 
         return reading.judge_code(name, text, spans, shell, self._python)
+
+    def pipe(self, writes: Sequence[Argument], reads: Sequence[Argument]) -> Verdict | None:
+        """Judge what a command that shows its arguments hands to the next one."""
+        if not writes or programs.base_name(writes[0].value) not in ("echo", "printf"):
+            return None
+        for argument in writes[1:]:
+            if argument.doubtful:
+                verdict = self.standard_input(reads, argument.value, argument.spans)
+                if verdict is not None:
+                    return verdict
+        return None
 
     def standard_input(
         self, arguments: Sequence[Argument], text: str, spans: Sequence[Span]

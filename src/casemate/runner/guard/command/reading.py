@@ -11,6 +11,7 @@ from ..sql import structure
 from ..sql.tokens import Dialect
 from . import programs
 from .arguments import Argument
+from .shell import Kind, Line
 
 _PYTHON = frozenset(("python", "pypy"))
 _SQL = {
@@ -139,3 +140,13 @@ def _items(text: str, spans: Sequence[Span], separator: str) -> Iterator[Argumen
                 raise ValueError(f"more than {_MAX_LINES} items come from outside")
             yield Argument(line, inside)
         place = end + len(separator)
+
+
+def piped(line: Line) -> Iterator[tuple[int, int]]:
+    """Yield which commands of a line read what which others write: places in `line.commands`."""
+    pipes = [m for m in line.marks if m.kind is Kind.OPERATOR]
+    for number in range(len(line.commands) - 1):
+        end, start = line.commands[number][-1].end, line.commands[number + 1][0].start
+        between = [m for m in pipes if end <= m.start < start]
+        if len(between) == 1 and between[0].end - between[0].start <= len("|&"):
+            yield number, number + 1

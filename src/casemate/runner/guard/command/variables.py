@@ -13,6 +13,7 @@ from ..sink import Verdict
 from . import programs
 from .arguments import Argument
 from .escaped import words_of
+from .reading import piped
 from .shell import Kind, Line, Word, is_assignment, parse
 
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?[-+=?][^{}]*)?\}|([A-Za-z_]\w*))")
@@ -23,6 +24,7 @@ _MAX_NAMES = 100
 Lookup = Callable[[str], "Argument | None"]
 """Returns what a variable holds, if some of it is from outside."""
 JudgeArguments = Callable[[Sequence[Argument]], "Verdict | None"]
+JudgePipe = Callable[[Sequence[Argument], Sequence[Argument]], "Verdict | None"]
 
 
 def names_in(script: str) -> list[str]:
@@ -31,12 +33,23 @@ def names_in(script: str) -> list[str]:
     return list(dict.fromkeys(found))[:_MAX_NAMES]
 
 
-def judge(script: str, lookup: Lookup, judged: JudgeArguments, depth: int = 0) -> Verdict | None:
+def judge(
+    script: str, lookup: Lookup, judged: JudgeArguments, pipe: JudgePipe, depth: int = 0
+) -> Verdict | None:
     """Return a verdict if what is in variables is more than one value of the script's commands."""
     held = {name: value for name in names_in(script) if (value := lookup(name)) is not None}
     if not held or depth > _MAX_DEPTH:
         return None
     line = parse(script)
+    for writes, reads in piped(line):
+        if script[line.commands[writes][-1].end :].lstrip()[:1] == "|":
+            both = [
+                [a for word in line.commands[n] for a in _expanded(script, line, word, held)]
+                for n in (writes, reads)
+            ]
+            verdict = pipe(both[0], both[1])
+            if verdict is not None:
+                return verdict
     for command in line.commands:
         words = list(command)
         while words and (is_assignment(words[0]) or words[0].value in _BEFORE):
@@ -45,7 +58,7 @@ def judge(script: str, lookup: Lookup, judged: JudgeArguments, depth: int = 0) -
         verdict = judged(arguments) if any(a.spans for a in arguments) else None
         if verdict is None and words and programs.base_name(words[0].value) in programs.SHELLS:
             inner = (word.value for word in words[1:] if _is_quoted(line, word))
-            verdicts = (judge(text, lookup, judged, depth + 1) for text in inner)
+            verdicts = (judge(text, lookup, judged, pipe, depth + 1) for text in inner)
             verdict = next((found for found in verdicts if found is not None), None)
         if verdict is not None:
             return verdict

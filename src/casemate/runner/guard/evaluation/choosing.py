@@ -7,7 +7,7 @@ imports is compared with the event's dotted names, and the few that end elsewher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -15,15 +15,21 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
 from ..sink import Patch, Verdict
-from .judgement import judge_module
+from .judgement import FIX, judge_module
 
+CLOSED = frozenset(
+    [
+        *("os", "posix", "sys", "subprocess", "builtins", "importlib", "shutil", "pty", "ctypes"),
+        *("pickle", "marshal", "code", "runpy", "socket", "types", "inspect", "gc", "operator"),
+        *("_io", "io", "platform", "signal", "multiprocessing", "threading", "asyncio", "pathlib"),
+    ]
+)
+"""Modules of which no event may choose a function."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+")
 _MAX_TEXTS = 2000
 _MAX_NODES = 10_000
 _TARGET = "_target_"
 """The key by which hydra's configurations name what is called."""
-
-CheckModule = Callable[[Guard, object], None]
 
 
 def judge_imported(guard: Guard, name: str) -> Verdict | None:
@@ -49,7 +55,30 @@ def _whole(guard: Guard, text: str, origin: Any) -> Span:
 def check_named(guard: Guard, sink: str, name: object) -> None:
     """Block a dotted name (BlockedError) that the event has chosen, of a function made for them."""
     if guard.active and isinstance(name, str):
-        guard.check(sink, name, judge_module)
+        guard.check(sink, name, judge_object)
+
+
+def judge_object(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_module`, of a name that leads to a function: some modules have none for events."""
+    verdict = judge_module(text, spans)
+    if verdict is not None or text.partition(".")[0].partition(":")[0] not in CLOSED:
+        return verdict
+    doubtful = (s for s in spans if s.checked not in ("member", "constant", "pattern"))
+    span = next(doubtful, None)
+    if span is None:
+        return None
+    return Verdict(span.origin, "chooses what a module gives", FIX)
+
+
+def resolving(sink: str) -> Patch:
+    """Return the patch of `pkgutil.resolve_name`."""
+
+    def patch(guard: Guard, module: ModuleType) -> None:
+        wrap(
+            module, "resolve_name", lambda a, n: check_named(guard, sink, argument(a, n, 0, "name"))
+        )
+
+    return patch
 
 
 def patches(sink: str) -> dict[str, Patch]:
@@ -109,7 +138,7 @@ def _targets(guard: Guard, config: Any) -> Verdict | None:
         if isinstance(item, Mapping):
             target = item.get(_TARGET)
             if isinstance(target, str) and (spans := guard.spans(target)):
-                verdict = judge_module(target, spans)
+                verdict = judge_object(target, spans)
                 if verdict is not None:
                     return verdict
             todo += item.values()

@@ -20,7 +20,12 @@ from ..hooks import wrap
 LOOKS = ("stat", "lstat", "access", "statvfs", "pathconf", "readlink", "mkfifo", "mknod")
 """Functions of `os` that take a path and raise no audit event."""
 ON_LINKS = frozenset(("lstat", "readlink", "mkfifo", "mknod"))
-_THROUGH = frozenset(("os", "posixpath", "genericpath", "pathlib", "shutil", "os.path", "glob"))
+_THROUGH = frozenset(
+    [
+        *("os", "posixpath", "genericpath", "pathlib", "shutil", "glob"),
+        *("threading", "concurrent", "asyncio", "functools"),
+    ]
+)
 _RESOLVING = frozenset(
     ("realpath", "_joinrealpath", "resolve", "samefile", "walk", "makedirs", "rmtree", "ismount")
 )
@@ -67,7 +72,7 @@ def _is_asked(root: str) -> bool:
     frame: FrameType | None = sys._getframe(2)
     for _ in range(_MAX_FRAMES):
         if frame is None:
-            return False
+            return True  # a thread that was given the function itself
         code = frame.f_code
         if code.co_filename.startswith(root):
             return True

@@ -31,14 +31,6 @@ _FIX_ATTRIBUTE = (
 )
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
-_CLOSED = frozenset(
-    [
-        *("os", "posix", "sys", "subprocess", "builtins", "importlib", "shutil", "pty", "ctypes"),
-        *("pickle", "marshal", "code", "runpy", "socket", "types", "inspect", "gc", "operator"),
-        *("_io", "io", "platform", "signal", "multiprocessing", "threading", "asyncio", "pathlib"),
-    ]
-)
-"""Modules of which no event may choose a function."""
 
 
 def _judging(guard: Guard) -> Judge:
@@ -97,7 +89,7 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
         if not isinstance(owner, ModuleType) or span.start > 0:
             continue
-        if name.startswith("_") or owner.__name__.partition(".")[0] in _CLOSED:
+        if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
             return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
         found = vars(owner).get(name)
         home = getattr(found, "__module__", None)
@@ -316,7 +308,7 @@ SINK = Sink(
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
-        "pkgutil": _watch_import("resolve_name", "name"),
+        "pkgutil": choosing.resolving(NAME),
         "runpy": _watch_import("run_module", "mod_name"),  # `run_path` opens a file
         "logging": patch_logging,
         "string": patch_formatter,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from ..command import variables
 from ..command.arguments import Argument, judge_environment
 from ..command.judgement import Judgement
+from ..command.pipes import WatchedPipe
 from ..command.programs import DANGEROUS_ENVIRONMENT, SHELLS, base_name
 from ..command.reading import INTERPRETERS
 from ..core import Guard
@@ -135,7 +136,7 @@ def _expanded(
         found = _argument(guard, value) if value is not None else None
         return found if found is not None and found.doubtful else None
 
-    return variables.judge(script, lookup, lambda a: judgement.arguments(a, 1))
+    return variables.judge(script, lookup, lambda a: judgement.arguments(a, 1), judgement.pipe)
 
 
 def _setting(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -277,37 +278,6 @@ def _check_read(guard: Guard, process: Any, text: object) -> None:
     words = _words(given)
     judgement = _judgement(guard)
     guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
-
-
-class WatchedPipe:
-    """The standard input of a process that runs what it reads."""
-
-    def __init__(self, pipe: Any, before: Callable[[object], None]) -> None:
-        """Have `before` called with what is written to `pipe`."""
-        self._pipe = pipe
-        self._before = before
-
-    def write(self, data: Any) -> Any:
-        """Write what was looked at."""
-        self._before(data)
-        return self._pipe.write(data)
-
-    def writelines(self, lines: Any) -> None:
-        """Write one after the other."""
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        """Be the pipe in all else."""
-        return getattr(self._pipe, name)
-
-    def __enter__(self) -> WatchedPipe:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the pipe."""
-        self._pipe.close()
 
 
 def patch_remote(guard: Guard, module: ModuleType) -> None:

@@ -130,8 +130,7 @@ def patch_duckdb(guard: Guard, module: ModuleType) -> None:
             query = argument(arguments, named, place, "query")
             given = argument(arguments, named, place + 1, "parameters", "params")
             _check_files(guard, query, given)
-            if place == 0:  # methods are watched already
-                check_statement(guard, query, dialects)
+            check_statement(guard, query, dialects)
 
         return before
 
