@@ -38,6 +38,13 @@ _BEGINNINGS = frozenset("\x1fB\udcfd(")
 """First bytes of what is compressed."""
 _TELLING = re.compile(r"['\"`;<>()|&$\\=+\x1f\udc80-\udcff-]|\.\.|[^\x00-\x7f]")
 """What a text has that is worth decoding, or turning round."""
+_LIBRARIES = frozenset(
+    [
+        *("bz2", "lzma", "zstandard", "compression.zstd", "brotli", "brotlicffi"),
+        *("msgpack", "ormsgpack", "cbor2", "cbor"),
+    ]
+)
+"""What decodes bytes that are no text. An application that has imported none reads none."""
 _HEX = re.compile(r"[0-9a-fA-F]{16,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}={0,6}|[a-z2-7]{8,}={0,6}")
 _BASE85 = re.compile(r"[!-~]{10,}")
@@ -46,7 +53,10 @@ _MIME_WORD = re.compile(r"=\?([\w-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?\s]{
 _BETWEEN = re.compile(r"(\?=)\s+(=\?)")
 _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
 _PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
-_MARK = re.compile(r"['\"`;<>()|&$\\]|\.\.|--")
+_MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=]*=)")
+"""What a payload has, and its reverse; parameters of a header have `;` and `=`."""
+_PLAIN = re.compile(r"[\w.@:/-]*")
+"""Identifiers, addresses, paths and dates: of text in base85 all of it is so by chance only."""
 _BINARY = re.compile(r"[\udc80-\udcff]")
 _UNREADABLE = (ValueError, LookupError, EOFError, OverflowError, RuntimeError, RecursionError)
 
@@ -75,7 +85,9 @@ class Forms:
         self._left -= size + _OVERHEAD
         if text[0] in _BEGINNINGS or not text.isascii():
             if _BINARY.search(text) or text[0] in _BEGINNINGS:
-                yield from _of_bytes(text.encode(errors="surrogateescape"), "bytes")
+                # UTF-7 gives halves of characters, which are no bytes.
+                with contextlib.suppress(UnicodeEncodeError):
+                    yield from _of_bytes(text.encode(errors="surrogateescape"), "bytes")
             yield from self._turned(text)
             return
         if "=" in text:
@@ -104,7 +116,10 @@ class Forms:
         """Undo UTF-7 (RFC 2152) and Punycode (RFC 3492)."""
         if "+" in text and _UTF7.search(text):
             with contextlib.suppress(UnicodeDecodeError):
-                yield "UTF-7", text.encode().decode("utf-7")
+                plain = text.encode().decode("utf-7")
+                # Of base64 comes something as well, which no application has made.
+                if _MARK.search(plain):
+                    yield "UTF-7", plain
         if (
             len(text) > _MAX_LABEL
             or "-" not in text
@@ -120,9 +135,12 @@ class Forms:
             yield "Punycode", label
 
     def _turned(self, text: str) -> Iterator[tuple[str, object]]:
-        if len(text) <= _MAX_REVERSED and _MARK.search(text):
-            self._last.add(text[::-1])
-            yield "the reverse", text[::-1]
+        if len(text) > _MAX_REVERSED or not _MARK.search(text):
+            return
+        turned = text[::-1]
+        if turned != text and self._takes(len(text) + _OVERHEAD):
+            self._last.add(turned)
+            yield "the reverse", turned
 
     def _takes(self, cost: int) -> bool:
         if cost > self._slow:
@@ -136,7 +154,7 @@ class Forms:
             with contextlib.suppress(binascii.Error):
                 data = base64.b32decode(compact + "=" * (-len(compact) % 8))
                 yield from _of_bytes(data, "base32")
-        elif not text.isalnum() and _BASE85.fullmatch(text) and self._takes(2 * len(text)):
+        elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text) and self._takes(2 * len(text)):
             for how, decode in (("base85", base64.b85decode), ("ASCII85", base64.a85decode)):
                 with contextlib.suppress(ValueError, OverflowError):
                     data = decode(text.removeprefix("<~").removesuffix("~>"))
@@ -145,10 +163,13 @@ class Forms:
 
 def _of_digits(text: str) -> Iterator[tuple[str, object]]:
     """Undo base64 and hex of what is no text by itself."""
-    coded = base64_bytes(text)
+    # Of null bytes, every other one in UTF-16, come many of these digits.
+    known = not _LIBRARIES.isdisjoint(sys.modules)
+    coded = base64_bytes(text) if known or text.count("A") * 5 >= len(text) else None
     if coded:
         yield from _of_binary(coded, "base64")
-    if len(text) % 2 == 0 and _HEX.fullmatch(text):
+    wide = known or text.count("00") * 6 >= len(text)
+    if wide and len(text) % 2 == 0 and _HEX.fullmatch(text):
         yield from _of_binary(bytes.fromhex(text), "hex")
 
 
@@ -195,6 +216,11 @@ def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         return
     if b"\x00" in data[:64] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from _wide(data, how)
+    if not _LIBRARIES.isdisjoint(sys.modules):
+        yield from _of_libraries(data, how)
+
+
+def _of_libraries(data: bytes, how: str) -> Iterator[tuple[str, object]]:
     for name, unpack in (
         ("bzip2", _bzip2),
         ("LZMA", _lzma),
