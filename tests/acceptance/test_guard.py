@@ -108,6 +108,10 @@ def test_the_owner_finds_what_happened_without_the_payload(node: TestNode) -> No
     assert 'sink = "sql", location = "app:concatenated"' in denial["reason"]
     error = node.error(response)
     assert error["outcome"] == "blocked"
+    assert f"sql at app.py:{line}: /name of the event ends the string literal" in error["message"]
+    assert "execute(" in error["message"]
+    assert 'sink = "sql", location = "app:concatenated"' in error["message"]
+    assert PAYLOAD not in error["message"]
     for text in (str(denial), str(error)):
         assert PAYLOAD not in text
         assert "nobody" not in text

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
 sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
 from runner.guard import setting_up
-from runner.guard.core import Guard
+from runner.guard.core import Guard, place_of
 from runner.guard.sink import BlockedError
 from runner.guard.sinks import response
 
@@ -62,7 +62,7 @@ def _answer(root: str, event: object) -> dict[str, object]:
         setting_up.after_import(guard)
         guard.begin(event)
         result = app.handler(event, None)
-        response.check_answer(guard, result)
+        response.check_answer(guard, result, place_of(app.handler))
         answer = {"outcome": "ok", "result": repr(result)}
     except BlockedError as error:
         answer = {"outcome": "blocked", "result": str(error)}

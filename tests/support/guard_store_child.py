@@ -32,6 +32,7 @@ class Host:
         self._sock = sock
         self._items: dict[str, dict[str, Any]] = {}
         self._objects: dict[str, tuple[bytes, Any]] = {}
+        self._metadata: dict[str, dict[str, str]] = {}
 
     def serve(self) -> None:
         """Answer until the other end closes."""
@@ -60,9 +61,12 @@ class Host:
             return {"items": list(self._items.values())}, b""
         if operation == "bucket.put":
             self._objects[asked["key"]] = (body, asked.get("labels"))
+            self._metadata[asked["key"]] = asked.get("metadata") or {}
             return self._info(asked["key"]), b""
         if operation == "bucket.head":
             return self._info(asked["key"]), b""
+        if operation == "bucket.list":
+            return {"objects": [self._info(key) for key in self._objects], "after": None}, b""
         if operation == "bucket.get":
             content, labels = self._objects[asked["key"]]
             return self._info(asked["key"]) | {"labels": labels}, content
@@ -74,7 +78,7 @@ class Host:
             "revision": 1,
             "size": len(self._objects[key][0]),
             "content_type": "",
-            "metadata": {},
+            "metadata": self._metadata.get(key, {}),
             "modified_at": 1.0,
             "sha256": "",
         }

@@ -35,7 +35,7 @@ def check_handler(folder: ProjectFolder, source: str, handler: str, python: str 
             "which would be imported instead",
             quoted(handler),
         )
-    path = _find_module(folder, source, module)
+    path = find_module(folder, source, module)
     if path is None:
         return
     names = _module_names(path, module, python)
@@ -46,7 +46,7 @@ def check_handler(folder: ProjectFolder, source: str, handler: str, python: str 
         )
 
 
-def _find_module(folder: ProjectFolder, source: str, module: str) -> Path | None:
+def find_module(folder: ProjectFolder, source: str, module: str) -> Path | None:
     """Return the file of a module, in the import system's order; None if it is compiled."""
     parts = module.split(".")
     base = PurePosixPath(source, *parts)

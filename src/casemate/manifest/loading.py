@@ -11,6 +11,7 @@ from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
 from casemate.manifest.folder import ProjectFolder
 from casemate.manifest.grants import check_declared, grants_of, ordered
+from casemate.manifest.guard_places import check_location
 from casemate.manifest.handlers import check_handler
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector, dotted, file_problem
@@ -177,8 +178,28 @@ def _check_files(
                 check_handler(folder, source, handler, python if isinstance(python, str) else None)
     except RejectedValueError as error:
         problems.add(("function", name, key), error.found, error.expected)
+    _check_exceptions(folder, name, function, problems)
     try:
         if isinstance(requirements, str):
             folder.requirements(requirements)
     except RejectedValueError as error:
         problems.add(("function", name, "requirements"), error.found, error.expected)
+
+
+def _check_exceptions(
+    folder: ProjectFolder, name: str, function: Values, problems: ProblemCollector
+) -> None:
+    """Note exceptions of the sink guard that can match nothing."""
+    source = function.get("source", FUNCTION.default("source"))
+    handler, exceptions = function.get("handler"), function.get("guard", ())
+    if not isinstance(source, str) or not isinstance(exceptions, (list, tuple)):
+        return
+    for number, exception in enumerate(exceptions):
+        sink = exception.get("sink") if isinstance(exception, dict) else None
+        location = exception.get("location") if isinstance(exception, dict) else None
+        if isinstance(sink, str) and isinstance(location, str):
+            try:
+                check_location(folder, source, sink, location, str(handler))
+            except RejectedValueError as error:
+                path = ("function", name, "guard", number, "location")
+                problems.add(path, error.found, error.expected)

@@ -22,7 +22,7 @@ from . import landlock, linux, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
-from .guard.core import Guard
+from .guard.core import Guard, place_of
 from .guard.labels import Labels
 from .guard.sinks.response import check_answer
 
@@ -123,6 +123,7 @@ class Instance:
         """Prepare everything that can be prepared before an event is there."""
         self._handler = handler
         self._guard = guard
+        self._place = place_of(handler)
         guard.report = self._report
         self._sock = sock
         self._project = assignment["project"]
@@ -212,7 +213,7 @@ class Instance:
             if self._run_async is not None:
                 result = self._run_async(result)
             if head["http"]:
-                check_answer(guard, result)
+                check_answer(guard, result, self._place)
             reply, body = answer(result, http=head["http"], shape=shape)
             answer_head = json_bytes(reply)
         except BadResultError as error:

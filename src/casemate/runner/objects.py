@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from .channel import Channel, InvalidError, NotFoundError, UnavailableError
 MAX_PART = 4 << 20
 """Bytes of an object that one request or reply carries."""
 _PAGE = 500
+_OUTSIDE = [["", "", ""]]
+"""The label of what is from outside as a whole."""
 
 
 class ObjectInfo(NamedTuple):
@@ -23,6 +26,10 @@ class ObjectInfo(NamedTuple):
     metadata: dict[str, str]
     modified_at: float
     sha256: str
+
+
+_PLAIN = re.compile(r"[\w ./:@+-]{0,1024}")
+"""Keys and metadata of this kind change no structure, but for `..`; they have no labels."""
 
 
 def _object(fields: dict[str, Any]) -> ObjectInfo:
@@ -161,6 +168,15 @@ class Bucket:
         )
         return fields, content
 
+    def _info(self, fields: dict[str, Any]) -> ObjectInfo:
+        """Return what the host tells of an object. Whoever wrote it chose its key and metadata."""
+        info = _object(fields)
+        texts = [info.key, info.content_type, *info.metadata, *info.metadata.values()]
+        hostile = [t for t in texts if ".." in t or not _PLAIN.fullmatch(t)]
+        if hostile:
+            self._channel.came(f"bucket:{self.name}", hostile, _OUTSIDE)
+        return info
+
     def _piece(self, info: ObjectInfo, offset: int, length: int) -> bytes:
         fields, content = self._call(
             "get", key=info.key, revision=info.revision, offset=offset, length=length
@@ -184,7 +200,7 @@ class Bucket:
 
     def head(self, key: str, *, revision: int | None = None) -> ObjectInfo:
         """Return what is known of an object without reading it."""
-        return _object(self._call("head", key=key, revision=revision)[0])
+        return self._info(self._call("head", key=key, revision=revision)[0])
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object."""
@@ -247,7 +263,7 @@ class Bucket:
         after: str | None = None
         while True:
             fields, _ = self._call("list", prefix=prefix, after=after, limit=_PAGE)
-            yield from map(_object, fields["objects"])
+            yield from map(self._info, fields["objects"])
             after = fields.get("after")
             if after is None:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import time
@@ -13,8 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.runner.guard.core import Guard
+from casemate.runner.guard.pages.places import MAX_PARTS, parts
+from casemate.runner.guard.sink import BlockedError
 from casemate.runner.guard.sinks.regex import is_exponential
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from casemate.runner.guard.sinks.response import check_answer
+from support.guard_cases import Cases, assert_blocked, assert_passes, run
 
 EVIL = "https://evil.test/phish"
 
@@ -264,3 +269,45 @@ def test_any_pattern_is_looked_at_in_no_time(pattern: str) -> None:
     assert time.process_time() - before < 1
     if is_exponential(pattern):
         re.compile(pattern)  # what is no pattern is none of exponential time
+
+
+def test_a_record_of_an_answer_names_the_handler(tmp_path: Path) -> None:
+    [(_, answer)] = run(tmp_path, {"x": (to("event['next']"), {"next": EVIL})}).items()
+    [record] = answer.records
+    assert (record["place"], record["location"]) == ("app.py:1", "app:handler")
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [("table:links", "passes"), ("bucket:links", "passes"), ("event", "stops")],
+)
+def test_a_link_that_was_stored_is_the_functions_own(source: str, status: str) -> None:
+    guard = Guard()
+    guard.begin({"slug": "abc"})
+    link = {"url": EVIL}
+    guard.add(source, link)
+    answer = {"status": 302, "headers": {"location": link["url"]}}
+    if status == "passes":
+        check_answer(guard, answer)
+        part = {"status": 302, "headers": {"location": f"https://{link['url'][8:]}"}}
+        check_answer(guard, part)
+        split = {"status": 302, "headers": {"location": link["url"] + "\r\nx: y"}}
+        guard.add(source, split["headers"])
+        answer = split
+    with pytest.raises(BlockedError):
+        check_answer(guard, answer)
+
+
+@pytest.mark.parametrize("unit", ["<", "<a ", '<a b="', "</", "<a b=", "<a/ ", "<p>x</p>", "<!--"])
+def test_a_page_is_cut_in_linear_time_or_not_further(unit: str) -> None:
+    page = unit * (200_000 // len(unit))
+    found = parts(page)
+    assert len(found) <= MAX_PARTS + 4
+    assert found[-1].end == len(page)
+
+
+@given(st.text(alphabet="<>/!-=\"' abscript", max_size=80))
+def test_parts_of_a_page_are_in_order_and_apart(page: str) -> None:
+    found = parts(page)
+    assert all(part.start <= part.end for part in found)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))

@@ -12,7 +12,7 @@ import pytest
 
 _CHILD = Path(__file__).parents[2] / "support" / "guard_store_child.py"
 APP = """
-import base64, json, sqlite3
+import base64, bz2, gzip, json, sqlite3
 
 DB = sqlite3.connect(":memory:")
 DB.execute("CREATE TABLE t (name TEXT, kind TEXT)")
@@ -82,6 +82,39 @@ def use_encoded(event, context):
 def use_json(event, context):
     return select(json.loads(context.bucket("uploads").get("k"))["q"])
 
+def save_letters(event, context):
+    context.table("users").put({"id": "1", "letters": list(event["name"])})
+
+def use_letters(event, context):
+    return select("".join(context.table("users").get("1").value["letters"]))
+
+def save_numbers(event, context):
+    context.table("users").put({"id": "1", "numbers": list(event["name"].encode())})
+
+def use_numbers(event, context):
+    return select(bytes(context.table("users").get("1").value["numbers"]).decode())
+
+def save_gzip(event, context):
+    context.bucket("uploads").put("k", gzip.compress(event["text"].encode()))
+
+def save_bz2(event, context):
+    context.bucket("uploads").put("k", bz2.compress(event["text"].encode()))
+
+def use_gzip(event, context):
+    return select(gzip.decompress(context.bucket("uploads").get("k")).decode())
+
+def use_bz2(event, context):
+    return select(bz2.decompress(context.bucket("uploads").get("k")).decode())
+
+def save_named(event, context):
+    context.bucket("uploads").put(event["name"], "x", metadata={"title": event["name"]})
+
+def use_named(event, context):
+    return [select(info.key) for info in context.bucket("uploads").list()]
+
+def use_metadata(event, context):
+    return [select(info.metadata["title"]) for info in context.bucket("uploads").list()]
+
 def copy(event, context):
     name = context.table("users").get("1").value["name"]
     context.table("users").put({"id": "2", "copied": name})
@@ -119,6 +152,12 @@ def run(folder: Path, *calls: tuple[str, object]) -> list[dict[str, Any]]:
         ("save_object", {"text": HOSTILE}, "use_file", "bucket:uploads"),
         ("save_encoded", {"text": HOSTILE}, "use_encoded", "bucket:uploads"),
         ("save_json", {"text": HOSTILE}, "use_json", "bucket:uploads"),
+        ("save_letters", {"name": HOSTILE}, "use_letters", "table:users"),
+        ("save_numbers", {"name": HOSTILE}, "use_numbers", "table:users"),
+        ("save_gzip", {"text": HOSTILE}, "use_gzip", "bucket:uploads"),
+        ("save_bz2", {"text": HOSTILE}, "use_bz2", "bucket:uploads"),
+        ("save_named", {"name": HOSTILE}, "use_named", "bucket:uploads"),
+        ("save_named", {"name": HOSTILE}, "use_metadata", "bucket:uploads"),
     ],
 )
 def test_what_was_stored_from_an_event_is_blocked_where_it_is_used(
@@ -144,6 +183,9 @@ def test_the_label_goes_on_through_a_second_table(tmp_path: Path) -> None:
     ("stored", "event", "used"),
     [
         ("save_item", {"name": "Ada"}, "use_item"),
+        ("save_letters", {"name": "Ada"}, "use_letters"),
+        ("save_gzip", {"text": "Ada Lovelace"}, "use_gzip"),
+        ("save_named", {"name": "reports/2026 final.csv"}, "use_named"),
         ("save_item", {"name": HOSTILE}, "use_clause"),
         ("save_item", {"name": HOSTILE}, "use_with_parameters"),
         ("save_own", {"text": "abc"}, "use_object"),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.runner.guard.markup.documents import judging
+from casemate.runner.guard.markup.entities import ALL, EXPANDING, Reading
 from casemate.runner.guard.origin import Origin, Span
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
@@ -48,7 +49,7 @@ def b64(data: str | bytes) -> str:
 ET = "import xml.etree.ElementTree as ET\n"
 LX = "from lxml import etree\n"
 VULNERABLE: Cases = {
-    "fromstring": (ET + "return ET.fromstring(event['xml']).text", {"xml": XXE}),
+    "fromstring": (ET + "return ET.fromstring(event['xml']).text", {"xml": LAUGHS}),
     "XML": (ET + "return ET.XML(event['xml']).text", {"xml": LAUGHS}),
     "bytes": (ET + "return ET.fromstring(event['xml'].encode()).text", {"xml": LAUGHS}),
     "fromstringlist": (ET + "return ET.fromstringlist([event['xml']]).text", {"xml": LAUGHS}),
@@ -64,7 +65,7 @@ VULNERABLE: Cases = {
         ET + "import os, tempfile\n"
         "with tempfile.NamedTemporaryFile('w', suffix='.xml') as f:\n"
         "    f.write(event['xml'])\n    f.flush()\n    return ET.parse(f.name).getroot().text",
-        {"xml": XXE},
+        {"xml": LAUGHS},
     ),
     "iterparse": (
         ET + "import io\nreturn [e.text for _, e in ET.iterparse(io.BytesIO(event['x'].encode()))]",
@@ -85,7 +86,7 @@ VULNERABLE: Cases = {
     "minidom, file": (
         "import io\nfrom xml.dom.minidom import parse\n"
         "return parse(io.StringIO(event['xml'])).toxml()",
-        {"xml": XXE},
+        {"xml": LAUGHS},
     ),
     "pulldom": (
         "from xml.dom import pulldom\nreturn [str(e) for e in pulldom.parseString(event['xml'])]",
@@ -106,8 +107,8 @@ VULNERABLE: Cases = {
         "return p.Parse(event['xml'], True)",
         {"xml": LAUGHS},
     ),
-    "lxml": (LX + "return etree.fromstring(event['xml']).text", {"xml": XXE}),
-    "lxml, bytes": (LX + "return etree.XML(event['xml'].encode()).text", {"xml": XXE}),
+    "lxml": (LX + "return etree.fromstring(event['xml']).text", {"xml": LAUGHS}),
+    "lxml, bytes": (LX + "return etree.XML(event['xml'].encode()).text", {"xml": LAUGHS}),
     "lxml, parser": (
         LX + "p = etree.XMLParser(resolve_entities=True, no_network=False)\n"
         "return etree.fromstring(event['xml'], p).text",
@@ -124,20 +125,20 @@ VULNERABLE: Cases = {
     ),
     "lxml, file": (
         LX + "import io\nreturn etree.parse(io.BytesIO(event['xml'].encode())).getroot().text",
-        {"xml": XXE},
+        {"xml": LAUGHS},
     ),
     "lxml, feed": (
         LX + "p = etree.XMLParser()\np.feed(event['xml'])\nreturn p.close().text",
-        {"xml": XXE},
+        {"xml": LAUGHS},
     ),
     "lxml, iterparse": (
         LX
         + "import io\nreturn [e.text for _, e in etree.iterparse(io.BytesIO(event['x'].encode()))]",
-        {"x": XXE},
+        {"x": LAUGHS},
     ),
     "lxml, objectify": (
         "from lxml import objectify\nreturn objectify.fromstring(event['xml']).text",
-        {"xml": XXE},
+        {"xml": LAUGHS},
     ),
     "lxml, include": (
         LX + "t = etree.fromstring(event['xml']).getroottree()\nt.xinclude()\n"
@@ -161,7 +162,7 @@ VULNERABLE: Cases = {
     ),
     "base64": (
         LX + "import base64\nreturn etree.fromstring(base64.b64decode(event['body'])).text",
-        {"body": b64(XXE), "isBase64Encoded": True},
+        {"body": b64(LAUGHS), "isBase64Encoded": True},
     ),
     "URL": (
         ET + "from urllib.parse import unquote\nreturn ET.fromstring(unquote(event['x'])).text",
@@ -184,7 +185,7 @@ VULNERABLE: Cases = {
     "put around": (
         ET + "doc = '<?xml version=\"1.0\"?>' + event['type'] + '<r>' + event['text'] + '</r>'\n"
         "return ET.fromstring(doc).text",
-        {"type": '<!DOCTYPE r [<!ENTITY a "xx">]>', "text": "&a;"},
+        {"type": '<!DOCTYPE r [<!ENTITY b "xx"><!ENTITY a "&b;&b;">]>', "text": "&a;"},
     ),
     "stripped": (
         ET + "return ET.fromstring(event['xml'].strip()).text",
@@ -192,9 +193,39 @@ VULNERABLE: Cases = {
     ),
     "queue": (
         LX + "return [etree.fromstring(r['body']).text for r in event['Records']]",
-        {"Records": [{"body": XXE}]},
+        {"Records": [{"body": LAUGHS}]},
+    ),
+    "lxml, told to read": (
+        LX + "p = etree.XMLParser(resolve_entities=True)\n"
+        "return etree.fromstring(event['xml'], p).text",
+        {"xml": XXE},
+    ),
+    "lxml, told to read, iterparse": (
+        LX + "import io\nreturn [e.text for _, e in "
+        "etree.iterparse(io.BytesIO(event['x'].encode()), resolve_entities=True)]",
+        {"x": XXE},
+    ),
+    "lxml, told to read, feed": (
+        LX + "p = etree.XMLParser(resolve_entities=True)\np.feed(event['xml'][:40])\n"
+        "p.feed(event['xml'][40:])\nreturn p.close().text",
+        {"xml": XXE},
+    ),
+    "lxml, told to read, default": (
+        LX + "etree.set_default_parser(etree.XMLParser(resolve_entities=True))\n"
+        "return etree.fromstring(event['xml']).text",
+        {"xml": XXE},
+    ),
+    "expat with a handler that reads": (
+        "from xml.parsers import expat\np = expat.ParserCreate()\n"
+        "p.ExternalEntityRefHandler = lambda *a: 1\nreturn p.Parse(event['xml'], True)",
+        {"xml": XXE},
+    ),
+    "one long entity, many references": (
+        ET + "return len(ET.fromstring(event['xml']).text)",
+        {"xml": f'<!DOCTYPE r [<!ENTITY a "{"x" * 8000}">]><r>{"&a;" * 400}</r>'},
     ),
 }
+
 
 SAFE: Cases = {
     "plain": (ET + "return ET.fromstring(event['xml']).findtext('name')", {"xml": PLAIN}),
@@ -311,6 +342,50 @@ SAFE: Cases = {
         ET + "import base64\nreturn ET.fromstring(base64.b64decode(event['b'])).tag",
         {"b": b64(PLAIN)},
     ),
+    "a file, which ElementTree does not read": (
+        ET
+        + "try:\n    return ET.fromstring(event['x']).text\nexcept ET.ParseError:\n    return 'refused'",
+        {"x": XXE},
+    ),
+    "a file, which minidom leaves out": (
+        "from xml.dom import minidom\nreturn minidom.parseString(event['x']).toxml()",
+        {"x": XXE},
+    ),
+    "a file, which sax leaves out": (
+        "import xml.sax\nxml.sax.parseString(event['x'], xml.sax.ContentHandler())",
+        {"x": XXE},
+    ),
+    "a file, which sax is told to leave out": (
+        "import io, xml.sax\nfrom xml.sax.handler import feature_external_ges, feature_external_pes\np = xml.sax.make_parser()\np.setFeature(feature_external_ges, False)\np.setFeature(feature_external_pes, False)\np.parse(io.StringIO(event['x']))",
+        {"x": XXE},
+    ),
+    "a file, which expat skips": (
+        "from xml.parsers import expat\nreturn expat.ParserCreate().Parse(event['x'], True)",
+        {"x": XXE},
+    ),
+    "a file, which lxml does not read by itself": (
+        LX
+        + "try:\n    return etree.fromstring(event['x'].encode()).text\nexcept etree.XMLSyntaxError:\n    return 'refused'",
+        {"x": XXE},
+    ),
+    "a file, internal entities alone": (
+        LX
+        + "p = etree.XMLParser(resolve_entities='internal')\ntry:\n    return etree.fromstring(event['x'].encode(), p).text\nexcept etree.XMLSyntaxError:\n    return 'refused'",
+        {"x": XXE},
+    ),
+    "a URL without a network": (
+        LX
+        + "p = etree.XMLParser(load_dtd=True, resolve_entities=False, no_network=True)\ntry:\n    return etree.fromstring(event['x'], p).tag\nexcept etree.XMLSyntaxError:\n    return 'refused'",
+        {"x": PARAMETER},
+    ),
+    "one entity, named once": (
+        ET + "return ET.fromstring(event['x']).text",
+        {"x": '<!DOCTYPE r [<!ENTITY co "Ada &amp; Co"><!ENTITY f "of &co;">]><r>&f; &co;</r>'},
+    ),
+    "expat whose handler refuses": (
+        "from xml.parsers import expat\ndef refuse(*a): raise ValueError\np = expat.ParserCreate()\np.EntityDeclHandler = refuse\ntry:\n    p.Parse(event['x'], True)\nexcept ValueError:\n    return 'refused'",
+        {"x": LAUGHS},
+    ),
     "stylesheet of the code": (
         LX + 'X = etree.XSLT(etree.XML(\'<xsl:stylesheet version="1.0" '
         'xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/">'
@@ -333,17 +408,30 @@ BEFORE = st.lists(
 )
 
 
-@given(BEFORE, st.text(max_size=40), st.booleans())
+READINGS = st.sampled_from(
+    [
+        (EXPANDING, "<!ENTITY a 'x'><!ENTITY b '&a;&a;'>"),
+        (ALL, "<!ENTITY a SYSTEM 'file:///etc/passwd'>"),
+        (ALL, "<!ENTITY % a PUBLIC '-//x' 'http://evil.test/x.dtd'>"),
+        (ALL, "<!ENTITY % a '&#60;!ENTITY b SYSTEM \"x\">'>"),
+        (Reading(expands=False, types=True), "<!ENTITY % a SYSTEM 'x.dtd'>"),
+        (EXPANDING, "<!ENTITY a '" + "x" * 9000 + "'>"),
+    ]
+)
+
+
+@given(BEFORE, st.text(max_size=40), READINGS)
 def test_a_declaration_is_found_wherever_it_is(
-    before: list[str], within: str, external: bool
+    before: list[str], within: str, what: tuple[Reading, str]
 ) -> None:
-    text = f"{''.join(before)}<!DOCTYPE r [{within}<!ENTITY a 'x'>]><r/>"
+    reading, declared = what
+    text = f"{''.join(before)}<!DOCTYPE r [{within}{declared}]><r/>"
     spans = [Span(0, len(text), Origin("event", ()), exact=True)]
-    assert judging(external=external)(text, spans) is not None
-    assert judging(external=external, whole=False)(text, spans) is not None
+    assert judging(reading)(text, spans) is not None
+    assert judging(reading, whole=False)(text, spans) is not None
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\x00!"), max_size=80))
 def test_text_without_declarations_passes(text: str) -> None:
     spans = [Span(0, len(text), Origin("event", ()), exact=True)]
-    assert judging(external=True)(text, spans) is None
+    assert judging(ALL)(text, spans) is None

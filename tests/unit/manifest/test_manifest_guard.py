@@ -26,8 +26,34 @@ def test_the_guard_is_on_without_a_word(project, function_text) -> None:
     assert project.load(function_text()).functions[0].guard == ()
 
 
-@pytest.mark.parametrize("location", ["app:12", "app.parts:Report.query", "app:f.<locals>.g", "*"])
-@pytest.mark.parametrize("sink", [*(sink.name for sink in SINKS), "*"])
+APP = """
+class Report:
+    def query(self):
+        return [x for x in (1, 2)]
+
+
+def query(event):
+    def inner():
+        return 1
+    return inner()
+
+
+def handler(event, context):
+    return query(event)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _code(project) -> None:
+    (project.root / "app.py").write_text(APP)
+    (project.root / "parts").mkdir()
+    (project.root / "parts/__init__.py").write_text(APP)
+
+
+@pytest.mark.parametrize(
+    "location", ["app:14", "parts:Report.query", "app:query.<locals>.inner", "*"]
+)
+@pytest.mark.parametrize("sink", [*(s.name for s in SINKS if s.name != "response"), "*"])
 def test_an_exception_names_a_sink_and_a_place(project, function_text, sink, location) -> None:
     loaded = project.load(function_text() + exception(sink, location))
     expected = GuardException(sink=sink, location=location, reason=REASON)
@@ -35,8 +61,38 @@ def test_an_exception_names_a_sink_and_a_place(project, function_text, sink, loc
     assert expected.mode is GuardMode.REPORT
 
 
+@pytest.mark.parametrize(
+    ("sink", "location", "told"),
+    [
+        ("sql", "app:qeury", "query"),
+        ("sql", "app:1", "runs code"),
+        ("sql", "app:999", "runs code"),
+        ("sql", "other:query", "other.py"),
+        ("response", "app:query", "app:handler"),
+        ("response", "app:follow", "app:handler"),
+    ],
+)
+def test_an_exception_that_can_match_nothing_is_refused(
+    project, function_text, sink, location, told
+) -> None:
+    shown = project.problem(function_text() + exception(sink, location))
+    assert shown.key == "function.f.guard[0].location"
+    assert told in f"{shown.found} {shown.expected}"
+
+
+@pytest.mark.parametrize("location", ["app:handler", "app:13", "*"])
+def test_an_answers_exception_names_the_handler(project, function_text, location) -> None:
+    [rule] = project.load(function_text() + exception("response", location)).functions[0].guard
+    assert rule.location == location
+
+
+def test_a_module_that_cannot_be_read_here_is_no_mistake(project, function_text) -> None:
+    (project.root / "parts/__init__.py").write_text("def f(:\n")
+    assert project.load(function_text() + exception("sql", "parts:f"))
+
+
 def test_exceptions_stay_in_their_order(project, function_text) -> None:
-    text = function_text() + exception(location="app:1", mode="block") + exception(location="*")
+    text = function_text() + exception(location="app:2", mode="block") + exception(location="*")
     modes = [rule.mode for rule in project.load(text).functions[0].guard]
     assert modes == [GuardMode.BLOCK, GuardMode.REPORT]
 

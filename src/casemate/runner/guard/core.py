@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -67,6 +68,8 @@ class Guard:
         self.blocked: str | None = None
         """What was blocked in this invocation first, for its outcome."""
         self.records = 0
+        self.answering: Place | None = None
+        """The handler, while its answer is judged: none of its code runs then."""
         self.taint: Taint | None = None
         self._tracer: Tracer | None = None
         self._deciding: set[int] = set()
@@ -163,7 +166,12 @@ class Guard:
         mode = self._mode(sink, place)
         where = place.text if place is not None else "code of a dependency"
         self.records += 1
-        text = f"{sink} at {where}: {verdict.origin.text} {verdict.changed}"
+        location = place.location if place is not None else "*"
+        exception = f'sink = "{sink}", location = "{location}", reason = "..."'
+        text = (
+            f"{sink} at {where}: {verdict.origin.text} {verdict.changed}. Fix: {verdict.fix}. If "
+            f"this is a false alarm, write in casemate.toml, below the function: {exception}"
+        )
         if mode == BLOCK and self.blocked is None:
             self.blocked = text
         if self.records <= MAX_RECORDS and self.report is not None:
@@ -172,7 +180,7 @@ class Guard:
                     "sink": sink,
                     "mode": mode,
                     "place": where,
-                    "location": place.location if place is not None else "*",
+                    "location": location,
                     "source": verdict.origin.source,
                     "pointer": verdict.origin.pointer,
                     "decoding": list(verdict.origin.decoding),
@@ -205,9 +213,22 @@ class Guard:
                 module = str(frame.f_globals.get("__name__", ""))
                 return Place(file, frame.f_lineno, module, code.co_qualname)
             if frame.f_back is None:
-                return None
+                return self.answering
             frame = frame.f_back
         return None
+
+
+def place_of(handler: object) -> Place | None:
+    """Return where a handler is defined; None if that cannot be told."""
+    function = inspect.unwrap(handler) if callable(handler) else handler
+    code = getattr(function, "__code__", None)
+    if code is None:  # an object that can be called
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
+    module = getattr(function, "__module__", "")
+    if code is None:
+        return None
+    file = os.path.basename(code.co_filename)
+    return Place(file, code.co_firstlineno, str(module), code.co_qualname)
 
 
 def _matches(location: str, place: Place | None) -> bool:

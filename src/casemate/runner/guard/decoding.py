@@ -41,7 +41,7 @@ _PART = re.compile(r"\r?\n\r?\n")
 _WHITESPACE = re.compile(r"\s+")
 
 
-def _text(data: bytes) -> str | None:
+def readable(data: bytes) -> str | None:
     """Return bytes as text if they are any."""
     try:
         text = data.decode()
@@ -50,16 +50,16 @@ def _text(data: bytes) -> str | None:
     return None if _CONTROL.search(text) else text
 
 
-def _inflated(data: bytes) -> bytes | None:
+def inflated(data: bytes) -> bytes | None:
     """Return what gzip or zlib data holds, None if it is neither or too large."""
     if data[:2] != b"\x1f\x8b" and data[:1] != b"\x78":
         return None
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        inflated = inflater.decompress(data, MAX_INFLATED)
+        plain = inflater.decompress(data, MAX_INFLATED)
     except zlib.error:
         return None
-    return inflated if inflater.eof else None
+    return plain if inflater.eof else None
 
 
 def _unzipped(data: bytes) -> dict[str, object]:
@@ -77,7 +77,7 @@ def _unzipped(data: bytes) -> dict[str, object]:
                     # The size that an archive tells of a file may be a lie.
                     content = file.read(room)
                 room -= len(content)
-                text = _text(content)
+                text = readable(content)
                 if text:
                     found[entry.filename] = text
                 if room <= 0:
@@ -93,18 +93,19 @@ def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         if texts:
             yield f"{how} and ZIP", texts
         return
-    inflated = _inflated(data)
-    if inflated is not None:
-        text = _text(inflated)
+    plain = inflated(data)
+    if plain is not None:
+        text = readable(plain)
         if text:
             yield f"{how} and gzip", text
         return
-    text = _text(data)
+    text = readable(data)
     if text:
         yield how, text
 
 
-def _base64_bytes(text: str) -> bytes | None:
+def base64_bytes(text: str) -> bytes | None:
+    """Return what base64 of either alphabet holds, white space in it or not; None if it is none."""
     compact = _WHITESPACE.sub("", text)
     if not _BASE64.fullmatch(compact):
         return None
@@ -119,7 +120,7 @@ def _base64_bytes(text: str) -> bytes | None:
 
 def _base64(text: str) -> Iterator[tuple[str, object]]:
     data_url = _DATA_URL.match(text)
-    data = _base64_bytes(text[data_url.end() :] if data_url else text)
+    data = base64_bytes(text[data_url.end() :] if data_url else text)
     if data:
         yield from _bytes_forms(data, "base64")
 
@@ -135,7 +136,7 @@ def _jwt(text: str) -> Iterator[tuple[str, object]]:
     if not _JWT.fullmatch(token):
         return
     for name, segment in zip(("head", "body"), token.split("."), strict=False):
-        data = _base64_bytes(segment)
+        data = base64_bytes(segment)
         if data is not None:
             for _how, decoded in _bytes_forms(data, ""):
                 yield f"a token's {name}", decoded

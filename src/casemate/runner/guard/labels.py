@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .core import Guard
-from .decoding import decoded
+from .forms import Forms
 from .origin import Origin
 from .tracing import as_text
 
@@ -26,6 +26,8 @@ MAX_TEXTS = 2000
 """Texts of a stored value that are looked at; one with more is labelled as a whole."""
 _MAX_SOURCE = 200
 _MAX_DEPTH = 2
+_MIN_SPELLED = 3
+"""Characters in a list that are looked at as one text."""
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -35,11 +37,13 @@ class Labels:
     def __init__(self, guard: Guard) -> None:
         """`guard` knows where the texts of the invocation are from."""
         self._guard = guard
+        self._forms = Forms()
 
     def of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
         if not self._guard.active:
             return None
+        self._forms = Forms()
         try:
             labels = list(self._labels(value))
             text = _encode(labels) if labels else None
@@ -63,7 +67,7 @@ class Labels:
         doubtful = next((s for s in spans if s.checked not in ("member", "constant")), None)
         if doubtful is not None or depth == _MAX_DEPTH:
             return doubtful.origin if doubtful is not None else None
-        for _how, form in decoded(as_text(text)):
+        for _how, form in self._forms.of(as_text(text)):
             for _pointer, inside in _texts(form):
                 origin = self._origin(inside, depth + 1)
                 if origin is not None:
@@ -78,6 +82,9 @@ class Labels:
             found, part = _at(value, pointer)
             if found:
                 self._guard.add(source, part, pointer)
+                whole = _spelled(part)
+                if whole is not None:
+                    self._guard.add(source, whole, pointer)
             else:
                 self._guard.add(source, value)
 
@@ -101,7 +108,22 @@ def _texts(value: object) -> Iterator[tuple[str, str | bytes]]:
                     yield f"{pointer}/{step}#", key
                 todo.append((f"{pointer}/{step}", child))
         elif isinstance(item, (list, tuple)):
-            todo += [(f"{pointer}/{n}", child) for n, child in enumerate(item)]
+            whole = _spelled(item)
+            if whole is not None:
+                yield pointer, whole
+            else:
+                todo += [(f"{pointer}/{n}", child) for n, child in enumerate(item)]
+
+
+def _spelled(value: object) -> str | bytes | None:
+    """Return the text that a list has as single characters, or as the numbers of its bytes."""
+    if not isinstance(value, (list, tuple)) or len(value) < _MIN_SPELLED:
+        return None
+    if all(type(c) is str and len(c) == 1 for c in value):
+        return "".join(value)
+    if all(type(n) is int and 0 <= n < 256 for n in value):
+        return bytes(value)
+    return None
 
 
 def _pointers(labels: object) -> list[str]:

@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 
-from .decoding import decoded
+from .forms import Forms
 from .origin import KEY, Origin, Span
 
 MAX_DEPTH = 4
@@ -42,6 +42,7 @@ class Taint:
         self._characters = 0
         self._joined: str | None = None
         self._sizes: list[int] | None = None
+        self._forms = Forms()
         self._turn = _thread.RLock()
         """Held while the index grows: a thread must not search half of it."""
         self.overflown = False
@@ -68,7 +69,7 @@ class Taint:
                 text, origin, depth = self._undecoded.pop()
                 self._search_for(text, origin)
                 if depth < MAX_DEPTH:
-                    for how, form in decoded(text):
+                    for how, form in self._forms.of(text):
                         self._walk(form, origin.decoded(how), depth + 1, original=False)
 
     def _walk(self, value: object, origin: Origin, depth: int, *, original: bool) -> None:

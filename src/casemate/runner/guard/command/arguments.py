@@ -58,11 +58,16 @@ def judge_variable(name: str, argument: Argument, length: int) -> Verdict | None
     return None
 
 
-def judge_environment(variables: Sequence[tuple[str, Argument]]) -> Verdict | None:
-    """Judge the variables that a program is given."""
-    for name, argument in variables:
-        if DANGEROUS_ENVIRONMENT.fullmatch(name):
-            for span in argument.doubtful:
+def judge_environment(variables: Sequence[tuple[Argument, Argument]]) -> Verdict | None:
+    """Judge the variables that a program is given: names and values."""
+    for name, value in variables:
+        if DANGEROUS_ENVIRONMENT.fullmatch(name.value):
+            for span in name.doubtful:
                 if span.exact:
-                    return Verdict(span.origin, f"sets {name} for a program", _FIX_ENVIRONMENT)
+                    words = "chooses a variable that has programs load or run something"
+                    return Verdict(span.origin, words, _FIX_ENVIRONMENT)
+            for span in value.doubtful:
+                if span.exact:
+                    words = f"sets {name.value} for a program"
+                    return Verdict(span.origin, words, _FIX_ENVIRONMENT)
     return None

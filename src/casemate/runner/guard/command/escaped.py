@@ -90,12 +90,17 @@ def _expanded(script: str, word: Word, given: Sequence[Argument]) -> Iterator[Ar
     for argument in _given(parameter, given):
         if script[word.start] == '"':
             yield argument
-            continue
-        for part in re.finditer(r"\S+", argument.value):
-            first, last = part.span()
-            spans = [
-                s._replace(start=max(s.start, first) - first, end=min(s.end, last) - first)
-                for s in argument.spans
-                if s.start < last and s.end > first
-            ]
-            yield argument._replace(value=part[0], spans=spans)
+        else:
+            yield from words_of(argument)
+
+
+def words_of(argument: Argument) -> Iterator[Argument]:
+    """Yield the words that a shell makes of a value which is not quoted."""
+    for part in re.finditer(r"\S+", argument.value):
+        first, last = part.span()
+        spans = [
+            s._replace(start=max(s.start, first) - first, end=min(s.end, last) - first)
+            for s in argument.spans
+            if s.start < last and s.end > first
+        ]
+        yield argument._replace(value=part[0], spans=spans)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ..origin import Origin, Span
+from ..origin import Span
 from ..sink import Verdict
 from ..sql import structure
 from ..sql.tokens import Dialect
-from . import programs
+from . import programs, reading
 from .arguments import Argument, argument_of, judge_variable
+from .comparing import difference, nearest, neutral, unquoted
 from .escaped import called, evaluated, literal
-from .shell import Kind, Line, Word, is_assignment, parse
+from .shell import Word, is_assignment, parse
 
-_LETTER = "q"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _MAX_DEPTH = 8
-_REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
-"""Before and after the quotes that `shlex.quote` puts in place of one of the value."""
-
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
     "name]); where a shell has to be, put each value through shlex.quote()"
@@ -52,31 +49,6 @@ CodeJudge = Callable[[str, Sequence[Span]], Verdict | None]
 FindTexts = Callable[[str], Sequence[Span]]
 
 
-def _unquoted(text: str, span: Span) -> Span | None:
-    """Leave out of a span the quotes that `shlex.quote` has put around one of the value.
-
-    A value that begins or ends with a quote is found by search with one of these instead.
-    """
-    start, end = span.start, span.end
-    if text[start : start + 1] == "'" and text[:start].endswith(_REOPENS):
-        start += 1
-    if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):
-        end -= 1
-    if (start, end) == (span.start, span.end):
-        return span
-    inside = text[start:end]
-    return span._replace(start=start, end=end) if inside.strip("'") or span.exact else None
-
-
-def _neutral(text: str, spans: Sequence[Span]) -> str:
-    pieces: list[str] = []
-    place = 0
-    for span in spans:
-        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
-        place = span.end
-    return "".join((*pieces, text[place:]))
-
-
 class Judgement:
     """Judges command lines and lists of arguments, one inside the other."""
 
@@ -106,7 +78,7 @@ class Judgement:
         self, text: str, spans: Sequence[Span], depth: int = 0
     ) -> Verdict | None:
         """Judge a command line of a shell."""
-        spans = [trimmed for span in spans if (trimmed := _unquoted(text, span)) is not None]
+        spans = [trimmed for span in spans if (trimmed := unquoted(text, span)) is not None]
         doubtful = [s for s in spans if s.checked not in ("member", "constant")]
         if not doubtful:
             return None
@@ -114,15 +86,22 @@ class Judgement:
             return Verdict(doubtful[0].origin, "is too deep in shells of shells", FIX_SHELL)
         found = parse(text)
         if found.broken is not None:
-            origin = _nearest(doubtful, found.broken.start)
+            origin = nearest(doubtful, found.broken.start)
             return Verdict(origin, "stands in a command line with an open quote", FIX_SHELL)
-        neutral = _neutral(text, [s for s in doubtful if not literal(text, s, found, self._texts)])
-        changed = _difference(text, found, parse(neutral))
+        harmless = neutral(text, [s for s in doubtful if not literal(text, s, found, self._texts)])
+        changed = difference(text, found, parse(harmless))
         if changed is not None:
             place, words = changed
-            return Verdict(_nearest(doubtful, place), words, FIX_SHELL)
+            return Verdict(nearest(doubtful, place), words, FIX_SHELL)
         for command in found.commands:
             verdict = self._command([argument_of(word, spans) for word in command], command, depth)
+            if verdict is not None:
+                return verdict
+        for writes, reads in reading.piped(found):
+            if text[found.commands[writes][-1].end :].lstrip()[:1] != "|":
+                continue
+            given = [argument_of(word, spans) for word in found.commands[writes]]
+            verdict = self.pipe(given, [argument_of(w, spans) for w in found.commands[reads]])
             if verdict is not None:
                 return verdict
         for target in found.targets:
@@ -151,9 +130,7 @@ class Judgement:
         if not arguments:
             return None
         if not any(a.spans for a in arguments):
-            script = arguments[1].value if len(arguments) == 2 else ""
-            shell = programs.base_name(arguments[0].value) in programs.SHELLS
-            return self._written(script if shell else arguments[0].value, depth)
+            return self._files(arguments, depth)
         if depth > _MAX_DEPTH:
             origin = next(a for a in arguments if a.spans).spans[0].origin
             return Verdict(origin, "is too deep in commands of commands", FIX_SHELL)
@@ -168,7 +145,16 @@ class Judgement:
             return self._shell(name, rest, depth)
         if name in ("eval", ".", "source"):
             return self._joined(rest, depth) if name == "eval" else self._script(rest)
-        return self._code(name, rest, depth) or self._options(name, rest)
+        written = self._files(arguments, depth) if name in reading.INTERPRETERS else None
+        return written or self._code(name, rest, depth) or self._options(name, rest)
+
+    def _files(self, arguments: Sequence[Argument], depth: int) -> Verdict | None:
+        """Judge what runs if no argument holds anything: the program itself, or a script."""
+        name = programs.base_name(arguments[0].value)
+        if name not in programs.SHELLS and name not in reading.INTERPRETERS:
+            return self._written(arguments[0].value, depth)
+        script = next((a.value for a in arguments[1:] if not a.value.startswith("-")), "")
+        return self._written(script, depth, name)
 
     def _program(self, argument: Argument) -> Verdict | None:
         for span in argument.doubtful:
@@ -227,24 +213,43 @@ class Judgement:
                 return self._options(name, rest[number:])
         return None
 
-    def _written(self, path: str, depth: int) -> Verdict | None:
-        """Judge a script that was written before it is run."""
-        script = self._read(path)
-        return self.line(*script, depth + 1) if script is not None else None
+    def _written(self, path: str, depth: int, name: str = "") -> Verdict | None:
+        """Judge a script that was written before it is run, by the program `name` or by itself."""
+        found = self._read(path)
+        if found is None:
+            return None
+        runs = reading.interpreter_of(name, found[0])
+        return self._code_of(runs, found[0], found[1], depth)
+
+    def _code_of(self, name: str, text: str, spans: Sequence[Span], depth: int) -> Verdict | None:
+        def shell(line: str, inside: Sequence[Span]) -> Verdict | None:
+            return self.line(line, inside, depth + 1)
+
+        return reading.judge_code(name, text, spans, shell, self._python)
+
+    def pipe(self, writes: Sequence[Argument], reads: Sequence[Argument]) -> Verdict | None:
+        """Judge what a command that shows its arguments hands to the next one."""
+        if not writes or programs.base_name(writes[0].value) not in ("echo", "printf"):
+            return None
+        for argument in writes[1:]:
+            if argument.doubtful:
+                verdict = self.standard_input(reads, argument.value, argument.spans)
+                if verdict is not None:
+                    return verdict
+        return None
 
     def standard_input(
         self, arguments: Sequence[Argument], text: str, spans: Sequence[Span]
     ) -> Verdict | None:
         """Judge what a program reads: code, if it is an interpreter that was given none."""
         name = programs.base_name(arguments[0].value) if arguments else ""
-        rest = [a.value for a in arguments[1:]]
-        given = any(not value.startswith("-") or value in ("-c", "-e", "-m") for value in rest)
-        if name in programs.SHELLS:
-            return None if given and "-s" not in rest else self.line(text, spans)
-        if given:
-            return None
-        if name in ("python", "pypy"):
-            return self._python(text, spans)
+        rest = arguments[1:]
+        while name in programs.WRAPPERS and name != "xargs" and rest:
+            name, rest = programs.base_name(rest[0].value), rest[1:]
+        if name in ("xargs", "parallel"):
+            return reading.judge_items(rest, text, spans, lambda a: self.arguments(a, 1))
+        if reading.reads_code(name, [argument.value for argument in rest]):
+            return self._code_of(name, text, spans, 0)
         return None
 
     def _script(self, rest: Sequence[Argument]) -> Verdict | None:
@@ -373,25 +378,3 @@ def _plain(argument: Argument) -> Verdict | None:
         ):
             return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
     return None
-
-
-def _nearest(spans: Sequence[Span], place: int) -> Origin:
-    return next((s for s in spans if s.end > place), spans[-1]).origin
-
-
-def _difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:
-    """Return where a command line is not as expected, and how, in words without its content."""
-    if found.marks == expected.marks:
-        return None
-    known = set(expected.marks)
-    new = [m for m in found.marks if m not in known]
-    order = (Kind.OPERATOR, Kind.SUBSTITUTION, Kind.REDIRECTION, Kind.VARIABLE, Kind.PATTERN)
-    for kind in order:
-        mark = next((m for m in new if m.kind is kind), None)
-        if mark is not None:
-            return mark.start, f"adds a {kind.value} to the command line"
-    lost = next((m for m in expected.marks if m not in set(found.marks)), None)
-    if lost is not None and lost.kind in (Kind.SINGLE, Kind.DOUBLE):
-        return lost.start, f"ends the {lost.kind.value} that it stands in"
-    place = new[0].start if new else (lost.start if lost is not None else 0)
-    return place, "is more than one word of the command line"

@@ -1,4 +1,4 @@
-"""Does a document declare entities, or take its type from elsewhere? And what a parser reads."""
+"""What a parser is given to read: a text, a file, or the first pieces of a document."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ from typing import Any
 from ..core import Guard
 from ..origin import Span
 from ..sink import Judge, Verdict
+from . import entities
+from .entities import ALL, EXPANDING, Reading
 
 NAME = "xml"
 MAX_READ = 4 << 20
 """Bytes of a file that are looked at before a parser reads it."""
-_ENTITY = re.compile(r"<!\s*ENTITY\b", re.IGNORECASE)
-_EXTERNAL = re.compile(r"<!DOCTYPE\s+[^\s>\[]+\s+(?:SYSTEM|PUBLIC)\b", re.IGNORECASE)
-_TYPED = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*<!DOCTYPE", re.DOTALL | re.IGNORECASE)
-"""Comments and instructions may come before a document's type, elements may not."""
+_TYPE_BEGINS = "<!DOCTYPE"
+_BEFORE_TYPE = (("<!--", "-->"), ("<?", "?>"))
 INCLUDE = "http://www.w3.org/2001/XInclude"
 STYLESHEET = "http://www.w3.org/1999/XSL/Transform"
-_FIX = (
-    "parse with defusedxml (`from defusedxml.ElementTree import fromstring`), or with "
-    "lxml.etree.XMLParser(resolve_entities=False, no_network=True)"
-)
 _FIX_INCLUDE = "do not process includes or stylesheets of documents that come from outside"
 _SAFE_PARSERS = re.compile(r"defusedxml(?:\.|$)")
-EXPANDING = "__casemate_expanding__"
+READING = "__casemate_reading__"
+"""Attribute of a parser: what it does with declarations, as its options say."""
 _FED = "__casemate_fed__"
 _MAX_FED = 64 * 1024
 """Characters before the first element that are kept of a document which comes in pieces."""
@@ -36,37 +33,41 @@ _NOTHING, _PROLOG, _TYPE, _ELEMENTS = "nothing", "prolog", "type", "elements"
 _ELEMENT = re.compile(r"<[^!?\s]")
 
 
-def judging(*, external: bool, whole: bool = True) -> Judge:
-    """Return the judgement of a document by a parser that reads, or not, types from elsewhere.
+def judging(reading: Reading, *, whole: bool = True) -> Judge:
+    """Return the judgement of a document by a parser that does as told.
 
     It is the `whole` document, or a piece of one.
     """
 
     def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
         # UTF-16 and UTF-32 read as bytes have nulls between the letters.
-        wide = "\x00" in text[:64]
-        plain = text.replace("\x00", "") if wide else text
-        if whole and not wide and not _TYPED.match(plain):
+        if "\x00" in text[:64]:
+            plain = text.replace("\x00", "")
+            spread = spans[0]._replace(start=0, end=len(plain))
+            return entities.judge(plain, [spread], reading, whole=whole)
+        if whole and not _is_typed(text):
             return None
-        for pattern, words in (
-            (_ENTITY, "declares entities, which the parser expands"),
-            (_EXTERNAL if external else None, "has a type that the parser reads from elsewhere"),
-        ):
-            for match in pattern.finditer(plain) if pattern is not None else ():
-                span = _touching(spans, match) if not wide else spans[0]
-                if span is not None:
-                    return Verdict(span.origin, words, _FIX)
-        return None
+        return entities.judge(text, spans, reading, whole=whole)
 
     return judge
 
 
-def _touching(spans: Sequence[Span], match: re.Match[str]) -> Span | None:
-    return next((s for s in spans if s.start < match.end() and s.end > match.start()), None)
+def _is_typed(text: str) -> bool:
+    """Tell whether a document has a type: comments and instructions may come before it."""
+    place = 0
+    while True:
+        while text[place : place + 1].isspace() or text[place : place + 1] == "\ufeff":
+            place += 1
+        closing = next((c for o, c in _BEFORE_TYPE if text.startswith(o, place)), None)
+        if closing is None:
+            return text[place : place + len(_TYPE_BEGINS)].upper() == _TYPE_BEGINS
+        end = text.find(closing, place)
+        if end < 0:
+            return False
+        place = end + len(closing)
 
 
-INTERNAL, ANY = judging(external=False), judging(external=True)
-ANY_PIECE = judging(external=True, whole=False)
+INTERNAL, ANY = judging(EXPANDING), judging(ALL)
 
 
 def check_document(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
@@ -79,8 +80,8 @@ def check_document(guard: Guard, source: Any, judge: Judge = INTERNAL) -> None:
         guard.check(NAME, source, judge)
 
 
-def check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None:
-    """Block what a parser is fed if it declares entities before the document's first element."""
+def check_piece(guard: Guard, parser: Any, data: Any, reading: Reading) -> None:
+    """Block what a parser is fed if it declares what it follows, before the first element."""
     if not guard.active or not isinstance(data, (str, bytes, bytearray, memoryview)):
         return
     content: Any = data if isinstance(data, (str, bytes)) else bytes(data)
@@ -90,9 +91,8 @@ def check_piece(guard: Guard, parser: Any, data: Any, *, external: bool) -> None
     # A declaration may come in many pieces.
     content = before + content
     text = content if isinstance(content, str) else content.decode("latin-1")
-    if state != _ELEMENTS:
-        whole = state == _NOTHING or len(content) < _MAX_FED
-        check_document(guard, content, judging(external=external, whole=whole))
+    if state != _ELEMENTS and (len(content) >= _MAX_FED or _is_typed(text.replace("\x00", ""))):
+        check_document(guard, content, judging(reading, whole=False))
     if state == _TYPE or "<!" in text.replace("<!--", ""):
         after = _TYPE
     else:
@@ -154,7 +154,8 @@ def is_safe(parser: Any) -> bool:
     kinds = type(parser).__mro__
     if any(_SAFE_PARSERS.match(str(base.__module__)) for base in kinds):
         return True
-    return getattr(parser, EXPANDING, True) is False
+    reading = getattr(parser, READING, None)
+    return isinstance(reading, Reading) and reading.harmless
 
 
 def check_content(guard: Guard, mark: str, words: str) -> None:

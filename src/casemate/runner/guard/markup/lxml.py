@@ -10,21 +10,21 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..sink import Judge
 from .documents import (
-    ANY,
-    ANY_PIECE,
-    EXPANDING,
     INCLUDE,
-    INTERNAL,
+    READING,
     STYLESHEET,
     check_content,
     check_document,
     check_piece,
     check_source,
     is_safe,
+    judging,
 )
+from .entities import Reading
 from .trees import is_of_tree
 
-_READING = "__casemate_reading__"
+_EXTERNAL_BY_DEFAULT = 5
+"""The version from which on `resolve_entities` is `internal` by default: nothing from elsewhere."""
 
 
 def patch_lxml(guard: Guard, module: ModuleType) -> None:
@@ -35,12 +35,11 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
     def parser(base: Any) -> type:
         def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
             base.__init__(self, *arguments, **named)
-            setattr(self, EXPANDING, _expands(named))
-            setattr(self, _READING, _reads(named))
+            setattr(self, READING, _reading(library, named))
 
         def feed(self: Any, data: Any) -> Any:
             if not is_safe(self):
-                check_piece(guard, self, data, external=_is_reading(self))
+                check_piece(guard, self, data, _of_parser(library, self))
             return base.feed(self, data)
 
         members = {"__init__": __init__, "feed": feed, "__module__": base.__module__}
@@ -51,8 +50,8 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
     base = library.iterparse
 
     def iterparse(source: Any, *arguments: Any, **named: Any) -> Any:
-        if _expands(named) and not named.get("html"):
-            check_source(guard, source, ANY if _reads(named) else INTERNAL)
+        if not named.get("html"):
+            check_source(guard, source, judging(_reading(library, named)))
         return base(source, *arguments, **named)
 
     library.iterparse = iterparse
@@ -72,22 +71,25 @@ def patch_functions(guard: Guard, library: Any) -> None:
     """Watch the functions that read a document, of `lxml.etree` or `lxml.objectify`."""
     usual: Callable[[], Any] = getattr(library, "get_default_parser", lambda: None)
 
+    def judged(parser: Any, *, whole: bool = True) -> Judge:
+        return judging(_of_parser(library, parser), whole=whole)
+
     def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
         if not is_safe(parser) and not _is_html(parser):
-            check_document(guard, argument(arguments, named, 0, "text", "xml"), _judge_of(parser))
+            check_document(guard, argument(arguments, named, 0, "text", "xml"), judged(parser))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
         if not is_safe(parser) and not _is_html(parser):
             source = argument(arguments, named, 0, "source", "f")
-            check_source(guard, source, _judge_of(parser))
+            check_source(guard, source, judged(parser))
 
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
         for piece in argument(arguments, named, 0, "strings") or ():
             if not is_safe(parser):
-                check_document(guard, piece, ANY_PIECE)
+                check_document(guard, piece, judged(parser, whole=False))
 
     for name in ("fromstring", "XML", "XMLID", "XMLDTDID"):
         if name in vars(library):
@@ -101,21 +103,28 @@ def _is_html(parser: Any) -> bool:
     return any(base.__name__ == "HTMLParser" for base in type(parser).__mro__)
 
 
-def _is_reading(parser: Any) -> bool:
-    """Tell whether a parser reads a document's type from elsewhere; by default none does."""
-    return bool(getattr(parser, _READING, False))
+def _of_parser(library: Any, parser: Any) -> Reading:
+    """Return what a parser does; one that was made where nobody looked, or none, by default."""
+    reading = getattr(parser, READING, None)
+    return reading if isinstance(reading, Reading) else _reading(library, {})
 
 
-def _judge_of(parser: Any) -> Judge:
-    return ANY if _is_reading(parser) else INTERNAL
+def _reading(library: Any, named: dict[str, Any]) -> Reading:
+    """Return what lxml does with these options: measured, as its documentation is silent.
 
-
-def _reads(named: dict[str, Any]) -> bool:
-    return any(named.get(name) for name in ("load_dtd", "dtd_validation", "attribute_defaults"))
-
-
-def _expands(named: dict[str, Any]) -> bool:
-    return _reads(named) or bool(named.get("resolve_entities", True))
+    What is internal is expanded even by `resolve_entities=False` in attributes, but for what
+    multiplies, which libxml2 bounds then.
+    """
+    types = any(named.get(name) for name in ("load_dtd", "dtd_validation", "attribute_defaults"))
+    version = getattr(library, "LXML_VERSION", None) or (_EXTERNAL_BY_DEFAULT,)
+    usual: Any = "internal" if version[0] >= _EXTERNAL_BY_DEFAULT else True
+    resolved = named.get("resolve_entities", usual)
+    return Reading(
+        expands=bool(resolved),
+        external=bool(resolved) and resolved != "internal",
+        types=types,
+        network=not named.get("no_network", True),
+    )
 
 
 def on_include(

@@ -10,7 +10,6 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from .documents import (
     ANY,
-    ANY_PIECE,
     INCLUDE,
     check_content,
     check_document,
@@ -19,6 +18,7 @@ from .documents import (
     is_safe,
     judging,
 )
+from .entities import EXPANDING, Reading
 
 
 def patch_element_tree(guard: Guard, module: ModuleType) -> None:
@@ -31,7 +31,7 @@ def patch_element_tree(guard: Guard, module: ModuleType) -> None:
     def before_list(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not is_safe(argument(arguments, named, 1, "parser")):
             for piece in argument(arguments, named, 0, "sequence") or ():
-                check_document(guard, piece, judging(external=False, whole=False))
+                check_document(guard, piece, judging(EXPANDING, whole=False))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not is_safe(argument(arguments, named, 2, "parser")):
@@ -61,7 +61,7 @@ def patch_element_tree(guard: Guard, module: ModuleType) -> None:
 
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not is_safe(getattr(arguments[0], "_parser", None)):
-            check_piece(guard, arguments[0], argument(arguments, named, 1, "data"), external=False)
+            check_piece(guard, arguments[0], argument(arguments, named, 1, "data"), EXPANDING)
 
     wrap(pull, "feed", before_feed)
     parser: Any = library.XMLParser
@@ -73,7 +73,7 @@ def _feeding(guard: Guard, base: Any) -> type:
     """Return a subclass of a parser of a C type whose `feed` is watched."""
 
     def feed(self: Any, data: Any) -> Any:
-        check_piece(guard, self, data, external=False)
+        check_piece(guard, self, data, EXPANDING)
         return base.feed(self, data)
 
     return type(base.__name__, (base,), {"feed": feed, "__module__": base.__module__})
@@ -98,9 +98,10 @@ def patch_expat_reader(guard: Guard, module: ModuleType) -> None:
     def before_feed(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         reader = arguments[0]
         if not is_safe(reader):
-            external = getattr(reader, "_external_ges", 0)
+            # It is asked for the type and for parameters as well as for other entities.
+            external = bool(getattr(reader, "_external_ges", 0))
             data = argument(arguments, named, 1, "data")
-            check_piece(guard, reader, data, external=bool(external))
+            check_piece(guard, reader, data, Reading(external=external, types=external))
 
     wrap(vars(module)["ExpatParser"], "feed", before_feed)
 
@@ -110,11 +111,16 @@ def on_expat(
 ) -> None:
     """Watch expat itself, whose parsers are of a C type, where the function's own code calls it."""
     if type(getattr(function, "__self__", None)).__module__ == "pyexpat" and arguments:
+        parser: Any = function.__self__  # type: ignore[attr-defined]
+        # Without a handler expat skips what is elsewhere; a handler that raises refuses all.
+        external = getattr(parser, "ExternalEntityRefHandler", None) is not None
+        refuses = getattr(parser, "EntityDeclHandler", None) is not None
+        reading = Reading(expands=not refuses, external=external, types=external)
         if function.__name__ == "ParseFile":
-            check_source(guard, arguments[0], ANY)
+            check_source(guard, arguments[0], judging(reading))
         else:
-            final = argument(arguments, named, 1, "isfinal")
-            check_document(guard, arguments[0], ANY if final else ANY_PIECE)
+            final = bool(argument(arguments, named, 1, "isfinal"))
+            check_document(guard, arguments[0], judging(reading, whole=final))
 
 
 def patch_xmltodict(guard: Guard, module: ModuleType) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..origin import Span
-from ..quoted import Language, language
+from ..quoted import Language, judge, language
 from ..sink import Verdict
 
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
@@ -56,6 +56,17 @@ EXPRESSION: Language = language(
     opened=r"(?!)",
     words=r"[:#]?[^\W\d][\w.-]*",
 )
+PATHS: Language = language(
+    "path expression",
+    "take the value out of the expression and compare in Python: [u for u in users if u['name'] == "
+    "value]; or put it into a literal as json.dumps(value) does",
+    strings=rf"{_SINGLE}|{_DOUBLE}|`(?:[^`\\]|\\.)*`",
+    opened=r"['\"`]",
+    words=r"[^\W\d]\w*",
+    comments=r"#[^\r\n]*(?=\n)",
+)
+"""JMESPath, JSONPath, jq and the like."""
+_LONE_NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
 _REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
 _REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
@@ -72,6 +83,18 @@ def judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
         if span.checked not in ("member", "constant") and _REGEX_MARK.search(value):
             return Verdict(span.origin, "is a pattern of its own", "escape it: re.escape(value)")
     return None
+
+
+def judge_program(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_path` for jq, where a lone name is a function, such as `env`."""
+    return judge(text, spans, PATHS)
+
+
+def judge_path(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than a literal of a path expression, or a lone name."""
+    if _LONE_NAME.fullmatch(text):
+        return None  # a key, as of a dict
+    return judge(text, spans, PATHS)
 
 
 def judge_glob(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -96,8 +119,6 @@ def judge_index(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 def judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than words of a query string outside of quotes."""
-    from ..quoted import judge
-
     for span in spans:
         inside = text.count('"', 0, span.start) % 2 == 1
         if not inside and _OPERATORS.search(text, span.start, span.end) and not span.checked:

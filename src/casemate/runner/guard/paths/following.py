@@ -94,6 +94,15 @@ def left(guard: Guard, path: str) -> Verdict | None:
     return None
 
 
+def is_checked(guard: Guard, path: str) -> bool:
+    """Tell whether the code has found this very path to be in a folder: another may have left."""
+    against = guard.provenance.kept.get((PREFIX, path))
+    folder = text_of(against) if against is not None and not isinstance(against, tuple) else None
+    return (
+        folder is not None and folder.startswith("/") and inside(resolved(path), resolved(folder))
+    )
+
+
 def patch_posixpath(guard: Guard, module: ModuleType) -> None:
     """Follow `os.path`."""
     folders = Folders(guard)

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import formats
+from ..evaluation import choosing, formats, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
@@ -29,15 +29,8 @@ _FIX_ATTRIBUTE = (
     "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
     "against a collection first"
 )
+_WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
-_CLOSED = frozenset(
-    [
-        *("os", "posix", "sys", "subprocess", "builtins", "importlib", "shutil", "pty", "ctypes"),
-        *("pickle", "marshal", "code", "runpy", "socket", "types", "inspect", "gc", "operator"),
-        *("_io", "io", "platform", "signal", "multiprocessing", "threading", "asyncio", "pathlib"),
-    ]
-)
-"""Modules of which no event may choose a function."""
 
 
 def _judging(guard: Guard) -> Judge:
@@ -69,12 +62,12 @@ def _of_tree(tree: ast.AST, parsed: tuple[Verdict, frozenset[str]]) -> Verdict |
 
 def check_module(guard: Guard, name: object) -> None:
     """Block an import (BlockedError) that the event has chosen."""
-    if (
-        guard.active
-        and isinstance(name, str)
-        and (is_known(guard, name) or is_direct(guard, "importlib", "runpy"))
-    ):
+    if not guard.active or not isinstance(name, str):
+        return
+    if is_known(guard, name) or is_direct(guard, "importlib", "runpy"):
         guard.check(NAME, name, judge_module)
+    else:
+        guard.decide(NAME, lambda: choosing.judge_imported(guard, name))
 
 
 # -- announced by rewritten code -------------------------------------------------------------------
@@ -96,7 +89,7 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
         if not isinstance(owner, ModuleType) or span.start > 0:
             continue
-        if name.startswith("_") or owner.__name__.partition(".")[0] in _CLOSED:
+        if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
             return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
         found = vars(owner).get(name)
         home = getattr(found, "__module__", None)
@@ -155,7 +148,9 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     if guard.provenance.kept.get(_SEEN) == as_text(source):
         return
-    if is_import():
+    # A module that was written first is no module of anybody else.
+    written = isinstance(arguments[1], str) and arguments[1].startswith(_WRITTEN)
+    if is_import() and not written:
         return
     caller = sys._getframe(2)
     if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
@@ -308,10 +303,12 @@ SINK = Sink(
     audit={"compile": _compiled, "code.__new__": _code_made},
     calls={"attrgetter": _getter, "methodcaller": _getter, "reduce": _reduced},
     patches={
+        **choosing.patches(NAME),
+        **symbolic.patches(NAME),
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,
-        "pkgutil": _watch_import("resolve_name", "name"),
+        "pkgutil": choosing.resolving(NAME),
         "runpy": _watch_import("run_module", "mod_name"),  # `run_path` opens a file
         "logging": patch_logging,
         "string": patch_formatter,

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from ..command import variables
 from ..command.arguments import Argument, judge_environment
 from ..command.judgement import Judgement
+from ..command.pipes import WatchedPipe
+from ..command.programs import DANGEROUS_ENVIRONMENT, SHELLS, base_name
+from ..command.reading import INTERPRETERS
 from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
 from ..hooks import argument, wrap
 from ..origin import Span
 from ..sink import Sink, Verdict
-from ..standing import is_direct, is_known
+from ..standing import is_direct, is_known, wrap_after
 from ..tracing import as_text
 from . import path
 
@@ -28,6 +32,11 @@ NAME = "command"
 _SEEN = ("command", "judged")
 _THROUGH = ("subprocess", "os", "pty", "asyncio", "concurrent", "threading", "functools", "shutil")
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
+_SFTP = (
+    *("open", "get", "getfo", "put", "putfo", "remove", "listdir", "listdir_attr", "mkdir"),
+    *("rmdir", "rename", "posix_rename", "stat", "lstat", "chmod", "chown", "truncate", "chdir"),
+)
+_READERS = frozenset(("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env"))
 _MAX_SCRIPT = 256 * 1024
 _FIX_SPLIT = (
     "make the list of arguments yourself, one for each value, instead of cutting a command line "
@@ -35,8 +44,12 @@ _FIX_SPLIT = (
 )
 
 
-def _judgement(guard: Guard) -> Judgement:
+def _judgement(guard: Guard, folder: object = None) -> Judgement:
+    """Return a judgement; relative paths of scripts count from `folder`, or the working one."""
+    beside = os.fsdecode(folder) if isinstance(folder, (str, bytes, os.PathLike)) else ""
+
     def script(file: str) -> tuple[str, Sequence[Span]] | None:
+        file = os.path.normpath(os.path.join(os.getcwd(), beside, file))
         if not file.startswith(_WRITTEN):
             return None
         with contextlib.suppress(OSError, ValueError):
@@ -61,16 +74,21 @@ def check_line(guard: Guard, line: object) -> None:
     if guard.active and isinstance(line, (str, bytes)):
         judgement = _judgement(guard)
         guard.check(NAME, line, judgement.line)
+        guard.decide(NAME, lambda: _expanded(guard, judgement, as_text(line), None))
         guard.provenance.kept[_SEEN] = as_text(line)
 
 
 def check_arguments(
-    guard: Guard, program: object, arguments: object, environment: object = None
+    guard: Guard,
+    program: object,
+    arguments: object,
+    environment: object = None,
+    folder: object = None,
 ) -> None:
     """Block a program (BlockedError) that the event has chosen, or given options."""
     if not guard.active:
         return
-    judgement = _judgement(guard)
+    judgement = _judgement(guard, folder)
     guard.decide(NAME, lambda: _verdict(guard, judgement, program, arguments, environment))
 
 
@@ -87,15 +105,54 @@ def _verdict(
         word = _argument(guard, program)
         if word is not None and (not words or word.value != words[0].value):
             verdict = judgement.arguments([word, *words[1:]])
-    if verdict is None and isinstance(environment, dict):
-        variables = [
-            (as_text(name), word)
-            for name, value in environment.items()
-            if isinstance(name, (str, bytes)) and (word := _argument(guard, value)) is not None
-            if is_known(guard, value)
-        ]
-        verdict = judge_environment(variables)
+    if verdict is None and isinstance(environment, Mapping):
+        verdict = judge_environment(list(_variables(guard, environment)))
+    if verdict is None and words and base_name(words[0].value) in SHELLS:
+        scripts = (w.value for w in words[1:] if "$" in w.value)
+        found = (_expanded(guard, judgement, script, environment) for script in scripts)
+        verdict = next((v for v in found if v is not None), None)
     return verdict or _cut(guard, given)
+
+
+def _variables(guard: Guard, environment: Mapping[Any, Any]) -> Iterator[tuple[Argument, Argument]]:
+    """Yield the variables whose name or value the event may have."""
+    for name, value in environment.items():
+        named, held = _argument(guard, name), _argument(guard, value)
+        if named is not None and held is not None and (named.known or held.known):
+            yield (
+                named if named.known else named._replace(spans=()),
+                held if held.known else held._replace(spans=()),
+            )
+
+
+def _expanded(
+    guard: Guard, judgement: Judgement, script: str, environment: object
+) -> Verdict | None:
+    """Judge a script with what its variables hold."""
+    given: Mapping[Any, Any] = environment if isinstance(environment, Mapping) else os.environ
+
+    def lookup(name: str) -> Argument | None:
+        value = given.get(name)
+        found = _argument(guard, value) if value is not None else None
+        return found if found is not None and found.doubtful else None
+
+    return variables.judge(script, lookup, lambda a: judgement.arguments(a, 1), judgement.pipe)
+
+
+def _setting(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    """Judge a variable that the process sets for itself and all that it starts: `os.putenv`."""
+    name, value = (as_text(os.fsencode(a)) for a in arguments[:2])
+
+    def question() -> Verdict | None:
+        if not DANGEROUS_ENVIRONMENT.fullmatch(name):
+            return None
+        named = Argument(name, [s._replace(exact=True) for s in guard.texts(name) if s.exact])
+        held = Argument(value, [s._replace(exact=True) for s in guard.spans(value)])
+        if guard.constants.holds(name):
+            named = named._replace(spans=())
+        return judge_environment([(named, held)])
+
+    guard.decide(NAME, question)
 
 
 def _argument(guard: Guard, item: object) -> Argument | None:
@@ -141,10 +198,10 @@ def _system(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
 
 def _popen(guard: Guard, arguments: tuple[Any, ...]) -> None:
-    program, given, _, environment = arguments[:4]
+    program, given, folder, environment = arguments[:4]
     if isinstance(given, (list, tuple)) and given and program == given[0]:
         program = None
-    check_arguments(guard, program, given, environment)
+    check_arguments(guard, program, given, environment, folder)
 
 
 def _exec(guard: Guard, arguments: tuple[Any, ...]) -> None:
@@ -174,20 +231,53 @@ def patch_os(guard: Guard, module: ModuleType) -> None:
 
 
 def patch_subprocess(guard: Guard, module: ModuleType) -> None:
-    """Watch what shells and interpreters are given to read."""
+    """Watch what shells and interpreters are given to read, at once or piece by piece."""
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        text = argument(arguments, named, 1, "input")
-        given = getattr(arguments[0], "args", None)
-        if not guard.active or not isinstance(text, (str, bytes)) or not text:
-            return
-        if isinstance(given, (str, bytes, os.PathLike)):
-            given = [given]
-        judgement = _judgement(guard)
-        words = [Argument(as_text(os.fspath(w))) for w in given or () if not isinstance(w, int)]
-        guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
+        _check_read(guard, arguments[0], argument(arguments, named, 1, "input"))
+
+    def started(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        process: Any = arguments[0]
+        if guard.active and process.stdin is not None and _reads(process.args):
+            process.stdin = WatchedPipe(
+                process.stdin, lambda data: _check_read(guard, process, data)
+            )
 
     wrap(module.Popen, "communicate", before)
+    wrap_after(module.Popen, "__init__", started)
+
+
+def patch_asyncio_subprocess(guard: Guard, module: ModuleType) -> None:
+    """Watch what asyncio's processes are given to read."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        transport = getattr(arguments[0], "_transport", None)
+        process = transport.get_extra_info("subprocess") if transport is not None else None
+        _check_read(guard, process, argument(arguments, named, 1, "input"))
+
+    wrap(module.Process, "communicate", before)
+
+
+def _words(given: object) -> list[Argument]:
+    if isinstance(given, (str, bytes, os.PathLike)):
+        given = [given]
+    items = given if isinstance(given, (list, tuple)) else ()
+    return [Argument(as_text(os.fspath(w))) for w in items if not isinstance(w, int)]
+
+
+def _reads(given: object) -> bool:
+    """Tell whether a program may run what it reads, or give it to one that does."""
+    words = [base_name(word.value) for word in _words(given)]
+    return any(w in SHELLS or w in INTERPRETERS or w in _READERS for w in words[:4])
+
+
+def _check_read(guard: Guard, process: Any, text: object) -> None:
+    if not guard.active or not isinstance(text, (str, bytes)) or not text:
+        return
+    given = getattr(process, "args", None)
+    words = _words(given)
+    judgement = _judgement(guard)
+    guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
 
 
 def patch_remote(guard: Guard, module: ModuleType) -> None:
@@ -197,6 +287,49 @@ def patch_remote(guard: Guard, module: ModuleType) -> None:
         check_line(guard, argument(arguments, named, 1, "command"))
 
     wrap(module.SSHClient, "exec_command", before)
+
+
+def patch_channel(guard: Guard, module: ModuleType) -> None:
+    """Watch paramiko's channels: a command line, or what is typed into a shell elsewhere."""
+    started = "__casemate_shell__"
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_line(guard, argument(arguments, named, 1, "command"))
+
+    def sent(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        data = argument(arguments, named, 1, "s")
+        if getattr(arguments[0], started, False) and isinstance(data, (str, bytes)):
+            check_line(guard, data)
+
+    channel: Any = module.Channel
+    wrap(channel, "exec_command", before)
+    wrap_after(channel, "invoke_shell", lambda a, n, result: setattr(a[0], started, True))
+    for name in ("send", "sendall"):
+        wrap(channel, name, sent)
+
+
+def patch_sftp(guard: Guard, module: ModuleType) -> None:
+    """Watch paths on another machine: whether they leave the folder that the code names."""
+    judge_path = path.lexical(guard)
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        for text in (*arguments[1:3], *named.values()):
+            if isinstance(text, (str, bytes)):
+                guard.check(path.NAME, text, judge_path)
+
+    for name in _SFTP:
+        if callable(getattr(module.SFTPClient, name, None)):
+            wrap(module.SFTPClient, name, before)
+
+
+def patch_asyncssh(guard: Guard, module: ModuleType) -> None:
+    """Watch asyncssh, whose command line a shell elsewhere reads."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_line(guard, named.get("command") or (arguments[1] if len(arguments) > 1 else None))
+
+    for name in ("run", "create_process"):
+        wrap(module.SSHClientConnection, name, before)
 
 
 def patch_pexpect(guard: Guard, module: ModuleType) -> None:
@@ -221,12 +354,17 @@ SINK = Sink(
         "subprocess.Popen": _popen,
         "os.exec": _exec,
         "os.posix_spawn": _exec,
+        "os.putenv": _setting,
         "pty.spawn": _pty,
     },
     patches={
         "os": patch_os,
         "subprocess": patch_subprocess,
+        "asyncio.subprocess": patch_asyncio_subprocess,
         "paramiko.client": patch_remote,
+        "paramiko.channel": patch_channel,
+        "paramiko.sftp_client": patch_sftp,
+        "asyncssh.connection": patch_asyncssh,
         "pexpect.pty_spawn": patch_pexpect,
     },
 )

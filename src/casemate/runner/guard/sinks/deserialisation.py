@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..objects import judgement
+from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
 from ..sink import Patch, Sink, Verdict
@@ -258,6 +258,7 @@ SINK = Sink(
     summary="pickle, marshal, YAML with unsafe loaders: data from outside must not make objects.",
     audit={"marshal.loads": _marshal},
     patches={
+        **decrypting.patches(),
         "pickle": patch_pickle,
         "_pickle": patch_pickle,
         "hmac": patch_hmac,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..nosql import drivers
+from ..nosql import drivers, paths
 from ..sink import Sink
 
 SINK = Sink(
     name=drivers.NAME,
-    summary="Queries of MongoDB, Redis, DynamoDB, Elasticsearch: data must bring no operators.",
-    patches=drivers.PATCHES,
+    summary="Queries of MongoDB, Redis, DynamoDB, Elasticsearch and of JSON: data must bring no "
+    "operators.",
+    patches={**drivers.PATCHES, **paths.patches(drivers.NAME)},
 )

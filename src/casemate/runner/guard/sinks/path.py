@@ -1,7 +1,8 @@
 """Paths: what opens, lists, makes, moves and removes files.
 
 By audit events, which every call of `open`, `os`, `shutil`, `pathlib`, `zipfile` and `tarfile` ends
-in, C code as well; `os.path` and `pathlib` are wrapped to follow how paths are put together.
+in; what only looks at a file, and what libraries open in C, is wrapped. `os.path` and `pathlib` are
+wrapped to follow how paths are put together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
-from ..paths import following
+from ..paths import following, looking, readers
 from ..paths.judgement import inside, judge, resolved
 from ..sink import AuditHook, Sink, Verdict
 from ..standing import is_import, is_known
@@ -38,7 +39,7 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not text:
         return None
     verdict = following.left(guard, text)
-    if verdict is not None:
+    if verdict is not None and not following.is_checked(guard, text):
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)
     spans = guard.spans(path if isinstance(path, str) else text)
@@ -153,7 +154,9 @@ _FIRST = (
     "os.chflags",
     "os.chmod",
     "os.chown",
+    "os.getxattr",
     "os.listdir",
+    "os.listxattr",
     "os.mkdir",
     "os.remove",
     "os.removexattr",
@@ -195,6 +198,8 @@ SINK = Sink(
         **{event: _two(event) for event in _TWO},
     },
     patches={
+        **readers.patches(check),
+        "os": looking.patch_os(check),
         "importlib.util": _patch_importlib,
         "posixpath": following.patch_posixpath,
         "pathlib": following.patch_pathlib,

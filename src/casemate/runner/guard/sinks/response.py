@@ -1,19 +1,28 @@
-"""The answer of an HTTP trigger. No hook: the instance asks, before it sends what was returned."""
+"""The answer of an HTTP trigger. No hook: the instance asks, before it sends what was returned.
+
+A page is judged where the answer says that it is one: everywhere else markup is text.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core import Guard
+from ..core import Guard, Place
 from ..origin import Span
+from ..pages import cleaning, judgement
 from ..sink import Sink, Verdict
 from ..tracing import as_text
 from ..url.hosts import Vouching
 from ..url.structure import Parts, is_label, split
 
 NAME = "response"
+MAX_PAGE = 512 * 1024
+"""Characters of a page that is looked at; a longer one is sent as it is."""
+_PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
 _REFRESH = re.compile(r"\s*\d*\s*[;,]\s*(?:url\s*=)?\s*['\"]?", re.IGNORECASE)
@@ -25,12 +34,19 @@ _FIX_TARGET = (
 _FIX_COOKIE = "make cookies by http.cookies.SimpleCookie, or quote the value: urllib.parse.quote"
 
 
-def check_answer(guard: Guard, result: object) -> None:
-    """Judge the headers of an answer as handlers return it; BlockedError."""
+def check_answer(guard: Guard, result: object, place: Place | None = None) -> None:
+    """Judge headers and page of an answer as handlers return it; BlockedError.
+
+    `place` is the handler, where records say that it was.
+    """
     if not guard.active or not isinstance(result, dict):
         return
     if "status" in result or "statusCode" in result:
-        guard.decide(NAME, lambda: _verdict(guard, result))
+        guard.answering = place
+        try:
+            guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
+        finally:
+            guard.answering = None
 
 
 def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
@@ -50,6 +66,27 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
         if verdict is not None:
             return verdict
     return None
+
+
+def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
+    """Judge the body of an answer that is a page for browsers."""
+    kinds = [as_text(v).lower() for name, v in _headers(result) if name.lower() == "content-type"]
+    if not any(mark in kind for kind in kinds for mark in _PAGES):
+        return None
+    body = result.get("body")
+    if isinstance(body, (bytearray, memoryview)):
+        body = bytes(body)
+    if not isinstance(body, (str, bytes)) or len(body) > MAX_PAGE:
+        return None
+    if result.get("isBase64Encoded") or result.get("is_base64"):
+        try:
+            body = base64.b64decode(body)
+        except binascii.Error:
+            return None
+    spans = guard.spans(body)
+    text = as_text(body)
+    verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard)) if spans else None
+    return verdict or judgement.judge_addresses(text, guard.spans)
 
 
 def _headers(result: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
@@ -88,7 +125,9 @@ def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verd
 
 
 def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
-    if span.checked in ("member", "constant") or is_label(text, span, parts):
+    # A link that the function has stored is its own to send people to.
+    stored = span.origin.source != "event" and span.start <= 0 and span.end >= len(text)
+    if stored or span.checked in ("member", "constant") or is_label(text, span, parts):
         return False
     scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
     if not parts.has_authority():
@@ -118,5 +157,7 @@ def _cookie(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 SINK = Sink(
     name=NAME,
-    summary="Headers of answers: no line breaks, no host of a redirect that the event chose.",
+    summary="Answers: no line breaks in headers, no host of a redirect that the event chose, no "
+    "markup of the event on a page.",
+    patches=cleaning.patches(),
 )

@@ -9,4 +9,5 @@ SINK = Sink(
     name=drivers.NAME,
     summary="Statements of databases: data must stay inside one literal or one chosen name.",
     patches=drivers.PATCHES,
+    calls=drivers.CALLS,
 )

@@ -2,18 +2,20 @@
 
 By wrappers of the place where each engine takes its source: no audit event has it before it is
 compiled to Python, where data can no longer be told from the template. `string.Template` has no
-code, and `%` gives no more than the values that the code names.
+code, and gives what it is given: stopped are fields of the event where that is more than values
+that the code has named, such as all of the environment. `%` gives no more than these.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Patch, Sink
+from ..sink import Patch, Sink, Verdict
 from ..templates.judgement import (
     BOTTLE,
     CHAMELEON,
@@ -29,6 +31,9 @@ from ..templates.judgement import (
 )
 
 NAME = "template"
+_MAX_VALUES = 200
+_MIN_SETTINGS = 4
+_FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
 
 
 def check(guard: Guard, source: object, how: Syntax) -> None:
@@ -80,6 +85,40 @@ def _expression(guard: Guard) -> Any:
     return before
 
 
+def patch_string(guard: Guard, module: ModuleType) -> None:
+    """Watch `string.Template` of the event, filled from more than values that the code names."""
+    field = re.compile(r"\$\{?[A-Za-z_]")
+
+    def judge_fields(text: str, spans: Any) -> Verdict | None:
+        for span in spans:
+            part = text[span.start : span.end]
+            if span.checked not in ("member", "constant") and field.search(part):
+                return Verdict(span.origin, "adds a field that looks into what is kept", _FIX_FIELD)
+        return None
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        mapping = arguments[1] if len(arguments) > 1 else None
+        if guard.active and (_is_wide(mapping) or _is_wide(named)):
+            guard.check(NAME, str(arguments[0].template), judge_fields)
+
+    for name in ("substitute", "safe_substitute"):
+        wrap(module.Template, name, before)
+
+
+def _is_wide(mapping: Any) -> bool:
+    """Tell whether a mapping has more than plain values: the environment, variables, objects."""
+    if mapping is None:
+        return False
+    if not isinstance(mapping, dict):
+        return True
+    if len(mapping) > _MAX_VALUES:
+        return True
+    if len(mapping) >= _MIN_SETTINGS and mapping.items() <= os.environ.items():
+        return True
+    plain = (str, int, float, bool, type(None))
+    return any(not isinstance(value, plain) for value in mapping.values())
+
+
 def _watch(how: Syntax, *places: tuple[str, int, str]) -> Patch:
     """Return a patch of methods: name, place of the source, and its name."""
 
@@ -105,6 +144,7 @@ SINK = Sink(
     name=NAME,
     summary="Template engines: data belongs into the context, not into the template.",
     patches={
+        "string": patch_string,
         "jinja2.environment": patch_jinja2,
         "mako.template": _watch(MAKO, ("Template.__init__", 1, "text")),
         "mako.lexer": _watch(MAKO, ("Lexer.__init__", 1, "text")),

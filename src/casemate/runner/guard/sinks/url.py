@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..sink import Sink
-from ..url import clients
+from ..url import clients, connections
 
 SINK = Sink(
     name=clients.NAME,
     summary="Addresses: data must not decide scheme, host, port, credentials, nor leave its part.",
     audit={"socket.connect": clients.on_connect, "socket.sendto": clients.on_connect},
-    patches=clients.PATCHES,
+    patches={**connections.patches(), **clients.PATCHES},
 )

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Patch
+from ..sink import CallHook, Patch
+from . import orm, services
 from .pep249 import EVERY, is_pep249, patch_duckdb, patch_pep249
 from .statements import NAME, check_statement, watch_own, watched_method, watched_type
 from .tokens import Dialect
 
-__all__ = ("NAME", "PATCHES", "watch_drivers")
+__all__ = ("CALLS", "NAME", "PATCHES", "watch_drivers")
 
 _ASYNCPG_METHODS = (
     "execute",
@@ -81,6 +83,24 @@ def patch_sqlite(guard: Guard, module: ModuleType) -> None:
         ("Cursor", watched_cursor),
     ):
         setattr(module, name, value)
+
+
+def patch_apsw(guard: Guard, module: ModuleType) -> None:
+    """Watch apsw: C types, so its classes are replaced by watched ones."""
+    library: Any = module
+    dialects, names = (Dialect.SQLITE,), ("execute", "executemany")
+    cursor_type = watched_type(guard, library.Cursor, names, dialects)
+    plain = library.Connection
+
+    def initialise(self: Any, *arguments: Any, **named: Any) -> None:
+        plain.__init__(self, *arguments, **named)
+        self.cursor_factory = cursor_type
+
+    members = {"__init__": initialise, "__module__": plain.__module__, "__doc__": plain.__doc__}
+    for name in names:
+        members[name] = watched_method(guard, getattr(plain, name), dialects)
+    library.Connection = type(plain.__name__, (plain,), members)
+    library.Cursor = cursor_type
 
 
 # -- psycopg ---------------------------------------------------------------------------------------
@@ -189,6 +209,16 @@ def patch_sqlalchemy(guard: Guard, module: ModuleType) -> None:
     wrap(elements.ColumnClause, "__init__", before_column)
 
 
+def both(first: Patch, second: Patch) -> Patch:
+    """Return a patch that is two, one after the other."""
+
+    def patch(guard: Guard, module: ModuleType) -> None:
+        first(guard, module)
+        second(guard, module)
+
+    return patch
+
+
 def _pep249(*dialects: Dialect) -> Patch:
     def patch(guard: Guard, module: ModuleType) -> None:
         patch_pep249(guard, module, dialects or EVERY)
@@ -196,13 +226,29 @@ def _pep249(*dialects: Dialect) -> Patch:
     return patch
 
 
+def on_connection(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Watch libpq's connection below psycopg, of a C type, where the function's code calls it."""
+    if type(getattr(function, "__self__", None)).__name__ == "PGconn":
+        place = 1 if "prepare" in getattr(function, "__name__", "") else 0
+        command = argument(arguments, named, place, "command")
+        check_statement(guard, command, (Dialect.POSTGRESQL,))
+
+
+CALLS: dict[str, CallHook] = dict.fromkeys(
+    ("exec_", "exec_params", "send_query", "send_query_params", "prepare", "send_prepare"),
+    on_connection,
+)
 PATCHES: dict[str, Patch] = {
+    **services.patches(),
     "sqlite3": patch_sqlite,
     "sqlite3.dbapi2": patch_sqlite,
     "sqlcipher3.dbapi2": patch_sqlite,
     "sqlcipher3": patch_sqlite,
     "pysqlite3.dbapi2": patch_sqlite,
     "pysqlite3": patch_sqlite,
+    "apsw": patch_apsw,
     "psycopg2": patch_psycopg2,
     "psycopg": patch_psycopg,
     "asyncpg": patch_asyncpg,
@@ -226,6 +272,11 @@ PATCHES: dict[str, Patch] = {
     "clickhouse_driver.dbapi": _pep249(Dialect.MYSQL),
     "trino.dbapi": _pep249(Dialect.ANSI),
 }
+
+
+for _module, _patch in orm.PATCHES.items():
+    # One module may have both: statements, and names of columns.
+    PATCHES[_module] = both(PATCHES[_module], _patch) if _module in PATCHES else _patch
 
 
 def watch_drivers(guard: Guard) -> None:

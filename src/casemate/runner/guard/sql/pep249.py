@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..hooks import argument, wrap
+from ..hooks import Before, argument, wrap
+from ..paths import following
+from ..paths.judgement import judge
+from ..standing import wrap_after
+from .files import judge_files, takes_files
 from .statements import check_statement, watch_own
 from .tokens import Dialect
 
@@ -100,17 +105,82 @@ class _Standing:
         return next(self._behind)
 
 
-def patch_duckdb(guard: Guard, module: ModuleType) -> None:
-    """Watch DuckDB: its connection is a C type, and the module itself takes statements as well."""
-    dialects = (Dialect.POSTGRESQL,)
-    patch_pep249(guard, module, dialects)
+_ALL_FRAMES = "SET python_scan_all_frames = true"
+"""DuckDB takes variables of its caller for tables: the wrapper is the caller now."""
+_EXPRESSIONS = {
+    "filter": 0, "project": 0, "select": 0, "order": 0, "sort": 0, "aggregate": 0, "query": 1,
+    "join": 1, "update": 0, "apply": 1, "unique": 0, "sum": 0, "max": 0, "min": 0, "count": 0,
+}  # fmt: skip
+"""Methods of DuckDB's relations that take SQL, and where. Functions of the module have the frame
+before it."""
 
-    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_statement(guard, argument(arguments, named, 0, "query"), dialects)
+
+def patch_duckdb(guard: Guard, module: ModuleType) -> None:
+    """Watch DuckDB: connections, the module itself, and relations, whose filters are SQL."""
+    dialects = (Dialect.POSTGRESQL,)
+    library: Any = module
+    see_frames = _seeing_frames(library)
+    patch_pep249(guard, module, dialects)
+    wrap_after(library, "connect", lambda a, n, connection: connection.execute(_ALL_FRAMES))
+
+    def statement(place: int) -> Before:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if place == 0:
+                see_frames()
+            query = argument(arguments, named, place, "query")
+            given = argument(arguments, named, place + 1, "parameters", "params")
+            _check_files(guard, query, given)
+            check_statement(guard, query, dialects)
+
+        return before
+
+    def expression(place: int) -> Before:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            for text in (*arguments[place : place + 2], *named.values()):
+                if isinstance(text, str):
+                    check_statement(guard, text, dialects)
+
+        return before
 
     for name in ("execute", "executemany", "sql", "query", "from_query"):
-        if callable(getattr(module, name, None)):
-            wrap(module, name, before)
+        if callable(getattr(library, name, None)):
+            wrap(library, name, statement(0))
+            wrap(library.DuckDBPyConnection, name, statement(1))
+    for name, place in _EXPRESSIONS.items():
+        if callable(getattr(library.DuckDBPyRelation, name, None)):
+            wrap(library.DuckDBPyRelation, name, expression(1 + place))
+        if name in ("filter", "project", "order", "aggregate", "sql_expr"):
+            wrap(library, name, expression(1))
+
+
+def _seeing_frames(library: Any) -> Callable[[], None]:
+    """Return what has the module's own connection look for tables beyond the wrapper's frame.
+
+    Not before there is one: it is made with its threads when it is first used.
+    """
+    execute, seen = library.execute, set[int]()
+
+    def see() -> None:
+        if os.getpid() not in seen:
+            seen.add(os.getpid())
+            execute(_ALL_FRAMES)
+
+    return see
+
+
+def _check_files(guard: Guard, query: Any, given: Any) -> None:
+    """Block a statement (BlockedError) that names a file by what the event has."""
+    if not guard.active or not isinstance(query, str):
+        return
+    guard.check("path", query, lambda text, spans: judge_files(guard, text, spans))
+    values = given.values() if isinstance(given, dict) else given
+    if takes_files(query) and isinstance(values, (list, tuple, type({}.values()))):
+        allowed = following.Folders(guard).allow
+        for value in values:
+            if isinstance(value, str):
+                guard.check(
+                    "path", value, lambda t, spans: judge(t, spans, allowed=allowed, follow=True)
+                )
 
 
 class WatchedCursor(_Standing):

@@ -1,0 +1,61 @@
+"""Command lines compared: with harmless letters in place of the data, what else is different?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..origin import Origin, Span
+from .shell import Kind, Line
+
+_LETTER = "q"
+_REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
+"""Before and after the quotes that `shlex.quote` puts in place of one of the value."""
+
+
+def unquoted(text: str, span: Span) -> Span | None:
+    """Leave out of a span the quotes that `shlex.quote` has put around one of the value.
+
+    A value that begins or ends with a quote is found by search with one of these instead.
+    """
+    start, end = span.start, span.end
+    if text[start : start + 1] == "'" and text[:start].endswith(_REOPENS):
+        start += 1
+    if end > start and text[end - 1] == "'" and text.startswith(_CLOSES, end):
+        end -= 1
+    if (start, end) == (span.start, span.end):
+        return span
+    inside = text[start:end]
+    return span._replace(start=start, end=end) if inside.strip("'") or span.exact else None
+
+
+def neutral(text: str, spans: Sequence[Span]) -> str:
+    """Return a command line with harmless letters in place of `spans`."""
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        pieces += (text[place : span.start], _LETTER * (span.end - span.start))
+        place = span.end
+    return "".join((*pieces, text[place:]))
+
+
+def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:
+    """Return where a command line is not as expected, and how, in words without its content."""
+    if found.marks == expected.marks:
+        return None
+    known = set(expected.marks)
+    new = [m for m in found.marks if m not in known]
+    order = (Kind.OPERATOR, Kind.SUBSTITUTION, Kind.REDIRECTION, Kind.VARIABLE, Kind.PATTERN)
+    for kind in order:
+        mark = next((m for m in new if m.kind is kind), None)
+        if mark is not None:
+            return mark.start, f"adds a {kind.value} to the command line"
+    lost = next((m for m in expected.marks if m not in set(found.marks)), None)
+    if lost is not None and lost.kind in (Kind.SINGLE, Kind.DOUBLE):
+        return lost.start, f"ends the {lost.kind.value} that it stands in"
+    place = new[0].start if new else (lost.start if lost is not None else 0)
+    return place, "is more than one word of the command line"
+
+
+def nearest(spans: Sequence[Span], place: int) -> Origin:
+    """Return where the span at or after a place is from."""
+    return next((s for s in spans if s.end > place), spans[-1]).origin

@@ -1,0 +1,152 @@
+"""What programs read that is more than data: code in files and on standard input, arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from ..origin import Span
+from ..sink import Verdict
+from ..sql import structure
+from ..sql.tokens import Dialect
+from . import programs
+from .arguments import Argument
+from .shell import Kind, Line
+
+_PYTHON = frozenset(("python", "pypy"))
+_SQL = {
+    "psql": Dialect.POSTGRESQL,
+    "mysql": Dialect.MYSQL,
+    "mariadb": Dialect.MYSQL,
+    "sqlite3": Dialect.SQLITE,
+}
+_CALCULATORS = frozenset(("bc", "dc", "gnuplot", "ed", "ftp", "sftp", "at", "batch", "crontab"))
+INTERPRETERS = frozenset(
+    {*programs.CODE_OPTIONS, *_CALCULATORS} - {"sed", "awk", "gawk", "ffmpeg", "git", "vim"}
+)
+"""Programs that run what they read if they are given nothing else."""
+_SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env[ \t]+(?:-S[ \t]+)?(\S+)|#![ \t]*(\S+)")
+_PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
+_TAKES_ARGUMENT = ("-I", "-n", "-P", "-L", "-d", "-a", "-s", "-E", "-i")
+_MAX_LINES = 1000
+_FIX_READ = (
+    "hand the value over as an argument or a file that the code reads, not as part of the code"
+)
+_FIX_ITEMS = (
+    'give the arguments as a list, without xargs: subprocess.run(["rm", "--", *names]); or '
+    'separate them by null bytes (xargs -0) after "--"'
+)
+
+JudgeText = Callable[[str, Sequence[Span]], "Verdict | None"]
+JudgeArguments = Callable[[Sequence[Argument]], "Verdict | None"]
+
+
+def interpreter_of(name: str, script: str) -> str:
+    """Return what runs a script: what was called, or what its first line names."""
+    if name in programs.SHELLS or name in INTERPRETERS:
+        return name
+    found = _SHEBANG.match(script[:200])
+    return programs.base_name(found[1] or found[2]) if found else "sh"
+
+
+def judge_code(
+    name: str, text: str, spans: Sequence[Span], line: JudgeText, python: JudgeText
+) -> Verdict | None:
+    """Judge code by the program that runs it; a language that is not known may hold words."""
+    if name in programs.SHELLS or name in programs.REMOTE:
+        return line(text, spans)
+    if name in _PYTHON:
+        return python(text, spans)
+    if name in _SQL:
+        return structure.judge(text, spans, (_SQL[name],))
+    for span in spans:
+        checked = span.checked in ("member", "constant")
+        if not checked and not _PLAIN_CODE.fullmatch(text, span.start, span.end):
+            return Verdict(span.origin, "is part of a program's code", _FIX_READ)
+    return None
+
+
+def reads_code(name: str, rest: Sequence[str]) -> bool:
+    """Tell whether a program that is given these arguments runs what it reads."""
+    if name in programs.SHELLS:
+        return "-s" in rest or not any(not v.startswith("-") or v == "-c" for v in rest)
+    if name in programs.REMOTE:
+        return len([v for v in rest if not v.startswith("-")]) == 1
+    if name in _SQL:
+        options = programs.SQL_OPTIONS.get(name, ())
+        return not any(value in options or value == "-f" for value in rest)
+    if name not in INTERPRETERS:
+        return False
+    given = programs.CODE_OPTIONS.get(name, ())
+    operands = [v for v in rest if not v.startswith("-") or v in given or v == "-m"]
+    return name in _CALCULATORS or not operands
+
+
+def judge_items(
+    rest: Sequence[Argument], text: str, spans: Sequence[Span], judged: JudgeArguments
+) -> Verdict | None:
+    """Judge what xargs reads: each line is an argument of the program that it runs."""
+    number = 0
+    options: list[str] = []
+    while number < len(rest) and rest[number].value.startswith("-"):
+        options.append(rest[number].value)
+        number += 2 if rest[number].value in _TAKES_ARGUMENT else 1
+    command = list(rest[number:]) or [Argument("echo")]
+    null = any(o in ("-0", "--null") for o in options)
+    lines = null or any(o[:2] in ("-I", "-d", "-i") for o in options)
+    mark = next((_mark(o, rest[n + 1 :]) for n, o in enumerate(options) if o[:2] == "-I"), "")
+    for item in _items(text, spans, "\0" if null else "\n"):
+        for span in item.doubtful:
+            part = item.value[span.start : span.end]
+            if not lines and re.search(r"[\s'\"\\]", part):
+                return Verdict(span.origin, "becomes more than one argument", _FIX_ITEMS)
+        verdict = judged(_with(command, mark, item))
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _mark(option: str, after: Sequence[Argument]) -> str:
+    return option[2:] or (after[0].value if after else "")
+
+
+def _with(command: Sequence[Argument], mark: str, item: Argument) -> list[Argument]:
+    if not mark:
+        return [*command, item]
+    found: list[Argument] = []
+    for argument in command:
+        before, seen, after = argument.value.partition(mark)
+        if not seen:
+            found.append(argument)
+            continue
+        spans = [span.moved(len(before)) for span in item.spans]
+        found.append(Argument(before + item.value + after, spans))
+    return found
+
+
+def _items(text: str, spans: Sequence[Span], separator: str) -> Iterator[Argument]:
+    """Yield the parts that hold something from outside. At most so many: ValueError beyond."""
+    place = number = 0
+    for line in text.split(separator):
+        end = place + len(line)
+        inside = [
+            s._replace(start=max(s.start, place) - place, end=min(s.end, end) - place)
+            for s in spans
+            if s.start < end and s.end > place
+        ]
+        if inside:
+            number += 1
+            if number > _MAX_LINES:
+                raise ValueError(f"more than {_MAX_LINES} items come from outside")
+            yield Argument(line, inside)
+        place = end + len(separator)
+
+
+def piped(line: Line) -> Iterator[tuple[int, int]]:
+    """Yield which commands of a line read what which others write: places in `line.commands`."""
+    pipes = [m for m in line.marks if m.kind is Kind.OPERATOR]
+    for number in range(len(line.commands) - 1):
+        end, start = line.commands[number][-1].end, line.commands[number + 1][0].start
+        between = [m for m in pipes if end <= m.start < start]
+        if len(between) == 1 and between[0].end - between[0].start <= len("|&"):
+            yield number, number + 1

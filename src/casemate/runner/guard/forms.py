@@ -1,0 +1,305 @@
+"""Every form in which an application may have decoded a text, the seldom ones as well.
+
+`decoding.py` has those that any framework decodes, and is used by the host too. These here are
+decoded by libraries and helpers of a function. Each is tried by its look; what is slow, or makes
+a text of nearly anything, has a budget for each invocation.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .decoding import MAX_INFLATED, base64_bytes, decoded, inflated, readable
+
+MAX_RARE = 64 * 1024
+"""Characters of a text that is tried in seldom forms."""
+MAX_SLOW = 8 * 1024
+"""Characters of a text that decoders written in Python take."""
+SLOW_BUDGET = 32 * 1024
+"""Characters that these take in one invocation: about 10 ms."""
+BUDGET = 256 * 1024
+"""Characters that all seldom forms take in one invocation, each text 64 more: about 40 ms."""
+_OVERHEAD = 64
+_PUNYCODE_COSTS = 8
+"""It takes quadratic time."""
+_MAX_REVERSED = 1024
+_MAX_LABEL = 256
+_MAX_MEMORY = 32 << 20
+"""Bytes that a decompressor may take for its window."""
+
+_MIN_CODED = 8
+_BEGINNINGS = frozenset("\x1fB\udcfd(")
+"""First bytes of what is compressed."""
+_TELLING = re.compile(r"['\"`;<>()|&$\\=+\x1f\udc80-\udcff-]|\.\.|[^\x00-\x7f]")
+"""What a text has that is worth decoding, or turning round."""
+_LIBRARIES = frozenset(
+    [
+        *("bz2", "lzma", "zstandard", "compression.zstd", "brotli", "brotlicffi"),
+        *("msgpack", "ormsgpack", "cbor2", "cbor"),
+    ]
+)
+"""What decodes bytes that are no text. An application that has imported none reads none."""
+_HEX = re.compile(r"[0-9a-fA-F]{16,}")
+_BASE32 = re.compile(r"[A-Z2-7]{8,}={0,6}|[a-z2-7]{8,}={0,6}")
+_BASE85 = re.compile(r"[!-~]{10,}")
+_QUOTED = re.compile(r"=[0-9A-Fa-f]{2}|=\r?\n")
+_MIME_WORD = re.compile(r"=\?([\w-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?\s]{0,1000})\?=")
+_BETWEEN = re.compile(r"(\?=)\s+(=\?)")
+_UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
+_PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
+_MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=]*=)")
+"""What a payload has, and its reverse; parameters of a header have `;` and `=`."""
+_PLAIN = re.compile(r"[\w.@:/-]*")
+"""Identifiers, addresses, paths and dates: of text in base85 all of it is so by chance only."""
+_BINARY = re.compile(r"[\udc80-\udcff]")
+_UNREADABLE = (ValueError, LookupError, EOFError, OverflowError, RuntimeError, RecursionError)
+
+
+class Forms:
+    """Decodes the texts of one invocation, as long as there is a budget."""
+
+    def __init__(self) -> None:
+        """Begin with all of it."""
+        self._left = BUDGET
+        self._slow = SLOW_BUDGET
+        self._last: set[str] = set()
+        """What was turned or read as a label: of these no more is made, it would be by chance."""
+
+    def of(self, text: str) -> Iterator[tuple[str, object]]:
+        """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
+        yield from decoded(text)
+        size = len(text)
+        coded = size >= _MIN_CODED and " " not in text
+        if not (coded or _TELLING.search(text)) or not 3 <= size <= min(
+            MAX_RARE, self._left - _OVERHEAD
+        ):
+            return
+        if text in self._last:
+            return
+        self._left -= size + _OVERHEAD
+        if text[0] in _BEGINNINGS or not text.isascii():
+            if _BINARY.search(text) or text[0] in _BEGINNINGS:
+                # UTF-7 gives halves of characters, which are no bytes.
+                with contextlib.suppress(UnicodeEncodeError):
+                    yield from _of_bytes(text.encode(errors="surrogateescape"), "bytes")
+            yield from self._turned(text)
+            return
+        if "=" in text:
+            yield from self._of_mail(text)
+        if "-" in text or "+" in text:
+            yield from self._of_names(text)
+        yield from self._turned(text)
+        if coded:
+            yield from _of_digits(text)
+            if size <= MAX_SLOW:
+                yield from self._by_slow_decoders(text)
+
+    def _of_mail(self, text: str) -> Iterator[tuple[str, object]]:
+        """Undo quoted-printable and encoded words (RFC 2045, RFC 2047)."""
+        if "=?" in text and self._takes(len(text)):
+            joined = _BETWEEN.sub(r"\1\2", text)
+            words = _MIME_WORD.sub(_word, joined)
+            if words != joined:
+                yield "encoded words", words
+        if _QUOTED.search(text):
+            plain = readable(binascii.a2b_qp(text.encode()))
+            if plain and plain != text:
+                yield "quoted-printable", plain
+
+    def _of_names(self, text: str) -> Iterator[tuple[str, object]]:
+        """Undo UTF-7 (RFC 2152) and Punycode (RFC 3492)."""
+        if "+" in text and _UTF7.search(text):
+            with contextlib.suppress(UnicodeDecodeError):
+                plain = text.encode().decode("utf-7")
+                # Of base64 comes something as well, which no application has made.
+                if _MARK.search(plain):
+                    yield "UTF-7", plain
+        if (
+            len(text) > _MAX_LABEL
+            or "-" not in text
+            or not self._takes(_PUNYCODE_COSTS * len(text))
+        ):
+            return
+        if text.startswith("xn--"):
+            yield "Punycode", _label(text[4:])
+        if "xn--" in text:
+            yield "Punycode", _PUNYCODE.sub(lambda m: _label(m[1]) or m[0], text)
+        elif (label := _label(text)) and (not label.isascii() or text[-2:-1].isalnum()):
+            self._last.add(label)
+            yield "Punycode", label
+
+    def _turned(self, text: str) -> Iterator[tuple[str, object]]:
+        if len(text) > _MAX_REVERSED or not _MARK.search(text):
+            return
+        turned = text[::-1]
+        if turned != text and self._takes(len(text) + _OVERHEAD):
+            self._last.add(turned)
+            yield "the reverse", turned
+
+    def _takes(self, cost: int) -> bool:
+        if cost > self._slow:
+            return False
+        self._slow -= cost
+        return True
+
+    def _by_slow_decoders(self, text: str) -> Iterator[tuple[str, object]]:
+        if _BASE32.fullmatch(text) and self._takes(len(text)):
+            compact = text.rstrip("=").upper()
+            with contextlib.suppress(binascii.Error):
+                data = base64.b32decode(compact + "=" * (-len(compact) % 8))
+                yield from _of_bytes(data, "base32")
+        elif not _PLAIN.fullmatch(text) and _BASE85.fullmatch(text) and self._takes(2 * len(text)):
+            for how, decode in (("base85", base64.b85decode), ("ASCII85", base64.a85decode)):
+                with contextlib.suppress(ValueError, OverflowError):
+                    data = decode(text.removeprefix("<~").removesuffix("~>"))
+                    yield from _of_bytes(data, how)
+
+
+def _of_digits(text: str) -> Iterator[tuple[str, object]]:
+    """Undo base64 and hex of what is no text by itself."""
+    # Of null bytes, every other one in UTF-16, come many of these digits.
+    known = not _LIBRARIES.isdisjoint(sys.modules)
+    coded = base64_bytes(text) if known or text.count("A") * 5 >= len(text) else None
+    if coded:
+        yield from _of_binary(coded, "base64")
+    wide = known or text.count("00") * 6 >= len(text)
+    if wide and len(text) % 2 == 0 and _HEX.fullmatch(text):
+        yield from _of_binary(bytes.fromhex(text), "hex")
+
+
+def _word(match: re.Match[str]) -> str:
+    charset, coding, content = match.groups()
+    try:
+        if coding in "bB":
+            return base64.b64decode(content + "==").decode(charset)
+        return binascii.a2b_qp(content.encode(), header=True).decode(charset)
+    except _UNREADABLE:
+        return match[0]
+
+
+def _label(text: str) -> str:
+    try:
+        return text.encode().decode("punycode")
+    except (UnicodeError, ValueError, OverflowError):
+        return ""
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+
+def _of_bytes(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    """Yield what bytes are, as text or as something else."""
+    plain = inflated(data)
+    if plain is not None:
+        text = readable(plain)
+        if text:
+            yield f"{how} and gzip", text
+        return
+    found = False
+    for kind, form in _of_binary(data, how):
+        found = True
+        yield kind, form
+    text = None if found else readable(data)
+    if text and how != "bytes":
+        yield how, text
+
+
+def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    """Yield what bytes are that are no text as they stand."""
+    if len(data) > MAX_RARE or len(data) < 3:
+        return
+    if b"\x00" in data[:64] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        yield from _wide(data, how)
+    if not _LIBRARIES.isdisjoint(sys.modules):
+        yield from _of_libraries(data, how)
+
+
+def _of_libraries(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    for name, unpack in (
+        ("bzip2", _bzip2),
+        ("LZMA", _lzma),
+        ("zstd", _zstd),
+        ("Brotli", _brotli),
+    ):
+        plain = _tried(unpack, data)
+        text = readable(plain) if plain else None
+        if text:
+            yield f"{how} and {name}", text
+    for name, load in (("MessagePack", _msgpack), ("CBOR", _cbor)):
+        document = _tried(load, data)
+        if isinstance(document, (dict, list, str, bytes)):
+            yield f"{how} and {name}", document
+
+
+def _tried(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """Return what a decoder makes of data; None if it does not like it."""
+    try:
+        return decode(data)
+    except Exception:  # noqa: BLE001 - each library has errors of its own
+        return None
+
+
+def _wide(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    first, second = data[0::2].count(0), data[1::2].count(0)
+    wide = data[2::4].count(0) + data[1::4].count(0) >= len(data) // 2
+    order = "be" if first > second else "le"
+    encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ()
+    for encoding in (*encodings, f"utf-32-{order}" if wide else "", f"utf-16-{order}"):
+        if encoding:
+            with contextlib.suppress(UnicodeDecodeError):
+                yield f"{how} and {encoding.upper()}", data.decode(encoding)
+
+
+def _bzip2(data: bytes) -> bytes | None:
+    module: Any = sys.modules.get("bz2") if data[:3] == b"BZh" else None
+    return module.BZ2Decompressor().decompress(data, MAX_INFLATED) if module else None
+
+
+def _lzma(data: bytes) -> bytes | None:
+    begun = data[:6] == b"\xfd7zXZ\x00" or data[:3] == b"]\x00\x00"
+    module: Any = sys.modules.get("lzma") if begun else None
+    if module is None:
+        return None
+    return module.LZMADecompressor(memlimit=_MAX_MEMORY).decompress(data, MAX_INFLATED)  # type: ignore[no-any-return]
+
+
+def _zstd(data: bytes) -> bytes | None:
+    if data[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    module: Any = sys.modules.get("zstandard")
+    if module is not None:
+        reader = module.ZstdDecompressor(max_window_size=_MAX_MEMORY).stream_reader(data)
+        return reader.read(MAX_INFLATED)  # type: ignore[no-any-return]
+    module = sys.modules.get("compression.zstd")
+    return module.ZstdDecompressor().decompress(data, MAX_INFLATED) if module else None
+
+
+def _brotli(data: bytes) -> bytes | None:
+    module: Any = sys.modules.get("brotli") or sys.modules.get("brotlicffi")
+    if module is None or readable(data) is not None:
+        return None
+    inflater = module.Decompressor()
+    # A version that takes no bound is not used. What is given can be a block more.
+    plain: bytes = inflater.process(data, output_buffer_limit=MAX_INFLATED)
+    return plain if inflater.is_finished() else None
+
+
+def _msgpack(data: bytes) -> Any:
+    module: Any = sys.modules.get("msgpack") or sys.modules.get("ormsgpack")
+    compound = 0x80 <= data[0] <= 0xBF or 0xC4 <= data[0] <= 0xC6 or 0xD9 <= data[0] <= 0xDF
+    if module is None or not compound:
+        return None
+    options = {} if module.__name__ == "ormsgpack" else {"strict_map_key": False}
+    return module.unpackb(data, **options)
+
+
+def _cbor(data: bytes) -> Any:
+    module: Any = sys.modules.get("cbor2") or sys.modules.get("cbor")
+    compound = 0x40 <= data[0] <= 0xDB
+    return module.loads(data) if module is not None and compound else None

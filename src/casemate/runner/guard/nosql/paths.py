@@ -1,0 +1,58 @@
+"""Expressions that pick parts of documents: JMESPath, JSONPath, jq, JSONata."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..sink import Judge, Patch
+from .languages import judge_path, judge_program
+
+_NAMES = ("expression", "query", "string", "program", "path", "expr", "filter")
+_TABLE: dict[str, tuple[str, ...]] = {
+    "jmespath": ("search", "compile"),
+    "jmespath.parser": ("Parser.parse",),
+    "jsonpath_ng": ("parse",),
+    "jsonpath_ng.ext": ("parse",),
+    "jsonpath_ng.parser": ("parse",),
+    "jsonpath_ng.ext.parser": ("parse",),
+    "jsonpath_rw": ("parse",),
+    "jsonpath": ("jsonpath", "findall", "finditer", "compile"),
+    "jq": ("compile", "first", "all", "text", "iter"),
+    "pyjq": ("first", "all", "one", "compile"),
+    "jsonata": ("Jsonata.__init__",),
+    "objectpath": ("Tree.execute",),
+    "pyjsonq": ("JsonQ.at",),
+}
+"""Functions and methods whose first argument is an expression."""
+_PROGRAMS = frozenset(("jq", "pyjq"))
+_SECOND = frozenset((("jsonpath", "jsonpath"),))
+
+
+def patches(sink: str) -> dict[str, Patch]:
+    """Return the patches by module."""
+
+    def made(name: str, functions: tuple[str, ...]) -> Patch:
+        def patch(guard: Guard, module: ModuleType) -> None:
+            for path in functions:
+                *steps, last = path.split(".")
+                owner: Any = getattr(module, steps[0], None) if steps else module
+                if owner is not None and callable(getattr(owner, last, None)):
+                    second = (name, last) in _SECOND
+                    judge = judge_program if name in _PROGRAMS else judge_path
+                    _watch(guard, sink, owner, last, len(steps) + second, judge)
+
+        return patch
+
+    return {name: made(name, functions) for name, functions in _TABLE.items()}
+
+
+def _watch(guard: Guard, sink: str, owner: Any, method: str, place: int, judge: Judge) -> None:
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        expression = argument(arguments, named, place, *_NAMES)
+        if guard.active and isinstance(expression, (str, bytes)):
+            guard.check(sink, expression, judge)
+
+    wrap(owner, method, before)

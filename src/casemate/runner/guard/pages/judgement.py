@@ -1,0 +1,173 @@
+"""Is data of the event markup on a page, where the code meant text?"""
+
+from __future__ import annotations
+
+import bisect
+import html
+import json
+import operator
+import re
+from collections.abc import Callable, Collection, Sequence
+
+from ..nosql.languages import JAVASCRIPT
+from ..origin import Span
+from ..quoted import STRING, neutral, tokenize
+from ..quoted import judge as judge_script
+from ..sink import Verdict
+from .places import Part, Place, parts
+
+FindSpans = Callable[[str], Sequence[Span]]
+FIX = (
+    "escape what goes into a page: html.escape(value), or a template that does so by itself "
+    "(jinja2.Environment(autoescape=True)); for scripts json.dumps(value).replace('<', '\\\\u003c')"
+)
+_FIX_URL = "allow addresses that begin with https:// or / alone, and escape them: html.escape(url)"
+
+_OPENS = re.compile(r"<[A-Za-z/!?]")
+_ACTIVE = re.compile(
+    r"<\s{0,5}/?\s{0,5}(?:script|iframe|frame|object|embed|applet|svg|math|form|input|button|style|"
+    r"link|meta|base|img|image|video|audio|source|template|portal|marquee|details|body|html|a)\b|"
+    r"[\s\"'/<]on[a-z]{3,30}\s{0,5}=|(?:java|vb)script\s{0,5}:|srcdoc\s{0,5}=|<!",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(r"[\w ,.:@%+-]*")
+_BREAKS_BARE = re.compile(r"[\s>\"'=<`]")
+_HANDLER = re.compile(r"on[a-z]")
+_ADDRESSES = frozenset(
+    ("href", "src", "action", "formaction", "data", "xlink:href", "poster", "background", "to")
+)
+_SCHEME = re.compile(r"(?:javascript|vbscript|data):", re.IGNORECASE)
+_UNSEEN = re.compile(r"[\x00-\x20]+")
+_IN_STYLE = re.compile(r"[<>{};\\\"'()@]")
+_MAY_RUN = re.compile(r"script\s{0,5}(?::|&colon;|&#)|data\s{0,5}(?::|&colon;|&#)", re.IGNORECASE)
+_DECIDES = "decides the scheme of an address on the page"
+_MAX_SPANS = 500
+"""Parts from outside for which it is asked whether the page has them by itself."""
+_MAX_ADDRESSES = 100
+_start = operator.attrgetter("start")
+
+
+def judge(page: str, spans: Sequence[Span], cleaned: Collection[str]) -> Verdict | None:
+    """Return a verdict if `spans` are markup. `cleaned`: what a sanitizer has let through."""
+    texts = {(page[s.start : s.end], s.exact) for s in spans[:_MAX_SPANS]}
+    own = {t for t, exact in texts if _is_own(page, t, cleaned, exact=exact)}
+    doubtful = [
+        s
+        for s in spans
+        if s.checked not in ("member", "constant")
+        and not _is_plain(part := page[s.start : s.end])
+        and part not in own
+    ]
+    if not doubtful:
+        return None
+    meant = parts(neutral(page, doubtful))
+    for span in doubtful:
+        at = bisect.bisect_right(meant, span.start, key=_start) - 1
+        place = meant[at] if at >= 0 else Part(Place.TEXT, 0, 0)
+        words = _harm(page, span, place)
+        if words is not None:
+            fix = _FIX_URL if "address" in words else FIX
+            return Verdict(span.origin, words, fix)
+    return None
+
+
+def _is_own(page: str, text: str, cleaned: Collection[str], *, exact: bool) -> bool:
+    """Tell whether a text of the event is the page's own as well, or was cleaned."""
+    if _is_plain(text):
+        return False
+    if any(text in clean for clean in cleaned):
+        return True
+    # Found by search alone, it can be the template's: a page that has it escaped has put the
+    # event's there.
+    return not exact and any(
+        escaped != text and escaped in page
+        for escaped in (html.escape(text), html.escape(text, quote=False))
+    )
+
+
+def _is_plain(text: str) -> bool:
+    return _PLAIN.fullmatch(text) is not None and ":" not in text
+
+
+def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - one place each
+    text = page[span.start : span.end]
+    if part.place is Place.TEXT:
+        harmful = _OPENS.search(text) and (span.exact or _ACTIVE.search(text))
+        return "is markup on the page" if harmful else None
+    if part.place is Place.RAW:
+        return "ends the element that it stands in" if "</" in text else None
+    if part.place is Place.COMMENT:
+        return "ends a comment of the page" if ">" in text else None
+    if part.place is Place.SCRIPT:
+        return _in_script(page, span, part)
+    if part.place is Place.STYLE:
+        return "is more than a value of a style sheet" if _IN_STYLE.search(text) else None
+    if part.place is Place.QUOTED:
+        if part.quote in text:
+            return "ends the attribute that it stands in"
+        return _in_value(page, span, part)
+    if part.place is Place.BARE:
+        if _BREAKS_BARE.search(text):
+            return "ends an attribute without quotes"
+        return _in_value(page, span, part)
+    return "is part of a tag" if not text.isalnum() else None
+
+
+def _in_value(page: str, span: Span, part: Part) -> str | None:
+    text = html.unescape(page[span.start : span.end])
+    begins = part.attribute in _ADDRESSES and not page[part.start : span.start].strip()
+    if begins and _SCHEME.match(_UNSEEN.sub("", text)):
+        return _DECIDES
+    if part.attribute == "srcdoc" and _OPENS.search(text):
+        return "is markup on a page within the page"
+    if _HANDLER.match(part.attribute) and not _PLAIN.fullmatch(text):
+        return "is part of a script of the page"
+    return None
+
+
+def _in_script(page: str, span: Span, part: Part) -> str | None:
+    text = page[span.start : span.end]
+    if "</" in text or "<!--" in text:
+        return "ends the script that it stands in"
+    script = page[part.start : part.end]
+    moved = [span._replace(start=span.start - part.start, end=span.end - part.start)]
+    if _is_json(text) and not _in_literal(script, moved[0]):
+        return None
+    if judge_script(script, moved, JAVASCRIPT) is not None:
+        return "is part of a script of the page"
+    return None
+
+
+def _in_literal(script: str, span: Span) -> bool:
+    tokens = tokenize(neutral(script, [span]), JAVASCRIPT)
+    return any(kind == STRING and start < span.start < end for kind, start, end in tokens)
+
+
+def _is_json(text: str) -> bool:
+    """Tell whether data is a whole value as JSON, which is one of a script as well."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def judge_addresses(page: str, find: FindSpans) -> Verdict | None:
+    """Return a verdict if an address on the page runs a script of the event, escaped or not."""
+    if not _MAY_RUN.search(page):
+        return None
+    asked = 0
+    for part in parts(page):
+        if part.attribute in _ADDRESSES and part.place in (Place.QUOTED, Place.BARE):
+            value = html.unescape(page[part.start : part.end])
+            if value.isprintable() and not _SCHEME.match(_UNSEEN.sub("", value)):
+                continue
+            asked += 1
+            if asked > _MAX_ADDRESSES:
+                raise ValueError(f"more than {_MAX_ADDRESSES} addresses on the page run a script")
+            own = next(
+                (s for s in find(value) if not s.checked and not value[: s.start].strip()), None
+            )
+            if own is not None and _SCHEME.match(_UNSEEN.sub("", value[own.start : own.end])):
+                return Verdict(own.origin, _DECIDES, _FIX_URL)
+    return None
