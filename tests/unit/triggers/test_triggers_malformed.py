@@ -133,6 +133,11 @@ CASES = {
     "trailer without colon": (CHUNKED + b"0\r\nabc\r\n\r\n", 400),
     "trailer with LF": (CHUNKED + b"0\r\na: b\n\r\n", 400),
     "trailer too long": (CHUNKED + b"0\r\n" + b"a: b\r\n" * 2000, 400),
+    "trailer with a length": (CHUNKED + b"0\r\nContent-Length: 3\r\n\r\n", 400),
+    "trailer with a coding": (CHUNKED + b"0\r\nA: b\r\ntransfer-ENCODING: chunked\r\n\r\n", 400),
+    "trailer with a host": (CHUNKED + b"0\r\nHost: evil\r\n\r\n", 400),
+    "trailer with a token": (CHUNKED + b"0\r\nAuthorization: Bearer x\r\n\r\n", 400),
+    "trailer with an address": (CHUNKED + b"0\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n", 400),
     "trailer with space": (CHUNKED + b"0\r\na : b\r\n\r\n", 400),
 }
 
