@@ -27,7 +27,7 @@ from casemate.delivery.wish import LATER
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
 from casemate.egress.interface import EgressEvent
-from casemate.invocation import Pipeline
+from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
@@ -51,6 +51,7 @@ from casemate.store.interface import Store
 from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
+from casemate.triggers.load_gate import LoadGate
 from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
@@ -141,7 +142,8 @@ class Gateway:
         )
         self.seal = Seal(self.redactor)
         admission = Admission(self.catalogue, self.accounts, self.policy, deny)
-        self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
+        self.refusals = LoadRefusals(self.seal, self.accounts, self.policy, deny, loop)
+        self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal, self.refusals)
         subscriptions = Subscriptions(self.data, self.catalogue)
         acceptance = Acceptance(
             admission, self.seal, self.data, self.pipeline.finish, subscriptions.ensure
@@ -191,7 +193,8 @@ class Gateway:
         identity = IdentityRoutes(
             vault, lambda: self.operations.issuer, hooks.handle, hooks.body_limit
         )
-        handle, body_limit = identity.handle, identity.body_limit
+        gate = LoadGate(self.catalogue, self.dispatcher, self.refusals, identity.body_limit)
+        handle, body_limit = identity.handle, gate.body_limit
         if self.tls is not None:
             route = AuthorityRoute(self.tls, handle, body_limit)
             handle, body_limit = route.handle, route.body_limit
@@ -207,6 +210,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         self.dispatcher.close()
+        self.refusals.flush()
         self.denials.flush()
         self.uses.close()
         await self.uses.flush()

@@ -219,6 +219,9 @@ class Supervisor:
             case protocol.Close():
                 if (zygote := self._zygotes.get(request.z)) is not None:
                     self._end(zygote, "closed", expected=True)
+            case protocol.Weigh():
+                if (zygote := self._zygotes.get(request.z)) is not None:
+                    self._shares.divide(zygote.name, request.parts)
             case protocol.Prepare():
                 self._prepare(request)
 

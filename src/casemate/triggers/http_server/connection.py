@@ -16,6 +16,7 @@ from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
 from casemate.triggers.http_server.peers import REFUSED_CONNECTIONS, peer_address
+from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
 from casemate.triggers.http_server.request_head import METHODS, RequestHead, RequestRefusedError
 from casemate.triggers.http_server.request_reader import RequestReader
 from casemate.triggers.http_server.response_head import CONTINUE, asks_to_close
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_admitted",
         "_context",
+        "_early",
         "_eof",
         "_held",
         "_paused",
@@ -66,6 +68,8 @@ class Connection(asyncio.Protocol):
         self.made = False
         """True once the connection is there, which then ends with `connection_lost`."""
         self._request: RequestHead | None = None
+        self._early: HttpResponse | None = None
+        """The answer to the present request that its head alone called for."""
         self._held = 0
         """Body bytes of this connection that the context counts as buffered."""
         self._started = 0.0
@@ -220,8 +224,11 @@ class Connection(asyncio.Protocol):
         self._request = request
         allowed = _SERVER_OPTIONS if request.asterisk else context.ask_limit(request.head)
         if isinstance(allowed, HttpResponse):
-            self._answer(allowed, cut=request.length != 0)
-            return True
+            small = 0 < request.length <= READ_PAST_BYTES and not request.expects_continue
+            if not (small and allowed.paced):
+                self._answer(allowed, cut=request.length != 0)
+                return True
+            self._early, allowed = allowed, READ_PAST_BYTES
         self._reader.begin_body(request.length, allowed)
         body = self._reader.read_body()
         self._hold(self._reader.received)
@@ -273,11 +280,16 @@ class Connection(asyncio.Protocol):
     # --- answering ------------------------------------------------------------------------
 
     def _handle(self, request: RequestHead, body: bytes) -> None:
-        self._start(self._context.handler, HttpRequest(request.head, body), cut=False)
+        early, self._early = self._early, None
+        if early is None:
+            self._start(self._context.handler, HttpRequest(request.head, body), cut=False)
+        else:
+            self._release_body()
+            self._answer(early, cut=False)
 
     def _answer(self, response: HttpResponse, *, cut: bool) -> None:
         """Answer without a handler. `cut` ends the connection, as its input is not usable."""
-        if isinstance(response.body, bytes):
+        if isinstance(response.body, bytes) and not response.paced:
             try:
                 self._write(response, cut=cut)
             except Exception as error:  # noqa: BLE001 - a response that cannot be sent
@@ -305,6 +317,9 @@ class Connection(asyncio.Protocol):
         task = cast("asyncio.Task[None]", self._task)
         try:
             response = await handler(argument)
+            if response.paced:
+                self._release_body()
+                await self._context.pace.turn(self._context.loop.time())
             if isinstance(response.body, bytes):
                 self._write(response, cut=cut)
             else:

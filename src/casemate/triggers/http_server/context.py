@@ -12,6 +12,7 @@ from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
 from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.refusal_pace import RefusalPace
 from casemate.triggers.http_server.response_head import date_line
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ServerContext:
         "handler",
         "limits",
         "loop",
+        "pace",
         "tasks",
     )
 
@@ -68,6 +70,7 @@ class ServerContext:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.buffered = 0
         """Bytes of request bodies in memory."""
+        self.pace = RefusalPace()
         self.draining = False
         self.closed = False
         self.always = b""
