@@ -32,6 +32,7 @@ from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
 from casemate.model.principal import ANONYMOUS
+from casemate.model.trusted_proxies import TrustedProxies
 from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
@@ -198,7 +199,13 @@ class Gateway:
         if self.tls is not None:
             route = AuthorityRoute(self.tls, handle, body_limit)
             handle, body_limit = route.handle, route.body_limit
-        self.server = HttpServer(handle, body_limit, on_error=report_fault, problem=self._problem)
+        self.server = HttpServer(
+            handle,
+            body_limit,
+            on_error=report_fault,
+            problem=self._problem,
+            proxies=TrustedProxies(config.trusted_proxies),
+        )
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""

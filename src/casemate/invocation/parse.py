@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 import secrets
 import time
+from itertools import accumulate
 
 import msgspec
 
@@ -14,33 +17,59 @@ from casemate.model.path import RawInvocation, RefusedError, Request
 MAX_DEPTH = 64
 """Levels of arrays and objects in an event."""
 _JSON_TYPES = ("", "application/json")
+_TEXT = re.compile(rb'"[^"]*"')
+_ROUND = bytes.maketrans(b"[]{}", b"()()")
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = {ord("("): 1, ord(")"): -1}
+_LEVELS_AT_ONCE = 4
+"""Levels that are taken off from within, all brackets of one at a time."""
+_DEEP_BRACKETS = 500_000
+"""Brackets that may be left then: no event that means well has as many as deep as that."""
+_SHAPES = bytes(
+    ord("0") if chr(byte).isdigit() and byte < 128 else byte | 0x20 if byte in b"eE" else byte
+    for byte in range(256)
+)
+_HUGE = (b"0e000", b"0e+000", b"0" * 300)
+"""Of these one is in each number beyond the range of a double, its digits being zeros."""
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+_read_structure = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def _without_texts(body: bytes) -> bytes:
+    """Return valid JSON without what stands in its texts."""
+    if b"\\" in body:
+        # A backslash stands in texts only, and belongs to the byte after it.
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return _TEXT.sub(b"", body)
 
 
 def _depth_is_bounded(body: bytes) -> bool:
     """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return True
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            if depth > MAX_DEPTH:
-                return False
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-    return True
+    brackets = _without_texts(body).translate(_ROUND, _NOT_BRACKETS)
+    for _ in range(_LEVELS_AT_ONCE):
+        brackets = brackets.replace(b"()", b"")
+    if len(brackets) > _DEEP_BRACKETS:
+        return False
+    deepest = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    return deepest <= MAX_DEPTH - _LEVELS_AT_ONCE
 
 
-_check_json = msgspec.json.Decoder().decode
+def _check_json(body: bytes) -> None:
+    """Raise MsgspecError, UnicodeError or RecursionError unless it is JSON in UTF-8.
+
+    Makes no objects of it, which would take many times its size and time. Numbers are within the
+    range of a double.
+    """
+    body.decode()
+    _read_structure(body)
+    shapes = body.translate(_SHAPES)
+    if any(huge in shapes for huge in _HUGE):
+        for number in _NUMBER.finditer(_without_texts(body)):
+            if math.isinf(float(number[0])):
+                raise msgspec.ValidationError("Number out of range")
 
 
 def new_invocation_id() -> str:

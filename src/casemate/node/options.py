@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.protection import ProtectionStatus
+from casemate.model.trusted_proxies import TrustedProxies
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
@@ -56,9 +57,12 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """True makes an owner's token of a day."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies, which say for whom they ask."""
 
     def __post_init__(self) -> None:
-        """Refuse risks that nobody can accept."""
+        """Refuse risks that nobody can accept, and what is no address of a proxy."""
+        TrustedProxies(self.trusted_proxies)
         unknown = [risk for risk in self.accepted_risks if risk not in RISKS]
         if unknown:
             raise ProtectionMissingError(
@@ -99,6 +103,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     recover_owner: bool = False
     learn: bool = False
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class Folders:

@@ -355,6 +355,7 @@ class Node:
             public_url=options.public_url,
             recover_owner=options.recover_owner and self._gateway is None,
             learn=options.learn,
+            trusted_proxies=options.trusted_proxies,
         )
 
     def _wait_for_gateway(self) -> int:

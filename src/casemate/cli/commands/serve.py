@@ -73,6 +73,15 @@ RecoverOption = Annotated[
         "more. Whoever can start the node can do that; it is recorded.",
     ),
 ]
+ProxyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        help="Address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/24: its "
+        "X-Forwarded-For says who asks. Nobody else's is read. Can be given several times.",
+    ),
+]
 LearnOption = Annotated[
     bool,
     typer.Option(
@@ -139,6 +148,7 @@ def serve(
     tls_new_authority: AuthorityOption = False,
     master_key: MasterKeyOption = None,
     public_url: PublicUrlOption = None,
+    trusted_proxy: ProxyOption = None,
     recover_owner: RecoverOption = False,
     learn: LearnOption = False,
     json: JsonOption = False,
@@ -180,5 +190,6 @@ def serve(
             public_url=parse_url(public_url) if public_url else None,
             recover_owner=recover_owner,
             learn=learn,
+            trusted_proxies=tuple(trusted_proxy or ()),
         )
     )

@@ -48,7 +48,7 @@ _SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
 class ChunkedBody:
     """Decoder of one body of at most `limit` bytes."""
 
-    __slots__ = ("_limit", "_overhead", "_pieces", "_remaining", "_state", "_trailer", "size")
+    __slots__ = ("_limit", "_overhead", "_remaining", "_state", "_trailer", "pieces", "size")
 
     def __init__(self, limit: int) -> None:
         """Start before the first chunk."""
@@ -56,7 +56,8 @@ class ChunkedBody:
         """Bytes of data decoded so far."""
         self._limit = limit
         self._overhead = 0
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """That data, as it came."""
         self._remaining = 0
         self._state = _SIZE
         self._trailer = 0
@@ -68,7 +69,7 @@ class ChunkedBody:
 
     def body(self) -> bytes:
         """Return the data decoded so far."""
-        return b"".join(self._pieces)
+        return b"".join(self.pieces)
 
     def feed(self, data: bytes) -> int:
         """Consume from the start of `data`; return how many bytes were taken.
@@ -88,7 +89,7 @@ class ChunkedBody:
     def _take_data(self, data: bytes, start: int) -> int:
         piece = data[start : start + self._remaining]
         if piece:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self.size += len(piece)
             self._remaining -= len(piece)
             if self._remaining == 0:
