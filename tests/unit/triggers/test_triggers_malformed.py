@@ -70,8 +70,8 @@ CASES = {
     # request line
     "lower-case method": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     "unknown method": (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "long method": (b"G" * 25 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "endless method": (b"G" * 5000, 400),
     "method with control": (b"G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -161,6 +161,7 @@ def test_malformed_requests_are_refused_and_the_connection_closed(name: str, by:
             assert response.status == status
             assert response.headers["connection"] == "close"
             assert response.headers["content-type"] == "application/problem+json"
+            assert ("allow" in response.headers) is (status == 405)
             assert await client.closed()
             client.close()
             assert served.requests == []

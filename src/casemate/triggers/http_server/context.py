@@ -18,7 +18,7 @@ from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
 from casemate.triggers.http_server.problem import problem_response
 from casemate.triggers.http_server.refusal_pace import RefusalPace
-from casemate.triggers.http_server.request_head import RequestHead
+from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
 
 if TYPE_CHECKING:
@@ -124,10 +124,13 @@ class ServerContext:
     def problem(self, status: int, detail: str, error_id: str | None = None) -> HttpResponse:
         """Return the error response for a status; the plain one if the callback fails."""
         try:
-            return self._problem(status, detail, error_id)
+            response = self._problem(status, detail, error_id)
         except Exception as error:  # noqa: BLE001 - the connection must be answered
             self.report(error)
-            return problem_response(status, detail, error_id)
+            response = problem_response(status, detail, error_id)
+        if status == 405:
+            response.headers = (*response.headers, (b"allow", b", ".join(METHODS)))
+        return response
 
     def failure(self, error: BaseException) -> HttpResponse:
         """Report an error and return the 500 that carries its id and nothing else of it."""
