@@ -14,7 +14,7 @@ help:
 	@printf 'make lint    check style, types, layers and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
-	@printf '             capabilities, delivery, sources\n'
+	@printf '             capabilities, delivery, overload, sources\n'
 	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
 
 demo:
@@ -45,7 +45,7 @@ bench:
 bench-parts:
 	@scripts/bootstrap test
 	@scripts/bootstrap bench
-	@for part in policy contracts guard capabilities delivery sources; do \
+	@for part in policy contracts guard capabilities delivery overload sources; do \
 		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
 	done
 

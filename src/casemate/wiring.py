@@ -27,11 +27,12 @@ from casemate.delivery.wish import LATER
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
 from casemate.egress.interface import EgressEvent
-from casemate.invocation import Pipeline
+from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
 from casemate.model.principal import ANONYMOUS
+from casemate.model.trusted_proxies import TrustedProxies
 from casemate.node.backup import BackupMaker
 from casemate.node.bundles import BundleStore
 from casemate.node.certificates import Names
@@ -56,6 +57,7 @@ from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
 from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
+from casemate.triggers.load_gate import LoadGate
 from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
@@ -150,7 +152,8 @@ class Gateway:
         )
         self.seal = Seal(self.redactor)
         admission = Admission(self.catalogue, self.accounts, self.policy, deny)
-        self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal)
+        self.refusals = LoadRefusals(self.seal, self.accounts, self.policy, deny, loop)
+        self.pipeline = Pipeline(admission, self.dispatcher, broker, self.seal, self.refusals)
         subscriptions = Subscriptions(self.data, self.catalogue)
         acceptance = Acceptance(
             admission, self.seal, self.data, self.pipeline.finish, subscriptions.ensure
@@ -216,11 +219,18 @@ class Gateway:
         identity = IdentityRoutes(
             vault, lambda: self.operations.issuer, hooks.handle, hooks.body_limit
         )
-        handle, body_limit = identity.handle, identity.body_limit
+        gate = LoadGate(self.catalogue, self.dispatcher, self.refusals, identity.body_limit)
+        handle, body_limit = identity.handle, gate.body_limit
         if self.tls is not None:
             route = AuthorityRoute(self.tls, handle, body_limit)
             handle, body_limit = route.handle, route.body_limit
-        self.server = HttpServer(handle, body_limit, on_error=report_fault, problem=self._problem)
+        self.server = HttpServer(
+            handle,
+            body_limit,
+            on_error=report_fault,
+            problem=self._problem,
+            proxies=TrustedProxies(config.trusted_proxies),
+        )
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
@@ -237,6 +247,7 @@ class Gateway:
         await self.health.close()
         self.dispatcher.close()
         await self.check.close()
+        self.refusals.flush()
         self.denials.flush()
         self.uses.close()
         await self.uses.flush()

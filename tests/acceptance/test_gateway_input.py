@@ -313,9 +313,16 @@ def test_only_post_invokes(node: TestNode, method: str) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "post", "BREW"])
+@pytest.mark.parametrize("method", ["PROPFIND", "post", "BREW"])
 def test_a_method_that_is_not_spoken_is_refused(node: TestNode, method: str) -> None:
     assert is_problem(send(node, request(TARGET, method=method, key=node.key)), 501)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+def test_a_method_that_is_known_and_not_allowed_is_refused(node: TestNode, method: str) -> None:
+    answer = send(node, request(TARGET, method=method, key=node.key))
+    assert is_problem(answer, 405)
+    assert method not in answer.headers["allow"]
 
 
 @pytest.mark.parametrize("target", ["/api/v1/health", "/api/v1/node", "/api/v1/tokens"])

@@ -2,8 +2,13 @@
 
 The first failures cost nothing; then each doubles the wait, during which attempts are refused
 unseen. An attempt counts as failed when it begins, so that many at once get no further than one
-after the other. An address from which somebody logged in before has a count of its own for that
-account: whoever hammers the account from elsewhere cannot keep its owner out.
+after the other.
+
+Failures are counted for each account and for each address. The address only slows a search of many
+accounts down, and never for long: many people may be behind one, and a proxy that is not known as
+such makes it everybody's. An address from which somebody logged in before has a count of its own
+for that account, and no other holds it up: neither whoever hammers the account from elsewhere nor
+who fails with other accounts from there can keep its owner out.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ MAX_ENTRIES = 8192
 FREE_PER_ACCOUNT = 5
 FREE_PER_ADDRESS = 20
 LONGEST_WAIT = 15 * 60.0
+LONGEST_ADDRESS_WAIT = 5.0
+"""For an address. What bounds a search is the count of each account."""
 FORGET_AFTER = 24 * 3600.0
 MAX_KNOWN = 4096
 
@@ -27,11 +34,12 @@ class _Failures:
     count: int
     last_at: float
     free: int
+    longest: float
 
     def open_at(self) -> float:
         """Return from when on the next attempt is looked at."""
         beyond = self.count - self.free
-        return self.last_at + (min(2.0 ** min(beyond, 30), LONGEST_WAIT) if beyond >= 0 else 0.0)
+        return self.last_at + (min(2.0 ** min(beyond, 30), self.longest) if beyond >= 0 else 0.0)
 
 
 def address_group(address: str) -> str:
@@ -62,32 +70,34 @@ class Attempts:
         Raises TooManyAttemptsError if it has to wait; then it does not count.
         """
         group = address_group(remote)
-        keys = {f"address {group}": FREE_PER_ADDRESS}
+        keys = {f"address {group}": (FREE_PER_ADDRESS, LONGEST_ADDRESS_WAIT)}
+        known = account is not None and (account, group) in self._known
         if account is not None:
-            here = f" from {group}" if (account, group) in self._known else ""
-            keys[f"account {account}{here}"] = FREE_PER_ACCOUNT
+            here = f" from {group}" if known else ""
+            keys[f"account {account}{here}"] = (FREE_PER_ACCOUNT, LONGEST_WAIT)
         now = self._clock()
-        wait = max(self._wait(key, now) for key in keys)
+        held_by = list(keys)[1:] if known else list(keys)
+        wait = max(self._wait(key, now) for key in held_by)
         if wait > 0:
             raise TooManyAttemptsError(
                 "Too many attempts failed.",
                 retry_after=wait,
                 next_step=f"Try again in {wait:.0f} s. A session that is open goes on working.",
             )
-        for key, free in keys.items():
-            self._count(key, free, now)
+        for key, (free, longest) in keys.items():
+            self._count(key, free, longest, now)
         return tuple(keys)
 
     def _wait(self, key: str, now: float) -> float:
         found = self._failures.get(key)
         return max(0.0, found.open_at() - now) if found is not None else 0.0
 
-    def _count(self, key: str, free: int, now: float) -> None:
+    def _count(self, key: str, free: int, longest: float, now: float) -> None:
         found = self._failures.get(key)
         if found is None or now - found.last_at > FORGET_AFTER:
             if found is None and len(self._failures) >= MAX_ENTRIES:
                 self._make_room(now)
-            self._failures[key] = _Failures(1, now, free)
+            self._failures[key] = _Failures(1, now, free, longest)
         else:
             found.count += 1
             found.last_at = now

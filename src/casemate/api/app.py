@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
@@ -122,15 +122,25 @@ def _dispatch(
 
 async def _not_routed(request: Request, error: Exception) -> Response:
     """Answer a path or method that does not exist."""
-    headers = dict(getattr(error, "headers", None) or {})
     if getattr(error, "status_code", None) == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(sorted(_methods(request)))
         return problem_response(
             HTTPStatus.METHOD_NOT_ALLOWED,
-            f"The method is {request.method[:20]}, expected {headers.get('Allow', 'another')}.",
-            headers=headers,
+            f"The method is {request.method[:20]}, expected {allowed or 'another'}.",
+            headers={"Allow": allowed},
         )
     return problem_response(
         HTTPStatus.NOT_FOUND,
         "There is no such path.",
         next_step=f"See GET {PREFIX}/openapi.json for those that exist.",
     )
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what may be asked of a path, by all routes that lead there: several may."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }

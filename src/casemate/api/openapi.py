@@ -32,6 +32,7 @@ _PROBLEMS = {
     404: "There is no such thing.",
     409: "The change conflicts with what is stored.",
     413: "The body is too large.",
+    414: "The target or the query is too long.",
     415: "The body has the wrong media type.",
     422: "The request is understood but cannot be carried out.",
     429: "Too many of these at the same time.",
@@ -145,7 +146,7 @@ def _responses(operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> di
             responses[str(status.value)]["content"] = _content(
                 operation.response_media_type, schema_of[kind]
             )
-    problems = {400, 500, *operation.problems}
+    problems = {400, 414, 500, *operation.problems}
     if operation.authenticated:
         problems |= {401, 403, 503}
     for problem in sorted(problems):

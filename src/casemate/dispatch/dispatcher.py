@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import NamedTuple
 
 from casemate.dispatch.pool import Pool
+from casemate.dispatch.queued import QUEUE_FULL, throttled
+from casemate.dispatch.saturation import Saturation
+from casemate.dispatch.shares import Shares
 from casemate.model.deployment import Version
 from casemate.model.invocation import RunningInvocation
-from casemate.model.path import Admitted, Placed
+from casemate.model.path import Admitted, Placed, RefusedError
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.instance import Instance
 
 _TEND_SECONDS = 1.0
+_CALLED_SECONDS = 2.0
+"""A function counts as called for this long after its last call."""
+_CROWDED_SECONDS = 1.0
+"""How long calls are looked at from their head after one found no place in a queue."""
 
 Name = tuple[str, str, int]
 
@@ -33,6 +41,17 @@ class Dispatcher:
         self._pools: dict[Name, Pool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, _Busy] = {}
+        self._crowded_until = 0.0
+        cores = len(os.sched_getaffinity(0))
+        self._shares = Shares(client.loop, cores=cores, saturation=Saturation(cores))
+
+    def refusal(self, version: Version) -> RefusedError | None:
+        """Return why a call of this version would be refused right now, before it is even read."""
+        pool = self._pools.get((version.project, version.function, version.number))
+        if pool is None or not pool.full:
+            return None
+        self._crowded_until = self._loop.time() + _CROWDED_SECONDS
+        return throttled(QUEUE_FULL, pool.waiting, pool.busy)
 
     async def place(self, admitted: Admitted) -> Placed:
         """Return the invocation with a ready instance. Raises RefusedError."""
@@ -48,6 +67,8 @@ class Dispatcher:
             return Placed(admitted=admitted, instance=instance, queued=0.0, cold=False)
         started = self._loop.time()
         cold = not pool.has_zygote
+        if pool.full:
+            self._crowded_until = started + _CROWDED_SECONDS
         instance = await pool.wait(patient=bool(admitted.request.raw.events))
         self._by_instance[instance] = _Busy(pool, admitted)
         queued = self._loop.time() - started
@@ -71,7 +92,7 @@ class Dispatcher:
             pool.retired = name not in keep
 
     def _new_pool(self, version: Version) -> Pool:
-        pool = Pool(self._client, version, self._loop)
+        pool = Pool(self._client, version, self._loop, self._shares.of(version.project))
         self._pools[version.project, version.function, version.number] = pool
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)
@@ -82,7 +103,18 @@ class Dispatcher:
         for name, pool in list(self._pools.items()):
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
+        self._weigh(now)
         self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
+
+    def _weigh(self, now: float) -> None:
+        """Divide the weight of a project between those of its functions that are called."""
+        called: dict[str, list[Pool]] = {}
+        for (project, _, _), pool in self._pools.items():
+            if pool.busy or pool.waiting or now - pool.arrivals.last < _CALLED_SECONDS:
+                called.setdefault(project, []).append(pool)
+        for pools in called.values():
+            for pool in pools:
+                pool.weigh(len(pools))
 
     def close(self) -> None:
         """End every zygote."""
@@ -91,6 +123,12 @@ class Dispatcher:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+        self._shares.close()
+
+    @property
+    def crowded(self) -> bool:
+        """True if a call found its function's queue full a moment ago. Costs next to nothing."""
+        return self._loop.time() < self._crowded_until
 
     @property
     def busy(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
+from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
+from casemate.dispatch.shares import ProjectShare
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Isolation, Trust
@@ -36,35 +37,15 @@ _SETTLED_SECONDS = 1.0
 """A spare that lived at least this long is replaced when it ends by itself."""
 
 
-def _again(refusal: RefusedError) -> RefusedError:
-    """Return a copy: an exception raised in many calls would keep the frames of all of them."""
-    return RefusedError(
-        refusal.outcome,
-        refusal.message,
-        status=refusal.status,
-        retry_after=refusal.retry_after,
-        failure=refusal.failure,
-    )
-
-
-class Waiter:
-    """A call in the queue."""
-
-    __slots__ = ("future", "latest", "timer")
-
-    timer: asyncio.TimerHandle
-
-    def __init__(self, future: asyncio.Future[Instance], latest: float) -> None:
-        """Wait on `future` until `timer`, set next, refuses the call; never beyond `latest`."""
-        self.future = future
-        self.latest = latest
-
-
 class Pool:
     """Serves one version. All methods run on the event loop."""
 
     def __init__(
-        self, client: SandboxClient, version: Version, loop: asyncio.AbstractEventLoop
+        self,
+        client: SandboxClient,
+        version: Version,
+        loop: asyncio.AbstractEventLoop,
+        share: ProjectShare,
     ) -> None:
         """Start with nothing: no zygote, no instance."""
         self.version = version
@@ -75,6 +56,7 @@ class Pool:
         self.busy = 0
         self.retired = False
         self.arrivals = ArrivalRate()
+        self._share = share
         self._client = client
         self._loop = loop
         self._zygote: Zygote | None = None
@@ -93,10 +75,13 @@ class Pool:
         """Return a ready instance, if one waits and nobody is in the queue before."""
         now = self._loop.time()
         self.arrivals.arrived(now)
+        self._share.called(now)
         while self._spares and not self._waiting and self.busy < self.limits.concurrency:
+            if not self._share.admits():
+                return None
             instance, _ = self._spares.pop()
             if instance.alive:
-                self.busy += 1
+                self._begin(instance)
                 return instance
         return None
 
@@ -106,14 +91,12 @@ class Pool:
         `patient` is for events that are kept: nobody waits for their answer, and who gives up
         early never gets a turn beside callers who come back at once.
         """
-        # Calls that only wait for their own instance to start are not in anybody's way.
-        room = max(0, self.limits.concurrency - self.busy)
-        if len(self._waiting) - room >= self.limits.queue:
-            raise self._throttled("The function's queue is full.")
+        if self.full:
+            raise throttled(QUEUE_FULL, len(self._waiting), self.busy)
         if self._import_failed is not None:
             failed_at, refusal = self._import_failed
             if self._loop.time() - failed_at < _FAILED_IMPORT_SECONDS:
-                raise _again(refusal)
+                raise again(refusal)
             self._import_failed = None
         future: asyncio.Future[Instance] = self._loop.create_future()
         patience = self.limits.queue_time
@@ -136,9 +119,21 @@ class Pool:
         finally:
             waiter.timer.cancel()
 
+    @property
+    def full(self) -> bool:
+        """True if one more call would find no place in the queue."""
+        # Calls that only wait for their own instance to start are not in anybody's way.
+        room = max(0, self.limits.concurrency - self.busy)
+        return len(self._waiting) - room >= self.limits.queue
+
+    def _begin(self, instance: Instance) -> None:
+        self.busy += 1
+        self._share.begin(instance)
+
     def release(self, instance: Instance) -> None:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
+        self._share.end(instance)
         if self.reuse and instance.alive and not self.retired and not self._is_of_old(instance):
             self._offer(instance)
         else:
@@ -157,12 +152,8 @@ class Pool:
             waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
             return
         self._waiting.remove(waiter)
-        waiter.future.set_exception(self._throttled("The function has no free instance."))
-
-    def _throttled(self, message: str) -> RefusedError:
-        busy = max(1, self.busy)
-        wait = math.ceil(min(60.0, max(1.0, len(self._waiting) * 0.01 / busy)))
-        return RefusedError(Outcome.THROTTLED, message, retry_after=wait)
+        refusal = throttled("The function has no free instance.", len(self._waiting), self.busy)
+        waiter.future.set_exception(refusal)
 
     # -- supply --------------------------------------------------------------------------------
 
@@ -207,8 +198,9 @@ class Pool:
     def _impatient(self) -> None:
         """Start one more reusable instance if the head of the queue is still waiting."""
         self._patience = None
-        total = self.busy + len(self._spares)
-        if not self._waiting or self._starting or total >= self.limits.concurrency:
+        # With a spare at hand it is the project's share that the queue waits for.
+        wanted = self._waiting and not self._starting and not self._spares
+        if not wanted or self.busy >= self.limits.concurrency:
             return
         zygote = self._zygote
         if zygote is None or not zygote.alive:
@@ -303,12 +295,17 @@ class Pool:
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
         while self._waiting and self._spares and self.busy < self.limits.concurrency:
+            if not self._share.admits():
+                self._share.hold(self)
+                return
             waiter = self._waiting.popleft()
             if waiter.future.done():
                 continue
             instance, _ = self._spares.pop()
-            self.busy += 1
+            self._begin(instance)
             waiter.future.set_result(instance)
+
+    resume = _match
 
     @staticmethod
     def _unavailable(error: Exception) -> RefusedError:
@@ -317,7 +314,7 @@ class Pool:
 
     def _refuse_all(self, refusal: RefusedError) -> None:
         while self._waiting:
-            self._refuse_next(_again(refusal))
+            self._refuse_next(again(refusal))
 
     def _refuse_next(self, refusal: RefusedError) -> None:
         while self._waiting:
@@ -379,6 +376,12 @@ class Pool:
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
+
+    def weigh(self, parts: int) -> None:
+        """Give this function one of `parts` of its project's weight, when the CPU is short."""
+        for zygote in (self._zygote, *self._old):
+            if zygote is not None:
+                zygote.weigh(parts)
 
     @property
     def spares(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from itertools import accumulate
 
 import msgspec
 
@@ -14,33 +15,63 @@ from casemate.model.path import RawInvocation, RefusedError, Request
 MAX_DEPTH = 64
 """Levels of arrays and objects in an event."""
 _JSON_TYPES = ("", "application/json")
+_ROUND = bytes.maketrans(b"[]{}", b"()()")
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_STEPS = {ord("("): 1, ord(")"): -1}
+_LEVELS_AT_ONCE = 4
+"""Levels that are taken off from within, all brackets of one at a time."""
+_DEEP_BRACKETS = 500_000
+"""Brackets that may be left then: no event that means well has as many as deep as that."""
+_SHAPES = bytes(
+    ord("0") if chr(byte).isdigit() and byte < 128 else byte | 0x20 if byte in b"eE" else byte
+    for byte in range(256)
+)
+_HUGE = (b"0e000", b"0e+000", b"0" * 300)
+"""Of these one is in each number that may be too large or too long, its digits being zeros."""
+
+_decode = msgspec.json.Decoder().decode
+_read_structure = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def _without_escapes(body: bytes) -> bytes:
+    """Return valid JSON in which every quote begins or ends a text."""
+    if b"\\" not in body:
+        return body
+    # A backslash stands in texts only, and belongs to the byte after it.
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
+
+
+def _without_texts(body: bytes) -> bytes:
+    """Return JSON, all of whose quotes begin or end a text, without the texts."""
+    return b"".join(body.split(b'"')[::2])
 
 
 def _depth_is_bounded(body: bytes) -> bool:
     """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return True
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            if depth > MAX_DEPTH:
-                return False
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-    return True
+    marks = _without_escapes(body).translate(_ROUND, _NO_MARKS)
+    # Two quotes side by side are an empty text, or join two: neither changes what is outside.
+    brackets = _without_texts(marks.replace(b'""', b""))
+    for _ in range(_LEVELS_AT_ONCE):
+        brackets = brackets.replace(b"()", b"")
+    if len(brackets) > _DEEP_BRACKETS:
+        return False
+    deepest = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    return deepest <= MAX_DEPTH - _LEVELS_AT_ONCE
 
 
-_check_json = msgspec.json.Decoder().decode
+def _check_json(body: bytes) -> None:
+    """Raise MsgspecError, UnicodeError or RecursionError unless it is JSON in UTF-8.
+
+    Makes no objects of it, which would take many times its size and time, unless a number in it
+    may be out of range.
+    """
+    body.decode()
+    _read_structure(body)
+    shapes = body.translate(_SHAPES)
+    if any(huge in shapes for huge in _HUGE):
+        _decode(body)
 
 
 def new_invocation_id() -> str:

@@ -20,9 +20,10 @@ from casemate.admission import Admission
 from casemate.capabilities import Broker
 from casemate.dispatch import Dispatcher
 from casemate.invocation.injections import recorder
+from casemate.invocation.overload import LoadRefusals
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import answers_http, render, shape
-from casemate.invocation.unfinished import broken, failure_of, refused
+from casemate.invocation.unfinished import broken, failure_of
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
@@ -54,13 +55,19 @@ class Pipeline:
     """Stages 1 to 5."""
 
     def __init__(
-        self, admission: Admission, dispatcher: Dispatcher, broker: Broker, seal: Seal
+        self,
+        admission: Admission,
+        dispatcher: Dispatcher,
+        broker: Broker,
+        seal: Seal,
+        refusals: LoadRefusals,
     ) -> None:
         """Go through these; the broker serves what a running function asks for."""
         self._admission = admission
         self._dispatcher = dispatcher
         self._broker = broker
         self._seal = seal
+        self._refusals = refusals
         self._encode = msgspec.json.Encoder().encode
 
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
@@ -77,7 +84,7 @@ class Pipeline:
             placed = await self._dispatcher.place(admitted)  # (3)
             finished = await self._run(placed)  # (4)
         except RefusedError as refusal:
-            finished = refused(raw, request, admitted, refusal)
+            return self._refusals.refuse(raw, request, admitted, refusal)  # (5)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = broken(raw, request, error)
         if finished.used_secret:

@@ -42,3 +42,6 @@ class HttpResponse(msgspec.Struct):
     body: bytes | AsyncIterator[bytes] = b""
     close: bool = False
     """True ends the connection after this response."""
+    paced: bool = False
+    """True for a refusal that tells the caller to come back later: it leaves at the server's pace,
+    and its connection is not read meanwhile."""

@@ -13,6 +13,7 @@ import msgspec
 from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.protection import ProtectionStatus
+from casemate.model.trusted_proxies import TrustedProxies
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
@@ -67,9 +68,12 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int | None = None
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies, which say for whom they ask."""
 
     def __post_init__(self) -> None:
-        """Refuse risks that nobody can accept."""
+        """Refuse risks that nobody can accept, and what is no address of a proxy."""
+        TrustedProxies(self.trusted_proxies)
         unknown = [risk for risk in self.accepted_risks if risk not in RISKS]
         if unknown:
             raise ProtectionMissingError(
@@ -126,6 +130,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What no function may exceed; None: no caps."""
     new_master_key: str | None = None
     """File of the master key, if this start made it."""
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class Folders:

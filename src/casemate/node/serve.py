@@ -435,6 +435,7 @@ class Node:
             # What is lost later is not what the operator knows of.
             accepted_losses=options.accepted_losses if self._gateway is None else (),
             learn=options.learn,
+            trusted_proxies=options.trusted_proxies,
         )
 
     def _wait_for_gateway(self) -> int:

@@ -82,6 +82,7 @@ class Zygote:
         self.alive = True
         self._is_let_out = False
         self.instances: dict[int, Instance] = {}
+        self._parts = 1
         self.forks = 0
         """How many instances were asked for so far."""
         self.on_ended: Callable[[str], None] = lambda reason: None
@@ -120,6 +121,13 @@ class Zygote:
         )
         self.instances[number] = instance
         return instance
+
+    def weigh(self, parts: int) -> None:
+        """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
+        if self.alive and parts != self._parts:
+            self._parts = parts
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Weigh(self.number, parts), ())
 
     def _kill(self, number: int) -> None:
         if self.alive and number in self.instances:

@@ -87,13 +87,20 @@ class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True
     z: Id
 
 
+class Weigh(msgspec.Struct, tag="weigh", frozen=True, forbid_unknown_fields=True):
+    """Give a zygote's function one part of so many of the CPU that its project has."""
+
+    z: Id
+    parts: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
 class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=True):
     """Have an interpreter's base zygote and a blank zygote ready."""
 
     python: Minor
 
 
-Request = Open | Spawn | Kill | Close | Prepare
+Request = Open | Spawn | Kill | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:

@@ -246,6 +246,9 @@ class Supervisor:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise
+        self._serve(request, descriptors)
+
+    def _serve(self, request: protocol.Request, descriptors: list[int]) -> None:
         match request:
             case protocol.Open():
                 self._open(request, descriptors)
@@ -258,6 +261,9 @@ class Supervisor:
                     self._end(zygote, "closed", expected=True)
                 else:
                     self._cancel(request.z)
+            case protocol.Weigh():
+                if (zygote := self._zygotes.get(request.z)) is not None:
+                    self._shares.divide(zygote.name, request.parts)
             case protocol.Prepare():
                 self._prepare(request)
 

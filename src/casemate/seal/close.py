@@ -123,6 +123,7 @@ class Seal:
             status = finished.status or _STATUS.get(finished.outcome, 500)
             error_id = "err_" + secrets.token_hex(12)
             answer = problem(status, error_id, finished.detail, finished.retry_after)
+            answer.paced = finished.retry_after is not None
             record = self._error(error_id, finished)
         request_id = finished.request.id if finished.request else "inv_" + secrets.token_hex(12)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))

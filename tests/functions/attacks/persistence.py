@@ -16,6 +16,8 @@ import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 TIMER = ctypes.create_string_buffer(8)
+NICENESS = os.getpriority(os.PRIO_PROCESS, 0)
+"""Of the zygote: that of whoever started the node."""
 
 
 def tried(call, *arguments):
@@ -148,7 +150,7 @@ def find(kind):
             "posix-timer": lambda: posix_timer() != 0 or struct.unpack_from("=i", TIMER)[0] != 0,
             "timer-descriptor": lambda: len(descriptors()) > 4,
             "file-time": lambda: os.stat("/function/code/app.py").st_mtime == 7,
-            "nice": lambda: os.getpriority(os.PRIO_PROCESS, 0) != 0,
+            "nice": lambda: os.getpriority(os.PRIO_PROCESS, 0) != NICENESS,
             "limit": lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 20,
             "name": lambda: name.value == b"left-behind",
             "hook": lambda: bool(LEFT),

@@ -10,6 +10,7 @@ from casemate.accounts import attempts as attempts_module
 from casemate.accounts.attempts import (
     FREE_PER_ACCOUNT,
     FREE_PER_ADDRESS,
+    LONGEST_ADDRESS_WAIT,
     LONGEST_WAIT,
     MAX_ENTRIES,
     Attempts,
@@ -151,3 +152,28 @@ def test_counts_never_go_wrong(steps: list[tuple[str, int]]) -> None:
         elif what == "cancel":
             attempts.cancelled(counted)
     assert all(failures.count > 0 for failures in attempts._failures.values())
+
+
+def test_failures_of_others_behind_one_address_hold_nobody_up_for_long() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    for number in range(10 * FREE_PER_ADDRESS):
+        clock.now += LONGEST_ADDRESS_WAIT
+        attempts.begin(f"user{number}", "10.0.0.1")
+    assert 0 < wait_of(attempts, account="newcomer") <= LONGEST_ADDRESS_WAIT
+    clock.now += LONGEST_ADDRESS_WAIT
+    assert wait_of(attempts, account="newcomer") == 0
+
+
+def test_who_logged_in_from_an_address_before_is_not_held_up_by_it() -> None:
+    attempts = Attempts(Clock())
+    attempts.succeeded("ada", "10.0.0.1", attempts.begin("ada", "10.0.0.1"))
+    for number in range(FREE_PER_ADDRESS + 5):
+        try:
+            attempts.begin(f"user{number}", "10.0.0.1")
+        except TooManyAttemptsError:
+            break
+    assert wait_of(attempts, account="bob") > 0
+    assert wait_of(attempts, account="ada") == 0
+    fail(attempts, FREE_PER_ACCOUNT)
+    assert wait_of(attempts, account="ada") > 0

@@ -123,6 +123,15 @@ def test_paths_and_methods_that_do_not_exist(ask) -> None:
     assert set(response.headers["allow"].split(", ")) == {"HEAD", "PUT"}
 
 
+@pytest.mark.parametrize("root", ["/functions/t/f", "/queues/t/jobs"])
+@pytest.mark.parametrize("word", ["redrive", "purge"])
+def test_allow_names_all_that_a_path_takes(ask, root, word) -> None:
+    response = ask("DELETE", f"{root}/dead-letters/{word}")
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert "POST" in response.json()["detail"]
+
+
 @settings(
     max_examples=80,
     deadline=None,

@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from casemate.dispatch.saturation import Saturation
+from casemate.dispatch.shares import ProjectShare, Shares
 from casemate.model.deployment import Version
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
@@ -111,6 +113,10 @@ class FakeZygote:
         self.forks = 0
         self.instances: dict[int, FakeInstance] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
+        self.parts = 1
+
+    def weigh(self, parts: int) -> None:
+        self.parts = parts
 
     def spawn(
         self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
@@ -194,6 +200,11 @@ def version_of(*, number: int = 1, name: str = "f", **changes: Any) -> Version:
     """`concurrency`, `queue` and other limits are given by name; so is `isolation`."""
     own = {k: changes.pop(k) for k in ("isolation", "trust") if k in changes}
     return version(number, name=name, limits=Limits(**changes), **own)
+
+
+def alone(loop: asyncio.AbstractEventLoop) -> ProjectShare:
+    """Return the share of a project beside which there is none."""
+    return Shares(loop, cores=1, saturation=Saturation(1, "/nowhere")).of("t")
 
 
 def run(scenario: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, lost, version_of
+from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, alone, lost, version_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -35,7 +35,7 @@ class PoolMachine(RuleBasedStateMachine):
         version = version_of(
             concurrency=concurrency, queue=queue, queue_time=QUEUE_TIME, isolation=isolation
         )
-        self.pool = Pool(self.sandbox, version, self.loop)  # type: ignore[arg-type]
+        self.pool = Pool(self.sandbox, version, self.loop, alone(self.loop))  # type: ignore[arg-type]
         self.calls: list[asyncio.Task[None]] = []
         self.served: list[FakeInstance] = []
         self.refused: list[Outcome] = []
@@ -192,6 +192,7 @@ class PoolMachine(RuleBasedStateMachine):
             for instance in self.sandbox.starting:
                 instance.get_ready()
             self.settle()
+            self.end_imports()  # of a zygote that what was given back had opened
         assert self.pool.busy == self.pool.waiting == 0
         self.loop.run_until_complete(asyncio.sleep(self.pool.limits.keep + 5.0))
         for _ in range(4):

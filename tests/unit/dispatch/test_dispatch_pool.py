@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, lost, run, version_of
+from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, alone, lost, run, version_of
 
 from casemate.dispatch.pool import Pool
 from casemate.model.errors import UnavailableError
@@ -25,7 +25,7 @@ class Calls:
     def __init__(self, loop: VirtualLoop, **limits: Any) -> None:
         self.loop = loop
         self.sandbox = FakeSandbox(loop)
-        self.pool = Pool(self.sandbox, version_of(**limits), loop)  # type: ignore[arg-type]
+        self.pool = Pool(self.sandbox, version_of(**limits), loop, alone(loop))  # type: ignore[arg-type]
         self.most_busy = 0
 
     async def take(self) -> FakeInstance:

@@ -15,7 +15,7 @@ import pytest
 from casemate.admission import Admission, Catalogue
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.dispatch import Dispatcher
-from casemate.invocation import Pipeline
+from casemate.invocation import LoadRefusals, Pipeline
 from casemate.invocation.unfinished import failure_of
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
@@ -143,11 +143,13 @@ class Path:
             uses=self.uses,
             deny=self.store.deny,
         )
+        seal = Seal(Redactor(self.store, self.vault))
         self.pipeline = Pipeline(
             self.admission,
             self.dispatcher,
             self.broker,
-            Seal(Redactor(self.store, self.vault)),
+            seal,
+            LoadRefusals(seal, TwoTokens(), self.policy, self.store.deny, self.loop),
         )
         self.broker.invoke = self.pipeline.invoke
         self.caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None

@@ -59,3 +59,19 @@ def test_a_node_without_control_groups_weighs_nothing() -> None:
     shares = CpuShares(None)
     shares.add("z1", ("a", "f"))
     shares.remove("z1")
+
+
+def test_functions_that_are_called_divide_the_weight_of_their_project() -> None:
+    groups = Groups()
+    shares = CpuShares(groups)  # type: ignore[arg-type]
+    for name, function in (("z1", ("a", "f")), ("z2", ("a", "f")), ("z3", ("b", "f"))):
+        shares.add(name, function)
+    shares.divide("z1", 4)
+    shares.divide("z2", 4)
+    assert groups.weights == {"z1": 1 / 8, "z2": 1 / 8, "z3": 1.0}
+    shares.divide("z1", 1)
+    shares.remove("z2")
+    assert groups.weights["z1"] == 1.0
+    groups.fault = FileNotFoundError()
+    shares.divide("z1", 2)
+    shares.divide("unknown", 2)

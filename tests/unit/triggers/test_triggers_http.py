@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from casemate.admission import Admission, Catalogue
 from casemate.delivery.wish import LATER, NOTHING, Wish
-from casemate.invocation import Pipeline
+from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.function import HttpTrigger as HttpTrigger_
 from casemate.model.function import Limits
 from casemate.model.http import HttpRequest, HttpResponse
@@ -368,13 +368,16 @@ def test_with_a_token_the_caller_is_told(gateway: Gateway, method: str, path: st
     assert gateway.ask(method, path, key=TEXT).status in (404, 405)
 
 
+def path_of(gateway: Gateway, admission: Admission) -> Pipeline:
+    """Return a path that ends at admission."""
+    seal, store = Seal(gateway.store), gateway.store
+    refusals = LoadRefusals(seal, gateway.accounts, PlainPolicy(), store.deny, None)
+    return Pipeline(admission, None, None, seal, refusals)  # type: ignore[arg-type]
+
+
 def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> None:
-    pipeline = Pipeline(
-        Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny),
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
-        Seal(gateway.store),
-    )
+    admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
+    pipeline = path_of(gateway, admission)
     trigger = HttpTrigger(
         gateway.catalogue,
         gateway.accounts,
@@ -449,7 +452,7 @@ def test_the_limit_is_known_for_any_path(path: str, prefix: str) -> None:
 
 def test_the_caller_s_address_reaches_the_records_of_denials(gateway: Gateway) -> None:
     admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
-    pipeline = Pipeline(admission, None, None, Seal(gateway.store))  # type: ignore[arg-type]
+    pipeline = path_of(gateway, admission)
     trigger = HttpTrigger(
         gateway.catalogue,
         gateway.accounts,
@@ -475,7 +478,7 @@ def test_a_token_without_rights_does_not_learn_which_routes_exist(gateway: Gatew
     guest = "guest-token"
     gateway.accounts.known[f"Bearer {guest}"] = Principal(kind=PrincipalKind.TOKEN, id="guest")
     admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
-    pipeline = Pipeline(admission, None, None, Seal(gateway.store))  # type: ignore[arg-type]
+    pipeline = path_of(gateway, admission)
     trigger = HttpTrigger(
         gateway.catalogue,
         gateway.accounts,

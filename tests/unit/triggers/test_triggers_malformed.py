@@ -70,8 +70,8 @@ CASES = {
     # request line
     "lower-case method": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     "unknown method": (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "TRACE": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "long method": (b"G" * 25 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "endless method": (b"G" * 5000, 400),
     "method with control": (b"G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -133,6 +133,11 @@ CASES = {
     "trailer without colon": (CHUNKED + b"0\r\nabc\r\n\r\n", 400),
     "trailer with LF": (CHUNKED + b"0\r\na: b\n\r\n", 400),
     "trailer too long": (CHUNKED + b"0\r\n" + b"a: b\r\n" * 2000, 400),
+    "trailer with a length": (CHUNKED + b"0\r\nContent-Length: 3\r\n\r\n", 400),
+    "trailer with a coding": (CHUNKED + b"0\r\nA: b\r\ntransfer-ENCODING: chunked\r\n\r\n", 400),
+    "trailer with a host": (CHUNKED + b"0\r\nHost: evil\r\n\r\n", 400),
+    "trailer with a token": (CHUNKED + b"0\r\nAuthorization: Bearer x\r\n\r\n", 400),
+    "trailer with an address": (CHUNKED + b"0\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n", 400),
     "trailer with space": (CHUNKED + b"0\r\na : b\r\n\r\n", 400),
 }
 
@@ -156,6 +161,7 @@ def test_malformed_requests_are_refused_and_the_connection_closed(name: str, by:
             assert response.status == status
             assert response.headers["connection"] == "close"
             assert response.headers["content-type"] == "application/problem+json"
+            assert ("allow" in response.headers) is (status == 405)
             assert await client.closed()
             client.close()
             assert served.requests == []

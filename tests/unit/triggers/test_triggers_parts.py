@@ -74,7 +74,7 @@ def test_loopback(address: str, local: bool) -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["1.1.1.1", "2.2.2.2", "2001::1"]))))
 def test_counts_never_drift(steps: list[tuple[bool, str]]) -> None:
-    counter = ConnectionCounter(HttpLimits(connections=5, connections_per_peer=3))
+    counter = ConnectionCounter(HttpLimits(connections=5, connections_per_peer=3), lambda _: False)
     held: list[str] = []
     for arrives, address in steps:
         if arrives:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import httptools
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casemate.triggers.http_server.chunked import ChunkedBody
+from casemate.triggers.http_server.chunked import FORBIDDEN_TRAILERS, ChunkedBody
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.request_head import (
     CHUNKED,
@@ -144,6 +145,8 @@ CHUNKS = [
     b"0\r\n",
     b"\r\n",
     b"T: v\r\n",
+    b"0\r\nContent-Length: 3\r\n",
+    b"0\r\nTransfer-Encoding: chunked\r\n",
 ]
 
 
@@ -166,6 +169,50 @@ def test_the_chunked_decoder_accepts_nothing_that_llhttp_reads_otherwise(
         return
     if decoder.done:
         assert decoder.body() == llhttp(data)
+
+
+FIELD_NAMES = st.one_of(
+    st.sampled_from(sorted(FORBIDDEN_TRAILERS)),
+    st.sampled_from([b"X-Forwarded-For", b"Proxy-Anything", b"ETag", b"Server-Timing", b"T"]),
+)
+FIELDS = st.tuples(
+    FIELD_NAMES,
+    st.sampled_from([bytes.lower, bytes.upper, bytes.title]),
+    st.sampled_from([b":", b": ", b":\t", b" :"]),
+    st.sampled_from([b"", b"3", b"0", b"chunked", b"close", b"upgrade", b"a, b"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(FIELDS, min_size=1, max_size=4), CUTS)
+def test_trailers_are_read_as_llhttp_reads_them_or_refused(
+    fields: list[tuple[bytes, Callable[[bytes], bytes], bytes, bytes]], cuts: list[int]
+) -> None:
+    """Whoever reads one of these as a field of the head reads another request than we do."""
+    lines = [spelt(name) + colon + value + b"\r\n" for name, spelt, colon, value in fields]
+    data = b"1\r\nx\r\n0\r\n" + b"".join(lines) + b"\r\n"
+    decoder = ChunkedBody(1000)
+    rest = b""
+    forbidden = any(
+        name.lower() in FORBIDDEN_TRAILERS or name[:2] in (b"X-", b"Pr") for name, *_ in fields
+    )
+    try:
+        for piece in split(data, cuts):
+            rest += piece
+            rest = rest[decoder.feed(rest) :]
+    except RequestRefusedError as refusal:
+        assert refusal.status == 400
+        assert forbidden or any(colon == b" :" for _, _, colon, _ in fields)
+        return
+    assert not forbidden
+    assert decoder.done
+    assert decoder.body() == llhttp(data) == b"x"
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN_TRAILERS))
+def test_no_trailer_holds_what_belongs_into_the_head(name: bytes) -> None:
+    with pytest.raises(RequestRefusedError, match="no trailer may hold"):
+        ChunkedBody(10).feed(b"0\r\n" + name.title() + b": 3\r\n\r\n")
 
 
 def test_the_decoder_stops_exactly_at_the_end() -> None:

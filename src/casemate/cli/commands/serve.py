@@ -110,6 +110,15 @@ LossOption = Annotated[
         "of a project, `data/PROJECT`. What is lost stays lost. Can be given several times.",
     ),
 ]
+ProxyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        help="Address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/24: its "
+        "X-Forwarded-For says who asks. Nobody else's is read. Can be given several times.",
+    ),
+]
 LearnOption = Annotated[
     bool,
     typer.Option(
@@ -203,6 +212,7 @@ def serve(
     master_key: MasterKeyOption = None,
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
+    trusted_proxy: ProxyOption = None,
     recover_owner: RecoverOption = False,
     accept_loss: LossOption = None,
     max_memory: MaxMemoryOption = None,
@@ -253,5 +263,6 @@ def serve(
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
             learn=learn,
+            trusted_proxies=tuple(trusted_proxy or ()),
         )
     )

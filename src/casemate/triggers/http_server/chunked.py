@@ -2,7 +2,9 @@
 
 The project's own decoder because llhttp cannot stop at the end of a message: here the end is
 known exactly, so what follows stays unparsed until this request has been answered. Extensions
-and trailer fields are checked for syntax and dropped.
+and trailer fields are checked for syntax and dropped. A trailer field that would say how the
+message is framed, routed, authenticated or processed is refused: whoever merges it into the head
+would read another request than we do.
 """
 
 from __future__ import annotations
@@ -24,7 +26,21 @@ _SIZE_LINE = re.compile(
     + _TOKEN
     + rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?)*)\r\n'
 )
-_TRAILER_LINE = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n")
+_TRAILER_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*\r\n")
+FORBIDDEN_TRAILERS = frozenset(
+    (
+        *(b"content-length", b"transfer-encoding", b"te", b"trailer", b"connection", b"keep-alive"),
+        *(b"proxy-connection", b"upgrade", b"host", b"forwarded", b"max-forwards", b"expect"),
+        *(b"authorization", b"proxy-authorization", b"www-authenticate", b"proxy-authenticate"),
+        *(b"cookie", b"set-cookie", b"cache-control", b"pragma", b"range", b"if-match"),
+        *(b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"),
+        *(b"content-encoding", b"content-type", b"content-range", b"content-language"),
+        *(b"content-location", b"age", b"date", b"expires", b"location", b"retry-after", b"vary"),
+    )
+)
+"""Fields that no trailer may hold (RFC 9110, 6.5.1): framing, routing, request modifiers,
+authentication, control data and how content is processed. Lower case."""
+_FORBIDDEN_PREFIXES = (b"x-forwarded-", b"proxy-")
 
 _SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
 
@@ -32,7 +48,7 @@ _SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
 class ChunkedBody:
     """Decoder of one body of at most `limit` bytes."""
 
-    __slots__ = ("_limit", "_overhead", "_pieces", "_remaining", "_state", "_trailer", "size")
+    __slots__ = ("_limit", "_overhead", "_remaining", "_state", "_trailer", "pieces", "size")
 
     def __init__(self, limit: int) -> None:
         """Start before the first chunk."""
@@ -40,7 +56,8 @@ class ChunkedBody:
         """Bytes of data decoded so far."""
         self._limit = limit
         self._overhead = 0
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """That data, as it came."""
         self._remaining = 0
         self._state = _SIZE
         self._trailer = 0
@@ -52,7 +69,7 @@ class ChunkedBody:
 
     def body(self) -> bytes:
         """Return the data decoded so far."""
-        return b"".join(self._pieces)
+        return b"".join(self.pieces)
 
     def feed(self, data: bytes) -> int:
         """Consume from the start of `data`; return how many bytes were taken.
@@ -72,7 +89,7 @@ class ChunkedBody:
     def _take_data(self, data: bytes, start: int) -> int:
         piece = data[start : start + self._remaining]
         if piece:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self.size += len(piece)
             self._remaining -= len(piece)
             if self._remaining == 0:
@@ -117,8 +134,12 @@ class ChunkedBody:
             self._state = _DONE
             return
         self._trailer += len(line)
-        if self._trailer > TRAILER_BYTES or _TRAILER_LINE.fullmatch(line) is None:
+        match = _TRAILER_LINE.fullmatch(line)
+        if self._trailer > TRAILER_BYTES or match is None:
             raise RequestRefusedError(400, "The trailer of the body is not valid.")
+        name = match[1].lower()
+        if name in FORBIDDEN_TRAILERS or name.startswith(_FORBIDDEN_PREFIXES):
+            raise RequestRefusedError(400, "The trailer holds a field that no trailer may hold.")
 
     def _count(self, framing: int) -> int:
         self._overhead += framing

@@ -13,9 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from casemate.model.http import HttpRequest, HttpResponse
+from casemate.triggers.http_server.buffers import HeldBody
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
-from casemate.triggers.http_server.peers import REFUSED_CONNECTIONS, peer_address
+from casemate.triggers.http_server.large_bodies import LARGE_BYTES
+from casemate.triggers.http_server.peers import REFUSED_CONNECTIONS, REFUSED_TEXTS, peer_address
+from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
 from casemate.triggers.http_server.request_head import METHODS, RequestHead, RequestRefusedError
 from casemate.triggers.http_server.request_reader import RequestReader
 from casemate.triggers.http_server.response_head import CONTINUE, asks_to_close
@@ -24,10 +27,7 @@ from casemate.triggers.http_server.response_writer import ResponseWriter, close_
 IDLE, HEAD, BODY, HANDLING, STREAMING, LINGERING, CLOSING, CLOSED = range(8)
 _NEVER = math.inf
 _SERVER_OPTIONS = HttpResponse(204, ((b"allow", b", ".join(METHODS)),))
-_REFUSED = {
-    429: "Too many connections from this address.",
-    503: "The server has no room for another connection.",
-}
+_Run = Callable[[Any], Awaitable[HttpResponse]]
 
 
 async def _ready(response: HttpResponse) -> HttpResponse:
@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_admitted",
         "_context",
+        "_early",
         "_eof",
         "_held",
         "_paused",
@@ -66,8 +67,8 @@ class Connection(asyncio.Protocol):
         self.made = False
         """True once the connection is there, which then ends with `connection_lost`."""
         self._request: RequestHead | None = None
-        self._held = 0
-        """Body bytes of this connection that the context counts as buffered."""
+        self._early: HttpResponse | None = None
+        """The answer to the present request that its head alone called for."""
         self._started = 0.0
         self._paused = False
         self._eof = False
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
         context = self._context
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_address(transport.get_extra_info("peername"))
-        self.writer = ResponseWriter(context, self._transport)
+        self._held = HeldBody(context.buffers, self._peer)
+        self.writer = ResponseWriter(context, self._transport, self._peer)
         self.writer.begin()
         self.made = True
         context.connections.add(self)
@@ -100,7 +102,7 @@ class Connection(asyncio.Protocol):
             if context.counter.refused > REFUSED_CONNECTIONS:
                 self.abort()
             else:
-                self._refuse(status, _REFUSED[status])
+                self._refuse(status, REFUSED_TEXTS[status])
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
@@ -129,7 +131,7 @@ class Connection(asyncio.Protocol):
             context.counter.refused -= 1
         self.writer.connection_lost()
         if self._task is None:
-            self._release_body()
+            self._held.release()
         elif state == STREAMING:
             self._task.cancel()
 
@@ -217,14 +219,17 @@ class Connection(asyncio.Protocol):
                 self._state = HEAD
                 self.deadline = context.loop.time() + context.limits.header_seconds
             return False
-        self._request = request
+        self._request = request = context.resolve(request)
         allowed = _SERVER_OPTIONS if request.asterisk else context.ask_limit(request.head)
         if isinstance(allowed, HttpResponse):
-            self._answer(allowed, cut=request.length != 0)
-            return True
+            small = 0 < request.length <= READ_PAST_BYTES and not request.expects_continue
+            if not (small and allowed.paced):
+                self._answer(allowed, cut=request.length != 0)
+                return True
+            self._early, allowed = allowed, READ_PAST_BYTES
         self._reader.begin_body(request.length, allowed)
-        body = self._reader.read_body()
-        self._hold(self._reader.received)
+        body = self._reader.read_pieces()
+        self._held.grow(self._reader.received, context.loop.time())
         if body is not None:
             self._handle(request, body)
             return True
@@ -237,8 +242,8 @@ class Connection(asyncio.Protocol):
 
     def _step_body(self) -> bool:
         """Go on with the body; False if more bytes are needed."""
-        body = self._reader.read_body()
-        self._hold(self._reader.received - self._held)
+        body = self._reader.read_pieces()
+        self._held.grow(self._reader.received, self._context.loop.time())
         if body is None:
             self._extend_body_deadline()
             return False
@@ -246,21 +251,10 @@ class Connection(asyncio.Protocol):
         return True
 
     def _extend_body_deadline(self) -> None:
-        limits = self._context.limits
-        slowest = limits.body_grace_seconds + self._reader.received / limits.body_min_rate
         now = self._context.loop.time()
-        self.deadline = min(now + limits.body_seconds_idle, self._started + slowest)
-
-    def _hold(self, size: int) -> None:
-        """Account for body bytes in memory."""
-        self._held += size
-        self._context.buffered += size
-        if self._context.buffered > self._context.limits.buffered_bytes:
-            raise RequestRefusedError(503, "The server holds too many request bodies.")
-
-    def _release_body(self) -> None:
-        self._context.buffered -= self._held
-        self._held = 0
+        self.deadline = self._context.limits.body_deadline(
+            self._started, self._reader.received, now
+        )
 
     def _set_reading(self, reading: bool) -> None:
         if reading == self._paused and not self._transport.is_closing():
@@ -272,12 +266,21 @@ class Connection(asyncio.Protocol):
 
     # --- answering ------------------------------------------------------------------------
 
-    def _handle(self, request: RequestHead, body: bytes) -> None:
-        self._start(self._context.handler, HttpRequest(request.head, body), cut=False)
+    def _handle(self, request: RequestHead, pieces: list[bytes]) -> None:
+        early, self._early = self._early, None
+        if early is None:
+            if self._held.size > LARGE_BYTES:
+                self._start(self._context.handle_large, (request.head, pieces), cut=False)
+                return
+            whole = HttpRequest(request.head, b"".join(pieces))
+            self._start(self._context.handler, whole, cut=False)
+        else:
+            self._held.release()
+            self._answer(early, cut=False)
 
     def _answer(self, response: HttpResponse, *, cut: bool) -> None:
         """Answer without a handler. `cut` ends the connection, as its input is not usable."""
-        if isinstance(response.body, bytes):
+        if isinstance(response.body, bytes) and not response.paced:
             try:
                 self._write(response, cut=cut)
             except Exception as error:  # noqa: BLE001 - a response that cannot be sent
@@ -287,24 +290,23 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer with a problem and end the connection."""
-        self._release_body()
+        self._held.release()
         self._answer(self._context.problem(status, detail), cut=True)
 
-    def _start(
-        self, handler: Callable[[Any], Awaitable[HttpResponse]], argument: object, *, cut: bool
-    ) -> None:
+    def _start(self, handler: _Run, argument: object, *, cut: bool) -> None:
         self._state = HANDLING
         self.deadline = _NEVER
         self._task = self._context.loop.create_task(self._serve(handler, argument, cut))
         self._context.tasks.add(self._task)
 
-    async def _serve(
-        self, handler: Callable[[Any], Awaitable[HttpResponse]], argument: object, cut: bool
-    ) -> None:
+    async def _serve(self, handler: _Run, argument: object, cut: bool) -> None:
         """Run one handler and send what it returns; the task of one request."""
         task = cast("asyncio.Task[None]", self._task)
         try:
             response = await handler(argument)
+            if response.paced:
+                self._held.release()
+                await self._context.pace.turn(self._context.loop.time())
             if isinstance(response.body, bytes):
                 self._write(response, cut=cut)
             else:
@@ -319,7 +321,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._task = None
             self._context.tasks.discard(task)
-            self._release_body()
+            self._held.release()
         if self._reader.waiting or self._paused or self._eof:
             self._continue()
 

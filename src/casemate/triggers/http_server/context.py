@@ -7,11 +7,18 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from casemate.model.errors import CasemateError
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.model.trusted_proxies import TrustedProxies
+from casemate.triggers.http_server.buffers import Buffers
+from casemate.triggers.http_server.large_bodies import LargeBodies
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
 from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.refusal_pace import RefusalPace
+from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
 
 if TYPE_CHECKING:
@@ -37,15 +44,18 @@ class ServerContext:
         "_problem",
         "always",
         "body_limit",
-        "buffered",
+        "buffers",
         "closed",
         "connections",
         "counter",
         "date",
         "draining",
         "handler",
+        "large",
         "limits",
         "loop",
+        "pace",
+        "proxies",
         "tasks",
     )
 
@@ -56,6 +66,7 @@ class ServerContext:
         limits: HttpLimits,
         on_error: OnError,
         problem: Problem,
+        proxies: TrustedProxies,
     ) -> None:
         """Bind to the running event loop."""
         self.handler = handler
@@ -63,11 +74,13 @@ class ServerContext:
         self.limits = limits
         self._problem = problem
         self.loop = asyncio.get_running_loop()
-        self.counter = ConnectionCounter(limits)
+        self.proxies = proxies
+        self.counter = ConnectionCounter(limits, proxies.trusts)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.buffered = 0
-        """Bytes of request bodies in memory."""
+        self.buffers = Buffers(limits, proxies.trusts)
+        self.large = LargeBodies(self.loop)
+        self.pace = RefusalPace()
         self.draining = False
         self.closed = False
         self.always = b""
@@ -76,6 +89,25 @@ class ServerContext:
         """Those, and that of the date; see `refresh`."""
         self._on_error = on_error
         self.refresh()
+
+    def resolve(self, request: RequestHead) -> RequestHead:
+        """Return a request whose peer is who asked the proxies before this server, if any."""
+        if not self.proxies:
+            return request
+        return msgspec.structs.replace(request, head=self.proxies.resolve(request.head))
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of request bodies and answers in memory."""
+        return self.buffers.used
+
+    async def handle_large(self, large: tuple[HttpHead, list[bytes]]) -> HttpResponse:
+        """Handle a request with a large body, given in pieces, once it is its turn."""
+        head, pieces = large
+        await self.large.turn()
+        body = b"".join(pieces)
+        pieces.clear()
+        return await self.handler(HttpRequest(head, body))
 
     def refresh(self) -> None:
         """Bring the date up to date."""
@@ -92,10 +124,13 @@ class ServerContext:
     def problem(self, status: int, detail: str, error_id: str | None = None) -> HttpResponse:
         """Return the error response for a status; the plain one if the callback fails."""
         try:
-            return self._problem(status, detail, error_id)
+            response = self._problem(status, detail, error_id)
         except Exception as error:  # noqa: BLE001 - the connection must be answered
             self.report(error)
-            return problem_response(status, detail, error_id)
+            response = problem_response(status, detail, error_id)
+        if status == 405:
+            response.headers = (*response.headers, (b"allow", b", ".join(METHODS)))
+        return response
 
     def failure(self, error: BaseException) -> HttpResponse:
         """Report an error and return the 500 that carries its id and nothing else of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 
 import msgspec
@@ -10,6 +11,15 @@ from casemate.model.errors import InvalidInputError
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+_LEAST_BUDGET, _MOST_BUDGET, _BUDGET_SHARE = 256 * MIB, 1024 * MIB, 8
+
+
+def buffer_budget() -> int:
+    """Return the bytes of memory that requests and answers may take on this host."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(_LEAST_BUDGET, min(_MOST_BUDGET, memory // _BUDGET_SHARE))
 
 
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +47,11 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Time a body may take before `body_min_rate` applies."""
     body_min_rate: int = 1 * KIB
     """Bytes a second that a body must average after its grace, and a response being read."""
-    buffered_bytes: int = 512 * MIB
-    """Request bodies held in memory at once, over all connections."""
+    buffered_bytes: int = msgspec.field(default_factory=buffer_budget)
+    """Request bodies and answers that were not taken yet, held in memory at once, over all
+    connections: an eighth of the host's memory, but from 256 MiB to 1 GiB."""
+    buffered_bytes_per_peer: int = msgspec.field(default_factory=lambda: buffer_budget() // 2)
+    """The same for one IPv4 address or one IPv6 /64 network, trusted proxies excepted."""
     keep_alive_seconds: float = 75.0
     """Longest silence between two requests on a connection."""
     write_seconds: float = 30.0
@@ -72,6 +85,11 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
         if soft == resource.RLIM_INFINITY:
             return self.connections
         return min(self.connections, max(1, soft * 3 // 4))
+
+    def body_deadline(self, started: float, received: int, now: float) -> float:
+        """Return by when more of a body must be there, of which so many bytes came so far."""
+        slowest = self.body_grace_seconds + received / self.body_min_rate
+        return min(now + self.body_seconds_idle, started + slowest)
 
     def sweep_seconds(self) -> float:
         """Return how often deadlines are looked at: 0.5, or a quarter of the shortest time."""

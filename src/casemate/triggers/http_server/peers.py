@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 from casemate.triggers.http_server.limits import HttpLimits
 
 REFUSED_CONNECTIONS = 64
 """Refused connections that may wait for their answer to be read; beyond it they are just cut."""
+
+REFUSED_TEXTS = {
+    429: "Too many connections from this address.",
+    503: "The server has no room for another connection.",
+}
 
 
 def peer_address(peername: object) -> str:
@@ -39,8 +45,9 @@ def is_loopback(address: str) -> bool:
 class ConnectionCounter:
     """Counts open connections against the limits."""
 
-    def __init__(self, limits: HttpLimits) -> None:
-        """Start at none."""
+    def __init__(self, limits: HttpLimits, is_proxy: Callable[[str], bool]) -> None:
+        """Start at none. What proxies bring counts in total only: it is of many clients."""
+        self._is_proxy = is_proxy
         self._limits = limits
         self._cap = limits.connection_cap()
         self._groups: dict[str, int] = {}
@@ -53,7 +60,8 @@ class ConnectionCounter:
         """Count a connection and return 0, or the status to refuse it with: 503 or 429."""
         if self.open >= self._cap:
             return 503
-        if not (self._limits.exempt_loopback and is_loopback(address)):
+        exempt = self._limits.exempt_loopback and is_loopback(address)
+        if not exempt and not self._is_proxy(address):
             group = peer_group(address)
             held = self._groups.get(group, 0)
             if held >= self._limits.connections_per_peer:

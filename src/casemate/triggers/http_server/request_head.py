@@ -25,6 +25,8 @@ CHUNKED = -1
 METHODS = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
+_REFUSED_METHODS = frozenset((b"TRACE", b"CONNECT"))
+"""Known, and allowed for nothing: they show a request's fields to scripts, or make a tunnel."""
 _LINE_OVERHEAD = 48
 """More than the longest method, version, spaces and line end of a request line."""
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,24}) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])\r\n")
@@ -117,6 +119,8 @@ def parse_head(raw: bytes, peer: str, limits: HttpLimits) -> RequestHead:
     if version not in (b"1.1", b"1.0"):
         raise RequestRefusedError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     name = METHODS.get(method)
+    if method in _REFUSED_METHODS:
+        raise RequestRefusedError(405, "This method is not allowed here.")
     if name is None:
         raise RequestRefusedError(501, "The method is not implemented.")
     asterisk = target == b"*" and name == "OPTIONS"

@@ -125,6 +125,13 @@ class RequestReader:
 
     def read_body(self) -> bytes | None:
         """Return the body once it is whole, None before. Raises RequestRefusedError."""
+        pieces = self.read_pieces()
+        if pieces is None:
+            return None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_pieces(self) -> list[bytes] | None:
+        """Return the same as it came: to join a large body takes time."""
         chunked = self._chunked
         if chunked is not None:
             self._buffer = self._buffer[chunked.feed(self._buffer) :]
@@ -132,12 +139,9 @@ class RequestReader:
             if not chunked.done:
                 return None
             self._chunked = None
-            return chunked.body()
+            return chunked.pieces
         if self.received < self._length:
             return None
-        pieces = self._pieces
+        pieces, self._pieces = self._pieces, []
         self._length = 0
-        if not pieces:
-            return b""
-        self._pieces = []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces

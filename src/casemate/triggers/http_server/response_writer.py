@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator
 
 from casemate.model.http import HttpResponse
+from casemate.triggers.http_server.buffers import Answer
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_unacknowledged
 from casemate.triggers.http_server.request_head import RequestHead
@@ -33,10 +34,25 @@ async def close_iterator(body: object) -> None:
 class ResponseWriter:
     """Writes to one transport, whose high-water mark is 0: `paused` means bytes are unsent."""
 
-    __slots__ = ("_context", "_transport", "_unread", "_waiter", "deadline", "lost", "paused")
+    __slots__ = (
+        "_context",
+        "_held",
+        "_peer",
+        "_transport",
+        "_unread",
+        "_waiter",
+        "_whole",
+        "deadline",
+        "lost",
+        "paused",
+    )
 
-    def __init__(self, context: ServerContext, transport: asyncio.Transport) -> None:
-        """Write to `transport`."""
+    def __init__(self, context: ServerContext, transport: asyncio.Transport, peer: str) -> None:
+        """Write to `transport`, which leads to `peer`."""
+        self._peer = peer
+        self._whole = 0
+        """Bytes of the answer that is being written: its memory is held until all were taken."""
+        self._held: Answer | None = None
         self._context = context
         self._transport = transport
         self._waiter: asyncio.Future[None] | None = None
@@ -68,7 +84,9 @@ class ResponseWriter:
         if len(body) <= _COPY_BYTES:
             self._transport.write(head + body)
         else:
+            self._whole = len(body)
             self._transport.writelines((head, body))
+            self._whole = 0
 
     async def stream(self, request: RequestHead, response: HttpResponse, close: bool) -> None:
         """Write a response as its iterator yields, and close the iterator in any case.
@@ -116,15 +134,32 @@ class ResponseWriter:
 
     def pause(self) -> None:
         """Note that the client reads more slowly than we write."""
+        context = self._context
+        now = context.loop.time()
         self.paused = True
-        self._unread = self._measure()
-        self.deadline = self._context.loop.time() + self._context.limits.write_seconds
+        self._unread = begun = self._measure()
+        self.deadline = now + context.limits.write_seconds
+        size = max(self._whole, self._transport.get_write_buffer_size())
+        if self._held is None:
+            self._held = context.buffers.hold(
+                self._peer, size, now, lambda: begun - self._measure(), self._cut_soon
+            )
 
     def resume(self) -> None:
         """Note that all was sent."""
         self.paused = False
         self.deadline = math.inf
+        self._let_go()
         self._wake()
+
+    def _cut_soon(self) -> None:
+        """Cut the connection, which may be in the middle of writing."""
+        self._context.loop.call_soon(self._transport.abort)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._context.buffers.drop(held)
 
     def check_progress(self, now: float) -> None:
         """Cut a client off that read too little since the last look, else look again later."""
@@ -146,6 +181,7 @@ class ResponseWriter:
         """Release a waiting stream; nothing more is written."""
         self.lost = True
         self.deadline = math.inf
+        self._let_go()
         self._wake()
 
     def _wake(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import math
 import socket
 
+from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import (
     BodyLimit,
@@ -47,8 +48,13 @@ class HttpServer:
         *,
         on_error: OnError,
         problem: Problem = problem_response,
+        proxies: TrustedProxies | None = None,
     ) -> None:
-        """Keep the callbacks; nothing is opened before `start`."""
+        """Keep the callbacks; nothing is opened before `start`.
+
+        `proxies` may say for whom they ask; nobody else may.
+        """
+        self._proxies = proxies or TrustedProxies()
         self._handler = handler
         self._body_limit = body_limit
         self._limits = limits or HttpLimits()
@@ -113,7 +119,12 @@ class HttpServer:
         name = self._listeners[0].getsockname()
         self._address = (name[0], name[1]) if isinstance(name, tuple) else (str(name), 0)
         self._context = context = ServerContext(
-            self._handler, self._body_limit, self._limits, self._on_error, self._problem
+            self._handler,
+            self._body_limit,
+            self._limits,
+            self._on_error,
+            self._problem,
+            self._proxies,
         )
         try:
             if tls is None:
@@ -229,6 +240,7 @@ class HttpServer:
         self._sweep_timer = context.loop.call_later(pause, self._sweep)
         context.refresh()
         now = context.loop.time()
+        context.buffers.look(now)
         due = [c for c in context.connections if c.deadline <= now or c.writer.deadline <= now]
         for connection in due:
             connection.expire(now)

@@ -115,7 +115,8 @@ class TlsListener:
             async with asyncio.timeout(context.limits.header_seconds):
                 first = await self._first_byte(sock)
                 if first == _TLS_HANDSHAKE:
-                    await self._rate.turn(peer)
+                    if not context.proxies.trusts(peer):
+                        await self._rate.turn(peer)
                     await self._shake_hands(sock, connection)
                 elif first is not None and chr(first).isalpha():
                     await self._answer_plain(sock)

@@ -1,0 +1,53 @@
+"""Calls in a queue, and when those that find no place in it are to come again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+
+from casemate.model.invocation import Outcome
+from casemate.model.path import RefusedError
+from casemate.sandbox.instance import Instance
+
+QUEUE_FULL = "The function's queue is full."
+_LONGEST_SECONDS = 60.0
+_SECONDS_EACH = 0.01
+"""What a call that waits before another is taken to cost, divided by those that run."""
+_SPREAD = 3
+"""Over how many times the least wait clients come back: all at once would find no place again."""
+_turns = itertools.count()
+
+
+class Waiter:
+    """A call in the queue."""
+
+    __slots__ = ("future", "latest", "timer")
+
+    timer: asyncio.TimerHandle
+
+    def __init__(self, future: asyncio.Future[Instance], latest: float) -> None:
+        """Wait on `future` until `timer`, set next, refuses the call; never beyond `latest`."""
+        self.future = future
+        self.latest = latest
+
+
+def throttled(message: str, waiting: int, busy: int) -> RefusedError:
+    """Return the refusal of a call, with the seconds after which to try again.
+
+    They are spread evenly over those who are refused.
+    """
+    least = math.ceil(min(_LONGEST_SECONDS, max(1.0, waiting * _SECONDS_EACH / max(1, busy))))
+    seconds = least + next(_turns) % (_SPREAD * least)
+    return RefusedError(Outcome.THROTTLED, message, retry_after=seconds)
+
+
+def again(refusal: RefusedError) -> RefusedError:
+    """Return a copy: an exception raised in many calls would keep the frames of all of them."""
+    return RefusedError(
+        refusal.outcome,
+        refusal.message,
+        status=refusal.status,
+        retry_after=refusal.retry_after,
+        failure=refusal.failure,
+    )
