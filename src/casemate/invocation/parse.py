@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 
@@ -14,30 +15,25 @@ from casemate.model.path import RawInvocation, RefusedError, Request
 MAX_DEPTH = 64
 """Levels of arrays and objects in an event."""
 _JSON_TYPES = ("", "application/json")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_ONE_BRACKET = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def _depth_is_bounded(body: bytes) -> bool:
-    """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels."""
+    """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels.
+
+    Each turn takes away the innermost level, so that the work is bounded by so many passes over
+    the brackets alone; a loop over the bytes would hold the event loop for 50 ms each MiB.
+    """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return True
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            if depth > MAX_DEPTH:
-                return False
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-    return True
+    left = _STRING.sub(b"", body).translate(_ONE_BRACKET, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not left:
+            break
+        left = left.replace(b"[]", b"")
+    return not left
 
 
 _check_json = msgspec.json.Decoder().decode

@@ -17,7 +17,7 @@ MAX_READ = 4 << 20
 """Bytes of a file that are looked at before a parser reads it."""
 _ENTITY = re.compile(r"<!\s*ENTITY\b", re.IGNORECASE)
 _EXTERNAL = re.compile(r"<!DOCTYPE\s+[^\s>\[]+\s+(?:SYSTEM|PUBLIC)\b", re.IGNORECASE)
-_TYPED = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*<!DOCTYPE", re.DOTALL | re.IGNORECASE)
+_TYPED = re.compile(r"(?>[\s\ufeff]+|<!--.*?-->|<\?.*?\?>)*+<!DOCTYPE", re.DOTALL | re.IGNORECASE)
 """Comments and instructions may come before a document's type, elements may not."""
 INCLUDE = "http://www.w3.org/2001/XInclude"
 STYLESHEET = "http://www.w3.org/1999/XSL/Transform"

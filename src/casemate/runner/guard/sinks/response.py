@@ -16,7 +16,7 @@ from ..url.structure import Parts, is_label, split
 NAME = "response"
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
-_REFRESH = re.compile(r"\s*\d*\s*[;,]\s*(?:url\s*=)?\s*['\"]?", re.IGNORECASE)
+_REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
     "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "
