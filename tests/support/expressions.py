@@ -25,8 +25,8 @@ _KNOWN_METHODS = {
 """How the expressions in a module's tables are used, which have no name of their own."""
 _LONG = 8_000
 _SHORT = _LONG // 4
-_FIRST = (48, 96, 144, 192, 1000)
-"""Characters that are tried first: none comes back from more if the time is exponential."""
+_FIRST = (8, 12, 16, 20, 24, 28)
+"""Repetitions that are tried first: none comes back from more if the time is exponential."""
 _SUSPICIOUS = 0.010
 """CPU seconds above which a second, shorter input tells whether the time grows out of proportion:
 a linear expression needs less than 1 ms for the long one."""
@@ -279,8 +279,8 @@ def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
             return prefix + pump * (length // len(pump)) + end
 
         # Short first: what is worse than quadratic would not come back from the long one.
-        for length in _FIRST:
-            if _seconds(expression, text(length)) > _SUSPICIOUS:
+        for count in _FIRST:
+            if _seconds(expression, text(count * len(pump))) > _SUSPICIOUS:
                 return prefix, pump, end, float("inf")
         long = _seconds(expression, text(_LONG))
         if long < _SUSPICIOUS:
