@@ -55,6 +55,7 @@ class DeliveryPort(Port):
         self, project: str, function: str, idempotency: str, fingerprint: str, invocation: str
     ) -> InvocationStatus | None:
         """Claim an idempotency key."""
+        self._disk.require()
         limits.require_resource("function", function)
         limits.require_text(
             "idempotency key", idempotency, least=1, most=limits.MAX_DEDUPLICATION_BYTES

@@ -133,6 +133,13 @@ HTTP = Table(
             "True answers 202 with an id once the request is kept, and runs the function "
             "afterwards.",
         ),
+        model_field(
+            HttpTrigger,
+            "delivery_headers",
+            Flag(),
+            "True lets callers without a token choose how what they send is kept, by "
+            "Casemate-Delay, Casemate-Priority and Casemate-Max-Age.",
+        ),
     ),
 )
 

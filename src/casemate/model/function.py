@@ -100,6 +100,8 @@ class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """JSON Schema (2020-12) for the body, as text; empty: strict default limits."""
     asynchronous: bool = False
     """True answers 202 with an id once the event is kept, and runs the function afterwards."""
+    delivery_headers: bool = False
+    """True lets callers without a token choose delay, priority and age of what is kept."""
 
 
 class EventFormat(StrEnum):
@@ -178,6 +180,18 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     def trigger(self, name: str) -> AnyTrigger | None:
         """Return the trigger called `name`, or None."""
         return next((t for t in self.triggers if t.name == name), None)
+
+    def route(self, event: dict[str, object]) -> HttpTrigger | None:
+        """Return the route that a request's event came by, or None.
+
+        One for the method itself comes before one for all; HEAD goes where GET does.
+        """
+        method, path = event.get("method"), event.get("route")
+        methods = (method, "GET", "*") if method == "HEAD" else (method, "*")
+        return next(
+            (t for wanted in methods for t in self.http if (t.method, t.path) == (wanted, path)),
+            None,
+        )
 
 
 def destinations(spec: FunctionSpec) -> tuple[Grant, ...]:
