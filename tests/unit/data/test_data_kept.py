@@ -1,4 +1,4 @@
-"""Bytes are bounded as well as counts, of every way in and out; and a part of the disk stays free."""
+"""Bytes are bounded as well as counts, on every way in; and a part of the disk stays free."""
 
 from __future__ import annotations
 

@@ -258,6 +258,8 @@ _DENIALS = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
+    # Who floods pushes out its own denials: see `casemate.store.sqlite.retention`.
+    ("CREATE INDEX denial_principal ON denial (principal, kind, sequence)",),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
