@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.admission.catalogue import Catalogue
+from casemate.admission.catalogue import Catalogue, Closure
 from casemate.admission.contract import contract_text
 from casemate.admission.inspection import reason as reason_to_refuse
 from casemate.contracts import Violation
@@ -53,6 +53,11 @@ def _size(raw: RawInvocation) -> int:
     return len(raw.body) + sum(len(bytes(event.data)) for event in raw.events)
 
 
+def _names_version(raw: RawInvocation) -> bool:
+    """Tell whether a call names a version by its number."""
+    return raw.qualifier is not None and raw.qualifier.isdigit()
+
+
 def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
     """Tell whether the host vouches for the caller: a function whose grant was checked, or a
     trigger that the version declares, or the function's own inbox."""
@@ -95,20 +100,20 @@ class Admission:
         raw = request.raw
         principal = self._authenticate(raw, request.id)
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        spec = version.spec if version is not None else None
+        closure = self._closure(raw, version)
         resource = Resource(
             kind=ResourceKind.FUNCTION,
             project=raw.project,
             name=raw.function,
-            internal=spec is not None and spec.internal,
-            public=spec is not None and spec.public,
+            internal=closure.internal,
+            public=closure.public,
         )
         granted = _is_granted(raw, version)
-        if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
-            decided = self._policy.decide(
-                principal, Action.FUNCTION_INVOKE, resource, granted=granted
-            )
-            raise self._refusal(raw, request.id, principal, decided)
+        self._require(Action.FUNCTION_INVOKE, raw, request.id, principal, resource, granted)
+        if version is not None and not closure.is_live and _names_version(raw) and not granted:
+            # What is not live was replaced, perhaps for a reason: a right of its own.
+            action = Action.FUNCTION_INVOKE_VERSION
+            self._require(action, raw, request.id, principal, resource, granted=False)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
         if _size(raw) > version.spec.limits.request:
@@ -118,6 +123,25 @@ class Admission:
             raise self._breach(raw, request.id, principal, version, broken)
         self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
+
+    def _closure(self, raw: RawInvocation, version: Version | None) -> Closure:
+        if version is None:
+            return Closure(is_live=False, public=False, internal=False)
+        return self._catalogue.closure(raw.project, raw.function, version)
+
+    def _require(
+        self,
+        action: Action,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        resource: Resource,
+        granted: bool,
+    ) -> None:
+        """Raise RefusedError, and record the denial, unless the policy allows an action."""
+        if not self._policy.allows(principal, action, resource, granted=granted):
+            decided = self._policy.decide(principal, action, resource, granted=granted)
+            raise self._refusal(raw, invocation, principal, decided, action)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
         if raw.caller is not None:
@@ -145,12 +169,17 @@ class Admission:
                 )
 
     def _refusal(
-        self, raw: RawInvocation, invocation: str, principal: Principal, decided: Decision
+        self,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        decided: Decision,
+        action: Action,
     ) -> RefusedError:
         known = principal is not ANONYMOUS
         kind = DenialKind.AUTHORIZATION if known else DenialKind.AUTHENTICATION
         reason = decided.why if known else "no token"
-        self._record(raw, invocation, principal, reason, kind)
+        self._record(raw, invocation, principal, reason, kind, action=action)
         if known:
             return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
         return RefusedError(Outcome.DENIED, _NO_CREDENTIAL)
@@ -183,13 +212,14 @@ class Admission:
         kind: DenialKind,
         *,
         version: int = 0,
+        action: Action = Action.FUNCTION_INVOKE,
     ) -> None:
         self._deny(
             Denial(
                 at=time.time(),
                 kind=kind,
                 principal=principal.text,
-                action=Action.FUNCTION_INVOKE.value,
+                action=action.value,
                 resource=f"function:{raw.project}/{raw.function}",
                 reason=reason,
                 project=raw.project,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from itertools import accumulate
+from typing import NamedTuple
 
 from casemate.admission.contract import Contracts
+from casemate.admission.in_force import is_internal, is_public, narrowed
 from casemate.admission.routes import Match, Route, Routes
 from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
@@ -15,16 +17,36 @@ from casemate.model.path import Request
 from casemate.model.trigger import QueueTrigger
 
 
+class Closure(NamedTuple):
+    """Who may call a version of a function, decided by what is live now."""
+
+    is_live: bool
+    public: bool
+    internal: bool
+
+
 class _Entry:
     """One function with its aliases resolved to versions and cumulated weights."""
 
-    __slots__ = ("aliases", "deployed", "live", "versions")
+    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "versions")
 
     def __init__(self, deployed: DeployedFunction) -> None:
         self.deployed = deployed
         self.versions = {version.number: version for version in deployed.versions}
         self.aliases = {alias.name: self._resolve(alias) for alias in deployed.aliases}
         self.live = self.aliases.get(LIVE)
+        self.current = () if self.live is None else tuple(self.live[0])
+        """The versions that `live` leads to."""
+        self._narrowed: dict[int, Version] = {}
+
+    def in_force(self, version: Version) -> Version:
+        """Return a version with the rights that it has now."""
+        if version in self.current:
+            return version
+        found = self._narrowed.get(version.number)
+        if found is None:
+            found = self._narrowed[version.number] = narrowed(version, self.current)
+        return found
 
     def _resolve(self, alias: Alias) -> tuple[list[Version], list[int]]:
         targets = [t for t in alias.targets if t.weight > 0]
@@ -97,16 +119,30 @@ class Catalogue:
         if qualifier is None:
             resolved = entry.live
         elif qualifier.isascii() and qualifier.isdigit():
-            return entry.versions.get(int(qualifier)) if len(qualifier) < 10 else None
+            named = entry.versions.get(int(qualifier)) if len(qualifier) < 10 else None
+            return None if named is None else entry.in_force(named)
         else:
             resolved = entry.aliases.get(qualifier)
         if resolved is None:
             return None
         versions, weights = resolved
-        if len(versions) == 1:
-            return versions[0]
-        point = self._choose() * weights[-1]
-        return next(v for v, weight in zip(versions, weights, strict=True) if point < weight)
+        chosen = versions[0]
+        if len(versions) > 1:
+            point = self._choose() * weights[-1]
+            pairs = zip(versions, weights, strict=True)
+            chosen = next(v for v, weight in pairs if point < weight)
+        return chosen if resolved is entry.live else entry.in_force(chosen)
+
+    def closure(self, project: str, function: str, version: Version) -> Closure:
+        """Return who may call a version of a function by what is in force now."""
+        entry = self._functions.get((project, function))
+        if entry is None:
+            return Closure(is_live=False, public=False, internal=version.spec.internal)
+        is_live = any(one.number == version.number for one in entry.current)
+        internal = is_internal(entry.current) or version.spec.internal
+        return Closure(
+            is_live=is_live, public=is_live and is_public(entry.current), internal=internal
+        )
 
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""

@@ -150,7 +150,8 @@ class HttpTrigger:
             version = self._catalogue.find(match.route.project, match.route.function)
         if version is None:
             return _UNKNOWN_BODY_LIMIT
-        if not version.spec.public and self._accounts.authenticate(_credential(head)) is None:
+        closure = self._catalogue.closure(version.project, version.function, version)
+        if not closure.public and self._accounts.authenticate(_credential(head)) is None:
             return _UNKNOWN_BODY_LIMIT
         return version.spec.limits.request
 
@@ -201,7 +202,10 @@ class HttpTrigger:
     def _may_know(self, raw: RawInvocation) -> bool:
         """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        public = version is not None and version.spec.public
+        public = (
+            version is not None
+            and self._catalogue.closure(raw.project, raw.function, version).public
+        )
         return public or self._accounts.authenticate(raw.credential) is not None
 
     async def _handle_route(self, request: HttpRequest) -> HttpResponse:

@@ -191,16 +191,39 @@ def test_the_policy_is_asked_before_it_is_told_what_exists(gate: Gate) -> None:
     assert len(gate.policy.asked) == len(UNKNOWN)
 
 
-def test_what_the_policy_sees_is_the_version_that_would_run(gate: Gate) -> None:
+def test_a_function_that_was_closed_is_closed_by_every_name(gate: Gate) -> None:
     first, second = version(1, public=True), version(2, internal=True)
     gate.catalogue.replace([deployed(first, second, live={2: 100}, old={1: 100})])
     admit = gate.admission.admit
-    assert admit(request(qualifier="old")).version is first
-    assert admit(request(qualifier="1")).version is first
-    for qualifier in (None, "live", "2"):
+    for qualifier in (None, "live", "2", "old", "1"):
+        with pytest.raises(RefusedError):
+            admit(request(qualifier=qualifier))
         with pytest.raises(RefusedError):
             admit(request(qualifier=qualifier, credential=f"Bearer {OWNER_TOKEN}"))
         assert gate.policy.asked[-1][2].internal
+
+
+def test_an_old_version_needs_a_right_of_its_own_and_no_caller_is_without_a_token(
+    gate: Gate,
+) -> None:
+    first, second = version(1, public=True), version(2, public=True)
+    gate.catalogue.replace([deployed(first, second, live={2: 100}, old={1: 100})])
+    invoker, owner = f"Bearer {INVOKER_TOKEN}", f"Bearer {OWNER_TOKEN}"
+    admit = gate.admission.admit
+    assert admit(request(qualifier="2")).version.number == 2
+    assert admit(request(qualifier="1", credential=owner)).version.number == 1
+    assert admit(request(qualifier="old", credential=invoker)).version.number == 1
+    for qualifier, credential in (("1", None), ("old", None), ("1", invoker)):
+        with pytest.raises(RefusedError):
+            admit(request(qualifier=qualifier, credential=credential))
+    assert gate.store.denied[-1].action == "function:invoke-version"
+
+
+def test_while_versions_share_the_calls_the_one_that_closes_counts(gate: Gate) -> None:
+    first, second = version(1, public=True), version(2)
+    gate.catalogue.replace([deployed(first, second, live={1: 99, 2: 1})])
+    with pytest.raises(RefusedError):
+        gate.admission.admit(request())
 
 
 def test_a_forbidding_policy_wins_over_a_role(gate: Gate) -> None:
