@@ -269,6 +269,16 @@ class MemoryStore:
             raise NotFoundError("There is no such function.")
         return tuple(reversed(self.states.get((project, function, name), ())))[:limit]
 
+    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
+        self._change()
+        versions = self.versions.get((project, function), [])
+        gone = [v for v in versions if v.number == number]
+        if not gone:
+            raise NotFoundError("There is no such version.")
+        versions.remove(gone[0])
+        left = {v.digest for all_of_one in self.versions.values() for v in all_of_one}
+        return tuple({gone[0].digest} - left)
+
     async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
         self._change()
         gone = self.versions.pop((project, function), None)

@@ -33,6 +33,7 @@ _encode = msgspec.json.Encoder().encode
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_NO_VERSION = "The version that the event was kept for was removed."
 _TOO_LARGE = "The event is larger than allowed."
 _BREACH = "The event breaks its contract"
 _NO_CONTRACT = "The event is beyond what is let through without a contract"
@@ -56,6 +57,13 @@ def _size(raw: RawInvocation) -> int:
 def _names_version(raw: RawInvocation) -> bool:
     """Tell whether a call names a version by its number."""
     return raw.qualifier is not None and raw.qualifier.isdigit()
+
+
+def _is_kept_for_version(raw: RawInvocation) -> bool:
+    """Tell whether the host itself brings an event that was kept for one version."""
+    caller = raw.caller
+    is_trigger = caller is not None and caller.principal.kind is PrincipalKind.TRIGGER
+    return is_trigger and _names_version(raw)
 
 
 def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
@@ -100,6 +108,8 @@ class Admission:
         raw = request.raw
         principal = self._authenticate(raw, request.id)
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
+        if version is None and _is_kept_for_version(raw):
+            raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
         closure = self._closure(raw, version)
         resource = Resource(
             kind=ResourceKind.FUNCTION,

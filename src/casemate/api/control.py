@@ -84,6 +84,10 @@ class Control(Protocol):
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        """Remove a version that no alias leads to (NotFoundError, ConflictError)."""
+        ...
+
     async def has_bundle(self, digest: str) -> bool:
         """Tell whether the node holds the bundle with that digest."""
         ...

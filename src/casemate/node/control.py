@@ -102,6 +102,14 @@ class NodeControl:
             for digest in unused:
                 await self._bundles.remove(digest)
 
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            unused = await self._store.remove_version(project, function, number)
+            await self._reload()
+            for digest in unused:
+                await self._bundles.remove(digest)
+
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
         functions = await self._store.functions()

@@ -339,3 +339,12 @@ def test_an_event_that_only_looks_suspicious_is_admitted(gate: Gate) -> None:
     event = b'{"text": "<script>{{7*7}}</script>"}'
     gate.admission.admit(msgspec.structs.replace(request(function="public"), event=event))
     assert gate.store.denied == []
+
+
+def test_an_event_kept_for_a_version_that_was_removed_is_told_so(gate: Gate) -> None:
+    trigger = Principal(kind=PrincipalKind.TRIGGER, id="t/public/inbox")
+    with pytest.raises(RefusedError, match="was removed") as refused:
+        gate.admission.admit(
+            request(function="public", qualifier="9", caller=Caller(principal=trigger))
+        )
+    assert refused.value.outcome is Outcome.NOT_FOUND

@@ -111,6 +111,10 @@ class FakeControl:
         self.asked_by.append(by)
         del self.deployed[project, function]
 
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        await self.function(project, function)
+        self.asked_by.append(by)
+
     async def has_bundle(self, digest: str) -> bool:
         return digest in self.bundles
 
