@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
 from casemate.admission.contract import Contracts
 from casemate.admission.in_force import is_internal, is_public, narrowed
-from casemate.admission.routes import Match, Route, Routes
+from casemate.admission.routes import Match, Route
+from casemate.admission.spaces import Declaring, Spaces
 from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
 from casemate.model.path import Request
+from casemate.model.route import RouteClaim, first_segment
 from casemate.model.trigger import QueueTrigger
 
 
@@ -56,6 +58,15 @@ class _Entry:
         )
 
 
+def _declaring(entries: dict[tuple[str, str], _Entry]) -> Iterator[Declaring]:
+    """Yield the functions that are live; the newest of the live versions declares the routes."""
+    for (project, name), entry in entries.items():
+        if entry.current:
+            newest = max(entry.current, key=lambda version: version.number)
+            since = min(version.created_at for version in entry.versions.values())
+            yield Declaring(project, name, newest, since)
+
+
 class Catalogue:
     """Functions by name and by route. Replaced whole by `replace`, so readers never see half."""
 
@@ -63,39 +74,49 @@ class Catalogue:
         """`choose` returns a number in [0, 1) that picks a version of a weighted alias."""
         self._choose = choose
         self._functions: dict[tuple[str, str], _Entry] = {}
-        self._routes = Routes()
+        self._spaces = Spaces()
         self._contracts = Contracts()
 
-    def replace(self, functions: Iterable[DeployedFunction]) -> None:
-        """Take over what is stored. The routes are those of each function's live versions."""
+    def replace(
+        self,
+        functions: Iterable[DeployedFunction],
+        claims: tuple[RouteClaim, ...] | None = None,
+    ) -> None:
+        """Take over what is stored; with None the claims stay as they are.
+
+        The routes are those of each function's live versions.
+        """
         entries = {(f.project, f.name): _Entry(f) for f in functions}
-        routes = Routes()
-        for (project, name), entry in sorted(entries.items()):
-            if entry.live is not None:
-                # The newest of the live versions declares the routes.
-                newest = max(entry.live[0], key=lambda v: v.number)
-                for trigger in newest.spec.http:
-                    routes.add(
-                        Route(trigger.method, trigger.path, project, name, trigger.asynchronous)
-                    )
+        if claims is None:
+            claims = self._spaces.claims
+        self._spaces = Spaces(_declaring(entries), claims)
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
-        self._functions, self._routes = entries, routes
+        self._functions = entries
+
+    @property
+    def claims(self) -> tuple[RouteClaim, ...]:
+        """What was given to projects."""
+        return self._spaces.claims
+
+    def check_claims(self, claims: tuple[RouteClaim, ...]) -> None:
+        """Raise ConflictError if these cannot be what projects have from now on."""
+        self._spaces.require_claimable(claims)
 
     def check_routes(self, project: str, function: str, version: Version) -> None:
-        """Raise ConflictError if another function answers to a route of this version already."""
-        routes = Routes()
-        for (other_project, other), entry in self._functions.items():
-            if (other_project, other) != (project, function) and entry.live is not None:
-                newest = max(entry.live[0], key=lambda v: v.number)
-                for trigger in newest.spec.http:
-                    routes.add(Route(trigger.method, trigger.path, other_project, other))
-        for trigger in version.spec.http:
-            for taken in routes.rivals(Route(trigger.method, trigger.path, project, function)):
-                raise ConflictError(
-                    f"The route {trigger.method} {trigger.path} belongs to "
-                    f"{taken.project}/{taken.function}.",
-                    next_step="change the path in casemate.toml, or remove the other function",
-                )
+        """Raise ConflictError if a route of this version is the node's, or overlaps with another's.
+
+        Within a project that is a route of the same shape; another project's first segment too.
+        """
+        others = {key: e for key, e in self._functions.items() if key != (project, function)}
+        spaces = Spaces(_declaring(others), self._spaces.claims)
+        spaces.require_free(project, function, version)
+
+    def owns_origin(self, project: str, host: str) -> bool:
+        """Tell whether nothing but a project, and the node, answers on a host."""
+        if self._spaces.owns_origin(project, host):
+            return True
+        # A node with one project is that project's.
+        return not self._spaces.claims and {p for p, _ in self._functions} == {project}
 
     def check_consumers(self, project: str, function: str, version: Version) -> None:
         """Raise ConflictError if another function consumes a queue of this version already."""
@@ -153,9 +174,21 @@ class Catalogue:
         most = max(alias.targets, key=lambda target: (target.weight, target.version))
         return entry.versions[most.version]
 
-    def route(self, method: str, path: str) -> Match | frozenset[str] | None:
-        """Return the match of a route; see `Routes.match`."""
-        return self._routes.match(method, path)
+    def route(self, method: str, path: str, host: str = "") -> Match | frozenset[str] | None:
+        """Return the match of a route; see `Routes.match`. `host` is that of the request."""
+        return self._spaces.match(method, path, host)
+
+    def has_public_route_like(self, path: str, host: str = "") -> bool:
+        """Tell whether some public route has the first segment of a path: it is known then."""
+        first = first_segment(path)
+        return any(
+            first_segment(route.template) == first and self._is_public(route)
+            for route in self._spaces.space(host).all
+        )
+
+    def _is_public(self, route: Route) -> bool:
+        entry = self._functions.get((route.project, route.function))
+        return entry is not None and is_public(entry.current)
 
     def violation(self, version: Version, request: Request) -> Violation | None:
         """Return what a request breaks of its contract; see `Contracts`."""
