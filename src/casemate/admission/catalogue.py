@@ -98,9 +98,9 @@ class Catalogue:
         """What was given to projects."""
         return self._spaces.claims
 
-    def check_claims(self, claims: tuple[RouteClaim, ...]) -> None:
-        """Raise ConflictError if these cannot be what projects have from now on."""
-        self._spaces.require_claimable(claims)
+    def check_claim(self, claim: RouteClaim) -> None:
+        """Raise ConflictError if a project cannot be given this; see `Spaces`."""
+        self._spaces.require_claimable(claim)
 
     def check_routes(self, project: str, function: str, version: Version) -> None:
         """Raise ConflictError if a route of this version is the node's, or overlaps with another's.

@@ -124,33 +124,29 @@ class Spaces:
             return f"what was given to the project {owner}"
         return f"{route.method} {route.template} of {owner}/{route.function}"
 
-    def require_claimable(self, claims: tuple[RouteClaim, ...]) -> None:
-        """Raise ConflictError if two projects would have the same, or one what another uses."""
-        for claim in claims:
-            others = [other for other in claims if other.project != claim.project]
-            for host in claim.hosts:
-                holder = next((o.project for o in others if host in o.hosts), None)
-                if holder is not None:
-                    raise ConflictError(f"The host {host} was given to {holder} already.")
-            for prefix in claim.prefixes:
-                first = None if prefix == EVERYTHING else prefix
-                holder = claimed_by(others, first)
-                if holder is not None:
-                    raise ConflictError(f"{prefix} was given to {holder} already.")
-                user = next(
-                    (
-                        r
-                        for r in self._routes
-                        if r.project != claim.project
-                        and overlapping(first, first_segment(r.template))
-                    ),
-                    None,
+    def require_claimable(self, claim: RouteClaim) -> None:
+        """Raise ConflictError if another project has, or uses, what this one would be given."""
+        others = [other for other in self.claims if other.project != claim.project]
+        for host in claim.hosts:
+            holder = next((o.project for o in others if host in o.hosts), None)
+            if holder is not None:
+                raise ConflictError(f"The host {host} was given to {holder} already.")
+        for prefix in claim.prefixes:
+            first = None if prefix == EVERYTHING else prefix
+            holder = claimed_by(others, first)
+            if holder is not None:
+                raise ConflictError(
+                    f"{prefix} cannot be given to {claim.project}: a part of it was given to "
+                    f"{holder} already."
                 )
-                if user is not None:
+            for route in self._routes:
+                if route.project != claim.project and overlapping(
+                    first, first_segment(route.template)
+                ):
                     raise ConflictError(
-                        f"{prefix} cannot be given to {claim.project}: {user.method} "
-                        f"{user.template} of {user.project}/{user.function} is below it.",
-                        next_step="remove that function's route, or give it a host of its own",
+                        f"{prefix} cannot be given to {claim.project}: {route.method} "
+                        f"{route.template} of {route.project}/{route.function} is below it.",
+                        next_step="remove that function's route, or give a host instead",
                     )
 
     def space(self, host: str) -> Routes:

@@ -8,7 +8,7 @@ from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, T
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
-from casemate.manifest.tables import FUNCTION, HTTP, LIMITS, PROJECT
+from casemate.manifest.tables import CORS, FUNCTION, HTTP, LIMITS, PROJECT
 from casemate.manifest.trigger_tables import DELIVERY, TABLES
 from casemate.model.route import RESERVED_SEGMENTS
 
@@ -20,6 +20,7 @@ _SECTIONS = (
     ("[function.NAME]", FUNCTION),
     ("[function.NAME.limits]", LIMITS),
     ("[[function.NAME.http]]", HTTP),
+    ("[function.NAME.cors]", CORS),
     *((f"[[function.NAME.{kind.value}]]", table) for kind, (_, table) in TABLES.items()),
     ("[function.NAME.delivery]", DELIVERY),
     ("[function.NAME.grants]", GRANTS),

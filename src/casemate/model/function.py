@@ -104,6 +104,21 @@ class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """True lets callers without a token choose delay, priority and age of what is kept."""
 
 
+class Cors(msgspec.Struct, frozen=True, kw_only=True):
+    """Which web pages of other origins may use a function's routes. The node answers for it."""
+
+    origins: tuple[str, ...] = ()
+    """Such as `https://app.example.com`, or `*` alone for all. Empty: nothing is said of it."""
+    headers: tuple[str, ...] = ()
+    """Request headers that a page may send besides the plain ones."""
+    expose: tuple[str, ...] = ()
+    """Answer headers that a page may read besides the plain ones."""
+    credentials: bool = False
+    """True lets pages send cookies; only with origins by name."""
+    max_age: float = 600.0
+    """Seconds for which a browser may remember a preflight."""
+
+
 class EventFormat(StrEnum):
     """The shape in which a handler gets its event."""
 
@@ -170,6 +185,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Exceptions of the sink guard, which is on without any."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
+    cors: Cors = Cors()
     triggers: tuple[AnyTrigger, ...] = ()
     """In the order of the manifest, by kind."""
     event_format: EventFormat = EventFormat.CASEMATE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
@@ -22,7 +21,6 @@ HOST_PATTERN = rf"^(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL}){{0,31}}$"
 MAX_CLAIMS = 64
 """Prefixes of one project, and host names of one."""
 EVERYTHING = "/"
-_PORT = re.compile(r":[0-9]{1,5}\Z")
 
 
 class RouteClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +51,11 @@ def host_of(header: bytes | None) -> str:
     """Return a Host header's name in lower case without its port and last dot; empty if none."""
     if header is None or len(header) > 512:
         return ""
-    return _PORT.sub("", header.decode("latin-1").strip().lower()).removesuffix(".")
+    name = header.decode("latin-1").strip().lower()
+    before, colon, port = name.rpartition(":")
+    if colon and port.isascii() and port.isdigit():
+        name = before
+    return name.removesuffix(".")
 
 
 def overlapping(one: str | None, two: str | None) -> bool:
