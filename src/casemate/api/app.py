@@ -24,6 +24,7 @@ from casemate.api import (
     node,
     policy,
     records,
+    routes,
     secrets,
     sources,
 )
@@ -62,6 +63,7 @@ OPERATIONS = (
     *accounts.OPERATIONS,
     *policy.OPERATIONS,
     *backup.OPERATIONS,
+    *routes.OPERATIONS,
     *sources.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""

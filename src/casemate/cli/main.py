@@ -72,6 +72,7 @@ ENTRIES = (
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
+    Entry("routes", OPERATE, "See and give paths and host names of projects"),
     Entry("sources", OPERATE, "See the servers outside that triggers read from"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
     Entry("rollback", OPERATE, "Take back the last change of what is live"),

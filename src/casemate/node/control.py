@@ -24,8 +24,10 @@ from casemate.model.errors import ConflictError, InvalidInputError, NotFoundErro
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.route import RouteClaim
 from casemate.node.bundles import BundleStore
 from casemate.node.options import GatewayConfig
+from casemate.node.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
 from casemate.seal import Redactor
 from casemate.store.denials import DenialRecorder
@@ -72,7 +74,8 @@ class NodeControl:
 
     async def load(self) -> None:
         """Read what is stored."""
-        self._catalogue.replace(await self._store.functions())
+        claims = read_claims(await self._store.node_value(CLAIMS_VALUE))
+        self._catalogue.replace(await self._store.functions(), claims)
         await self._bundles.load(self._catalogue.digests())
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
@@ -80,6 +83,22 @@ class NodeControl:
         await self._subscriptions.start()
         self._delivery.start()
         self.live_changed()
+
+    # -- whose routes are whose --
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        """See Control."""
+        return self._catalogue.claims
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            self._catalogue.check_claim(claim)
+            others = [c for c in self._catalogue.claims if c.project != claim.project]
+            mine = (claim,) if claim.prefixes or claim.hosts else ()
+            claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
+            await self._store.set_node_value(CLAIMS_VALUE, write_claims(claims))
+            self._catalogue.replace(await self._store.functions(), claims)
 
     # -- functions -----------------------------------------------------------------------------
 

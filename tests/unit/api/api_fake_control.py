@@ -26,6 +26,7 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
+from casemate.model.route import RouteClaim
 from casemate.policy import CedarPolicy, parse_binding
 from casemate.sources import SourceStatus
 
@@ -90,6 +91,7 @@ class FakeControl:
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
+        self.claims: tuple[RouteClaim, ...] = ()
 
     def _check(self) -> None:
         if self.fault is not None:
@@ -110,6 +112,13 @@ class FakeControl:
         await self.function(project, function)
         self.asked_by.append(by)
         del self.deployed[project, function]
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        return self.claims
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        self.asked_by.append(by)
+        self.claims = (claim,)
 
     async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
         await self.function(project, function)
