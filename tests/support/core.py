@@ -168,6 +168,7 @@ class MemoryStore:
         self.states: dict[tuple[str, str, str], list[Alias]] = {}
         self.versions: dict[tuple[str, str], list[Version]] = {}
         self.denied: list[Denial] = []
+        self.values: dict[str, bytes] = {}
         self.used: list[GrantUse] = []
         self.approved: list[GrantApproval] = []
         self.fault: Exception | None = None
@@ -288,6 +289,13 @@ class MemoryStore:
             del self.states[state]
         left = {v.digest for versions in self.versions.values() for v in versions}
         return tuple(sorted({v.digest for v in gone} - left))
+
+    async def node_value(self, name: str) -> bytes | None:
+        return self.values.get(name)
+
+    async def set_node_value(self, name: str, value: bytes) -> None:
+        self._change()
+        self.values[name] = value
 
     def deny(self, denial: Denial) -> None:
         self.denied.append(denial)

@@ -76,7 +76,7 @@ ENTRIES = (
     Entry("sources", OPERATE, "See the servers outside that triggers read from"),
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
     Entry("rollback", OPERATE, "Take back the last change of what is live"),
-    Entry("rm", OPERATE, "Remove a function from the node"),
+    Entry("rm", OPERATE, "Remove a function from the node, or one version of it: FUNCTION@3"),
     Entry("secrets", DATA, "Set, list and remove secrets"),
     Entry("buckets", DATA, "List buckets and their objects; get, put and remove objects"),
     Entry("tables", DATA, "List tables, get and query items"),
