@@ -42,7 +42,7 @@ async def _list(request: Request, service: Service) -> Response:
 
 
 async def _claim(request: Request, service: Service) -> Response:
-    project = path_name(request, "project")
+    project = path_name(request, "name")
     Query(request).end()
     body = await json_body(request, Claim)
     for prefix in body.prefixes:
@@ -68,7 +68,7 @@ OPERATIONS = (
     ),
     Operation(
         method="PUT",
-        path="/route-claims/{project}",
+        path="/route-claims/{name}",
         id="claimRoutes",
         tag="routes",
         summary="Give paths or host names to a project, in place of what it had",
