@@ -92,9 +92,9 @@ class DiskReserve:
         self._missing = 0
 
     def require(self) -> None:
-        """Raise DataFullError if only the reserve is left. Looks at most twice a second."""
+        """Raise DataFullError if only the reserve is left; then it looks each time anew."""
         now = time.monotonic()
-        if now - self._looked_at >= _LOOK_SECONDS:
+        if self._missing > 0 or now - self._looked_at >= _LOOK_SECONDS:
             self._missing = self._look()
             self._looked_at = now
         if self._missing > 0:
