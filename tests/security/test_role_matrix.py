@@ -34,8 +34,8 @@ ROLES: dict[str, set[str]] = {
     "owner": EVERYTHING,
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
-        "secret:list", "secret:write", "queue:read", "token:write", "invocation:status",
-        "queue:purge", "queue:drop", "table:drop", "bucket:drop",
+        "function:invoke-version", "secret:list", "secret:write", "queue:read", "token:write",
+        "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },
     "operator": {
@@ -130,7 +130,7 @@ def _path(callers: Callers, operation: Operation, project: str) -> str:
 
 class _Filled(dict[str, str]):
     def __missing__(self, name: str) -> str:
-        return {"digest": "0" * 64}.get(name, "ghost")
+        return {"digest": "0" * 64, "number": "1"}.get(name, "ghost")
 
 
 def _is_of_projects(operation: Operation) -> bool:

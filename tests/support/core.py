@@ -175,6 +175,7 @@ class MemoryStore:
         self.states: dict[tuple[str, str, str], list[Alias]] = {}
         self.versions: dict[tuple[str, str], list[Version]] = {}
         self.denied: list[Denial] = []
+        self.values: dict[str, bytes] = {}
         self.used: list[GrantUse] = []
         self.approved: list[GrantApproval] = []
         self.fault: Exception | None = None
@@ -293,6 +294,16 @@ class MemoryStore:
             raise NotFoundError("There is no such function.")
         return tuple(reversed(self.states.get((project, function, name), ())))[:limit]
 
+    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
+        self._change()
+        versions = self.versions.get((project, function), [])
+        gone = [v for v in versions if v.number == number]
+        if not gone:
+            raise NotFoundError("There is no such version.")
+        versions.remove(gone[0])
+        left = {v.digest for all_of_one in self.versions.values() for v in all_of_one}
+        return tuple({gone[0].digest} - left)
+
     async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
         self._change()
         gone = self.versions.pop((project, function), None)
@@ -302,6 +313,13 @@ class MemoryStore:
             del self.states[state]
         left = {v.digest for versions in self.versions.values() for v in versions}
         return tuple(sorted({v.digest for v in gone} - left))
+
+    async def node_value(self, name: str) -> bytes | None:
+        return self.values.get(name)
+
+    async def set_node_value(self, name: str, value: bytes) -> None:
+        self._change()
+        self.values[name] = value
 
     def deny(self, denial: Denial) -> None:
         self.denied.append(denial)

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.admission.catalogue import Catalogue
+from casemate.admission.catalogue import Catalogue, Closure
 from casemate.admission.contract import contract_text
-from casemate.admission.inspection import Inspector
+from casemate.admission.inspection import reason as reason_to_refuse
 from casemate.contracts import Violation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
@@ -33,6 +33,7 @@ _encode = msgspec.json.Encoder().encode
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
+_NO_VERSION = "The version that the event was kept for was removed."
 _BREACH = "The event breaks its contract"
 _NO_CONTRACT = "The event is beyond what is let through without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
@@ -50,6 +51,18 @@ class Authenticator(Protocol):
 def _size(raw: RawInvocation) -> int:
     """Return the bytes that come in; what came over HTTP was cut before by its transport."""
     return len(raw.body) + sum(len(bytes(event.data)) for event in raw.events)
+
+
+def _names_version(raw: RawInvocation) -> bool:
+    """Tell whether a call names a version by its number."""
+    return raw.qualifier is not None and raw.qualifier.isdigit()
+
+
+def _is_kept_for_version(raw: RawInvocation) -> bool:
+    """Tell whether the host itself brings an event that was kept for one version."""
+    caller = raw.caller
+    is_trigger = caller is not None and caller.principal.kind is PrincipalKind.TRIGGER
+    return is_trigger and _names_version(raw)
 
 
 def _is_granted(raw: RawInvocation, version: Version | None) -> bool:
@@ -86,8 +99,6 @@ class Admission:
         self._accounts = accounts
         self._policy = policy
         self._deny = deny
-        self.inspector = Inspector()
-        """Counts what looks suspicious in events that were admitted to be looked at."""
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
@@ -96,20 +107,22 @@ class Admission:
         raw = request.raw
         principal = self._authenticate(raw, request.id)
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        spec = version.spec if version is not None else None
+        if version is None and _is_kept_for_version(raw):
+            raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
+        closure = self._closure(raw, version)
         resource = Resource(
             kind=ResourceKind.FUNCTION,
             project=raw.project,
             name=raw.function,
-            internal=spec is not None and spec.internal,
-            public=spec is not None and spec.public,
+            internal=closure.internal,
+            public=closure.public,
         )
         granted = _is_granted(raw, version)
-        if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=granted):
-            decided = self._policy.decide(
-                principal, Action.FUNCTION_INVOKE, resource, granted=granted
-            )
-            raise self._refusal(raw, request.id, principal, decided, granted=granted)
+        self._require(Action.FUNCTION_INVOKE, raw, request.id, principal, resource, granted)
+        if version is not None and not closure.is_live and _names_version(raw) and not granted:
+            # What is not live was replaced, perhaps for a reason: a right of its own.
+            action = Action.FUNCTION_INVOKE_VERSION
+            self._require(action, raw, request.id, principal, resource, granted=False)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
         size, most = _size(raw), version.spec.limits.request
@@ -131,6 +144,25 @@ class Admission:
         self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
 
+    def _closure(self, raw: RawInvocation, version: Version | None) -> Closure:
+        if version is None:
+            return Closure(is_live=False, public=False, internal=False)
+        return self._catalogue.closure(raw.project, raw.function, version)
+
+    def _require(
+        self,
+        action: Action,
+        raw: RawInvocation,
+        invocation: str,
+        principal: Principal,
+        resource: Resource,
+        granted: bool,
+    ) -> None:
+        """Raise RefusedError, and record the denial, unless the policy allows an action."""
+        if not self._policy.allows(principal, action, resource, granted=granted):
+            decided = self._policy.decide(principal, action, resource, granted=granted)
+            raise self._refusal(raw, invocation, principal, decided, action, granted=granted)
+
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
         if raw.caller is not None:
             return raw.caller.principal
@@ -148,7 +180,7 @@ class Admission:
         raw = request.raw
         contract = contract_text(version.spec, raw)
         for text in _texts(request):
-            reason = self.inspector.inspect(raw.project, raw.function, text, contract)
+            reason = reason_to_refuse(text, contract)
             if reason is not None:
                 kind, number = DenialKind.INJECTION, version.number
                 self._record(raw, request.id, principal, reason, kind, version=number)
@@ -162,13 +194,14 @@ class Admission:
         invocation: str,
         principal: Principal,
         decided: Decision,
+        action: Action,
         *,
         granted: bool,
     ) -> RefusedError:
         known = principal is not ANONYMOUS
         kind = DenialKind.AUTHORIZATION if known else DenialKind.AUTHENTICATION
         reason = decided.why if known else "no token"
-        self._record(raw, invocation, principal, reason, kind)
+        self._record(raw, invocation, principal, reason, kind, action=action)
         if known:
             why = _NOT_ALLOWED
             if principal.kind is PrincipalKind.TRIGGER and not granted:
@@ -207,13 +240,14 @@ class Admission:
         kind: DenialKind,
         *,
         version: int = 0,
+        action: Action = Action.FUNCTION_INVOKE,
     ) -> None:
         self._deny(
             Denial(
                 at=time.time(),
                 kind=kind,
                 principal=principal.text,
-                action=Action.FUNCTION_INVOKE.value,
+                action=action.value,
                 resource=f"function:{raw.project}/{raw.function}",
                 reason=reason,
                 project=raw.project,

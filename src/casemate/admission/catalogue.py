@@ -5,26 +5,50 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
+from typing import NamedTuple
 
 from casemate.admission.contract import Contracts
-from casemate.admission.routes import Match, Route, Routes
+from casemate.admission.in_force import is_internal, is_public, narrowed
+from casemate.admission.routes import Match, Route
+from casemate.admission.spaces import Declaring, Spaces
 from casemate.contracts import Violation
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import ConflictError
 from casemate.model.path import Request
+from casemate.model.route import RouteClaim, first_segment
 from casemate.model.trigger import QueueTrigger
+
+
+class Closure(NamedTuple):
+    """Who may call a version of a function, decided by what is live now."""
+
+    is_live: bool
+    public: bool
+    internal: bool
 
 
 class _Entry:
     """One function with its aliases resolved to versions and cumulated weights."""
 
-    __slots__ = ("aliases", "deployed", "live", "versions")
+    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "versions")
 
     def __init__(self, deployed: DeployedFunction) -> None:
         self.deployed = deployed
         self.versions = {version.number: version for version in deployed.versions}
         self.aliases = {alias.name: self._resolve(alias) for alias in deployed.aliases}
         self.live = self.aliases.get(LIVE)
+        self.current = () if self.live is None else tuple(self.live[0])
+        """The versions that `live` leads to."""
+        self._narrowed: dict[int, Version] = {}
+
+    def in_force(self, version: Version) -> Version:
+        """Return a version with the rights that it has now."""
+        if version in self.current:
+            return version
+        found = self._narrowed.get(version.number)
+        if found is None:
+            found = self._narrowed[version.number] = narrowed(version, self.current)
+        return found
 
     def _resolve(self, alias: Alias) -> tuple[list[Version], list[int]]:
         targets = [t for t in alias.targets if t.weight > 0]
@@ -34,6 +58,15 @@ class _Entry:
         )
 
 
+def _declaring(entries: dict[tuple[str, str], _Entry]) -> Iterator[Declaring]:
+    """Yield the functions that are live; the newest of the live versions declares the routes."""
+    for (project, name), entry in entries.items():
+        if entry.current:
+            newest = max(entry.current, key=lambda version: version.number)
+            since = min(version.created_at for version in entry.versions.values())
+            yield Declaring(project, name, newest, since)
+
+
 class Catalogue:
     """Functions by name and by route. Replaced whole by `replace`, so readers never see half."""
 
@@ -41,23 +74,33 @@ class Catalogue:
         """`choose` returns a number in [0, 1) that picks a version of a weighted alias."""
         self._choose = choose
         self._functions: dict[tuple[str, str], _Entry] = {}
-        self._routes = Routes()
+        self._spaces = Spaces()
         self._contracts = Contracts()
 
-    def replace(self, functions: Iterable[DeployedFunction]) -> None:
-        """Take over what is stored. The routes are those of each function's live versions."""
+    def replace(
+        self,
+        functions: Iterable[DeployedFunction],
+        claims: tuple[RouteClaim, ...] | None = None,
+    ) -> None:
+        """Take over what is stored; with None the claims stay as they are.
+
+        The routes are those of each function's live versions.
+        """
         entries = {(f.project, f.name): _Entry(f) for f in functions}
-        routes = Routes()
-        for (project, name), entry in sorted(entries.items()):
-            if entry.live is not None:
-                # The newest of the live versions declares the routes.
-                newest = max(entry.live[0], key=lambda v: v.number)
-                for trigger in newest.spec.http:
-                    routes.add(
-                        Route(trigger.method, trigger.path, project, name, trigger.asynchronous)
-                    )
+        if claims is None:
+            claims = self._spaces.claims
+        self._spaces = Spaces(_declaring(entries), claims)
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
-        self._functions, self._routes = entries, routes
+        self._functions = entries
+
+    @property
+    def claims(self) -> tuple[RouteClaim, ...]:
+        """What was given to projects."""
+        return self._spaces.claims
+
+    def check_claim(self, claim: RouteClaim) -> None:
+        """Raise ConflictError if a project cannot be given this; see `Spaces`."""
+        self._spaces.require_claimable(claim)
 
     def _beside(
         self, project: str, function: str, together: Iterable[Version]
@@ -76,21 +119,23 @@ class Catalogue:
     def check_routes(
         self, project: str, function: str, version: Version, together: Iterable[Version] = ()
     ) -> None:
-        """Raise ConflictError if another function answers to a route of this version already.
+        """Raise ConflictError if a route of this version is the node's, or overlaps with another's.
 
-        Or will, if it is among `together`, which are deployed at the same time.
+        Within a project that is a route of the same shape; another project's first segment too.
+        `together` are deployed at the same time.
         """
-        routes = Routes()
-        for other in self._beside(project, function, together):
-            for trigger in other.spec.http:
-                routes.add(Route(trigger.method, trigger.path, other.project, other.function))
-        for trigger in version.spec.http:
-            for taken in routes.rivals(Route(trigger.method, trigger.path, project, function)):
-                raise ConflictError(
-                    f"The route {trigger.method} {trigger.path} belongs to "
-                    f"{taken.project}/{taken.function}.",
-                    next_step="change the path in casemate.toml, or remove the other function",
-                )
+        others = (
+            Declaring(v.project, v.function, v, v.created_at)
+            for v in self._beside(project, function, together)
+        )
+        Spaces(others, self._spaces.claims).require_free(project, function, version)
+
+    def owns_origin(self, project: str, host: str) -> bool:
+        """Tell whether nothing but a project, and the node, answers on a host."""
+        if self._spaces.owns_origin(project, host):
+            return True
+        # A node with one project is that project's.
+        return not self._spaces.claims and {p for p, _ in self._functions} == {project}
 
     def check_consumers(
         self, project: str, function: str, version: Version, together: Iterable[Version] = ()
@@ -116,16 +161,30 @@ class Catalogue:
         if qualifier is None:
             resolved = entry.live
         elif qualifier.isascii() and qualifier.isdigit():
-            return entry.versions.get(int(qualifier)) if len(qualifier) < 10 else None
+            named = entry.versions.get(int(qualifier)) if len(qualifier) < 10 else None
+            return None if named is None else entry.in_force(named)
         else:
             resolved = entry.aliases.get(qualifier)
         if resolved is None:
             return None
         versions, weights = resolved
-        if len(versions) == 1:
-            return versions[0]
-        point = self._choose() * weights[-1]
-        return next(v for v, weight in zip(versions, weights, strict=True) if point < weight)
+        chosen = versions[0]
+        if len(versions) > 1:
+            point = self._choose() * weights[-1]
+            pairs = zip(versions, weights, strict=True)
+            chosen = next(v for v, weight in pairs if point < weight)
+        return chosen if resolved is entry.live else entry.in_force(chosen)
+
+    def closure(self, project: str, function: str, version: Version) -> Closure:
+        """Return who may call a version of a function by what is in force now."""
+        entry = self._functions.get((project, function))
+        if entry is None:
+            return Closure(is_live=False, public=False, internal=version.spec.internal)
+        is_live = any(one.number == version.number for one in entry.current)
+        internal = is_internal(entry.current) or version.spec.internal
+        return Closure(
+            is_live=is_live, public=is_live and is_public(entry.current), internal=internal
+        )
 
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""
@@ -136,9 +195,21 @@ class Catalogue:
         most = max(alias.targets, key=lambda target: (target.weight, target.version))
         return entry.versions[most.version]
 
-    def route(self, method: str, path: str) -> Match | frozenset[str] | None:
-        """Return the match of a route; see `Routes.match`."""
-        return self._routes.match(method, path)
+    def route(self, method: str, path: str, host: str = "") -> Match | frozenset[str] | None:
+        """Return the match of a route; see `Routes.match`. `host` is that of the request."""
+        return self._spaces.match(method, path, host)
+
+    def has_public_route_like(self, path: str, host: str = "") -> bool:
+        """Tell whether some public route has the first segment of a path: it is known then."""
+        first = first_segment(path)
+        return any(
+            first_segment(route.template) == first and self._is_public(route)
+            for route in self._spaces.space(host).all
+        )
+
+    def _is_public(self, route: Route) -> bool:
+        entry = self._functions.get((route.project, route.function))
+        return entry is not None and is_public(entry.current)
 
     def violation(self, version: Version, request: Request) -> Violation | None:
         """Return what a request breaks of its contract; see `Contracts`."""

@@ -38,8 +38,10 @@ class _Compiled:
         self.triggers = {t.name: compile_text(t.contract) for t in spec.triggers}
 
     def of_route(self, method: str, template: str) -> Checked:
-        found = self.routes.get((method, template), _NOT_COMPILED)
-        return self.routes.get(("*", template)) if found is _NOT_COMPILED else found
+        for wanted in (method, "GET", "*") if method == "HEAD" else (method, "*"):
+            if (wanted, template) in self.routes:
+                return self.routes[wanted, template]
+        return None
 
 
 class _Compiler:
@@ -99,8 +101,8 @@ def contract_text(spec: FunctionSpec, raw: RawInvocation) -> bytes | None:
         trigger = spec.trigger(raw.events[0].trigger)
         text = text if trigger is None else trigger.contract
     elif raw.event is not None:
-        place = (raw.event.get("method"), raw.event.get("route"))
-        text = next((t.contract for t in spec.http if (t.method, t.path) == place), "")
+        route = spec.route(raw.event)
+        text = "" if route is None else route.contract
     return text.encode() if text else None
 
 

@@ -69,6 +69,7 @@ class Routes:
     def __init__(self) -> None:
         """Start without a route."""
         self._root = _Node()
+        self.all: list[Route] = []
 
     def add(self, route: Route) -> Route | None:
         """Add a route; return the one that already has this method and shape instead, if any."""
@@ -77,6 +78,7 @@ class Routes:
         if present is not None:
             return present[0]
         target[route.method] = (route, names)
+        self.all.append(route)
         return None
 
     def rivals(self, route: Route) -> list[Route]:
@@ -161,6 +163,8 @@ class Routes:
         allowed: set[str],
     ) -> Match | None:
         entry = routes.get(method) or routes.get("*")
+        if entry is None and method == "HEAD":
+            entry = routes.get("GET")  # RFC 9110, section 9.3.2: the same, without the content
         if entry is None:
             allowed.update(routes)
             return None

@@ -25,6 +25,7 @@ from casemate.api import (
     node,
     policy,
     records,
+    routes,
     secrets,
     sources,
 )
@@ -64,6 +65,7 @@ OPERATIONS = (
     *policy.OPERATIONS,
     *backup.OPERATIONS,
     *check.OPERATIONS,
+    *routes.OPERATIONS,
     *sources.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""

@@ -26,6 +26,7 @@ from casemate.model.invocation import (
     RunningInvocation,
 )
 from casemate.model.protection import ProtectionStatus
+from casemate.model.route import RouteClaim
 
 
 class Deployment(NamedTuple):
@@ -104,6 +105,21 @@ class Control(Protocol):
 
     async def remove(self, project: str, function: str, *, by: str) -> None:
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
+        ...
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        """Return which paths and hosts were given to which projects, sorted by project."""
+        ...
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        """Give a project these, in place of what it had; ConflictError if another has or uses them.
+
+        An empty claim takes back what the project had.
+        """
+        ...
+
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        """Remove a version that no alias leads to (NotFoundError, ConflictError)."""
         ...
 
     async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:

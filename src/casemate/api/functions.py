@@ -12,7 +12,7 @@ from starlette.responses import Response
 from casemate.api.account_bodies import Name
 from casemate.api.authorization import function, function_of, principal
 from casemate.api.control import Deployment as DeploymentOf
-from casemate.api.inputs import Query, json_body, path_name, whole
+from casemate.api.inputs import Query, json_body, path_name, path_number, whole
 from casemate.api.operations import Operation, Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.bundle import DIGEST_PATTERN
@@ -124,6 +124,14 @@ async def _show(request: Request, service: Service) -> Response:
 async def _remove(request: Request, service: Service) -> Response:
     Query(request).end()
     await service.control.remove(*_function(request), by=principal(request).text)
+    return Response(status_code=HTTPStatus.NO_CONTENT.value)
+
+
+async def _remove_version(request: Request, service: Service) -> Response:
+    project, name = _function(request)
+    number = path_number(request, "number")
+    Query(request).end()
+    await service.control.remove_version(project, name, number, by=principal(request).text)
     return Response(status_code=HTTPStatus.NO_CONTENT.value)
 
 
@@ -282,6 +290,22 @@ OPERATIONS = (
         response=Version,
         other_statuses=((HTTPStatus.OK, "The dry run started the function.", Started),),
         problems=(404, 409, 413, 415, 422),
+    ),
+    Operation(
+        method="DELETE",
+        path=_PATH + "/versions/{number}",
+        id="removeVersion",
+        tag="functions",
+        summary="Remove a version that no alias leads to",
+        description=(
+            "What `live` was before the version was replaced cannot be gone back to then. Events "
+            "that are kept for the version become dead letters that say so."
+        ),
+        endpoint=_remove_version,
+        action=Action.FUNCTION_REMOVE,
+        resource=function,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 409),
     ),
     Operation(
         method="PUT",

@@ -28,6 +28,8 @@ def whole(pattern: str) -> str:
     return pattern.removesuffix("$") + r"(?!\n)$"
 
 
+NUMBER_PATTERN = r"^[1-9][0-9]{0,14}$"
+"""A version's number in a path."""
 MAX_JSON_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 2048
 
@@ -66,6 +68,11 @@ def path_digest(request: Request) -> str:
 def path_id(request: Request) -> str:
     """Return the path parameter `id`."""
     return _matching(request, "id", ID_PATTERN)
+
+
+def path_number(request: Request, parameter: str) -> int:
+    """Return a path parameter that is a version's number."""
+    return int(_matching(request, parameter, NUMBER_PATTERN))
 
 
 class Query:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 import casemate
-from casemate.api.inputs import ID_PATTERN
+from casemate.api.inputs import ID_PATTERN, NUMBER_PATTERN
 from casemate.api.operations import Operation
 from casemate.api.problems import MEDIA_TYPE, Problem
 from casemate.model.bundle import DIGEST_PATTERN
@@ -21,9 +21,10 @@ _PLAIN_SCHEMAS: dict[str, Any] = {
     "Name": {"type": "string", "pattern": NAME_PATTERN, "description": "A DNS label."},
     "Digest": {"type": "string", "pattern": DIGEST_PATTERN, "description": "SHA-256 in hex."},
     "Id": {"type": "string", "pattern": ID_PATTERN},
+    "Number": {"type": "string", "pattern": NUMBER_PATTERN},
 }
 
-_PARAMETER_SCHEMAS = {"digest": "Digest", "id": "Id"}
+_PARAMETER_SCHEMAS = {"digest": "Digest", "id": "Id", "number": "Number"}
 
 _PROBLEMS = {
     400: "The request is malformed.",

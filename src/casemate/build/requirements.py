@@ -21,7 +21,7 @@ from casemate.build.limits import MAX_REQUIREMENTS_BYTES
 _MAX_INCLUDED = 50
 _STRONG = ("sha256:", "sha384:", "sha512:")
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
-_OPTION = re.compile(r"^(-[a-zA-Z]|--[a-z-]+)(?:[= ]\s*)?(.*)$")
+_OPTION = re.compile(r"^(-[a-zA-Z]|--[a-z-]++)(?:[= ]\s*)?(.*)$")
 _INCLUDES = {"-r", "--requirement", "-c", "--constraint"}
 _INDEXES = {"-i", "--index-url", "--extra-index-url"}
 _PLAIN = {"--no-index", "--only-binary", "--pre", "--prefer-binary", "--require-hashes"}
@@ -186,7 +186,7 @@ def _scan_option(root: Path, name: str, where: str, line: str, scan: _Scan) -> N
 def _check_requirement(where: str, line: str) -> None:
     """Refuse what is not a named package: paths, archives, version control."""
     if re.match(
-        r"[A-Za-z0-9][\w.\-]*\s*(\[[^\]]*\])?\s*($|[=<>!~;(\\]|@\s*https?://|--hash)", line
+        r"[A-Za-z0-9][\w.\-]*+\s*+(\[[^\]]*+\])?\s*+($|[=<>!~;(\\]|@\s*https?://|--hash)", line
     ):
         return
     raise RequirementsFileError(

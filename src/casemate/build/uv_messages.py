@@ -22,7 +22,10 @@ from casemate.model.errors import CasemateError
 _MAX_MESSAGE = 600
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _INSIDE_PATHS = re.compile(r"(?:file://)?/(?:build|cache|casemate)(?:/[\w.\-+]+)*/?")
-_SUBJECT = r"([A-Za-z0-9][\w.\-]*(?:\[[^\]]*\])?(?:[=<>!~]=?=?[\w.*+!,<>=]+)?)"
+_SUBJECT = (
+    r"(?<![\w.\-])([A-Za-z0-9][\w.\-]{0,127}+(?:\[[^\]]{0,200}\])?"
+    r"(?:[=<>!~]=?=?[\w.*+!,<>=]{1,200}+)?)"
+)
 _WHEEL_ADVICE = (
     "Pin a version that has wheels, use another package, or build a wheel yourself and name its "
     "folder with `--find-links`."

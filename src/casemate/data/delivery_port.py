@@ -63,6 +63,7 @@ class DeliveryPort(Port):
         event: NewMessage | None = None,
     ) -> InvocationStatus | None:
         """Claim an idempotency key, and keep the event that it is for."""
+        self._disk.require()
         limits.require_resource("function", function)
         limits.require_text(
             "idempotency key", idempotency, least=1, most=limits.MAX_DEDUPLICATION_BYTES

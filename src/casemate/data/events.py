@@ -53,6 +53,10 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     invocation: str = ""
     qualifier: str = ""
     labels: bytes = b""
+    caller: str = ""
+    """Inboxes: whom it is kept for (a principal's text), who may have so many bytes waiting."""
+    anonymous: bool = False
+    """That is all callers without a token, who have less."""
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):

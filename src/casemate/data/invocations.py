@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from casemate.data import kept
 from casemate.data.database import Connection
 from casemate.data.interface import InvocationState, InvocationStatus
 from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
@@ -26,10 +27,14 @@ _FIELDS = (
 def end(connection: Connection, status: InvocationStatus, keep_until: float) -> None:
     """Keep how an invocation ended; its idempotency key, if it has one, is kept as long.
 
-    A result over MAX_KEPT_RESULT bytes is not kept.
+    A result over MAX_KEPT_RESULT bytes, or beyond what a project may keep of them, is not kept.
     """
+    # Not replaced: what a replacement takes away is counted by no trigger.
+    connection.execute("DELETE FROM status WHERE invocation = ?", (status.id,))
     result = status.result
-    if result is not None and len(result) > MAX_KEPT_RESULT:
+    if result is not None and (
+        len(result) > MAX_KEPT_RESULT or not kept.results_fit(connection, len(result))
+    ):
         result = None
     connection.execute(
         "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "

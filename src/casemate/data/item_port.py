@@ -22,6 +22,7 @@ class ItemPort(Port):
         labels: bytes = b"",
     ) -> Item:
         """Write an item whole."""
+        self._disk.require()
         limits.require_labels(labels)
         limits.require_revision(if_revision, least=0)
         encoded = attributes.encode_item(value)

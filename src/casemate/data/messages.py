@@ -61,8 +61,8 @@ def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     return int(
         connection.execute(
             "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, "
-            "expires_at, key, invocation, qualifier, labels, body) "
-            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "expires_at, key, invocation, qualifier, labels, body, caller) "
+            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 queue.id,
                 int(state),
@@ -75,6 +75,7 @@ def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
                 new.qualifier,
                 new.labels,
                 new.body,
+                new.caller,
             ),
         ).lastrowid
         or 0

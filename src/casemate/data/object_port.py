@@ -29,6 +29,7 @@ class ObjectPort(Port):
         labels: bytes = b"",
     ) -> ObjectInfo:
         """Write an object."""
+        self._disk.require()
         limits.require_labels(labels)
         limits.require_object_key(key)
         limits.require_content_type(content_type)
@@ -68,6 +69,7 @@ class ObjectPort(Port):
         metadata: dict[str, str],
     ) -> str:
         """Begin an object in parts."""
+        self._disk.require()
         limits.require_object_key(key)
         limits.require_content_type(content_type)
         encoded = limits.encode_metadata(metadata)
@@ -76,6 +78,7 @@ class ObjectPort(Port):
 
     async def add_part(self, project: str, bucket: str, upload: str, content: bytes) -> int:
         """Append a part."""
+        self._disk.require()
         async with self._projects.use(project) as opened:
             return await self._uploads.add(opened, bucket, upload, content)
 

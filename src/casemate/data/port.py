@@ -11,6 +11,7 @@ from typing import TypeVar
 from casemate.data import resources
 from casemate.data.database import Connection, reserve
 from casemate.data.folder import DataFolder
+from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.projects import Keys, Projects
@@ -43,6 +44,7 @@ class Port:
         self._projects = Projects(DataFolder(folder), keys, self._options, accepted_losses)
         self._uploads = Uploads(self._projects)
         self._claimant = secrets.token_hex(8)
+        self._disk = DiskReserve(folder)
 
     async def _change_queue(
         self,
@@ -56,6 +58,8 @@ class Port:
     ) -> T:
         """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
         resources.require_kind(kind, kinds)
+        if not emptying:
+            self._disk.require()
         async with self._projects.use(project) as opened:
 
             def run(work: Work) -> T:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from casemate.data import invocations, messages
+from casemate.data import invocations, kept, messages
 from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage, QueueInfo
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from casemate.data.routes import Routes
     from casemate.data.writer import Work
 
+MAX_CALLER_NAME_BYTES = 512
 _ID = re.compile(r"[0-7][0-9a-f]{15}\Z")
 
 
@@ -87,6 +88,8 @@ def require_new(new: NewMessage) -> NewMessage:
         require_text("invocation", new.invocation, most=MAX_DEDUPLICATION_BYTES)
     if new.qualifier != "":
         require_text("qualifier", new.qualifier, most=MAX_DEDUPLICATION_BYTES)
+    if new.caller != "":
+        require_text("caller", new.caller, most=MAX_CALLER_NAME_BYTES)
     if new.labels != b"":
         require_labels(new.labels)
     return new
@@ -116,6 +119,9 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
         ids.append(number)
         added += 1
     messages.count(work, queue, added)
+    if added:
+        caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
+        kept.require_room(work.connection, queue, caller, anonymous)
     return tuple(map(text_of, ids))
 
 

@@ -208,7 +208,73 @@ _SECOND = (
     "ALTER TABLE item ADD COLUMN labels BLOB NOT NULL DEFAULT x''",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+_THIRD = (
+    # What `casemate.data.kept` bounds. Triggers count, so that no statement can forget to.
+    "ALTER TABLE resource ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE message ADD COLUMN caller TEXT NOT NULL DEFAULT ''",
+    """
+    UPDATE resource SET bytes =
+        coalesce((SELECT sum(length(body)) FROM message WHERE queue = resource.id), 0)
+        + coalesce((SELECT sum(length(body)) FROM letter WHERE queue = resource.id), 0)
+    """,
+    """
+    CREATE TABLE kept (
+        queue INTEGER NOT NULL,
+        caller TEXT NOT NULL,
+        events INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        PRIMARY KEY (queue, caller)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE TABLE kept_results (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL) STRICT",
+    "INSERT INTO kept_results SELECT 1, coalesce(sum(length(result)), 0) FROM status",
+    """
+    CREATE TRIGGER message_kept AFTER INSERT ON message BEGIN
+        UPDATE resource SET bytes = bytes + length(new.body) WHERE id = new.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER message_gone AFTER DELETE ON message BEGIN
+        UPDATE resource SET bytes = bytes - length(old.body) WHERE id = old.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER message_kept_for AFTER INSERT ON message WHEN new.caller <> '' BEGIN
+        INSERT INTO kept VALUES (new.queue, new.caller, 1, length(new.body))
+        ON CONFLICT (queue, caller) DO UPDATE
+        SET events = events + 1, bytes = bytes + excluded.bytes;
+    END
+    """,
+    """
+    CREATE TRIGGER message_gone_for AFTER DELETE ON message WHEN old.caller <> '' BEGIN
+        UPDATE kept SET events = events - 1, bytes = bytes - length(old.body)
+        WHERE queue = old.queue AND caller = old.caller;
+        DELETE FROM kept WHERE queue = old.queue AND caller = old.caller AND events <= 0;
+    END
+    """,
+    """
+    CREATE TRIGGER letter_kept AFTER INSERT ON letter BEGIN
+        UPDATE resource SET bytes = bytes + length(new.body) WHERE id = new.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER letter_gone AFTER DELETE ON letter BEGIN
+        UPDATE resource SET bytes = bytes - length(old.body) WHERE id = old.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER result_kept AFTER INSERT ON status WHEN new.result IS NOT NULL BEGIN
+        UPDATE kept_results SET bytes = bytes + length(new.result);
+    END
+    """,
+    """
+    CREATE TRIGGER result_gone AFTER DELETE ON status WHEN old.result IS NOT NULL BEGIN
+        UPDATE kept_results SET bytes = bytes - length(old.result);
+    END
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

@@ -26,7 +26,7 @@ from casemate.data.interface import (
     ProjectData,
 )
 from casemate.delivery.verdict import NOTHING_RAN, body_of, content_type_of
-from casemate.delivery.wish import Wish
+from casemate.delivery.wish import AGE, DELAY, PRIORITY, Wish
 from casemate.invocation.parse import new_invocation_id, parse
 from casemate.invocation.rendering import events_of
 from casemate.invocation.unfinished import broken, refused
@@ -34,6 +34,7 @@ from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request, Sealed
+from casemate.model.principal import ANONYMOUS
 from casemate.model.trigger import INBOX
 from casemate.seal import Seal
 from casemate.seal.close import problem
@@ -75,6 +76,7 @@ class Acceptance:
             raw = raw if raw.id else msgspec.structs.replace(raw, id=new_invocation_id())
             request = parse(raw, later=wish.later)
             admitted = self._admission.admit(request)
+            _require_choice(admitted, wish)
             return await (self._keep if wish.later else self._once)(admitted, wish)
         except RefusedError as refusal:
             finished = refused(raw, request, admitted, refusal)
@@ -206,6 +208,8 @@ def _messages(
             expires_at=None if wish.max_age is None else now + wish.max_age,
             invocation=identity,
             qualifier=admitted.request.raw.qualifier or "",
+            caller=admitted.principal.text,
+            anonymous=admitted.principal is ANONYMOUS,
         )
         for event, identity in zip(events_of(admitted.request), identities, strict=True)
     )
@@ -229,6 +233,30 @@ def _not_kept(error: LimitError | UnavailableError) -> RefusedError:
     return RefusedError(
         Outcome.UNAVAILABLE, "The event cannot be kept now.", retry_after=_RETRY_SECONDS
     )
+
+
+def _require_choice(admitted: Admitted, wish: Wish) -> None:
+    """Refuse what a caller without a token chose of how its event is kept, unless it may.
+
+    An event that nobody vouches for would lie on the disk for weeks, or overtake all others.
+    """
+    chosen = [
+        name.decode()
+        for name, given in (
+            (DELAY, wish.delay > 0),
+            (PRIORITY, wish.priority != 0),
+            (AGE, wish.max_age is not None),
+        )
+        if given
+    ]
+    if not chosen or admitted.principal is not ANONYMOUS:
+        return
+    event = admitted.request.raw.event
+    trigger = admitted.version.spec.route(event) if event is not None else None
+    if trigger is None or not trigger.delivery_headers:
+        raise RefusedError(
+            Outcome.DENIED, f"A caller without a token does not choose {', '.join(chosen)} here."
+        )
 
 
 def _scoped(admitted: Admitted, key: str) -> str:

@@ -61,6 +61,8 @@ class Dispatcher:
         pool = self._pools.get((version.project, version.function, version.number))
         if pool is None:
             pool = self._new_pool(version)
+        elif pool.version is not version:
+            pool.follow(version)
         instance = pool.take()
         if instance is not None:
             self._by_instance[instance] = _Busy(pool, admitted)

@@ -69,6 +69,12 @@ class Pool:
         self._import_failed: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
 
+    def follow(self, version: Version) -> None:
+        """Take over what the version is now: what it may reach can have become less."""
+        if version.spec.grants != self.version.spec.grants and self._zygote is not None:
+            self._retire_zygote(self._zygote)
+        self.version = version
+
     # -- taking and giving back ----------------------------------------------------------------
 
     def take(self) -> Instance | None:
@@ -213,8 +219,9 @@ class Pool:
             self._opening = self._loop.create_task(self._open_zygote())
 
     async def _open_zygote(self) -> None:
+        asked = self.version
         try:
-            zygote = await self._client.open(self.version)
+            zygote = await self._client.open(asked)
         except ImportFailedError as error:
             failure = Failure(
                 type=error.error.type,
@@ -234,6 +241,8 @@ class Pool:
             self._refuse_all(self._unavailable(error))
         else:
             self.adopt(zygote)
+            if asked.spec.grants != self.version.spec.grants:
+                self._retire_zygote(zygote)  # it may reach more than the version may by now
         finally:
             self._opening = None
         if self._zygote is not None:

@@ -47,7 +47,11 @@ def _without_texts(body: bytes) -> bytes:
 
 
 def _depth_is_bounded(body: bytes) -> bool:
-    """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels."""
+    """Tell whether JSON (known to be valid) nests at most MAX_DEPTH levels.
+
+    Each turn takes away the innermost level, so that the work is bounded by so many passes over
+    the brackets alone; a loop over the bytes would hold the event loop for 50 ms each MiB.
+    """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return True
     marks = _without_escapes(body).translate(_ROUND, _NO_MARKS)

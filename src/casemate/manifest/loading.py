@@ -144,9 +144,23 @@ def _grants(
             "true for a function that is public or has routes",
             "internal only for what other functions alone invoke",
         )
+    _check_cors(_table(function, "cors"), (*path, "cors"), problems)
     placed = grants_of(_table(function, "grants"), (*path, "grants"), problems)
     check_declared(placed, declared, problems)
     return ordered(placed)
+
+
+def _check_cors(cors: Values, path: KeyPath, problems: ProblemCollector) -> None:
+    """Note what would let every page of the web act as the user of its browser."""
+    origins = cors.get("origins")
+    if not cors or not isinstance(origins, list):
+        return
+    if "*" in origins and (len(origins) > 1 or cors.get("credentials") is True):
+        problems.add(
+            (*path, "origins"),
+            '"*" together with other origins or with credentials = true',
+            "origins by name, or * alone and without credentials",
+        )
 
 
 def _triggers(

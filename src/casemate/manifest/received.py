@@ -24,7 +24,7 @@ from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.resources import resources_of
 from casemate.manifest.routes import METHODS, parse_template
 from casemate.manifest.structure import Field, Table
-from casemate.manifest.tables import FUNCTION, LIMITS, MAX_ROUTES
+from casemate.manifest.tables import CORS, FUNCTION, LIMITS, MAX_ROUTES
 from casemate.manifest.trigger_rendering import delivery_table, triggers_tables
 from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
 from casemate.manifest.triggers import check_consumed, triggers_of
@@ -35,6 +35,7 @@ from casemate.model.function import (
     HANDLER_PATTERN,
     NAME_PATTERN,
     SUPPORTED_PYTHONS,
+    Cors,
     Delivery,
     FunctionSpec,
     named_resources,
@@ -61,6 +62,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     fewer. Which functions of the project there are to invoke is not known of a bundle.
     """
     problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
+    problems += _cors_problems(spec)
     problems += _environment_problems(spec) + _trigger_problems(spec, resources)
     if spec.internal and (spec.public or spec.http):
         problems.append("internal together with public or routes")
@@ -99,6 +101,21 @@ def _route_problems(spec: FunctionSpec) -> list[str]:
         except RejectedValueError as error:
             problems.append(f"route {trigger.path[:80]!r}: {error}")
     return problems
+
+
+def _cors_problems(spec: FunctionSpec) -> list[str]:
+    cors, problems = spec.cors, _collector()
+    if cors == Cors():
+        return []
+    lists = {"origins": cors.origins, "headers": cors.headers, "expose": cors.expose}
+    written = {key: list(values) for key, values in lists.items() if values}
+    validate(CORS, written, problems)
+    found = _told(problems)
+    if "*" in cors.origins and (len(cors.origins) > 1 or cors.credentials):
+        found.append("cors with the origin * together with others or with credentials")
+    if not 0.0 <= cors.max_age <= 86_400.0:
+        found.append("cors with a max_age that is not from 0 s to a day")
+    return found
 
 
 def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:

@@ -6,12 +6,10 @@ import re
 
 from casemate.manifest.problem import quoted
 from casemate.manifest.rejection import RejectedValueError
+from casemate.model.route import RESERVED_SEGMENTS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*")
 """Methods of a route (RFC 9110, RFC 5789); `*` stands for all of them."""
-
-RESERVED_SEGMENTS = ("api", "dashboard", "health", "healthz", "hooks", "invoke", "metrics")
-"""First segments that the node answers itself, whatever their case."""
 
 MAX_TEMPLATE = 512
 MAX_SEGMENTS = 32

@@ -26,6 +26,7 @@ from casemate.manifest.structure import (
     NamedValues,
     Table,
     TableArray,
+    ValueArray,
     model_field,
 )
 from casemate.manifest.trigger_fields import CONTRACT
@@ -36,6 +37,7 @@ from casemate.model.function import (
     MIB,
     NAME_PATTERN,
     SUPPORTED_PYTHONS,
+    Cors,
     EventFormat,
     FunctionSpec,
     HttpTrigger,
@@ -60,6 +62,10 @@ NAME = Pattern(
 def _limit(name: str, kind: ValueKind, description: str) -> Field:
     return model_field(Limits, name, kind, description)
 
+
+_HEADER = Pattern(
+    r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$", "the name of a header, such as authorization", 64
+)
 
 LIMITS = Table(
     "Limits",
@@ -133,6 +139,54 @@ HTTP = Table(
             Flag(),
             "True answers 202 with an id once the request is kept, and runs the function "
             "afterwards.",
+        ),
+        model_field(
+            HttpTrigger,
+            "delivery_headers",
+            Flag(),
+            "True lets callers without a token choose how what they send is kept, by "
+            "Casemate-Delay, Casemate-Priority and Casemate-Max-Age.",
+        ),
+    ),
+)
+
+CORS = Table(
+    "Cross-origin requests",
+    "Which web pages of other origins may use the function's routes. The node answers preflights "
+    "itself, and adds the headers to answers.",
+    (
+        Field(
+            "origins",
+            ValueArray(
+                Pattern(
+                    r"^(?:\*|https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?)$",
+                    'an origin such as "https://app.example.com", in lower case, or "*"',
+                    280,
+                ),
+                1,
+                50,
+                "origins",
+            ),
+            'Origins that may, such as "https://app.example.com"; "*" alone stands for all.',
+        ),
+        Field(
+            "headers",
+            ValueArray(_HEADER, 1, 50, "headers"),
+            "Headers that a page may send besides the plain ones, such as authorization.",
+        ),
+        Field(
+            "expose",
+            ValueArray(_HEADER, 1, 50, "headers"),
+            "Headers of answers that a page may read besides the plain ones.",
+        ),
+        model_field(
+            Cors, "credentials", Flag(), "True lets pages send cookies; not with the origin *."
+        ),
+        model_field(
+            Cors,
+            "max_age",
+            Duration(0.0, 86_400.0, 600.0),
+            "How long browsers may remember a preflight.",
         ),
     ),
 )
@@ -216,6 +270,7 @@ _FUNCTION_FIELDS = (
     ),
     Field("delivery", DELIVERY, DELIVERY.description),
     Field("http", TableArray(HTTP, MAX_ROUTES), "Routes that invoke it."),
+    Field("cors", CORS, CORS.description),
     *TRIGGERS,
 )
 

@@ -11,6 +11,7 @@ from casemate.model.grant import Resources
 
 BUNDLE_FORMAT = 1
 _LATER_FIELDS = (
+    "cors",
     "internal",
     "grants",
     "environment",
@@ -22,7 +23,7 @@ _LATER_FIELDS = (
     "layout",
 )
 """Fields of a function that the first release did not have."""
-_LATER_ROUTE_FIELDS = ("contract", "asynchronous")
+_LATER_ROUTE_FIELDS = ("delivery_headers", "contract", "asynchronous")
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
 

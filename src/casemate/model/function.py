@@ -109,6 +109,23 @@ class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """JSON Schema (2020-12) for the body, as text; empty: strict default limits."""
     asynchronous: bool = False
     """True answers 202 with an id once the event is kept, and runs the function afterwards."""
+    delivery_headers: bool = False
+    """True lets callers without a token choose delay, priority and age of what is kept."""
+
+
+class Cors(msgspec.Struct, frozen=True, kw_only=True):
+    """Which web pages of other origins may use a function's routes. The node answers for it."""
+
+    origins: tuple[str, ...] = ()
+    """Such as `https://app.example.com`, or `*` alone for all. Empty: nothing is said of it."""
+    headers: tuple[str, ...] = ()
+    """Request headers that a page may send besides the plain ones."""
+    expose: tuple[str, ...] = ()
+    """Answer headers that a page may read besides the plain ones."""
+    credentials: bool = False
+    """True lets pages send cookies; only with origins by name."""
+    max_age: float = 600.0
+    """Seconds for which a browser may remember a preflight."""
 
 
 class EventFormat(StrEnum):
@@ -183,6 +200,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Exceptions of the sink guard, which is on without any."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
+    cors: Cors = Cors()
     triggers: tuple[AnyTrigger, ...] = ()
     """In the order of the manifest, by kind."""
     event_format: EventFormat = EventFormat.CASEMATE
@@ -193,6 +211,18 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     def trigger(self, name: str) -> AnyTrigger | None:
         """Return the trigger called `name`, or None."""
         return next((t for t in self.triggers if t.name == name), None)
+
+    def route(self, event: dict[str, object]) -> HttpTrigger | None:
+        """Return the route that a request's event came by, or None.
+
+        One for the method itself comes before one for all; HEAD goes where GET does.
+        """
+        method, path = event.get("method"), event.get("route")
+        methods = (method, "GET", "*") if method == "HEAD" else (method, "*")
+        return next(
+            (t for wanted in methods for t in self.http if (t.method, t.path) == (wanted, path)),
+            None,
+        )
 
 
 def destinations(spec: FunctionSpec) -> tuple[Grant, ...]:

@@ -27,9 +27,11 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.route import RouteClaim
 from casemate.node.bundles import BundleStore
 from casemate.node.deploying import Deploying
 from casemate.node.options import GatewayConfig
+from casemate.node.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.node.stable import stable_before
 from casemate.node.uploads import KEPT_SECONDS, Uploads
 from casemate.sandbox.client import SandboxClient
@@ -94,7 +96,8 @@ class NodeControl:
 
     async def load(self) -> None:
         """Read what is stored."""
-        self._catalogue.replace(await self._store.functions())
+        claims = read_claims(await self._store.node_value(CLAIMS_VALUE))
+        self._catalogue.replace(await self._store.functions(), claims)
         used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
         for digest, size in (await self._bundles.load(used, limit)).items():
             self._note_upload(digest, size)
@@ -104,6 +107,22 @@ class NodeControl:
         await self._subscriptions.start()
         self._delivery.start()
         self.live_changed()
+
+    # -- whose routes are whose --
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        """See Control."""
+        return self._catalogue.claims
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            self._catalogue.check_claim(claim)
+            others = [c for c in self._catalogue.claims if c.project != claim.project]
+            mine = (claim,) if claim.prefixes or claim.hosts else ()
+            claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
+            await self._store.set_node_value(CLAIMS_VALUE, write_claims(claims))
+            self._catalogue.replace(await self._store.functions(), claims)
 
     # -- functions -----------------------------------------------------------------------------
 
@@ -122,6 +141,14 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             unused = await self._store.remove_function(project, function)
+            await self._reload()
+            for digest in unused:
+                await self._bundles.remove(digest)
+
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            unused = await self._store.remove_version(project, function, number)
             await self._reload()
             for digest in unused:
                 await self._bundles.remove(digest)

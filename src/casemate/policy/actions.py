@@ -54,6 +54,8 @@ RULES: dict[Action, Rule] = {
     Action.NODE_BACKUP: _ON_NODE,
     Action.FUNCTION_READ: _ON_FUNCTION,
     Action.FUNCTION_INVOKE: Rule((_F,), tuple(PrincipalKind), (CAPABILITY,)),
+    Action.ROUTE_WRITE: _ON_NODE,
+    Action.FUNCTION_INVOKE_VERSION: Rule((_F,)),
     Action.FUNCTION_DEPLOY: _ON_FUNCTION,
     Action.FUNCTION_ALIAS: _ON_FUNCTION,
     Action.FUNCTION_REMOVE: _ON_FUNCTION,

@@ -72,6 +72,13 @@ class Store(Protocol):
         """Return the states an alias has had, newest (the present one) first."""
         ...
 
+    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
+        """Delete one version; return its digest if no version has it any more.
+
+        Raises NotFoundError, and ConflictError if an alias leads to it.
+        """
+        ...
+
     async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
         """Forget a function; return the digests that nothing refers to any more."""
         ...

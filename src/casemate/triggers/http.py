@@ -9,21 +9,26 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, unquote
 
 from casemate.admission import Authenticator, Catalogue
+from casemate.admission.routes import Match
 from casemate.delivery.wish import NOTHING, Wish, read_wish
 from casemate.invocation.cloudevents import STRUCTURED, answered, media_type_of
 from casemate.invocation.rendering import function_source
 from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.function import NAME_PATTERN
+from casemate.model.function import NAME_PATTERN, Cors
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation, RefusedError
 from casemate.model.principal import ANONYMOUS, Action, Principal
+from casemate.model.route import host_of
 from casemate.seal import Seal
+from casemate.triggers.cors import asked_method, preflight, shared
+from casemate.triggers.origin import confined
 
 Take = Callable[[RawInvocation, Wish], Awaitable[HttpResponse]]
 INVOKE_PREFIX = "/invoke/"
 API_PREFIX = "/api/"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _UNKNOWN_BODY_LIMIT = 64 * 1024
 _API_LIMIT = 1024 * 1024
 _API_LIMITS = {
@@ -144,13 +149,15 @@ class HttpTrigger:
             names = split_invoke_path(path)
             version = self._catalogue.find(*names) if names else None
         else:
-            match = self._catalogue.route(head.method, path)
+            host = host_of(head.header(b"host"))
+            match = self._catalogue.route(head.method, path, host)
             if match is None or isinstance(match, frozenset):
                 return _UNKNOWN_BODY_LIMIT
             version = self._catalogue.find(match.route.project, match.route.function)
         if version is None:
             return _UNKNOWN_BODY_LIMIT
-        if not version.spec.public and self._accounts.authenticate(_credential(head)) is None:
+        closure = self._catalogue.closure(version.project, version.function, version)
+        if not closure.public and self._accounts.authenticate(_credential(head)) is None:
             return _UNKNOWN_BODY_LIMIT
         return version.spec.limits.request
 
@@ -193,26 +200,45 @@ class HttpTrigger:
             if self._may_know(raw):
                 return self._seal.close(refused(raw, None, None, refusal))
             wish = NOTHING  # refused for what it lacks, which tells nothing of the function
-        response = await self._take(raw, wish)
+        response = self._confined(await self._take(raw, wish), raw, request)
         if not wish.later and _accepts_cloud_event(request.head):
             return answered(response, function_source(raw.project, raw.function))
         return response
 
+    def _confined(
+        self, response: HttpResponse, raw: RawInvocation, request: HttpRequest
+    ) -> HttpResponse:
+        """Return an answer that sets nothing for other projects on the same host."""
+        head = request.head
+        if self._catalogue.owns_origin(raw.project, host_of(head.header(b"host"))):
+            return response
+        segments = head.path.split("/", 3)
+        depth = 3 if head.path.startswith(INVOKE_PREFIX) else 2
+        return confined(response, "/".join(segments[:depth]).encode("latin-1"))
+
     def _may_know(self, raw: RawInvocation) -> bool:
         """Tell whether a caller showed a valid token, or needs none: only then is it advised."""
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        public = version is not None and version.spec.public
+        public = (
+            version is not None
+            and self._catalogue.closure(raw.project, raw.function, version).public
+        )
         return public or self._accounts.authenticate(raw.credential) is not None
 
     async def _handle_route(self, request: HttpRequest) -> HttpResponse:
         head = request.head
-        match = self._catalogue.route(head.method, head.path)
+        host = host_of(head.header(b"host"))
+        wanted = asked_method(head)
+        if wanted is not None:
+            answer = self._preflight(head, wanted, host)
+            if answer is not None:
+                return answer
+        match = self._catalogue.route(head.method, head.path, host)
         if match is None:
-            return self.lead_nowhere(request)
+            known = self._catalogue.has_public_route_like(head.path, host)
+            return self.lead_nowhere(request, known=known)
         if isinstance(match, frozenset):
-            detail = "This path does not take this method."
-            allow = ", ".join(sorted(match)).encode()
-            return self._lead_nowhere(request, Outcome.INVALID, 405, detail, allow=allow)
+            return self._wrong_method(request, match, host)
         try:
             event = http_event(request, match.route.template, match.parameters)
         except ValueError:
@@ -231,12 +257,59 @@ class HttpTrigger:
             received_at=time.time(),
             remote_address=head.peer,
         )
-        return await self._call(raw, request, later=match.route.asynchronous)
+        response = await self._call(raw, request, later=match.route.asynchronous)
+        cors = self._cors(match)
+        return response if cors is None else shared(cors, head, response)
 
-    def lead_nowhere(self, request: HttpRequest, *, recorded: bool = False) -> HttpResponse:
-        """Answer as for a path that there is not; `recorded`: that it was denied is known."""
+    def _cors(self, match: Match) -> Cors | None:
+        version = self._catalogue.most_live(match.route.project, match.route.function)
+        return None if version is None else version.spec.cors
+
+    def _methods(self, head: HttpHead, host: str, *, public: bool = False) -> list[str]:
+        """Return the methods that a path takes, or those of functions that are open to all."""
+        found = []
+        for method in METHODS:
+            match = self._catalogue.route(method, head.path, host)
+            if not isinstance(match, Match):
+                continue
+            version = self._catalogue.find(match.route.project, match.route.function)
+            if version is None:
+                continue
+            closure = self._catalogue.closure(version.project, version.function, version)
+            if closure.public or not public:
+                found.append(method)
+        return found
+
+    def _preflight(self, head: HttpHead, wanted: str, host: str) -> HttpResponse | None:
+        """Answer a preflight; None where the manifest says nothing of other origins."""
+        match = self._catalogue.route(wanted, head.path, host)
+        cors = self._cors(match) if isinstance(match, Match) else None
+        if cors is None or not cors.origins:
+            return None
+        return preflight(cors, head, self._methods(head, host))
+
+    def _wrong_method(
+        self, request: HttpRequest, methods: frozenset[str], host: str
+    ) -> HttpResponse:
+        """Answer 405; who has no token is told of what is open to all, and of nothing else."""
+        detail = "This path does not take this method."
+        public = self._methods(request.head, host, public=True)
+        allow = ", ".join(public or sorted(methods)).encode()
+        return self._lead_nowhere(
+            request, Outcome.INVALID, 405, detail, allow=allow, known=bool(public)
+        )
+
+    def lead_nowhere(
+        self, request: HttpRequest, *, recorded: bool = False, known: bool = False
+    ) -> HttpResponse:
+        """Answer as for a path that there is not; `recorded`: that it was denied is known.
+
+        With `known` it is beside what is open to all, and 404 tells nobody anything.
+        """
         detail = "There is no such path."
-        return self._lead_nowhere(request, Outcome.NOT_FOUND, 404, detail, recorded=recorded)
+        return self._lead_nowhere(
+            request, Outcome.NOT_FOUND, 404, detail, recorded=recorded, known=known
+        )
 
     def _lead_nowhere(
         self,
@@ -247,14 +320,17 @@ class HttpTrigger:
         *,
         allow: bytes | None = None,
         recorded: bool = False,
+        known: bool = False,
     ) -> HttpResponse:
-        """Refuse a request that names no function.
+        """Refuse a request that names no function. `known`: that there is none is no secret.
 
         Without a token all of them look the same; with one that has no role on the whole node they
         look like a function that it may not invoke, so that nobody maps another project's routes.
         """
         asking = self._accounts.authenticate(_credential(request.head))
-        if asking is None:
+        if known:
+            pass  # whoever asks, the answer is the same
+        elif asking is None:
             outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
             allow = None
             if not recorded:

@@ -36,6 +36,7 @@ from casemate.model.invocation import (
 )
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
+from casemate.model.route import RouteClaim
 from casemate.model.trigger import ScheduleStatus
 from casemate.policy import CedarPolicy, parse_binding
 from casemate.sources import SourceStatus
@@ -103,6 +104,7 @@ class FakeControl:
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
+        self.claims: tuple[RouteClaim, ...] = ()
 
     def _check(self) -> None:
         if self.fault is not None:
@@ -123,6 +125,17 @@ class FakeControl:
         await self.function(project, function)
         self.asked_by.append(by)
         del self.deployed[project, function]
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        return self.claims
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        self.asked_by.append(by)
+        self.claims = (claim,)
+
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        await self.function(project, function)
+        self.asked_by.append(by)
 
     async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         return digest in self.bundles

@@ -12,10 +12,11 @@ import pytest
 from delivery_world import World, ended, play
 
 from casemate.admission import Admission
+from casemate.data import kept
 from casemate.data.errors import DataBusyError, DataFullError, LimitError
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.wish import LATER, NOTHING, Wish
-from casemate.model.function import Limits
+from casemate.model.function import HttpTrigger, Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -27,6 +28,10 @@ from support.core import INVOKER_TOKEN, MemoryStore, TwoTokens, raw
 
 KEYED = Wish(idempotency="k")
 KEYED_LATER = Wish(later=True, idempotency="k")
+ROUTES = (
+    HttpTrigger(method="POST", path="/plain"),
+    HttpTrigger(method="POST", path="/open", delivery_headers=True),
+)
 BEARER = f"Bearer {INVOKER_TOKEN}"
 
 
@@ -269,3 +274,36 @@ def test_a_caller_who_goes_away_while_its_event_is_kept_finds_it_with_its_key(
         assert await door.kept() == 60
 
     at(scene)
+def test_who_has_no_token_chooses_nothing_of_how_an_event_is_kept(tmp_path: Path) -> None:
+    async def inside(world: World) -> None:
+        await world.deploy({"name": "f", "limits": Limits(), "public": True, "http": ROUTES})
+        door = Door(world)
+        for wish in (
+            Wish(later=True, delay=1_209_600.0),
+            Wish(later=True, priority=9),
+            Wish(later=True, max_age=5.0),
+        ):
+            assert (await door.take(wish, credential=None)).status == 401
+            by_route = {"event": {"method": "POST", "route": "/plain"}, "trigger": "http"}
+            assert (await door.take(wish, credential=None, **by_route)).status == 401
+            by_route["event"] = {"method": "POST", "route": "/open"}
+            assert (await door.take(wish, credential=None, **by_route)).status == 202
+            assert (await door.take(wish)).status == 202
+        assert (await door.take(LATER, credential=None)).status == 202
+        assert await door.kept() == 7
+
+    play(tmp_path, inside)
+
+
+def test_what_is_kept_names_whom_it_is_kept_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def inside(world: World) -> None:
+        monkeypatch.setattr(kept, "MAX_ANONYMOUS_EVENTS", 2)
+        await world.deploy({"name": "f", "limits": Limits(), "public": True})
+        door = Door(world)
+        answers = [(await door.take(LATER, credential=None)).status for _ in range(4)]
+        assert answers == [202, 202, 429, 429]
+        assert (await door.take(LATER)).status == 202
+
+    play(tmp_path, inside)

@@ -8,11 +8,11 @@ from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.routes import (
     MAX_SEGMENTS,
     METHODS,
-    RESERVED_SEGMENTS,
     TEMPLATE_PATTERN,
     RouteTable,
     parse_template,
 )
+from casemate.model.route import RESERVED_SEGMENTS
 
 
 @pytest.mark.parametrize(

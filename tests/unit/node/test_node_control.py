@@ -30,12 +30,14 @@ from casemate.model.errors import (
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.invocation import RecordFilter
+from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.node.control import NodeControl
 from casemate.node.options import GatewayConfig
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.instance import ErrorHead
 from casemate.store.denials import DenialRecorder
+from casemate.store.errors import StoreError
 from support.core import MemoryStore, spec
 
 READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
@@ -927,5 +929,45 @@ def test_a_start_subscribes_what_is_stored(on_node: OnNode) -> None:
         again = Subscriptions(node.data, node.catalogue)  # type: ignore[arg-type]
         await again.start()
         assert node.data.subscribed == {"t": [("f", "queue-1")]}
+
+    on_node(scene)
+
+
+# -- routes that were given, versions that go ------------------------------------------------------
+
+
+def test_what_was_given_to_a_project_is_kept_and_holds(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        claim = RouteClaim(project="t", prefixes=("/pay",), hosts=("t.example.com",))
+        await node.control.claim_routes(claim, by="user:ada")
+        assert await node.control.route_claims() == (claim,)
+        with pytest.raises(ConflictError):
+            await node.control.claim_routes(RouteClaim(project="u", prefixes=("/pay",)), by="k")
+        await node.control.load()
+        assert await node.control.route_claims() == (claim,)
+        await node.control.claim_routes(RouteClaim(project="t"), by="user:ada")
+        assert await node.control.route_claims() == ()
+
+    on_node(scene)
+
+
+def test_claims_that_cannot_be_read_are_no_reason_to_go_on_without(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.store.values["route-claims"] = b"{"
+        with pytest.raises(StoreError):
+            await node.control.load()
+
+    on_node(scene)
+
+
+def test_a_version_is_removed_with_a_bundle_that_nothing_else_uses(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        first, second = node.bundle(), node.bundle(description="new")
+        for digest in (first, second):
+            await node.control.deploy("t", "f", digest, approve=False, by="k")
+        await node.control.remove_version("t", "f", 1, by="k")
+        assert node.catalogue.find("t", "f", "1") is None
+        assert not await node.control.has_bundle(first)
+        assert await node.control.has_bundle(second)
 
     on_node(scene)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.store.denials import BURST, MAX_KINDS, DenialRecorder
+from casemate.model.principal import ANONYMOUS
+from casemate.store.denials import BURST, EXAMPLES, MAX_KINDS, OTHERS, DenialRecorder
 
 
 def denial(action: str = "a", **rest: object) -> Denial:
@@ -71,3 +72,22 @@ def test_made_up_differences_do_not_fill_the_memory() -> None:
 def test_none_is_lost_whatever_comes(attempts: list[tuple[str, int]]) -> None:
     found = recorded(*[denial(action, count=count) for action, count in attempts])
     assert sum(one.count for one in found) == sum(count for _, count in attempts)
+
+
+def test_names_that_nobody_vouches_for_are_a_few_examples_and_a_number() -> None:
+    flood = [
+        denial("function:invoke", principal=ANONYMOUS.text, resource=f"function:p/{n}", project="p")
+        for n in range(100_000)
+    ]
+    found = recorded(*flood)
+    assert len(found) == EXAMPLES + 1
+    assert sum(one.count for one in found) == 100_000
+    assert found[-1].resource == OTHERS
+    assert not found[-1].project
+
+
+def test_an_example_is_recorded_again_and_who_is_known_is_never_folded_by_names() -> None:
+    name = denial(principal=ANONYMOUS.text, resource="function:p/f")
+    assert recorded(*[name] * 5, flush=False) == [name] * 5
+    known = [denial(resource=f"function:p/{n}") for n in range(EXAMPLES + 10)]
+    assert recorded(*known, flush=False) == known

@@ -10,7 +10,7 @@ import pytest
 from store_samples import KEY, deploy, digest, spec
 
 from casemate.model.deployment import AliasTarget
-from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.store.sqlite import SqliteStore
 
 
@@ -201,5 +201,26 @@ def test_text_that_is_not_unicode_is_refused_not_half_written(using) -> None:
             )
         assert await store.functions() == ()
         assert await deploy(store, name="f") == 1
+
+    using(test)
+
+
+def test_a_version_is_removed_once_no_alias_leads_to_it(using) -> None:
+    async def test(store: SqliteStore) -> None:
+        for letter in ("a", "b", "a"):
+            await deploy(store, letter)
+        await store.set_alias("demo", "thumbs", "old", shares((2, 100)))
+        for number in (2, 3):
+            with pytest.raises(ConflictError, match="leads to version"):
+                await store.remove_version("demo", "thumbs", number)
+        await store.set_alias("demo", "thumbs", "old", shares((3, 100)))
+        assert await store.remove_version("demo", "thumbs", 2) == (digest("b"),)
+        assert await store.remove_version("demo", "thumbs", 1) == (), "version 3 has it too"
+        with pytest.raises(NotFoundError):
+            await store.remove_version("demo", "thumbs", 1)
+        [function] = await store.functions()
+        assert [version.number for version in function.versions] == [3]
+        history = await store.alias_history("demo", "thumbs", "live")
+        assert [state.targets for state in history] == [shares((3, 100))]
 
     using(test)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from casemate.admission import Admission, Catalogue
 from casemate.delivery.wish import LATER, NOTHING, Wish
 from casemate.invocation import LoadRefusals, Pipeline
+from casemate.model.function import Cors, Limits
 from casemate.model.function import HttpTrigger as HttpTrigger_
-from casemate.model.function import Limits
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.model.path import RawInvocation
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.route import RouteClaim
 from casemate.seal import Seal
 from casemate.triggers.http import HttpTrigger, http_event, is_text, split_invoke_path
 from support.core import (
@@ -322,7 +323,6 @@ NOWHERE = [
     ("GET", "/"),
     ("GET", "/nothing"),
     ("DELETE", "/private"),
-    ("PUT", "/hook"),
     ("GET", "/invoke/t/private"),
     ("GET", "/invoke/no/such"),
     ("POST", "/invoke/"),
@@ -527,3 +527,112 @@ def test_who_has_no_token_is_not_advised(gateway: Gateway) -> None:
     bad = ((b"casemate-delay", b"soon"),)
     gateway.ask("POST", "/invoke/t/private", headers=bad)
     assert gateway.wishes == [NOTHING], "admission refuses it for want of a token"
+
+
+# -- true answers beside what is open to all -------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, TEXT, "cm_x_y"])
+def test_beside_public_routes_404_and_405_are_true(gateway: Gateway, key: str | None) -> None:
+    answer = gateway.ask("PUT", "/hook", key=key)
+    assert (answer.status, dict(answer.headers)[b"allow"]) == (405, b"POST")
+    answer = gateway.ask("POST", "/public/a", key=key)
+    assert (answer.status, dict(answer.headers)[b"allow"]) == (405, b"GET, HEAD")
+    assert gateway.ask("GET", "/hook/none", key=key).status == 404
+    assert gateway.invoked == []
+
+
+def test_head_goes_where_get_does(gateway: Gateway) -> None:
+    assert gateway.ask("HEAD", "/public/a").status == 200
+    [raw] = gateway.invoked
+    assert raw.event is not None
+    assert (raw.event["method"], raw.event["route"]) == ("HEAD", "/public/{rest...}")
+    assert gateway.ask("HEAD", "/hook").status == 405
+    assert gateway.ask("HEAD", "/private").status == 200, "admission decides, not the route"
+
+
+# -- other origins ---------------------------------------------------------------------------------
+
+PAGE, OTHER = b"https://app.example.com", b"https://evil.example.com"
+
+
+def cors_gateway(**cors: Any) -> Gateway:
+    gateway = Gateway()
+    settings = Cors(**{"origins": (PAGE.decode(),), **cors})
+    shop = version(
+        name="shop", public=True, routes=["GET /shop/{id}", "PUT /shop/{id}"], cors=settings
+    )
+    gateway.catalogue.replace([deployed(shop)])
+    return gateway
+
+
+def preflight(gateway: Gateway, origin: bytes = PAGE, method: bytes = b"PUT") -> HttpResponse:
+    headers = ((b"origin", origin), (b"access-control-request-method", method))
+    return gateway.ask("OPTIONS", "/shop/1", headers=headers)
+
+
+def test_a_preflight_is_answered_without_the_function() -> None:
+    gateway = cors_gateway(headers=("x-token",), credentials=True, max_age=30.0)
+    answer = preflight(gateway)
+    told = dict(answer.headers)
+    assert (answer.status, gateway.invoked) == (204, [])
+    assert told[b"access-control-allow-origin"] == PAGE
+    assert told[b"access-control-allow-methods"] == b"GET, HEAD, PUT"
+    assert told[b"access-control-allow-headers"] == b"x-token"
+    assert told[b"access-control-allow-credentials"] == b"true"
+    assert told[b"access-control-max-age"] == b"30"
+    refused = preflight(gateway, OTHER)
+    assert refused.status == 204
+    assert not [n for n, _ in refused.headers if n.startswith(b"access-control")]
+    assert preflight(gateway, method=b"DELETE").status == 405
+
+
+def test_answers_say_who_may_read_them_by_the_manifest_alone() -> None:
+    gateway = cors_gateway(expose=("x-total",))
+
+    async def take(raw: RawInvocation, wish: Wish) -> HttpResponse:
+        return HttpResponse(200, ((b"access-control-allow-origin", b"*"), (b"x-total", b"1")), b"")
+
+    gateway.trigger._take = take
+    told = dict(gateway.ask("GET", "/shop/1", headers=((b"origin", PAGE),)).headers)
+    assert told[b"access-control-allow-origin"] == PAGE
+    assert told[b"access-control-expose-headers"] == b"x-total"
+    assert told[b"vary"] == b"Origin"
+    told = dict(gateway.ask("GET", "/shop/1", headers=((b"origin", OTHER),)).headers)
+    assert b"access-control-allow-origin" not in told
+
+
+def test_every_origin_is_never_with_credentials() -> None:
+    gateway = cors_gateway(origins=("*",), credentials=True)
+    told = dict(preflight(gateway, OTHER).headers)
+    assert told[b"access-control-allow-origin"] == b"*"
+    assert b"access-control-allow-credentials" not in told
+
+
+# -- the whole origin ------------------------------------------------------------------------------
+
+
+def test_where_projects_share_a_host_an_answer_sets_nothing_for_all_of_it(gateway: Gateway) -> None:
+    async def take(raw: RawInvocation, wish: Wish) -> HttpResponse:
+        headers = (
+            (b"set-cookie", b"a=1; Path=/; Domain=example.com; HttpOnly"),
+            (b"Clear-Site-Data", b'"*"'),
+            (b"x-own", b"1"),
+        )
+        return HttpResponse(200, headers, b"")
+
+    gateway.trigger._take = take
+    alone = gateway.ask("GET", "/public/a")
+    assert len(alone.headers) == 3, "a node with one project is that project's"
+    other = version(project="u", name="other", routes=["GET /other"])
+    own = version(name="public", public=True, routes=["GET /public/{rest...}"])
+    both = [deployed(own), deployed(other)]
+    gateway.catalogue.replace(both)
+    assert gateway.ask("GET", "/public/a").headers == (
+        (b"set-cookie", b"a=1; HttpOnly; Path=/public"),
+        (b"x-own", b"1"),
+    )
+    gateway.catalogue.replace(both, (RouteClaim(project="t", hosts=("shop.example.com",)),))
+    there = ((b"host", b"Shop.example.com:8443"),)
+    assert len(gateway.ask("GET", "/public/a", headers=there).headers) == 3
+    assert gateway.ask("GET", "/public/a").status == 401, "it answers on its own host only"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from casemate.cli.client import connect, path_of
-from casemate.cli.names import resolve
+from casemate.cli.errors import UsageError
+from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import print_json, print_line
@@ -12,13 +13,19 @@ from casemate.model.deployment import DeployedFunction
 app = new_app()
 
 
-@command(app, examples="$ casemate rm hello\n$ casemate rm shop/cart --yes")
+@command(
+    app, examples="$ casemate rm hello\n$ casemate rm shop/cart --yes\n$ casemate rm shop/cart@3"
+)
 def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = False) -> None:
-    """Remove a function from the node.
+    """Remove a function from the node, or one version of it: FUNCTION@3.
 
     All its versions and aliases go with it, and cannot be brought back except by deploying again.
+    A version is removed only if no alias leads to it.
     """
-    name = resolve(function)
+    name = resolve(function, qualified=True)
+    if name.qualifier is not None:
+        _remove_version(name, yes=yes, json=json)
+        return
     path = path_of("functions", *name[:2])
     with connect() as client:
         found = client.get(path, DeployedFunction)
@@ -28,5 +35,21 @@ def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = Fa
         client.ask("DELETE", path)
     if json:
         print_json({"removed": str(name), "versions": versions})
+    else:
+        print_line(f"{name} is removed.")
+
+
+def _remove_version(name: FunctionName, *, yes: bool, json: bool) -> None:
+    if not (name.qualifier or "").isdigit():
+        raise UsageError(
+            f"{name} names an alias, expected a version such as {name.function}@3.",
+            next_step="`casemate show` lists the versions.",
+        )
+    path = path_of("functions", name.project, name.function, "versions", name.qualifier or "")
+    with connect() as client:
+        confirm(f"Remove the version {name} from {client.url}?", yes=yes)
+        client.ask("DELETE", path)
+    if json:
+        print_json({"removed": str(name), "versions": 1})
     else:
         print_line(f"{name} is removed.")

@@ -35,7 +35,11 @@ _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
 _JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
-_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_ESCAPES = re.compile(
+    r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))"
+)
+"""A character beyond the first 65,536 is two escapes (RFC 8259, section 7), all others are one."""
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
 _PART = re.compile(r"\r?\n\r?\n")
 _WHITESPACE = re.compile(r"\s+")
@@ -213,8 +217,14 @@ def _html(text: str) -> Iterator[tuple[str, object]]:
         yield "HTML entities", decoded
 
 
+def _unescaped(found: re.Match[str]) -> str:
+    if found[1]:
+        return chr(0x10000 + ((int(found[1], 16) - 0xD800) << 10) + int(found[2], 16) - 0xDC00)
+    return chr(int(found[3] or found[4], 16))
+
+
 def _escapes(text: str) -> Iterator[tuple[str, object]]:
-    decoded = _ESCAPES.sub(lambda m: chr(int(m[1] or m[2], 16)), text)
+    decoded = _ESCAPES.sub(_unescaped, text)
     if decoded != text:
         yield "escapes", decoded
 

@@ -11,7 +11,7 @@ JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "rep
 SUBSTITUTED = "substituted"
 TEXTS = (str, bytes)
 _PATTERN_PART = re.compile(
-    r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
+    r"\\.|\[(?:\\.|[^\]\\]){0,500}+\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
 )
 """Escapes, sets of characters and names of groups are no words."""
 _SCALARS = frozenset((str, int, float, bool, type(None)))

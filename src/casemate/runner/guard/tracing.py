@@ -27,8 +27,8 @@ _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
 _PLACEHOLDER = re.compile(
-    r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
-    r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
+    r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*+)(?P<width>\*|\d++)?"
+    r"(?:\.(?P<precision>\*|\d++))?[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
 )
 _PLAIN_FIELD = re.compile(r"\w*")
 

@@ -23,7 +23,7 @@ from casemate.model.deployment import (
     NewVersion,
     Version,
 )
-from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
 from casemate.store.sqlite import engine, grants
 
@@ -191,6 +191,46 @@ def remove_function(connection: engine.Connection, project: str, function: str) 
     connection.execute("DELETE FROM grant_use WHERE project = ? AND function = ?", key)
     still_used = "SELECT 1 FROM version WHERE digest = ? LIMIT 1"
     return tuple(d for d in digests if not connection.execute(still_used, (d,)).fetchone())
+
+
+def remove_version(
+    connection: engine.Connection, project: str, function: str, number: int
+) -> tuple[str, ...]:
+    """Delete a version; return its digest if no version has it any more.
+
+    Earlier states of aliases that led to it go with it. Raises NotFoundError if there is no such
+    version, ConflictError if an alias leads to it.
+    """
+    key = (project, function, number)
+    row = connection.execute(
+        "SELECT digest FROM version WHERE project = ? AND function = ? AND number = ?", key
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"There is no version {number} of {project}/{function}.",
+            next_step="run casemate show to see the versions there are",
+        )
+    states = connection.execute(
+        "SELECT DISTINCT id, name, id = (SELECT max(id) FROM alias_state AS other WHERE "
+        "(other.project, other.function, other.name) = (s.project, s.function, s.name)) "
+        "FROM alias_state AS s JOIN alias_target ON state = id "
+        "WHERE alias_target.project = ? AND alias_target.function = ? AND version = ?",
+        key,
+    ).fetchall()
+    present = sorted(name for _, name, is_present in states if is_present)
+    if present:
+        raise ConflictError(
+            f"The alias {present[0]} of {project}/{function} leads to version {number}.",
+            next_step="point it at another version first: casemate promote or rollback",
+        )
+    connection.executemany("DELETE FROM alias_state WHERE id = ?", [(s[0],) for s in states])
+    connection.execute("DELETE FROM version WHERE project = ? AND function = ? AND number = ?", key)
+    connection.execute(
+        "DELETE FROM grant_use WHERE project = ? AND function = ? AND version = ?", key
+    )
+    digest: str = row[0]
+    still_used = "SELECT 1 FROM version WHERE digest = ? LIMIT 1"
+    return () if connection.execute(still_used, (digest,)).fetchone() else (digest,)
 
 
 def functions(connection: engine.Connection) -> tuple[DeployedFunction, ...]:

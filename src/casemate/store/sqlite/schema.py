@@ -271,7 +271,12 @@ _ERROR_LISTS = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
-    (*_LINES, *_ERROR_LISTS),
+    (
+        *_LINES,
+        *_ERROR_LISTS,
+        # Who floods pushes out its own denials: see `casemate.store.sqlite.retention`.
+        "CREATE INDEX denial_principal ON denial (principal, kind, sequence)",
+    ),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

@@ -84,6 +84,10 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         """Forget a function (NotFoundError if there is none); its records stay until pruned."""
         return await self._change(deployments.remove_function, project, function)
 
+    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
+        """Delete one version; return its digest if no version has it any more."""
+        return await self._change(deployments.remove_version, project, function, number)
+
     def record(
         self,
         invocation: InvocationRecord,

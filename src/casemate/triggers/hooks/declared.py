@@ -114,5 +114,17 @@ class Hook(msgspec.Struct, frozen=True):
 
 def _matches(branch: str, pattern: str) -> bool:
     """Tell whether a branch is that of a pattern, in which `*` alone is special."""
-    parts = map(re.escape, pattern.split("*"))
-    return bool(branch) and re.fullmatch(".*".join(parts), branch, re.DOTALL) is not None
+    first, *others = pattern.split("*")
+    if not others:
+        return branch == pattern and bool(branch)
+    *middle, last = others
+    end = len(branch) - len(last)
+    if not (branch and branch.startswith(first) and branch.endswith(last)):
+        return False
+    at = len(first)
+    for part in middle:  # where each comes first leaves the most for those after it
+        found = branch.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return at <= end

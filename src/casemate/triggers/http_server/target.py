@@ -15,7 +15,7 @@ from casemate.model.errors import InvalidInputError
 _PATH = rb"(?:[!$&'()*+,\-./0-9:;=@A-Z\[\]_a-z|~]++|%[0-9A-Fa-f]{2})*+"
 _QUERY = rb"(?:[!$&'()*+,\-./0-9:;=?@A-Z\[\\\]^_`a-z{|}~]++|%[0-9A-Fa-f]{2})*+"
 _ORIGIN = re.compile(rb"(/" + _PATH + rb")(?:\?(" + _QUERY + rb"))?")
-_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)(/?[^#]*)")
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*+)(/?[^#]*+)")
 _SEPARATOR = rb"(?:/|%2[Ff]|%5[Cc])"
 _HOSTILE_PATH = re.compile(
     _SEPARATOR + rb"(?:\.|%2[Ee]){1,2}(?:" + _SEPARATOR + rb"|$)|%(?:[01][0-9A-Fa-f]|7[Ff])"

@@ -15,7 +15,7 @@ _REDIRECTION = re.compile(r"(?:<<-|<<<|<<|>>|<&|>&|<>|>\||&>>|&>|<|>)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|[0-9@*#?$!-])")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_BRACES = re.compile(r"\{[^\s{}]*(?:,|\.\.)[^\s{}]*\}")
+_BRACES = re.compile(r"\{(?:[^\s{},.]|\.(?!\.))*+(?:,|\.\.)[^\s{}]*+\}")
 _KEYWORDS = frozenset(
     ("if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "!", "{", "}")
 )

@@ -25,7 +25,7 @@ MAX_PAGE = 512 * 1024
 _PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
-_REFRESH = re.compile(r"\s*\d*\s*[;,]\s*(?:url\s*=)?\s*['\"]?", re.IGNORECASE)
+_REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
 _FIX_SPLIT = "leave line breaks out of headers: `value.splitlines()[0]`, or quote the value"
 _FIX_TARGET = (
     "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "

@@ -13,7 +13,7 @@ from ..origin import Span
 from .structure import Parts, split
 
 _NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d+)?", re.IGNORECASE)
-_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>|()\[\]{}^$*+?]+", re.IGNORECASE)
+_IN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'<>|()\[\]{}^$*+?]+", re.IGNORECASE)
 _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )

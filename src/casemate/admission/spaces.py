@@ -1,0 +1,168 @@
+"""Whose a route is: projects share one space by first segments, or have one by a host name.
+
+On the shared host a first segment such as `/payments` is one project's: the one that the node's
+owner gave it to, or else the one that had a route below it first. A route that can begin with any
+segment (`/{code}`) overlaps with all of them. A project with a host name of its own answers there
+and only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from casemate.admission.routes import Match, Route, Routes
+from casemate.model.deployment import Version
+from casemate.model.errors import ConflictError
+from casemate.model.route import (
+    EVERYTHING,
+    RouteClaim,
+    claimed_by,
+    first_segment,
+    is_reserved,
+    overlapping,
+)
+
+
+class Declaring(NamedTuple):
+    """A function whose newest live version declares its routes."""
+
+    project: str
+    function: str
+    version: Version
+    since: float
+    """When the function was first deployed: who came first keeps what it has."""
+
+
+class Spaces:
+    """All routes of a node. Does not change; another takes its place."""
+
+    def __init__(
+        self, declaring: Iterable[Declaring] = (), claims: tuple[RouteClaim, ...] = ()
+    ) -> None:
+        """Leave out what would answer for the node or for another project (fail closed)."""
+        self.claims = claims
+        self._hosts = {host: claim.project for claim in claims for host in claim.hosts}
+        self._own: dict[str, Routes] = {project: Routes() for project in self._hosts.values()}
+        self._shared = Routes()
+        self._routes: list[Route] = []
+        """Those of the shared space."""
+        self._firsts: dict[str | None, str] = {}
+        for one in sorted(declaring, key=lambda d: (d.since, d.project, d.function)):
+            for trigger in one.version.spec.http:
+                route = Route(
+                    trigger.method, trigger.path, one.project, one.function, trigger.asynchronous
+                )
+                self._add(route)
+
+    def _add(self, route: Route) -> None:
+        if is_reserved(route.template):
+            return
+        own = self._own.get(route.project)
+        if own is not None:
+            own.add(route)
+            return
+        first = first_segment(route.template)
+        if self._owner(route.project, first) is not None:
+            return
+        self._shared.add(route)
+        self._routes.append(route)
+        self._firsts.setdefault(first, route.project)
+
+    def _owner(self, project: str, first: str | None) -> str | None:
+        """Return another project that has a first segment, or may have the same; None if none."""
+        mine = [claim for claim in self.claims if claim.project == project]
+        others = [claim for claim in self.claims if claim.project != project]
+        taken = claimed_by(others, first)
+        if taken is not None:
+            return taken
+        if first is not None and claimed_by(mine, first) == project:
+            return None
+        for other, holder in self._firsts.items():
+            if holder != project and overlapping(first, other):
+                return holder
+        return None
+
+    def require_free(self, project: str, function: str, version: Version) -> None:
+        """Raise ConflictError, naming both, for a route that is the node's or another's."""
+        for trigger in version.spec.http:
+            told = f"The route {trigger.method} {trigger.path} of {project}/{function}"
+            if is_reserved(trigger.path):
+                raise ConflictError(
+                    f"{told} is below what the node answers itself.",
+                    next_step="change the path in casemate.toml",
+                )
+            route = Route(trigger.method, trigger.path, project, function)
+            own = self._own.get(project)
+            for taken in (own or self._shared).rivals(route):
+                if (taken.project, taken.function) != (project, function):
+                    raise ConflictError(
+                        f"{told} belongs to {taken.project}/{taken.function}.",
+                        next_step="change the path in casemate.toml, or remove the other function",
+                    )
+            if own is not None:
+                continue
+            owner = self._owner(project, first_segment(trigger.path))
+            if owner is not None:
+                raise ConflictError(
+                    f"{told} overlaps with {self._named(owner, trigger.path)}.",
+                    next_step="choose another first segment, or have who runs the node give one: "
+                    f"casemate routes claim {project} --prefix /... or --host ...",
+                )
+
+    def _named(self, owner: str, template: str) -> str:
+        first = first_segment(template)
+        route = next(
+            (
+                r
+                for r in self._routes
+                if r.project == owner and overlapping(first, first_segment(r.template))
+            ),
+            None,
+        )
+        if route is None:
+            return f"what was given to the project {owner}"
+        return f"{route.method} {route.template} of {owner}/{route.function}"
+
+    def require_claimable(self, claim: RouteClaim) -> None:
+        """Raise ConflictError if another project has, or uses, what this one would be given."""
+        others = [other for other in self.claims if other.project != claim.project]
+        for host in claim.hosts:
+            holder = next((o.project for o in others if host in o.hosts), None)
+            if holder is not None:
+                raise ConflictError(f"The host {host} was given to {holder} already.")
+        for prefix in claim.prefixes:
+            first = None if prefix == EVERYTHING else prefix
+            holder = claimed_by(others, first)
+            if holder is not None:
+                raise ConflictError(
+                    f"{prefix} cannot be given to {claim.project}: a part of it was given to "
+                    f"{holder} already."
+                )
+            for route in self._routes:
+                if route.project != claim.project and overlapping(
+                    first, first_segment(route.template)
+                ):
+                    raise ConflictError(
+                        f"{prefix} cannot be given to {claim.project}: {route.method} "
+                        f"{route.template} of {route.project}/{route.function} is below it.",
+                        next_step="remove that function's route, or give a host instead",
+                    )
+
+    def space(self, host: str) -> Routes:
+        """Return the routes that answer on a host."""
+        project = self._hosts.get(host)
+        return self._shared if project is None else self._own[project]
+
+    def match(self, method: str, path: str, host: str) -> Match | frozenset[str] | None:
+        """Return what `Routes.match` does, on a host."""
+        return self.space(host).match(method, path)
+
+    def owns_origin(self, project: str, host: str) -> bool:
+        """Tell whether all that answers on a host, or may, is of one project."""
+        holder = self._hosts.get(host)
+        if holder is not None:
+            return holder == project
+        return claimed_by(self.claims, None) == project and any(
+            EVERYTHING in c.prefixes for c in self.claims if c.project == project
+        )

@@ -1,0 +1,112 @@
+"""How many bytes of messages and results may wait: per caller, per inbox or queue, and per project.
+
+The bytes are counted by triggers of the database (`casemate.data.schema`), so that no way in or out
+can miss one. A count of messages alone is no bound: a million of 256 KiB are 256 GiB.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casemate.data.database import Connection
+from casemate.data.errors import DataFullError, LimitError
+
+if TYPE_CHECKING:
+    from casemate.data.resources import Resource
+
+MAX_QUEUE_BYTES = 4 << 30
+"""Bytes of messages and dead letters in one queue, topic or inbox."""
+MAX_PROJECT_BYTES = 16 << 30
+"""The same in all of a project's together."""
+MAX_CALLER_BYTES = 1 << 30
+"""Bytes of events that wait in one inbox and were kept for one caller (a token, user, function)."""
+MAX_CALLER_EVENTS = 250_000
+MAX_ANONYMOUS_BYTES = 256 << 20
+"""The same for all callers without a token together: nobody vouches for them."""
+MAX_ANONYMOUS_EVENTS = 50_000
+MAX_RESULT_TOTAL_BYTES = 1 << 30
+"""Bytes of results that a project keeps for who asks for them; beyond it an end is kept without."""
+
+RESERVED_SHARE = 20
+"""One part in so many of the volume is kept free of what may fail."""
+MAX_RESERVE_BYTES = 2 << 30
+"""No volume needs more than so much kept free."""
+_LOOK_SECONDS = 0.5
+"""How long an answer of the file system holds: less than a fast disk fills the reserve in."""
+
+
+def require_room(connection: Connection, queue: Resource, caller: str, anonymous: bool) -> None:
+    """Raise LimitError if more bytes wait than may, after messages were kept.
+
+    `caller` is who they were kept for, empty for what the project itself sends.
+    """
+    (bytes_,) = connection.execute(
+        "SELECT bytes FROM resource WHERE id = ?", (queue.id,)
+    ).fetchone()
+    _require(f"The {queue.kind} {queue.name}", bytes_, MAX_QUEUE_BYTES)
+    if bytes_ > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
+        (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
+        _require("The project", total or 0, MAX_PROJECT_BYTES)
+    if not caller:
+        return
+    row = connection.execute(
+        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?", (queue.id, caller)
+    ).fetchone()
+    if row is None:
+        return
+    events, held = row
+    most = MAX_ANONYMOUS_BYTES if anonymous else MAX_CALLER_BYTES
+    _require("What waits for this caller", held, most)
+    most_events = MAX_ANONYMOUS_EVENTS if anonymous else MAX_CALLER_EVENTS
+    if events > most_events:
+        raise LimitError(
+            f"{most_events} events of this caller wait in {queue.name}, which is the most.",
+            next_step="Send again when some of them were handled.",
+        )
+
+
+def _require(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise LimitError(
+            f"{what} would hold {found} bytes of messages; {most} is the most.",
+            next_step="Let somebody receive them, or keep large content in a bucket.",
+        )
+
+
+def results_fit(connection: Connection, size: int) -> bool:
+    """Tell whether a project has room for one more result of so many bytes."""
+    (total,) = connection.execute("SELECT bytes FROM kept_results").fetchone()
+    return bool(total + size <= MAX_RESULT_TOTAL_BYTES)
+
+
+class DiskReserve:
+    """Keeps a part of the volume free: denials, accounts and the ends of events must still fit."""
+
+    def __init__(self, folder: Path) -> None:
+        """Watch the volume of `folder`."""
+        self._folder = folder
+        self._looked_at = float("-inf")
+        self._missing = 0
+
+    def require(self) -> None:
+        """Raise DataFullError if only the reserve is left; then it looks each time anew."""
+        now = time.monotonic()
+        if self._missing > 0 or now - self._looked_at >= _LOOK_SECONDS:
+            self._missing = self._look()
+            self._looked_at = now
+        if self._missing > 0:
+            raise DataFullError(
+                f"The disk of the node's data is full but for its reserve; {self._missing} bytes "
+                "are missing.",
+                next_step="Free some space or grow the volume; what is kept already is handled.",
+            )
+
+    def _look(self) -> int:
+        """Return how many bytes are missing for the reserve to be whole."""
+        found = os.statvfs(self._folder)
+        whole = found.f_blocks * found.f_frsize
+        reserve = min(whole // RESERVED_SHARE, MAX_RESERVE_BYTES)
+        return reserve - found.f_bavail * found.f_frsize

@@ -1,0 +1,76 @@
+"""What an answer may say of the whole origin: nothing, where other projects answer there too.
+
+A browser keeps cookies, service workers and security settings by host name. On a host that projects
+share, what one of them sets for all of it would change or read what the others do.
+"""
+
+from __future__ import annotations
+
+from casemate.model.http import HttpResponse
+
+_WHOLE_ORIGIN = frozenset(
+    (
+        b"accept-ch",
+        b"alt-svc",
+        b"clear-site-data",
+        b"critical-ch",
+        b"expect-ct",
+        b"nel",
+        b"origin-agent-cluster",
+        b"public-key-pins",
+        b"public-key-pins-report-only",
+        b"report-to",
+        b"reporting-endpoints",
+        b"service-worker-allowed",
+        b"set-login",
+        b"strict-transport-security",
+    )
+)
+"""Headers that hold for a whole host or origin, whatever path they came from."""
+_COOKIE = b"set-cookie"
+_TOUCHED = _WHOLE_ORIGIN | {_COOKIE}
+_HOST_COOKIE = b"__host-"
+"""Cookies whose name begins so are taken by browsers for the whole host only (RFC 6265bis)."""
+
+
+def confined(response: HttpResponse, prefix: bytes) -> HttpResponse:
+    """Return an answer that sets nothing beyond the paths below `prefix`, such as `/payments`.
+
+    Cookies keep their value and get that path; what holds for the whole origin is left out.
+    """
+    if not any(name.lower() in _TOUCHED for name, _ in response.headers):
+        return response
+    kept = []
+    for name, value in response.headers:
+        lower = name.lower()
+        if lower in _WHOLE_ORIGIN:
+            continue
+        if lower == _COOKIE:
+            cookie = _cookie(value, prefix)
+            if cookie is not None:
+                kept.append((name, cookie))
+            continue
+        kept.append((name, value))
+    response.headers = tuple(kept)
+    return response
+
+
+def _cookie(value: bytes, prefix: bytes) -> bytes | None:
+    """Return a cookie for paths below `prefix` alone; None if browsers would take no such one."""
+    pair, *attributes = value.split(b";")
+    if pair.strip().lower().startswith(_HOST_COOKIE):
+        return None
+    path = prefix
+    kept = [pair.rstrip()]
+    for attribute in attributes:
+        name, _, given = attribute.strip().partition(b"=")
+        lower, given = name.strip().lower(), given.strip()
+        if lower == b"domain":
+            continue
+        if lower == b"path":
+            # The last one counts, as it does for browsers.
+            inside = given == prefix or given.startswith(prefix + b"/")
+            path = given if inside else prefix
+            continue
+        kept.append(attribute.strip())
+    return b"; ".join((*kept, b"Path=" + path))

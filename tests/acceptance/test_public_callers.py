@@ -1,0 +1,145 @@
+"""What callers without a token can do to a node: nothing to others, to its history or its disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from support.node import TestNode
+
+ECHO = """
+def handler(event, context):
+    return event
+"""
+ANSWER = """
+def handler(event, context):
+    return {"status": 200, "headers": {"Set-Cookie": ["a=1; Path=/; Domain=x.test"],
+            "Strict-Transport-Security": "max-age=1"}, "body": "ok"}
+"""
+ROUTE = '[[function.{name}.http]]\nmethod = "{method}"\npath = "{path}"\n'
+CORS = '[function.{name}.cors]\norigins = ["https://app.example.com"]\n'
+
+
+def route(name: str, method: str, path: str) -> str:
+    return ROUTE.format(name=name, method=method, path=path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(node: TestNode) -> Iterator[None]:
+    routes = route("open", "GET", "/pay/{id}") + route("open", "POST", "/pay/{id}")
+    node.deploy(
+        ANSWER, name="open", settings="public = true", routes=routes + CORS.format(name="open")
+    )
+    node.deploy(ECHO, name="echo", settings="public = true")
+    yield
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+@pytest.mark.parametrize("pump", ["${", "{%", "<%", "__proto__", '"', "[[", "\\ud83d\\ude00"])
+def test_no_event_of_a_stranger_holds_the_node(
+    node: TestNode, stranger: httpx.Client, pump: str
+) -> None:
+    raw = json.dumps({"a": pump * (192_000 // len(pump))})
+    before = time.monotonic()
+    answer = stranger.post(
+        f"{node.url}/invoke/t/echo", content=raw, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code in (200, 400)
+    assert time.monotonic() - before < 5, "it was 37 s"
+
+
+def test_what_json_sends_for_an_emoji_is_taken(node: TestNode, stranger: httpx.Client) -> None:
+    raw = b'{"text":"hi \\ud83d\\ude00"}'
+    headers = {"content-type": "application/json"}
+    answer = stranger.post(f"{node.url}/invoke/t/echo", content=raw, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"text": "hi 😀"})
+    assert stranger.post(f"{node.url}/pay/1", content=raw, headers=headers).status_code == 200
+    half = b'{"text":"\\ud83d"}'
+    for path in ("/invoke/t/echo", "/pay/1"):
+        assert stranger.post(node.url + path, content=half, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("header", ["Casemate-Delay", "Casemate-Priority", "Casemate-Max-Age"])
+def test_a_stranger_does_not_choose_how_an_event_is_kept(
+    node: TestNode, stranger: httpx.Client, header: str
+) -> None:
+    headers = {"prefer": "respond-async"}
+    url = f"{node.url}/invoke/t/echo"
+    assert stranger.post(url, json={}, headers={**headers, header: "9"}).status_code == 401
+    assert stranger.post(url, json={}, headers=headers).status_code == 202
+
+
+def test_a_function_that_was_closed_is_closed_by_its_old_versions(
+    node: TestNode, stranger: httpx.Client
+) -> None:
+    node.deploy(ECHO, name="door", settings="public = true")
+    assert stranger.post(f"{node.url}/invoke/t/door", json=1).status_code == 200
+    node.deploy(ECHO, name="door")
+    for name in ("door", "door@1", "door@2", "door@live"):
+        assert stranger.post(f"{node.url}/invoke/t/{name}", json=1).status_code == 401
+    assert node.invoke(1, function="t/door@1").status_code == 200, "an owner may"
+    removed = node.client.delete(f"{node.url}/api/v1/functions/t/door/versions/1")
+    assert removed.status_code == 204
+    assert node.invoke(1, function="t/door@1").status_code == 404
+    removed = node.client.delete(f"{node.url}/api/v1/functions/t/door/versions/2")
+    assert removed.status_code == 409
+
+
+def test_random_names_leave_what_is_on_record(node: TestNode, stranger: httpx.Client) -> None:
+    node.client.post(f"{node.url}/invoke/t/none-such", headers={"authorization": "Bearer x"})
+    before = node.get("/denials", limit=1000)["denials"]
+    for number in range(200):
+        stranger.post(f"{node.url}/invoke/none-{number}/f", json=1)
+    after = node.get("/denials", limit=1000)["denials"]
+    assert len(after) - len(before) <= 25
+    assert sum(one["count"] for one in after) - sum(one["count"] for one in before) == 200
+
+
+def test_another_project_cannot_cover_a_route(node: TestNode) -> None:
+    for path in ("/pay/{id}", "/pay/special", "/{rest...}", "/pay"):
+        refused = node.deploy(ECHO, name="g", project="u", routes=route("g", "*", path), expect=409)
+        assert "t/open" in refused["detail"] and "u/g" in refused["detail"]
+
+
+def test_on_a_shared_host_an_answer_sets_nothing_for_all_of_it(
+    node: TestNode, stranger: httpx.Client
+) -> None:
+    node.deploy(ECHO, name="other", project="u")
+    answer = stranger.get(f"{node.url}/pay/1")
+    assert answer.headers["set-cookie"] == "a=1; Path=/pay"
+    assert "strict-transport-security" not in answer.headers
+    claims = f"{node.url}/api/v1/route-claims/t"
+    assert node.client.put(claims, json={"hosts": ["pay.example.com"]}).status_code == 200
+    try:
+        there = {"host": "pay.example.com"}
+        answer = stranger.get(f"{node.url}/pay/1", headers=there)
+        assert "strict-transport-security" in answer.headers
+        assert stranger.get(f"{node.url}/pay/1").status_code == 401
+    finally:
+        assert node.client.put(claims, json={}).status_code == 200
+
+
+def test_head_405_404_and_preflights_are_true(node: TestNode, stranger: httpx.Client) -> None:
+    url = f"{node.url}/pay/1"
+    got, head = stranger.get(url), stranger.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    wrong = stranger.delete(url)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert stranger.get(f"{url}/2").status_code == 404
+    asked = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
+    answer = stranger.options(url, headers=asked)
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert "access-control-allow-origin" in stranger.get(url, headers=asked).headers
+    asked["origin"] = "https://evil.example.com"
+    assert "access-control-allow-origin" not in stranger.options(url, headers=asked).headers

@@ -1,0 +1,64 @@
+"""Every regular expression of the source takes time in proportion to what it looks at.
+
+One that does not lets a single request hold a process for seconds. They are found in the source,
+so that a new one is tried without being named here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+from tests.support.expressions import Expression, expressions, slow_inputs
+
+BUILT_WHILE_RUNNING = {
+    "casemate.api.inputs": "patterns of the API's own parameters, on at most a URL's text",
+    "casemate.build.contents": "patterns of this source, on names in an archive",
+    "casemate.build.ignore": "an author's own pattern on the author's own files",
+    "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
+    "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
+    "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
+    "casemate.runner.guard.quoted": "the guard's languages, tried by the guard's own tests",
+    "casemate.runner.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
+    "casemate.runner.guard.templates.judgement": "tags, tried by the guard's own tests",
+}
+"""Modules whose expressions exist only while code runs, and why that is bounded."""
+
+BOUNDED_BY_WHAT_THEY_LOOK_AT: dict[str, str] = {
+    "casemate.runner.guard.sinks.ldap": "on the text of one LDAP filter or name, in the function",
+}
+"""Modules of which an expression is not linear, and what bounds its time instead."""
+
+
+@cache
+def found() -> tuple[list[Expression], list[str]]:
+    return expressions()
+
+
+def test_every_expression_that_only_exists_while_code_runs_is_known() -> None:
+    unknown = {where.rpartition(":")[0] for where in found()[1]}
+    assert unknown <= set(BUILT_WHILE_RUNNING), unknown - set(BUILT_WHILE_RUNNING)
+
+
+@pytest.mark.alone
+def test_every_expression_is_linear() -> None:
+    tried: dict[tuple[object, frozenset[str]], str] = {}
+    for expression in found()[0]:
+        tried.setdefault((expression.pattern, expression.methods), expression.where)
+    assert len(tried) > 100
+    slow = {
+        where: tuple(ascii(part)[:40] for part in bad[:3])
+        for (pattern, methods), where in tried.items()
+        if isinstance(pattern, re.Pattern)
+        and where.rpartition(":")[0] not in BOUNDED_BY_WHAT_THEY_LOOK_AT
+        and (bad := slow_inputs(Expression(where, pattern, methods))) is not None
+    }
+    assert not slow, "\n".join(f"{where}: {bad}" for where, bad in slow.items())
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\{%.*?%\}", r"\$\{.*?\}", r"<%.*?%>", r"(a+)+b", r"\d+(?=x)", r"[a-z]*,[a-z,]*;"]
+)
+def test_the_search_finds_expressions_that_are_not(pattern: str) -> None:
+    assert slow_inputs(Expression("here", re.compile(pattern), frozenset(("search",)))) is not None

@@ -1,0 +1,92 @@
+"""A version that is not live may do what it could then and what is allowed now, never more."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.admission import Catalogue
+from casemate.admission.in_force import intersection
+from casemate.model.grant import Grant, GrantKind
+from casemate.model.granted import CompiledGrants
+from support.core import deployed, version
+
+
+def bucket(*prefixes: str, actions: tuple[str, ...] = ("read", "write")) -> Grant:
+    return Grant(kind=GrantKind.BUCKET, name="b", actions=actions, prefixes=prefixes)
+
+
+def host(name: str, *, private: bool = False, forward: int | None = None) -> Grant:
+    return Grant(
+        kind=GrantKind.EGRESS,
+        name=name,
+        actions=("connect",),
+        private=private,
+        forward=forward,
+        exception="why" if private else "",
+    )
+
+
+buckets = st.builds(
+    bucket,
+    *(st.sampled_from(["", "a", "ab", "b", "abc"]),) * 2,
+    actions=st.sampled_from([("read",), ("write",), ("read", "write")]),
+)
+hosts = st.builds(
+    host, st.sampled_from(["x.test:443", "*.test:443", "y.test:443"]), private=st.booleans()
+)
+grants = st.tuples(
+    st.lists(buckets, max_size=1),
+    st.lists(hosts, max_size=3, unique_by=lambda grant: grant.name),
+).map(lambda both: (*both[0], *both[1]))
+
+
+def allowed(found: tuple[Grant, ...]) -> set[tuple[str, ...]]:
+    compiled = CompiledGrants(found)
+    reach: set[tuple[str, ...]] = set()
+    for action, key in itertools.product(("read", "write"), ("a", "ab1", "abc1", "b1", "c")):
+        if compiled.find(GrantKind.BUCKET, "b", action, key):
+            reach.add((action, key))
+    for name in ("x.test:443", "y.test:443", "z.test:443", "test:443"):
+        match = compiled.find(GrantKind.EGRESS, name, "connect")
+        if match:
+            reach.add(("connect", name))
+            if match[0].private:
+                reach.add(("private", name))
+    return reach
+
+
+@given(grants, grants)
+def test_it_allows_just_what_both_allow(then: tuple[Grant, ...], now: tuple[Grant, ...]) -> None:
+    assert allowed(intersection(then, now)) == allowed(then) & allowed(now)
+
+
+def test_a_forward_is_kept_only_as_it_is_now() -> None:
+    one, other, none = host("d:5", forward=1), host("d:5", forward=2), host("d:5")
+    assert intersection((one,), (one,)) == (one,)
+    assert intersection((one,), (other,)) == () == intersection((one,), (none,))
+
+
+def test_the_catalogue_hands_out_old_versions_with_the_rights_of_now() -> None:
+    first = version(1, grants=(bucket(),), public=True)
+    second = version(2, grants=(bucket("in/", actions=("read",)),))
+    catalogue = Catalogue()
+    catalogue.replace([deployed(first, second, live={2: 100}, old={1: 100})])
+    for qualifier in ("1", "old"):
+        found = catalogue.find("t", "f", qualifier)
+        assert found is not None and found.number == 1
+        assert found.spec.grants == (bucket("in/", actions=("read",)),)
+        assert not found.spec.public
+        assert catalogue.find("t", "f", qualifier) is found, "made once"
+    catalogue.replace([deployed(first, second, live={1: 100})])
+    assert catalogue.find("t", "f") is first
+
+
+def test_where_nothing_is_live_nothing_is_granted() -> None:
+    first = version(1, grants=(bucket(),))
+    catalogue = Catalogue()
+    catalogue.replace([deployed(first, version(2), live={}, old={1: 100})])
+    found = catalogue.find("t", "f", "old")
+    assert found is not None and found.spec.grants == ()

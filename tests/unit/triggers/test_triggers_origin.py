@@ -1,0 +1,42 @@
+"""Answers on a shared host: cookies get the project's path, what holds for the host is left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.model.http import HttpResponse
+from casemate.triggers.origin import confined
+
+
+def cookie(value: bytes) -> bytes | None:
+    answer = confined(HttpResponse(200, ((b"Set-Cookie", value),), b""), b"/pay")
+    return dict(answer.headers).get(b"Set-Cookie")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b"a=1", b"a=1; Path=/pay"),
+        (b"a=1; Path=/", b"a=1; Path=/pay"),
+        (b"a=1; path=/pay", b"a=1; Path=/pay"),
+        (b"a=1; Path=/pay/x; Secure", b"a=1; Secure; Path=/pay/x"),
+        (b"a=1; Path=/payments", b"a=1; Path=/pay"),
+        (b"a=1; Path=/pay/x; PATH = /", b"a=1; Path=/pay"),
+        (b"a=1; Path=/; Path=/pay", b"a=1; Path=/pay"),
+        (b"a=1; Domain=example.com; SameSite=Lax", b"a=1; SameSite=Lax; Path=/pay"),
+        (b"a=1;domain =.example.com", b"a=1; Path=/pay"),
+        (b"__Host-a=1; Path=/; Secure", None),
+        (b" __hOST-a=1; Path=/; Secure", None),
+    ],
+)
+def test_a_cookie_is_for_the_projects_paths(given: bytes, kept: bytes | None) -> None:
+    assert cookie(given) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"Strict-Transport-Security", b"clear-site-data", b"ALT-SVC", b"Service-Worker-Allowed"],
+)
+def test_what_holds_for_the_whole_host_is_left_out(name: bytes) -> None:
+    given = HttpResponse(200, ((name, b"x"), (b"etag", b"1")), b"")
+    assert confined(given, b"/pay").headers == ((b"etag", b"1"),)
