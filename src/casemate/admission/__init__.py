@@ -5,7 +5,7 @@ May import `contracts`, `policy`, `model` and the decoders of `runner.guard` onl
 """
 
 from casemate.admission.admit import Admission, Authenticator
-from casemate.admission.catalogue import Catalogue
+from casemate.admission.catalogue import Catalogue, Closure
 from casemate.admission.routes import Route
 
-__all__ = ["Admission", "Authenticator", "Catalogue", "Route"]
+__all__ = ["Admission", "Authenticator", "Catalogue", "Closure", "Route"]

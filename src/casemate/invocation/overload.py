@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.admission import Authenticator
+from casemate.admission import Authenticator, Closure
 from casemate.dispatch import Dispatcher
 from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
@@ -74,19 +74,22 @@ class LoadRefusals:
         self,
         dispatcher: Dispatcher,
         version: Version,
+        closure: Closure,
         raw: Callable[[], RawInvocation],
         credential: str | None,
     ) -> HttpResponse | None:
         """Return the answer to a call for which there is no room, None if it may go on.
 
+        `closure` says who may call the version.
+
         It goes on as well if it would be refused for another reason: whoever may not call a
         function must not learn from its load that it exists. Decides nothing else.
         """
         refusal = dispatcher.refusal(version)
-        if refusal is None:
+        if refusal is None or not closure.is_live:  # what is not live asks for a right of its own
             return None
         principal = ANONYMOUS if credential is None else self._accounts.authenticate(credential)
-        if principal is None or not self._may_call(principal, version):
+        if principal is None or not self._may_call(principal, version, closure):
             return None
         return self._refuse(version, principal, raw, None, None, refusal).response
 
@@ -104,14 +107,13 @@ class LoadRefusals:
             admitted.version, admitted.principal, lambda: raw, request, admitted, refusal
         )
 
-    def _may_call(self, principal: Principal, version: Version) -> bool:
-        spec = version.spec
+    def _may_call(self, principal: Principal, version: Version, closure: Closure) -> bool:
         resource = Resource(
             kind=ResourceKind.FUNCTION,
             project=version.project,
             name=version.function,
-            internal=spec.internal,
-            public=spec.public,
+            internal=closure.internal,
+            public=closure.public,
         )
         return self._policy.allows(principal, Action.FUNCTION_INVOKE, resource, granted=False)
 

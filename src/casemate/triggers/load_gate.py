@@ -15,6 +15,7 @@ from casemate.invocation import LoadRefusals
 from casemate.model.deployment import Version
 from casemate.model.http import HttpHead, HttpResponse
 from casemate.model.path import RawInvocation
+from casemate.model.route import host_of
 from casemate.triggers.http import API_PREFIX, INVOKE_PREFIX, split_invoke_path
 
 _KEPT_OR_REPLAYED = frozenset((PREFER, IDEMPOTENCY_KEY))
@@ -43,7 +44,11 @@ class LoadGate:
             version = self._called(head)
             if version is not None:
                 answer = self._refusals.foreseen(
-                    self._dispatcher, version, lambda: _unread(version, head), _credential(head)
+                    self._dispatcher,
+                    version,
+                    self._catalogue.closure(version.project, version.function, version),
+                    lambda: _unread(version, head),
+                    _credential(head),
                 )
                 if answer is not None:
                     return answer
@@ -57,7 +62,7 @@ class LoadGate:
         if path.startswith(INVOKE_PREFIX):
             names = split_invoke_path(path)
             return self._catalogue.find(*names) if names and head.method == "POST" else None
-        match = self._catalogue.route(head.method, path)
+        match = self._catalogue.route(head.method, path, host_of(head.header(b"host")))
         if match is None or isinstance(match, frozenset) or match.route.asynchronous:
             return None
         return self._catalogue.find(match.route.project, match.route.function)

@@ -47,7 +47,8 @@ class Refusing:
         )
 
     def foreseen(self, of: Version, credential: str | None) -> HttpResponse | None:
-        return self.refusals.foreseen(self.full, of, raw, credential)  # type: ignore[arg-type]
+        closure = Closure(is_live=True, public=of.spec.public, internal=of.spec.internal)
+        return self.refusals.foreseen(self.full, of, closure, raw, credential)  # type: ignore[arg-type]
 
     def refuse(self, of: Version, principal: Principal = CALLER) -> Sealed:
         admitted = Admitted(request=request(), version=of, principal=principal)
