@@ -8,6 +8,9 @@ from pathlib import PurePath
 from types import CodeType, ModuleType
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
+_FIELD = re.compile(r"%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?")
+"""Where templates have their values, as they are usually written."""
+_MIN_STANDING = 4
 _MAX_ITEMS = 5000
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
@@ -21,7 +24,7 @@ class Constants:
         """Begin empty."""
         self._texts: set[str] = set()
         self._words: set[str] = set()
-        self._joined: str | None = None
+        self._parts: list[str] | None = None
 
     def add_code(self, code: CodeType) -> None:
         """Take the constants and names of a module's code and of all code in it."""
@@ -34,7 +37,7 @@ class Constants:
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
-                self._take(item)
+                self.take(item)
 
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
@@ -60,9 +63,10 @@ class Constants:
                 members = vars(item).get("_value2member_map_")
                 todo.append((members, depth + 1))
             else:
-                self._take(item)
+                self.take(item)
 
-    def _take(self, item: object) -> None:
+    def take(self, item: object) -> None:
+        """Take one value, if it is a text."""
         if isinstance(item, (bytes, str)) and len(item) > _MAX_TEXT:
             return
         if isinstance(item, bytes):
@@ -71,7 +75,7 @@ class Constants:
             item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
-            self._joined = None
+            self._parts = None
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
 
@@ -84,11 +88,18 @@ class Constants:
         """Tell whether the code holds this very text."""
         return text in self._texts
 
-    def holds_part(self, text: str) -> bool:
-        """Tell whether a text is part of one that the code holds."""
-        if self._joined is None:
-            self._joined = "\0".join(self._texts)
-        return text in self._joined
+    def standing_in(self, text: str) -> list[tuple[int, int]]:
+        """Return where in a text others stand that the code holds, or literal parts of templates."""
+        if self._parts is None:
+            parts = {part for known in self._texts for part in _FIELD.split(known)}
+            self._parts = [part for part in parts if len(part) > _MIN_STANDING]
+        found: list[tuple[int, int]] = []
+        for part in self._parts:
+            start = text.find(part)
+            while start >= 0:
+                found.append((start, start + len(part)))
+                start = text.find(part, start + len(part))
+        return found
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

@@ -81,7 +81,7 @@ class Guard:
         self.taint = taint = Taint(self.constants.holds_word)
         taint.add(source, event)
         self._tracer = Tracer(
-            taint, self.provenance, self.constants.holds, self.constants.holds_part
+            taint, self.provenance, self.constants.holds, self.constants.standing_in
         )
         self.provenance.begin()
 

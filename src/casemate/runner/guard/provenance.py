@@ -7,6 +7,7 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -57,6 +58,7 @@ class Provenance:
         "_asked",
         "_characters",
         "_checked",
+        "_generation",
         "_made",
         "_made_before",
         "active",
@@ -73,6 +75,7 @@ class Provenance:
         self._checked: dict[str, tuple[str, object]] = {}
         self._asked: dict[str, list[Question]] = {}
         self._characters = 0
+        self._generation = 0
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
         self.kept: dict[Any, Any] = {}
@@ -102,6 +105,17 @@ class Provenance:
         key: Any = value if single else id(value)
         made = self._made.get(key) or self._made_before.get(key)
         return Made(*made) if made is not None and made[0] is value else None
+
+    def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
+        """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.
+
+        The first mark is `(-1, 0)`. A mark of a generation that is forgotten has all that are left.
+        """
+        generation, count = mark
+        now = (self._generation, len(self._made))
+        if generation == self._generation:
+            return list(itertools.islice(self._made.values(), count, None)), now
+        return [*self._made_before.values(), *self._made.values()], now
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
@@ -134,6 +148,7 @@ class Provenance:
         self._characters += length
         if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
             self._made_before, self._characters = made, length
+            self._generation += 1
             made = self._made = {}
         # As `Made`, which takes six times as long to make.
         made[value if single else id(value)] = (value, kind, parts, constant)

@@ -6,7 +6,7 @@ import itertools
 import re
 import string
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import characters
 from .characters import Step
@@ -26,6 +26,9 @@ _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
+_MAX_LEAVES = 256
+_NOTED_DEPTH = 40
+TOO_MUCH = ("more than the guard looks at",)
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*)(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+))?"
     r"[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
@@ -45,6 +48,15 @@ def as_text(value: str | bytes) -> str:
     return bytes(value).decode(errors="surrogateescape")
 
 
+class _Leaf(NamedTuple):
+    """What is known of a text that nobody was seen making."""
+
+    sources: int
+    mark: tuple[int, int]
+    """The notes up to which it was searched."""
+    spans: list[Span]
+
+
 class Tracer:
     """Finds the spans of one sink's input."""
 
@@ -53,13 +65,17 @@ class Tracer:
         taint: Taint,
         provenance: Provenance,
         is_constant: Callable[[str], bool],
-        is_part: Callable[[str], bool],
+        standing_in: Callable[[str], list[tuple[int, int]]],
     ) -> None:
-        """The last two tell whether the function's own code holds the very text, or one with it."""
+        """The last two tell whether the function's own code holds a text, and where texts that it
+        holds stand in one.
+        """
         self._taint = taint
         self._provenance = provenance
         self._is_constant = is_constant
-        self._is_part = is_part
+        self._standing_in = standing_in
+        self._leaves: dict[str, _Leaf] = {}
+        self._searching = False
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
@@ -121,10 +137,6 @@ class Tracer:
             how = "constant"
         return how
 
-    def _chance(self, text: str, span: Span) -> str:
-        """Vouch for what was found by search if the code holds a text with the same in it."""
-        return "constant" if self._is_part(text[span.start : span.end]) else ""
-
     def _from_outside(self, collection: Any, text: str) -> bool:
         """Tell whether a collection is the event's, or holds a value because the event has it."""
         if self.whole(collection) is not None:
@@ -149,13 +161,58 @@ class Tracer:
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
-        found = self._taint.search(text) or self._taint.assembled(text)
+        found = self._searched(text)
         if not found and self._taint.overflown:
-            return [Span(0, len(text), Origin("event", ""), exact=False)]
+            return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
+        standing = self._standing_in(text) if found else []
         return [
-            s._replace(checked=self._vouched(text[s.start : s.end]) or self._chance(text, s))
+            s._replace(
+                checked=s.checked or self._vouched(text[s.start : s.end]) or _chance(s, standing)
+            )
             for s in found
         ]
+
+    # -- searched ------------------------------------------------------------------------------
+
+    def _searched(self, text: str) -> list[Span]:
+        """Find the event's texts in one that nobody was seen making, and what the code made of them."""
+        sources = self._taint.sources
+        known = self._leaves.get(text)
+        if known is None or known.sources != sources:
+            # A statement that a library writes is the same each time: it is searched once.
+            if len(self._leaves) >= _MAX_LEAVES:
+                self._leaves.clear()
+            found = self._taint.search(text) or self._taint.assembled(text)
+            known = _Leaf(sources, (-1, 0), _apart(found, self._taint.fragments(text)))
+        if self._searching:
+            return known.spans
+        notes, mark = self._provenance.since(known.mark)
+        added = self._noted_in(text, notes)
+        spans = _apart(merged(added), known.spans) if added else known.spans
+        self._leaves[text] = _Leaf(sources, mark, spans)
+        return spans
+
+    def _noted_in(self, text: str, notes: list[tuple[Any, ...]]) -> list[Span]:
+        """Find in a text others that the code made from the event's, such as a part of a split one.
+
+        Words alone are left: they are in every text by chance.
+        """
+        found: list[Span] = []
+        self._searching = True
+        try:
+            for value, *_ in notes:
+                if type(value) is not str or value not in text or len(value) < MIN_SEARCHED:
+                    continue
+                if value == text or value.isalnum() or self._is_constant(value):
+                    continue
+                inside = self._spans(value, _NOTED_DEPTH)
+                start = text.find(value) if inside else -1
+                while start >= 0:
+                    found += [span.moved(start)._replace(exact=False) for span in inside]
+                    start = text.find(value, start + len(value))
+        finally:
+            self._searching = False
+        return found
 
     # -- put together --------------------------------------------------------------------------
 
@@ -299,6 +356,21 @@ class Tracer:
                 found.append(span._replace(start=start, end=end, exact=False))
                 start = searched.find(part, end)
         return found
+
+
+def _chance(span: Span, standing: list[tuple[int, int]]) -> str:
+    """Vouch for what was found by search where a longer text of the code stands."""
+    covered = any(
+        start <= span.start and span.end <= end and end - start > span.end - span.start
+        for start, end in standing
+    )
+    return "constant" if covered else ""
+
+
+def _apart(found: list[Span], others: list[Span]) -> list[Span]:
+    """Add spans that touch none of those found."""
+    apart = [o for o in others if all(o.end <= s.start or o.start >= s.end for s in found)]
+    return merged(found + apart) if apart else found
 
 
 def _texts_in(made: Made) -> tuple[Any, ...]:
