@@ -11,6 +11,7 @@ them for chance.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -24,7 +25,10 @@ MIN_SAME = 8
 _WINDOW = 5
 _MAX_SIGNS = 64
 _MAX_PLACES = 4
-_SIGN = re.compile(r"['\"`;|&$<>(){}\\#*!\r\n\[\]]|--|\.\.|//|\{\{")
+_SIGN = re.compile(r"""['\"`;|&$<>(){}\\#*!\r\n\[\]]|--|\.\.|//""")
+_DOT = re.compile(r"(?<=\w)\.(?=\w)")
+_IN_NAME = re.compile(r"[\w.-]")
+_MAX_HOST = 300
 _ESCAPES = "\\'\""
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
@@ -58,6 +62,8 @@ class Fragments:
                 if done.get(id(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
+                if "." in text[place : place + _WINDOW] and not _is_name(inside, left, right):
+                    continue
                 if same >= MIN_SAME or 2 * same >= len(text):
                     done[id(text)] = right
                     yield left, right, about
@@ -66,9 +72,10 @@ class Fragments:
         for text, about in self._waiting:
             if len(self._pieces) > MAX_PIECES:
                 break
-            for number, match in enumerate(_SIGN.finditer(text)):
-                if number == _MAX_SIGNS:
-                    break
+            signs = _SIGN.finditer(text)
+            if len(text) <= _MAX_HOST:  # where a host may be
+                signs = itertools.chain(signs, _DOT.finditer(text))
+            for match in itertools.islice(signs, _MAX_SIGNS):
                 at = match.start()
                 for place in {at, at - _WINDOW // 2, match.end() - _WINDOW}:
                     piece = text[place : place + _WINDOW] if place >= 0 else ""
@@ -77,6 +84,12 @@ class Fragments:
                         if len(known) < _MAX_PLACES:
                             known.append((text, place, about))
         self._waiting.clear()
+
+
+def _is_name(inside: str, start: int, end: int) -> bool:
+    """Tell whether a host's name is not just the end of another's: all of `.com` have that."""
+    before = inside[start - 1 : start] if start else ""
+    return not (_IN_NAME.match(before) or _IN_NAME.match(inside, end))
 
 
 def _aligned(

@@ -173,6 +173,10 @@ class Provenance:
         """Tell whether a growing text is noted: held by a note, it could not grow in place."""
         return type(text) not in TEXTS or len(text) <= MAX_GROWN
 
+    def grows(self, text: Any) -> bool:
+        """Tell the same of what may be no text at all: then it is not noted."""
+        return type(text) in TEXTS and len(text) <= MAX_GROWN
+
     def augment(self, constant: int, left: Any, right: Any) -> Any:
         """Do `left += right`."""
         before = left
@@ -376,6 +380,8 @@ def rehearse() -> None:
         text = made.add(0b10, text, " b")
         if made.short(text):
             text = made.augment(0b10, text, " c")
+        if made.grows(text) and not made.grows(number):
+            made.add(0, number, number)
         made.percent("%s and %s", (text, number))
         made.joined(", ".join, [text, text])
         made.call(text.replace, "a", "x")

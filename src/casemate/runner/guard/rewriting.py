@@ -6,6 +6,7 @@
                               text = __casemate_augment__(0b10, text, "b")
                           else:
                               text += "b"    # grows in place: a copy each time would not scale
+    self.text += x        the same with __casemate_grows__, which is true of texts alone
     "a %s" % x            __casemate_percent__("a %s", x)
     ", ".join(xs)         __casemate_joined__(", ".join, xs)
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
@@ -18,8 +19,9 @@
     t.format(x)           __casemate_watched__("format", t.format, x)
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
-and so do lines. What is only sometimes about text (`a + b` of two unknowns) is left alone: it
-would cost numeric code, and search finds it at the sink.
+and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right` is
+where statements are put together; what is a number by its look is left alone, for it would cost
+numeric code.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ NAMES = (
     "add",
     "augment",
     "short",
+    "grows",
     "percent",
     "joined",
     "call",
@@ -72,6 +75,61 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     return False
 
 
+_NUMERIC = (
+    *(ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult),
+    *(ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd),
+)
+_NUMBERS = frozenset(
+    ("abs", "divmod", "float", "hash", "int", "len", "list", "max", "min", "ord", "pow", "range")
+) | frozenset(("round", "set", "sorted", "sum", "time", "perf_counter", "timedelta", "tuple"))
+_LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
+
+
+def _is_number(node: ast.expr, names: frozenset[str]) -> bool:
+    """Tell whether an expression is, by its look, no text: a number, or a list."""
+    if isinstance(node, ast.Constant):
+        return not isinstance(node.value, (str, bytes))
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, _NUMERIC):
+            return not (isinstance(node.op, ast.Mult) and _is_literal(node.left))
+        return _is_number(node.left, names) or _is_number(node.right, names)
+    if isinstance(node, ast.UnaryOp):
+        return True
+    if isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        return called in _NUMBERS
+    return isinstance(node, _LISTS)
+
+
+def _number_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are only ever given what is no text, by its look."""
+    numbers: set[str] = set()
+    others: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            pairs: list[tuple[ast.expr, ast.expr]] = []
+            if isinstance(node, ast.Assign):
+                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+                pairs = [(node.target, node.value)]
+            elif isinstance(node, (ast.For, ast.comprehension)):
+                pairs = [(node.target, node.iter)]
+                ranged = isinstance(node.iter, ast.Call) and _is_number(node.iter, frozenset())
+                ranged = ranged and getattr(node.iter.func, "id", "") == "range"
+                if not ranged:
+                    others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
+                    continue
+            elif isinstance(node, ast.arg):
+                others.add(node.arg)
+            for target, value in pairs:
+                if isinstance(target, ast.Name):
+                    (numbers if _is_number(value, frozenset()) else others).add(target.id)
+    return frozenset(numbers - others)
+
+
 def _is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
 
@@ -98,9 +156,20 @@ def _loaded(target: ast.expr) -> ast.expr | None:
     """Return an expression for a target's value, None if it must not be evaluated twice."""
     if isinstance(target, ast.Name):
         return ast.copy_location(ast.Name(target.id, ast.Load()), target)
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+    if isinstance(target, ast.Attribute) and _is_dotted(target.value):
         return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
+    if isinstance(target, ast.Subscript) and _is_dotted(target.value):
+        # By a name it may be an array's, of which every look is a copy.
+        if isinstance(target.slice, ast.Constant):
+            return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
     return None
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    """Tell whether an expression is a name, or an attribute of one: harmless to look up twice."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
 
 
 def _text_names(body: list[ast.stmt]) -> frozenset[str]:
@@ -138,6 +207,7 @@ class Rewriter(ast.NodeTransformer):
     def __init__(self, module: ast.Module) -> None:
         """Take what is known of the module's names."""
         self._names = _text_names(module.body)
+        self._numbers = _number_names(module.body)
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -213,8 +283,10 @@ class Rewriter(ast.NodeTransformer):
         literals = (_is_literal(node.left), _is_literal(node.right))
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
+        number = _is_number(node.left, self._numbers) or _is_number(node.right, self._numbers)
         self.generic_visit(node)
-        if isinstance(node.op, ast.Add) and (text_left or text_right) and not all(literals):
+        text = text_left or text_right or not number
+        if isinstance(node.op, ast.Add) and text and not all(literals):
             mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
             return self._call(node, "add", mask, node.left, node.right)
         if isinstance(node.op, ast.Mod) and (text_left or tuple_right or constant_left):
@@ -227,14 +299,15 @@ class Rewriter(ast.NodeTransformer):
         known = isinstance(target, ast.Name) and target.id in self._names
         is_text = _is_text(node.value, self._names) or known
         literal = _is_literal(node.value)
+        number = _is_number(node.value, self._numbers) or _is_number(target, self._numbers)
         node.value = self.visit(node.value)
         load = _loaded(target)
-        if load is None or not is_text or not isinstance(node.op, ast.Add):
+        if load is None or not isinstance(node.op, ast.Add) or (number and not is_text):
             return node
         mask = ast.copy_location(ast.Constant(literal << 1), node)
         value = self._call(node, "augment", mask, load, node.value)
         noted = ast.copy_location(ast.Assign([target], value), node)
-        return self._if_short(load, noted, node)
+        return self._if_short(load, noted, node, "short" if is_text else "grows")
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         """Do `text = text + more` as `text += more`: the interpreter grows both in place."""
@@ -257,8 +330,10 @@ class Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def _if_short(self, text: ast.expr, noted: ast.stmt, plain: ast.stmt) -> ast.stmt:
-        test = self._call(noted, "short", text)
+    def _if_short(
+        self, text: ast.expr, noted: ast.stmt, plain: ast.stmt, test_name: str = "short"
+    ) -> ast.stmt:
+        test = self._call(noted, test_name, text)
         return ast.copy_location(ast.If(test, [noted], [plain]), noted)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
