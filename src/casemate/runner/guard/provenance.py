@@ -242,6 +242,26 @@ class Provenance:
             self._checked[value] = ("member", collection)
         return found
 
+    def same(self, left: Any, right: Any) -> Any:
+        """Do `left == right`, one of which the code has written."""
+        result = left == right
+        if result is True and self.active and type(left) is str and type(right) is str:
+            self._compared(left, right)
+        return result
+
+    def differs(self, left: Any, right: Any) -> Any:
+        """Do `left != right`, one of which the code has written."""
+        result = left != right
+        if result is False and self.active and type(left) is str and type(right) is str:
+            self._compared(left, right)
+        return result
+
+    def matched(self, subject: Any, texts: tuple[Any, ...]) -> Any:
+        """Do `match subject`, some of whose cases are texts."""
+        if self.active and type(subject) is str and subject in texts:
+            self._checked[subject] = ("member", texts)
+        return subject
+
     def seen(self, name: str, value: Any) -> Any:
         """Announce what a call of `name` is given, where the call has to stay where it is."""
         if self.active and name in self.watchers:
@@ -257,6 +277,10 @@ class Provenance:
         if function is getattr:
             return function(*arguments, **named)
         return self.call(function, *arguments, **named)
+
+    def _compared(self, left: str, right: str) -> None:
+        # Which of both the code has written is found out when a sink asks.
+        self._checked[left] = ("member", (left, right))
 
     # -- notes ---------------------------------------------------------------------------------
 
@@ -391,4 +415,6 @@ def rehearse() -> None:
         made.call(text.isalnum)
         made.cut(text, 1, None, None)
         made.member(text, {text})
+        made.same(text, "a")
+        made.differs(text, "a")
     made.end()

@@ -12,6 +12,8 @@
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x in allowed          __casemate_member__(x, allowed)
+    x == "name"           __casemate_same__(x, "name")
+    match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
@@ -45,6 +47,9 @@ NAMES = (
     "call",
     "cut",
     "member",
+    "same",
+    "differs",
+    "matched",
     "seen",
     "watched",
 )
@@ -132,6 +137,13 @@ def _number_names(body: list[ast.stmt]) -> frozenset[str]:
 
 def _is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def _is_written(node: ast.expr) -> bool:
+    """Tell whether an expression is a text of the code by its look: a literal, or `NAME`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr.isupper()
+    return _is_literal(node) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
 def _is_namespace(node: ast.expr) -> bool:
@@ -395,16 +407,37 @@ class Rewriter(ast.NodeTransformer):
         )
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Do `in` and `not in`."""
+        """Do `in` and `not in`, and `==` and `!=` with a text that the code has written."""
         self.generic_visit(node)
-        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.In, ast.NotIn)):
+        if len(node.ops) != 1:
             return node
-        if isinstance(node.left, ast.Constant):
+        left, right, op = node.left, node.comparators[0], node.ops[0]
+        if isinstance(op, (ast.Eq, ast.NotEq)):
+            if _is_written(left) == _is_written(right):
+                return node
+            name = "same" if isinstance(op, ast.Eq) else "differs"
+            return self._call(node, name, left, right)
+        if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
-        found = self._call(node, "member", node.left, node.comparators[0])
-        if isinstance(node.ops[0], ast.In):
+        found = self._call(node, "member", left, right)
+        if isinstance(op, ast.In):
             return found
         return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+
+    def visit_Match(self, node: ast.Match) -> ast.Match:
+        """Do the comparisons of a subject with the texts of its cases."""
+        texts = [
+            ast.Constant(pattern.value.value)
+            for case in node.cases
+            for pattern in ast.walk(case.pattern)
+            if isinstance(pattern, ast.MatchValue) and _is_literal(pattern.value)
+        ]
+        self.generic_visit(node)
+        if texts:
+            foreseen = ast.Tuple([ast.copy_location(t, node.subject) for t in texts], ast.Load())
+            ast.copy_location(foreseen, node.subject)
+            node.subject = self._call(node.subject, "matched", node.subject, foreseen)
+        return node
 
 
 def rewrite(module: ast.Module) -> ast.Module:

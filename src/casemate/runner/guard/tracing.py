@@ -126,15 +126,22 @@ class Tracer:
         return (self._joined(pieces) if few else []) or found
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
-        return Span(0, len(text), origin, exact, self._vouched(text))
+        return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
 
-    def _vouched(self, text: str) -> str:
-        """Return how the function's code vouches for a value, as in `Span.checked`."""
+    def _vouched(self, text: str, *, exact: bool) -> str:
+        """Return how the function's code vouches for a value, as in `Span.checked`.
+
+        That the code holds the same text somewhere says little: it may stand in a message. It
+        foresees a name, for those who look at names alone, and what may be here by chance: then the
+        text of the code is as likely to be the one that was found.
+        """
         how, collection = self._provenance.check_of(text)
         if how == "member" and self._from_outside(collection, text):
             how = ""
         if not how and self._is_constant(text):
-            how = "constant"
+            if len(text) == 1 or not exact:
+                return "constant"
+            return "named" if text.isidentifier() else ""
         return how
 
     def _from_outside(self, collection: Any, text: str) -> bool:
@@ -143,11 +150,13 @@ class Tracer:
             return True
         if not isinstance(collection, (set, frozenset, list, tuple, dict)):
             return False
-        for member in itertools.islice(collection, _MAX_MEMBERS):
-            if isinstance(member, str) and member == text:
-                known = self._taint.is_of(member) or self._provenance.of(member)
-                return known is not None
-        return False
+        equal = [
+            m for m in itertools.islice(collection, _MAX_MEMBERS) if type(m) is str and m == text
+        ]
+        # Of a comparison's two sides one is always the event's.
+        return bool(equal) and all(
+            self._taint.is_of(member) or self._provenance.of(member) for member in equal
+        )
 
     def _leaf(self, text: str) -> list[Span]:
         """A text of which nothing is known."""
@@ -167,7 +176,9 @@ class Tracer:
         standing = self._standing_in(text) if found else []
         return [
             s._replace(
-                checked=s.checked or self._vouched(text[s.start : s.end]) or _chance(s, standing)
+                checked=s.checked
+                or self._vouched(text[s.start : s.end], exact=s.exact)
+                or _chance(s, standing)
             )
             for s in found
         ]
@@ -335,7 +346,9 @@ class Tracer:
             ]
             if found:
                 return [
-                    s._replace(checked=s.checked or self._vouched(text[s.start : s.end]))
+                    s._replace(
+                        checked=s.checked or self._vouched(text[s.start : s.end], exact=s.exact)
+                    )
                     for s in found
                 ]
             place = source.find(text, place + 1)

@@ -160,7 +160,7 @@ def _vouched(text: str, span: Span) -> bool:
     """Tell whether the function's code itself has checked or foreseen this very value."""
     if span.checked == "member":
         return True
-    if span.checked == "constant" and _PHRASE.fullmatch(text, span.start, span.end):
+    if span.checked in ("constant", "named") and _PHRASE.fullmatch(text, span.start, span.end):
         return True
     if not span.exact:
         # Names that stand in a statement which nobody was seen making: most likely by chance.
@@ -252,7 +252,7 @@ def _is_selected(text: str, token: Token, tokens: list[Token]) -> bool:
 def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
     """Tell whether a vouched word stands where a value is due: `id = id` is always true."""
     before = [t for t in tokens if t.end <= span.start][-2:]
-    worded = span.checked in ("constant", "pattern", "word")
+    worded = span.checked in ("constant", "named", "pattern", "word")
     if not before or not worded or not text[span.start].isidentifier():
         return False
     last = text[before[-1].start : before[-1].end].upper()
