@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
 from .provenance import Provenance
@@ -21,6 +22,7 @@ MAX_RECORDS = 50
 """Records sent for one invocation. What comes after is blocked all the same."""
 _MAX_FRAMES = 500
 _SELF = "the sink guard itself"
+_FIX_MUCH = "hand over less at once, or pass values as parameters: what holds no value is not searched"
 
 
 class Rule(NamedTuple):
@@ -221,6 +223,8 @@ def _matches(location: str, place: Place | None) -> bool:
 
 def failed(error: Exception) -> Verdict:
     """Return the verdict of a check that could not be made. Its text could hold data: no word."""
+    if isinstance(error, ExhaustedError):
+        return Verdict(Origin(_SELF, ""), "stopped: this is more than it looks at for one call", _FIX_MUCH)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -43,6 +43,21 @@ def is_import() -> bool:
     return str(caller.f_globals.get("__name__", "")).startswith("importlib._bootstrap")
 
 
+def is_importing(guard: Guard) -> bool:
+    """Tell whether a module of others is being imported, whose body has nothing of the event.
+
+    What the function's own code calls in there counts as its own.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame.f_code.co_filename.startswith(guard.root) or frame.f_back is None:
+            return False
+        if str(frame.f_globals.get("__name__", "")).startswith("importlib._bootstrap"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def is_known(guard: Guard, value: object) -> bool:
     """Tell whether a value is the event's own object, or was seen being made.
 

@@ -12,7 +12,7 @@ from . import characters
 from .characters import Step
 from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
-from .provenance import Provenance
+from .provenance import MAX_NOTED, Provenance
 from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
@@ -120,6 +120,7 @@ class Tracer:
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
+        pieces = self._unfolded(pieces)
         found = grown or self._composed(pieces, depth)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
@@ -235,6 +236,24 @@ class Tracer:
                 spans += [s.moved(offset) for s in self._spans(piece, depth + 1)]
             offset += len(as_text(piece))
         return spans
+
+    def _unfolded(self, pieces: list[_Piece]) -> list[_Piece]:
+        """Put the pieces of a text in its place that others were added to, one after the other.
+
+        A statement that grows in a loop is as deep as the loop is long. One that grows by single
+        characters stays as it is: these are looked at together.
+        """
+        ends: list[list[_Piece]] = []
+        for _ in range(MAX_NOTED):
+            value, constant = pieces[0]
+            if constant or type(value) is not str or self._taint.is_of(value) is not None:
+                break
+            made = self._provenance.of(value)
+            if made is None or made.kind != JOINED or any(len(p) == 1 for p in made.parts[1:]):
+                break
+            ends.append(pieces[1:])
+            pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        return list(itertools.chain(pieces, *reversed(ends)))
 
     @staticmethod
     def _same(text: str, pieces: list[_Piece]) -> bool:
