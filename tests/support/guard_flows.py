@@ -1,7 +1,7 @@
 """A cross product of ways that data takes from an event to an interpreter, under the sink guard.
 
 Transforms x joins x sinks x places: each attack has a harmless twin, the same way with another value.
-A way counts as an attack only if its payload is still whole in the text that the sink gets.
+A way counts as an attack only if its payload is whole in the text that the sink gets.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ JOINS: dict[str, str] = {
     "Template": "text = string.Template('${a}${v}${b}').substitute(a=a, v=v, b=b)",
     "Jinja": "text = JINJA.render(a=a, v=v, b=b)",
     "re.sub": "text = re.sub('@@', lambda m: v, a + '@@' + b)",
-    "slice assigned": "letters = list(a + b)\nletters[len(a):len(a)] = [v]\ntext = ''.join(letters)",
+    "slice assigned": "letters = list(a + b)\nletters[len(a):len(a)] = [v]\n"
+    "text = ''.join(letters)",
     "accumulate": "text = list(itertools.accumulate([a, v, b]))[-1]",
     "bytes": "text = (a.encode() + v.encode() + b.encode()).decode()",
     "bytearray": "out = bytearray()\nout += a.encode()\nout += v.encode()\nout += b.encode()\n"
@@ -274,7 +275,7 @@ def every_way() -> list[Way]:
 
 def sample(number: int, seed: int) -> list[Way]:
     """Return so many ways, the same for the same seed."""
-    return random.Random(seed).sample(every_way(), number)  # noqa: S311 - a choice of tests
+    return random.Random(seed).sample(every_way(), number)
 
 
 def _functions(ways: Sequence[Way], place: str) -> str:
@@ -295,7 +296,8 @@ def _write(folder: Path, ways: Sequence[Way]) -> None:
     own, installed = folder / "code", folder / "installed"
     own.mkdir()
     installed.mkdir()
-    constants = f"CONSTANTS = {{ {', '.join(f'{n!r}: ({s[0]!r}, {s[1]!r})' for n, s in SINKS.items())} }}\n\n\n"
+    around = ", ".join(f"{n!r}: ({s[0]!r}, {s[1]!r})" for n, s in SINKS.items())
+    constants = f"CONSTANTS = {{ {around} }}\n\n\n"
     constants += "class Held:\n    a = {k: v[0] for k, v in CONSTANTS.items()}\n"
     constants += "    b = {k: v[1] for k, v in CONSTANTS.items()}\n"
     (own / "settings.py").write_text(constants)

@@ -1,7 +1,8 @@
-"""Takes every way of `guard_flows.py` in one process. Argument: the folder with `code`, `installed`.
+"""Takes every way of `guard_flows.py` in one process. Argument: the folder with `code`,
+`installed`.
 
-Standard input: the ways, a JSON array. Written to `answers.json` there: for each `{"attack": bool | null,
-"harmless": bool | null}`, whether it was stopped; null if the text has no payload any more.
+Standard input: the ways, a JSON array. Written to `answers.json` there: for each `{"attack": bool |
+null, "harmless": bool | null}`, whether it was stopped; null if the text has no payload any more.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 MAX_LOOKED_AT = 1 << 20
-"""Bytes of one value in which texts are looked for, from its beginning: that is where they stand."""
+"""Bytes of one value in which texts are looked for, from its beginning: there they are."""
 MAX_RUNS = 500
 MAX_RUN = 4096
 MIN_RUN = 8

@@ -111,7 +111,7 @@ class Constants:
         return text in self._texts and text not in self._documentation
 
     def standing_in(self, text: str) -> list[tuple[int, int]]:
-        """Return where in a text others stand that the code holds, or literal parts of templates."""
+        """Return where in a text others stand that the code holds, or parts of its templates."""
         if self._parts is None:
             parts = {part for known in self.texts for part in _FIELD.split(known)}
             self._parts = [part for part in parts if len(part) > _MIN_STANDING]

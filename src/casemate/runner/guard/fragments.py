@@ -1,9 +1,9 @@
 """What is left of a text that code changed where nobody was looking: pieces with signs in them.
 
-A dependency that trims, cuts or splits a value and puts the rest into a statement leaves no note, and
-the whole value is in no text any more. But what changes a structure has signs (quotes, brackets,
-semicolons), and each stands with its neighbours. These few characters are looked for, and where they
-are found, both texts are read on in both directions for as long as they are the same.
+A dependency that trims, cuts or splits a value and puts the rest into a statement leaves no note,
+and the whole value is in no text any more. But what changes a structure has signs (quotes,
+brackets, semicolons), and each stands with its neighbours. These few characters are looked for, and
+where they are found, both texts are read on in both directions for as long as they are the same.
 
 Found pieces are never exact: a judge asks whether they change the structure, and takes words among
 them for chance.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from .budget import MAX_COMPARED, Budget
 
 MAX_TEXT = 4096
-"""Characters of a text that is cut into pieces: longer ones are documents, and share much by chance."""
+"""Characters of a text that is cut into pieces: longer ones share much by chance."""
 MAX_PIECES = 30_000
 MIN_SAME = 8
 """Characters in a row that are the same by no chance; fewer count if they are most of the text."""
@@ -108,7 +108,7 @@ def _aligned(
 
 
 def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int]:
-    """Return where two texts stop to be the same, but for escapes, and after how many characters."""
+    """Return where two texts stop to be the same, but for escapes, and how much is the same."""
     same = skipped = 0
     end = at
     while 0 <= at < len(inside) and 0 <= place < len(text):

@@ -1,7 +1,8 @@
 """Many texts, found in another one in time that hardly depends on how many they are.
 
 A few are looked for one by one, which the interpreter does in C. Of many, only those are that begin
-like some place of the text: an event of ten thousand rows must not cost each statement a millisecond.
+like some place of the text: an event of ten thousand rows must not cost each statement a
+millisecond.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from .budget import MAX_COMPARED, Budget
 
 _FEW = 64
 _HEAD = 6
-"""Characters by which longer texts are grouped: of shorter heads, every language's words have most."""
+"""Characters by which longer texts are grouped: shorter heads are in every text."""
 
 
 class Needles:

@@ -159,6 +159,14 @@ class Provenance:
         """Do an f-string of at least two parts."""
         text = "".join(parts)
         if self.active:
+            length = len(text)
+            # As `_note` does, for what is called most.
+            if 2 <= length <= MAX_TEXT and len(self._made) < MAX_NOTED:
+                self._characters += length
+                if self._characters <= MAX_CHARACTERS:
+                    self._made[id(text)] = (text, JOINED, parts, constant)
+                    return text
+                self._characters -= length
             self._note(text, JOINED, parts, constant)
         return text
 

@@ -21,8 +21,8 @@
     t.format(x)           __casemate_watched__("format", t.format, x)
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
-and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right` is
-where statements are put together; what is a number by its look is left alone, for it would cost
+and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
+is where statements are put together; what is a number by its look is left alone, for it would cost
 numeric code.
 """
 
@@ -90,7 +90,7 @@ _NUMBERS = frozenset(
 _LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
 
 
-def _is_number(node: ast.expr, names: frozenset[str]) -> bool:
+def _is_number(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     """Tell whether an expression is, by its look, no text: a number, or a list."""
     if isinstance(node, ast.Constant):
         return not isinstance(node.value, (str, bytes))
@@ -109,6 +109,11 @@ def _is_number(node: ast.expr, names: frozenset[str]) -> bool:
     return isinstance(node, _LISTS)
 
 
+def _is_range(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == "range"
+
+
 def _number_names(body: list[ast.stmt]) -> frozenset[str]:
     """Return the names that are only ever given what is no text, by its look."""
     numbers: set[str] = set()
@@ -122,9 +127,7 @@ def _number_names(body: list[ast.stmt]) -> frozenset[str]:
                 pairs = [(node.target, node.value)]
             elif isinstance(node, (ast.For, ast.comprehension)):
                 pairs = [(node.target, node.iter)]
-                ranged = isinstance(node.iter, ast.Call) and _is_number(node.iter, frozenset())
-                ranged = ranged and getattr(node.iter.func, "id", "") == "range"
-                if not ranged:
+                if not _is_range(node.iter):
                     others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
                     continue
             elif isinstance(node, ast.arg):
@@ -170,10 +173,10 @@ def _loaded(target: ast.expr) -> ast.expr | None:
         return ast.copy_location(ast.Name(target.id, ast.Load()), target)
     if isinstance(target, ast.Attribute) and _is_dotted(target.value):
         return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
-    if isinstance(target, ast.Subscript) and _is_dotted(target.value):
-        # By a name it may be an array's, of which every look is a copy.
-        if isinstance(target.slice, ast.Constant):
-            return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
+    # By a name it may be an array's, of which every look is a copy.
+    fixed = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
+    if fixed and isinstance(target, ast.Subscript) and _is_dotted(target.value):
+        return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
     return None
 
 
@@ -430,7 +433,9 @@ class Rewriter(ast.NodeTransformer):
             ast.Constant(pattern.value.value)
             for case in node.cases
             for pattern in ast.walk(case.pattern)
-            if isinstance(pattern, ast.MatchValue) and _is_literal(pattern.value)
+            if isinstance(pattern, ast.MatchValue)
+            and isinstance(pattern.value, ast.Constant)
+            and isinstance(pattern.value.value, (str, bytes))
         ]
         self.generic_visit(node)
         if texts:

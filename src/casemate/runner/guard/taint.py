@@ -1,8 +1,9 @@
 """All texts of one invocation's sources, found again in other texts.
 
 Nothing is looked at until the first sink asks: a handler that touches no sink pays for a list. Even
-then as little as the question needs: whether a text is the event's very object needs no decoding, and
-where in the event it is is written down as steps, of which an `Origin` is made when one is shown.
+then as little as the question needs: whether a text is the event's very object needs no decoding,
+and where in the event it is is written down as steps, of which an `Origin` is made when one is
+shown.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any
 from .binary import is_binary, texts_in
 from .budget import (
     ESCAPE_COST,
+    FORM_COST,
     MAX_DECODED,
     MAX_DECODED_IN_ALL,
-    PLAIN_COST,
     TEXT_COST,
     Budget,
     ExhaustedError,
@@ -34,7 +35,7 @@ from .origin import KEY, Origin, Span
 MAX_DEPTH = 4
 """Encodings undone one inside the other."""
 MAX_NESTING = 200
-MAX_TEXTS = 100_000
+MAX_TEXTS = 60_000
 MAX_CHARACTERS = 64 << 20
 """Of all forms together. What a source has beyond these limits marks it as `overflown`."""
 MIN_SEARCHED = 3
@@ -80,6 +81,7 @@ class Taint:
         self._fragments = Fragments()
         self._large: list[str] = []
         self._unidentified: list[tuple[object, _Node]] = []
+        self._steps: dict[int, dict[object, object]] = {}
         self._ids: set[int] = set()
         self._objects: dict[int, tuple[object, _Node]] = {}
         self._keys: dict[str, _Node] = {}
@@ -140,20 +142,20 @@ class Taint:
     def _plain(self, texts: list[str], other: set[str]) -> None:
         """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
         self._characters += sum(map(len, texts))
-        self._budget.spend(PLAIN_COST * len(texts))
         is_code = self._is_code
         searched = [
             text
             for text in texts
             if len(text) >= MIN_SEARCHED and text not in other and not is_code(text)
         ]
-        self._needles.add_all(dict(zip("\0".join(searched).lower().split("\0"), searched)))
+        self._needles.add_all(
+            dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
+        )
 
     def _forms_of(self, text: str, depth: int) -> None:
         """Prepare a text for searches, and take in what it may be decoded to."""
         word = _WORD.fullmatch(text)
         if word:
-            self._budget.spend(TEXT_COST + len(text))
             if not self._is_code(text):
                 self._needles.add(text.lower(), text)
         else:
@@ -166,18 +168,19 @@ class Taint:
                 self._large.append(text)
         if depth < MAX_DEPTH:
             for how, form in decoded(text):
+                self._budget.spend(FORM_COST)
                 origin = self._origin_of(text).decoded(how)
                 self._walk(form, (None, origin, None), depth + 1)
 
-    def _walk(self, value: object, node: _Node, depth: int) -> None:
-        """Take every text in a value. The loop over ten thousand rows: nothing in it is for show."""
+    def _walk(self, value: object, node: _Node, depth: int) -> None:  # noqa: PLR0912
+        """Take every text in a value: the loop over ten thousand rows, with nothing for show."""
         texts, numbers, keys, new = self._texts, self._numbers, self._keys, self._undecoded[depth]
         above, step, _ = node
         todo: list[tuple[Any, Any, Any, int]] = [(value, above, step, 0)]
         while todo:
             item, above, step, level = todo.pop()
             if isinstance(item, dict):
-                at = (above, step, item)
+                at: _Node = (above, step, item)
                 children: Any = item.items()
             elif isinstance(item, (list, tuple)):
                 at = (above, step, item)
@@ -253,7 +256,9 @@ class Taint:
             data = bytes(item)
         except (ValueError, TypeError):
             return
-        self._take_data(data, (None, _origin(node, None).decoded("a list of bytes"), None), depth)
+        self._take_data(
+            data, (None, self._origin(node, None).decoded("a list of bytes"), None), depth
+        )
 
     def _take_data(self, data: bytes, node: _Node, depth: int) -> None:
         self._characters += len(data)
@@ -279,7 +284,7 @@ class Taint:
 
     def _take_numbers(self) -> None:
         numbers, self._numbers = self._numbers, {}
-        texts = dict(zip(map(repr, numbers), numbers.values()))
+        texts = dict(zip(map(repr, numbers), numbers.values(), strict=False))
         self._texts = texts | self._texts
         self._needles.add_all({text: text for text in texts if len(text) >= _MIN_NUMBER})
 
@@ -304,8 +309,37 @@ class Taint:
             if len(form) >= MIN_SEARCHED and not self._is_code(form):
                 self._needles.add(lowered(form), text)
 
+    def _origin(self, node: _Node, value: object) -> Origin:
+        """Return the origin of a text or number that has this node, or of the node's own object."""
+        above, step, holder = node
+        steps: list[object] = []
+        if holder is not None and value is not None and value is not holder:
+            steps = self._step_to(holder, value)
+        while above is not None:
+            steps.append(step)
+            above, step, _ = above
+        origin: Origin = step
+        if not steps:
+            return origin
+        before = (origin.steps,) if isinstance(origin.steps, str) else origin.steps
+        return Origin(origin.source, (*before, *reversed(steps)), origin.decoding)
+
+    def _step_to(self, holder: Any, value: object) -> list[object]:
+        """Return the last steps to a text in an object, the very last first."""
+        known = self._steps.get(id(holder))
+        if known is None:
+            # Found at once for all of it: a list of ten thousand texts is asked for each of them.
+            children = holder.items() if isinstance(holder, dict) else enumerate(holder)
+            known = self._steps[id(holder)] = {}
+            for step, child in list(children):
+                if type(child) in _SHOWN:
+                    known.setdefault(child if type(child) is str else repr(child), step)
+        if value in known:
+            return [known[value]]
+        return [KEY, value] if isinstance(holder, dict) and value in holder else []
+
     def _origin_of(self, text: str) -> Origin:
-        return _origin(self._texts[text], text)
+        return self._origin(self._texts[text], text)
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -318,7 +352,7 @@ class Taint:
         if node is None and self._data and not text.isascii():
             # What is no text is kept as it is: only here is it worth to be made one.
             return self.of_data(text.encode(errors="surrogateescape"), whole=True)
-        return None if node is None else _origin(node, text)
+        return None if node is None else self._origin(node, text)
 
     def of_data(self, data: bytes, *, whole: bool = False) -> Origin | None:
         """Return where data is from that is a source's bytes, or a part of them."""
@@ -326,7 +360,7 @@ class Taint:
         node = self._data.get(data)
         if node is None and not whole and len(data) >= _MIN_PART_OF_DATA:
             node = next((n for known, n in self._data.items() if data in known), None)
-        return None if node is None else _origin(node, None)
+        return None if node is None else self._origin(node, None)
 
     def key(self, text: str) -> Origin | None:
         """Return where a key of an object is from, also one inside JSON in a string."""
@@ -334,13 +368,13 @@ class Taint:
         if text not in self._keys:
             self._decode()
         node = self._keys.get(text)
-        return None if node is None else _origin((node, text, None), None).at(KEY)
+        return None if node is None else self._origin((node, text, None), None).at(KEY)
 
     def texts(self, most: int) -> Iterator[tuple[str, Origin]]:
         """Yield the sources' texts in all their forms, at most so many."""
         self._decode()
         for text, node in itertools.islice(list(self._texts.items()), most):
-            yield text, _origin(node, text)
+            yield text, self._origin(node, text)
 
     def holding(self, text: str) -> Origin | None:
         """Return where a text is from that is part of one of the sources', such as a CSV field."""
@@ -349,7 +383,7 @@ class Taint:
             self._joined = "\0".join(self._texts)
         if text not in self._joined:
             return None
-        return next((_origin(n, t) for t, n in self._texts.items() if text in t), None)
+        return next((self._origin(n, t) for t, n in self._texts.items() if text in t), None)
 
     def assembled(self, text: str) -> list[Span]:
         """Return the sources' texts that a short text consists of, one after the other."""
@@ -385,9 +419,9 @@ class Taint:
                 self._identify()
         key = id(value)
         if key in self._ids and type(value) is str:
-            return _origin(self._texts[value], value)
+            return self._origin(self._texts[value], value)
         known = self._objects.get(key)
-        return _origin(known[1], None) if known is not None and known[0] is value else None
+        return self._origin(known[1], None) if known is not None and known[0] is value else None
 
     def search(self, text: str) -> list[Span]:
         """Return where in a text the sources' texts are, the longest first kept, in order."""
@@ -420,35 +454,6 @@ class Taint:
                 for start, end, about in self._fragments.find(lowered(text))
             ]
         )
-
-
-def _origin(node: _Node, value: object) -> Origin:
-    """Return the origin of a text or number that has this node, or of the node's own object."""
-    above, step, holder = node
-    steps: list[object] = []
-    if holder is not None and value is not None and value is not holder:
-        steps = _step_to(holder, value)
-    while above is not None:
-        steps.append(step)
-        above, step, _ = above
-    origin: Origin = step
-    if not steps:
-        return origin
-    before = (origin.steps,) if isinstance(origin.steps, str) else origin.steps
-    return Origin(origin.source, (*before, *reversed(steps)), origin.decoding)
-
-
-def _step_to(holder: Any, value: object) -> list[object]:
-    """Return the last steps to a text in an object, the very last first."""
-    try:
-        for step, child in holder.items() if isinstance(holder, dict) else enumerate(holder):
-            if type(child) in _SHOWN and (child == value or repr(child) == value):
-                return [step]
-        if isinstance(holder, dict) and value in holder:
-            return [KEY, value]
-    except RuntimeError:
-        pass  # another thread changes it right now: the object itself is near enough
-    return []
 
 
 @contextlib.contextmanager

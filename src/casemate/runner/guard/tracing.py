@@ -187,7 +187,7 @@ class Tracer:
     # -- searched ------------------------------------------------------------------------------
 
     def _searched(self, text: str) -> list[Span]:
-        """Find the event's texts in one that nobody was seen making, and what the code made of them."""
+        """Find the event's texts in one that nobody was seen making, and what came of them."""
         sources = self._taint.sources
         known = self._leaves.get(text)
         if known is None or known.sources != sources:
@@ -249,7 +249,7 @@ class Tracer:
             if constant or type(value) is not str or self._taint.is_of(value) is not None:
                 break
             made = self._provenance.of(value)
-            if made is None or made.kind != JOINED or any(len(p) == 1 for p in made.parts[1:]):
+            if made is None or made.kind != JOINED or _ends_in_characters(made):
                 break
             ends.append(pieces[1:])
             pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
@@ -388,6 +388,15 @@ class Tracer:
                 found.append(span._replace(start=start, end=end, exact=False))
                 start = searched.find(part, end)
         return found
+
+
+def _ends_in_characters(made: Made) -> bool:
+    """Tell whether a text was joined from another and single characters that are no literals."""
+    return any(
+        len(part) == 1 and not made.constant >> number & 1
+        for number, part in enumerate(made.parts)
+        if number
+    )
 
 
 def _chance(span: Span, standing: list[tuple[int, int]]) -> str:

@@ -83,8 +83,8 @@ _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
 _MAX_FORMS = 256
 _harmless: set[tuple[tuple[str, ...], Dialect]] = set()
-"""Forms of statements whose values change nothing. Digits and letters alone never do where others of
-their kind did not."""
+"""Forms of statements whose values change nothing. Digits and letters alone never do where others
+of their kind did not."""
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
@@ -248,7 +248,8 @@ def _nearest(spans: Sequence[Span], place: int) -> Origin:
 def _before(place: int, tokens: list[Token]) -> int:
     """Return which token begins at a place or is the last one before it; -1 if there is none.
 
-    Tokens are in order: a statement with a thousand values must not be gone through a thousand times.
+    Tokens are in order: a statement with a thousand values must not be gone through a thousand
+    times.
     """
     return bisect.bisect_right(tokens, place, key=_start) - 1
 

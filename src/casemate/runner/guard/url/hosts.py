@@ -109,8 +109,8 @@ class Vouching:
     def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
         """Tell whether code or settings hold the URL's very scheme, host and port.
 
-        Of the code's texts only those count that are a host or a URL, not those that mention one; for
-        a host that is not public only the settings. Nothing vouches for what is below a domain.
+        Of the code's texts only those count that are a host or a URL, not those that mention one;
+        for a host that is not public only the settings. Nothing vouches for what is below a domain.
         """
         place = place_of(text, parts or split(text))
         if is_public(place.host) and place in self._from_code():
@@ -183,7 +183,7 @@ def place_of(text: str, parts: Parts) -> Place:
 
 
 def _places_in(texts: Any) -> frozenset[Place]:
-    """Return the places that texts are: URLs, and hosts, which stand for their schemes' own ports."""
+    """Return the places that texts are: URLs, and hosts, which stand for the usual ports."""
     found: set[Place] = set()
     for text in texts:
         if len(text) > _MAX_URL:
