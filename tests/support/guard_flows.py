@@ -1,6 +1,6 @@
 """A cross product of ways that data takes from an event to an interpreter, under the sink guard.
 
-Transforms x joins x sinks x places: each attack has a harmless twin, the same way with another value.
+Transforms x joins x sinks x places: each attack has a harmless twin, the same with another value.
 A way counts as an attack only if its payload is whole in the text that the sink gets.
 """
 

@@ -30,6 +30,7 @@ _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
+_PAIRS = ("''", '""')
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
 
@@ -100,7 +101,7 @@ def _aligned(
     right, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
     left += 1
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
-    if left and inside[left] in _ESCAPES and inside[left - 1] in ("\\", inside[left]):
+    if left and (inside[left - 1] == "\\" or inside[left - 1 : left + 1] in _PAIRS):
         left -= 1
     same = more_left + more_right + _WINDOW
     budget.spend(same + _MAX_ESCAPES)

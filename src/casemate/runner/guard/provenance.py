@@ -14,6 +14,7 @@ from typing import Any
 
 from .notes import (
     DERIVED,
+    ESCAPERS,
     FORMAT,
     JOINED,
     PERCENT,
@@ -317,6 +318,8 @@ class Provenance:
                 # What else a method of a text is given are texts and numbers.
                 self._note(result, DERIVED, (owner, *arguments, *named.values()))
             return
+        if name in ESCAPERS:
+            self._checked.setdefault(result, (name, None))
         if name in _FILTERS:
             self._checked.setdefault(result, ("pattern", None))
         if isinstance(owner, string.Template):

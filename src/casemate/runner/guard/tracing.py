@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from . import characters
 from .characters import Step
-from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
+from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
 from .provenance import MAX_NOTED, Provenance
 from .substituting import pieces as substituted
@@ -116,7 +116,11 @@ class Tracer:
         """A text of which it is known how it was made."""
         pieces = self._pieces(made)
         if pieces is None:
-            return self._derived(text, made, depth)
+            found = self._derived(text, made, depth)
+            how = self._provenance.check_of(text)[0]
+            if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
+                return [Span(0, len(text), found[0].origin, exact=True, checked=how)]
+            return found
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []

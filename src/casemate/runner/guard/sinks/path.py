@@ -16,7 +16,7 @@ from ..origin import Origin, Span
 from ..paths import following
 from ..paths.judgement import inside, judge, resolved
 from ..sink import AuditHook, Sink, Verdict
-from ..standing import is_import, is_known
+from ..standing import is_import, is_known, is_of_caller
 
 NAME = "path"
 _SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")
@@ -41,6 +41,8 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if verdict is not None:
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)
+    if not sure and is_of_caller(guard, text):
+        return None
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
         return None
