@@ -109,13 +109,14 @@ class Guard:
 
     def check(self, sink: str, value: str | bytes, judge: Judge) -> None:
         """Block the call (BlockedError) if `judge` finds that outside data changed `value`."""
-        # A statement of the code as it is written, with its values apart, is most of all there is.
-        if self.active and not self._is_own(value):
+        if self.active and not self.is_own(value):
             self.decide(sink, lambda: self._judged(value, judge))
 
-    def _is_own(self, value: str | bytes) -> bool:
-        own = type(value) is str and self.constants.holds(value)
-        return own and self.provenance.of(value) is None
+    def is_own(self, value: str | bytes) -> bool:
+        """Tell whether a text is one of the code as it is written: most statements are, always."""
+        if type(value) is not str or not self.constants.holds(value):
+            return False
+        return not self.provenance.has(value)
 
     def _judged(self, value: str | bytes, judge: Judge) -> Verdict | None:
         spans = self.spans(value)

@@ -107,6 +107,11 @@ class Provenance:
         made = self._made.get(key) or self._made_before.get(key)
         return Made(*made) if made is not None and made[0] is value else None
 
+    def has(self, value: str) -> bool:
+        """Tell whether a text was noted, or is of one character, which has no identity."""
+        key = id(value)
+        return key in self._made or key in self._made_before or len(value) == 1
+
     def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
         """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.
 

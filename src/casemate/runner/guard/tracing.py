@@ -413,8 +413,8 @@ def _chance(span: Span, standing: list[tuple[int, int]]) -> str:
 
 
 def _apart(found: list[Span], others: list[Span]) -> list[Span]:
-    """Add spans that touch none of those found."""
-    apart = [o for o in others if all(o.end <= s.start or o.start >= s.end for s in found)]
+    """Add spans that are in none of those found. A word found by chance hides no longer piece."""
+    apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
     return merged(found + apart) if apart else found
 
 
