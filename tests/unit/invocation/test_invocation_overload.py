@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from casemate.admission import Closure
 from casemate.dispatch.queued import QUEUE_FULL, throttled
 from casemate.invocation import LoadRefusals
 from casemate.invocation import overload as module

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from casemate.admission import Catalogue
+from casemate.admission import Catalogue, Closure
 from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
 from casemate.model.path import RawInvocation
@@ -31,6 +31,7 @@ class Node:
         self,
         _dispatcher: object,
         of: Version,
+        _closure: Closure,
         unread: Callable[[], RawInvocation],
         credential: str | None,
     ) -> HttpResponse:

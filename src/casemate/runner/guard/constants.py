@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from pathlib import PurePath
 from types import CodeType, ModuleType
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
+_OPTIMIZED = 1
+"""`CO_OPTIMIZED`: the code of a function, not of a module or class."""
+_HAS_DOCSTRING = 0x4000000
+"""`CO_HAS_DOCSTRING` of Python 3.13 and later."""
+_FIELD = re.compile(r"%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?")
+"""Where templates have their values, as they are usually written."""
+_MIN_STANDING = 4
 _MAX_ITEMS = 5000
 _MAX_DEPTH = 4
 _MAX_TEXT = 64 * 1024
@@ -21,7 +29,8 @@ class Constants:
         """Begin empty."""
         self._texts: set[str] = set()
         self._words: set[str] = set()
-        self._joined: str | None = None
+        self._documentation: set[str] = set()
+        self._parts: list[str] | None = None
 
     def add_code(self, code: CodeType) -> None:
         """Take the constants and names of a module's code and of all code in it."""
@@ -31,15 +40,31 @@ class Constants:
             if isinstance(item, CodeType):
                 todo += item.co_consts
                 self._words.update(name.lower() for name in item.co_names)
+                self._add_documentation(item)
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
-                self._take(item)
+                self.take(item)
+
+    def _add_documentation(self, code: CodeType) -> None:
+        """What a docstring says is said to people, whatever else it is equal to."""
+        texts = [text for text in code.co_consts if isinstance(text, str)]
+        if code.co_flags & _OPTIMIZED:
+            # A function has it, or None, as its first constant; what is in angle brackets has none.
+            named = not code.co_name.startswith("<")
+            if named and code.co_consts and isinstance(code.co_consts[0], str):
+                newer = sys.version_info >= (3, 13)
+                if not newer or code.co_flags & _HAS_DOCSTRING:
+                    self._documentation.add(code.co_consts[0])
+        elif "__doc__" in code.co_names:
+            own = [text for text in texts if text not in (code.co_qualname, code.co_name)]
+            self._documentation.update(own[:1])
 
     def add_module(self, module: ModuleType) -> None:
         """Take the texts among a module's values, which were made before there was an event."""
         for name, value in list(vars(module).items()):
-            if name != "__builtins__":  # its keys are no choice of the code
+            # The keys of the first are no choice of the code.
+            if name not in ("__builtins__", "__doc__"):
                 self._walk(value, module.__name__)
 
     def _walk(self, value: object, module: str) -> None:
@@ -56,13 +81,14 @@ class Constants:
                 todo += [(part, depth + 1) for part in item]
             elif isinstance(item, type) and item.__module__ == module:
                 # The values of an enum are attributes of its members.
-                todo += [(part, depth + 1) for part in vars(item).values()]
+                todo += [(v, depth + 1) for k, v in vars(item).items() if k != "__doc__"]
                 members = vars(item).get("_value2member_map_")
                 todo.append((members, depth + 1))
             else:
-                self._take(item)
+                self.take(item)
 
-    def _take(self, item: object) -> None:
+    def take(self, item: object) -> None:
+        """Take one value, if it is a text."""
         if isinstance(item, (bytes, str)) and len(item) > _MAX_TEXT:
             return
         if isinstance(item, bytes):
@@ -71,24 +97,31 @@ class Constants:
             item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
-            self._joined = None
+            self._parts = None
             if _WORD.fullmatch(item):
                 self._words.add(item.lower())
 
     @property
     def texts(self) -> Collection[str]:
         """Every text that the code holds."""
-        return self._texts
+        return self._texts - self._documentation
 
     def holds(self, text: str) -> bool:
         """Tell whether the code holds this very text."""
-        return text in self._texts
+        return text in self._texts and text not in self._documentation
 
-    def holds_part(self, text: str) -> bool:
-        """Tell whether a text is part of one that the code holds."""
-        if self._joined is None:
-            self._joined = "\0".join(self._texts)
-        return text in self._joined
+    def standing_in(self, text: str) -> list[tuple[int, int]]:
+        """Return where in a text others stand that the code holds, or parts of its templates."""
+        if self._parts is None:
+            parts = {part for known in self.texts for part in _FIELD.split(known)}
+            self._parts = [part for part in parts if len(part) > _MIN_STANDING]
+        found: list[tuple[int, int]] = []
+        for part in self._parts:
+            start = text.find(part)
+            while start >= 0:
+                found.append((start, start + len(part)))
+                start = text.find(part, start + len(part))
+        return found
 
     def holds_word(self, text: str) -> bool:
         """Tell whether a text is a single word that the code holds, in whatever case."""

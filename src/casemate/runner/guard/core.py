@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
 from .provenance import Provenance
@@ -22,6 +23,9 @@ MAX_RECORDS = 50
 """Records sent for one invocation. What comes after is blocked all the same."""
 _MAX_FRAMES = 500
 _SELF = "the sink guard itself"
+_FIX_MUCH = (
+    "hand over less at once, or pass values as parameters: what holds no value is not searched"
+)
 
 
 class Rule(NamedTuple):
@@ -84,7 +88,7 @@ class Guard:
         self.taint = taint = Taint(self.constants.holds_word)
         taint.add(source, event)
         self._tracer = Tracer(
-            taint, self.provenance, self.constants.holds, self.constants.holds_part
+            taint, self.provenance, self.constants.holds, self.constants.standing_in
         )
         self.provenance.begin()
 
@@ -108,8 +112,14 @@ class Guard:
 
     def check(self, sink: str, value: str | bytes, judge: Judge) -> None:
         """Block the call (BlockedError) if `judge` finds that outside data changed `value`."""
-        if self.active:
+        if self.active and not self.is_own(value):
             self.decide(sink, lambda: self._judged(value, judge))
+
+    def is_own(self, value: str | bytes) -> bool:
+        """Tell whether a text is one of the code as it is written: most statements are, always."""
+        if type(value) is not str or not self.constants.holds(value):
+            return False
+        return not self.provenance.has(value)
 
     def _judged(self, value: str | bytes, judge: Judge) -> Verdict | None:
         spans = self.spans(value)
@@ -242,6 +252,10 @@ def _matches(location: str, place: Place | None) -> bool:
 
 def failed(error: Exception) -> Verdict:
     """Return the verdict of a check that could not be made. Its text could hold data: no word."""
+    if isinstance(error, ExhaustedError):
+        return Verdict(
+            Origin(_SELF, ""), "stopped: this is more than it looks at for one call", _FIX_MUCH
+        )
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
 SUBSTITUTED = "substituted"
 TEXTS = (str, bytes)
+ESCAPERS = frozenset(("escape_dn_chars", "escape_filter_chars", "escape_rdn"))
+"""Functions whose results are checked for the language that they escape for, by their names."""
 _PATTERN_PART = re.compile(
     r"\\.|\[(?:\\.|[^\]\\]){0,500}+\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
 )

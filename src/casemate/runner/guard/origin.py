@@ -66,9 +66,11 @@ class Span(NamedTuple):
     """True if the function's own code was seen to put it there. False if it was found by search:
     the text is the same, which can be chance if it is a common word."""
     checked: str = ""
-    """How the function's code vouches for this very value: `constant` (the code holds the same
-    text), `member` (found in a collection that is not from the event), `pattern` (matched a
-    regular expression), `word` (`isalnum`, `isidentifier` and the like said yes), or empty."""
+    """How the function's code vouches for this very value: `member` (found in a collection that is
+    not from the event, or equal to a text of the code), `pattern` (matched a regular expression),
+    `word` (`isalnum`, `isidentifier` and the like said yes), `named` (a name that the code holds as
+    well, which only says that such a name is there), `constant` (what was found by search is as
+    likely the code's own text), or empty."""
 
     def moved(self, by: int) -> Span:
         """Return the span in a text that has `by` more characters before it."""

@@ -7,12 +7,14 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .notes import (
     DERIVED,
+    ESCAPERS,
     FORMAT,
     JOINED,
     PERCENT,
@@ -57,6 +59,7 @@ class Provenance:
         "_asked",
         "_characters",
         "_checked",
+        "_generation",
         "_made",
         "_made_before",
         "active",
@@ -73,6 +76,7 @@ class Provenance:
         self._checked: dict[str, tuple[str, object]] = {}
         self._asked: dict[str, list[Question]] = {}
         self._characters = 0
+        self._generation = 0
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
         self.kept: dict[Any, Any] = {}
@@ -102,6 +106,22 @@ class Provenance:
         key: Any = value if single else id(value)
         made = self._made.get(key) or self._made_before.get(key)
         return Made(*made) if made is not None and made[0] is value else None
+
+    def has(self, value: str) -> bool:
+        """Tell whether a text was noted, or is of one character, which has no identity."""
+        key = id(value)
+        return key in self._made or key in self._made_before or len(value) == 1
+
+    def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
+        """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.
+
+        The first mark is `(-1, 0)`. A mark of a generation that is forgotten has all that are left.
+        """
+        generation, count = mark
+        now = (self._generation, len(self._made))
+        if generation == self._generation:
+            return list(itertools.islice(self._made.values(), count, None)), now
+        return [*self._made_before.values(), *self._made.values()], now
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
@@ -134,6 +154,7 @@ class Provenance:
         self._characters += length
         if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
             self._made_before, self._characters = made, length
+            self._generation += 1
             made = self._made = {}
         # As `Made`, which takes six times as long to make.
         made[value if single else id(value)] = (value, kind, parts, constant)
@@ -144,6 +165,14 @@ class Provenance:
         """Do an f-string of at least two parts."""
         text = "".join(parts)
         if self.active:
+            length = len(text)
+            # As `_note` does, for what is called most.
+            if 2 <= length <= MAX_TEXT and len(self._made) < MAX_NOTED:
+                self._characters += length
+                if self._characters <= MAX_CHARACTERS:
+                    self._made[id(text)] = (text, JOINED, parts, constant)
+                    return text
+                self._characters -= length
             self._note(text, JOINED, parts, constant)
         return text
 
@@ -157,6 +186,10 @@ class Provenance:
     def short(self, text: Any) -> bool:
         """Tell whether a growing text is noted: held by a note, it could not grow in place."""
         return type(text) not in TEXTS or len(text) <= MAX_GROWN
+
+    def grows(self, text: Any) -> bool:
+        """Tell the same of what may be no text at all: then it is not noted."""
+        return type(text) in TEXTS and len(text) <= MAX_GROWN
 
     def augment(self, constant: int, left: Any, right: Any) -> Any:
         """Do `left += right`."""
@@ -223,6 +256,26 @@ class Provenance:
             self._checked[value] = ("member", collection)
         return found
 
+    def same(self, left: Any, right: Any) -> Any:
+        """Do `left == right`, one of which the code has written."""
+        result = left == right
+        if result is True and self.active and type(left) is str and type(right) is str:
+            self._compared(left, right)
+        return result
+
+    def differs(self, left: Any, right: Any) -> Any:
+        """Do `left != right`, one of which the code has written."""
+        result = left != right
+        if result is False and self.active and type(left) is str and type(right) is str:
+            self._compared(left, right)
+        return result
+
+    def matched(self, subject: Any, texts: tuple[Any, ...]) -> Any:
+        """Do `match subject`, some of whose cases are texts."""
+        if self.active and type(subject) is str and subject in texts:
+            self._checked[subject] = ("member", texts)
+        return subject
+
     def seen(self, name: str, value: Any) -> Any:
         """Announce what a call of `name` is given, where the call has to stay where it is."""
         if self.active and name in self.watchers:
@@ -238,6 +291,10 @@ class Provenance:
         if function is getattr:
             return function(*arguments, **named)
         return self.call(function, *arguments, **named)
+
+    def _compared(self, left: str, right: str) -> None:
+        # Which of both the code has written is found out when a sink asks.
+        self._checked[left] = ("member", (left, right))
 
     # -- notes ---------------------------------------------------------------------------------
 
@@ -266,6 +323,8 @@ class Provenance:
                 # What else a method of a text is given are texts and numbers.
                 self._note(result, DERIVED, (owner, *arguments, *named.values()))
             return
+        if name in ESCAPERS:
+            self._checked.setdefault(result, (name, None))
         if name in _FILTERS:
             self._checked.setdefault(result, ("pattern", None))
         if isinstance(owner, string.Template):
@@ -361,6 +420,8 @@ def rehearse() -> None:
         text = made.add(0b10, text, " b")
         if made.short(text):
             text = made.augment(0b10, text, " c")
+        if made.grows(text) and not made.grows(number):
+            made.add(0, number, number)
         made.percent("%s and %s", (text, number))
         made.joined(", ".join, [text, text])
         made.call(text.replace, "a", "x")
@@ -370,4 +431,6 @@ def rehearse() -> None:
         made.call(text.isalnum)
         made.cut(text, 1, None, None)
         made.member(text, {text})
+        made.same(text, "a")
+        made.differs(text, "a")
     made.end()

@@ -113,7 +113,7 @@ def vouched(text: str, span: Span) -> bool:
         return True
     if span.checked == "constant":
         return _PHRASE.fullmatch(text, span.start, span.end) is not None
-    if span.checked in ("pattern", "word"):
+    if span.checked in ("named", "pattern", "word"):
         return _NAME.fullmatch(text, span.start, span.end) is not None
     return False
 

@@ -6,11 +6,14 @@
                               text = __casemate_augment__(0b10, text, "b")
                           else:
                               text += "b"    # grows in place: a copy each time would not scale
+    self.text += x        the same with __casemate_grows__, which is true of texts alone
     "a %s" % x            __casemate_percent__("a %s", x)
     ", ".join(xs)         __casemate_joined__(", ".join, xs)
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
     x[1:]                 __casemate_cut__(x, 1, None, None)
     x in allowed          __casemate_member__(x, allowed)
+    x == "name"           __casemate_same__(x, "name")
+    match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
@@ -18,8 +21,9 @@
     t.format(x)           __casemate_watched__("format", t.format, x)
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
-and so do lines. What is only sometimes about text (`a + b` of two unknowns) is left alone: it
-would cost numeric code, and search finds it at the sink.
+and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
+is where statements are put together; what is a number by its look is left alone, for it would cost
+numeric code.
 """
 
 from __future__ import annotations
@@ -37,11 +41,15 @@ NAMES = (
     "add",
     "augment",
     "short",
+    "grows",
     "percent",
     "joined",
     "call",
     "cut",
     "member",
+    "same",
+    "differs",
+    "matched",
     "seen",
     "watched",
 )
@@ -72,8 +80,73 @@ def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
     return False
 
 
+_NUMERIC = (
+    *(ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult),
+    *(ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd),
+)
+_NUMBERS = frozenset(
+    ("abs", "divmod", "float", "hash", "int", "len", "list", "max", "min", "ord", "pow", "range")
+) | frozenset(("round", "set", "sorted", "sum", "time", "perf_counter", "timedelta", "tuple"))
+_LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
+
+
+def _is_number(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
+    """Tell whether an expression is, by its look, no text: a number, or a list."""
+    if isinstance(node, ast.Constant):
+        return not isinstance(node.value, (str, bytes))
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, _NUMERIC):
+            return not (isinstance(node.op, ast.Mult) and _is_literal(node.left))
+        return _is_number(node.left, names) or _is_number(node.right, names)
+    if isinstance(node, ast.UnaryOp):
+        return True
+    if isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        return called in _NUMBERS
+    return isinstance(node, _LISTS)
+
+
+def _is_range(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == "range"
+
+
+def _number_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are only ever given what is no text, by its look."""
+    numbers: set[str] = set()
+    others: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            pairs: list[tuple[ast.expr, ast.expr]] = []
+            if isinstance(node, ast.Assign):
+                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+                pairs = [(node.target, node.value)]
+            elif isinstance(node, (ast.For, ast.comprehension)):
+                pairs = [(node.target, node.iter)]
+                if not _is_range(node.iter):
+                    others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
+                    continue
+            elif isinstance(node, ast.arg):
+                others.add(node.arg)
+            for target, value in pairs:
+                if isinstance(target, ast.Name):
+                    (numbers if _is_number(value, frozenset()) else others).add(target.id)
+    return frozenset(numbers - others)
+
+
 def _is_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def _is_written(node: ast.expr) -> bool:
+    """Tell whether an expression is a text of the code by its look: a literal, or `NAME`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr.isupper()
+    return _is_literal(node) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
 def _is_namespace(node: ast.expr) -> bool:
@@ -98,9 +171,20 @@ def _loaded(target: ast.expr) -> ast.expr | None:
     """Return an expression for a target's value, None if it must not be evaluated twice."""
     if isinstance(target, ast.Name):
         return ast.copy_location(ast.Name(target.id, ast.Load()), target)
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+    if isinstance(target, ast.Attribute) and _is_dotted(target.value):
         return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
+    # By a name it may be an array's, of which every look is a copy.
+    fixed = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
+    if fixed and isinstance(target, ast.Subscript) and _is_dotted(target.value):
+        return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
     return None
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    """Tell whether an expression is a name, or an attribute of one: harmless to look up twice."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
 
 
 def _text_names(body: list[ast.stmt]) -> frozenset[str]:
@@ -138,6 +222,7 @@ class Rewriter(ast.NodeTransformer):
     def __init__(self, module: ast.Module) -> None:
         """Take what is known of the module's names."""
         self._names = _text_names(module.body)
+        self._numbers = _number_names(module.body)
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -213,8 +298,10 @@ class Rewriter(ast.NodeTransformer):
         literals = (_is_literal(node.left), _is_literal(node.right))
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
+        number = _is_number(node.left, self._numbers) or _is_number(node.right, self._numbers)
         self.generic_visit(node)
-        if isinstance(node.op, ast.Add) and (text_left or text_right) and not all(literals):
+        text = text_left or text_right or not number
+        if isinstance(node.op, ast.Add) and text and not all(literals):
             mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
             return self._call(node, "add", mask, node.left, node.right)
         if isinstance(node.op, ast.Mod) and (text_left or tuple_right or constant_left):
@@ -227,14 +314,15 @@ class Rewriter(ast.NodeTransformer):
         known = isinstance(target, ast.Name) and target.id in self._names
         is_text = _is_text(node.value, self._names) or known
         literal = _is_literal(node.value)
+        number = _is_number(node.value, self._numbers) or _is_number(target, self._numbers)
         node.value = self.visit(node.value)
         load = _loaded(target)
-        if load is None or not is_text or not isinstance(node.op, ast.Add):
+        if load is None or not isinstance(node.op, ast.Add) or (number and not is_text):
             return node
         mask = ast.copy_location(ast.Constant(literal << 1), node)
         value = self._call(node, "augment", mask, load, node.value)
         noted = ast.copy_location(ast.Assign([target], value), node)
-        return self._if_short(load, noted, node)
+        return self._if_short(load, noted, node, "short" if is_text else "grows")
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         """Do `text = text + more` as `text += more`: the interpreter grows both in place."""
@@ -257,8 +345,10 @@ class Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def _if_short(self, text: ast.expr, noted: ast.stmt, plain: ast.stmt) -> ast.stmt:
-        test = self._call(noted, "short", text)
+    def _if_short(
+        self, text: ast.expr, noted: ast.stmt, plain: ast.stmt, test_name: str = "short"
+    ) -> ast.stmt:
+        test = self._call(noted, test_name, text)
         return ast.copy_location(ast.If(test, [noted], [plain]), noted)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
@@ -320,16 +410,39 @@ class Rewriter(ast.NodeTransformer):
         )
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Do `in` and `not in`."""
+        """Do `in` and `not in`, and `==` and `!=` with a text that the code has written."""
         self.generic_visit(node)
-        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.In, ast.NotIn)):
+        if len(node.ops) != 1:
             return node
-        if isinstance(node.left, ast.Constant):
+        left, right, op = node.left, node.comparators[0], node.ops[0]
+        if isinstance(op, (ast.Eq, ast.NotEq)):
+            if _is_written(left) == _is_written(right):
+                return node
+            name = "same" if isinstance(op, ast.Eq) else "differs"
+            return self._call(node, name, left, right)
+        if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
-        found = self._call(node, "member", node.left, node.comparators[0])
-        if isinstance(node.ops[0], ast.In):
+        found = self._call(node, "member", left, right)
+        if isinstance(op, ast.In):
             return found
         return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+
+    def visit_Match(self, node: ast.Match) -> ast.Match:
+        """Do the comparisons of a subject with the texts of its cases."""
+        texts = [
+            ast.Constant(pattern.value.value)
+            for case in node.cases
+            for pattern in ast.walk(case.pattern)
+            if isinstance(pattern, ast.MatchValue)
+            and isinstance(pattern.value, ast.Constant)
+            and isinstance(pattern.value.value, (str, bytes))
+        ]
+        self.generic_visit(node)
+        if texts:
+            foreseen = ast.Tuple([ast.copy_location(t, node.subject) for t in texts], ast.Load())
+            ast.copy_location(foreseen, node.subject)
+            node.subject = self._call(node.subject, "matched", node.subject, foreseen)
+        return node
 
 
 def rewrite(module: ast.Module) -> ast.Module:

@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from .core import Guard
@@ -41,6 +42,47 @@ def is_import() -> bool:
     """
     caller = sys._getframe(3)
     return str(caller.f_globals.get("__name__", "")).startswith("importlib._bootstrap")
+
+
+def is_importing(guard: Guard) -> bool:
+    """Tell whether a module of others is being imported, whose body has nothing of the event.
+
+    What the function's own code calls in there counts as its own.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame.f_code.co_filename.startswith(guard.root) or frame.f_back is None:
+            return False
+        if str(frame.f_globals.get("__name__", "")).startswith("importlib._bootstrap"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_of_caller(guard: Guard, text: str) -> bool:
+    """Tell whether a text that is the same as the event's is a library's own, or this process's.
+
+    `mimetypes` opens `/etc/mime.types`, whatever an event says; so does whoever lists the working
+    directory. What the function's own code passes on was seen being made.
+    """
+    if text == os.getcwd():
+        return True
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        file = frame.f_code.co_filename
+        if file.startswith(guard.root) or frame.f_back is None:
+            return False
+        if not file.startswith(_OWN) and (
+            text in frame.f_code.co_consts
+            or any(type(held) in (list, tuple) and text in held for held in _globals(frame))
+        ):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _globals(frame: FrameType) -> list[Any]:
+    return list(frame.f_globals.values())
 
 
 def is_known(guard: Guard, value: object) -> bool:

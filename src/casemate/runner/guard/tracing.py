@@ -6,13 +6,13 @@ import itertools
 import re
 import string
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import characters
 from .characters import Step
-from .notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
+from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
-from .provenance import Provenance
+from .provenance import MAX_NOTED, Provenance
 from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
@@ -26,6 +26,9 @@ _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
+_MAX_LEAVES = 256
+_NOTED_DEPTH = 40
+TOO_MUCH = ("more than the guard looks at",)
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*+)(?P<width>\*|\d++)?"
     r"(?:\.(?P<precision>\*|\d++))?[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
@@ -45,6 +48,15 @@ def as_text(value: str | bytes) -> str:
     return bytes(value).decode(errors="surrogateescape")
 
 
+class _Leaf(NamedTuple):
+    """What is known of a text that nobody was seen making."""
+
+    sources: int
+    mark: tuple[int, int]
+    """The notes up to which it was searched."""
+    spans: list[Span]
+
+
 class Tracer:
     """Finds the spans of one sink's input."""
 
@@ -53,13 +65,17 @@ class Tracer:
         taint: Taint,
         provenance: Provenance,
         is_constant: Callable[[str], bool],
-        is_part: Callable[[str], bool],
+        standing_in: Callable[[str], list[tuple[int, int]]],
     ) -> None:
-        """The last two tell whether the function's own code holds the very text, or one with it."""
+        """The last two tell whether the function's own code holds a text, and where texts that it
+        holds stand in one.
+        """
         self._taint = taint
         self._provenance = provenance
         self._is_constant = is_constant
-        self._is_part = is_part
+        self._standing_in = standing_in
+        self._leaves: dict[str, _Leaf] = {}
+        self._searching = False
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
@@ -100,30 +116,38 @@ class Tracer:
         """A text of which it is known how it was made."""
         pieces = self._pieces(made)
         if pieces is None:
-            return self._derived(text, made, depth)
+            found = self._derived(text, made, depth)
+            how = self._provenance.check_of(text)[0]
+            if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
+                return [Span(0, len(text), found[0].origin, exact=True, checked=how)]
+            return found
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
+        pieces = self._unfolded(pieces)
         found = grown or self._composed(pieces, depth)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
         return (self._joined(pieces) if few else []) or found
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
-        return Span(0, len(text), origin, exact, self._vouched(text))
+        return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
 
-    def _vouched(self, text: str) -> str:
-        """Return how the function's code vouches for a value, as in `Span.checked`."""
+    def _vouched(self, text: str, *, exact: bool) -> str:
+        """Return how the function's code vouches for a value, as in `Span.checked`.
+
+        That the code holds the same text somewhere says little: it may stand in a message. It
+        foresees a name, for those who look at names alone, and what may be here by chance: then the
+        text of the code is as likely to be the one that was found.
+        """
         how, collection = self._provenance.check_of(text)
         if how == "member" and self._from_outside(collection, text):
             how = ""
         if not how and self._is_constant(text):
-            how = "constant"
+            if len(text) == 1 or not exact:
+                return "constant"
+            return "named" if text.isidentifier() else ""
         return how
-
-    def _chance(self, text: str, span: Span) -> str:
-        """Vouch for what was found by search if the code holds a text with the same in it."""
-        return "constant" if self._is_part(text[span.start : span.end]) else ""
 
     def _from_outside(self, collection: Any, text: str) -> bool:
         """Tell whether a collection is the event's, or holds a value because the event has it."""
@@ -131,11 +155,13 @@ class Tracer:
             return True
         if not isinstance(collection, (set, frozenset, list, tuple, dict)):
             return False
-        for member in itertools.islice(collection, _MAX_MEMBERS):
-            if isinstance(member, str) and member == text:
-                known = self._taint.is_of(member) or self._provenance.of(member)
-                return known is not None
-        return False
+        equal = [
+            m for m in itertools.islice(collection, _MAX_MEMBERS) if type(m) is str and m == text
+        ]
+        # Of a comparison's two sides one is always the event's.
+        return bool(equal) and all(
+            self._taint.is_of(member) or self._provenance.of(member) for member in equal
+        )
 
     def _leaf(self, text: str) -> list[Span]:
         """A text of which nothing is known."""
@@ -149,13 +175,60 @@ class Tracer:
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
-        found = self._taint.search(text) or self._taint.assembled(text)
+        found = self._searched(text)
         if not found and self._taint.overflown:
-            return [Span(0, len(text), Origin("event", ""), exact=False)]
+            return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
+        standing = self._standing_in(text) if found else []
         return [
-            s._replace(checked=self._vouched(text[s.start : s.end]) or self._chance(text, s))
+            s._replace(
+                checked=s.checked
+                or self._vouched(text[s.start : s.end], exact=s.exact)
+                or _chance(s, standing)
+            )
             for s in found
         ]
+
+    # -- searched ------------------------------------------------------------------------------
+
+    def _searched(self, text: str) -> list[Span]:
+        """Find the event's texts in one that nobody was seen making, and what came of them."""
+        sources = self._taint.sources
+        known = self._leaves.get(text)
+        if known is None or known.sources != sources:
+            # A statement that a library writes is the same each time: it is searched once.
+            if len(self._leaves) >= _MAX_LEAVES:
+                self._leaves.clear()
+            found = self._taint.search(text) or self._taint.assembled(text)
+            known = _Leaf(sources, (-1, 0), _apart(found, self._taint.fragments(text)))
+        if self._searching:
+            return known.spans
+        notes, mark = self._provenance.since(known.mark)
+        added = self._noted_in(text, notes)
+        spans = _apart(merged(added), known.spans) if added else known.spans
+        self._leaves[text] = _Leaf(sources, mark, spans)
+        return spans
+
+    def _noted_in(self, text: str, notes: list[tuple[Any, ...]]) -> list[Span]:
+        """Find in a text others that the code made from the event's, such as a part of a split one.
+
+        Words alone are left: they are in every text by chance.
+        """
+        found: list[Span] = []
+        self._searching = True
+        try:
+            for value, *_ in notes:
+                if type(value) is not str or value not in text or len(value) < MIN_SEARCHED:
+                    continue
+                if value == text or value.isalnum() or self._is_constant(value):
+                    continue
+                inside = self._spans(value, _NOTED_DEPTH)
+                start = text.find(value) if inside else -1
+                while start >= 0:
+                    found += [span.moved(start)._replace(exact=False) for span in inside]
+                    start = text.find(value, start + len(value))
+        finally:
+            self._searching = False
+        return found
 
     # -- put together --------------------------------------------------------------------------
 
@@ -167,6 +240,24 @@ class Tracer:
                 spans += [s.moved(offset) for s in self._spans(piece, depth + 1)]
             offset += len(as_text(piece))
         return spans
+
+    def _unfolded(self, pieces: list[_Piece]) -> list[_Piece]:
+        """Put the pieces of a text in its place that others were added to, one after the other.
+
+        A statement that grows in a loop is as deep as the loop is long. One that grows by single
+        characters stays as it is: these are looked at together.
+        """
+        ends: list[list[_Piece]] = []
+        for _ in range(MAX_NOTED):
+            value, constant = pieces[0]
+            if constant or type(value) is not str or self._taint.is_of(value) is not None:
+                break
+            made = self._provenance.of(value)
+            if made is None or made.kind != JOINED or _ends_in_characters(made):
+                break
+            ends.append(pieces[1:])
+            pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        return list(itertools.chain(pieces, *reversed(ends)))
 
     @staticmethod
     def _same(text: str, pieces: list[_Piece]) -> bool:
@@ -278,7 +369,9 @@ class Tracer:
             ]
             if found:
                 return [
-                    s._replace(checked=s.checked or self._vouched(text[s.start : s.end]))
+                    s._replace(
+                        checked=s.checked or self._vouched(text[s.start : s.end], exact=s.exact)
+                    )
                     for s in found
                 ]
             place = source.find(text, place + 1)
@@ -299,6 +392,30 @@ class Tracer:
                 found.append(span._replace(start=start, end=end, exact=False))
                 start = searched.find(part, end)
         return found
+
+
+def _ends_in_characters(made: Made) -> bool:
+    """Tell whether a text was joined from another and single characters that are no literals."""
+    return any(
+        len(part) == 1 and not made.constant >> number & 1
+        for number, part in enumerate(made.parts)
+        if number
+    )
+
+
+def _chance(span: Span, standing: list[tuple[int, int]]) -> str:
+    """Vouch for what was found by search where a longer text of the code stands."""
+    covered = any(
+        start <= span.start and span.end <= end and end - start > span.end - span.start
+        for start, end in standing
+    )
+    return "constant" if covered else ""
+
+
+def _apart(found: list[Span], others: list[Span]) -> list[Span]:
+    """Add spans that are in none of those found. A word found by chance hides no longer piece."""
+    apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
+    return merged(found + apart) if apart else found
 
 
 def _texts_in(made: Made) -> tuple[Any, ...]:

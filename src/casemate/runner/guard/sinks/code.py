@@ -19,7 +19,7 @@ from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..sink import Judge, Patch, Sink, Verdict
-from ..standing import is_direct, is_import, is_known
+from ..standing import is_direct, is_import, is_importing, is_known
 from ..tracing import as_text
 
 NAME = "code"
@@ -31,6 +31,8 @@ _FIX_ATTRIBUTE = (
 )
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
+_OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
+"""Functions that make code of names alone, each of which they check to be one."""
 
 
 def _judging(guard: Guard) -> Judge:
@@ -153,7 +155,10 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
     if is_import() and not written:
         return
     caller = sys._getframe(2)
-    if caller.f_code.co_name in _PARSING and caller.f_globals.get("__name__") == "ast":
+    called = (caller.f_globals.get("__name__"), caller.f_code.co_name)
+    if called[0] == "ast" and called[1] in _PARSING:
+        return
+    if called in _OF_NAMES or is_importing(guard):
         return
     guard.check(NAME, source, _judging(guard))
 

@@ -31,7 +31,7 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
     for span in spans:
         value = _ESCAPE.sub("", text[span.start : span.end])
-        if span.checked in ("member", "constant"):
+        if span.checked in ("member", "constant", "escape_filter_chars"):
             continue
         mark = _FILTER_MARK.search(value)
         if mark is not None:
@@ -53,7 +53,7 @@ def judge_name(text: str, spans: Sequence[Span]) -> Verdict | None:
     if "=" not in text:
         return None  # who binds by another kind of name
     for span in spans:
-        if span.checked in ("member", "constant"):
+        if span.checked in ("member", "constant", "escape_rdn", "escape_dn_chars"):
             continue
         value = text[span.start : span.end]
         if _DN_MARK.search(_DN_ESCAPE.sub("", value)):

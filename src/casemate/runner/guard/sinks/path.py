@@ -17,7 +17,7 @@ from ..origin import Origin, Span
 from ..paths import following, looking, readers
 from ..paths.judgement import inside, judge, resolved
 from ..sink import AuditHook, Sink, Verdict
-from ..standing import is_import, is_known
+from ..standing import is_import, is_known, is_of_caller
 
 NAME = "path"
 _SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")
@@ -42,6 +42,8 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if verdict is not None and not following.is_checked(guard, text):
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)
+    if not sure and is_of_caller(guard, text):
+        return None
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
         return None

@@ -33,11 +33,10 @@ def check_statement(
     guard: Guard, query: Any, dialects: Sequence[Dialect], cursor: Any = None
 ) -> None:
     """Block a statement (BlockedError) that the event has changed."""
-    if not guard.active:
-        return
     if isinstance(query, (str, bytes)):
-        guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
-    else:
+        if not guard.is_own(query):
+            guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
+    elif guard.active:
         guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
 
 

@@ -7,6 +7,7 @@ another kind than before, the part was more than the inside of one literal or on
 from __future__ import annotations
 
 import bisect
+import itertools
 import operator
 import re
 from collections.abc import Sequence
@@ -78,6 +79,12 @@ _BEFORE_VALUES = frozenset(
 _PLAIN = re.compile(r"[\w .,:@+-]+")
 _start = operator.attrgetter("start")
 _LONG = frozenset((Kind.STRING, Kind.NAME, Kind.COMMENT))
+_DIGITS = re.compile(r"[0-9]+")
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9 ]*")
+_MAX_FORMS = 256
+_harmless: set[tuple[tuple[str, ...], Dialect]] = set()
+"""Forms of statements whose values change nothing. Digits and letters alone never do where others
+of their kind did not."""
 _LETTER = "q"
 """Begins no prefix of a string literal (`E''`, `N''`, `X''`) in the dialects known here."""
 
@@ -95,11 +102,43 @@ def judge(text: str, spans: Sequence[Span], dialects: Sequence[Dialect]) -> Verd
     """Return a verdict if `spans` are more than literals and names in any of the dialects."""
     if all(span.checked == "member" for span in spans):
         return None
+    form = _form(text, spans)
     for dialect in dialects:
+        if form is not None and (form, dialect) in _harmless:
+            continue
         verdict = _judge(text, spans, dialect)
         if verdict is not None:
             return verdict
+        if form is not None and _is_harmless(text, spans, dialect):
+            if len(_harmless) >= _MAX_FORMS:
+                _harmless.clear()
+            _harmless.add((form, dialect))
     return None
+
+
+def _form(text: str, spans: Sequence[Span]) -> tuple[str, ...] | None:
+    """Return what a statement is without its values, if all of these are digits or plain words.
+
+    A loop over rows sends the same statement with other values: it is cut into tokens once.
+    """
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        digits = _DIGITS.fullmatch(text, span.start, span.end) is not None
+        if not digits and _LETTERS.fullmatch(text, span.start, span.end) is None:
+            return None
+        pieces += (text[place : span.start], "0" if digits else "a")
+        place = span.end
+    return (*pieces, text[place:])
+
+
+def _is_harmless(text: str, spans: Sequence[Span], dialect: Dialect) -> bool:
+    """Tell whether any digits and words could stand in the place of these: what no token shows."""
+    tokens = tokenize(text, dialect)
+    return all(
+        _DIGITS.fullmatch(text, span.start, span.end) or _is_plain_inside(text, span, tokens)
+        for span in spans
+    )
 
 
 def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None:
@@ -128,7 +167,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
 def _is_plain_inside(text: str, span: Span, tokens: list[Token]) -> bool:
     if not _PLAIN.fullmatch(text, span.start, span.end):
         return False
-    at = bisect.bisect_right(tokens, span.start, key=_start) - 1
+    at = _before(span.start, tokens)
     token = tokens[at] if at >= 0 else None
     return (
         token is not None
@@ -143,8 +182,8 @@ def _trimmed(text: str, span: Span, tokens: list[Token]) -> Span | None:
 
     Inside a literal or a comment white space counts: a line's end is the end of `-- {v}`.
     """
-    inside = any(t.start < span.start < t.end and t.kind in _LONG for t in tokens)
-    if inside:
+    at = _before(span.start, tokens)
+    if at >= 0 and tokens[at].kind in _LONG and tokens[at].start < span.start < tokens[at].end:
         return span if span.start < span.end else None
     part = text[span.start : span.end]
     start = span.start + len(part) - len(part.lstrip())
@@ -160,7 +199,7 @@ def _vouched(text: str, span: Span) -> bool:
     """Tell whether the function's code itself has checked or foreseen this very value."""
     if span.checked == "member":
         return True
-    if span.checked == "constant" and _PHRASE.fullmatch(text, span.start, span.end):
+    if span.checked in ("constant", "named") and _PHRASE.fullmatch(text, span.start, span.end):
         return True
     if not span.exact:
         # Names that stand in a statement which nobody was seen making: most likely by chance.
@@ -206,8 +245,23 @@ def _nearest(spans: Sequence[Span], place: int) -> Origin:
     return next((s for s in spans if s.end > place), spans[-1]).origin
 
 
+def _before(place: int, tokens: list[Token]) -> int:
+    """Return which token begins at a place or is the last one before it; -1 if there is none.
+
+    Tokens are in order: a statement with a thousand values must not be gone through a thousand
+    times.
+    """
+    return bisect.bisect_right(tokens, place, key=_start) - 1
+
+
 def _touched(span: Span, tokens: list[Token]) -> list[Token]:
-    return [t for t in tokens if t.start < span.end and t.end > span.start]
+    found = []
+    for token in itertools.islice(tokens, max(_before(span.start, tokens), 0), None):
+        if token.start >= span.end:
+            break
+        if token.end > span.start:
+            found.append(token)
+    return found
 
 
 def _number(text: str, span: Span, tokens: list[Token]) -> Verdict | None:
@@ -251,8 +305,9 @@ def _is_selected(text: str, token: Token, tokens: list[Token]) -> bool:
 
 def _in_value_place(text: str, span: Span, tokens: list[Token]) -> bool:
     """Tell whether a vouched word stands where a value is due: `id = id` is always true."""
-    before = [t for t in tokens if t.end <= span.start][-2:]
-    worded = span.checked in ("constant", "pattern", "word")
+    at = _before(span.start, tokens) + 1
+    before = [t for t in tokens[max(at - 3, 0) : at] if t.end <= span.start][-2:]
+    worded = span.checked in ("constant", "named", "pattern", "word")
     if not before or not worded or not text[span.start].isidentifier():
         return False
     last = text[before[-1].start : before[-1].end].upper()

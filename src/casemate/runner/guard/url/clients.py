@@ -75,7 +75,7 @@ class Judge:
         if not host or host in self._passed:
             return None
         carrying = self._carrying
-        if carrying is not None and not is_public(host) and not self._vouching.is_foreseen(host):
+        if carrying is not None and not is_public(host) and not self._vouching.is_foreseen(text):
             return Verdict(carrying, "is redirected to an address not public", _FIX_REDIRECT)
         return self._url(url)
 

@@ -6,14 +6,18 @@ import ipaddress
 import os
 import re
 import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core import Guard
 from ..origin import Span
 from .structure import Parts, split
 
-_NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d+)?", re.IGNORECASE)
-_IN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'<>|()\[\]{}^$*+?]+", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::\d{1,5})?", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|]+", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s,;]+")
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+_MAX_DIGITS = 5
+_MAX_URL = 4096
 _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )
@@ -21,6 +25,15 @@ _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _ELSEWHERE = "casemate-guard.invalid"
+
+
+class Place(NamedTuple):
+    """Where a URL leads."""
+
+    scheme: str
+    host: str
+    port: int | None
+    """None for that of a scheme which is not known here."""
 
 
 def host_of(url: str) -> str:
@@ -83,7 +96,7 @@ class Vouching:
     def __init__(self, guard: Guard) -> None:
         """Ask the guard for checks, and the code for its texts."""
         self._guard = guard
-        self._known: frozenset[str] = frozenset()
+        self._known: frozenset[Place] = frozenset()
         self._counted = -1
 
     def __call__(self, text: str, parts: Parts, span: Span) -> bool:
@@ -91,37 +104,46 @@ class Vouching:
         host = normal(text[slice(*parts.host)])
         if not host or span.start >= parts.host[1]:
             return False
-        return self.is_foreseen(host) or self._checked(text, parts) or self._told_apart(host)
+        return self.is_foreseen(text, parts) or self._checked(text, parts) or self._told_apart(host)
 
-    def is_foreseen(self, host: str) -> bool:
-        """Tell whether code or settings hold a public host, or the domain that it is below."""
-        if not is_public(host):
-            return any(host == h for h in self._settings())
-        known = self._from_code() | self._settings()
-        if host in known or f".{host}" in known:
+    def is_foreseen(self, text: str, parts: Parts | None = None) -> bool:
+        """Tell whether code or settings hold the URL's very scheme, host and port.
+
+        Of the code's texts only those count that are a host or a URL, not those that mention one;
+        for a host that is not public only the settings. Nothing vouches for what is below a domain.
+        """
+        place = place_of(text, parts or split(text))
+        if is_public(place.host) and place in self._from_code():
             return True
-        labels = host.split(".")
-        above = (".".join(labels[n:]) for n in range(1, len(labels) - 1))
-        return any(domain in known or f".{domain}" in known for domain in above)
+        return place in self._settings()
 
-    def _from_code(self) -> frozenset[str]:
+    def _from_code(self) -> frozenset[Place]:
         texts = self._guard.constants.texts
         if len(texts) != self._counted:
-            self._known, self._counted = _hosts_in(texts), len(texts)
+            self._known, self._counted = _places_in(texts), len(texts)
         return self._known
 
     @staticmethod
-    def _settings() -> frozenset[str]:
+    def _settings() -> frozenset[Place]:
         values = [v for n, v in os.environ.items() if n.lower() not in _PROXIES]
-        return _hosts_in([part for v in values for part in re.split(r"[\s,;]+", v)])
+        return _places_in([part for v in values for part in _SEPARATORS.split(v)])
 
     def _checked(self, text: str, parts: Parts) -> bool:
-        """Tell whether the code found the host, or what holds it, in a collection or pattern."""
+        """Tell whether the code found the host, or what holds it, in a collection or pattern.
+
+        Where it looked at the host alone, the port has to be the scheme's own.
+        """
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         scheme = text[slice(*parts.scheme)]
         provenance = self._guard.provenance
-        forms = (host, host.strip("[]"), authority, f"{scheme}://{authority}", text)
-        for form in {*forms, host.lower(), authority.lower(), f"{scheme}://{authority}/"}:
+        forms = {authority, f"{scheme}://{authority}", text, f"{scheme}://{authority}/"}
+        forms.add(authority.lower())
+        port = place_of(text, parts).port
+        if port is None or port == _PORTS.get(scheme.lower()):
+            forms |= {host, host.strip("[]"), host.lower()}
+        elif host == authority:
+            forms.discard(host)
+        for form in forms:
             how, collection = provenance.check_of(form)
             if how == "member" and self._guard.whole(collection) is None:
                 return True
@@ -148,14 +170,28 @@ def _others(form: str, host: str) -> list[str]:
     return [form.replace(host, other, 1) for other in others]
 
 
-def _hosts_in(texts: Any) -> frozenset[str]:
-    found: set[str] = set()
+def place_of(text: str, parts: Parts) -> Place:
+    """Return where a URL leads. Without a scheme and a port, to no place that anybody holds."""
+    scheme = text[slice(*parts.scheme)].lower()
+    written = text[parts.host[1] : parts.authority[1]].removeprefix(":")
+    port = int(written) if written.isdecimal() and len(written) <= _MAX_DIGITS else None
+    if not written:
+        port = _PORTS.get(scheme)
+    elif port is None:
+        port = -1  # what is no number is no port that anybody foresaw
+    return Place(scheme, normal(text[slice(*parts.host)]), port)
+
+
+def _places_in(texts: Any) -> frozenset[Place]:
+    """Return the places that texts are: URLs, and hosts, which stand for the usual ports."""
+    found: set[Place] = set()
     for text in texts:
-        if len(text) > 4096:
+        if len(text) > _MAX_URL:
             continue
         if _NAME.fullmatch(text):
-            found.add(text.partition(":")[0].rstrip(".").lower())
-        elif "://" in text:
-            found.update(host_of(match[0]) for match in _IN_URL.finditer(text))
-    found.discard("")
+            host, _, port = text.lower().partition(":")
+            for scheme, own in _PORTS.items():
+                found.add(Place(scheme, normal(host), int(port) if port else own))
+        elif _URL.fullmatch(text):
+            found.add(place_of(text, split(text)))
     return frozenset(found)

@@ -1,0 +1,108 @@
+"""Measure what the sink guard costs twelve handlers as they are written, and hostile events.
+
+    python -m bench.guard_handlers [--rounds N] [--python FILE] [--json FILE]
+
+Each round starts a process for each side, in turns; a figure is the median of the rounds' ratios.
+The handlers need Pillow, Jinja2, Flask, FastAPI and Django: `--python` is an interpreter that has
+them, and what it lacks is named and left out. Exit codes: 0 measured, whether or not targets are
+met; 1 something could not be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.figures import rotated
+from bench.guard_handlers_code import HANDLERS, HEAD
+
+_CHILD = Path(__file__).with_name("guard_handlers_child.py")
+_SECONDS = 300
+TARGET_RATIO = 1.10
+TARGET_HOSTILE_MS = 50.0
+
+
+def _run(python: str, *arguments: str) -> Any:
+    command = [python, str(_CHILD), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"{' '.join(arguments)}: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def handlers(rounds: int, python: str) -> dict[str, list[tuple[float, float]]]:
+    """Return seconds of an invocation for each handler and round, without the guard and with it."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, code in HANDLERS.items():
+            (Path(temporary) / f"handler_{name}.py").write_text(HEAD + code)
+        for number in range(rounds):
+            for name in HANDLERS:
+                taken: dict[str, float] = {}
+                for mode in rotated(["off", "on"], number):
+                    answer = _run(python, "handler", mode, name, temporary)
+                    if answer is not None:
+                        taken[mode] = answer
+                if len(taken) == 2:
+                    found.setdefault(name, []).append((taken["off"], taken["on"]))
+    return found
+
+
+def hostile(python: str = sys.executable) -> dict[str, float]:
+    """Return milliseconds until a sink knows about a text, for events of 256 KiB made to cost."""
+    return {name: float(ms) for name, ms in _run(python, "hostile").items()}
+
+
+def ratios(measured: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
+    """Return for each handler how many times as long it takes with the guard."""
+    return {
+        name: statistics.median(on / off for off, on in rounds) for name, rounds in measured.items()
+    }
+
+
+def report(measured: dict[str, list[tuple[float, float]]], worst: dict[str, float]) -> str:
+    """Return the figures as tables, with targets."""
+    lines = ["| handler | off, ms | on, ms | ratio |", "|---|---|---|---|"]
+    for name, ratio in ratios(measured).items():
+        off, on = (statistics.median(side) * 1e3 for side in zip(*measured[name], strict=True))
+        lines.append(f"| {name} | {off:.2f} | {on:.2f} | {ratio:.2f} |")
+    left = sorted(HANDLERS.keys() - measured.keys())
+    lines += [f"left out, not installed: {', '.join(left)}"] if left else []
+    lines += ["", "| hostile event of 256 KiB | ms |", "|---|---|"]
+    lines += [f"| {name} | {ms:.1f} |" for name, ms in worst.items()]
+    lines += [
+        "",
+        f"slowest handler: {max(ratios(measured).values()):.2f} x (target {TARGET_RATIO:.2f})",
+        f"worst event: {max(worst.values()):.0f} ms (target {TARGET_HOSTILE_MS:.0f})",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print; return the exit code."""
+    grammar = argparse.ArgumentParser(prog="python -m bench.guard_handlers", description=__doc__)
+    grammar.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds (default 5)")
+    grammar.add_argument("--python", default=sys.executable, metavar="FILE", help="interpreter")
+    grammar.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    chosen = grammar.parse_args(arguments)
+    if not 1 <= chosen.rounds <= 50:
+        grammar.error(f"--rounds got {chosen.rounds}; 1 to 50 is expected")
+    try:
+        measured, worst = handlers(chosen.rounds, chosen.python), hostile(chosen.python)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        sys.stderr.write(f"could not be measured: {error}\n")
+        return 1
+    print(report(measured, worst))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps({"ratios": ratios(measured), "hostile_ms": worst}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

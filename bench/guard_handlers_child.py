@@ -1,0 +1,152 @@
+"""One process of `bench.guard_handlers`. Needs the standard library, and what the handler needs.
+
+Arguments: `handler`, `on` or `off`, a handler's name and the folder of its module; or `hostile`.
+Prints JSON: seconds of an invocation, null if a package is not there; or milliseconds by event.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+import importlib
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+_SECONDS = 1.0
+_CITIES = ("Paris", "Rome", "London", "Oslo", "Lima")
+_ROWS = {"rows_10000": 10_000, "numbers": 10_000, "sql_1000": 500, "report": 1000, "jinja": 500}
+_WEB = ("flask", "fastapi", "django")
+_WEB_ROWS = 200
+SIZE = 256 * 1024
+
+
+def _event() -> dict[str, Any]:
+    chance = random.Random(20261126)
+    rows = [
+        {
+            "id": n,
+            "name": f"customer {chance.randrange(3000)}",
+            "city": chance.choice(_CITIES),
+            "price": round(chance.random() * 100, 2),
+            "count": chance.randrange(1, 9),
+        }
+        for n in range(10_000)
+    ]
+    lines = [f"{r['id']},{r['name']},{r['city']},{r['price']}" for r in rows]
+    body = "id,name,city,price\n" + "\n".join(lines)
+    return {"name": "Ada Lovelace", "rows": rows, "body": body}
+
+
+def _data(name: str) -> bytes:
+    if name != "thumbnail":
+        return random.Random(1).randbytes(100_000)
+    import io
+
+    image: Any = importlib.import_module("PIL.Image")
+
+    out = io.BytesIO()
+    noise = random.Random(2).randbytes(400 * 300 * 3)
+    image.frombytes("RGB", (400, 300), noise).resize((1200, 900)).save(out, "JPEG", quality=75)
+    return out.getvalue()
+
+
+def _given(name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Return what a handler gets: nobody sends ten thousand rows to have a thumbnail made."""
+    if name == "json_of_1_mb":
+        return {"body": json.dumps({"orders": event["rows"]})}
+    rows = _WEB_ROWS if name in _WEB else _ROWS.get(name, 0)
+    given: dict[str, Any] = {"name": event["name"], "rows": event["rows"][:rows]}
+    return given | ({"body": event["body"]} if name in ("csv", "archive") else {})
+
+
+def handler(mode: str, name: str, folder: str) -> float | None:
+    """Return seconds, the best of all that fit into a second: the others met something else."""
+    guard: Any = None
+    sys.path.insert(0, folder)
+    from casemate.runner.guard import setting_up
+    from casemate.runner.guard.core import Guard
+
+    if mode == "on":
+        setting_up.warm()
+        guard = Guard(folder)
+        setting_up.before_import(guard)
+    try:
+        module = importlib.import_module(f"handler_{name}")
+        data = _data(name)
+    except ModuleNotFoundError:
+        return None
+    if guard is not None:
+        setting_up.after_import(guard)
+    event = _given(name, _event())
+    text = json.dumps(event)
+    best = float("inf")
+    until = time.perf_counter() + _SECONDS
+    while time.perf_counter() < until:
+        given = json.loads(text)
+        gc.collect()
+        begun = time.process_time()
+        if guard is not None:
+            guard.begin(given)
+            guard.add("bucket:photos", data)
+        module.handler(given, data)
+        if guard is not None:
+            guard.end()
+        best = min(best, time.process_time() - begun)
+    return best
+
+
+def _nested(times: int) -> str:
+    data = b"A" * int(SIZE * 0.75**times)
+    for _ in range(times):
+        data = base64.b64encode(data)
+    return data.decode()
+
+
+HOSTILE: dict[str, Any] = {
+    "random bytes": lambda: random.Random(3).randbytes(SIZE),
+    "base64 in base64": lambda: {"v": _nested(4)},
+    "URL encoding": lambda: {"v": "%41%" * (SIZE // 4)},
+    "URL encoding of itself": lambda: {"v": "%2525252541" * (SIZE // 11)},
+    "HTML entities": lambda: {"v": "&amp;amp;amp;lt;" * (SIZE // 16)},
+    "escapes": lambda: {"v": "\\u0041" * (SIZE // 6)},
+    "ligatures and accents": lambda: {"v": "ﬁé\u0301" * (SIZE // 6)},
+    "JSON in JSON": lambda: {"v": json.dumps(json.dumps(json.dumps(["'\"\\" * 9000])))},
+    "short texts": lambda: [f"{n}a;" for n in range(SIZE // 9)],
+    "texts that begin alike": lambda: ["a" * 300 + str(n) for n in range(SIZE // 305)],
+    "keys": lambda: {f"k{n}": {f"a{n}": 1} for n in range(SIZE // 20)},
+    "numbers": lambda: list(range(100_000, 100_000 + SIZE // 8)),
+    "coded words": lambda: [base64.b64encode(b"word %d" % n).decode() for n in range(SIZE // 16)],
+    "a form": lambda: {"v": "&".join(f"a{n}=%25{n}+b" for n in range(SIZE // 13))},
+}
+
+
+def hostile() -> dict[str, float]:
+    """Return milliseconds of the first question of a sink for each event, the best of three."""
+    from casemate.runner.guard.budget import ExhaustedError
+    from casemate.runner.guard.core import Guard
+
+    found = {}
+    for name, make in HOSTILE.items():
+        value = make()
+        best = float("inf")
+        for _ in range(3):
+            guard = Guard("/nowhere")
+            guard.begin({})
+            guard.add("event", value)
+            begun = time.process_time()
+            with contextlib.suppress(ExhaustedError):
+                guard.spans("".join(["SELECT ", "a" * 500]))
+            best = min(best, time.process_time() - begun)
+        found[name] = best * 1e3
+    return found
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:]
+    print(json.dumps(hostile() if what == "hostile" else handler(*rest)))

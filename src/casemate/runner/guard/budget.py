@@ -1,0 +1,40 @@
+"""How much work the guard does for one question of a sink, and for one invocation's data.
+
+Counted in steps, not in seconds: a busy machine must not turn harmless calls into refused ones.
+What is at the end of a budget is refused, never let through.
+"""
+
+from __future__ import annotations
+
+MAX_COMPARED = 12_000_000
+"""Characters compared for one question of a sink: about 30 ms where each comparison is long."""
+MAX_DECODED = 4_000_000
+"""Characters that decoders look at for one source: an event, or the answer of a capability."""
+MAX_DECODED_IN_ALL = 32_000_000
+"""The same for one invocation, however many answers it reads."""
+TEXT_COST = 300
+"""What a text with signs costs beside its characters, in characters: it is handled in Python."""
+FORM_COST = 800
+"""What each form that a text was decoded to costs beside its own characters."""
+ESCAPE_COST = 30
+"""What one `%41`, `&lt;` or `\\u0041` costs beside its characters: each is handled in Python."""
+
+
+class ExhaustedError(Exception):
+    """The event holds more than the sink guard looks at for one call."""
+
+
+class Budget:
+    """A number of steps that becomes smaller."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int) -> None:
+        """Begin with so many."""
+        self.left = steps
+
+    def spend(self, steps: int) -> None:
+        """Take steps away. ExhaustedError if there are none left."""
+        self.left -= steps
+        if self.left < 0:
+            raise ExhaustedError

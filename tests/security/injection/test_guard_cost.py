@@ -1,0 +1,146 @@
+"""No event, and no answer of a capability, makes the guard work long, or hold much."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from bench.guard_handlers_child import HOSTILE
+
+from casemate.runner.guard.budget import MAX_COMPARED, Budget, ExhaustedError
+from casemate.runner.guard.core import Guard
+from casemate.runner.guard.needles import Needles
+from casemate.runner.guard.sink import BlockedError
+from casemate.runner.guard.sql.structure import judge
+from casemate.runner.guard.sql.tokens import Dialect
+
+_SECONDS = 1.0
+"""Twenty times the target: other processes run at the same time."""
+_MEGABYTE = 1 << 20
+
+
+def asked(value: object, text: str = "SELECT a" + "a" * 500) -> Guard:
+    """Return a guard that a sink has asked about a text that nobody was seen making."""
+    guard = Guard("/nowhere")
+    guard.begin({})
+    guard.add("bucket:photos", value)
+    guard.spans(text)
+    return guard
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_event_is_bounded_in_time(name: str) -> None:
+    value = HOSTILE[name]()
+    begun = time.process_time()
+    with contextlib.suppress(ExhaustedError):
+        asked(value)
+    assert time.process_time() - begun < _SECONDS
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("size", [100_000, _MEGABYTE, 6 * _MEGABYTE])
+def test_data_without_text_costs_next_to_nothing(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    tracemalloc.start()
+    try:
+        guard = asked(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * min(size, _MEGABYTE) + size
+    assert guard.taint is not None
+    assert not guard.taint.overflown
+    begun = time.process_time()
+    asked(data)
+    assert time.process_time() - begun < _SECONDS
+
+
+def test_data_is_known_whole_and_in_part() -> None:
+    data = random.Random(1).randbytes(50_000)
+    guard = asked(data)
+    assert guard.whole(bytes(bytearray(data))) is not None
+    assert guard.taint is not None
+    assert guard.taint.of_data(data[1000:2000]) is not None
+    assert guard.taint.of_data(random.Random(2).randbytes(1000)) is None
+
+
+def test_texts_in_data_are_found() -> None:
+    data = b"\xff\xd8\x00\x01" + b"x' OR 1=1 --" + random.Random(1).randbytes(5000)
+    data += b"\x00" + "wide' OR 1=1".encode("utf-16-le") + b"\x00\xff"
+    guard = asked(data)
+    for text in ("x' OR 1=1 --", "wide' OR 1=1"):
+        (span,) = guard.spans("".join(["SELECT '", text, "'"]))
+        assert span.origin.source == "bucket:photos"
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(3):
+        begun = time.process_time()
+        call()
+        best = min(best, time.process_time() - begun)
+    return best
+
+
+@pytest.mark.alone
+def test_a_statement_with_many_values_is_judged_in_linear_time() -> None:
+    def statement(values: int) -> Callable[[], object]:
+        guard = Guard("/nowhere")
+        event = {"all": [f"name;{n}" for n in range(values)]}
+        guard.begin(event)
+        parts = ["INSERT INTO t VALUES "]
+        for value in event["all"]:
+            parts += ("('", value, "'), ")
+        text = guard.provenance.joined("".join, parts)
+        return lambda: judge(text, guard.spans(text), (Dialect.SQLITE,))
+
+    assert _seconds(statement(320)) < 12 * _seconds(statement(80)) + 0.02
+
+
+@pytest.mark.alone
+def test_a_statement_that_grows_in_steps_is_judged_in_linear_time() -> None:
+    def steps(number: int) -> Callable[[], object]:
+        guard = Guard("/nowhere")
+        event = {"v": "x' OR 1"}
+        guard.begin(event)
+        text = "SELECT 1"
+        for n in range(number):
+            text = guard.provenance.join(0b1010, text, f" OR {n} = '", event["v"], "'")
+        return lambda: guard.spans(text)
+
+    assert len(steps(200)()) == 200  # type: ignore[arg-type]
+    assert _seconds(steps(400)) < 12 * _seconds(steps(100)) + 0.02
+
+
+def test_needles_that_begin_alike_are_bounded() -> None:
+    needles = Needles()
+    for number in range(20_000):
+        needles.add("a" * (number % 300) + str(number), number)
+    with pytest.raises(ExhaustedError):
+        list(needles.find("a" * 20_000))
+
+
+def test_the_end_of_the_budget_is_a_refusal_that_says_so() -> None:
+    guard = Guard("/nowhere")
+    told: list[dict[str, object]] = []
+    guard.report = told.append
+    guard.begin({"v": "x"})
+
+    def question() -> None:
+        Budget(MAX_COMPARED).spend(MAX_COMPARED + 1)
+
+    with pytest.raises(BlockedError):
+        guard.decide("sql", question)
+    assert "more than it looks at" in str(told[0]["changed"])
+
+
+def test_what_cannot_be_looked_at_whole_is_taken_as_the_events() -> None:
+    guard = Guard("/nowhere")
+    guard.begin([f"{n};%41" for n in range(80_000)])
+    (span,) = guard.spans("".join(["SELECT ", "1"]))
+    assert span.origin.decoding == ("more than the guard looks at",)
