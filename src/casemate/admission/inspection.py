@@ -2,7 +2,7 @@
 
 Whether other data is harmful is decided where it reaches an interpreter, by the sink guard in the
 instance. Nothing is guessed here: an event is refused for a null byte, for text that is no
-Unicode and for keys that no honest sender means, and for nothing else (ADR 0035).
+Unicode and for keys that no honest sender means, and for nothing else (ADR 0028).
 
 Bytes are looked at first, so that an event without anything remarkable costs microseconds; only
 others are decoded, also where JSON stands in a text, as the body of a request does. All work is

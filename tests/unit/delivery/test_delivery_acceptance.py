@@ -274,6 +274,8 @@ def test_a_caller_who_goes_away_while_its_event_is_kept_finds_it_with_its_key(
         assert await door.kept() == 60
 
     at(scene)
+
+
 def test_who_has_no_token_chooses_nothing_of_how_an_event_is_kept(tmp_path: Path) -> None:
     async def inside(world: World) -> None:
         await world.deploy({"name": "f", "limits": Limits(), "public": True, "http": ROUTES})
