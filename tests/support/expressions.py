@@ -103,12 +103,13 @@ def _uses(trees: list[ast.Module]) -> dict[str, set[str]]:
 def expressions() -> tuple[list[Expression], list[str]]:
     """Return every expression, and the places of those that only exist while code runs."""
     trees = list(_modules())
-    uses = _uses([tree for _, tree in trees])
+    everywhere = _uses([tree for _, tree in trees])
     found: list[Expression] = []
     unknown: list[str] = []
     for name, tree in trees:
         calls = _Calls()
         calls.visit(tree)
+        here = _uses([tree])
         for call, target in calls.found:
             where = f"{name}:{call.lineno}"
             method = call.func.attr  # type: ignore[attr-defined]
@@ -122,6 +123,8 @@ def expressions() -> tuple[list[Expression], list[str]]:
             elif target.startswith("="):
                 methods = {target[1:]} & _CALLS
             else:
+                # A private name is its module's own, unless others reach for it all the same.
+                uses = here if target in here else everywhere
                 methods = uses.get(target, set()) & _CALLS or _KNOWN_METHODS.get(name, set())
             found.append(Expression(where, pattern, frozenset(methods)))
     return found, unknown

@@ -53,7 +53,7 @@ _MIME_WORD = re.compile(r"=\?([\w-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?\s]{
 _BETWEEN = re.compile(r"(\?=)\s+(=\?)")
 _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
 _PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
-_MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=]*=)")
+_MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=;]*=)")
 """What a payload has, and its reverse; parameters of a header have `;` and `=`."""
 _PLAIN = re.compile(r"[\w.@:/-]*")
 """Identifiers, addresses, paths and dates: of text in base85 all of it is so by chance only."""

@@ -22,9 +22,9 @@ MAX_FORMULA = 10_000
 _MATHEMATICAL = frozenset(("abs", "max", "min", "pow", "round", "sum", "divmod", "int", "float"))
 _FUNCTIONS = frozenset(dir(builtins)) - _MATHEMATICAL - frozenset(("True", "False", "None"))
 _NAME = re.compile(r"[^\W\d]\w*")
-_ATTRIBUTE = re.compile(r"[^\W\d]\w*\s*\.|[)\]}\"']\s*\.\s*[^\W\d]|\.\s*[^\W\d_]\w*\s*\(")
+_ATTRIBUTE = re.compile(r"(?<!\w)[^\W\d]\w*\s*\.|[)\]}\"']\s*\.\s*[^\W\d]|\.\s*[^\W\d_]\w*\s*\(")
 _MARK = re.compile(r"[\"'`\\:;@{}\n\r]|__|(?<![<>=!])=(?!=)")
-_POWERS = re.compile(r"\*\*\s*[\d(]*\d{4,}|\d{5,}\s*!|\*\*[^*+\-/]*\*\*\s*\d{2,}")
+_POWERS = re.compile(r"\*\*\s*[\d(]*\d{4,}|(?<!\d)\d{5,}\s*!|\*\*[^*+\-/]*\*\*\s*\d{2,}")
 _FIX = (
     "parse the formula with what allows only what you name, such as ast.parse and a visitor, or "
     "check it: re.fullmatch(r'[0-9a-z+*/(). -]{1,200}', text) and no name with a dot"

@@ -17,14 +17,30 @@ _ESCAPE = re.compile(r"\\[0-9a-fA-F]{2}")
 _FILTER_MARK = re.compile(r"[()*\\\x00]")
 _DN_ESCAPE = re.compile(r"\\(?:[0-9a-fA-F]{2}|[ \"#+,;<=>\\])")
 _DN_MARK = re.compile(r"[,+\"\\<>;\x00\r\n]")
-_VALUE_BEFORE = re.compile(r"[=*]\s*$|[=:][^()&|!]*$")
-_RDN_VALUE_BEFORE = re.compile(r"[A-Za-z][\w.-]*\s*=[^,+;]*$")
+_SIGNS = re.compile(r"[()&|!]")
+_SEPARATORS = re.compile(r"[,+;]")
+_BEFORE_EQUALS = re.compile(r"(?<![\w.-])[\w.-]++(?=\s*=)")
+_LETTER = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[A-Za-z][\w;.-]*")
 _FIX_FILTER = (
     "escape what goes into a filter: ldap3.utils.conv.escape_filter_chars(value), "
     "ldap.filter.escape_filter_chars(value)"
 )
 _FIX_DN = "escape what goes into a name: ldap3.utils.dn.escape_rdn(value), ldap.dn.escape_dn_chars"
+
+
+def _in_value(before: str) -> bool:
+    """Tell whether what follows a filter's beginning is in a value: after `=`, `*` or `:`."""
+    if before.rstrip().endswith(("=", "*")):
+        return True
+    part = _SIGNS.split(before)[-1]
+    return "=" in part or ":" in part
+
+
+def _in_rdn_value(before: str) -> bool:
+    """Tell whether what follows a name's beginning is in the value of an attribute."""
+    part = _SEPARATORS.split(before)[-1]
+    return any(_LETTER.search(name[0]) for name in _BEFORE_EQUALS.finditer(part))
 
 
 def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -36,7 +52,7 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
         mark = _FILTER_MARK.search(value)
         if mark is not None:
             return Verdict(span.origin, f"{_words(mark[0])} of the filter", _FIX_FILTER)
-        inside = _VALUE_BEFORE.search(text, 0, span.start)
+        inside = _in_value(text[: span.start])
         if not inside and not (span.checked and _NAME.fullmatch(value)) and span.exact:
             return Verdict(span.origin, "is no value but a part of the filter", _FIX_FILTER)
     return None
@@ -58,7 +74,7 @@ def judge_name(text: str, spans: Sequence[Span]) -> Verdict | None:
         value = text[span.start : span.end]
         if _DN_MARK.search(_DN_ESCAPE.sub("", value)):
             return Verdict(span.origin, "is more than one value of the name", _FIX_DN)
-        begins = not _RDN_VALUE_BEFORE.search(text[: span.start])
+        begins = not _in_rdn_value(text[: span.start])
         if begins and span.exact and ("=" in value or "=" in text[span.end : span.end + 1]):
             return Verdict(span.origin, "decides which entry is named", _FIX_DN)
     return None
