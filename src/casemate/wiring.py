@@ -186,6 +186,7 @@ class Gateway:
                 egress=self.egress,
                 outside=self.outside,
                 folder=folders.data,
+                faults=self.check.faults,
             )
         )
         service = Service(

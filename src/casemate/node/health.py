@@ -118,8 +118,9 @@ def parts_of(
     egress: EgressClient,
     outside: OutsideTriggers,
     folder: Path,
+    faults: Callable[[], Iterable[str]],
 ) -> dict[str, tuple[Look, bool]]:
-    """Return how to look at each part of a node."""
+    """Return how to look at each part of a node; `faults` tells what calls and checks have met."""
 
     async def look_at_store() -> str:
         await store.policies()
@@ -157,12 +158,16 @@ def parts_of(
         free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
         return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
 
+    async def look_at_faults() -> str:
+        return _listed("", faults())
+
     return {
         "store": (look_at_store, True),
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
         "projects": (look_at_projects, False),
+        "check": (look_at_faults, False),
         "bundles": (look_at_bundles, False),
         "egress": (look_at_egress, False),
         "sources": (look_at_sources, False),
