@@ -967,7 +967,9 @@ def test_a_version_is_removed_with_a_bundle_that_nothing_else_uses(on_node: OnNo
             await node.control.deploy("t", "f", digest, approve=False, by="k")
         await node.control.remove_version("t", "f", 1, by="k")
         assert node.catalogue.find("t", "f", "1") is None
-        assert not await node.control.has_bundle(first)
-        assert await node.control.has_bundle(second)
+        everything = {"by": "k", "deploys": lambda *_: True}
+        assert not await node.control.has_bundle(first, **everything)
+        assert await node.control.has_bundle(second, **everything)
+        assert list(node.bundles.manifests) == [second]
 
     on_node(scene)
