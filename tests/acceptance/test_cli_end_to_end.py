@@ -257,8 +257,10 @@ def test_promote_and_rollback_move_the_pointer(terminal: Terminal) -> None:
     seen = {json.loads(terminal.ok("invoke", "hello").out)["v"] for _ in range(12)}
     assert seen <= {1, 2}
     assert "1=30 2=70" in terminal.ok("show", "hello").out
-    terminal.ok("rollback", "hello")
-    assert live() == {2: 100}
+    # A share is a trial of the newest: back is to what all callers had before it.
+    assert "version 1 again" in terminal.ok("rollback", "hello").out
+    assert live() == {1: 100}
+    assert "version 2 again" in terminal.ok("rollback", "hello", "--to", "2").out
     assert "version 1 again" in terminal.ok("rollback", "hello", "--to", "1").out
     assert json.loads(terminal.ok("invoke", "hello").out)["v"] == 1
     beta = terminal.ok("promote", "hello", "2", "--alias", "beta", "--json").json

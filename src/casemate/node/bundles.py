@@ -55,7 +55,7 @@ class BundleStore:
     def _file(self, digest: str) -> Path:
         return self._sealed / f"{digest}{_SUFFIX}"
 
-    async def _is_kept(self, digest: str) -> bool:
+    async def is_kept(self, digest: str) -> bool:
         """Tell whether a bundle is there, and not known to be damaged: that can be put again."""
         if digest in self.damaged:
             return False
@@ -73,7 +73,7 @@ class BundleStore:
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
-            if await self._is_kept(digest):
+            if await self.is_kept(digest):
                 await asyncio.to_thread(self._check_archive, digest, archive)
                 return
             key = await self._keys(None)

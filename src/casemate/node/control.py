@@ -173,9 +173,11 @@ class NodeControl:
 
     async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         """See Control."""
-        if self._uploads.is_of(digest, by):
-            return True
-        return any(deploys(*name) for name in self._catalogue.functions_of(digest))
+        names = self._catalogue.functions_of(digest)
+        if not self._uploads.is_of(digest, by) and not any(deploys(*name) for name in names):
+            return False
+        # What was lost or damaged on the disk is mended by being uploaded again.
+        return await self._bundles.is_kept(digest)
 
     async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
         """See Control."""
