@@ -116,6 +116,12 @@ def test_on_a_shared_host_an_answer_sets_nothing_for_all_of_it(
     node.deploy(ECHO, name="other", project="u")
     answer = stranger.get(f"{node.url}/pay/1")
     assert answer.headers["set-cookie"] == "a=1; Path=/pay"
+    routes = route("door", "GET", "/w;x")
+    node.deploy(ANSWER, name="door", project="u", settings="public = true", routes=routes)
+    answer = stranger.get(f"{node.url}/w;x")
+    assert answer.status_code == 200 and "set-cookie" not in answer.headers
+    worker = stranger.get(f"{node.url}/w;x", headers={"service-worker": "script"})
+    assert worker.status_code == 401
     assert "strict-transport-security" not in answer.headers
     claims = f"{node.url}/api/v1/route-claims/t"
     assert node.client.put(claims, json={"hosts": ["pay.example.com"]}).status_code == 200

@@ -44,6 +44,8 @@ class Spaces:
         self.claims = claims
         self._hosts = {host: claim.project for claim in claims for host in claim.hosts}
         self._own: dict[str, Routes] = {project: Routes() for project in self._hosts.values()}
+        self._apart: list[Route] = []
+        """Those of projects with a host name."""
         self._shared = Routes()
         self._routes: list[Route] = []
         """Those of the shared space."""
@@ -61,6 +63,7 @@ class Spaces:
         own = self._own.get(route.project)
         if own is not None:
             own.add(route)
+            self._apart.append(route)
             return
         first = first_segment(route.template)
         if self._owner(route.project, first) is not None:
@@ -125,7 +128,12 @@ class Spaces:
         return f"{route.method} {route.template} of {owner}/{route.function}"
 
     def require_claimable(self, claim: RouteClaim) -> None:
-        """Raise ConflictError if another project has, or uses, what this one would be given."""
+        """Raise ConflictError if another project has, or uses, what this one would be given.
+
+        Without its host names a project's routes come back to the shared host.
+        """
+        if not claim.hosts:
+            self._require_return(claim)
         others = [other for other in self.claims if other.project != claim.project]
         for host in claim.hosts:
             holder = next((o.project for o in others if host in o.hosts), None)
@@ -148,6 +156,20 @@ class Spaces:
                         f"{route.template} of {route.project}/{route.function} is below it.",
                         next_step="remove that function's route, or give a host instead",
                     )
+
+    def _require_return(self, claim: RouteClaim) -> None:
+        """Raise ConflictError if a route of a project with a host would cover another's."""
+        for route in self._apart:
+            if route.project != claim.project:
+                continue
+            owner = self._owner(route.project, first_segment(route.template))
+            if owner is not None:
+                raise ConflictError(
+                    f"{claim.project} cannot lose its hosts: {route.method} {route.template} of "
+                    f"{route.project}/{route.function} overlaps with "
+                    f"{self._named(owner, route.template)}.",
+                    next_step="remove one of the two routes first",
+                )
 
     def space(self, host: str) -> Routes:
         """Return the routes that answer on a host."""

@@ -14,14 +14,16 @@ import msgspec
 
 from casemate import __version__
 from casemate.model.errors import CasemateError
+from casemate.node.presence import FIRST_START
 
 FORMAT = 1
 """Of all that a node keeps. Raised by a change that the release before could not read."""
 MARKER = "casemate.json"
 _MAX_MARKER = 4096
-_OURS = frozenset(("store", "data", "bundles", "spool", "vault", MARKER))
-_TELLING = frozenset(("store", "vault"))
-"""Of which a folder of a release without the marker has at least one."""
+_OURS = frozenset(("store", "data", "bundles", "spool", "vault", MARKER, FIRST_START))
+_TELLING = frozenset(("store", "vault", FIRST_START))
+"""Of which a folder without the marker has at least one: of a release that made none, or of a first
+start that was not completed, for example because the master key could not be read."""
 _IGNORED = frozenset(("lost+found",))
 _SYSTEM = tuple(
     Path(name)
@@ -52,6 +54,12 @@ def require_own(data: Path) -> None:
     A missing or empty one may be taken. Raises DataFolderError, OSError.
     """
     real = Path(os.path.realpath(data))
+    outer = next((folder for folder in real.parents if _marker(folder) is not None), None)
+    if outer is not None:
+        raise DataFolderError(
+            f"{data} is inside {outer}, the data folder of another node. Nothing was changed.",
+            next_step="give a folder outside of it",
+        )
     if real in (*_SYSTEM, Path.home()):
         raise DataFolderError(
             f"{data} is a folder of the system or of a user, and a node closes its data folder to "

@@ -22,7 +22,8 @@ from casemate.vault.state import STATE_FILE
 STORE = "store"
 _PROJECT = "data/"
 _LOSS = re.compile(rf"(?:{STORE}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z")
-_MARK = "first-start"
+FIRST_START = "first-start"
+"""The mark, a file in the data folder."""
 
 
 def require_losses(names: tuple[str, ...]) -> None:
@@ -45,7 +46,7 @@ class Presence:
 
     def __init__(self, folders: Folders) -> None:
         """Look. Raises OSError."""
-        self._mark = folders.data / _MARK
+        self._mark = folders.data / FIRST_START
         self.first = os.path.lexists(self._mark)
         """A first start was interrupted before there was a store."""
         self.vault = os.path.lexists(folders.vault / STATE_FILE)
@@ -86,7 +87,7 @@ class Presence:
 def end_first_start(folders: Folders) -> None:
     """Take the mark away: there is a store now. Raises OSError."""
     with suppress(FileNotFoundError):
-        (folders.data / _MARK).unlink()
+        (folders.data / FIRST_START).unlink()
 
 
 def _holds(folder: Path, suffix: str) -> bool:

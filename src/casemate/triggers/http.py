@@ -23,7 +23,7 @@ from casemate.model.principal import ANONYMOUS, Action, Principal
 from casemate.model.route import host_of
 from casemate.seal import Seal
 from casemate.triggers.cors import asked_method, preflight, shared
-from casemate.triggers.origin import confined
+from casemate.triggers.origin import confined, is_script_for_all
 
 Take = Callable[[RawInvocation, Wish], Awaitable[HttpResponse]]
 INVOKE_PREFIX = "/invoke/"
@@ -239,6 +239,8 @@ class HttpTrigger:
             return self.lead_nowhere(request, known=known)
         if isinstance(match, frozenset):
             return self._wrong_method(request, match, host)
+        if is_script_for_all(head) and not self._catalogue.owns_origin(match.route.project, host):
+            return self.lead_nowhere(request)
         try:
             event = http_event(request, match.route.template, match.parameters)
         except ValueError:

@@ -6,7 +6,9 @@ share, what one of them sets for all of it would change or read what the others 
 
 from __future__ import annotations
 
-from casemate.model.http import HttpResponse
+import re
+
+from casemate.model.http import HttpHead, HttpResponse
 
 _WHOLE_ORIGIN = frozenset(
     (
@@ -21,9 +23,12 @@ _WHOLE_ORIGIN = frozenset(
         b"public-key-pins-report-only",
         b"report-to",
         b"reporting-endpoints",
+        b"sec-session-registration",
+        b"secure-session-registration",
         b"service-worker-allowed",
         b"set-login",
         b"strict-transport-security",
+        b"use-as-dictionary",
     )
 )
 """Headers that hold for a whole host or origin, whatever path they came from."""
@@ -31,22 +36,37 @@ _COOKIE = b"set-cookie"
 _TOUCHED = _WHOLE_ORIGIN | {_COOKIE}
 _HOST_COOKIE = b"__host-"
 """Cookies whose name begins so are taken by browsers for the whole host only (RFC 6265bis)."""
+_COOKIE_PATH = re.compile(rb"(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]{1,1024}){1,2}+")
+"""A prefix that can be a cookie's path. A `;` would end it there, so that browsers took a shorter
+one, of another project; and `/` alone is every path."""
+
+
+def is_script_for_all(head: HttpHead) -> bool:
+    """Tell whether a browser asks for a service worker that could stand before every path.
+
+    A worker may control what is in its script's folder (Service Workers, section 3.3.2), which of
+    `/worker.js` is the whole origin. Browsers name what they ask for (section 4.6, `Fetch a
+    script`), and pages cannot change that header.
+    """
+    return head.path.count("/") < 2 and head.header(b"service-worker") is not None
 
 
 def confined(response: HttpResponse, prefix: bytes) -> HttpResponse:
     """Return an answer that sets nothing beyond the paths below `prefix`, such as `/payments`.
 
-    Cookies keep their value and get that path; what holds for the whole origin is left out.
+    Cookies keep their value and get that path, or are left out where it can be no cookie's; what
+    holds for the whole origin is left out.
     """
     if not any(name.lower() in _TOUCHED for name, _ in response.headers):
         return response
+    bounded = _COOKIE_PATH.fullmatch(prefix) is not None
     kept = []
     for name, value in response.headers:
         lower = name.lower()
         if lower in _WHOLE_ORIGIN:
             continue
         if lower == _COOKIE:
-            cookie = _cookie(value, prefix)
+            cookie = _cookie(value, prefix) if bounded else None
             if cookie is not None:
                 kept.append((name, cookie))
             continue

@@ -113,6 +113,18 @@ def test_a_claim_takes_nothing_from_another_project(claim: RouteClaim, told: str
     found.check_claim(RouteClaim(project="u", prefixes=("/free",)))
 
 
+def test_a_project_that_loses_its_host_covers_nobody() -> None:
+    claims = (RouteClaim(project="u", hosts=("u.example",)),)
+    first = msgspec.structs.replace(wants("GET /payments/{id}", "GET /own"), created_at=1.0)
+    found = catalogue(first, msgspec.structs.replace(SHOP, created_at=2.0), claims=claims)
+    with pytest.raises(ConflictError, match=r"u/g overlaps with .* of shopa/pay"):
+        found.check_claim(RouteClaim(project="u"))
+    with pytest.raises(ConflictError, match="overlaps"):
+        found.check_claim(RouteClaim(project="u", prefixes=("/own",)))
+    found.check_claim(RouteClaim(project="u", hosts=("other.example",)))
+    catalogue(first, claims=claims).check_claim(RouteClaim(project="u"))
+
+
 @pytest.mark.parametrize(
     ("header", "host"),
     [

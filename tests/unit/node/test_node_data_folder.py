@@ -10,6 +10,7 @@ import pytest
 from casemate.node import data_folder
 from casemate.node.data_folder import FORMAT, MARKER, DataFolderError, mark, require_own
 from casemate.node.options import Folders
+from casemate.node.presence import FIRST_START
 
 
 def state(folder: Path) -> list[tuple[str, int, int, int]]:
@@ -30,6 +31,25 @@ def test_missing_empty_and_own_folders_are_taken(tmp_path: Path) -> None:
     require_own(tmp_path / "own")
     (tmp_path / "own" / "something else").touch()
     require_own(tmp_path / "own")
+
+
+@pytest.mark.parametrize("made", [(), ("store", "data", "bundles", "spool", "vault")])
+def test_a_first_start_that_failed_can_be_tried_again(tmp_path: Path, made: tuple[str]) -> None:
+    (tmp_path / FIRST_START).touch()
+    for name in made:
+        (tmp_path / name).mkdir()
+    require_own(tmp_path)
+
+
+def test_no_node_is_put_into_anothers_data(tmp_path: Path) -> None:
+    Folders(tmp_path).make(None, None)
+    mark(tmp_path)
+    before = state(tmp_path)
+    (tmp_path.parent / "link").symlink_to(tmp_path / "data")
+    for inside in (tmp_path / "data" / "sub", tmp_path / "data", tmp_path.parent / "link" / "x"):
+        with pytest.raises(DataFolderError, match="data folder of another node"):
+            require_own(inside)
+    assert state(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.model.http import HttpResponse
-from casemate.triggers.origin import confined
+from casemate.model.http import HttpHead, HttpResponse
+from casemate.triggers.origin import confined, is_script_for_all
 
 
 def cookie(value: bytes) -> bytes | None:
@@ -40,3 +40,33 @@ def test_a_cookie_is_for_the_projects_paths(given: bytes, kept: bytes | None) ->
 def test_what_holds_for_the_whole_host_is_left_out(name: bytes) -> None:
     given = HttpResponse(200, ((name, b"x"), (b"etag", b"1")), b"")
     assert confined(given, b"/pay").headers == ((b"etag", b"1"),)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [b"/", b"/;x", b"/pay;x", b"/pay;Domain=example.com", b"/pay;", b"", b"pay", b"/a b", b"/a\0"],
+)
+def test_where_no_cookie_can_be_bounded_there_is_none(prefix: bytes) -> None:
+    # Browsers end a path at `;`: `Path=/pay;x` would be that of another project, `/;x` everybody's.
+    given = HttpResponse(200, ((b"Set-Cookie", b"a=1; Path=/"), (b"etag", b"1")), b"")
+    assert confined(given, prefix).headers == ((b"etag", b"1"),)
+
+
+@pytest.mark.parametrize("prefix", [b"/invoke/shop", b"/a,b=c:d@e", b"/%C3%A9", b"/a.b-c_d~e"])
+def test_a_usual_path_is_a_cookies(prefix: bytes) -> None:
+    given = HttpResponse(200, ((b"Set-Cookie", b"a=1"),), b"")
+    assert confined(given, prefix).headers == ((b"Set-Cookie", b"a=1; Path=" + prefix),)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "found"),
+    [
+        ("/worker.js", True, True),
+        ("/", True, True),
+        ("/shop/worker.js", True, False),
+        ("/worker.js", False, False),
+    ],
+)
+def test_a_worker_for_the_whole_origin_is_told(path: str, asked: bool, found: bool) -> None:
+    headers = ((b"service-worker", b"script"),) if asked else ()
+    assert is_script_for_all(HttpHead("GET", path, "", headers, "192.0.2.1")) is found
