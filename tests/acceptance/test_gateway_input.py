@@ -538,8 +538,10 @@ def test_a_bundle_of_another_type_is_refused(
 def test_a_bundle_is_deployed_under_its_own_name_only(node: TestNode, echo: Bundle) -> None:
     for name in ("t/other", "other/f"):
         answer = deploy(node, echo, name=name)
-        assert answer.status_code == 422
-        assert "t/f" in answer.json()["detail"] and answer.json()["next_step"]
+        # Whose it is instead is not for who only knows its digest.
+        assert answer.status_code == 404
+        assert name in answer.json()["detail"] and "t/f" not in answer.text.replace(name, "")
+        assert "that it was built for" in answer.json()["next_step"]
 
 
 def test_a_bundle_that_was_not_uploaded_is_missing(node: TestNode, echo: Bundle) -> None:

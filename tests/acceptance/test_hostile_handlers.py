@@ -258,7 +258,8 @@ def test_a_flood_of_output_is_cut(hostile: TestNode, do: str) -> None:
     invocation = answer.headers["x-request-id"]
     lines = hostile.client.get(f"{hostile.url}/api/v1/logs", params={"invocation": invocation})
     assert MARKER in lines.text
-    assert "dropped" in lines.text.splitlines()[-1]
+    # Where it ran into its timeout, the line of that error is the last.
+    assert any("dropped" in line for line in lines.text.splitlines()[-2:])
     assert len(lines.content) < 16 * 1024 * 10
 
 
