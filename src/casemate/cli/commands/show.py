@@ -19,6 +19,7 @@ from casemate.model.trigger import (
     AnyTrigger,
     BucketTrigger,
     QueueTrigger,
+    ResultTrigger,
     ScheduleStatus,
     ScheduleTrigger,
     TableTrigger,
@@ -107,7 +108,7 @@ def _print_spec(version: Version) -> None:
     for route in routes_of(spec):
         print_line(f"  route      {route}")
     for trigger in spec.triggers:
-        print_line(f"  trigger    {trigger.name}: {_told(trigger)}")
+        print_line(f"  trigger    {trigger.name}: {listens_to(trigger)}")
     without = ", ".join(uncovered(spec))
     if without:
         print_line(f"  contract   none for {without}: default limits hold", DIM)
@@ -116,7 +117,7 @@ def _print_spec(version: Version) -> None:
         print_line(f"{'  limits' if number == 0 else '':{_LABEL}}{line}")
 
 
-def _told(trigger: AnyTrigger) -> str:
+def listens_to(trigger: AnyTrigger) -> str:
     """Return the kind of a trigger and what it listens to: `bucket pictures, created, in/*`."""
     kind = kind_of(trigger).value
     if isinstance(trigger, BucketTrigger):
@@ -128,4 +129,6 @@ def _told(trigger: AnyTrigger) -> str:
         return f"{kind} {trigger.topic}{', filtered' if trigger.filter else ''}"
     if isinstance(trigger, QueueTrigger):
         return f"{kind} {trigger.queue}"
+    if isinstance(trigger, ResultTrigger):
+        return f"{kind} of {trigger.function}"
     return kind
