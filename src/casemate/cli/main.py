@@ -217,8 +217,7 @@ def _report(error: CasemateError) -> int:
         told = f"{error.type}: {error.failure}"
         if not error.trace.rstrip().endswith(told):  # as a trace of Python does
             note(told, BOLD)
-    step = error.next_step or "Run it again with CASEMATE_DEBUG=1 to see where it failed."
-    note(f"Next: {step[:1].upper()}{step[1:]}")
+    note(f"Next: {error.next_step or 'run it again with CASEMATE_DEBUG=1 to see where it failed.'}")
     return exit_code_of(error)
 
 

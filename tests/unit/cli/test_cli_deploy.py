@@ -171,7 +171,7 @@ def test_an_error_that_ends_its_trace_is_told_once(cli, project, built, node, mo
     monkeypatch.setattr(node.control, "start_once", broken)
     told = cli("deploy").err
     assert told.count("ModuleNotFoundError") == 1
-    assert "\nNext: Mend" in told
+    assert "\nNext: mend" in told
 
 
 def test_all_are_deployed_or_none_and_the_one_in_the_way_is_named_last(
