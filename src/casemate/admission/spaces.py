@@ -23,6 +23,10 @@ from casemate.model.route import (
     overlapping,
 )
 
+_RELEASE = (
+    "see casemate routes ls; casemate routes release {} takes back what that project was given"
+)
+
 
 class Declaring(NamedTuple):
     """A function whose newest live version declares its routes."""
@@ -138,14 +142,18 @@ class Spaces:
         for host in claim.hosts:
             holder = next((o.project for o in others if host in o.hosts), None)
             if holder is not None:
-                raise ConflictError(f"The host {host} was given to {holder} already.")
+                raise ConflictError(
+                    f"The host {host} was given to {holder} already.",
+                    next_step=_RELEASE.format(holder),
+                )
         for prefix in claim.prefixes:
             first = None if prefix == EVERYTHING else prefix
             holder = claimed_by(others, first)
             if holder is not None:
                 raise ConflictError(
                     f"{prefix} cannot be given to {claim.project}: a part of it was given to "
-                    f"{holder} already."
+                    f"{holder} already.",
+                    next_step=_RELEASE.format(holder),
                 )
             for route in self._routes:
                 if route.project != claim.project and overlapping(

@@ -203,6 +203,7 @@ class Operations:
             key=r.key,
             priority=r.priority,
             labels=kept(r.labels),
+            attributes=r.attributes,
         )
         return Answer(Sent(identity))
 
@@ -214,6 +215,7 @@ class Operations:
             body,
             deduplication=r.deduplication,
             labels=kept(r.labels),
+            attributes=r.attributes,
         )
         return Answer(Sent(identity))
 

@@ -34,6 +34,10 @@ MessageKey = Annotated[str, msgspec.Meta(max_length=1024)]
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 Labels = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 """Where what is stored came from, as compact JSON; `casemate.capabilities.labels` reads it."""
+Attributes = Annotated[
+    dict[Text, Annotated[str, msgspec.Meta(max_length=4096)]], msgspec.Meta(max_length=10)
+]
+"""Texts beside a message; `casemate.data.limits.require_attributes` has the rest."""
 Attribute = str | int | float
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -197,6 +201,7 @@ class SendMessage(_Request, frozen=True, tag="queue.send"):
     key: MessageKey = ""
     priority: Priority = 0
     labels: Labels | None = None
+    attributes: Attributes | None = None
 
     @property
     def grant(self) -> Wanted:
@@ -210,6 +215,7 @@ class PublishMessage(_Request, frozen=True, tag="topic.publish"):
     topic: Name
     deduplication: Text | None = None
     labels: Labels | None = None
+    attributes: Attributes | None = None
 
     @property
     def grant(self) -> Wanted:

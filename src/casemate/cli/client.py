@@ -213,7 +213,7 @@ def _next_step(status: int) -> str:
         return "Look into the node's own log."
     if 300 <= status < 400:
         return "Use the address of the node itself: redirects are not followed."
-    return "Compare the request with docs/reference/api.md."
+    return "Correct what the message names; `--help` of the command says what it takes."
 
 
 def connect() -> NodeClient:

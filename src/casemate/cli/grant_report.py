@@ -76,7 +76,7 @@ def unused(granted: Iterable[Grant], uses: Iterable[GrantUse]) -> list[tuple[Gra
 
 def narrowed(before: Iterable[Grant], after: Iterable[Grant]) -> list[str]:
     """Return a line for each grant that stays and allows less: `bucket a: without read`."""
-    now = {grant.text: grant for grant in after}
+    now = _by_resource(after)
     lines = []
     for was in before:
         parts = _given_up(was, now[was.text]) if was.text in now else []
@@ -85,16 +85,31 @@ def narrowed(before: Iterable[Grant], after: Iterable[Grant]) -> list[str]:
     return lines
 
 
-def _given_up(was: Grant, now: Grant) -> list[str]:
-    actions = [action for action in was.actions if action not in now.actions]
+def _by_resource(grants: Iterable[Grant]) -> dict[str, list[Grant]]:
+    """Return the grants of each resource: one can be granted, watched and written by triggers."""
+    found: dict[str, list[Grant]] = {}
+    for grant in grants:
+        found.setdefault(grant.text, []).append(grant)
+    return found
+
+
+def _given_up(was: Grant, now: Sequence[Grant]) -> list[str]:
+    """Return what none of the grants of now, all of the same resource, allows any more."""
+    actions = [a for a in was.actions if all(a not in grant.actions for grant in now)]
     parts = [f"without {', '.join(actions)}"] if actions else []
-    # Every prefix of before has to start with one of now, or there is less of it.
-    if now.prefixes and not all(p.startswith(now.prefixes) for p in was.prefixes or ("",)):
-        below = ", ".join(f'"{prefix}"' for prefix in now.prefixes)
-        parts.append(f"only below {below}")
-    if was.forward is not None and now.forward is None:
+    below: dict[str, None] = {}
+    for action in was.actions:
+        prefixes = [grant.prefixes for grant in now if action in grant.actions]
+        flat = tuple(prefix for some in prefixes for prefix in some)
+        # Every prefix of before has to start with one of now, or there is less of it.
+        if all(prefixes) and not all(p.startswith(flat) for p in was.prefixes or ("",)):
+            below |= dict.fromkeys(flat)
+    if below:
+        quoted = ", ".join(f'"{prefix}"' for prefix in below)
+        parts.append(f"only below {quoted}")
+    if was.forward is not None and all(grant.forward is None for grant in now):
         parts.append("without a local port")
-    if was.private and not now.private:
+    if was.private and not any(grant.private for grant in now):
         parts.append("public addresses only")
     return parts
 
@@ -111,7 +126,10 @@ def difference_rows(
     `idle` is what the live version has not used; a row tells what of that is granted further.
     """
     granted = tuple(after)
-    still = {grant.text: grant.actions for grant in granted}
+    still = {
+        text: {action for grant in grants for action in grant.actions}
+        for text, grants in _by_resource(granted).items()
+    }
     rows = [("added", describe(grant)) for grant in difference.added]
     rows += [("widened", describe_widening(widened)[2:]) for widened in difference.widened]
     rows += [("removed", describe(grant)) for grant in difference.removed]

@@ -202,7 +202,7 @@ def _report_usage(error: TyperException) -> int:
         note(error.format_message())
         return ExitCode.USAGE
     path = context.command_path if context is not None else "casemate"
-    note(f"Error: {error.format_message()}", RED)
+    note(f"Error: {error.format_message().replace('Value error, ', '')}", RED)
     note(f"Next: `{path} --help` shows how to use it.")
     return ExitCode.USAGE
 
@@ -214,7 +214,9 @@ def _report(error: CasemateError) -> int:
     note(f"Error: {error.message}", RED)
     if isinstance(error, FunctionStartError):
         note(error.trace.rstrip())
-        note(f"{error.type}: {error.failure}", BOLD)
+        told = f"{error.type}: {error.failure}"
+        if not error.trace.rstrip().endswith(told):  # as a trace of Python does
+            note(told, BOLD)
     note(f"Next: {error.next_step or 'run it again with CASEMATE_DEBUG=1 to see where it failed.'}")
     return exit_code_of(error)
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -81,7 +82,7 @@ def print_table(
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
         for line, heading in Table(columns, cells, below).lines(width):
-            print(paint(line, BOLD if heading else None, sys.stdout))
+            print(paint(line.upper() if heading else line, BOLD if heading else None, sys.stdout))
         sys.stdout.flush()
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -89,6 +90,14 @@ def print_table(
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(padded).rstrip())
     sys.stdout.flush()
+
+
+def wrapped(text: str, indent: int) -> Sequence[str]:
+    """Break text at spaces for a terminal on which `indent` characters precede each line."""
+    if not sys.stdout.isatty():
+        return [text]
+    width = max(shutil.get_terminal_size().columns - indent, 1)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 class Progress:

@@ -59,9 +59,21 @@ def seconds(count: float) -> str:
     return f"{count:.10g}s"
 
 
+def version_name(project: str, function: str, version: int) -> str:
+    """Return `shop/cart@3`; without the version where none was reached, `-` where no function."""
+    if not function:
+        return "-"
+    return f"{project}/{function}@{version}" if version else f"{project}/{function}"
+
+
 def moment(unix_time: float) -> str:
     """Return a time in the local zone, to the second."""
     return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_with_zone(unix_time: float) -> str:
+    """Return the same with the zone's name: where another zone is spoken of beside it."""
+    return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def clock(unix_time: float) -> str:

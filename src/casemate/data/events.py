@@ -39,6 +39,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Inboxes: alias or version asked for; empty: `live`."""
     labels: bytes = b""
     """What of it came from which event, as the runner told it; opaque here."""
+    attributes: dict[str, str] = {}
+    """Queues and topics: what its sender said beside the body. In an inbox the event has them."""
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     invocation: str = ""
     qualifier: str = ""
     labels: bytes = b""
+    attributes: dict[str, str] = {}
     caller: str = ""
     """Inboxes: whom it is kept for (a principal's text), who may have so many bytes waiting."""
     anonymous: bool = False

@@ -91,6 +91,7 @@ class Fanout:
                 priority=old.priority,
                 expires_at=old.expires_at,
                 labels=old.labels,
+                attributes=old.attributes,
             )
             self._tell_topic(work, topic, old.id, new, old.sent_at)
         connection.executemany("DELETE FROM message WHERE id = ?", [(row[0],) for row in rows])
@@ -118,7 +119,7 @@ class Fanout:
                     kind=TriggerKind.TOPIC,
                     trigger=route.trigger.name,
                     data=msgspec.Raw(new.body),
-                    detail={"topic": topic.name},
+                    detail={"topic": topic.name, "attributes": new.attributes},
                 )
                 key = _key("topic", topic.name, new.key) if new.key else ""
                 self._tell(work, route, event, new, key)

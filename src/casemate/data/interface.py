@@ -212,10 +212,12 @@ class ProjectData(Protocol):
         key: str = "",
         priority: int = 0,
         labels: bytes = b"",
+        attributes: dict[str, str] | None = None,
     ) -> str:
         """Keep a message in a `queue` or `topic`; return its id. Otherwise as `send_many`.
 
-        The same `deduplication` within an hour returns the first message's id and keeps nothing.
+        `attributes` are handed over beside the body: at most 10, 4 KiB with their names. The same
+        `deduplication` within an hour returns the first message's id and keeps nothing.
         """
         ...
 

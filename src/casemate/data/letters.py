@@ -51,14 +51,14 @@ def bury(
     connection = work.connection
     row = connection.execute(
         "DELETE FROM message WHERE id = ? RETURNING attempts, priority, sent_at, expires_at, key, "
-        "invocation, qualifier, labels, body",
+        "invocation, qualifier, labels, attributes, body",
         (number,),
     ).fetchone()
-    head = _head(queue, routes, row[8])
+    head = _head(queue, routes, row[-1])
     connection.execute(
         "INSERT INTO letter (queue, died_at, trigger, event_type, reason, error_id, attempts, "
-        "priority, sent_at, expires_at, key, invocation, qualifier, labels, body) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "priority, sent_at, expires_at, key, invocation, qualifier, labels, attributes, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             queue.id,
             now,
@@ -173,12 +173,12 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
     for number in numbers:
         row = connection.execute(
             "DELETE FROM letter WHERE id = ? AND queue = ? RETURNING body, key, priority, "
-            "expires_at - sent_at, invocation, qualifier, labels",
+            "expires_at - sent_at, invocation, qualifier, labels, attributes",
             (number, queue.id),
         ).fetchone()
         if row is None:
             continue
-        body, key, priority, lifetime, invocation, qualifier, labels = row
+        body, key, priority, lifetime, invocation, qualifier, labels, attributes = row
         new = NewMessage(
             body=body,
             key=key,
@@ -187,6 +187,7 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
             invocation=invocation,
             qualifier=qualifier,
             labels=labels,
+            attributes=messages.unpacked(attributes),
         )
         messages.insert(work, queue, new, now)
         invocations.forget_end(connection, invocation)

@@ -39,6 +39,9 @@ MAX_MESSAGE_KEY_BYTES = 1024
 MAX_PRIORITY = 100
 """Priorities go from -100 to 100."""
 MAX_LABELS_BYTES = 16 * 1024
+MAX_ATTRIBUTES = 10
+"""Of one message; all of them with their names have at most so many bytes:"""
+MAX_ATTRIBUTES_BYTES = 4096
 MAX_TIME = 1e11
 """Unix times are below this; it is the year 5138."""
 MAX_REASON_BYTES = 2048
@@ -63,6 +66,7 @@ MAX_UPLOADS = 64
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _RESOURCE = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - RFC 9110, section 5.6.2
+_ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}\Z")
 _CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[\x20-\x7e\t]*)?\Z")
 
 
@@ -186,6 +190,32 @@ def storable(text: str) -> str:
     """Return a text for people in a form that can be kept: cut, and cleaned of what cannot be."""
     whole = text.replace("\0", "?").encode("utf-8", "replace")
     return whole[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+
+
+def require_attributes(attributes: object) -> None:
+    """Refuse what cannot be a message's attributes."""
+    if not isinstance(attributes, dict) or len(attributes) > MAX_ATTRIBUTES:
+        raise InvalidInputError(
+            f"The attributes are no dict of at most {MAX_ATTRIBUTES} names.",
+            next_step="Put what belongs to the message into its body.",
+        )
+    total = 0
+    for name, value in attributes.items():
+        if not isinstance(name, str) or not _ATTRIBUTE_NAME.match(name):
+            raise InvalidInputError(
+                "The name of an attribute is not 1 to 256 letters, digits and `_.-`."
+            )
+        if not isinstance(value, str):
+            raise InvalidInputError(f"The attribute {name} is no text.")
+        try:
+            total += len(name) + len(value.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(f"The attribute {name} is not valid Unicode.") from error
+    if total > MAX_ATTRIBUTES_BYTES:
+        raise InvalidInputError(
+            f"The attributes have {total} bytes with their names, expected at most "
+            f"{MAX_ATTRIBUTES_BYTES}."
+        )
 
 
 def require_labels(labels: object) -> bytes:

@@ -38,6 +38,7 @@ class MessagePort(Port):
         key: str = "",
         priority: int = 0,
         labels: bytes = b"",
+        attributes: dict[str, str] | None = None,
     ) -> str:
         """Keep a message."""
         new = NewMessage(
@@ -47,6 +48,7 @@ class MessagePort(Port):
             key=key,
             priority=priority,
             labels=labels,
+            attributes=attributes or {},
         )
         (identity,) = await self.send_many(project, kind, name, (new,))
         return identity

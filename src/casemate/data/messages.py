@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import Message, NewMessage
@@ -32,7 +34,10 @@ class State(IntEnum):
     LEASED = 3
 
 
-COLUMNS = "id, body, sent_at, attempts, key, priority, expires_at, invocation, qualifier, labels"
+COLUMNS = (
+    "id, body, sent_at, attempts, key, priority, expires_at, invocation, qualifier, labels, "
+    "attributes"
+)
 """What `message` takes, in its order."""
 
 
@@ -49,7 +54,18 @@ def message(row: Any) -> Message:
         invocation=row[7],
         qualifier=row[8],
         labels=row[9],
+        attributes=unpacked(row[10]),
     )
+
+
+def packed(attributes: dict[str, str]) -> bytes:
+    """Return attributes as they are kept; nothing for none."""
+    return msgspec.json.encode(attributes) if attributes else b""
+
+
+def unpacked(kept: bytes) -> dict[str, str]:
+    """Return attributes that were kept."""
+    return msgspec.json.decode(kept, type=dict[str, str]) if kept else {}
 
 
 def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
@@ -61,8 +77,8 @@ def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     return int(
         connection.execute(
             "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, "
-            "expires_at, key, invocation, qualifier, labels, body, caller) "
-            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "expires_at, key, invocation, qualifier, labels, body, caller, attributes) "
+            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 queue.id,
                 int(state),
@@ -76,6 +92,7 @@ def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
                 new.labels,
                 new.body,
                 new.caller,
+                packed(new.attributes),
             ),
         ).lastrowid
         or 0

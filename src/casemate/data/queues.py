@@ -25,6 +25,7 @@ from casemate.data.limits import (
     MAX_MESSAGE_KEY_BYTES,
     MAX_PRIORITY,
     MAX_TIME,
+    require_attributes,
     require_labels,
     require_seconds,
     require_text,
@@ -92,6 +93,8 @@ def require_new(new: NewMessage) -> NewMessage:
         require_text("caller", new.caller, most=MAX_CALLER_NAME_BYTES)
     if new.labels != b"":
         require_labels(new.labels)
+    if new.attributes:
+        require_attributes(new.attributes)
     return new
 
 

@@ -274,7 +274,41 @@ _THIRD = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    # What senders say beside the body (JSON, empty for none) counts as the body does.
+    "ALTER TABLE message ADD COLUMN attributes BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE letter ADD COLUMN attributes BLOB NOT NULL DEFAULT x''",
+    "DROP TRIGGER message_kept",
+    "DROP TRIGGER message_gone",
+    "DROP TRIGGER letter_kept",
+    "DROP TRIGGER letter_gone",
+    """
+    CREATE TRIGGER message_kept AFTER INSERT ON message BEGIN
+        UPDATE resource SET bytes = bytes + length(new.body) + length(new.attributes)
+        WHERE id = new.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER message_gone AFTER DELETE ON message BEGIN
+        UPDATE resource SET bytes = bytes - length(old.body) - length(old.attributes)
+        WHERE id = old.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER letter_kept AFTER INSERT ON letter BEGIN
+        UPDATE resource SET bytes = bytes + length(new.body) + length(new.attributes)
+        WHERE id = new.queue;
+    END
+    """,
+    """
+    CREATE TRIGGER letter_gone AFTER DELETE ON letter BEGIN
+        UPDATE resource SET bytes = bytes - length(old.body) - length(old.attributes)
+        WHERE id = old.queue;
+    END
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

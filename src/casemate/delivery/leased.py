@@ -67,6 +67,7 @@ def read_message(place: Place, message: Message, until: float, trigger: str) -> 
             "attempt": message.attempts,
             "sent_at": message.sent_at,
             "key": message.key,
+            "attributes": message.attributes,
         },
     )
     return Leased(place, message, until, event)

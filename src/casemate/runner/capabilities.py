@@ -22,6 +22,8 @@ from .channel import (
 from .objects import Bucket, ObjectInfo
 
 _PAGE = 500
+_MOST_ATTRIBUTES, _ATTRIBUTE_NAME, _ATTRIBUTE_BYTES = 10, 256, 4096
+"""Of one message. Beyond it the host would take the request for a hostile one."""
 
 
 class Item(NamedTuple):
@@ -121,6 +123,20 @@ class Table:
                 return
 
 
+def _texts(attributes: object) -> object:
+    """Return a message's attributes if they can be sent; None for none. The host has the limits."""
+    if not attributes:
+        return None
+    if not isinstance(attributes, dict) or len(attributes) > _MOST_ATTRIBUTES:
+        raise InvalidError(f"the attributes are no dict of at most {_MOST_ATTRIBUTES} names")
+    for name, value in attributes.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidError(f"the attribute {name!r} is not a text by its name")
+        if len(name) + len(value) > _ATTRIBUTE_BYTES or len(name) > _ATTRIBUTE_NAME:
+            raise InvalidError(f"the attribute {name[:_ATTRIBUTE_NAME]!r} is too long")
+    return attributes
+
+
 class Queue:
     """A queue of the function's project."""
 
@@ -137,12 +153,14 @@ class Queue:
         deduplication: str | None = None,
         key: str = "",
         priority: int = 0,
+        attributes: dict[str, str] | None = None,
     ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
         Messages with the same `key` are handed out one after the other, in order; of those that
-        are ready, a higher `priority` (-100 to 100) goes first.
+        are ready, a higher `priority` (-100 to 100) goes first. `attributes` are texts by name
+        beside the message, at most 10 and 4 KiB: `event.detail["attributes"]` of who handles it.
         """
         try:
             body = encode(message).encode()
@@ -157,6 +175,7 @@ class Queue:
             key=key,
             priority=priority,
             labels=self._channel.labels_of(message),
+            attributes=_texts(attributes),
         )
         identity: str = fields["id"]
         return identity
@@ -170,8 +189,17 @@ class Topic:
         self._channel = channel
         self.name = name
 
-    def publish(self, message: object, *, deduplication: str | None = None) -> str:
-        """Keep a message (JSON) for everyone who subscribes, and return its id."""
+    def publish(
+        self,
+        message: object,
+        *,
+        deduplication: str | None = None,
+        attributes: dict[str, str] | None = None,
+    ) -> str:
+        """Keep a message (JSON) for everyone who subscribes, and return its id.
+
+        `attributes` as of `Queue.send`.
+        """
         try:
             body = encode(message).encode()
         except (TypeError, ValueError) as error:
@@ -182,6 +210,7 @@ class Topic:
             topic=self.name,
             deduplication=deduplication,
             labels=self._channel.labels_of(message),
+            attributes=_texts(attributes),
         )
         identity: str = fields["id"]
         return identity

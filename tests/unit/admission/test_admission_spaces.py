@@ -108,8 +108,9 @@ def test_a_project_with_a_host_answers_there_and_only_there() -> None:
 def test_a_claim_takes_nothing_from_another_project(claim: RouteClaim, told: str) -> None:
     others = (RouteClaim(project="w", prefixes=("/taken",), hosts=("w.example.com",)),)
     found = catalogue(SHOP, claims=others)
-    with pytest.raises(ConflictError, match=told):
+    with pytest.raises(ConflictError, match=told) as refused:
         found.check_claim(claim)
+    assert refused.value.next_step is not None
     found.check_claim(RouteClaim(project="u", prefixes=("/free",)))
 
 

@@ -157,6 +157,23 @@ def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch
     assert json.loads(document.out)["not_deployed"] == ["shop/cart", "shop/mail"]
 
 
+def test_an_error_that_ends_its_trace_is_told_once(cli, project, built, node, monkeypatch) -> None:
+    async def broken(*_a):
+        trace = "Traceback\n  import x\nModuleNotFoundError: No module named 'x'\n"
+        raise StartFailedError(
+            "shop/cart cannot be started.",
+            type="ModuleNotFoundError",
+            message="No module named 'x'",
+            trace=trace,
+            next_step="mend it",
+        )
+
+    monkeypatch.setattr(node.control, "start_once", broken)
+    told = cli("deploy").err
+    assert told.count("ModuleNotFoundError") == 1
+    assert "\nNext: mend" in told
+
+
 def test_all_are_deployed_or_none_and_the_one_in_the_way_is_named_last(
     cli, project, built, node, monkeypatch
 ) -> None:

@@ -174,6 +174,23 @@ def test_only_less_is_narrower(change: dict[str, tuple[str, ...]], expected: lis
     assert narrowed([UPLOADS, JOBS], [msgspec.structs.replace(UPLOADS, **change)]) == expected
 
 
+def test_a_trigger_on_a_granted_bucket_makes_its_grant_no_narrower() -> None:
+    reads = msgspec.structs.replace(UPLOADS, actions=("read",), prefixes=())
+    watches = msgspec.structs.replace(UPLOADS, actions=("watch",), prefixes=("in/",))
+    assert narrowed([reads, watches], [reads, watches]) == []
+    assert narrowed([reads, watches], [watches]) == ["bucket uploads: without read"]
+    assert narrowed([watches], [msgspec.structs.replace(watches, prefixes=("in/a/",)), reads]) == [
+        'bucket uploads: only below "in/a/"'
+    ]
+
+
+def test_an_action_that_is_left_of_two_below_fewer_keys_is_narrower() -> None:
+    both = msgspec.structs.replace(UPLOADS, prefixes=())
+    reads = msgspec.structs.replace(both, actions=("read",))
+    writes = msgspec.structs.replace(both, actions=("write",), prefixes=("in/",))
+    assert narrowed([both], [reads, writes]) == ['bucket uploads: only below "in/"']
+
+
 def test_a_network_grant_is_narrower_without_its_exceptions() -> None:
     wide = Grant(
         kind=GrantKind.EGRESS,

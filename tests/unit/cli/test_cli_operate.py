@@ -12,10 +12,19 @@ from api_fake_control import OWNER_TEXT, log_line
 
 from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
+from casemate.cli.commands.show import listens_to
 from casemate.cli.errors import UsageError
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
-from casemate.model.trigger import ScheduleStatus, ScheduleTrigger
+from casemate.model.trigger import (
+    BucketTrigger,
+    QueueTrigger,
+    ResultTrigger,
+    ScheduleStatus,
+    ScheduleTrigger,
+    TableTrigger,
+    TopicTrigger,
+)
 
 SPEC = FunctionSpec(
     name="cart",
@@ -37,6 +46,25 @@ def shop(node):
         node.control.specs[digest] = SPEC
         asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by="admin"))
     return node
+
+
+def test_show_says_what_triggers_listen_to() -> None:
+    told = {
+        listens_to(BucketTrigger(name="b", bucket="in", prefix="a/", suffix=".jpg")),
+        listens_to(BucketTrigger(name="b", bucket="in", events=("created", "deleted"))),
+        listens_to(TableTrigger(name="t", table="rows", events=("inserted",))),
+        listens_to(TopicTrigger(name="t", topic="news", filter={"a": (1,)})),
+        listens_to(QueueTrigger(name="q", queue="jobs")),
+        listens_to(ResultTrigger(name="r", function="other")),
+    }
+    assert told == {
+        "bucket in, created, a/*.jpg",
+        "bucket in, created and deleted",
+        "table rows, inserted",
+        "topic news, filtered",
+        "queue jobs",
+        "result of other",
+    }
 
 
 def test_ls(cli, shop) -> None:
@@ -245,7 +273,9 @@ def test_filters_of_invocations_and_errors(cli, node) -> None:
         wrong = cli(*command, "--since", "yesterday")
         assert wrong.code == 2
         assert "'yesterday'" in wrong.err and "10m" in wrong.err
-        assert cli(*command, "--outcome", "bad").code == 2
+        bad = cli(*command, "--outcome", "bad")
+        assert bad.code == 2
+        assert "'bad' is not one of" in bad.err and "Value error" not in bad.err
     assert cli("invocations", "--id", "inv_1", "--since", "1h").code == 2
 
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.cli.text import json_text, many_lines, one_line, seconds, size
+from casemate.cli.text import (
+    json_text,
+    many_lines,
+    moment,
+    moment_with_zone,
+    one_line,
+    seconds,
+    size,
+    version_name,
+)
 
 
 def harmless(text: str, *, lines: bool = False) -> bool:
@@ -65,3 +74,13 @@ def test_sizes_and_times() -> None:
     assert (seconds(10.0), seconds(0.5)) == ("10s", "0.5s")
     assert (seconds(300.0), seconds(90.0), seconds(3600.0)) == ("5m", "90s", "1h")
     assert (seconds(1209600.0), seconds(1209601.5)) == ("336h", "1209601.5s")
+
+
+def test_a_call_that_reached_no_version_or_function_names_none() -> None:
+    assert version_name("shop", "cart", 3) == "shop/cart@3"
+    assert version_name("shop", "cart", 0) == "shop/cart"
+    assert version_name("", "", 0) == "-"
+
+
+def test_a_moment_can_tell_its_zone() -> None:
+    assert moment_with_zone(1.0).startswith(f"{moment(1.0)} ")

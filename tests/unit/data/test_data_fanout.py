@@ -74,7 +74,7 @@ def test_a_topic_reaches_each_function_whose_filter_fits(data: Data) -> None:
     assert (got[0].kind, got[0].trigger, got[0].detail) == (
         TriggerKind.TOPIC,
         "t",
-        {"topic": "jobs"},
+        {"topic": "jobs", "attributes": {}},
     )
     assert data.queue_info("p", "topic", "jobs").waiting == 0
 
@@ -101,6 +101,16 @@ def test_what_a_topic_kept_goes_to_the_first_who_subscribes(data: Data, monkeypa
         "p", "inbox", "f", [Settlement(id=first.id, attempt=1, fate=Fate.RETRY, again_at=0.0)]
     )
     assert [value(event) for event in events(data)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_attributes_reach_who_is_subscribed_and_who_subscribes_later(data: Data) -> None:
+    data.send("p", "topic", "jobs", b"1", attributes={"kind": "early"})
+    subscribe(data, ("f", TopicTrigger(name="t", topic="jobs")))
+    data.send("p", "topic", "jobs", b"2", attributes={"kind": "late"})
+    assert [event.detail["attributes"] for event in events(data)] == [
+        {"kind": "early"},
+        {"kind": "late"},
+    ]
 
 
 def test_a_topic_is_delivered_once_for_each_deduplication(data: Data) -> None:

@@ -8,7 +8,7 @@ import pytest
 from data_support import Clock, Data
 
 from casemate.data import LimitError, leasing, messages
-from casemate.data.interface import NewMessage, Subscription
+from casemate.data.interface import Fate, NewMessage, Settlement, Subscription
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import Delivery
 
@@ -42,6 +42,54 @@ def test_first_in_first_out(data: Data) -> None:
     assert data.acknowledge("p", "queue", "jobs", sent) == 0
     assert waiting(data) == 0
     assert data.queue_info("p", "queue", "jobs").oldest_at is None
+
+
+def test_attributes_outlive_a_dead_letter(data: Data) -> None:
+    attributes = {"trace": "a-1", "n_1.x": "ü" * 9}
+    send(data, b"1", attributes=attributes)
+    send(data, b"2")
+    first, second = data.lease("p", "queue", "jobs", limit=9, lease=60.0)
+    assert (first.attributes, second.attributes) == (attributes, {})
+    dead = Settlement(id=first.id, attempt=1, fate=Fate.DEAD, reason="handler-error")
+    assert data.settle("p", "queue", "jobs", [dead]) == 1
+    assert data.redrive("p", "queue", "jobs", None) == 1
+    [again] = data.lease("p", "queue", "jobs", limit=9, lease=60.0)
+    assert (again.body, again.attributes) == (b"1", attributes)
+
+
+def test_attributes_count_as_bytes_that_are_kept(data: Data) -> None:
+    send(data, b"1", attributes={"a": "b" * 4000})
+
+    async def kept() -> int:
+        return await data.opened().read(
+            lambda c: c.execute("SELECT bytes FROM resource WHERE name = 'jobs'").fetchone()[0]
+        )
+
+    assert data.run(kept()) > 4000
+    data.purge("p", "queue", "jobs")
+    assert data.run(kept()) == 0
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {f"n{number}": "x" for number in range(11)},
+        {"n": "x" * 4096},
+        {"n": "ü" * 2048},
+        {"n" * 257: "x"},
+        {"": "x"},
+        {"a b": "x"},
+        {"a\n": "x"},
+        {"n": 1},
+        {"n": "\ud800"},
+        {1: "x"},
+        ["n"],
+    ],
+)
+def test_attributes_are_few_and_small(data: Data, attributes: object) -> None:
+    with pytest.raises(InvalidInputError):
+        send(data, b"1", attributes=attributes)
+    assert waiting(data) == 0
 
 
 def test_a_lease_ends(data: Data, clock: Clock) -> None:

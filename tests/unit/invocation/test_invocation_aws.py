@@ -292,6 +292,20 @@ def test_a_message_with_a_key_has_a_group_and_its_attempts() -> None:
     assert attributes["ApproximateReceiveCount"] == "3"
 
 
+def test_attributes_of_messages_are_those_of_sqs_and_sns() -> None:
+    given = queue("x", attributes={"kind": "new"})
+    record = rendered(given)["Records"][0]
+    found = data_classes.SQSEvent({"Records": [record]}).records
+    [attributes] = [r.message_attributes for r in found]
+    assert (attributes["kind"].string_value, attributes["kind"].data_type) == ("new", "String")
+    told = msgspec.structs.replace(
+        topic(), detail={"topic": "ExampleTopic", "attributes": {"kind": "new"}}
+    )
+    notification = rendered(told)["Records"][0]["Sns"]
+    assert notification["MessageAttributes"] == {"kind": {"Type": "String", "Value": "new"}}
+    assert rendered(queue("x"))["Records"][0]["messageAttributes"] == {}
+
+
 def test_keys_of_objects_are_encoded_as_s3_does_it() -> None:
     record = rendered(bucket(key="in/a b+ü.txt"))["Records"][0]
     assert record["s3"]["object"]["key"] == "in/a+b%2B%C3%BC.txt"

@@ -228,6 +228,38 @@ def test_what_is_not_json_is_refused_before_it_is_sent(value: object) -> None:
     assert serving.asked == []
 
 
+def test_attributes_go_beside_a_message() -> None:
+    with host({"id": "m"}) as serving:
+        Queue(serving.channel, "q").send(1, attributes={"kind": "new"})
+        Topic(serving.channel, "t").publish(1, attributes={"kind": "new"})
+        Topic(serving.channel, "t").publish(1)
+    assert [request.get("attributes") for request, _ in serving.asked] == [
+        {"kind": "new"},
+        {"kind": "new"},
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        ["a"],
+        {"a": 1},
+        {1: "a"},
+        {"a": "x" * 4096},
+        {"a" * 257: "x"},
+        dict.fromkeys("abcdefghijk", "x"),
+    ],
+)
+def test_attributes_that_the_host_would_end_us_for_are_not_sent(attributes: Any) -> None:
+    with host({"id": "m"}) as serving:
+        with pytest.raises(InvalidError):
+            Queue(serving.channel, "q").send(1, attributes=attributes)
+        with pytest.raises(InvalidError):
+            Topic(serving.channel, "t").publish(1, attributes=attributes)
+    assert serving.asked == []
+
+
 def test_a_secret_comes_by_its_descriptor_and_leaves_none_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     reading, writing = os.pipe()

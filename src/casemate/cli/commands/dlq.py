@@ -191,7 +191,8 @@ def redrive(
     if json:
         print_json(counted)
     else:
-        print_line(f"{place.text}: {counted.letters} events are tried again.")
+        told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
+        print_line(f"{place.text}: {told} tried again.")
 
 
 @command(app, examples="$ casemate dlq purge shop/thumbnail --all")

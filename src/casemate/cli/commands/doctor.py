@@ -30,7 +30,7 @@ def doctor(json: JsonOption = False) -> None:
     else:
         states = {True: "MISSING", False: "not here"}
         rows = [(f.name, "holds" if f.holds else states[f.required], f.detail) for f in findings]
-        print_table(("PROTECTION", "STATE", "DETAIL"), rows, empty="")
+        print_table(("protection", "state", "detail"), rows, empty="")
         for finding in missing:
             print_line()
             print_line(f"{finding.name}: {finding.detail}", "red" if finding.required else "yellow")

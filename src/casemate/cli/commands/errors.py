@@ -11,7 +11,7 @@ from casemate.cli.client import connect, path_of
 from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, query_of
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, RED, print_json, print_line, print_table, print_text
-from casemate.cli.text import moment
+from casemate.cli.text import moment, version_name
 from casemate.cli.times import SinceOption, UntilOption
 from casemate.model.invocation import ErrorRecord, ErrorSummary
 
@@ -56,7 +56,7 @@ def ls(
         [
             (
                 moment(error.at),
-                f"{error.project}/{error.function}@{error.version}",
+                version_name(error.project, error.function, error.version),
                 error.outcome.value,
                 error.id,
                 f"{error.type}: {error.message}".rstrip(": "),

@@ -14,7 +14,7 @@ from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, quer
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import note, print_json, print_line, print_table
-from casemate.cli.text import moment, size
+from casemate.cli.text import moment, size, version_name
 from casemate.cli.times import SinceOption, UntilOption
 from casemate.model.invocation import InvocationRecord, RunningInvocation
 
@@ -160,13 +160,20 @@ def _running_columns(record: RunningInvocation) -> tuple[str, ...]:
 def _columns(record: InvocationRecord) -> tuple[str, ...]:
     return (
         moment(record.started_at),
-        f"{record.project}/{record.function}@{record.version}",
+        version_name(record.project, record.function, record.version),
         record.outcome.value,
         str(record.status),
         f"{record.run_ms:.1f} ms",
         f"{record.queued_ms:.1f} ms",
         size(record.response_bytes),
-        "cold" if record.cold else "warm",
+        _start(record),
         record.id,
         record.error_id or "",
     )
+
+
+def _start(record: InvocationRecord) -> str:
+    """Return how the instance was had; nothing for a call that was refused before it had one."""
+    if not record.version:
+        return ""
+    return "cold" if record.cold else "warm"

@@ -45,7 +45,7 @@ def ls(json: JsonOption = False) -> None:
         print_json(found)
         return
     print_table(
-        ("PROJECT", "PREFIXES", "HOSTS"),
+        ("project", "prefixes", "hosts"),
         [(c.project, " ".join(c.prefixes), " ".join(c.hosts)) for c in found],
         empty="Nothing was given to a project; a first segment is of who has it first.",
     )

@@ -10,14 +10,26 @@ from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table
-from casemate.cli.text import moment, seconds
+from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table, wrapped
+from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord, Outcome
-from casemate.model.trigger import ScheduleStatus, ScheduleTrigger, kind_of
+from casemate.model.trigger import (
+    AnyTrigger,
+    BucketTrigger,
+    QueueTrigger,
+    ResultTrigger,
+    ScheduleStatus,
+    ScheduleTrigger,
+    TableTrigger,
+    TopicTrigger,
+    kind_of,
+)
 
 app = new_app()
+_LABEL = 13
+"""Characters before what a line tells."""
 
 
 class _Schedules(msgspec.Struct):
@@ -70,7 +82,9 @@ def _print_schedules(found: _Schedules) -> None:
     for schedule in found.schedules:
         when = f"every {seconds(schedule.every)}" if schedule.every else f"{schedule.cron!r}"
         zone = "" if schedule.every else f" {schedule.timezone}"
-        due = "not due" if schedule.next_at is None else f"next {moment(schedule.next_at)}"
+        due = (
+            "not due" if schedule.next_at is None else f"next {moment_with_zone(schedule.next_at)}"
+        )
         line = f"  schedule   {schedule.name}: {when}{zone}, {due}"
         if schedule.failing:
             print_line(f"{line}; its event cannot be kept at present", YELLOW)
@@ -94,9 +108,27 @@ def _print_spec(version: Version) -> None:
     for route in routes_of(spec):
         print_line(f"  route      {route}")
     for trigger in spec.triggers:
-        print_line(f"  trigger    {trigger.name}: {kind_of(trigger).value}")
+        print_line(f"  trigger    {trigger.name}: {listens_to(trigger)}")
     without = ", ".join(uncovered(spec))
     if without:
         print_line(f"  contract   none for {without}: default limits hold", DIM)
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())
-    print_line(f"  limits     {limits}")
+    for number, line in enumerate(wrapped(limits, _LABEL)):
+        print_line(f"{'  limits' if number == 0 else '':{_LABEL}}{line}")
+
+
+def listens_to(trigger: AnyTrigger) -> str:
+    """Return the kind of a trigger and what it listens to: `bucket pictures, created, in/*`."""
+    kind = kind_of(trigger).value
+    if isinstance(trigger, BucketTrigger):
+        keys = f", {trigger.prefix}*{trigger.suffix}" if trigger.prefix or trigger.suffix else ""
+        return f"{kind} {trigger.bucket}, {' and '.join(trigger.events)}{keys}"
+    if isinstance(trigger, TableTrigger):
+        return f"{kind} {trigger.table}, {', '.join(trigger.events)}"
+    if isinstance(trigger, TopicTrigger):
+        return f"{kind} {trigger.topic}{', filtered' if trigger.filter else ''}"
+    if isinstance(trigger, QueueTrigger):
+        return f"{kind} {trigger.queue}"
+    if isinstance(trigger, ResultTrigger):
+        return f"{kind} of {trigger.function}"
+    return kind

@@ -14,7 +14,7 @@ from casemate.cli.commands.serve import default_data_folder
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.terminal import YELLOW, note, print_json, print_line
+from casemate.cli.terminal import YELLOW, note, print_json, print_line, wrapped
 from casemate.cli.text import moment
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def status(json: JsonOption = False) -> None:
     print_line(f"oldest data key  {moment(oldest) if oldest is not None else 'none yet'}")
     print_line(f"projects         {found.projects}")
     print_line(f"secrets          {found.secrets}")
-    print_line(f"public key       SHA-256 {fingerprint}")
+    told, *below = wrapped(f"SHA-256 {fingerprint}", 17)
+    print_line(f"public key       {told}")
+    for line in below:  # whole, to be copied
+        print_line(f"    {line}")
     print_line(f"memory           {'locked' if found.memory_locked else 'not locked'}")
     if not found.memory_locked:
         note("Keys may reach swap: the host does not let the vault lock its memory.", YELLOW)

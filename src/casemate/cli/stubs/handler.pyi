@@ -185,20 +185,31 @@ class Queue:
         deduplication: str | None = None,
         key: str = "",
         priority: int = 0,
+        attributes: dict[str, str] | None = None,
     ) -> str:
         """Keep a message (JSON) and return its id; it is durable then.
 
         `delay` is seconds. The same `deduplication` text within an hour keeps the first only.
         Messages with the same `key` are handed out one after the other, in order; of those that
-        are ready, a higher `priority` (-100 to 100) goes first.
+        are ready, a higher `priority` (-100 to 100) goes first. `attributes` are texts by name
+        beside the message, at most 10 and 4 KiB: `event.detail["attributes"]` of who handles it.
         """
 
 class Topic:
     """A topic of the function's project."""
 
     name: str
-    def publish(self, message: object, *, deduplication: str | None = None) -> str:
-        """Keep a message (JSON) for everyone who subscribes, and return its id."""
+    def publish(
+        self,
+        message: object,
+        *,
+        deduplication: str | None = None,
+        attributes: dict[str, str] | None = None,
+    ) -> str:
+        """Keep a message (JSON) for everyone who subscribes, and return its id.
+
+        `attributes` as of `Queue.send`.
+        """
 
 @type_check_only
 class Log:

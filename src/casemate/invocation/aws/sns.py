@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.invocation.aws.names import arn, as_text, iso
+from casemate.invocation.aws.names import arn, as_text, iso, texts
 from casemate.model.event import Event
 
 _NOWHERE = "https://sns.invalid/"
@@ -27,6 +27,9 @@ def sns_record(event: Event) -> dict[str, object]:
             "Signature": "",
             "SigningCertUrl": _NOWHERE,
             "UnsubscribeUrl": _NOWHERE,
-            "MessageAttributes": {},
+            "MessageAttributes": {
+                name: {"Type": "String", "Value": value}
+                for name, value in texts(event.detail.get("attributes")).items()
+            },
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from casemate.invocation.aws.names import REGION, arn, as_text, milliseconds
+from casemate.invocation.aws.names import REGION, arn, as_text, milliseconds, texts
 from casemate.model.event import Event
 
 
@@ -27,7 +27,15 @@ def sqs_record(event: Event) -> dict[str, object]:
         "receiptHandle": event.id,
         "body": body,
         "attributes": attributes,
-        "messageAttributes": {},
+        "messageAttributes": {
+            name: {
+                "stringValue": value,
+                "stringListValues": [],
+                "binaryListValues": [],
+                "dataType": "String",
+            }
+            for name, value in texts(event.detail.get("attributes")).items()
+        },
         "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn("sqs", str(detail.get("queue", ""))),
