@@ -31,7 +31,7 @@ from .notes import (
     sources_of,
     words_of,
 )
-from .quick import MAX_WAITING, adder, caller, cutter, finder, giver, joiner
+from .quick import MAX_WAITING, adder, again_cutter, caller, cutter, finder, giver, joiner
 from .substituting import held
 
 MAX_TEXT = 32 * 1024
@@ -74,6 +74,7 @@ class Provenance:
         "add",
         "called",
         "cut",
+        "cut_again",
         "found",
         "given",
         "join",
@@ -111,6 +112,7 @@ class Provenance:
         self._members: dict[str, tuple[str, ...]] = {}
         self.found = finder(self._members)
         self.cut = cutter(append, self._note_made)
+        self.cut_again = again_cutter(append, self._note_made)
 
     def begin(self) -> None:
         """Forget everything, and take notes."""

@@ -112,6 +112,23 @@ def cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any], Any]:
     return cut
 
 
+def again_cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any, Any], Any]:
+    """Return what does `whole[start:stop][first:last]`, without holding what is between."""
+
+    def cut_again(whole: Any, start: Any, stop: Any, first: Any, last: Any) -> Any:
+        between = whole[start:stop]
+        result = between[first:last]
+        kind = type(result)
+        if (kind is str or kind is bytes) and result is not whole and type(whole) is kind:
+            if len(result) <= MAX_SHORT and len(whole) <= MAX_CUT_FROM:
+                append((result, whole))
+            else:
+                note(result, DERIVED, (whole,), 0)
+        return result
+
+    return cut_again
+
+
 def finder(members: dict[str, tuple[str, ...]]) -> Callable[[Any, tuple[str, ...]], bool]:
     """Return what notes that a value was found among texts that the code has written."""
 

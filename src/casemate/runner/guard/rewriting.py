@@ -13,6 +13,7 @@
     x.strip()             __casemate_called__(x.strip)
     x.strip("/")          __casemate_given__(x.strip, "/")
     x[1:]                 __casemate_cut__(x, 1, None, None)
+    x[a:][:9]             __casemate_cut_again__(x, a, None, None, 9)
     x in allowed          __casemate_member__(x, allowed)
     x in ("a", "b")       x in ("a", "b") and __casemate_found__(x, ("a", "b"))
     x == "name"           __casemate_same__(x, "name")
@@ -64,6 +65,7 @@ NAMES = (
     "called",
     "given",
     "cut",
+    "cut_again",
     "member",
     "found",
     "same",
@@ -276,6 +278,18 @@ class Rewriter(ast.NodeTransformer):
         if not (isinstance(cut, ast.Slice) and isinstance(node.ctx, ast.Load)):
             return node
         none = ast.copy_location(ast.Constant(None), node)
+        inner = node.value
+        name = (
+            inner.func.id
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
+            else ""
+        )
+        if name == f"{PREFIX}cut{SUFFIX}" and isinstance(inner, ast.Call) and cut.step is None:
+            first, last, step = cut.lower or none, cut.upper or none, inner.args[3]
+            # What has an effect must not be evaluated before the first cut is made.
+            fixed = isinstance(first, ast.Constant) and isinstance(last, ast.Constant)
+            if fixed and isinstance(step, ast.Constant) and step.value is None:
+                return self._call(node, "cut_again", *inner.args[:3], first, last)
         return self._call(
             node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
         )

@@ -43,6 +43,15 @@ def test_long_texts_are_known_as_well(provenance: Provenance, size: int) -> None
         assert provenance.of(text) is not None
 
 
+def test_what_is_cut_twice_is_known_as_cut_from_the_whole(provenance: Provenance) -> None:
+    whole = "".join(map(str, range(30_000)))
+    for size in (9, 2000):
+        text = provenance.cut_again(whole, 100, None, 0, size)
+        assert text == whole[100:][:size]
+        assert provenance.of(text) == Made(text, DERIVED, (whole,))
+    assert provenance.cut_again([1, 2, 3], 1, None, None, 1) == [2]
+
+
 def test_texts_of_a_list_are_known(provenance: Provenance) -> None:
     line = "".join(["Ada Lovelace,", "x' OR 1,", "b"])
     fields = provenance.given(line.split, ",")
@@ -87,6 +96,9 @@ def test_a_value_found_among_the_codes_own_texts_is_vouched_for(provenance: Prov
         ("x not in ['a']", "not (x in ['a'] and __casemate_found__(x, ('a',)))"),
         ("f() in ('a',)", "__casemate_member__(f(), ('a',))"),
         ("x in ('a', y)", "__casemate_member__(x, ('a', y))"),
+        ("x[a:][:9]", "__casemate_cut_again__(x, a, None, None, 9)"),
+        ("x[::2][:9]", "__casemate_cut__(__casemate_cut__(x, None, None, 2), None, 9, None)"),
+        ("x[1:][: f()]", "__casemate_cut__(__casemate_cut__(x, 1, None, None), None, f(), None)"),
         ("x.strip()", "__casemate_called__(x.strip)"),
         ("x.strip('/')", "__casemate_given__(x.strip, '/')"),
         ("x.strip(*y)", "__casemate_call__(x.strip, *y)"),
