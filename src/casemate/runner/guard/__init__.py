@@ -4,6 +4,7 @@
     decoding.py     the forms in which an application may have decoded it
     taint.py        all texts of one invocation's event, found again in other texts
     provenance.py   how the function's own code put its texts together
+    quick.py        the part of it that loops call, in as few steps as can be
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance
     bytecode.py     the file in which the build keeps that rewritten form
     loading.py      finds those modules, and patches modules of others once they are imported

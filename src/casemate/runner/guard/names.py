@@ -5,6 +5,8 @@ from __future__ import annotations
 SEEN = frozenset(("eval", "exec", "compile", "__import__"))
 """Built-in functions that run what they are given in the place of their call."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))
+OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
+"""Methods of a text whose results are noted each in a way of its own."""
 
 METHODS = frozenset(
     [

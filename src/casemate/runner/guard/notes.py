@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
 SUBSTITUTED = "substituted"
+SPREAD = "spread"
+"""DERIVED of each text in a list; only until a sink asks."""
 TEXTS = (str, bytes)
 ESCAPERS = frozenset(("escape_dn_chars", "escape_filter_chars", "escape_rdn"))
 """Functions whose results are checked for the language that they escape for, by their names."""

@@ -7,11 +7,14 @@ identity, with what it was made of. Nothing is searched or compared until a sink
 
 from __future__ import annotations
 
+import _thread
+import collections
 import itertools
 import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .names import OWN_KINDS
 from .notes import (
     DERIVED,
     ESCAPERS,
@@ -19,6 +22,7 @@ from .notes import (
     JOINED,
     PERCENT,
     REPLACED,
+    SPREAD,
     SUBSTITUTED,
     TEXTS,
     Made,
@@ -27,6 +31,7 @@ from .notes import (
     sources_of,
     words_of,
 )
+from .quick import MAX_WAITING, adder, again_cutter, caller, cutter, finder, giver, joiner
 from .substituting import held
 
 MAX_TEXT = 32 * 1024
@@ -37,11 +42,10 @@ MAX_NOTED = 8192
 MAX_CHARACTERS = 4 << 20
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
-_REHEARSALS = 64
+_ONLY_TEXTS = frozenset(TEXTS)
 _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
-_OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
 _FINDERS = frozenset(("findall", "groups"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
@@ -60,9 +64,20 @@ class Provenance:
         "_characters",
         "_checked",
         "_generation",
+        "_listed",
         "_made",
         "_made_before",
+        "_members",
+        "_turn",
+        "_waiting",
         "active",
+        "add",
+        "called",
+        "cut",
+        "cut_again",
+        "found",
+        "given",
+        "join",
         "kept",
         "objects",
         "watchers",
@@ -83,6 +98,21 @@ class Provenance:
         """What sinks note for themselves while an invocation runs; a key begins with its sink."""
         self.watchers: dict[str, Watcher] = {}
         """By name of a call that rewritten code announces: set once, by the sinks."""
+        self._waiting: collections.deque[tuple[Any, ...]] = collections.deque(maxlen=MAX_WAITING)
+        """Notes as in `Made` that nobody has asked about."""
+        self._listed = 0
+        """Texts in lists among these, at least."""
+        self._turn = _thread.RLock()
+        """Held while these become known: a thread must not miss what another has in its hands."""
+        append = self._waiting.append
+        self.join = joiner(append, self._note_made)
+        self.add = adder(append, self._add_made)
+        self.called = caller(append, self._noted)
+        self.given = giver(append, self._noted)
+        self._members: dict[str, tuple[str, ...]] = {}
+        self.found = finder(self._members)
+        self.cut = cutter(append, self._note_made)
+        self.cut_again = again_cutter(append, self._note_made)
 
     def begin(self) -> None:
         """Forget everything, and take notes."""
@@ -92,9 +122,12 @@ class Provenance:
     def end(self) -> None:
         """Forget everything, and take no notes."""
         self.active = False
+        self._waiting.clear()
+        self._listed = 0
         self._made = {}
         self._made_before = {}
         self._checked.clear()
+        self._members.clear()
         self._asked.clear()
         self.objects.clear()
         self.kept.clear()
@@ -102,6 +135,8 @@ class Provenance:
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
+        if self._waiting:
+            self._settle()
         single = (type(value) is str or type(value) is bytes) and len(value) == 1
         key: Any = value if single else id(value)
         made = self._made.get(key) or self._made_before.get(key)
@@ -109,6 +144,8 @@ class Provenance:
 
     def has(self, value: str) -> bool:
         """Tell whether a text was noted, or is of one character, which has no identity."""
+        if self._waiting:
+            self._settle()
         key = id(value)
         return key in self._made or key in self._made_before or len(value) == 1
 
@@ -117,6 +154,8 @@ class Provenance:
 
         The first mark is `(-1, 0)`. A mark of a generation that is forgotten has all that are left.
         """
+        if self._waiting:
+            self._settle()
         generation, count = mark
         now = (self._generation, len(self._made))
         if generation == self._generation:
@@ -125,6 +164,9 @@ class Provenance:
 
     def check_of(self, text: str) -> tuple[str, object]:
         """Return how the code checked a text, and the collection it was found in."""
+        texts = self._members.get(text)
+        if texts is not None:
+            return "member", texts
         return self._checked.get(text, ("", None))
 
     def asked_of(self, text: str) -> Sequence[Question]:
@@ -143,11 +185,37 @@ class Provenance:
         """Note that the code checked a text."""
         self._checked.setdefault(text, (how, collection))
 
+    def _settle(self) -> None:
+        """Know what was noted since somebody asked."""
+        waiting = self._waiting
+        with self._turn:
+            if not self.active:
+                waiting.clear()
+            self._listed = 0
+            while waiting:
+                # Away only when it is known: without the turn, others look whether it is empty.
+                self._keep(waiting[0])
+                waiting.popleft()
+
     def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
+        if self._waiting:
+            self._settle()  # notes stay in their order
+        self._keep((value, kind, parts, constant))
+
+    def _keep(self, note: tuple[Any, ...]) -> None:
+        if len(note) == 2:
+            note = (note[0], DERIVED, note[1:], 0)
+        value = note[0]
+        if note[1] is SPREAD:
+            sources = note[2]
+            for text in value:
+                if all(text is not source for source in sources):
+                    self._keep((text, DERIVED, sources, 0))
+            return
         length = len(value)
         # Texts of one character are shared by the whole interpreter: they have no identity, and
         # are known by what they are, if it is no letter that is anywhere.
-        single = length == 1 and kind == DERIVED and not value.isalnum()
+        single = length == 1 and note[1] == DERIVED and not value.isalnum()
         if not (single or 2 <= length <= MAX_TEXT):
             return
         made = self._made
@@ -156,32 +224,17 @@ class Provenance:
             self._made_before, self._characters = made, length
             self._generation += 1
             made = self._made = {}
-        # As `Made`, which takes six times as long to make.
-        made[value if single else id(value)] = (value, kind, parts, constant)
+        made[value if single else id(value)] = note
+
+    def _note_made(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int) -> None:
+        if self.active:
+            self._note(value, kind, parts, constant)
+
+    def _add_made(self, result: Any, left: Any, right: Any, constant: int) -> None:
+        if self.active:
+            self._added(result, left, right, constant)
 
     # -- called by rewritten code --------------------------------------------------------------
-
-    def join(self, constant: int, *parts: str) -> str:
-        """Do an f-string of at least two parts."""
-        text = "".join(parts)
-        if self.active:
-            length = len(text)
-            # As `_note` does, for what is called most.
-            if 2 <= length <= MAX_TEXT and len(self._made) < MAX_NOTED:
-                self._characters += length
-                if self._characters <= MAX_CHARACTERS:
-                    self._made[id(text)] = (text, JOINED, parts, constant)
-                    return text
-                self._characters -= length
-            self._note(text, JOINED, parts, constant)
-        return text
-
-    def add(self, constant: int, left: Any, right: Any) -> Any:
-        """Do `left + right`."""
-        result = left + right
-        if self.active and type(result) in TEXTS:
-            self._added(result, left, right, constant)
-        return result
 
     def short(self, text: Any) -> bool:
         """Tell whether a growing text is noted: held by a note, it could not grow in place."""
@@ -208,13 +261,6 @@ class Provenance:
                 self._note(result, PERCENT, (template, values))
         return result
 
-    def cut(self, whole: Any, start: Any, stop: Any, step: Any) -> Any:
-        """Do `whole[start:stop:step]`."""
-        result = whole[start:stop] if step is None else whole[start:stop:step]
-        if self.active and type(result) in TEXTS and type(whole) in TEXTS and result is not whole:
-            self._note(result, DERIVED, (whole,))
-        return result
-
     def joined(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something named `join`."""
         separator = getattr(function, "__self__", None)
@@ -234,19 +280,7 @@ class Provenance:
     def call(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Do a call of something that makes texts of texts, or checks one."""
         result = function(*arguments, **named)
-        if self.active:
-            kind = type(result)
-            if kind in TEXTS:
-                self._called(function, arguments, named, result)
-            elif kind is bool:
-                if result:
-                    self._checked_by(function, arguments)
-            elif kind in (list, tuple, dict):
-                self._spread(result, sources_of(function, arguments, named))
-                if getattr(function, "__name__", "") in _FINDERS:
-                    self._spelled(function, arguments, result)
-            elif kind.__name__ == "Match":
-                self._checked_by(function, arguments)
+        self._noted(function, arguments, named, result)
         return result
 
     def member(self, value: Any, collection: Any) -> bool:
@@ -305,6 +339,28 @@ class Provenance:
         if type(left) is type(right) or (isinstance(left, str) and isinstance(right, str)):
             self._note(result, JOINED, (left, right), constant)
 
+    def _noted(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        if not self.active:
+            return
+        kind = type(result)
+        if kind in TEXTS:
+            self._called(function, arguments, named, result)
+        elif kind is bool:
+            if result:
+                self._checked_by(function, arguments)
+        elif kind in (list, tuple, dict):
+            self._spread(result, sources_of(function, arguments, named))
+            if getattr(function, "__name__", "") in _FINDERS:
+                self._spelled(function, arguments, result)
+        elif kind.__name__ == "Match":
+            self._checked_by(function, arguments)
+
     def _called(
         self,
         function: Callable[..., Any],
@@ -317,7 +373,7 @@ class Provenance:
             return
         name = getattr(function, "__name__", "")
         if type(owner) is str:
-            if name in _OWN_KINDS:
+            if name in OWN_KINDS:
                 self._called_method(owner, name, arguments, named, result)
             else:
                 # What else a method of a text is given are texts and numbers.
@@ -393,44 +449,30 @@ class Provenance:
         """Note every text in what a call returned."""
         if not sources:
             return
+        texts: list[Any] = []
         todo: list[Any] = [result]
-        for _ in range(_MAX_ITEMS):
-            if not todo:
-                return
+        room = _MAX_ITEMS
+        while todo and room > 0:
             item = todo.pop()
+            room -= 1
             kind = type(item)
             if kind in TEXTS:
-                if all(item is not source for source in sources):
-                    self._note(item, DERIVED, sources)
+                texts.append(item)
             elif kind is dict:
                 self.objects[id(item)] = (item, sources)
                 todo += item.keys()
                 todo += item.values()
             elif kind in (list, tuple):
                 self.objects[id(item)] = (item, sources)
-                todo += item[:_MAX_ITEMS]
-
-
-def rehearse() -> None:
-    """Do what rewritten code does, for the interpreter to specialise it before there is a fork."""
-    made = Provenance()
-    made.begin()
-    for number in range(_REHEARSALS):
-        text = made.join(0b01, "a ", str(number))
-        text = made.add(0b10, text, " b")
-        if made.short(text):
-            text = made.augment(0b10, text, " c")
-        if made.grows(text) and not made.grows(number):
-            made.add(0, number, number)
-        made.percent("%s and %s", (text, number))
-        made.joined(", ".join, [text, text])
-        made.call(text.replace, "a", "x")
-        made.call(text.upper)
-        made.call(text.split, " ")
-        made.call("{} {x}".format, text, x=number)
-        made.call(text.isalnum)
-        made.cut(text, 1, None, None)
-        made.member(text, {text})
-        made.same(text, "a")
-        made.differs(text, "a")
-    made.end()
+                if set(map(type, item[:room])) <= _ONLY_TEXTS:
+                    # Most calls return a list of texts.
+                    texts += item[:room]
+                    room -= len(item)
+                else:
+                    todo += item[:_MAX_ITEMS]
+        if texts:
+            self._listed += len(texts)
+            if self._listed > MAX_WAITING:
+                self._settle()
+                self._listed = len(texts)
+            self._waiting.append((texts, SPREAD, sources, 0))

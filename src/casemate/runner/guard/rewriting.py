@@ -10,8 +10,12 @@
     "a %s" % x            __casemate_percent__("a %s", x)
     ", ".join(xs)         __casemate_joined__(", ".join, xs)
     x.replace("a", "b")   __casemate_call__(x.replace, "a", "b")
+    x.strip()             __casemate_called__(x.strip)
+    x.strip("/")          __casemate_given__(x.strip, "/")
     x[1:]                 __casemate_cut__(x, 1, None, None)
+    x[a:][:9]             __casemate_cut_again__(x, a, None, None, 9)
     x in allowed          __casemate_member__(x, allowed)
+    x in ("a", "b")       x in ("a", "b") and __casemate_found__(x, ("a", "b"))
     x == "name"           __casemate_same__(x, "name")
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
@@ -33,7 +37,20 @@ import copy
 import importlib.util
 from types import CodeType
 
-from .names import CALLED, FUNCTIONS, METHODS, NAMESPACES, SEEN, WATCHED
+from .looks import (
+    form_of,
+    is_literal,
+    is_namespace,
+    is_number,
+    is_pattern,
+    is_text,
+    is_written,
+    loaded,
+    number_names,
+    text_names,
+    texts_of,
+)
+from .names import CALLED, FUNCTIONS, SEEN, WATCHED
 
 PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
@@ -45,8 +62,12 @@ NAMES = (
     "percent",
     "joined",
     "call",
+    "called",
+    "given",
     "cut",
+    "cut_again",
     "member",
+    "found",
     "same",
     "differs",
     "matched",
@@ -55,174 +76,13 @@ NAMES = (
 )
 
 
-def _is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
-    """Tell whether an expression is surely, or by its look, a text."""
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, (str, bytes))
-    if isinstance(node, ast.JoinedStr):
-        return True
-    if isinstance(node, ast.Name):
-        return node.id in names
-    if isinstance(node, ast.BinOp):
-        if isinstance(node.op, ast.Add):
-            return _is_text(node.left, names) or _is_text(node.right, names)
-        if isinstance(node.op, ast.Mult):
-            return _is_literal(node.left) or _is_literal(node.right)
-        return isinstance(node.op, ast.Mod) and _is_text(node.left, names)
-    if isinstance(node, ast.Subscript):
-        return isinstance(node.slice, ast.Slice)  # or a list; which it is, is seen when it runs
-    if isinstance(node, ast.IfExp):
-        return _is_text(node.body, names) or _is_text(node.orelse, names)
-    if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute):
-            return node.func.attr in METHODS or node.func.attr == "join"
-        return isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
-    return False
-
-
-_NUMERIC = (
-    *(ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult),
-    *(ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd),
-)
-_NUMBERS = frozenset(
-    ("abs", "divmod", "float", "hash", "int", "len", "list", "max", "min", "ord", "pow", "range")
-) | frozenset(("round", "set", "sorted", "sum", "time", "perf_counter", "timedelta", "tuple"))
-_LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
-
-
-def _is_number(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
-    """Tell whether an expression is, by its look, no text: a number, or a list."""
-    if isinstance(node, ast.Constant):
-        return not isinstance(node.value, (str, bytes))
-    if isinstance(node, ast.Name):
-        return node.id in names
-    if isinstance(node, ast.BinOp):
-        if isinstance(node.op, _NUMERIC):
-            return not (isinstance(node.op, ast.Mult) and _is_literal(node.left))
-        return _is_number(node.left, names) or _is_number(node.right, names)
-    if isinstance(node, ast.UnaryOp):
-        return True
-    if isinstance(node, ast.Call):
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
-        called = node.func.id if isinstance(node.func, ast.Name) else called
-        return called in _NUMBERS
-    return isinstance(node, _LISTS)
-
-
-def _is_range(node: ast.expr) -> bool:
-    called = node.func if isinstance(node, ast.Call) else None
-    return isinstance(called, ast.Name) and called.id == "range"
-
-
-def _number_names(body: list[ast.stmt]) -> frozenset[str]:
-    """Return the names that are only ever given what is no text, by its look."""
-    numbers: set[str] = set()
-    others: set[str] = set()
-    for statement in body:
-        for node in ast.walk(statement):
-            pairs: list[tuple[ast.expr, ast.expr]] = []
-            if isinstance(node, ast.Assign):
-                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-                pairs = [(node.target, node.value)]
-            elif isinstance(node, (ast.For, ast.comprehension)):
-                pairs = [(node.target, node.iter)]
-                if not _is_range(node.iter):
-                    others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
-                    continue
-            elif isinstance(node, ast.arg):
-                others.add(node.arg)
-            for target, value in pairs:
-                if isinstance(target, ast.Name):
-                    (numbers if _is_number(value, frozenset()) else others).add(target.id)
-    return frozenset(numbers - others)
-
-
-def _is_literal(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
-
-
-def _is_written(node: ast.expr) -> bool:
-    """Tell whether an expression is a text of the code by its look: a literal, or `NAME`."""
-    if isinstance(node, ast.Attribute):
-        return node.attr.isupper()
-    return _is_literal(node) or (isinstance(node, ast.Name) and node.id.isupper())
-
-
-def _is_namespace(node: ast.expr) -> bool:
-    """Tell whether an expression is `globals()` or the like, or a `__dict__`."""
-    if isinstance(node, ast.Attribute):
-        return node.attr in ("__dict__", "__builtins__")
-    if isinstance(node, ast.Name):
-        return node.id == "__builtins__"
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in NAMESPACES
-    )
-
-
-def _is_pattern(owner: ast.expr | None) -> bool:
-    """Tell whether what is called is of `re` by its look: most that splits are texts."""
-    return isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
-
-
-def _loaded(target: ast.expr) -> ast.expr | None:
-    """Return an expression for a target's value, None if it must not be evaluated twice."""
-    if isinstance(target, ast.Name):
-        return ast.copy_location(ast.Name(target.id, ast.Load()), target)
-    if isinstance(target, ast.Attribute) and _is_dotted(target.value):
-        return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
-    # By a name it may be an array's, of which every look is a copy.
-    fixed = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
-    if fixed and isinstance(target, ast.Subscript) and _is_dotted(target.value):
-        return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
-    return None
-
-
-def _is_dotted(node: ast.expr) -> bool:
-    """Tell whether an expression is a name, or an attribute of one: harmless to look up twice."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name)
-
-
-def _text_names(body: list[ast.stmt]) -> frozenset[str]:
-    """Return the names that are given a text somewhere below, whatever else they are given."""
-    found: set[str] = set()
-    for statement in body:
-        for node in ast.walk(statement):
-            pairs: list[tuple[ast.expr, ast.expr]] = []
-            if isinstance(node, ast.Assign):
-                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-                pairs = [(node.target, node.value)]
-            for target, value in pairs:
-                # A slice may be a list's, and its name be added to in every loop.
-                if isinstance(value, ast.Subscript) or not isinstance(target, ast.Name):
-                    continue
-                if _is_text(value, frozenset()):
-                    found.add(target.id)
-    return frozenset(found)
-
-
-def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """Return which target is given which value: `a, b = x, y` are two."""
-    several = (ast.Tuple, ast.List)
-    if isinstance(target, several) and isinstance(value, several):
-        if len(target.elts) == len(value.elts):
-            return list(zip(target.elts, value.elts, strict=True))
-        return []
-    return [(target, value)]
-
-
 class Rewriter(ast.NodeTransformer):
     """Rewrites one module."""
 
     def __init__(self, module: ast.Module) -> None:
         """Take what is known of the module's names."""
-        self._names = _text_names(module.body)
-        self._numbers = _number_names(module.body)
+        self._names = text_names(module.body)
+        self._numbers = number_names(module.body)
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -293,12 +153,12 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         """Do `+` and `%` where one side looks like a text."""
-        text_left = _is_text(node.left, self._names)
-        text_right = _is_text(node.right, self._names)
-        literals = (_is_literal(node.left), _is_literal(node.right))
+        text_left = is_text(node.left, self._names)
+        text_right = is_text(node.right, self._names)
+        literals = (is_literal(node.left), is_literal(node.right))
         tuple_right = isinstance(node.right, (ast.Tuple, ast.Dict))
         constant_left = isinstance(node.left, ast.Name) and node.left.id.isupper()
-        number = _is_number(node.left, self._numbers) or _is_number(node.right, self._numbers)
+        number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         self.generic_visit(node)
         text = text_left or text_right or not number
         if isinstance(node.op, ast.Add) and text and not all(literals):
@@ -312,17 +172,17 @@ class Rewriter(ast.NodeTransformer):
         """Do `+=` of a text where the target can be evaluated twice."""
         target = node.target
         known = isinstance(target, ast.Name) and target.id in self._names
-        is_text = _is_text(node.value, self._names) or known
-        literal = _is_literal(node.value)
-        number = _is_number(node.value, self._numbers) or _is_number(target, self._numbers)
+        text = is_text(node.value, self._names) or known
+        literal = is_literal(node.value)
+        number = is_number(node.value, self._numbers) or is_number(target, self._numbers)
         node.value = self.visit(node.value)
-        load = _loaded(target)
-        if load is None or not isinstance(node.op, ast.Add) or (number and not is_text):
+        load = loaded(target)
+        if load is None or not isinstance(node.op, ast.Add) or (number and not text):
             return node
         mask = ast.copy_location(ast.Constant(literal << 1), node)
         value = self._call(node, "augment", mask, load, node.value)
         noted = ast.copy_location(ast.Assign([target], value), node)
-        return self._if_short(load, noted, node, "short" if is_text else "grows")
+        return self._if_short(load, noted, node, "short" if text else "grows")
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         """Do `text = text + more` as `text += more`: the interpreter grows both in place."""
@@ -336,6 +196,7 @@ class Rewriter(ast.NodeTransformer):
             and isinstance(grown, ast.Name)
             and grown is not node.value
             and grown.id == target.id
+            and self._is_noted(node.value)
         ):
             plain = copy.deepcopy(node)
             self.generic_visit(node)
@@ -344,6 +205,17 @@ class Rewriter(ast.NodeTransformer):
             )
         self.generic_visit(node)
         return node
+
+    def _is_noted(self, node: ast.expr) -> bool:
+        """Tell whether a sum has a part that `visit_BinOp` notes: most that grow are numbers."""
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            sides = (node.left, node.right)
+            if any(is_text(side, self._names) for side in sides):
+                return True
+            if not any(is_number(side, self._numbers) for side in sides):
+                return True
+            node = node.left
+        return False
 
     def _if_short(
         self, text: ast.expr, noted: ast.stmt, plain: ast.stmt, test_name: str = "short"
@@ -364,13 +236,14 @@ class Rewriter(ast.NodeTransformer):
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
             return self._watched(node, "format")
-        if name == "get" and owner is not None and node.args and _is_namespace(owner):
+        if name == "get" and owner is not None and node.args and is_namespace(owner):
             node.args[0] = self._seen(node.args[0], "globals")
-        if name in WATCHED or (name == "split" and _is_pattern(owner)):
+        if name in WATCHED or (name == "split" and is_pattern(owner)):
             return self._watched(node, name)
         if name != "join" and name not in CALLED:
             return node
-        call = self._call(node, "joined" if name == "join" else "call", node.func, *node.args)
+        form = "joined" if name == "join" else form_of(node, name)
+        call = self._call(node, form, node.func, *node.args)
         call.keywords = node.keywords
         return call
 
@@ -399,12 +272,24 @@ class Rewriter(ast.NodeTransformer):
         """Do slices that are read."""
         self.generic_visit(node)
         cut = node.slice
-        if _is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
+        if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
             node.slice = self._seen(cut, "globals")
             return node
         if not (isinstance(cut, ast.Slice) and isinstance(node.ctx, ast.Load)):
             return node
         none = ast.copy_location(ast.Constant(None), node)
+        inner = node.value
+        name = (
+            inner.func.id
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
+            else ""
+        )
+        if name == f"{PREFIX}cut{SUFFIX}" and isinstance(inner, ast.Call) and cut.step is None:
+            first, last, step = cut.lower or none, cut.upper or none, inner.args[3]
+            # What has an effect must not be evaluated before the first cut is made.
+            fixed = isinstance(first, ast.Constant) and isinstance(last, ast.Constant)
+            if fixed and isinstance(step, ast.Constant) and step.value is None:
+                return self._call(node, "cut_again", *inner.args[:3], first, last)
         return self._call(
             node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
         )
@@ -416,13 +301,23 @@ class Rewriter(ast.NodeTransformer):
             return node
         left, right, op = node.left, node.comparators[0], node.ops[0]
         if isinstance(op, (ast.Eq, ast.NotEq)):
-            if _is_written(left) == _is_written(right):
+            if is_written(left) == is_written(right):
                 return node
             name = "same" if isinstance(op, ast.Eq) else "differs"
             return self._call(node, name, left, right)
         if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
-        found = self._call(node, "member", left, right)
+        again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
+        texts = texts_of(right)
+        if texts is not None and again is not None:
+            # Most values are not found, and cost nothing then.
+            among = ast.Tuple([ast.copy_location(t, node) for t in texts], ast.Load())
+            ast.copy_location(among, node)
+            plain = ast.copy_location(ast.Compare(left, [ast.In()], [right]), node)
+            noted = self._call(node, "found", again, among)
+            found: ast.expr = ast.copy_location(ast.BoolOp(ast.And(), [plain, noted]), node)
+        else:
+            found = self._call(node, "member", left, right)
         if isinstance(op, ast.In):
             return found
         return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import provenance
+from . import rehearsal
 from .core import Guard
 from .hooks import PatchingFinder, watch_audit, watch_calls
 from .loading import load_rewritten, own_modules
@@ -15,7 +15,7 @@ from .sql.drivers import watch_drivers
 
 def warm() -> None:
     """Have what sinks need ready in the base zygote, shared by all that is forked from it."""
-    provenance.rehearse()
+    rehearsal.rehearse()
     tokens.warm()
 
 

@@ -6,13 +6,19 @@ import base64
 import gzip
 import json
 import zlib
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.decoding import MAX_FORM, MAX_INFLATED, decoded, dict_of_lists
+from casemate.runner.guard.decoding import (
+    MAX_FORM,
+    MAX_INFLATED,
+    decoded,
+    dict_of_lists,
+    unquoted,
+)
 
 PAYLOAD = "x' OR 1=1 -- ü"
 PRINTABLE = st.text(
@@ -113,3 +119,8 @@ def test_nothing_raises(text: str) -> None:
 def test_base64_of_any_text_is_undone(text: str) -> None:
     assert text in forms(encode64(text.encode()))
     assert text in forms(text.encode().hex())
+
+
+@given(st.text(alphabet="%0123456789abcdefABCDEFxé+", max_size=60))
+def test_url_encoding_is_undone_as_the_standard_library_does(text: str) -> None:
+    assert unquoted(text) == unquote(text)

@@ -1,0 +1,185 @@
+"""What an expression is by its look: a text, a number, or what may be evaluated twice."""
+
+from __future__ import annotations
+
+import ast
+
+from .names import METHODS, NAMESPACES, OWN_KINDS
+
+
+def is_text(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
+    """Tell whether an expression is surely, or by its look, a text."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (str, bytes))
+    if isinstance(node, ast.JoinedStr):
+        return True
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Add):
+            return is_text(node.left, names) or is_text(node.right, names)
+        if isinstance(node.op, ast.Mult):
+            return is_literal(node.left) or is_literal(node.right)
+        return isinstance(node.op, ast.Mod) and is_text(node.left, names)
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Slice)  # or a list; which it is, is seen when it runs
+    if isinstance(node, ast.IfExp):
+        return is_text(node.body, names) or is_text(node.orelse, names)
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute):
+            return node.func.attr in METHODS or node.func.attr == "join"
+        return isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
+    return False
+
+
+_NUMERIC = (
+    *(ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.MatMult),
+    *(ast.LShift, ast.RShift, ast.BitOr, ast.BitXor, ast.BitAnd),
+)
+_NUMBERS = frozenset(
+    ("abs", "divmod", "float", "hash", "int", "len", "list", "max", "min", "ord", "pow", "range")
+) | frozenset(("round", "set", "sorted", "sum", "time", "perf_counter", "timedelta", "tuple"))
+_LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.Set, ast.Compare, ast.BoolOp)
+
+
+def is_number(node: ast.expr, names: frozenset[str]) -> bool:  # noqa: PLR0911
+    """Tell whether an expression is, by its look, no text: a number, or a list."""
+    if isinstance(node, ast.Constant):
+        return not isinstance(node.value, (str, bytes))
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, _NUMERIC):
+            return not (isinstance(node.op, ast.Mult) and is_literal(node.left))
+        return is_number(node.left, names) or is_number(node.right, names)
+    if isinstance(node, ast.UnaryOp):
+        return True
+    if isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        return called in _NUMBERS
+    return isinstance(node, _LISTS)
+
+
+def _is_range(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == "range"
+
+
+def number_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are only ever given what is no text, by its look."""
+    numbers: set[str] = set()
+    others: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            pairs: list[tuple[ast.expr, ast.expr]] = []
+            if isinstance(node, ast.Assign):
+                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+                pairs = [(node.target, node.value)]
+            elif isinstance(node, (ast.For, ast.comprehension)):
+                pairs = [(node.target, node.iter)]
+                if not _is_range(node.iter):
+                    others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
+                    continue
+            elif isinstance(node, ast.arg):
+                others.add(node.arg)
+            for target, value in pairs:
+                if isinstance(target, ast.Name):
+                    (numbers if is_number(value, frozenset()) else others).add(target.id)
+    return frozenset(numbers - others)
+
+
+def is_literal(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+
+
+def is_written(node: ast.expr) -> bool:
+    """Tell whether an expression is a text of the code by its look: a literal, or `NAME`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr.isupper()
+    return is_literal(node) or (isinstance(node, ast.Name) and node.id.isupper())
+
+
+def form_of(node: ast.Call, name: str) -> str:
+    """Return how a call is done: the most frequent are done in the fewest steps."""
+    starred = any(isinstance(argument, ast.Starred) for argument in node.args)
+    if name in OWN_KINDS or node.keywords or starred or len(node.args) > 1:
+        return "call"
+    return "given" if node.args else "called"
+
+
+def is_namespace(node: ast.expr) -> bool:
+    """Tell whether an expression is `globals()` or the like, or a `__dict__`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("__dict__", "__builtins__")
+    if isinstance(node, ast.Name):
+        return node.id == "__builtins__"
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in NAMESPACES
+    )
+
+
+def is_pattern(owner: ast.expr | None) -> bool:
+    """Tell whether what is called is of `re` by its look: most that splits are texts."""
+    return isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
+
+
+def loaded(target: ast.expr) -> ast.expr | None:
+    """Return an expression for a target's value, None if it must not be evaluated twice."""
+    if isinstance(target, ast.Name):
+        return ast.copy_location(ast.Name(target.id, ast.Load()), target)
+    if isinstance(target, ast.Attribute) and _is_dotted(target.value):
+        return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
+    # By a name it may be an array's, of which every look is a copy.
+    fixed = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
+    if fixed and isinstance(target, ast.Subscript) and _is_dotted(target.value):
+        return ast.copy_location(ast.Subscript(target.value, target.slice, ast.Load()), target)
+    return None
+
+
+def texts_of(node: ast.expr) -> list[ast.expr] | None:
+    """Return the texts of a collection of nothing but literals; None if it is another."""
+    if not isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return None
+    values = [e.value for e in node.elts if isinstance(e, ast.Constant)]
+    texts: list[ast.expr] = [ast.Constant(value) for value in values if type(value) is str]
+    return texts if texts and len(texts) == len(node.elts) else None
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    """Tell whether an expression is a name, or an attribute of one: harmless to look up twice."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def text_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are given a text somewhere below, whatever else they are given."""
+    found: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            pairs: list[tuple[ast.expr, ast.expr]] = []
+            if isinstance(node, ast.Assign):
+                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+                pairs = [(node.target, node.value)]
+            for target, value in pairs:
+                # A slice may be a list's, and its name be added to in every loop.
+                if isinstance(value, ast.Subscript) or not isinstance(target, ast.Name):
+                    continue
+                if is_text(value, frozenset()):
+                    found.add(target.id)
+    return frozenset(found)
+
+
+def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return which target is given which value: `a, b = x, y` are two."""
+    several = (ast.Tuple, ast.List)
+    if isinstance(target, several) and isinstance(value, several):
+        if len(target.elts) == len(value.elts):
+            return list(zip(target.elts, value.elts, strict=True))
+        return []
+    return [(target, value)]
