@@ -96,12 +96,10 @@ def _deploy_all(manifest: Path, client: NodeClient, *, learn: bool) -> bool:
                 with_everything_declared(spec, workspace.project) for spec in workspace.chosen
             ]
         before = deployed_functions(client)
-        built = workspace.build(None, relock=False)
-        names = [workspace.name_of(bundle.manifest.function) for bundle in built]
-        wanted = [
-            Wanted(name, bundle, before.get(name))
-            for name, bundle in zip(names, built, strict=True)
-        ]
+        wanted = []
+        for built in workspace.build(None, relock=False):
+            name = workspace.name_of(built.manifest.function)
+            wanted.append(Wanted(name, built, before.get(name)))
         for done in deploy(client, wanted, force=False, approve=True):
             if not done.unchanged:
                 took = (time.monotonic() - started) * 1000
