@@ -112,15 +112,21 @@ def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, i
     """Return where two texts stop to be the same, but for escapes, and how much is the same."""
     same = skipped = 0
     end = at
+    crossed = False
     while 0 <= at < len(inside) and 0 <= place < len(text):
         if inside[at] == text[place]:
             same += 1
             skipped = 0
+            # A blank beyond a quote is there by chance: the value was trimmed, and the quote is
+            # the code's.
+            crossed = crossed and text[place].isspace()
             place += step
             at += step
-            end = at
+            if not crossed:
+                end = at
         elif inside[at] in _ESCAPES and skipped < _MAX_ESCAPES:
             skipped += 1
+            crossed = True
             at += step
         else:
             break

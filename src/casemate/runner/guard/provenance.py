@@ -50,6 +50,8 @@ _FINDERS = frozenset(("findall", "groups"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
+_FROM_CODE = (tuple, set, frozenset, range)
+"""Collections of numbers that no event brings."""
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
 Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
@@ -79,6 +81,7 @@ class Provenance:
         "given",
         "join",
         "kept",
+        "numbers",
         "objects",
         "watchers",
     )
@@ -92,6 +95,8 @@ class Provenance:
         self._asked: dict[str, list[Question]] = {}
         self._characters = 0
         self._generation = 0
+        self.numbers: set[int] = set()
+        """Numbers that the code found in a collection that no JSON has."""
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
         self.kept: dict[Any, Any] = {}
@@ -129,6 +134,7 @@ class Provenance:
         self._checked.clear()
         self._members.clear()
         self._asked.clear()
+        self.numbers.clear()
         self.objects.clear()
         self.kept.clear()
         self._characters = 0
@@ -288,6 +294,8 @@ class Provenance:
         found = value in collection
         if found and self.active and type(value) is str and not isinstance(collection, TEXTS):
             self._checked[value] = ("member", collection)
+        elif found and self.active and type(value) is int and type(collection) in _FROM_CODE:
+            self.numbers.add(value)
         return found
 
     def same(self, left: Any, right: Any) -> Any:

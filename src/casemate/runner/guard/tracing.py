@@ -25,6 +25,7 @@ _MIN_WORD = 16
 _MAX_PLACES = 8
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
+_WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
@@ -308,10 +309,13 @@ class Tracer:
             text = as_text(piece)
             plain = constant or len(text) <= 1 or self._is_constant(text)
             return [(text, constant)] if plain else None
-        return [(as_text(p), bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        parts = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        return None if self._is_list(parts) else [(as_text(p), literal) for p, literal in parts]
 
     def _joined(self, pieces: list[_Piece]) -> list[Span]:
         """Texts joined from single characters, with longer ones before, after and between them."""
+        if self._is_list(pieces):
+            return []
         found: list[Span] = []
         run: list[Step] = []
         start = place = 0
@@ -325,6 +329,17 @@ class Tracer:
                 run.append(step)
             place += len(piece or "")
         return found
+
+    def _is_list(self, pieces: list[_Piece]) -> bool:
+        """Tell whether words and numbers are joined by one text of the code: its signs are all."""
+        separators = {piece for piece, _ in pieces[1::2]}
+        if (
+            len(pieces) % 2 == 0
+            or len(separators) != 1
+            or not self._is_constant(as_text(separators.pop()))
+        ):
+            return False
+        return all(_WORD_OR_NUMBER.fullmatch(as_text(piece)) for piece, _ in pieces[::2])
 
     def _characters(self, steps: list[Step]) -> list[Span]:
         """Characters that were taken one by one."""

@@ -21,6 +21,7 @@ from .documents import (
     judging,
 )
 from .entities import Reading
+from .insertions import check_insertions
 from .trees import is_of_tree
 
 _EXTERNAL_BY_DEFAULT = 5
@@ -76,8 +77,12 @@ def patch_functions(guard: Guard, library: Any) -> None:
 
     def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()
-        if not is_safe(parser) and not _is_html(parser):
-            check_document(guard, argument(arguments, named, 0, "text", "xml"), judged(parser))
+        if _is_html(parser):
+            return
+        text = argument(arguments, named, 0, "text", "xml")
+        check_insertions(guard, text)
+        if not is_safe(parser):
+            check_document(guard, text, judged(parser))
 
     def before_source(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         parser = argument(arguments, named, 1, "parser") or usual()

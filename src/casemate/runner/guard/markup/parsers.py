@@ -19,12 +19,14 @@ from .documents import (
     judging,
 )
 from .entities import EXPANDING, Reading
+from .insertions import check_insertions
 
 
 def patch_element_tree(guard: Guard, module: ModuleType) -> None:
     """Watch ElementTree: its functions, and parsers that are fed."""
 
     def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_insertions(guard, argument(arguments, named, 0, "text"))
         if not is_safe(argument(arguments, named, 1, "parser")):
             check_document(guard, argument(arguments, named, 0, "text"))
 
@@ -82,13 +84,14 @@ def _feeding(guard: Guard, base: Any) -> type:
 def patch_dom(guard: Guard, module: ModuleType) -> None:
     """Watch minidom, and the builder below it."""
     library: Any = module
-    text_name = "string"
+
+    def before_text(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 0, "string")
+        check_insertions(guard, text)
+        check_document(guard, text)
+
     if "parseString" in vars(library):
-        wrap(
-            library,
-            "parseString",
-            lambda a, n: check_document(guard, argument(a, n, 0, text_name)),
-        )
+        wrap(library, "parseString", before_text)
     wrap(library, "parse", lambda a, n: check_source(guard, argument(a, n, 0, "file")))
 
 

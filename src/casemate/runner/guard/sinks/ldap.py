@@ -17,7 +17,7 @@ _ESCAPE = re.compile(r"\\[0-9a-fA-F]{2}")
 _FILTER_MARK = re.compile(r"[()*\\\x00]")
 _DN_ESCAPE = re.compile(r"\\(?:[0-9a-fA-F]{2}|[ \"#+,;<=>\\])")
 _DN_MARK = re.compile(r"[,+\"\\<>;\x00\r\n]")
-_SIGNS = re.compile(r"[()&|!]")
+_BRACKETS = re.compile(r"[()]")
 _SEPARATORS = re.compile(r"[,+;]")
 _BEFORE_EQUALS = re.compile(r"(?<![\w.-])[\w.-]++(?=\s*=)")
 _LETTER = re.compile(r"[A-Za-z]")
@@ -33,7 +33,8 @@ def _in_value(before: str) -> bool:
     """Tell whether what follows a filter's beginning is in a value: after `=`, `*` or `:`."""
     if before.rstrip().endswith(("=", "*")):
         return True
-    part = _SIGNS.split(before)[-1]
+    # `&`, `|` and `!` are signs right after a bracket alone: in a value they are letters.
+    part = _BRACKETS.split(before)[-1].lstrip("&|! ")
     return "=" in part or ":" in part
 
 

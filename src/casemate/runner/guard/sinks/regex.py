@@ -1,8 +1,8 @@
 """Regular expressions that take exponential time. Watched where the function's own code calls them.
 
 `re`'s functions are used by every library: wrappers would cost all of them, and no event's pattern
-is any library's. Patterns are looked at, not run: a repetition of what repeats, with nothing
-between that tells one turn from the next.
+is any library's, but of pandas, whose methods of texts take patterns. Patterns are looked at, not
+run: a repetition of what repeats, with nothing between that tells one turn from the next.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
+from types import ModuleType
 from typing import Any
 
+from .. import hooks
 from ..core import Guard
 from ..origin import Span
 from ..sink import CallHook, Sink, Verdict
@@ -150,6 +152,37 @@ def _on_call(
         guard.check(NAME, subject, _judge_subject)
 
 
+_PANDAS = {
+    "contains": True,
+    "count": True,
+    "extract": True,
+    "extractall": True,
+    "findall": True,
+    "fullmatch": True,
+    "match": True,
+    "replace": False,
+    "split": None,
+}
+"""Methods of pandas' texts, and whether they take a pattern if they are not told."""
+
+
+def _patch_pandas(guard: Guard, module: ModuleType) -> None:
+    methods = vars(module)["StringMethods"]
+    for name, usual in _PANDAS.items():
+
+        def before(
+            arguments: tuple[Any, ...], named: dict[str, Any], usual: bool | None = usual
+        ) -> None:
+            pattern = hooks.argument(arguments, named, 1, "pat")
+            told = named.get("regex", usual)
+            # `split` takes what is longer than one character for a pattern.
+            if isinstance(pattern, str) and (told or (told is None and len(pattern) > 1)):
+                guard.check(NAME, pattern, _judge_pattern)
+
+        if hasattr(methods, name):
+            hooks.wrap(methods, name, before)
+
+
 _CALLS: dict[str, CallHook] = dict.fromkeys(
     ("compile", "match", "search", "fullmatch", "findall", "finditer", "split", "sub", "subn"),
     _on_call,
@@ -158,5 +191,6 @@ _CALLS: dict[str, CallHook] = dict.fromkeys(
 SINK = Sink(
     name=NAME,
     summary="Regular expressions: none of exponential time from outside, or for long data.",
+    patches={"pandas.core.strings.accessor": _patch_pandas},
     calls=_CALLS,
 )

@@ -31,6 +31,19 @@ _FIX_TARGET = (
     "redirect to a path of your own (`if not target.startswith('/') or target[1:2] in '/\\\\'`), "
     "or take the host from a collection in the code"
 )
+_PARAMETERS = {
+    "content-disposition": ";",
+    "content-security-policy": ";,",
+    "content-type": ";",
+    "link": ";,<>",
+    "permissions-policy": ",",
+    "strict-transport-security": ";",
+}
+"""Headers that consist of parts, and the signs between these (RFC 9110, 5.6)."""
+_FIX_PARAMETER = (
+    "quote the value: urllib.parse.quote(value, safe='') after `filename*=UTF-8''`, or choose it "
+    "from a collection in the code"
+)
 _FIX_COOKIE = "make cookies by http.cookies.SimpleCookie, or quote the value: urllib.parse.quote"
 
 
@@ -61,6 +74,8 @@ def _verdict(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
                 verdict = _target(guard, lower, text, spans)
             if verdict is None and lower == "set-cookie":
                 verdict = _cookie(text, spans)
+            if verdict is None and spans and lower in _PARAMETERS:
+                verdict = _parameter(text, spans, _PARAMETERS[lower])
         else:
             verdict = _split(text, spans)
         if verdict is not None:
@@ -152,6 +167,30 @@ def _cookie(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in spans:
         if ";" in text[span.start : span.end]:
             return Verdict(span.origin, "adds attributes to the cookie by `;`", _FIX_COOKIE)
+    return None
+
+
+def _parameter(text: str, spans: Sequence[Span], signs: str) -> Verdict | None:
+    """Return a verdict if data that is one part of a header ends it, or its quotes."""
+    structure: list[int] = []
+    quoted, escaped = False, False
+    for place, sign in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and sign == "\\":
+            escaped = True
+        elif sign == '"':
+            quoted = not quoted
+            structure.append(place)
+        elif not quoted and sign in signs:
+            structure.append(place)
+    for span in spans:
+        # All of a header, such as the type of a stored object, is for the event to choose.
+        whole = span.start <= 0 and span.end >= len(text)
+        if whole or span.checked in ("member", "constant"):
+            continue
+        if any(span.start <= place < span.end for place in structure):
+            return Verdict(span.origin, "is more than one part of its header", _FIX_PARAMETER)
     return None
 
 

@@ -131,7 +131,8 @@ class Vouching:
     def _checked(self, text: str, parts: Parts) -> bool:
         """Tell whether the code found the host, or what holds it, in a collection or pattern.
 
-        Where it looked at the host alone, the port has to be the scheme's own.
+        Where it looked at the host alone, the port has to be the scheme's own, or a number that it
+        found in a collection as well.
         """
         host, authority = text[slice(*parts.host)], text[slice(*parts.authority)]
         scheme = text[slice(*parts.scheme)]
@@ -139,7 +140,7 @@ class Vouching:
         forms = {authority, f"{scheme}://{authority}", text, f"{scheme}://{authority}/"}
         forms.add(authority.lower())
         port = place_of(text, parts).port
-        if port is None or port == _PORTS.get(scheme.lower()):
+        if port in (None, _PORTS.get(scheme.lower())) or port in provenance.numbers:
             forms |= {host, host.strip("[]"), host.lower()}
         elif host == authority:
             forms.discard(host)

@@ -1,0 +1,143 @@
+"""XML that the function's code put together: data that ends what the code put it into.
+
+A whole element in a text passes: to put a fragment into a frame is what honest code does. What ends
+an element, an attribute, a comment or a CDATA section of the code does not.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..core import Guard
+from ..origin import Span
+from ..sink import Verdict
+
+NAME = "xml"
+MAX_DOCUMENT = 256 * 1024
+"""Characters of a document that is looked at; a longer one is parsed as it is."""
+_ENDS = {"<!--": "-->", "<![CDATA[": "]]>", "<?": "?>", "<!": ">"}
+_OPENS = re.compile(r"<!--|<!\[CDATA\[|<\?|<!|<")
+_TAG = re.compile(r"<(?P<close>/?)[^\s<>/\"'=]*+(?:[^\"'<>]++|\"[^\"]*+\"|'[^']*+')*+>")
+_QUOTED = re.compile(r"\"[^\"]*+\"?|'[^']*+'?")
+_NO_NAME = re.compile(r"[\s<>/\"'=]")
+_FIX = (
+    "escape what goes into XML: xml.sax.saxutils.escape, quoteattr for attributes; or build the "
+    "document as a tree: ElementTree.SubElement(parent, 'name').text = value"
+)
+
+
+class _Region(NamedTuple):
+    """Characters of a document, `start` up to `end`, that data in them must not leave."""
+
+    start: int
+    end: int
+    ending: str
+    """What would end it; empty in a tag outside of its quotes."""
+
+
+def check_insertions(guard: Guard, source: Any) -> None:
+    """Block a document (BlockedError) of the code in which data is more than it was meant to be.
+
+    Only what the code was seen making is looked at.
+    """
+    if not guard.active or not isinstance(source, (str, bytes)) or len(source) > MAX_DOCUMENT:
+        return
+    if guard.provenance.of(source) is not None:
+        guard.check(NAME, source, judge)
+
+
+def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends an element, attribute, comment or section of the code."""
+    given = [s for s in _together(spans) if s.checked not in ("member", "constant")]
+    if not given or (len(given) == 1 and given[0].start <= 0 and given[0].end >= len(text)):
+        return None
+    regions = _regions(_harmless(text, given))
+    depth = 0
+    for span in given:
+        value = text[span.start : span.end]
+        place = bisect.bisect_right(regions, span.start, key=_end)
+        region = regions[place] if place < len(regions) else None
+        if region is None or region.start >= span.end:
+            depth = _depth(value, depth)
+            if depth < 0:
+                return Verdict(span.origin, "ends an element of the document", _FIX)
+        elif region.ending:
+            if region.ending in value:
+                return Verdict(span.origin, f"ends its place by `{region.ending}`", _FIX)
+        elif _NO_NAME.search(value):
+            return Verdict(span.origin, "adds to a tag of the document", _FIX)
+    return None
+
+
+def _end(region: _Region) -> int:
+    return region.end
+
+
+def _together(spans: Sequence[Span]) -> list[Span]:
+    """Return spans with those joined that follow each other without anything between."""
+    found: list[Span] = []
+    for span in spans:
+        if found and found[-1].end == span.start and not span.checked and not found[-1].checked:
+            found[-1] = found[-1]._replace(end=span.end, exact=False)
+        else:
+            found.append(span)
+    return found
+
+
+def _harmless(text: str, spans: Sequence[Span]) -> str:
+    """Return a document with letters in the place of data."""
+    pieces, place = [], 0
+    for span in spans:
+        pieces += [text[place : span.start], "x" * (span.end - span.start)]
+        place = span.end
+    return "".join((*pieces, text[place:]))
+
+
+def _regions(text: str) -> list[_Region]:
+    """Return what is no text between elements, in order."""
+    found: list[_Region] = []
+    place = 0
+    while opens := _OPENS.search(text, place):
+        mark = opens[0]
+        if mark != "<":
+            end = text.find(_ENDS[mark], opens.end())
+            end = len(text) if end < 0 else end
+            found.append(_Region(opens.end(), end, _ENDS[mark]))
+            place = end
+            continue
+        tag = _TAG.match(text, opens.start())
+        place = tag.end() if tag else len(text)
+        begun = opens.end()
+        for quoted in _QUOTED.finditer(text, opens.end(), place):
+            found.append(_Region(begun, quoted.start(), ""))
+            found.append(_Region(quoted.start() + 1, quoted.end() - 1, quoted[0][0]))
+            begun = quoted.end()
+        found.append(_Region(begun, place, ""))
+    return found
+
+
+def _depth(value: str, depth: int) -> int:
+    """Return how deep elements are open after a piece of text; below 0 at once if it ends more."""
+    place = 0
+    while opens := _OPENS.search(value, place):
+        mark = opens[0]
+        if mark != "<":
+            end = value.find(_ENDS[mark], opens.end())
+            if end < 0:
+                return -1  # the rest of the document would be in it
+            place = end + len(_ENDS[mark])
+            continue
+        tag = _TAG.match(value, opens.start())
+        if tag is None:
+            return depth  # no tag: the parser refuses it
+        place = tag.end()
+        if tag["close"]:
+            depth -= 1
+        elif not tag[0].endswith("/>"):
+            depth += 1
+        if depth < 0:
+            return depth
+    return depth
