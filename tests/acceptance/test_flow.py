@@ -323,7 +323,8 @@ def test_of_an_error_only_status_and_id_are_told(flow: TestNode, what: str) -> N
     assert answer["status"] == 500 or answer["status"] == 502
     assert answer["error_id"].startswith("err_")
     assert "private" not in tried.response.text
-    assert answer["text"] == f"middle answered with status {answer['status']}"
+    told = f"middle answered with status {answer['status']}"
+    assert answer["text"] == f"{told}: its owner finds the reason by the error id"
     # Which the owner finds, with all of it.
     error = flow.get(f"/errors/{answer['error_id']}")
     assert (error["function"], error["project"]) == ("middle", "flow")

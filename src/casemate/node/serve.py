@@ -258,7 +258,8 @@ class Node:
                 self._look_after()
                 if self._stopping:
                     break
-                served = self._pulse is not None and self._pulse.felt
+                # Of a gateway that was not started again the pulse is that of the one before.
+                served = code is not None and self._pulse is not None and self._pulse.felt
                 if not (served or self._served) and code in (START_FAILED, 1) and self._vault.alive:
                     raise UnavailableError(
                         "The gateway could not start; its message is above.",

@@ -100,6 +100,9 @@ class Bundles:
             raise NotFoundError("There is no such bundle.")
         return self.manifests[digest]
 
+    async def is_kept(self, digest: str) -> bool:
+        return digest in self.manifests or digest in self.puts
+
     async def remove(self, digest: str) -> None:
         self.manifests.pop(digest, None)
 
