@@ -63,6 +63,8 @@ class Labels:
 
     def _origin(self, text: str | bytes, depth: int) -> Origin | None:
         """Return where a text, or what it is an encoding of, is from."""
+        if self._guard.is_own(text):  # what it shares with the event is chance
+            return None
         spans = self._guard.spans(text)
         doubtful = next((s for s in spans if s.checked not in ("member", "constant")), None)
         if doubtful is not None or depth == _MAX_DEPTH:

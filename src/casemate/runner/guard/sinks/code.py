@@ -152,13 +152,13 @@ def _compiled(guard: Guard, arguments: tuple[Any, ...]) -> None:
         return
     # A module that was written first is no module of anybody else.
     written = isinstance(arguments[1], str) and arguments[1].startswith(_WRITTEN)
-    if is_import() and not written:
+    if not written and (is_import() or is_importing(guard)):
         return
     caller = sys._getframe(2)
     called = (caller.f_globals.get("__name__"), caller.f_code.co_name)
     if called[0] == "ast" and called[1] in _PARSING:
         return
-    if called in _OF_NAMES or is_importing(guard):
+    if called in _OF_NAMES:
         return
     guard.check(NAME, source, _judging(guard))
 
