@@ -31,7 +31,17 @@ from .notes import (
     sources_of,
     words_of,
 )
-from .quick import MAX_WAITING, adder, again_cutter, caller, cutter, finder, giver, joiner
+from .quick import (
+    MAX_SHORT,
+    MAX_WAITING,
+    adder,
+    again_cutter,
+    caller,
+    cutter,
+    finder,
+    giver,
+    joiner,
+)
 from .substituting import held
 
 MAX_TEXT = 32 * 1024
@@ -40,6 +50,9 @@ MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
 MAX_NOTED = 8192
 MAX_CHARACTERS = 4 << 20
+MAX_HELD = 16 << 20
+"""Characters that are kept from being freed, since texts were made of them."""
+MAX_OBJECTS = 8192
 """Bounds of one generation of notes; when it is full, the one before it is forgotten."""
 _MAX_ITEMS = 1000
 _ONLY_TEXTS = frozenset(TEXTS)
@@ -66,10 +79,13 @@ class Provenance:
         "_characters",
         "_checked",
         "_generation",
+        "_held",
+        "_held_last",
         "_listed",
         "_made",
         "_made_before",
         "_members",
+        "_objects_before",
         "_turn",
         "_waiting",
         "active",
@@ -97,6 +113,9 @@ class Provenance:
         self._generation = 0
         self.numbers: set[int] = set()
         """Numbers that the code found in a collection that no JSON has."""
+        self._held = 0
+        self._held_last: object = None
+        self._objects_before: dict[int, tuple[object, tuple[Any, ...]]] = {}
         self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
         """Lists and dicts that a call made from texts, and these texts."""
         self.kept: dict[Any, Any] = {}
@@ -135,9 +154,11 @@ class Provenance:
         self._members.clear()
         self._asked.clear()
         self.numbers.clear()
-        self.objects.clear()
+        self.objects = {}
+        self._objects_before = {}
         self.kept.clear()
-        self._characters = 0
+        self._characters = self._held = 0
+        self._held_last = None
 
     def of(self, value: object) -> Made | None:
         """Return how a text was made, if it was seen."""
@@ -226,11 +247,33 @@ class Provenance:
             return
         made = self._made
         self._characters += length
-        if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS:
-            self._made_before, self._characters = made, length
-            self._generation += 1
-            made = self._made = {}
+        if note[1] is DERIVED or note[1] is REPLACED:
+            self._hold(note[2])
+        if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS or self._held > MAX_HELD:
+            self._renew()
+            made = self._made
         made[value if single else id(value)] = note
+
+    def _hold(self, sources: Iterable[object]) -> None:
+        """Count the long texts that a note keeps: what was cut from them can be much shorter."""
+        for source in sources:
+            if (type(source) is str or type(source) is bytes) and len(source) > MAX_SHORT:
+                # Most are cut, or split, many times in a row.
+                if source is not self._held_last:
+                    self._held += len(source)
+                self._held_last = source
+
+    def _renew(self) -> None:
+        """Begin a generation, and forget the one before the one that ends."""
+        self._made_before, self._made = self._made, {}
+        self._objects_before, self.objects = self.objects, {}
+        self._characters = self._held = 0
+        self._generation += 1
+
+    def made_from(self, value: object) -> tuple[Any, ...] | None:
+        """Return the texts that a call made a list or dict from, if it was seen."""
+        found = self.objects.get(id(value)) or self._objects_before.get(id(value))
+        return found[1] if found is not None and found[0] is value else None
 
     def _note_made(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int) -> None:
         if self.active:
@@ -457,6 +500,10 @@ class Provenance:
         """Note every text in what a call returned."""
         if not sources:
             return
+        self._hold(sources)
+        if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
+            self._settle()
+            self._renew()
         texts: list[Any] = []
         todo: list[Any] = [result]
         room = _MAX_ITEMS

@@ -17,8 +17,8 @@ MAX_WAITING = 16_384
 """Notes in the ring; beyond that the oldest are forgotten."""
 MAX_SHORT = 256
 """Characters of a text that is noted in the ring: so it holds no more than four million."""
-MAX_CUT_FROM = 32 * 1024
-"""Characters of a text that a note in the ring may hold for a text that was cut from it."""
+MAX_CUT_FROM = 1024
+"""Characters of a text that a note in the ring may hold for a text that was made from it."""
 
 Append = Callable[[tuple[Any, ...]], None]
 Note = Callable[[Any, str, tuple[Any, ...], int], None]
@@ -66,7 +66,7 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
         kind = type(result)
         if (kind is str or kind is bytes) and type(function) is BuiltinMethodType:
             owner = function.__self__
-            if type(owner) is str and len(result) <= MAX_SHORT:
+            if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
                     append((result, owner))
                 return result
@@ -85,7 +85,7 @@ def giver(append: Append, noted: Noted) -> Callable[[Callable[[Any], Any], Any],
         kind = type(result)
         if (kind is str or kind is bytes) and type(function) is BuiltinMethodType:
             owner = function.__self__
-            if type(owner) is str and len(result) <= MAX_SHORT:
+            if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
                     append((result, DERIVED, (owner, argument), 0))
                 return result

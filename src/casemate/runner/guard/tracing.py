@@ -94,10 +94,8 @@ class Tracer:
         origin = self._taint.is_of(value)
         if origin is not None:
             return origin
-        made = self._provenance.objects.get(id(value))
-        if made is None or made[0] is not value:
-            return None
-        return next((o for source in made[1] if (o := self.whole(source)) is not None), None)
+        sources = self._provenance.made_from(value) or ()
+        return next((o for source in sources if (o := self.whole(source)) is not None), None)
 
     def _spans(self, value: str | bytes, depth: int) -> list[Span]:
         if not value:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import tracemalloc
 
 import pytest
 
 from casemate.runner.guard.notes import DERIVED, JOINED, Made
-from casemate.runner.guard.provenance import MAX_CHARACTERS, Provenance
+from casemate.runner.guard.provenance import MAX_CHARACTERS, MAX_HELD, MAX_OBJECTS, Provenance
 from casemate.runner.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
 from casemate.runner.guard.rewriting import rewrite
 
@@ -71,6 +72,37 @@ def test_what_is_not_asked_for_is_bounded(provenance: Provenance) -> None:
     for _ in range(100):
         provenance.given(("a," * 900 + "b").split, ",")
     assert provenance._listed <= MAX_WAITING
+
+
+@pytest.mark.parametrize(("size", "count"), [(100_000, 800), (30_000, 2000), (900, 40_000)])
+def test_what_is_held_for_what_was_cut_from_it_is_bounded(
+    provenance: Provenance, size: int, count: int
+) -> None:
+    """Thousands of long texts, of each of which an honest program takes the beginning."""
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            text = "x" * size + str(number)
+            provenance.cut(text, 0, 100, None)
+            provenance.called(provenance.given(text.ljust, 9).strip)
+        first = provenance.cut(text, 0, 100, None)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * MAX_HELD + (48 << 20)
+    assert provenance.of(first) == Made(first, DERIVED, (text,))
+
+
+def test_lists_that_calls_made_are_bounded(provenance: Provenance) -> None:
+    for number in range(3 * MAX_OBJECTS):
+        line = f"{number},Ada,Lovelace"
+        fields = provenance.given(line.split, ",")
+    assert len(provenance.objects) + len(provenance._objects_before) <= 2 * MAX_OBJECTS
+    assert provenance.made_from(fields) == (line, ",")
+    assert provenance.made_from(list(fields)) is None
+    text = "y" * (2 * MAX_HELD)
+    cuts = [provenance.cut(text, place, place + 9, None) for place in range(50)]
+    assert all(provenance.of(cut) is not None for cut in cuts)
 
 
 def test_without_an_invocation_nothing_is_known(provenance: Provenance) -> None:
