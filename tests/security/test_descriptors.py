@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.attacks import Attack, attempt
+from support.bundles import deploy, make_bundle, upload
 from support.node import TestNode
 from support.processes import gateway_of
 
@@ -119,6 +120,7 @@ def smuggle_to_all():
                     sock.sendmsg([content], [(1, 1, array.array("i", [gift] * 8))])
         except OSError:
             continue
+    os.close(gift)
 smuggle_to_all()
 def handler(event, context):
     return "ran"
@@ -152,8 +154,8 @@ def handler(event, context):
     return "ran"
 CHILD = os.fork()
 if CHILD == 0:
-    # Stays in the zygote's namespace, with all that the zygote holds, and speaks for it.
-    time.sleep(0.2)
+    # Stays in the zygote's namespace, with all that the zygote holds, and would speak for it.
+    time.sleep(SECONDS)
     os.write(3, RECORD)
     time.sleep(3600)
 """
@@ -167,14 +169,20 @@ RECORDS = {
 }
 
 
+@pytest.mark.parametrize("seconds", [0, 0.2])
 @pytest.mark.parametrize("record", list(RECORDS))
 def test_a_process_left_by_the_import_harms_its_own_function_only(
-    node: TestNode, record: str
+    node: TestNode, record: str, seconds: float
 ) -> None:
-    """It can speak as its zygote. The supervisor believes nothing that it could not be told."""
-    name = f"impostor-{record}"
+    """It may speak before it is found: nothing is believed that it could not be told."""
+    name = f"impostor-{record}-{seconds * 10:g}"
     node.deploy("def handler(event, context):\n    return 1\n", name="unharmed")
-    node.deploy(f"RECORD = {RECORDS[record]!r}\n" + REPORT_LATER, name=name)
-    node.wait_until(lambda: f"of t/{name} is ended" in node.errors.read_text())
+    source = f"RECORD = {RECORDS[record]!r}\nSECONDS = {seconds}\n" + REPORT_LATER
+    bundle = make_bundle(source, name=name)
+    assert upload(node, bundle.digest, bundle.archive()).status_code == 201
+    answer = deploy(node, bundle)
+    assert answer.status_code in (422, 503), answer.text
+    if seconds:
+        assert answer.json()["failure"]["type"].endswith("ProcessAtImportError")
     for _ in range(3):
         assert node.invoke({}, function="t/unharmed").json() == 1

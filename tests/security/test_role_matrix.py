@@ -60,7 +60,7 @@ permit (
 """
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
-    "vaultKey", "health", "listBuckets", "listTables", "listQueues", "listSources",
+    "vaultKey", "health", "ready", "listBuckets", "listTables", "listQueues", "listSources",
 }  # fmt: skip
 """Any valid token may ask; who may see less is shown less."""
 BY_THE_ENDPOINT = {
@@ -78,7 +78,7 @@ HIDDEN = ("showInvocation", "showError")
 BY_WHAT_THEY_NAME = ("showInvocation", "showError", "addToken", "deployFunctions")
 """The project is in the record, or in the body."""
 OPEN = {
-    "health", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
+    "health", "ready", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
 }  # fmt: skip
 """Those who have no token yet may ask these."""
 FAILING = "def handler(event, context):\n    raise ValueError('on purpose')\n"

@@ -43,6 +43,10 @@ def test_the_family_is_refused(attack: Attack, name: str) -> None:
     family, kind, protocol = FAMILIES[name]
     tried = attack("open_socket", family=family, kind=kind, protocol=protocol)
     assert tried.answer == {"errno": errno.EAFNOSUPPORT}
+    if name == "unix":
+        # Every resolver tries one first: what cannot lead anywhere is refused without a record.
+        assert not tried.denied()
+        return
     (denial,) = tried.denied()
     assert denial["action"] == f"socket(AF_{name.upper()})"
 

@@ -101,7 +101,7 @@ def handler(event, context):
 """,
     "socket": """
 import socket
-SOCK = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+SOCK = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 SOCK.settimeout(1)
 SOCK.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 def handler(event, context):

@@ -228,6 +228,7 @@ class _borrowed:  # noqa: N801
 def _path_of(status: os.stat_result) -> str | None:
     """Return a path of an open file, looking through all that there is; None if there is none."""
     looked = 0
+    is_folder = stat.S_ISDIR(status.st_mode)
     todo = [root for root in _ROOTS if os.path.isdir(root)]
     for root in todo:
         if os.path.samestat(os.stat(root), status):
@@ -243,11 +244,12 @@ def _path_of(status: os.stat_result) -> str | None:
             return None
         for entry in entries:
             try:
-                if entry.inode() == status.st_ino and os.path.samestat(
-                    entry.stat(follow_symlinks=False), status
-                ):
+                inner = entry.is_dir(follow_symlinks=False)
+                # An overlay lists folders by other numbers than they have (Linux, overlayfs.rst).
+                likely = inner if is_folder else entry.inode() == status.st_ino
+                if likely and os.path.samestat(entry.stat(follow_symlinks=False), status):
                     return entry.path
-                if entry.is_dir(follow_symlinks=False):
+                if inner:
                     todo.append(entry.path)
             except OSError:
                 continue

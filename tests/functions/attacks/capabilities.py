@@ -209,6 +209,7 @@ def search(mask, other):
                 if at + length <= written and copy[at + length - 1] == last:
                     hits += all(copy[at + i] == first[i] ^ second[i] for i in range(6, length))
                 at = copy.find(prefix, at + 1)
+    os.close(sink)
     return {"hits": hits, "scanned": scanned}
 
 
