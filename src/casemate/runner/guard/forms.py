@@ -129,7 +129,9 @@ class Forms:
         if text.startswith("xn--"):
             yield "Punycode", _label(text[4:])
         if "xn--" in text:
-            yield "Punycode", _PUNYCODE.sub(lambda m: _label(m[1]) or m[0], text)
+            plain = _PUNYCODE.sub(lambda m: _label(m[1]) or m[0], text)
+            if plain != text:
+                yield "Punycode", plain
         elif (label := _label(text)) and (not label.isascii() or text[-2:-1].isalnum()):
             self._last.add(label)
             yield "Punycode", label

@@ -14,7 +14,7 @@ import cbor2
 import msgpack
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from casemate.runner.guard.forms import BUDGET, MAX_RARE, Forms
@@ -88,6 +88,7 @@ def test_plain_texts_have_none(text: str) -> None:
 
 
 @given(st.text(max_size=400) | st.text(alphabet="+-AZaz09/=xn' ;", max_size=200))
+@example("xn--")
 def test_nothing_raises_and_nothing_is_of_the_texts_own_making(text: str) -> None:
     for how, form in Forms().of(text):
         assert how
