@@ -32,7 +32,9 @@ MAX_NUMBER = 1e30
 """Largest absolute value of a number with a fraction or exponent."""
 
 _LONG_KEY = re.compile(rb'"[^"]{%d,}"[ \t\r\n]*:' % (MAX_KEY + 1)).search
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string of JSON. One that is not closed, of what is no JSON, ends with the data: looked for from
+each of its quotes again, it would take quadratic time."""
 _ONE_BRACKET = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _NO_QUOTE = bytes(0x22 if byte == 0x22 else 0x78 for byte in range(256))

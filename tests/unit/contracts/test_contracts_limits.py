@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from casemate.contracts import exceeded
+from casemate.contracts import exceeded, limits
 from casemate.contracts.limits import (
     MAX_DEPTH,
     MAX_INTEGER,
@@ -128,3 +129,12 @@ def test_both_looks_agree(value: object, indent: int | None) -> None:
 @given(st.binary(max_size=200))
 def test_anything_is_judged(data: bytes) -> None:
     exceeded(data)
+
+
+def test_strings_that_never_end_take_linear_time() -> None:
+    """A request's body is looked at before it is known to be JSON."""
+    for unit in (b'\\"', b'"\\', b'"', b'"a', b"\\"):
+        hostile = b"[" * 100 + unit * (200_000 // len(unit))
+        started = time.process_time()
+        limits._depth_is_bounded(hostile)
+        assert time.process_time() - started < 1.0, unit
