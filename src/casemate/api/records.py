@@ -254,7 +254,10 @@ def _moment(name: str, description: str) -> QueryParameter:
     return QueryParameter(name=name, description=description, schema=schema)
 
 
-_ONLY = (
+_NEWEST_OF = (
+    PROJECT,
+    FUNCTION,
+    number_parameter("limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS),
     number_parameter(
         "version",
         "Only those of this version; 0 is all.",
@@ -281,14 +284,7 @@ OPERATIONS = (
         endpoint=_invocations,
         action=Action.INVOCATION_READ,
         resource=queried,
-        query=(
-            PROJECT,
-            FUNCTION,
-            number_parameter(
-                "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
-            ),
-            *_ONLY,
-        ),
+        query=_NEWEST_OF,
         response=Invocations,
     ),
     Operation(
@@ -310,14 +306,7 @@ OPERATIONS = (
         endpoint=_errors,
         action=Action.ERROR_READ,
         resource=queried,
-        query=(
-            PROJECT,
-            FUNCTION,
-            number_parameter(
-                "limit", "How many at most.", default=100, minimum=1, maximum=MAX_INVOCATIONS
-            ),
-            *_ONLY,
-        ),
+        query=_NEWEST_OF,
         response=Errors,
     ),
     Operation(
