@@ -179,15 +179,7 @@ class Connections:
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words for the operator; nothing if all is well."""
-        found = []
-        missing = self._guard.file.missing()
-        if missing is not None:
-            found.append(f"{missing.name} was removed or replaced while it is open")
-        if self._damage:
-            found.append(f"damaged: {self._damage}")
-        if not self._guard.counts:
-            found.append("how much is committed cannot be written down")
-        return tuple(found)
+        return self._guard.faults(self._damage)
 
     def open_copy_source(self) -> Connection:
         """Return a reader of its own for a copy of the database; the caller closes it."""

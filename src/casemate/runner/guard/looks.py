@@ -72,12 +72,8 @@ def number_names(body: list[ast.stmt]) -> frozenset[str]:
     others: set[str] = set()
     for statement in body:
         for node in ast.walk(statement):
-            pairs: list[tuple[ast.expr, ast.expr]] = []
-            if isinstance(node, ast.Assign):
-                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-                pairs = [(node.target, node.value)]
-            elif isinstance(node, (ast.For, ast.comprehension)):
+            pairs = _given(node)
+            if isinstance(node, (ast.For, ast.comprehension)):
                 pairs = [(node.target, node.iter)]
                 if not _is_range(node.iter):
                     others.update(n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))
@@ -161,18 +157,22 @@ def text_names(body: list[ast.stmt]) -> frozenset[str]:
     found: set[str] = set()
     for statement in body:
         for node in ast.walk(statement):
-            pairs: list[tuple[ast.expr, ast.expr]] = []
-            if isinstance(node, ast.Assign):
-                pairs = [pair for target in node.targets for pair in _paired(target, node.value)]
-            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-                pairs = [(node.target, node.value)]
-            for target, value in pairs:
+            for target, value in _given(node):
                 # A slice may be a list's, and its name be added to in every loop.
                 if isinstance(value, ast.Subscript) or not isinstance(target, ast.Name):
                     continue
                 if is_text(value, frozenset()):
                     found.add(target.id)
     return frozenset(found)
+
+
+def _given(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """Return which targets an assignment of any form gives which values; none for others."""
+    if isinstance(node, ast.Assign):
+        return [pair for target in node.targets for pair in _paired(target, node.value)]
+    if isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        return [(node.target, node.value)]
+    return []
 
 
 def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

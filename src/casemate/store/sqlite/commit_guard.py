@@ -65,12 +65,8 @@ class CommitGuard:
             self.file.close()
             raise
         self._counts = True
-        self._gone = False
-
-    @property
-    def counts(self) -> bool:
         """False while how much is committed cannot be written down."""
-        return self._counts
+        self._gone = False
 
     def attach(self) -> None:
         """Look at the log that a connection has opened just now. Raises OSError."""
@@ -105,6 +101,18 @@ class CommitGuard:
             self._counts = False
         else:
             self._counts = True
+
+    def faults(self, damage: str) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator; `damage` is what its user has met."""
+        found = []
+        missing = self.file.missing()
+        if missing is not None:
+            found.append(f"{missing.name} was removed or replaced while it is open")
+        if damage:
+            found.append(f"damaged: {damage}")
+        if not self._counts:
+            found.append("how much is committed cannot be written down")
+        return tuple(found)
 
     def closing(self) -> None:
         """Say that a connection will be closed, and its log with it. Raises OSError."""

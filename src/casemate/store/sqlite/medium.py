@@ -96,12 +96,4 @@ class StoreMedium:
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words for the operator; nothing if all is well."""
-        found = []
-        missing = self.guard.file.missing()
-        if missing is not None:
-            found.append(f"{missing.name} was removed or replaced while it is open")
-        if self._damage:
-            found.append(f"damaged: {self._damage}")
-        if not self.guard.counts:
-            found.append("how much is committed cannot be written down")
-        return tuple(found)
+        return self.guard.faults(self._damage)
