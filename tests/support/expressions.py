@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import re
 import time
 import warnings
@@ -32,6 +33,7 @@ _SUSPICIOUS = 0.010
 a linear expression needs less than 1 ms for the long one."""
 _MOST_GROWTH = 9.0
 """The long input has 4 times the characters: linear is 4 times the time, quadratic 16 times."""
+_MAX_EXCLUDED = 3
 _MAX_PUMPS = 10
 _MAX_PREFIXES = 3
 _ENDS = ("\x00", "\n\x01")
@@ -250,10 +252,13 @@ def hostile(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
         if text
     )
     # What a set leaves out stops a repeat of it where nothing else does.
-    ends = dict.fromkeys((*_ENDS, *_excluded(parsed)))
+    excluded = tuple(dict.fromkeys(_excluded(parsed)))
+    ends = dict.fromkeys((*_ENDS, *excluded))
+    # Two of these in turn begin a part again and again that none of them ends: `\\"` in a string.
+    pairs = ["".join(pair) for pair in itertools.permutations(excluded[:_MAX_EXCLUDED], 2)]
     prefixes = dict.fromkeys(("", *(before for before, _ in _parts(parsed, ""))))
     for prefix in list(prefixes)[:_MAX_PREFIXES]:
-        for pump in (*list(pumps)[:_MAX_PUMPS], " ", "a", "\\", '"'):
+        for pump in (*list(pumps)[:_MAX_PUMPS], *pairs, " ", "a", "\\", '"'):
             for end in list(ends)[:_MAX_ENDS]:
                 yield prefix, pump, end
 
