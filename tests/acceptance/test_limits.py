@@ -252,6 +252,7 @@ def test_cpu(limited: TestNode, do: str) -> None:
     assert used < 1.5 * 0.5 * 1.35
 
 
+@pytest.mark.alone
 def test_cpu_of_a_whole_core(node: TestNode) -> None:
     """The same loop without the small limit gets more, so the limit is what held it."""
     node.deploy(PROBE, name="whole-core", limits="cpu = 1.0\ntimeout = '5s'", unguarded=True)

@@ -26,7 +26,8 @@ class UseCounter:
         self._store = store
         self._pending: dict[_Key, list[float]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._begun: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     def note(self, version: Version, grant: str, action: str, prefix: str, count: int = 1) -> None:
         """Count one use, or several alike."""
@@ -44,10 +45,15 @@ class UseCounter:
 
     def _begin(self) -> None:
         self._timer = None
-        self._writing = asyncio.ensure_future(self.flush())
+        self._begun = asyncio.ensure_future(self.flush())
 
     async def flush(self) -> None:
-        """Write what was counted; what cannot be written is counted again."""
+        """Return once what was counted before is written; what cannot be is counted again."""
+        # Who finds nothing pending waits for the write that another call took it into.
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         pending, self._pending = self._pending, {}
         if not pending:
             return
