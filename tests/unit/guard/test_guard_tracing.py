@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.constants import Constants
-from casemate.runner.guard.provenance import MAX_NOTED, MAX_TEXT, Provenance
-from casemate.runner.guard.taint import Taint
-from casemate.runner.guard.tracing import Tracer, as_text
+from casemate.guard.constants import Constants
+from casemate.guard.provenance import MAX_NOTED, MAX_TEXT, Provenance
+from casemate.guard.taint import Taint
+from casemate.guard.tracing import Tracer, as_text
 
 
 def setting(event: object, constants: tuple[str, ...] = ()) -> tuple[Provenance, Tracer]:

@@ -13,5 +13,6 @@
     sinks/          one file for each sink, one line of registration each
 
 It protects honest code from hostile data, and is no sandbox: hostile code gets around it, and
-meets the sandbox. It fails closed: an error inside a check blocks the call. Standard library only.
+meets the sandbox. It fails closed: an error inside a check blocks the call. Standard library only;
+imports nothing of ours from outside this package.
 """

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.labels import MAX_LABELS, MAX_TEXTS, Labels
+from casemate.guard.core import Guard
+from casemate.guard.labels import MAX_LABELS, MAX_TEXTS, Labels
 
 WHOLE = '[["","event",""]]'
 

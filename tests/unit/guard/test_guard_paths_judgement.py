@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.paths.judgement import absolute, inside, judge, resolved
+from casemate.guard.origin import Origin, Span
+from casemate.guard.paths.judgement import absolute, inside, judge, resolved
 
 ORIGIN = Origin("event", "/f")
 _STEPS = st.lists(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.evaluation import formats
-from casemate.runner.guard.evaluation.judgement import judge, judge_module
-from casemate.runner.guard.origin import Origin, Span
+from casemate.guard.evaluation import formats
+from casemate.guard.evaluation.judgement import judge, judge_module
+from casemate.guard.origin import Origin, Span
 
 ORIGIN = Origin("event", "/e")
 

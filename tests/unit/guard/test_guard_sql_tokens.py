@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.sql.tokens import Dialect, Kind, tokenize
+from casemate.guard.sql.tokens import Dialect, Kind, tokenize
 
 S, N, W, D, C, P, Op, B = (
     Kind.STRING,

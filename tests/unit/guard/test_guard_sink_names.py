@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from casemate.runner.guard.sink_names import SINK_NAMES
-from casemate.runner.guard.sinks import SINKS
+from casemate.guard.sink_names import SINK_NAMES
+from casemate.guard.sinks import SINKS
 
 
 def test_names_are_those_of_the_sinks() -> None:
@@ -16,11 +16,11 @@ def test_names_are_those_of_the_sinks() -> None:
 def test_the_gateway_and_the_command_line_import_no_sinks() -> None:
     code = (
         "import sys, casemate.node.gateway, casemate.cli.main\n"
-        "print([n for n in sys.modules if n.startswith('casemate.runner.guard.')])"
+        "print([n for n in sys.modules if n.startswith('casemate.guard.')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "casemate.runner.guard.sink_names" in done.stdout
+    assert "casemate.guard.sink_names" in done.stdout
     for name in ("sinks", "core", "rewriting"):
-        assert f"casemate.runner.guard.{name}'" not in done.stdout
+        assert f"casemate.guard.{name}'" not in done.stdout

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.provenance import Provenance
-from casemate.runner.guard.rewriting import NAMES, PREFIX, SUFFIX, rewrite
+from casemate.guard.provenance import Provenance
+from casemate.guard.rewriting import NAMES, PREFIX, SUFFIX, rewrite
 
 
 @pytest.fixture(autouse=True)

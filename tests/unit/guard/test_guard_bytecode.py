@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.runner.guard import bytecode, loading, rewriting
-from casemate.runner.guard.core import Guard
+from casemate.guard import bytecode, loading, rewriting
+from casemate.guard.core import Guard
 from support.guard import Guarded, guarded
 
 HELPER = 'def quoted(v):\n    return "\'" + v + "\'"\n'

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.evaluation import choosing
-from casemate.runner.guard.nosql import paths as json_paths
-from casemate.runner.guard.objects import decrypting
-from casemate.runner.guard.pages import cleaning
-from casemate.runner.guard.paths import readers
-from casemate.runner.guard.sink import BlockedError
-from casemate.runner.guard.sinks import path
-from casemate.runner.guard.sql import orm, services
-from casemate.runner.guard.url import connections
+from casemate.guard.core import Guard
+from casemate.guard.evaluation import choosing
+from casemate.guard.nosql import paths as json_paths
+from casemate.guard.objects import decrypting
+from casemate.guard.pages import cleaning
+from casemate.guard.paths import readers
+from casemate.guard.sink import BlockedError
+from casemate.guard.sinks import path
+from casemate.guard.sql import orm, services
+from casemate.guard.url import connections
 
 HOSTILE = {
     "path": "/etc/passwd",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from casemate.runner.guard.core import MAX_RECORDS, Guard, Rule
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.sink import BlockedError, Verdict
+from casemate.guard.core import MAX_RECORDS, Guard, Rule
+from casemate.guard.origin import Origin, Span
+from casemate.guard.sink import BlockedError, Verdict
 
 ROOT = str(Path(__file__).parent)
 HERE = f"{__name__}"
@@ -56,7 +56,7 @@ def test_a_verdict_blocks_and_is_told_first() -> None:
     assert record["source"] == "event"
     assert record["changed"] == "changed something"
     assert record["fix"] == "write it otherwise"
-    assert record["place"].startswith("test_runner_guard_core.py:")
+    assert record["place"].startswith("test_guard_core.py:")
     assert record["location"] == f"{HERE}:test_a_verdict_blocks_and_is_told_first"
     assert guard.blocked is not None
     for text in (str(caught.value), guard.blocked, str(record)):

@@ -7,10 +7,10 @@ import tracemalloc
 
 import pytest
 
-from casemate.runner.guard.notes import DERIVED, JOINED, Made
-from casemate.runner.guard.provenance import MAX_CHARACTERS, MAX_HELD, MAX_OBJECTS, Provenance
-from casemate.runner.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
-from casemate.runner.guard.rewriting import rewrite
+from casemate.guard.notes import DERIVED, JOINED, Made
+from casemate.guard.provenance import MAX_CHARACTERS, MAX_HELD, MAX_OBJECTS, Provenance
+from casemate.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
+from casemate.guard.rewriting import rewrite
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.forms import BUDGET, MAX_RARE, Forms
+from casemate.guard.forms import BUDGET, MAX_RARE, Forms
 
 X = "x' OR '1'='1"
 U = "x' OR 'ü'='ü"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.runner.guard.markup.insertions import judge
-from casemate.runner.guard.origin import Origin, Span
+from casemate.guard.markup.insertions import judge
+from casemate.guard.origin import Origin, Span
 
 
 def changed(before: str, *parts: str, checked: str = "") -> str:

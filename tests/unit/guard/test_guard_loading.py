@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from casemate.runner.guard.constants import Constants
+from casemate.guard.constants import Constants
 from support.guard import guarded
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.decoding import (
+from casemate.guard.decoding import (
     MAX_FORM,
     MAX_INFLATED,
     decoded,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.templates.judgement import (
+from casemate.guard.origin import Origin, Span
+from casemate.guard.templates.judgement import (
     BOTTLE,
     CHAMELEON,
     DJANGO,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.url.structure import judge, split
+from casemate.guard.origin import Origin, Span
+from casemate.guard.url.structure import judge, split
 
 
 def judged(text: str, *, vouched: bool = False, checked: str = "") -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.runner.guard.nosql.languages import (
+from casemate.guard.nosql.languages import (
     EXPRESSION,
     JAVASCRIPT,
     JSON,
@@ -14,9 +14,9 @@ from casemate.runner.guard.nosql.languages import (
     judge_glob,
     judge_lucene,
 )
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.quoted import Language, judge, neutral
-from casemate.runner.guard.sinks.xpath import XPATH
+from casemate.guard.origin import Origin, Span
+from casemate.guard.quoted import Language, judge, neutral
+from casemate.guard.sinks.xpath import XPATH
 
 
 def parted(text: str, checked: str = "") -> tuple[str, list[Span]]:

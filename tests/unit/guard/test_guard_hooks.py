@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.hooks import (
+from casemate.guard.core import Guard
+from casemate.guard.hooks import (
     PatchingFinder,
     UnwatchableError,
     argument,
     watch_calls,
     wrap,
 )
-from casemate.runner.guard.sink import BlockedError, Sink
+from casemate.guard.sink import BlockedError, Sink
 from support.guard import guarded
 
 
@@ -93,9 +93,9 @@ def test_a_module_of_the_interpreter_itself_is_patched_and_others_load() -> None
     """They share one loader. In a process of its own, which has not imported them."""
     code = """
 import sys
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.hooks import PatchingFinder
-from casemate.runner.guard.sink import Sink
+from casemate.guard.core import Guard
+from casemate.guard.hooks import PatchingFinder
+from casemate.guard.sink import Sink
 names = [n for n in sys.builtin_module_names if n not in sys.modules and n.startswith("_")][:3]
 names += ["zipimport"] if "zipimport" not in sys.modules else []
 watched, others = names[0], names[1:]
@@ -200,9 +200,9 @@ def test_an_audit_hook_that_fails_blocks_the_call() -> None:
     """In a process of its own: audit hooks stay."""
     code = """
 import sys
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.hooks import watch_audit
-from casemate.runner.guard.sink import BlockedError, Sink
+from casemate.guard.core import Guard
+from casemate.guard.hooks import watch_audit
+from casemate.guard.sink import BlockedError, Sink
 
 def broken(guard, arguments):
     raise ValueError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casemate.runner.guard.command.shell import EXPANSION, Kind, parse
+from casemate.guard.command.shell import EXPANSION, Kind, parse
 
 _PRINT = "printf '%s\\0' "
 _PIECES = st.one_of(

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.sink import Verdict
-from casemate.runner.guard.sql.structure import judge
-from casemate.runner.guard.sql.tokens import Dialect
+from casemate.guard.origin import Origin, Span
+from casemate.guard.sink import Verdict
+from casemate.guard.sql.structure import judge
+from casemate.guard.sql.tokens import Dialect
 
 ORIGIN = Origin("event", "/v")
 VALUES = st.text(alphabet=st.sampled_from("ab1 '\"`\\$/*-#;()=,\n"), min_size=1, max_size=12)
@@ -139,7 +139,7 @@ def test_nothing_but_the_inside_of_one_token_passes(
     value: str, template: str, dialect: Dialect
 ) -> None:
     """The oracle: with the value in, all tokens must be those of a harmless value as long."""
-    from casemate.runner.guard.sql.tokens import Kind, tokenize
+    from casemate.guard.sql.tokens import Kind, tokenize
 
     text = template.replace("@", value)
     harmless = template.replace("@", "z" * len(value))

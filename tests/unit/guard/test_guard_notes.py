@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from casemate.runner.guard.notes import words_of
+from casemate.guard.notes import words_of
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard import taint as taint_module
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.taint import Taint, lowered, merged
+from casemate.guard import taint as taint_module
+from casemate.guard.origin import Origin, Span
+from casemate.guard.taint import Taint, lowered, merged
 
 
 def index(event: object, words: tuple[str, ...] = ()) -> Taint:
