@@ -15,7 +15,7 @@ def test_names_are_those_of_the_sinks() -> None:
 
 def test_the_gateway_and_the_command_line_import_no_sinks() -> None:
     code = (
-        "import sys, casemate.node.gateway, casemate.cli.main\n"
+        "import sys, casemate.gateway.process, casemate.cli.main\n"
         "print([n for n in sys.modules if n.startswith('casemate.guard.')])"
     )
     done = subprocess.run(
