@@ -32,11 +32,25 @@ class TrustedProxies:
                 f"A trusted proxy is no address or network: {error}.",
                 next_step="give an address such as 127.0.0.1 or a network such as 10.0.0.0/8",
             ) from error
-        if any(network.prefixlen == 0 for network in self._networks):
+        if self._is_nearly_everybody():
             raise InvalidInputError(
-                "Every address is trusted as a proxy, so every caller could say who it is.",
+                "Every address, or half of all there are, is trusted as a proxy, so every caller "
+                "could say who it is.",
                 next_step="give the addresses of the proxies only",
             )
+
+    def _is_nearly_everybody(self) -> bool:
+        """Tell whether the networks, put together, hold more than an eighth of a kind's addresses.
+
+        Two halves are as much as one whole, so the sum decides.
+        """
+        four = [n for n in self._networks if isinstance(n, ipaddress.IPv4Network)]
+        six = [n for n in self._networks if isinstance(n, ipaddress.IPv6Network)]
+        return any(
+            sum(network.num_addresses for network in ipaddress.collapse_addresses(found))
+            > 1 << (bits - 3)
+            for found, bits in ((four, 32), (six, 128))
+        )
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""

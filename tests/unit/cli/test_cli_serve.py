@@ -28,6 +28,13 @@ def test_serve(cli, served) -> None:
     assert cli("serve", "--port", "70000").code == 2
 
 
+def test_an_empty_folder_is_not_this_one(cli, served) -> None:
+    """`--data "$UNSET"` would make the working directory a node's, and private."""
+    result = cli("serve", "--data", "")
+    assert result.code == 2
+    assert "--data is empty" in result.err
+
+
 def test_a_risk_that_nobody_can_accept_is_refused(cli, served) -> None:
     result = cli("serve", "--accept-risk", "seccomp")
     assert result.code == 1

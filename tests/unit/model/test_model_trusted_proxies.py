@@ -71,3 +71,23 @@ def test_a_long_chain_is_read_from_its_near_end_only() -> None:
 def test_what_is_no_proxy_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         TrustedProxies([text])
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["0.0.0.0/2"],
+        ["::/1"],
+        [f"{first}.0.0.0/8" for first in range(40)],
+        ["10.0.0.1", "0.0.0.0/3", "32.0.0.0/32"],
+    ],
+)
+def test_everybody_in_pieces_is_everybody(networks: list[str]) -> None:
+    with pytest.raises(InvalidInputError, match="every caller"):
+        TrustedProxies(networks)
+
+
+@pytest.mark.parametrize("networks", [["10.0.0.0/8", "172.16.0.0/12"], ["fc00::/7"], ["0.0.0.0/3"]])
+def test_networks_of_one_owner_are_not(networks: list[str]) -> None:
+    assert TrustedProxies(networks)

@@ -175,9 +175,10 @@ $ casemate serve --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key pr
 )
 def serve(
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--data",
+            metavar="<path>",
             help="Folder for everything the node keeps; without it /var/lib/casemate as root, "
             "else ~/.local/share/casemate.",
         ),
@@ -239,12 +240,18 @@ def serve(
             "A given certificate has its names already, and needs no authority of the node.",
             next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
         )
+    if data == "":
+        # As a path it would be the folder where this is run, whose rights would change.
+        raise UsageError(
+            "--data is empty, expected a folder.",
+            next_step="Name it, or leave the option out; is a variable of the shell unset?",
+        )
     from casemate.folder.options import ServeOptions
     from casemate.supervisor.serve import serve as run
 
     run(
         ServeOptions(
-            data=data or default_data_folder(),
+            data=Path(data) if data else default_data_folder(),
             host=host,
             port=port,
             accepted_risks=tuple(accept_risk or ()),
