@@ -14,13 +14,13 @@ import msgspec
 import pytest
 
 from casemate.egress.interface import NoEgress
+from casemate.kernel import linux
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
 from casemate.model.runtime import Runtime
 from casemate.node.function_ids import function_ids
 from casemate.node.options import SANDBOX_UID
 from casemate.node.serve import offered_interpreters
-from casemate.runner import linux
 from casemate.sandbox import layouts
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.identities import Identities

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from casemate.egress.interface import NoEgress
+from casemate.kernel import linux
 from casemate.model.caps import Caps
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
@@ -28,7 +29,6 @@ from casemate.model.runtime import Runtime
 from casemate.node.function_ids import function_ids
 from casemate.node.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
 from casemate.node.options import SANDBOX_UID
-from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.identities import Identities

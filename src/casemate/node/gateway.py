@@ -23,11 +23,11 @@ import msgspec
 import uvloop
 
 from casemate.child.heartbeat import Heart
+from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.node.options import START_FAILED, Folders, GatewayConfig
 from casemate.node.presence import STORE, end_first_start
 from casemate.node.tls import NodeTls
-from casemate.runner import linux, seccomp
 from casemate.store.errors import StoreKeyError
 from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.vault import VaultClient

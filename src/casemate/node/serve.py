@@ -21,6 +21,8 @@ import msgspec
 from casemate.child.heartbeat import Pulse
 from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
+from casemate.kernel import linux
+from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
@@ -51,8 +53,7 @@ from casemate.node.presence import Presence, require_losses
 from casemate.node.restarts import Restarts
 from casemate.node.systemd import Systemd
 from casemate.node.watchdog import Watchdog
-from casemate.runner import linux
-from casemate.sandbox.cgroups import Driver, open_driver
+from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.supervisor import Supervisor

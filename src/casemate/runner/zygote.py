@@ -21,14 +21,12 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
 from ..guard.sink import BlockedError
+from ..kernel import landlock, linux, seccomp
 from . import (
     capabilities,
     control,
     instance,
-    landlock,
-    linux,
     network,
-    seccomp,
     shared_at_import,
     sharing,
     wire,

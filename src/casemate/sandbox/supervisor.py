@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError, ProtectionMissingError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
-from casemate.sandbox.cgroups import Driver
 from casemate.sandbox.cpu_shares import CpuShares
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.layouts import FIRST, MAX_WAITING, Layout, Layouts

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from casemate.runner.seccomp import refusal
-from casemate.runner.system_calls import name_of
+from casemate.kernel.seccomp import refusal
+from casemate.kernel.system_calls import name_of
 
 _RECV, _SEND, _ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
 """SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ID_VALID, the sizes of their structures included."""

@@ -528,7 +528,7 @@ CONFINED = """
 import os, sys
 sys.path.insert(0, "src")
 from casemate.node import certificates, server_context
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 names = certificates.Names.of(["localhost"])
 now = certificates.now_utc(__import__("time").time())
 pair = certificates.issue(certificates.new_authority(names, now), names, now)

@@ -18,14 +18,14 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.system_calls import FORBIDDEN, PROBED
+from casemate.kernel.system_calls import FORBIDDEN, PROBED
 from casemate.sandbox import system_calls
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, describe, namespace_leader
 
 PRELUDE = """
 import ctypes, errno, os, socket, sys, threading
 sys.path.insert(0, "src")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 linux.set_no_new_privileges()
 listener = linux.PreparedFilter(seccomp.zygote_program()).install_with_listener()
 socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"x"], [listener])
@@ -398,7 +398,7 @@ def test_a_descriptor_that_is_no_listener_is_closed_and_told() -> None:
 UNDER_THE_GATEWAY_S_FILTER = """
 import asyncio, sys
 sys.path.insert(0, "src"); sys.path.insert(0, "tests/unit/sandbox")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 import test_sandbox_system_calls as ours
 child = ours.Child("say(call(101), call(41, 16, 3, 0))")
 linux.set_no_new_privileges()

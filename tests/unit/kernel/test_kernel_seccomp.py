@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner import linux, seccomp
-from casemate.runner.seccomp import NAMESPACE_FLAGS
-from casemate.runner.system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED, name_of
+from casemate.kernel import linux, seccomp
+from casemate.kernel.seccomp import NAMESPACE_FLAGS
+from casemate.kernel.system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED, name_of
 
 X86_64 = 0xC000003E
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
@@ -470,7 +470,7 @@ def test_nor_by_the_older_call(option: int) -> None:
 KERNEL = """
 import ctypes, errno, os, sys
 sys.path.insert(0, "src")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 linux.set_no_new_privileges()
 linux.install_filter(seccomp.zygote_program(notify=False))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -527,7 +527,7 @@ def test_the_kernel_takes_the_filters_and_agrees() -> None:
 LISTENER = """
 import ctypes, errno, os, sys
 sys.path.insert(0, "src")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 linux.set_no_new_privileges()
 zygote = seccomp.zygote_program()
 first = linux.PreparedFilter(zygote).install_with_listener()

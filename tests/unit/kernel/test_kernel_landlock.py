@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 
 EXECUTE, WRITE, READ, READ_DIR = 1, 2, 4, 8
 MAKE_CHAR, MAKE_BLOCK, REFER, TRUNCATE, IOCTL = 1 << 6, 1 << 11, 1 << 13, 1 << 14, 1 << 15
@@ -73,7 +73,7 @@ def test_the_kernel_is_given_the_size_it_knows(
 CHILD = """
 import errno, json, os, socket, sys
 sys.path.insert(0, "src")
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 own, other = sys.argv[1:]
 linux.set_no_new_privileges()
 tmp = os.open(own, os.O_PATH)
@@ -151,7 +151,7 @@ def test_a_restricted_process_reads_and_writes_its_own_tmp(tmp_path: Path) -> No
 PORTS = """
 import errno, json, os, socket, sys
 sys.path.insert(0, "src")
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 listener = socket.create_server(("127.0.0.1", 0))
 other = socket.create_server(("127.0.0.1", 0))
 linux.set_no_new_privileges()

@@ -1,0 +1,11 @@
+"""What the platform asks of the Linux kernel: system calls, filters of them, Landlock, groups.
+
+    linux.py         the calls that Python does not offer
+    system_calls.py  which calls functions may make, by name
+    seccomp.py       the filters of functions and of the node's own processes
+    landlock.py      the ruleset of an instance
+    cgroups.py       limits on memory, CPU and processes
+
+No decision about who is confined and when (`runner`, `sandbox`, `child`). Standard library only,
+since it runs inside the sandbox too; imports nothing of ours from outside this package.
+"""
