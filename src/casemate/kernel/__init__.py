@@ -1,5 +1,6 @@
 """What the platform asks of the Linux kernel: system calls, filters of them, Landlock, groups.
 
+    machines.py      the numbers of calls on each machine (numbers_*.py, written by generate.py)
     linux.py         the calls that Python does not offer
     system_calls.py  which calls functions may make, by name
     seccomp.py       the filters of functions and of the node's own processes

@@ -1,75 +1,62 @@
-"""Names and numbers of the system calls of x86_64, by what the filters do with them."""
+"""The system calls by what the filters do with them. By name: numbers differ between machines."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 
-def _table(text: str) -> dict[str, int]:
-    return {name: int(number) for name, number in (entry.split("=") for entry in text.split())}
+from .machines import Machine, current
 
 
-ALLOWED = _table("""
-read=0 write=1 open=2 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprotect=10 munmap=11
-brk=12 rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 ioctl=16 pread64=17 pwrite64=18 readv=19
-writev=20 access=21 pipe=22 select=23 sched_yield=24 mremap=25 msync=26 mincore=27 madvise=28
-dup=32 dup2=33 pause=34 nanosleep=35 getitimer=36 alarm=37 setitimer=38 getpid=39 sendfile=40
-connect=42 accept=43 sendto=44 recvfrom=45 sendmsg=46 recvmsg=47 shutdown=48
-getsockname=51 getpeername=52 socketpair=53 setsockopt=54 getsockopt=55 exit=60 wait4=61 kill=62
-uname=63 fcntl=72 flock=73 fsync=74 fdatasync=75 truncate=76 ftruncate=77 getdents=78 getcwd=79
-chdir=80 fchdir=81 rename=82 mkdir=83 rmdir=84 creat=85 link=86 unlink=87 symlink=88 readlink=89
-chmod=90 fchmod=91 chown=92 fchown=93 lchown=94 umask=95 gettimeofday=96 getrlimit=97 getrusage=98
-sysinfo=99 times=100 getuid=102 getgid=104 setuid=105 setgid=106 geteuid=107 getegid=108
-setpgid=109 getppid=110 getpgrp=111 setsid=112 setreuid=113 setregid=114 getgroups=115
-setresuid=117 getresuid=118 setresgid=119 getresgid=120 getpgid=121 setfsuid=122 setfsgid=123
-getsid=124 capget=125 capset=126 rt_sigpending=127 rt_sigtimedwait=128 rt_sigqueueinfo=129
-rt_sigsuspend=130 sigaltstack=131 utime=132 statfs=137 fstatfs=138 getpriority=140 setpriority=141
-sched_setparam=142 sched_getparam=143 sched_setscheduler=144 sched_getscheduler=145
-sched_get_priority_max=146 sched_get_priority_min=147 sched_rr_get_interval=148 mlock=149
-munlock=150 mlockall=151 munlockall=152 arch_prctl=158 setrlimit=160 gettid=186
-readahead=187 getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196
-tkill=200 time=201 futex=202 sched_setaffinity=203 sched_getaffinity=204 epoll_create=213
-getdents64=217 set_tid_address=218 restart_syscall=219 fadvise64=221 timer_create=222
-timer_settime=223 timer_gettime=224 timer_getoverrun=225 timer_delete=226 clock_gettime=228
-clock_getres=229 clock_nanosleep=230 exit_group=231 epoll_wait=232 epoll_ctl=233 tgkill=234
-utimes=235 waitid=247 ioprio_get=252
-openat=257 mkdirat=258 fchownat=260 futimesat=261 newfstatat=262 unlinkat=263 renameat=264
-linkat=265 symlinkat=266 readlinkat=267 fchmodat=268 faccessat=269 pselect6=270 ppoll=271
-set_robust_list=273 get_robust_list=274 splice=275 tee=276 sync_file_range=277 utimensat=280
-epoll_pwait=281 signalfd=282 timerfd_create=283 eventfd=284 fallocate=285 timerfd_settime=286
-timerfd_gettime=287 accept4=288 signalfd4=289 eventfd2=290 epoll_create1=291 dup3=292 pipe2=293
-preadv=295 pwritev=296 rt_tgsigqueueinfo=297 recvmmsg=299 prlimit64=302
-sendmmsg=307 getcpu=309 sched_setattr=314 sched_getattr=315 renameat2=316
-getrandom=318 memfd_create=319 membarrier=324 mlock2=325 copy_file_range=326 preadv2=327
-pwritev2=328 statx=332 rseq=334 pidfd_send_signal=424 pidfd_open=434 close_range=436 openat2=437
-faccessat2=439 epoll_pwait2=441 landlock_create_ruleset=444 landlock_add_rule=445
-landlock_restrict_self=446 futex_waitv=449 fchmodat2=452 futex_wake=454
-futex_wait=455 futex_requeue=456
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+ALLOWED = _names("""
+read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
+rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
+mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile
+connect accept sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername socketpair
+setsockopt getsockopt exit wait4 kill uname fcntl flock fsync fdatasync truncate ftruncate getdents
+getcwd chdir fchdir rename mkdir rmdir creat link unlink symlink readlink chmod fchmod chown fchown
+lchown umask gettimeofday getrlimit getrusage sysinfo times getuid getgid setuid setgid geteuid
+getegid setpgid getppid getpgrp setsid setreuid setregid getgroups setresuid getresuid setresgid
+getresgid getpgid setfsuid setfsgid getsid capget capset rt_sigpending rt_sigtimedwait
+rt_sigqueueinfo rt_sigsuspend sigaltstack utime statfs fstatfs getpriority setpriority
+sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_get_priority_max
+sched_get_priority_min sched_rr_get_interval mlock munlock mlockall munlockall arch_prctl setrlimit
+gettid readahead getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr tkill time futex
+sched_setaffinity sched_getaffinity epoll_create getdents64 set_tid_address restart_syscall
+fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime
+clock_getres clock_nanosleep exit_group epoll_wait epoll_ctl tgkill utimes waitid ioprio_get openat
+mkdirat fchownat futimesat newfstatat unlinkat renameat linkat symlinkat readlinkat fchmodat
+faccessat pselect6 ppoll set_robust_list get_robust_list splice tee sync_file_range utimensat
+epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime accept4
+signalfd4 eventfd2 epoll_create1 dup3 pipe2 preadv pwritev rt_tgsigqueueinfo recvmmsg prlimit64
+sendmmsg getcpu sched_setattr sched_getattr renameat2 getrandom memfd_create membarrier mlock2
+copy_file_range preadv2 pwritev2 statx rseq pidfd_send_signal pidfd_open close_range openat2
+faccessat2 epoll_pwait2 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_waitv
+fchmodat2 futex_wake futex_wait futex_requeue
 """)
 """System calls that a function may make, whatever their arguments."""
 
-FORBIDDEN = _table("""
-listen=50 inotify_init=253 inotify_add_watch=254 inotify_rm_watch=255 inotify_init1=294
-fork=57 vfork=58 ptrace=101 syslog=103 uselib=134 personality=135 ustat=136 sysfs=139 vhangup=153
-modify_ldt=154 pivot_root=155 _sysctl=156 adjtimex=159 chroot=161 sync=162 acct=163
-settimeofday=164 mount=165 umount2=166 swapon=167 swapoff=168 reboot=169 sethostname=170
-setdomainname=171 iopl=172 ioperm=173 init_module=175 delete_module=176 quotactl=179
-setxattr=188 lsetxattr=189 fsetxattr=190 removexattr=197 lremovexattr=198 fremovexattr=199
-io_setup=206 io_submit=209 lookup_dcookie=212 clock_settime=227 mbind=237 set_mempolicy=238
-mq_open=240 kexec_load=246 add_key=248 request_key=249 keyctl=250 ioprio_set=251
-migrate_pages=256 mknod=133 mknodat=259 vmsplice=278 move_pages=279 perf_event_open=298
-fanotify_init=300 fanotify_mark=301 name_to_handle_at=303 open_by_handle_at=304
-clock_adjtime=305 syncfs=306 setns=308 process_vm_readv=310 process_vm_writev=311 kcmp=312
-finit_module=313 kexec_file_load=320 bpf=321 userfaultfd=323 open_tree=428 fsopen=430
-fsconfig=431 fsmount=432 fspick=433 pidfd_getfd=438 process_madvise=440 mount_setattr=442
-quotactl_fd=443 memfd_secret=447 process_mrelease=448 io_uring_setup=425 io_uring_enter=426
-io_uring_register=427 shmget=29 shmat=30 shmctl=31 semget=64 semop=65 semctl=66 shmdt=67
-msgget=68 msgsnd=69 msgrcv=70 msgctl=71
+FORBIDDEN = _names("""
+listen inotify_init inotify_add_watch inotify_rm_watch inotify_init1 fork vfork ptrace syslog uselib
+personality ustat sysfs vhangup modify_ldt pivot_root _sysctl adjtimex chroot sync acct settimeofday
+mount umount2 swapon swapoff reboot sethostname setdomainname iopl ioperm init_module delete_module
+quotactl setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr io_setup io_submit
+lookup_dcookie clock_settime mbind set_mempolicy mq_open kexec_load add_key request_key keyctl
+ioprio_set migrate_pages mknod mknodat vmsplice move_pages perf_event_open fanotify_init
+fanotify_mark name_to_handle_at open_by_handle_at clock_adjtime syncfs setns process_vm_readv
+process_vm_writev kcmp finit_module kexec_file_load bpf userfaultfd open_tree fsopen fsconfig
+fsmount fspick pidfd_getfd process_madvise mount_setattr quotactl_fd memfd_secret process_mrelease
+io_uring_setup io_uring_enter io_uring_register shmget shmat shmctl semget semop semctl shmdt msgget
+msgsnd msgrcv msgctl
 """)
 """Calls answered with EPERM, by name; all that is neither here nor allowed gets ENOSYS."""
 
-CONDITIONAL = _table("""
-ioctl=16 madvise=28 socket=41 bind=49 socketpair=53 clone=56 execve=59 prctl=157 unshare=272
-seccomp=317 execveat=322
-move_mount=429 clone3=435
+CONDITIONAL = _names("""
+ioctl madvise socket bind socketpair clone execve prctl unshare seccomp execveat move_mount clone3
 """)
 """Calls whose answer depends on their arguments or on the program."""
 
@@ -85,9 +72,26 @@ vfork by subprocess, xattr by shutil, memory policy and process_madvise by alloc
 numerical libraries; the others are old or harmless questions.
 """
 
-_NAMES = {number: name for name, number in (ALLOWED | FORBIDDEN | CONDITIONAL).items()}
+SANDBOX_MAKING = _names("""
+ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot setns open_tree fsopen
+fsconfig fsmount fspick mount_setattr bpf perf_event_open userfaultfd add_key request_key keyctl
+kexec_load kexec_file_load init_module finit_module delete_module open_by_handle_at pidfd_getfd kcmp
+process_madvise io_uring_setup reboot swapon swapoff
+""")
+"""Calls that make or enter a sandbox, or change the host: the gateway makes none of them."""
 
 
-def name_of(number: int) -> str:
-    """Return the name of a system call, `syscall-N` for one that is in no table."""
-    return _NAMES.get(number, f"syscall-{number}")
+def numbered(names: Iterable[str], machine: Machine) -> dict[str, int]:
+    """Return the numbers of those calls that a machine has. Old ones are missing on newer kinds."""
+    return {name: machine.calls[name] for name in names if name in machine.calls}
+
+
+@functools.cache
+def _known(machine: Machine) -> dict[int, str]:
+    names = (*ALLOWED, *FORBIDDEN, *CONDITIONAL)
+    return {number: name for name, number in numbered(names, machine).items()}
+
+
+def name_of(number: int, machine: Machine | None = None) -> str:
+    """Return the name of a system call, `syscall-N` for one that is in no table here."""
+    return _known(machine or current()).get(number, f"syscall-{number}")

@@ -18,10 +18,13 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.kernel.system_calls import FORBIDDEN, PROBED
+from casemate.kernel import system_calls as known_calls
+from casemate.kernel.machines import current
+from casemate.kernel.system_calls import PROBED
 from casemate.sandbox import system_calls
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, describe, namespace_leader
 
+FORBIDDEN = known_calls.numbered(known_calls.FORBIDDEN, current())
 PRELUDE = """
 import ctypes, errno, os, socket, sys, threading
 sys.path.insert(0, "src")
