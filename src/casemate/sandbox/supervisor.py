@@ -123,6 +123,7 @@ class Supervisor:
                         self._read(key.data)
                 self._drain()
                 self._flush()
+                # In a turn in which nobody wanted anything: to make one takes milliseconds.
                 if not ready and self._short_of_blanks:
                     self._refill_next()
                 if time.monotonic() >= next_tick:
@@ -148,6 +149,7 @@ class Supervisor:
         if isinstance(sender, Layout):
             self._on_layout(sender)
         elif sender in self._ids or not sender.assigned:
+            # Not one that was ended in this turn, by what came before it among those ready.
             self._read_zygote(sender)
 
     def _call(self, descriptor: int, calls: dict[int, Callable[[], bool]]) -> None:
@@ -212,6 +214,7 @@ class Supervisor:
             except BlockingIOError:
                 return
             except OSError:
+                # It is gone, which the loop learns when it reads.
                 self._outbox.clear()
                 return
             self._outbox.popleft()
@@ -219,6 +222,7 @@ class Supervisor:
     # -- requests ------------------------------------------------------------------------------
 
     def _read_gateway(self, gateway: socket.socket) -> bool:
+        # Not until there is no more: a gateway that asks without an end keeps zygotes waiting.
         for _ in range(32):
             try:
                 data, descriptors, flags = control.receive_packet(gateway, protocol.MAX_PACKET)
@@ -396,6 +400,8 @@ class Supervisor:
             if self._cgroups is not None:
                 zygote.kill_slot(slot)
             else:
+                # Code of an import may have taken the zygote over: `_tick` ends one that does not
+                # obey.
                 zygote.ask_to_kill(number)
                 self._asked[self._ids[zygote], number] = time.monotonic()
         except OSError as error:
@@ -456,6 +462,7 @@ class Supervisor:
 
     def _exited(self, zygote: ZygoteProcess, number: int, status: int) -> None:
         slot = zygote.instances[number]
+        # Asked before the slot is given back: the counter is of the group, not of who was in it.
         died_by_kill = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         out_of_memory = (
             died_by_kill and number not in zygote.killed and zygote.ran_out_of_memory(slot)
@@ -472,6 +479,7 @@ class Supervisor:
         if zygote.slot_empty(slot):
             zygote.release(slot)
         else:
+            # Children that it left. The next instance would be born among them.
             zygote.kill_slot(slot)
             self._draining.append((zygote, slot))
 
@@ -488,6 +496,7 @@ class Supervisor:
                 if zygote.slot_empty(slot):
                     zygote.release(slot)
                 else:
+                    # Again: without cgroup.kill a fork may have come after the list was read.
                     zygote.kill_slot(slot)
                     left.append((zygote, slot))
             except OSError as error:
@@ -547,6 +556,7 @@ class Supervisor:
         if not expected and zygote.assigned is not None:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
             self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
+        # From here on it is not listened to, whatever it still sends.
         number = self._ids.pop(zygote, None)
         events: list[protocol.Event] = []
         if number is not None:
@@ -612,6 +622,7 @@ class Supervisor:
 
     def _on_layout(self, layout: Layout) -> None:
         """Take note that a base zygote is ready, or never will be."""
+        # It says this one thing by itself. What comes later are answers, read by who asks.
         self._selector.unregister(layout.base.sock)
         try:
             self._finish(layout)
@@ -634,6 +645,7 @@ class Supervisor:
 
     def _drop(self, layout: Layout, reason: str) -> None:
         """End a base zygote; what was forked from it ends with it."""
+        # First, so that nothing below has another zygote made of it.
         self._layouts.drop(layout)
         if layout.base.sock.fileno() in self._selector.get_map():
             self._selector.unregister(layout.base.sock)
