@@ -413,7 +413,7 @@ class Supervisor:
         try:
             record = zygote.read_event()
             if record is None:
-                self._end(zygote, "the zygote is gone")
+                self._end(zygote, "the zygote is gone", fault=protocol.Fault.FUNCTION)
                 return
             self._on_record(zygote, *record)
         except BlockingIOError:
@@ -431,7 +431,7 @@ class Supervisor:
         if kind == control.IMPORTED and zygote.filtered and not zygote.ready:
             self._imported(zygote)
         elif kind == control.IMPORT_FAILED and not zygote.ready:
-            self._end(zygote, "the handler cannot be imported", expected=True)
+            self._import_failed(zygote, "the handler cannot be imported")
         elif kind in (control.FORKED, control.FORK_FAILED):
             if zygote.forking is None or zygote.forking.number != number:
                 raise ZygoteViolationError("an answer to a fork that was not asked for")
@@ -455,10 +455,13 @@ class Supervisor:
 
     def _imported(self, zygote: ZygoteProcess) -> None:
         if shared := zygote.shared_at_import():
-            self._end(zygote, _SHARED.format(shared), expected=True)
+            self._import_failed(zygote, _SHARED.format(shared))
             return
         zygote.imported()
         self._tell(protocol.Opened(self._ids[zygote]))
+
+    def _import_failed(self, zygote: ZygoteProcess, reason: str) -> None:
+        self._end(zygote, reason, expected=True, fault=protocol.Fault.FUNCTION)
 
     def _exited(self, zygote: ZygoteProcess, number: int, status: int) -> None:
         slot = zygote.instances[number]
@@ -551,7 +554,13 @@ class Supervisor:
         self._ended = left
 
     def _end(
-        self, zygote: ZygoteProcess, reason: str, *, tell: bool = True, expected: bool = False
+        self,
+        zygote: ZygoteProcess,
+        reason: str,
+        *,
+        tell: bool = True,
+        expected: bool = False,
+        fault: protocol.Fault = protocol.Fault.NODE,
     ) -> None:
         if not expected and zygote.assigned is not None:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
@@ -564,7 +573,7 @@ class Supervisor:
             if tell and not expected:
                 events += self._what_ran_out_of_memory(zygote, number)
             if tell:
-                events.append(protocol.ZygoteEnded(number, reason))
+                events.append(protocol.ZygoteEnded(number, reason, fault))
         layout = self._layout_of.get(zygote)
         if layout is not None and zygote in layout.blanks:
             layout.blanks.remove(zygote)
