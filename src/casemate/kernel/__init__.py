@@ -4,6 +4,7 @@
     linux.py         the calls that Python does not offer
     system_calls.py  which calls functions may make, by name
     seccomp.py       the filters of functions and of the node's own processes
+    notifications.py what a filter tells of calls that it lets wait
     landlock.py      the ruleset of an instance
     cgroups.py       limits on memory, CPU and processes
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.kernel import generate, landlock, linux, seccomp
+from casemate.kernel import generate, landlock, linux, notifications, seccomp
 from casemate.kernel.machines import AARCH64, MACHINES, Machine
-from casemate.sandbox import system_calls as watch
 
 HEADERS = Path("/usr/include")
 each_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
@@ -121,9 +120,9 @@ CONSTANTS = {
     "SECCOMP_RET_USER_NOTIF": seccomp._NOTIFY,
     "SECCOMP_RET_KILL_PROCESS": seccomp._KILL,
     "SECCOMP_IOCTL_NOTIF_ADDFD": seccomp._NOTIFY_ADD_DESCRIPTOR,
-    "SECCOMP_IOCTL_NOTIF_RECV": watch._RECV,
-    "SECCOMP_IOCTL_NOTIF_SEND": watch._SEND,
-    "SECCOMP_IOCTL_NOTIF_ID_VALID": watch._ID_VALID,
+    "SECCOMP_IOCTL_NOTIF_RECV": notifications._RECV,
+    "SECCOMP_IOCTL_NOTIF_SEND": notifications._SEND,
+    "SECCOMP_IOCTL_NOTIF_ID_VALID": notifications._ID_VALID,
     "OPEN_TREE_CLONE": linux._OPEN_TREE_CLONE,
     "OPEN_TREE_CLOEXEC": linux._OPEN_TREE_CLOEXEC,
     "AT_FDCWD": linux._AT_FDCWD,
@@ -155,8 +154,8 @@ CONSTANTS = {
     "_LINUX_CAPABILITY_VERSION_3": 0x20080522,
 }
 SIZES = {
-    "struct seccomp_notif": watch._NOTIFICATION.size,
-    "struct seccomp_notif_resp": watch._RESPONSE.size,
+    "struct seccomp_notif": notifications._NOTIFICATION.size,
+    "struct seccomp_notif_resp": notifications._RESPONSE.size,
     "struct landlock_path_beneath_attr": linux._LANDLOCK_RULE.size,
     "struct landlock_net_port_attr": linux._LANDLOCK_PORT_RULE.size,
     "struct sock_fprog": 16,

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from hypothesis import given
-from hypothesis import strategies as st
 
 from casemate.kernel import system_calls as known_calls
 from casemate.kernel.machines import current
 from casemate.kernel.system_calls import PROBED
 from casemate.sandbox import system_calls
-from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, describe, namespace_leader
+from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, namespace_leader
 
 FORBIDDEN = known_calls.numbered(known_calls.FORBIDDEN, current())
 PRELUDE = """
@@ -421,16 +419,6 @@ def test_the_gateway_may_watch_behind_its_own_filter() -> None:
     )
     expected = "['ptrace', 'socket(AF_NETLINK)'] ['EPERM', 'EAFNOSUPPORT']"
     assert done.stdout.strip() == expected, done.stderr
-
-
-@given(st.integers(0, 2**31), st.lists(st.integers(0, 2**64 - 1), min_size=6, max_size=6))
-def test_a_name_tells_nothing_of_the_function_s_data(number: int, arguments: list[int]) -> None:
-    """And there are few of them, whatever the arguments, so that they count as alike."""
-    name = describe(number, tuple(arguments))
-    assert name.isascii() and len(name) < 140
-    for argument in arguments:
-        if argument > 1 << 32:
-            assert hex(argument)[2:] not in name and str(argument) not in name
 
 
 def test_a_process_that_is_gone_has_no_leader() -> None:
