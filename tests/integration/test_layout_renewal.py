@@ -15,10 +15,10 @@ import pytest
 
 from casemate.egress.interface import NoEgress
 from casemate.folder.options import SANDBOX_UID
+from casemate.kernel import linux
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
 from casemate.model.runtime import Runtime
-from casemate.runner import linux
 from casemate.sandbox import layouts
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.identities import Identities

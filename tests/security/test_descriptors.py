@@ -68,7 +68,7 @@ def test_the_probe_knows_a_listener_and_a_filters_own() -> None:
 
     text = (
         "import ctypes, os, socket, stat, struct\n" + PROBE + "import sys\n"
-        "from casemate.runner import linux, seccomp\n"
+        "from casemate.kernel import linux, seccomp\n"
         "sock = socket.create_server(('127.0.0.1', 0))\n"
         "linux.set_no_new_privileges()\n"
         "program = linux.PreparedFilter(seccomp._encode([seccomp._allow()]))\n"

@@ -74,12 +74,12 @@ def run(node: TestNode, attack: str, /, **event: object) -> Attempt:
 ALLOW_ALL = "_encode([_allow()])"
 NO_FILTER = (
     (
-        "runner/seccomp.py",
+        "kernel/seccomp.py",
         "    return _encode(program + _by_number(_refuse(_ENOSYS), actions))\n\n\n"
         "def instance_program",
         f"    return {ALLOW_ALL}\n\n\ndef instance_program",
     ),
-    ("runner/seccomp.py", "    return _encode([*program, _allow()])", f"    return {ALLOW_ALL}"),
+    ("kernel/seccomp.py", "    return _encode([*program, _allow()])", f"    return {ALLOW_ALL}"),
 )
 STOPPED_BY_THE_FILTER = {
     "ptrace-traceme": ("call", {"name": "ptrace-traceme"}),
@@ -147,7 +147,7 @@ def test_without_the_filter_nothing_of_its_calls_is_recorded(
 # -- namespaces --------------------------------------------------------------------------------
 
 NO_PID = (
-    ("runner/linux.py", "INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID",
+    ("kernel/linux.py", "INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID",
      "INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS"),
 )  # fmt: skip
 NO_NAMESPACE = {

@@ -124,7 +124,7 @@ def test_a_gateway_is_killed_at_every_moment(fresh_node: TestNode) -> None:
 LAUNCHER = """
 import os, sys
 sys.path.insert(0, "src")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 linux.set_no_new_privileges()
 outside = linux.PreparedFilter(seccomp._encode([seccomp._allow()])).install_with_listener()
 os.set_inheritable(outside, True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.runner.system_calls import name_of
+from casemate.kernel.system_calls import name_of
 from support.attacks import FILTER_KILL, SYSTEM_CALL, Attack, attempt, denials
 from support.node import TestNode
 

@@ -51,16 +51,22 @@ def gateway_of(supervisor: int) -> int | None:
     return next((p for p in children(supervisor) if "casemate.gateway.process" in command(p)), None)
 
 
+def _starts_a_sandbox(pid: int) -> bool | None:
+    """Tell whether a process is bubblewrap; None if it has ended. It is read once: it may end."""
+    words = command(pid)[:1]
+    return words[0].endswith("bwrap") if words else None
+
+
 def bases_of(supervisor: int) -> list[int]:
     """Return the pids of the base zygotes: below each bubblewrap the first that is not one."""
     found = []
     for top in children(supervisor):
-        if not command(top)[:1] or not command(top)[0].endswith("bwrap"):
+        if not _starts_a_sandbox(top):
             continue
         todo = [top]
         while todo:
             pid = todo.pop()
-            if command(pid)[:1] and not command(pid)[0].endswith("bwrap"):
+            if _starts_a_sandbox(pid) is False:
                 found.append(pid)
             else:
                 todo += children(pid)

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from casemate.runner import landlock, linux, seccomp
+from casemate.kernel import landlock, linux, seccomp
 
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _NET_BIND, _ABSTRACT_SOCKETS_AND_SIGNALS = 1, 3

@@ -27,8 +27,8 @@ from casemate.child.heartbeat import Heart
 from casemate.folder.options import START_FAILED, Folders, GatewayConfig
 from casemate.folder.presence import STORE, end_first_start
 from casemate.gateway.objects import Gateway
+from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
-from casemate.runner import linux, seccomp
 from casemate.store.errors import StoreKeyError
 from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.vault import VaultClient

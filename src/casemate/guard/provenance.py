@@ -167,6 +167,8 @@ class Provenance:
         single = (type(value) is str or type(value) is bytes) and len(value) == 1
         key: Any = value if single else id(value)
         made = self._made.get(key) or self._made_before.get(key)
+        # A note holds its text, so an id is no other's. Of single characters only those of Latin-1
+        # are one object each: an equal one of others may not be the one that was noted.
         return Made(*made) if made is not None and made[0] is value else None
 
     def has(self, value: str) -> bool:
@@ -230,6 +232,7 @@ class Provenance:
         self._keep((value, kind, parts, constant))
 
     def _keep(self, note: tuple[Any, ...]) -> None:
+        # The short form of the ring: a text, and the one that it was derived from.
         if len(note) == 2:
             note = (note[0], DERIVED, note[1:], 0)
         value = note[0]
@@ -265,6 +268,7 @@ class Provenance:
 
     def _renew(self) -> None:
         """Begin a generation, and forget the one before the one that ends."""
+        # Two of them: what was made last is what a sink is asked about next.
         self._made_before, self._made = self._made, {}
         self._objects_before, self.objects = self.objects, {}
         self._characters = self._held = 0
@@ -295,6 +299,7 @@ class Provenance:
 
     def augment(self, constant: int, left: Any, right: Any) -> Any:
         """Do `left += right`."""
+        # Held here, it cannot grow in place; so rewritten code asks `short` or `grows` before.
         before = left
         left += right
         if self.active and type(left) in TEXTS:
@@ -316,6 +321,7 @@ class Provenance:
         if not self.active or type(separator) not in TEXTS or named or len(arguments) != 1:
             return function(*arguments, **named)
         parts = arguments[0]
+        # A generator gives its texts once.
         if type(parts) not in (list, tuple):
             parts = list(parts)
         result = function(parts)
@@ -335,6 +341,7 @@ class Provenance:
     def member(self, value: Any, collection: Any) -> bool:
         """Do `value in collection`."""
         found = value in collection
+        # A part of a text is no member. What else was asked of the text says less than this.
         if found and self.active and type(value) is str and not isinstance(collection, TEXTS):
             self._checked[value] = ("member", collection)
         elif found and self.active and type(value) is int and type(collection) in _FROM_CODE:
@@ -343,6 +350,7 @@ class Provenance:
 
     def same(self, left: Any, right: Any) -> Any:
         """Do `left == right`, one of which the code has written."""
+        # Compared as the code did: an object may answer with one that is neither True nor False.
         result = left == right
         if result is True and self.active and type(left) is str and type(right) is str:
             self._compared(left, right)
@@ -373,6 +381,7 @@ class Provenance:
         """Announce a call, then do it."""
         if self.active and name in self.watchers:
             self.watchers[name]((function, *arguments), named)
+        # What an attribute holds was not made from its name.
         if function is getattr:
             return function(*arguments, **named)
         return self.call(function, *arguments, **named)
@@ -420,6 +429,7 @@ class Provenance:
         result: Any,
     ) -> None:
         owner = getattr(function, "__self__", None)
+        # `strip` of what has nothing to strip: a note would overwrite how it was really made.
         if result is owner:
             return
         name = getattr(function, "__name__", "")

@@ -17,18 +17,22 @@ from .substituting import pieces as substituted
 from .taint import MIN_SEARCHED, Taint, lowered, merged
 
 _MAX_DEPTH = 60
+"""Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""
 _MAX_COMPARED = 2000
 _MIN_AGAIN = 2
+"""Characters of a part that is looked for in what was made of its text."""
 _MIN_PIECES = 4
 """Of a text that is looked at as one of characters: three, with what joins them, are five."""
 _MIN_WORD = 16
 _MAX_PLACES = 8
+"""At which a text that was cut out of another may have stood there."""
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
+"""At which a noted text is begun that was found in another: the rest of the depth is enough."""
 TOO_MUCH = ("more than the guard looks at",)
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*+)(?P<width>\*|\d++)?"
@@ -101,6 +105,7 @@ class Tracer:
         if not value:
             return []
         text = as_text(value)
+        # What a text is comes before what it says: an equal one can be the code's own.
         origin = self._taint.is_of(value)
         if origin is not None:
             return [self._all_of(text, origin)]
@@ -120,6 +125,8 @@ class Tracer:
             if found and how in ESCAPERS:  # escaped as a whole, however much of it is the same
                 return [Span(0, len(text), found[0].origin, exact=True, checked=how)]
             return found
+        # Two pieces of bytes may share a character, and a format depend on the locale. Then it is
+        # only known what went in.
         if not self._same(text, pieces):
             return self._derived(text, made._replace(parts=_texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
@@ -200,6 +207,7 @@ class Tracer:
             found = self._taint.search(text) or self._taint.assembled(text)
             known = _Leaf(sources, (-1, 0), _apart(found, self._taint.fragments(text)))
         if self._searching:
+            # Called from `_noted_in`, which would begin again with every note.
             return known.spans
         notes, mark = self._provenance.since(known.mark)
         added = self._noted_in(text, notes)
@@ -266,6 +274,7 @@ class Tracer:
         """Return what a text was put together from; None if it was made in another way."""
         if made.kind == JOINED:
             return [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        # A template from outside has no literals of the code: what it gives is derived from it.
         # Made of no text: `encode` of an object.
         template = made.parts[0] if made.parts else ""
         if made.kind == PERCENT and not self._spans(template, _MAX_DEPTH):
@@ -353,6 +362,7 @@ class Tracer:
             if not inside:
                 continue
             whole = as_text(source)
+            # The same in another object, a part of it, or parts of it in another text.
             if whole == text:
                 return inside
             if len(text) < len(whole) and text in whole:
@@ -362,6 +372,8 @@ class Tracer:
             spans += again
             covered = sum(span.end - span.start for span in inside)
             short = covered < _MIN_AGAIN and len(text) > len(whole)
+            # None of them: it was changed beyond recognition, as `b64decode` does. If most of the
+            # source is from outside, so is the result.
             if not again and not short and 2 * covered > len(whole):
                 first = inside[0]
                 how = first.checked or self._provenance.check_of(text)[0]
@@ -466,6 +478,7 @@ def _percent_pieces(template: str, arguments: Any) -> list[_Piece] | None:
         if match["type"] == "%":
             pieces.append(("%", True))
             continue
+        # The width would take an argument of its own.
         if "*" in (match["width"], match["precision"]):
             return None
         if match["key"] is not None:

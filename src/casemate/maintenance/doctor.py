@@ -21,12 +21,12 @@ import msgspec
 
 from casemate.egress.interface import NoEgress
 from casemate.folder.options import SANDBOX_UID
+from casemate.kernel import linux, machines
 from casemate.model.caps import Caps
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.runtime import Runtime
-from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.identities import Identities
@@ -86,7 +86,7 @@ def handler(event, context):
         "files": _refused(open, "/etc/passwd") and _refused(os.listdir, "/proc"),
         "read-only": _refused(open, "/function/code/x", "w"),
         "network": _refused(network.connect, ("127.0.0.1", 1)) and _refused(socket.socket, 1),
-        "system calls": libc.syscall(101, 0, 0, 0, 0) == -1 and libc.unshare(0x10000000) == -1,
+        "system calls": libc.syscall(@PTRACE@, 0, 0, 0, 0) == -1 and libc.unshare(0x10000000) == -1,
         "programs": _refused(os.execv, "/usr/bin/true", ["true"]),
         "own processes": os.getpid() == 1 and _fork_is_bounded(),
         "own inodes": not _refused(_lock, LOCKED),
@@ -124,14 +124,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _architecture() -> Finding:
-    machine = platform.machine()
-    holds = platform.system() == "Linux" and machine == "x86_64"
-    return Finding(
-        name="platform",
-        holds=holds,
-        detail=f"{platform.system()} {platform.release()} on {machine}",
-        next_step="" if holds else "the system-call filter is made for Linux on x86_64 only",
-    )
+    detail = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    try:
+        machine = machines.current()
+    except machines.UnknownMachineError:
+        known = " or ".join(machine.name for machine in machines.MACHINES)
+        next_step = f"the system-call filter is made for Linux on {known} only"
+        return Finding(name="platform", holds=False, detail=detail, next_step=next_step)
+    if machine is not machines.X86_64:
+        detail += ", where the filters were never run, only evaluated by tests"
+    return Finding(name="platform", holds=True, detail=detail)
 
 
 def _pythons() -> Finding:
@@ -336,7 +338,9 @@ def _write_probe(bundles: Path, locked: Path) -> None:
     code = bundles / _DIGEST / "code"
     code.mkdir(parents=True)
     (code.parent / "deps").mkdir()
-    (code / "probe.py").write_text(_PROBE.replace("@LOCKED@", str(locked)))
+    ptrace = str(machines.current().calls["ptrace"])
+    probe = _PROBE.replace("@LOCKED@", str(locked)).replace("@PTRACE@", ptrace)
+    (code / "probe.py").write_text(probe)
     # Whatever the umask is: functions are others.
     for path in (bundles, code.parent, code, code / "probe.py", code.parent / "deps"):
         path.chmod(0o755)

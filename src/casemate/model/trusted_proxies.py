@@ -46,11 +46,9 @@ class TrustedProxies:
         """
         four = [n for n in self._networks if isinstance(n, ipaddress.IPv4Network)]
         six = [n for n in self._networks if isinstance(n, ipaddress.IPv6Network)]
-        return any(
-            sum(network.num_addresses for network in ipaddress.collapse_addresses(found))
-            > 1 << (bits - 3)
-            for found, bits in ((four, 32), (six, 128))
-        )
+        of_four = sum(n.num_addresses for n in ipaddress.collapse_addresses(four))
+        of_six = sum(n.num_addresses for n in ipaddress.collapse_addresses(six))
+        return of_four > 1 << (32 - 3) or of_six > 1 << (128 - 3)
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""

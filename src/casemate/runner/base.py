@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 
-from . import control, instance, linux, sharing, zygote
+from ..kernel import linux
+from . import control, instance, sharing, zygote
 from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16

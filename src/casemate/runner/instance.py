@@ -20,8 +20,9 @@ from typing import Any
 from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
 from ..guard.sinks.response import check_answer
+from ..kernel import landlock, linux
 from . import event as events
-from . import landlock, linux, wire
+from . import wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
@@ -31,7 +32,7 @@ Handler = Callable[[Any, Context], Any]
 SOCKET_FD = 3
 """Where an instance has its socket; its zygote has the control socket there before the fork."""
 _OURS = os.path.dirname(os.path.dirname(__file__))
-_OWN = tuple(f"{_OURS}/{name}/" for name in ("runner", "guard"))
+_OWN = tuple(f"{_OURS}/{name}/" for name in ("runner", "guard", "kernel"))
 """Code of ours that runs beside a function's: its frames say nothing to the function's owner."""
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024

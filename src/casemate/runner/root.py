@@ -11,7 +11,7 @@ import os
 import re
 import stat
 
-from . import linux
+from ..kernel import linux
 
 _ROOT = "/tmp/root"  # noqa: S108 - all three in the base zygote's own tmpfs
 _HIDDEN = "/tmp/hidden"  # noqa: S108

@@ -21,14 +21,12 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
 from ..guard.sink import BlockedError
+from ..kernel import landlock, linux, seccomp
 from . import (
     capabilities,
     control,
     instance,
-    landlock,
-    linux,
     network,
-    seccomp,
     shared_at_import,
     sharing,
     wire,
@@ -88,6 +86,10 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
     kernel gives none, since something outside has it (EBUSY) or it is too old (EINVAL). Such
     calls are then refused at once, and nobody hears of them.
     """
+    # The order matters. Emptying the bounding set needs CAP_SETPCAP and a change of id CAP_SETUID,
+    # so both come before the capabilities go. With a change of id the kernel sets anew whether a
+    # process is dumpable (commit_creds), so that comes after it. Without CAP_SYS_ADMIN a filter
+    # needs no_new_privs.
     files = assignment["open_files"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -244,10 +246,12 @@ class Zygote:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         os.chdir("/function/code")
         _environment(assignment)
+        # The filter forbids bind and listen.
         listeners = network.open_listeners(assignment["ports"])
         notify = give_up_rights(assignment, self._prepared)
         reporting = socket.socket(fileno=report)
         hand_over(self._sock, reporting, listeners, notify)
+        # A rule of Landlock is for an inode: what it opens has to be mounted by now.
         abi: int = assignment["landlock_abi"]
         self._restriction = landlock.Restriction(abi, assignment["ports"]) if abi else None
         if not self._import(reporting):
@@ -256,6 +260,7 @@ class Zygote:
 
     def _import(self, report: socket.socket) -> bool:
         """Import the handler unless it is not trusted to be; tell how that went."""
+        # Ours is imported by now, and what a function imports late is not looked for among it.
         sys.path[:] = [
             "/function/code",
             "/function/deps",
@@ -279,6 +284,7 @@ class Zygote:
             return False
         instance.flush_output()
         self._log_sink = _route_logging()
+        # A collection in a fork would write to every object's header, and so copy every page.
         gc.collect()
         gc.freeze()
         report.sendall(wire.pack(wire.READY))
@@ -287,6 +293,8 @@ class Zygote:
         return True
 
     def _serve(self) -> None:
+        # A handler alone ends no poll: Python waits on (PEP 475). The pipe is for that. If it is
+        # full it is readable all the more.
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         poll = select.poll()
@@ -313,6 +321,7 @@ class Zygote:
         gc.freeze()
 
     def _reap(self) -> None:
+        # With an instance there is a child, so that waitpid does not fail.
         while self._instances:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -327,6 +336,7 @@ class Zygote:
         if message is None:
             return False
         if "kill" in message:
+            # On a host without control groups. Where there are some nobody has to be asked.
             for pid, running in self._instances.items():
                 if running == message["kill"]:
                     os.kill(pid, signal.SIGKILL)
@@ -355,6 +365,7 @@ class Zygote:
     def _become_instance(self, channel: int, output: int, tmpfs: int) -> None:
         """Never returns. In an instance nothing of the zygote's loop may go on."""
         try:
+            # The pipe is the zygote's as well: a signal here would wake it.
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(output, 1)
@@ -376,10 +387,12 @@ class Zygote:
                 processes=assignment["processes"],
                 program=self._prepared.instance_filter,
             )
+            # Its number is that of the channel now, which it would close with itself.
             self._sock.detach()
             sock = socket.socket(fileno=instance.SOCKET_FD)
             instance.reseed()
             self._run_instance(sock)
+            # Nothing that the import left for the end (atexit, threading) is an instance's to do.
             os._exit(0)
         except BaseException as error:  # noqa: BLE001
             self._last_words(error)

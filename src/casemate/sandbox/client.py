@@ -206,7 +206,7 @@ class SandboxClient:
         self._numbers = itertools.count(1)
         self._zygotes: dict[int, Zygote] = {}
         self._ended: dict[int, Version] = {}
-        self._opening: dict[int, asyncio.Future[str | None]] = {}
+        self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -238,7 +238,7 @@ class SandboxClient:
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes[number] = Zygote(self, number, version)
-        opened: asyncio.Future[str | None] = self.loop.create_future()
+        opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         ports = egress_ports(egress_grants(version), proxy_always=self._learn)
         try:
@@ -254,9 +254,9 @@ class SandboxClient:
                 del self._zygotes[number]
                 self._bundles.release(version.digest)
                 raise
-            reason = await self._opened(opened, version.spec.limits.timeout)
-            if reason is not None:
-                raise self._failure(reason, report)
+            ended = await self._opened(number, opened, version.spec.limits.timeout)
+            if ended is not None:
+                raise self._failure(ended, report)
             report.require_descriptors()
             # Not before: what is connected at import would be shared by all instances.
             if approved:
@@ -340,24 +340,30 @@ class SandboxClient:
         self._bundles.release(zygote.version.digest)
 
     @staticmethod
-    async def _opened(opened: asyncio.Future[str | None], timeout: float) -> str | None:  # noqa: ASYNC109
-        """Wait for the import; return why it failed, None if it did not."""
+    async def _opened(
+        number: int,
+        opened: asyncio.Future[protocol.ZygoteEnded | None],
+        timeout: float,  # noqa: ASYNC109
+    ) -> protocol.ZygoteEnded | None:
+        """Wait for the import; return how it failed, None if it did not."""
         seconds = max(timeout, _IMPORT_SECONDS_LEAST)
         try:
             return await asyncio.wait_for(opened, seconds)
         except TimeoutError:
-            return f"the import took longer than {seconds:g} s"
+            reason = f"the import took longer than {seconds:g} s"
+            return protocol.ZygoteEnded(number, reason, protocol.Fault.FUNCTION)
 
     @staticmethod
-    def _failure(reason: str, report: Report) -> CasemateError:
+    def _failure(ended: protocol.ZygoteEnded, report: Report) -> CasemateError:
         """Return the error to raise, with the function's own words where there are any."""
         printed = report.printed()
         error = report.error()
         if error is not None:
             return ImportFailedError(error, printed)
-        if "import" in reason or "zygote is gone" in reason:
-            return ImportFailedError(ErrorHead("init-error", "InitFailed", reason, ""), printed)
-        return UnavailableError(f"The function cannot be started: {reason}.")
+        if ended.fault is protocol.Fault.FUNCTION:
+            head = ErrorHead("init-error", "InitFailed", ended.reason, "")
+            return ImportFailedError(head, printed)
+        return UnavailableError(f"The function cannot be started: {ended.reason}.")
 
     def _readable(self) -> None:
         for _ in range(_MAX_PACKETS_PER_TURN):
@@ -386,7 +392,7 @@ class SandboxClient:
             if isinstance(event, protocol.Opened):
                 opening.set_result(None)
             elif isinstance(event, protocol.ZygoteEnded):
-                opening.set_result(event.reason)
+                opening.set_result(event)
         if isinstance(event, protocol.ZygoteEnded):
             del self._zygotes[event.z]
         zygote.handle(event)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 
-from casemate.sandbox.cgroups import Driver
+from casemate.kernel.cgroups import Driver
 
 Function = tuple[str, str]
 """Project and name."""

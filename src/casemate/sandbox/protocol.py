@@ -6,6 +6,7 @@ bounds on every field, and anything else ends the gateway.
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import msgspec
@@ -114,11 +115,21 @@ class Opened(msgspec.Struct, tag="opened", frozen=True):
     z: int
 
 
+class Fault(enum.StrEnum):
+    """Whose doing it is that a zygote has ended."""
+
+    FUNCTION = "function"
+    """Its module cannot be imported, or ended the zygote by itself."""
+    NODE = "node"
+    """Anything else: it was asked to end, or the node cannot have it."""
+
+
 class ZygoteEnded(msgspec.Struct, tag="zygote-ended", frozen=True):
-    """The zygote and all its instances are gone. `reason` is for the owner."""
+    """The zygote and all its instances are gone. `reason` is for the owner, and decides nothing."""
 
     z: int
     reason: str
+    fault: Fault = Fault.NODE
 
 
 class SpawnFailed(msgspec.Struct, tag="spawn-failed", frozen=True):

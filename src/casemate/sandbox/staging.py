@@ -13,11 +13,11 @@ import stat
 from pathlib import Path
 
 import casemate.runner
+from casemate.kernel import linux
 from casemate.model.errors import ProtectionMissingError
-from casemate.runner import linux
 
 _STAGE = Path("/run/casemate")
-_INSIDE = ("runner", "guard")
+_INSIDE = ("runner", "guard", "kernel")
 """Packages of ours that the sandbox holds: what the base zygote imports, and nothing else."""
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9))
 """Names and numbers of the kernel's admin-guide/devices.txt."""

@@ -8,28 +8,18 @@ call is ever let through. So a record is evidence, and the filter alone is the p
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import select
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from casemate.runner.seccomp import refusal
-from casemate.runner.system_calls import name_of
-
-_RECV, _SEND, _ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
-"""SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ID_VALID, the sizes of their structures included."""
-_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
-"""struct seccomp_notif: id, pid, flags, then struct seccomp_data: number, architecture,
-instruction pointer, arguments."""
-_RESPONSE = struct.Struct("=QqiI")
-"""struct seccomp_notif_resp: id, value, error, flags. The flags stay 0: 1 would let it through."""
-_ID = struct.Struct("=Q")
+from casemate.kernel import notifications
+from casemate.kernel.notifications import Notification, describe
+from casemate.kernel.seccomp import refusal
 
 BURST: Final = 100
 """How many denied calls of one sandbox are answered at once."""
@@ -39,13 +29,7 @@ WINDOW_SECONDS: Final = 1.0
 """Calls alike within this time are told as one, with their count."""
 _RESUME_SECONDS = 0.2
 _MOST_ANCESTORS = 64
-_DOMAINS = {1: "AF_UNIX", 15: "AF_KEY", 16: "AF_NETLINK", 17: "AF_PACKET", 38: "AF_ALG"}
-_DOMAINS |= {29: "AF_CAN", 30: "AF_TIPC", 31: "AF_BLUETOOTH", 40: "AF_VSOCK", 44: "AF_XDP"}
-_CLONE_FLAGS = {0x80: "CLONE_NEWTIME", 0x20000: "CLONE_NEWNS", 0x2000000: "CLONE_NEWCGROUP"}
-_CLONE_FLAGS |= {0x4000000: "CLONE_NEWUTS", 0x8000000: "CLONE_NEWIPC", 0x10000000: "CLONE_NEWUSER"}
-_CLONE_FLAGS |= {0x20000000: "CLONE_NEWPID", 0x40000000: "CLONE_NEWNET"}
 _logger = logging.getLogger(__name__)
-_IOCTLS = {0x5412: "TIOCSTI", 0x541C: "TIOCLINUX"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +49,6 @@ class DeniedCall:
     at: float
     """Unix time of the first in seconds."""
     count: int = 1
-
-
-def describe(number: int, arguments: tuple[int, ...]) -> str:
-    """Return the name of a call, with what it asked for where its first arguments say it.
-
-    Addresses are never followed, so no content of a function's memory is in it. There are only
-    so many names, so that nobody fills the records by making up arguments.
-    """
-    name = name_of(number)
-    if name in ("clone", "unshare"):
-        asked = "|".join(text for flag, text in _CLONE_FLAGS.items() if arguments[0] & flag)
-        return f"{name}({asked or 'no namespace'})"
-    if name == "socket":
-        if arguments[0] & 0xFFFFFFFF in (2, 10):
-            return "socket(another protocol)"
-        return f"socket({_DOMAINS.get(arguments[0] & 0xFFFFFFFF, 'another domain')})"
-    if name == "prctl":
-        return "prctl(PR_SET_SECCOMP)"  # the only form that is refused
-    if name == "ioctl":
-        return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, 'another request')})"
-    return name
 
 
 def _status(pid: int) -> tuple[int, tuple[int, ...]]:
@@ -218,38 +181,34 @@ class SystemCallWatch:
             # Every process under the filter is gone.
             self.close()
             return False
-        request = bytearray(_NOTIFICATION.size)  # the kernel insists on zeros
-        try:
-            fcntl.ioctl(self._descriptor, _RECV, request)
-        except FileNotFoundError:
-            return True  # killed while it waited
-        except InterruptedError:
+        waiting = notifications.take(self._descriptor)
+        if waiting is None:
             return True
-        identity, pid, _flags, number, _arch, _place, *arguments = _NOTIFICATION.unpack(request)
-        errno = refusal(number)
-        if not 0 < errno < 4096:
-            raise ValueError(f"{errno!r} is not an errno")
+        answer = notifications.refusal_of(waiting, refusal(waiting.number))
         try:
-            self._note(describe(number, tuple(arguments)), number, identity, pid)
+            self._note(waiting)
         except Exception:  # noqa: BLE001 - a record that fails must not keep the caller waiting
             self.unreported += 1
-        try:
-            fcntl.ioctl(self._descriptor, _SEND, _RESPONSE.pack(identity, 0, -errno, 0))
-        except FileNotFoundError:
-            return True  # killed, or interrupted by a signal: then it asks again
+        notifications.send(self._descriptor, answer)
         return True
 
-    def _note(self, name: str, number: int, identity: int, pid: int) -> None:
-        process = namespace_leader(pid)
-        try:
-            fcntl.ioctl(self._descriptor, _ID_VALID, _ID.pack(identity))
-        except FileNotFoundError:
-            process = ()  # it is gone, so another process may have had its pid
+    def _note(self, waiting: Notification) -> None:
+        name = describe(waiting.number, waiting.arguments)
+        process = namespace_leader(waiting.pid)
+        # Asked after /proc was read: by then another process may have had its pid.
+        if not notifications.still_waits(self._descriptor, waiting):
+            process = ()
         key = (name, process)
         if (known := self._alike.get(key)) is not None:
             self._alike[key] = replace(known, at=known.at or time.time(), count=known.count + 1)
             return
-        call = DeniedCall(name=name, number=number, pid=pid, process=process, at=time.time())
+        call = DeniedCall(
+            name=name,
+            number=waiting.number,
+            pid=waiting.pid,
+            process=process,
+            at=time.time(),
+        )
         # What is told now counts for nothing in the report of those alike.
         self._alike[key] = replace(call, at=0.0, count=0)
         if self._telling is None:

@@ -11,9 +11,9 @@ import struct
 from collections import deque
 from pathlib import Path
 
+from casemate.kernel.cgroups import Driver, SlotLimits
 from casemate.model.errors import CasemateError
 from casemate.runner import control
-from casemate.sandbox.cgroups import Driver, SlotLimits
 from casemate.sandbox.protocol import Open
 from casemate.sandbox.shared_memory import shared_mappings
 

@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError, ProtectionMissingError
 from casemate.model.runtime import Runtime
 from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
-from casemate.sandbox.cgroups import Driver
 from casemate.sandbox.cpu_shares import CpuShares
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.layouts import FIRST, MAX_WAITING, Layout, Layouts
@@ -123,6 +123,7 @@ class Supervisor:
                         self._read(key.data)
                 self._drain()
                 self._flush()
+                # In a turn in which nobody wanted anything: to make one takes milliseconds.
                 if not ready and self._short_of_blanks:
                     self._refill_next()
                 if time.monotonic() >= next_tick:
@@ -148,6 +149,7 @@ class Supervisor:
         if isinstance(sender, Layout):
             self._on_layout(sender)
         elif sender in self._ids or not sender.assigned:
+            # Not one that was ended in this turn, by what came before it among those ready.
             self._read_zygote(sender)
 
     def _call(self, descriptor: int, calls: dict[int, Callable[[], bool]]) -> None:
@@ -212,6 +214,7 @@ class Supervisor:
             except BlockingIOError:
                 return
             except OSError:
+                # It is gone, which the loop learns when it reads.
                 self._outbox.clear()
                 return
             self._outbox.popleft()
@@ -219,6 +222,7 @@ class Supervisor:
     # -- requests ------------------------------------------------------------------------------
 
     def _read_gateway(self, gateway: socket.socket) -> bool:
+        # Not until there is no more: a gateway that asks without an end keeps zygotes waiting.
         for _ in range(32):
             try:
                 data, descriptors, flags = control.receive_packet(gateway, protocol.MAX_PACKET)
@@ -396,6 +400,8 @@ class Supervisor:
             if self._cgroups is not None:
                 zygote.kill_slot(slot)
             else:
+                # Code of an import may have taken the zygote over: `_tick` ends one that does not
+                # obey.
                 zygote.ask_to_kill(number)
                 self._asked[self._ids[zygote], number] = time.monotonic()
         except OSError as error:
@@ -407,7 +413,7 @@ class Supervisor:
         try:
             record = zygote.read_event()
             if record is None:
-                self._end(zygote, "the zygote is gone")
+                self._end(zygote, "the zygote is gone", fault=protocol.Fault.FUNCTION)
                 return
             self._on_record(zygote, *record)
         except BlockingIOError:
@@ -425,7 +431,7 @@ class Supervisor:
         if kind == control.IMPORTED and zygote.filtered and not zygote.ready:
             self._imported(zygote)
         elif kind == control.IMPORT_FAILED and not zygote.ready:
-            self._end(zygote, "the handler cannot be imported", expected=True)
+            self._import_failed(zygote, "the handler cannot be imported")
         elif kind in (control.FORKED, control.FORK_FAILED):
             if zygote.forking is None or zygote.forking.number != number:
                 raise ZygoteViolationError("an answer to a fork that was not asked for")
@@ -449,13 +455,17 @@ class Supervisor:
 
     def _imported(self, zygote: ZygoteProcess) -> None:
         if shared := zygote.shared_at_import():
-            self._end(zygote, _SHARED.format(shared), expected=True)
+            self._import_failed(zygote, _SHARED.format(shared))
             return
         zygote.imported()
         self._tell(protocol.Opened(self._ids[zygote]))
 
+    def _import_failed(self, zygote: ZygoteProcess, reason: str) -> None:
+        self._end(zygote, reason, expected=True, fault=protocol.Fault.FUNCTION)
+
     def _exited(self, zygote: ZygoteProcess, number: int, status: int) -> None:
         slot = zygote.instances[number]
+        # Asked before the slot is given back: the counter is of the group, not of who was in it.
         died_by_kill = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         out_of_memory = (
             died_by_kill and number not in zygote.killed and zygote.ran_out_of_memory(slot)
@@ -472,6 +482,7 @@ class Supervisor:
         if zygote.slot_empty(slot):
             zygote.release(slot)
         else:
+            # Children that it left. The next instance would be born among them.
             zygote.kill_slot(slot)
             self._draining.append((zygote, slot))
 
@@ -488,6 +499,7 @@ class Supervisor:
                 if zygote.slot_empty(slot):
                     zygote.release(slot)
                 else:
+                    # Again: without cgroup.kill a fork may have come after the list was read.
                     zygote.kill_slot(slot)
                     left.append((zygote, slot))
             except OSError as error:
@@ -542,11 +554,18 @@ class Supervisor:
         self._ended = left
 
     def _end(
-        self, zygote: ZygoteProcess, reason: str, *, tell: bool = True, expected: bool = False
+        self,
+        zygote: ZygoteProcess,
+        reason: str,
+        *,
+        tell: bool = True,
+        expected: bool = False,
+        fault: protocol.Fault = protocol.Fault.NODE,
     ) -> None:
         if not expected and zygote.assigned is not None:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
             self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
+        # From here on it is not listened to, whatever it still sends.
         number = self._ids.pop(zygote, None)
         events: list[protocol.Event] = []
         if number is not None:
@@ -554,7 +573,7 @@ class Supervisor:
             if tell and not expected:
                 events += self._what_ran_out_of_memory(zygote, number)
             if tell:
-                events.append(protocol.ZygoteEnded(number, reason))
+                events.append(protocol.ZygoteEnded(number, reason, fault))
         layout = self._layout_of.get(zygote)
         if layout is not None and zygote in layout.blanks:
             layout.blanks.remove(zygote)
@@ -612,6 +631,7 @@ class Supervisor:
 
     def _on_layout(self, layout: Layout) -> None:
         """Take note that a base zygote is ready, or never will be."""
+        # It says this one thing by itself. What comes later are answers, read by who asks.
         self._selector.unregister(layout.base.sock)
         try:
             self._finish(layout)
@@ -634,6 +654,7 @@ class Supervisor:
 
     def _drop(self, layout: Layout, reason: str) -> None:
         """End a base zygote; what was forked from it ends with it."""
+        # First, so that nothing below has another zygote made of it.
         self._layouts.drop(layout)
         if layout.base.sock.fileno() in self._selector.get_map():
             self._selector.unregister(layout.base.sock)

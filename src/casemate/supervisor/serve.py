@@ -6,7 +6,6 @@ import contextlib
 import gc
 import hashlib
 import os
-import platform
 import resource
 import signal
 import socket
@@ -37,11 +36,12 @@ from casemate.folder.options import (
 )
 from casemate.folder.ownership import mark, require_own
 from casemate.folder.presence import Presence, require_losses
+from casemate.kernel import linux, machines
+from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
-from casemate.runner import linux
-from casemate.sandbox.cgroups import Driver, open_driver
+from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
@@ -93,12 +93,12 @@ class Node:
 
     def __init__(self, options: ServeOptions) -> None:
         """Check the host and make the supervisor. Raises ProtectionMissingError."""
-        if platform.system() != "Linux" or platform.machine() != "x86_64":
+        try:
+            machines.current()
+        except machines.UnknownMachineError as error:
             raise ProtectionMissingError(
-                f"This host is {platform.system()} on {platform.machine()}; the system-call filter "
-                "is made for Linux on x86_64.",
-                next_step="run the node on such a host",
-            )
+                str(error), next_step="run the node on such a host"
+            ) from error
         require_losses(options.accepted_losses)
         raise_open_files()
         self._memory = host_memory()

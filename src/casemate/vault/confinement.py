@@ -6,7 +6,7 @@ import ctypes
 import os
 import resource
 
-from casemate.runner import landlock, linux, seccomp
+from casemate.kernel import landlock, linux, seccomp
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _LANDLOCK_NETWORK = 3

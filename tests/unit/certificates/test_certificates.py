@@ -529,7 +529,7 @@ import os, sys
 sys.path.insert(0, "src")
 from casemate.certificates import issuing as certificates
 from casemate.certificates import server_context
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 names = certificates.Names.of(["localhost"])
 now = certificates.now_utc(__import__("time").time())
 pair = certificates.issue(certificates.new_authority(names, now), names, now)

@@ -15,7 +15,7 @@ from casemate.build import Interpreter, find_interpreters
 from casemate.model.function import SUPPORTED_PYTHONS
 
 SOURCE = Path(casemate.__file__).parent
-INSIDE = {"runner": {"guard"}, "guard": set[str]()}
+INSIDE = {"runner": {"guard", "kernel"}, "guard": set[str](), "kernel": set[str]()}
 """The packages that the sandbox holds, and which others of ours each may import."""
 MODULES = sorted(path for name in INSIDE for path in (SOURCE / name).rglob("*.py"))
 INTERPRETERS = find_interpreters(today=datetime.now(UTC).date(), environ=os.environ)
@@ -117,10 +117,10 @@ gateway.close(); sock.close()
 
 @each_interpreter
 def test_the_filters_are_the_same_everywhere(interpreter: Interpreter, inside: str) -> None:
-    from casemate.runner import seccomp
+    from casemate.kernel import seccomp
 
     code = inside + (
-        "from casemate.runner import seccomp; import hashlib; print(hashlib.sha256("
+        "from casemate.kernel import seccomp; import hashlib; print(hashlib.sha256("
         "seccomp.zygote_program() + seccomp.instance_program()).hexdigest())"
     )
     import hashlib

@@ -260,7 +260,11 @@ def report_frame(**fields: Any) -> bytes:
 
 
 async def failed_open(
-    supervisor: Supervisor, reason: str, report: bytes = b"", output: bytes = b""
+    supervisor: Supervisor,
+    reason: str,
+    report: bytes = b"",
+    output: bytes = b"",
+    fault: protocol.Fault = protocol.Fault.FUNCTION,
 ) -> BaseException:
     opening = supervisor.loop.create_task(supervisor.client.open(version()))
     request, (sock, writing) = await supervisor.request()
@@ -270,7 +274,7 @@ async def failed_open(
         os.write(sock, report)
     if output:
         os.write(writing, output)
-    await supervisor.tell(protocol.ZygoteEnded(request.z, reason))
+    await supervisor.tell(protocol.ZygoteEnded(request.z, reason, fault))
     [error] = await asyncio.gather(opening, return_exceptions=True)
     assert isinstance(error, BaseException)
     assert supervisor.client.zygotes == 0
@@ -329,8 +333,24 @@ def test_a_hostile_report_is_ignored(report: bytes) -> None:
 
 def test_a_failure_of_ours_is_no_failed_import() -> None:
     async def scene(supervisor: Supervisor) -> None:
-        error = await failed_open(supervisor, "cannot be started: no space")
+        error = await failed_open(
+            supervisor, "cannot be started: no space", fault=protocol.Fault.NODE
+        )
         assert isinstance(error, UnavailableError) and "no space" in str(error)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "reason", ["cannot be started: import of a key", "the zygote is gone", "closed", ""]
+)
+def test_the_words_of_a_reason_decide_nothing(reason: str) -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        ours = await failed_open(supervisor, reason, fault=protocol.Fault.NODE)
+        assert isinstance(ours, UnavailableError) and reason in str(ours)
+        theirs = await failed_open(supervisor, reason, fault=protocol.Fault.FUNCTION)
+        assert isinstance(theirs, ImportFailedError)
+        assert theirs.error.message == reason
 
     play(scene)
 

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from hypothesis import given
-from hypothesis import strategies as st
 
-from casemate.runner.system_calls import FORBIDDEN, PROBED
+from casemate.kernel import system_calls as known_calls
+from casemate.kernel.machines import current
+from casemate.kernel.system_calls import PROBED
 from casemate.sandbox import system_calls
-from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, describe, namespace_leader
+from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch, namespace_leader
 
+FORBIDDEN = known_calls.numbered(known_calls.FORBIDDEN, current())
 PRELUDE = """
 import ctypes, errno, os, socket, sys, threading
 sys.path.insert(0, "src")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 linux.set_no_new_privileges()
 listener = linux.PreparedFilter(seccomp.zygote_program()).install_with_listener()
 socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"x"], [listener])
@@ -398,7 +399,7 @@ def test_a_descriptor_that_is_no_listener_is_closed_and_told() -> None:
 UNDER_THE_GATEWAY_S_FILTER = """
 import asyncio, sys
 sys.path.insert(0, "src"); sys.path.insert(0, "tests/unit/sandbox")
-from casemate.runner import linux, seccomp
+from casemate.kernel import linux, seccomp
 import test_sandbox_system_calls as ours
 child = ours.Child("say(call(101), call(41, 16, 3, 0))")
 linux.set_no_new_privileges()
@@ -418,16 +419,6 @@ def test_the_gateway_may_watch_behind_its_own_filter() -> None:
     )
     expected = "['ptrace', 'socket(AF_NETLINK)'] ['EPERM', 'EAFNOSUPPORT']"
     assert done.stdout.strip() == expected, done.stderr
-
-
-@given(st.integers(0, 2**31), st.lists(st.integers(0, 2**64 - 1), min_size=6, max_size=6))
-def test_a_name_tells_nothing_of_the_function_s_data(number: int, arguments: list[int]) -> None:
-    """And there are few of them, whatever the arguments, so that they count as alike."""
-    name = describe(number, tuple(arguments))
-    assert name.isascii() and len(name) < 140
-    for argument in arguments:
-        if argument > 1 << 32:
-            assert hex(argument)[2:] not in name and str(argument) not in name
 
 
 def test_a_process_that_is_gone_has_no_leader() -> None:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from casemate.model.errors import UnavailableError
+from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.supervisor.sandboxes import Supervisor
 
@@ -192,7 +193,7 @@ def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: L
     told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
     assert told == [
         protocol.Exited(5, 10, signal.SIGKILL, out_of_memory=True),
-        protocol.ZygoteEnded(5, "the zygote is gone"),
+        protocol.ZygoteEnded(5, "the zygote is gone", protocol.Fault.FUNCTION),
     ]
 
 
@@ -218,3 +219,58 @@ def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop)
     loop.supervisor._end(zygote, "closed", expected=True)
     told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
     assert told == [protocol.ZygoteEnded(5, "closed")]
+
+
+def told_of(loop: Loop) -> list[protocol.Event]:
+    return [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
+
+
+def ended_by(loop: Loop, *records: Any, **more: Any) -> protocol.Event:
+    """Return what is told of a zygote that sends these records while it imports."""
+    zygote: Any = EndedZygote()
+    zygote.instances, zygote.ready, zygote.filtered = {}, False, True
+    vars(zygote).update(more)
+    waiting = list(records)
+    zygote.read_event = lambda: waiting.pop(0)
+    loop.supervisor._zygotes[5] = zygote
+    loop.supervisor._ids[zygote] = 5
+    loop.supervisor._read_zygote(zygote)
+    [event] = told_of(loop)
+    return event
+
+
+def test_an_import_that_fails_is_the_function_s_doing(loop: Loop) -> None:
+    event = ended_by(loop, (control.IMPORT_FAILED, 0, 0))
+    assert isinstance(event, protocol.ZygoteEnded)
+    assert event.fault is protocol.Fault.FUNCTION
+
+
+def test_so_is_what_it_shares(loop: Loop) -> None:
+    event = ended_by(loop, (control.IMPORTED, 0, 0), shared_at_import=lambda: "a pipe")
+    assert isinstance(event, protocol.ZygoteEnded)
+    assert event.fault is protocol.Fault.FUNCTION
+    assert "a pipe" in event.reason
+
+
+def test_a_zygote_that_breaks_the_protocol_is_not(loop: Loop) -> None:
+    event = ended_by(loop, (control.EXITED, 7, 0))
+    assert isinstance(event, protocol.ZygoteEnded)
+    assert event.fault is protocol.Fault.NODE
+
+
+def test_what_cannot_be_examined_is_not_either(loop: Loop) -> None:
+    def unreadable() -> str:
+        raise OSError("no memory of the import can be read")
+
+    event = ended_by(loop, (control.IMPORTED, 0, 0), shared_at_import=unreadable)
+    assert event == protocol.ZygoteEnded(5, "no memory of the import can be read")
+    assert protocol.ZygoteEnded(5, "").fault is protocol.Fault.NODE
+
+
+def test_a_fault_that_is_none_is_not_read() -> None:
+    packet = b'{"type":"zygote-ended","z":1,"reason":"","fault":"%s"}'
+    for known in protocol.Fault:
+        text = packet % known.value.encode()
+        assert msgspec.json.decode(text, type=protocol.Event).fault is known
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(packet % b"nobody", type=protocol.Event)

@@ -43,6 +43,7 @@ def tokens(text: str) -> list[Token]:
         for kind, _, (row, column), (last, end), _ in tokenize.generate_tokens(
             io.StringIO(text, newline="\n").readline
         ):
+            # Before Python 3.12 a literal that does not end is a token of its own, no error.
             if kind == tokenize.ERRORTOKEN and text[starts[row - 1] + column] in "\"'":
                 raise BrokenCodeError("a literal does not end")
             if kind not in _SKIPPED and row <= len(starts):
@@ -72,6 +73,7 @@ def judge(text: str, spans: Sequence[Span], texts: FindTexts | None = None) -> V
         expected = tokens(neutral)
     except BrokenCodeError:
         return Verdict(doubtful[0].origin, "stands in code that is broken", FIX)
+    # With their places, which is why harmless text is as long as what it stands for.
     if found != expected:
         place = next(
             (a[1] for a, b in zip(found, expected, strict=False) if a != b), doubtful[0].start
@@ -102,6 +104,7 @@ def _harmless(text: str, span: Span) -> str:
     if _NUMBER.fullmatch(part):
         return "1" * len(part)
     if part[:1] in ("-", "+") and _NUMBER.fullmatch(part[1:]):
+        # A sign is part of a number only where a value is due. `-1 ** 2` is `-(1 ** 2)`.
         before, after = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
         if not after.startswith("**") and _BEFORE_SIGN.search(before):
             return part

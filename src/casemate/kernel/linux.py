@@ -1,7 +1,8 @@
 """The Linux system calls that Python does not offer, by number, through ctypes.
 
-Numbers and structures are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`). Every
-function raises OSError with the kernel's errno.
+The numbers are those of this machine (`machines.py`); flags and structures are the same on all
+that are known there, which a test asks the kernel's headers of each. Every function raises OSError
+with the kernel's errno.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+
+from . import machines
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -24,10 +27,6 @@ INSTANCE_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID
 """The namespaces every instance gets of its own."""
 INSTANCE_CLONE_FLAGS = INSTANCE_NAMESPACES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
 """The one combination of namespace flags that a function zygote's filter lets through."""
-
-_SYS_CLONE, _SYS_PIVOT_ROOT, _SYS_CAPSET, _SYS_SECCOMP = 56, 155, 126, 317
-_SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 428, 429, 430, 431, 432
-_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
 
 _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
@@ -54,8 +53,13 @@ _LANDLOCK_PORT_RULE = struct.Struct("=QQ")
 # PyDLL keeps the interpreter lock during the call: between clone and PyOS_AfterFork_Child no
 # other Python code may run.
 _libc = ctypes.PyDLL(None, use_errno=True)
-_syscall = _libc.syscall
-_syscall.restype = ctypes.c_long
+_libc.syscall.restype = ctypes.c_long
+
+
+def _syscall(name: str, *arguments: object) -> int:
+    """Make a call by its number here; UnknownMachineError, an OSError, where that is not known."""
+    result: int = _libc.syscall(machines.current().calls[name], *arguments)
+    return result
 
 
 def _check(result: int, what: str) -> int:
@@ -86,7 +90,11 @@ class Cloner:
 
     def __init__(self) -> None:
         """Look up what each clone needs, so that a clone itself does nothing but clone."""
-        self._tid_address = _tid_address()
+        self._number = machines.current().calls["clone"]
+        thread_id = ctypes.c_void_p(_tid_address())
+        # Where the thread's own storage would go is ignored without CLONE_SETTLS.
+        last = machines.current().clone_thread_id_last
+        self._after_parent = (None, thread_id) if last else (thread_id, None)
         self._before = ctypes.pythonapi.PyOS_BeforeFork
         self._parent = ctypes.pythonapi.PyOS_AfterFork_Parent
         self._child = ctypes.pythonapi.PyOS_AfterFork_Child
@@ -98,8 +106,8 @@ class Cloner:
         """Fork with `flags`; return 0 in the child and the child's pid in the parent."""
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
         self._before()
-        pid: int = _syscall(
-            _SYS_CLONE, ctypes.c_ulong(flags), None, None, ctypes.c_void_p(self._tid_address), None
+        pid: int = _libc.syscall(
+            self._number, ctypes.c_ulong(flags), None, None, *self._after_parent
         )
         number = ctypes.get_errno() if pid < 0 else 0
         if pid == 0:
@@ -132,7 +140,7 @@ def umount(target: str, flags: int = 0) -> None:
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2)."""
-    _check(_syscall(_SYS_PIVOT_ROOT, new_root.encode(), put_old.encode()), "pivot_root")
+    _check(_syscall("pivot_root", new_root.encode(), put_old.encode()), "pivot_root")
 
 
 def unshare(flags: int) -> None:
@@ -148,19 +156,19 @@ def sethostname(name: str) -> None:
 def clone_tree(path: str) -> int:
     """Return a descriptor of a detached copy of the mount at `path` (open_tree(2), Linux 5.2)."""
     return _check(
-        _syscall(_SYS_OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC),
+        _syscall("open_tree", _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC),
         f"open_tree {path}",
     )
 
 
 def new_tmpfs(size: int, inodes: int) -> int:
     """Return a descriptor of a new, detached tmpfs of at most `size` bytes (fsmount(2), 5.2)."""
-    context = _check(_syscall(_SYS_FSOPEN, b"tmpfs", _FSOPEN_CLOEXEC), "fsopen tmpfs")
+    context = _check(_syscall("fsopen", b"tmpfs", _FSOPEN_CLOEXEC), "fsopen tmpfs")
     try:
         for key, value in (("size", size), ("nr_inodes", inodes), ("mode", "1777")):
             _check(
                 _syscall(
-                    _SYS_FSCONFIG,
+                    "fsconfig",
                     context,
                     _FSCONFIG_SET_STRING,
                     key.encode(),
@@ -169,13 +177,9 @@ def new_tmpfs(size: int, inodes: int) -> int:
                 ),
                 f"fsconfig tmpfs {key}",
             )
-        _check(
-            _syscall(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), "create tmpfs"
-        )
+        _check(_syscall("fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0), "create tmpfs")
         attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
-        return _check(
-            _syscall(_SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), "fsmount tmpfs"
-        )
+        return _check(_syscall("fsmount", context, _FSMOUNT_CLOEXEC, attributes), "fsmount tmpfs")
     finally:
         os.close(context)
 
@@ -185,17 +189,15 @@ def new_overlay(upper: str, lower: str) -> int:
 
     Its inodes are its own. A character device 0/0 in `upper` hides what has its name in `lower`.
     """
-    context = _check(_syscall(_SYS_FSOPEN, b"overlay", _FSOPEN_CLOEXEC), "fsopen overlay")
+    context = _check(_syscall("fsopen", b"overlay", _FSOPEN_CLOEXEC), "fsopen overlay")
     try:
         lowers = f"{upper}:{lower}".encode()
-        set_string = (_SYS_FSCONFIG, context, _FSCONFIG_SET_STRING)
+        set_string = ("fsconfig", context, _FSCONFIG_SET_STRING)
         _check(_syscall(*set_string, b"lowerdir", lowers, 0), "fsconfig overlay lowerdir")
-        create = (_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE)
+        create = ("fsconfig", context, _FSCONFIG_CMD_CREATE)
         _check(_syscall(*create, None, None, 0), "create overlay")
         attributes = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
-        return _check(
-            _syscall(_SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), "fsmount overlay"
-        )
+        return _check(_syscall("fsmount", context, _FSMOUNT_CLOEXEC, attributes), "fsmount overlay")
     finally:
         os.close(context)
 
@@ -204,7 +206,7 @@ def attach_mount(descriptor: int, target: str) -> None:
     """Attach a detached mount at `target` (move_mount(2), Linux 5.2)."""
     _check(
         _syscall(
-            _SYS_MOVE_MOUNT,
+            "move_mount",
             descriptor,
             b"",
             _AT_FDCWD,
@@ -254,7 +256,7 @@ def drop_capabilities(*, bounding: bool) -> None:
     if bounding:
         drop_bounding_capabilities()
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
-    _check(_syscall(_SYS_CAPSET, _CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
+    _check(_syscall("capset", _CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
 
 
 class PreparedFilter:
@@ -280,7 +282,7 @@ class PreparedFilter:
 
     def _load(self, flags: int) -> int:
         return _check(
-            _syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, flags, self._fprog),
+            _syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, self._fprog),
             "seccomp(SET_MODE_FILTER)",
         )
 
@@ -291,29 +293,35 @@ def install_filter(program: bytes) -> None:
 
 
 def landlock_abi() -> int:
-    """Return the kernel's Landlock ABI version; 0 if it has none."""
-    return max(0, int(_syscall(_SYS_LANDLOCK_CREATE, None, 0, 1)))
+    """Return the kernel's Landlock ABI version; 0 if it has none, or none that is known here."""
+    try:
+        machines.current()
+    except machines.UnknownMachineError:
+        return 0
+    return max(0, int(_syscall("landlock_create_ruleset", None, 0, 1)))
 
 
 def landlock_create(handled_fs: int, handled_net: int, scoped: int, abi: int) -> int:
     """Return a new Landlock ruleset (landlock_create_ruleset(2))."""
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     attributes = struct.pack("=QQQ", handled_fs, handled_net, scoped)[:size]
-    return _check(_syscall(_SYS_LANDLOCK_CREATE, attributes, size, 0), "landlock_create_ruleset")
+    return _check(
+        _syscall("landlock_create_ruleset", attributes, size, 0), "landlock_create_ruleset"
+    )
 
 
 def landlock_allow(ruleset: int, descriptor: int, access: int) -> None:
     """Allow `access` below an open folder (landlock_add_rule(2), RULE_PATH_BENEATH)."""
     rule = _LANDLOCK_RULE.pack(access, descriptor)
-    _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), "landlock_add_rule")
+    _check(_syscall("landlock_add_rule", ruleset, 1, rule, 0), "landlock_add_rule")
 
 
 def landlock_allow_port(ruleset: int, port: int, access: int) -> None:
     """Allow `access` to a TCP port (landlock_add_rule(2), RULE_NET_PORT, from ABI 4 on)."""
     rule = _LANDLOCK_PORT_RULE.pack(access, port)
-    _check(_syscall(_SYS_LANDLOCK_ADD, ruleset, 2, rule, 0), "landlock_add_rule")
+    _check(_syscall("landlock_add_rule", ruleset, 2, rule, 0), "landlock_add_rule")
 
 
 def landlock_restrict(ruleset: int) -> None:
     """Enforce a ruleset on this thread and its children (landlock_restrict_self(2))."""
-    _check(_syscall(_SYS_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")
+    _check(_syscall("landlock_restrict_self", ruleset, 0), "landlock_restrict_self")

@@ -2,8 +2,8 @@
 
 The zygote's is an allow-list, loaded once and inherited; the instance's takes away what only the
 zygote needed. The gateway's is a deny-list against making or entering sandboxes; the vault and
-the egress proxy have allow-lists. x86_64 only: on any other architecture, and for x32 calls, the
-process is killed.
+the egress proxy have allow-lists. Each is assembled for one machine, this one if none is named:
+a call by another's numbers, 32-bit ones and those of x32 among them, kills the process.
 """
 
 from __future__ import annotations
@@ -11,23 +11,19 @@ from __future__ import annotations
 import struct
 
 from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
-from .system_calls import ALLOWED, CONDITIONAL, FORBIDDEN, PROBED
+from .machines import Machine, current
+from .system_calls import ALLOWED, FORBIDDEN, PROBED, SANDBOX_MAKING, numbered
 
 NAMESPACE_FLAGS = 0x7E020080
 """Every CLONE_NEW* flag of clone(2): time, mount, cgroup, uts, ipc, user, pid, network."""
 _EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
 
-_CLONE, _CLONE3, _UNSHARE = CONDITIONAL["clone"], CONDITIONAL["clone3"], CONDITIONAL["unshare"]
-_EXECVE, _EXECVEAT = CONDITIONAL["execve"], CONDITIONAL["execveat"]
-_SOCKET, _SOCKETPAIR, _BIND = CONDITIONAL["socket"], CONDITIONAL["socketpair"], CONDITIONAL["bind"]
-_MOVE_MOUNT, _IOCTL = CONDITIONAL["move_mount"], CONDITIONAL["ioctl"]
-_SECCOMP, _PRCTL = CONDITIONAL["seccomp"], CONDITIONAL["prctl"]
-_MADVISE = CONDITIONAL["madvise"]
-
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _ALLOW, _ERRNO, _NOTIFY, _KILL = 0x7FFF0000, 0x00050000, 0x7FC00000, 0x80000000
-_AUDIT_ARCH_X86_64, _X32_BIT = 0xC000003E, 0x40000000
+_X32_BIT = 0x40000000
+"""In the number of a call of x32, which has the architecture of x86_64. No other call has one so
+large but -1, of a call that a debugger took away; so it is looked for on every machine."""
 _SOCKET_DOMAINS = (2, 10)
 """AF_INET and AF_INET6, in a network namespace that has nothing; pairs of AF_UNIX need no call
 of socket(2)."""
@@ -59,10 +55,11 @@ def _encode(program: list[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _prologue() -> list[Instruction]:
+def _prologue(machine: Machine) -> list[Instruction]:
+    """Kill for a call by another machine's numbers: each number below means one call only here."""
     return [
         (_LD, 0, 0, _ARCH),
-        (_JEQ, 1, 0, _AUDIT_ARCH_X86_64),
+        (_JEQ, 1, 0, machine.audit_architecture),
         (_RET, 0, 0, _KILL),
         (_LD, 0, 0, _NR),
         (_JGE, 0, 1, _X32_BIT),
@@ -110,11 +107,12 @@ def _refuse(errno: int) -> Instruction:
     return (_RET, 0, 0, _ERRNO | errno)
 
 
-def refusal(number: int) -> int:
+def refusal(number: int, machine: Machine | None = None) -> int:
     """Return the errno that is the answer to a refused call, reported or not."""
-    if number in (_EXECVE, _EXECVEAT):
+    calls = (machine or current()).calls
+    if number in (calls["execve"], calls["execveat"]):
         return _EACCES
-    return _EAFNOSUPPORT if number == _SOCKET else _EPERM
+    return _EAFNOSUPPORT if number == calls["socket"] else _EPERM
 
 
 def _instance_clone_rule(refused: Instruction) -> list[Instruction]:
@@ -221,7 +219,7 @@ def _prctl_rule(refused: Instruction) -> list[Instruction]:
     return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused, _allow()]
 
 
-def zygote_program(*, notify: bool = True) -> bytes:
+def zygote_program(*, notify: bool = True, machine: Machine | None = None) -> bytes:
     """Return the filter of a function zygote, which its instances inherit.
 
     It lets through `clone` with exactly the flags of an instance and `move_mount`; both are
@@ -236,97 +234,70 @@ def zygote_program(*, notify: bool = True) -> bytes:
     that libraries only try out.
     """
 
-    def refused(number: int) -> Instruction:
-        return _notify() if notify else _refuse(refusal(number))
+    machine = machine or current()
+    calls = machine.calls
 
-    program = _prologue()
-    program += _when(_CLONE, _instance_clone_rule(refused(_CLONE)))
-    program += _when(_SOCKET, _function_socket_rule(refused(_SOCKET)))
-    program += _when(_SOCKETPAIR, _pair_rule())
+    def refused(name: str) -> Instruction:
+        return _notify() if notify else _refuse(refusal(calls[name], machine))
+
+    program = _prologue(machine)
+    program += _when(calls["clone"], _instance_clone_rule(refused("clone")))
+    program += _when(calls["socket"], _function_socket_rule(refused("socket")))
+    program += _when(calls["socketpair"], _pair_rule())
     merge = [(_LD, 0, 0, _ARG2), (_JEQ, 0, 1, _MERGEABLE), _refuse(_EINVAL), _allow()]
-    program += _when(_MADVISE, merge)
-    program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, refused(_IOCTL)))
-    program += _when(_BIND, _bind_rule(refused(_BIND)))
-    program += _when(_UNSHARE, _unshare_rule(refused(_UNSHARE)))
-    program += _when(_SECCOMP, _seccomp_rule(_allow(), refused(_SECCOMP)))
-    program += _when(_PRCTL, _prctl_rule(refused(_PRCTL)))
+    program += _when(calls["madvise"], merge)
+    program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, refused("ioctl")))
+    program += _when(calls["bind"], _bind_rule(refused("bind")))
+    program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
+    program += _when(calls["seccomp"], _seccomp_rule(_allow(), refused("seccomp")))
+    program += _when(calls["prctl"], _prctl_rule(refused("prctl")))
     actions = {
-        number: _refuse(_EPERM) if name in PROBED else refused(number)
-        for name, number in FORBIDDEN.items()
+        number: _refuse(_EPERM) if name in PROBED else refused(name)
+        for name, number in numbered(FORBIDDEN, machine).items()
     }
-    actions |= dict.fromkeys((*ALLOWED.values(), _MOVE_MOUNT), _allow())
-    actions |= {number: refused(number) for number in (_EXECVE, _EXECVEAT)}
+    allowed = numbered((*ALLOWED, "move_mount"), machine)
+    actions |= dict.fromkeys(allowed.values(), _allow())
+    actions |= {calls[name]: refused(name) for name in ("execve", "execveat")}
     # Everything else, clone3 too: ENOSYS makes the C library fall back to clone(2), whose flags
     # a filter can see. It tries new calls all the time, so none of these is reported.
     return _encode(program + _by_number(_refuse(_ENOSYS), actions))
 
 
-def instance_program() -> bytes:
+def instance_program(machine: Machine | None = None) -> bytes:
     """Return the filter that closes, in an instance, the calls its zygote still needed.
 
     They end the instance: nothing honest makes them in these very forms, and an errno would hide
     them, since only the zygote's filter has a listener and an errno takes precedence over it.
     """
+    machine = machine or current()
     kill: Instruction = (_RET, 0, 0, _KILL)
-    program = _prologue()
-    program += _when(_MOVE_MOUNT, [kill])
-    for number, flags in ((_UNSHARE, CLONE_THREAD), (_CLONE, INSTANCE_CLONE_FLAGS)):
-        program += _when(number, [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, flags), kill, _allow()])
-    program += _when(_SECCOMP, _seccomp_rule(kill, _allow()))
+    program = _prologue(machine)
+    program += _when(machine.calls["move_mount"], [kill])
+    for name, flags in (("unshare", CLONE_THREAD), ("clone", INSTANCE_CLONE_FLAGS)):
+        rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, flags), kill, _allow()]
+        program += _when(machine.calls[name], rule)
+    program += _when(machine.calls["seccomp"], _seccomp_rule(kill, _allow()))
     return _encode([*program, _allow()])
 
 
-_SANDBOX_MAKING = [
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "setns",
-    "open_tree",
-    "fsopen",
-    "fsconfig",
-    "fsmount",
-    "fspick",
-    "mount_setattr",
-    "bpf",
-    "perf_event_open",
-    "userfaultfd",
-    "add_key",
-    "request_key",
-    "keyctl",
-    "kexec_load",
-    "kexec_file_load",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "open_by_handle_at",
-    "pidfd_getfd",
-    "kcmp",
-    "process_madvise",
-    "io_uring_setup",
-    "reboot",
-    "swapon",
-    "swapoff",
-]
-
-
-def gateway_program() -> bytes:
+def gateway_program(machine: Machine | None = None) -> bytes:
     """Return the filter the gateway puts on itself: it can neither make nor enter a sandbox."""
-    program = _prologue()
-    program += _when(_CLONE3, [_refuse(_ENOSYS)])
-    program += _when(_CLONE, _plain_fork_rule())
-    program += _when(_IOCTL, _ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
-    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _SECCOMP):
-        program += _when(number, [_refuse(_EPERM)])
-    program += _when(_PRCTL, _prctl_rule(_refuse(_EPERM)))
-    actions = {FORBIDDEN[name]: _refuse(_EPERM) for name in _SANDBOX_MAKING}
+    machine = machine or current()
+    calls = machine.calls
+    program = _prologue(machine)
+    program += _when(calls["clone3"], [_refuse(_ENOSYS)])
+    program += _when(calls["clone"], _plain_fork_rule())
+    program += _when(calls["ioctl"], _ioctl_rule((_NOTIFY_ADD_DESCRIPTOR,), _refuse(_EPERM)))
+    for name in ("unshare", "move_mount", "execve", "execveat", "seccomp"):
+        program += _when(calls[name], [_refuse(_EPERM)])
+    program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
+    making = numbered(SANDBOX_MAKING, machine).values()
+    actions = dict.fromkeys(making, _refuse(_EPERM))
     return _encode(program + _by_number(_allow(), actions))
 
 
 def _confined_program(
+    machine: Machine,
     *,
     domains: tuple[int, ...],
     without: tuple[str, ...] = (),
@@ -337,23 +308,23 @@ def _confined_program(
 
     `domains` are those that socket(2) may be asked for.
     """
-    program = _prologue()
-    program += _when(_CLONE, _plain_fork_rule())
-    program += _when(_SOCKET, _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
-    program += _when(_IOCTL, _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
-    program += _when(_PRCTL, _prctl_rule(_refuse(_EPERM)))
+    calls = machine.calls
+    program = _prologue(machine)
+    program += _when(calls["clone"], _plain_fork_rule())
+    program += _when(calls["socket"], _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
+    program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
+    program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
     if not datagrams:
-        program += _when(_SOCKETPAIR, _pair_rule())
-    actions = {number: _refuse(_EPERM) for number in FORBIDDEN.values()}
-    for number in (_UNSHARE, _MOVE_MOUNT, _EXECVE, _EXECVEAT, _BIND, _SECCOMP):
-        actions[number] = _refuse(_EPERM)
-    actions |= dict.fromkeys(ALLOWED.values(), _allow())
-    actions |= {ALLOWED[name]: _refuse(_EPERM) for name in without}
-    actions |= {FORBIDDEN[name]: _allow() for name in also}
+        program += _when(calls["socketpair"], _pair_rule())
+    refused = (*FORBIDDEN, "unshare", "move_mount", "execve", "execveat", "bind", "seccomp")
+    actions = dict.fromkeys(numbered(refused, machine).values(), _refuse(_EPERM))
+    actions |= dict.fromkeys(numbered(ALLOWED, machine).values(), _allow())
+    actions |= {calls[name]: _refuse(_EPERM) for name in without}
+    actions |= {calls[name]: _allow() for name in also}
     return _encode(program + _by_number(_refuse(_ENOSYS), actions))
 
 
-def offline_program() -> bytes:
+def offline_program(machine: Machine | None = None) -> bytes:
     """Return the filter of a process without any network, such as the vault.
 
     It keeps the sockets it has (read, write, sendmsg, recvmsg) and may make connected pairs, but
@@ -361,6 +332,7 @@ def offline_program() -> bytes:
     connects none, starts no program and no sandbox.
     """
     return _confined_program(
+        machine or current(),
         domains=(),
         without=("connect", "accept", "accept4"),
         also=("memfd_secret",),
@@ -368,10 +340,12 @@ def offline_program() -> bytes:
     )
 
 
-def egress_program() -> bytes:
+def egress_program(machine: Machine | None = None) -> bytes:
     """Return the filter of the egress proxy: it connects and accepts over the internet's protocols.
 
     No other sockets but pairs, and no netlink: the C library then asks for both address
     families. It binds nothing, since its listeners are made elsewhere and passed to it.
     """
-    return _confined_program(domains=_SOCKET_DOMAINS, also=("listen",), datagrams=True)
+    return _confined_program(
+        machine or current(), domains=_SOCKET_DOMAINS, also=("listen",), datagrams=True
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 
 EXECUTE, WRITE, READ, READ_DIR = 1, 2, 4, 8
 MAKE_CHAR, MAKE_BLOCK, REFER, TRUNCATE, IOCTL = 1 << 6, 1 << 11, 1 << 13, 1 << 14, 1 << 15
@@ -65,15 +65,15 @@ def test_the_kernel_is_given_the_size_it_knows(
 
     monkeypatch.setattr(linux, "_syscall", syscall)
     assert linux.landlock_create(0x1FFF, 3, 3, abi) == 5
-    [(number, attributes, given, flags)] = asked
-    assert (number, given, flags) == (444, size, 0)
+    [(name, attributes, given, flags)] = asked
+    assert (name, given, flags) == ("landlock_create_ruleset", size, 0)
     assert isinstance(attributes, bytes) and len(attributes) == size
 
 
 CHILD = """
 import errno, json, os, socket, sys
 sys.path.insert(0, "src")
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 own, other = sys.argv[1:]
 linux.set_no_new_privileges()
 tmp = os.open(own, os.O_PATH)
@@ -151,7 +151,7 @@ def test_a_restricted_process_reads_and_writes_its_own_tmp(tmp_path: Path) -> No
 PORTS = """
 import errno, json, os, socket, sys
 sys.path.insert(0, "src")
-from casemate.runner import landlock, linux
+from casemate.kernel import landlock, linux
 listener = socket.create_server(("127.0.0.1", 0))
 other = socket.create_server(("127.0.0.1", 0))
 linux.set_no_new_privileges()

@@ -1,0 +1,13 @@
+"""What the platform asks of the Linux kernel: system calls, filters of them, Landlock, groups.
+
+    machines.py      the numbers of calls on each machine (numbers_*.py, written by generate.py)
+    linux.py         the calls that Python does not offer
+    system_calls.py  which calls functions may make, by name
+    seccomp.py       the filters of functions and of the node's own processes
+    notifications.py what a filter tells of calls that it lets wait
+    landlock.py      the ruleset of an instance
+    cgroups.py       limits on memory, CPU and processes
+
+No decision about who is confined and when (`runner`, `sandbox`, `child`). Standard library only,
+since it runs inside the sandbox too; imports nothing of ours from outside this package.
+"""
