@@ -14,10 +14,10 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.child.channel import FrameSocket
 from casemate.model.errors import CasemateError
 from casemate.model.trigger import OutsideTrigger
 from casemate.sources import protocol
-from casemate.sources.frames import FrameSocket
 from casemate.sources.interface import Received
 from casemate.sources.source import pause_after
 from casemate.sources.start import START

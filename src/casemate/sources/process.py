@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import msgspec
 
+from casemate.child.channel import FrameSocket
 from casemate.child.heartbeat import Heart
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
@@ -31,7 +32,6 @@ from casemate.sources.config import SourcesConfig
 from casemate.sources.connections import RuledLoop
 from casemate.sources.connectors import CONNECTORS
 from casemate.sources.errors import SourceError
-from casemate.sources.frames import FrameSocket
 from casemate.sources.source import Source
 
 _CODECS = ("ascii", "latin-1", "idna")

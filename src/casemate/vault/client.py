@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.model.frames import FrameBuffer, FrameError
+from casemate.child.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model import frames
+from casemate.child import frames
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import errors
 from casemate.vault.interface import Mac, Purpose

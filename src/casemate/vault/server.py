@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from casemate.child.frames import FrameBuffer, FrameError
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.model.errors import CasemateError
-from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import protocol
 from casemate.vault.delivery import Delivery, check_pipe
 from casemate.vault.engine import VaultEngine

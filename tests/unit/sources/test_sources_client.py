@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.child.channel import FrameSocket
 from casemate.model.errors import NotFoundError
 from casemate.model.trigger import OutsideTrigger, ValkeyTrigger
 from casemate.sources import Received, SourceKey, SourcesClient, SourceStatus
 from casemate.sources.client import _identity
-from casemate.sources.frames import FrameSocket
 from casemate.sources.protocol import (
     Ask,
     Handed,

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
+from casemate.child.frames import FrameBuffer, FrameError
 from casemate.model.errors import NotFoundError
-from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import client as client_module
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vault_samples import VALUE, master_key, open_engine, put
 
+from casemate.child.frames import FrameBuffer
 from casemate.model.errors import NotFoundError
-from casemate.model.frames import FrameBuffer
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Mac

@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from casemate.model.frames import FrameBuffer, FrameError, frame
+from casemate.child.frames import FrameBuffer, FrameError, frame
 
 MAX_FRAME = 64 << 20
 _READ_BYTES = 256 * 1024

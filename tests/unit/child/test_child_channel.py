@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.model.frames import FrameBuffer, FrameError, frame
-from casemate.sources.frames import MAX_FRAME, FrameSocket
+from casemate.child.channel import MAX_FRAME, FrameSocket
+from casemate.child.frames import FrameBuffer, FrameError, frame
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 50))
