@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
+
+import msgspec
 
 from casemate.child.frames import FrameBuffer, FrameError, frame
 
-MAX_FRAME = 64 << 20
 _READ_BYTES = 256 * 1024
-_MAX_DESCRIPTORS = 64
-_MAX_UNSENT = 512 << 20
+_TOGETHER = 64
+"""Frames that one system call sends at most."""
+_RETRY_SECONDS = 0.02
+ENDED = "it ended"
+"""Why a connection ended whose other end was closed in order."""
+SHORT_OF = frozenset((errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS, errno.EMFILE, errno.ENFILE))
+"""What the kernel says when it has too little of something at the moment. ETOOMANYREFS: too many
+descriptors are under way; the socket counts as writable all the same."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one connection, in bytes where nothing else is said."""
+
+    frame: int
+    unsent: int
+    """What may wait for the other end to read it; with more the connection is closed."""
+    buffer: int = 1 << 20
+    """Of the socket, in the kernel."""
+    descriptors: int = 64
+    """How many may have come and not be taken yet."""
+    pauses: bool = False
+    """True reads no more while something waits to be sent: whoever does not read its answers is
+    not asked for more questions."""
+
+    def pair(self) -> tuple[socket.socket, socket.socket]:
+        """Return both ends of a new connection. Raises OSError."""
+        ends = socket.socketpair()
+        for end in ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.buffer)
+        return ends
 
 
 class FrameSocket:
@@ -23,10 +54,12 @@ class FrameSocket:
         self,
         sock: socket.socket,
         loop: asyncio.AbstractEventLoop,
+        bounds: Bounds,
+        *,
         received: Callable[[bytes], None],
         ended: Callable[[str], None],
     ) -> None:
-        """Take over a connected stream socket; `start` begins to read.
+        """Take over a connected stream socket and begin to read.
 
         `received` gets each frame's body; whatever it raises ends the connection. `ended` is told
         why, once, unless `close` was called.
@@ -34,17 +67,17 @@ class FrameSocket:
         sock.setblocking(False)
         self._sock = sock
         self._loop = loop
+        self._bounds = bounds
         self._received = received
         self._ended = ended
-        self._frames = FrameBuffer(MAX_FRAME)
+        self._frames = FrameBuffer(bounds.frame)
         self._descriptors: deque[int] = deque()
-        self._unsent: deque[tuple[memoryview, int]] = deque()
-        self._unsent_bytes = 0
+        self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self.unsent_bytes = 0
+        self._reading = self._writing = self._feeding = False
+        self._retry: asyncio.TimerHandle | None = None
         self.closed = False
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._loop.add_reader(self._sock.fileno(), self._readable)
+        self._watch(reading=True, writing=False)
 
     def take_descriptor(self) -> int:
         """Return the oldest descriptor that came and was not taken, the caller's from now on.
@@ -55,46 +88,91 @@ class FrameSocket:
             raise FrameError("A message came without its descriptor.")
         return self._descriptors.popleft()
 
-    def send(self, body: bytes, descriptor: int = -1) -> None:
-        """Send a frame, now or later in order. A copy of the descriptor goes with it."""
+    def take_descriptors(self, count: int) -> list[int]:
+        """Return the descriptors of the message that is received now, at most `count`."""
+        return [self._descriptors.popleft() for _ in range(min(count, len(self._descriptors)))]
+
+    # -- sending -------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait to be sent."""
+        return len(self._unsent)
+
+    def send(self, body: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send a frame, now or later in order. Copies of the descriptors go with it."""
         if self.closed:
             return
-        copy = os.dup(descriptor) if descriptor >= 0 else -1
+        # The caller may close its own at any time. Copies go with the first byte, so that the
+        # other end gets them in the order of their frames.
         data = memoryview(frame(body))
-        self._unsent.append((data, copy))
-        self._unsent_bytes += len(data)
-        if self._unsent_bytes > _MAX_UNSENT:
+        self._unsent.append((data, tuple(map(os.dup, descriptors))))
+        self.unsent_bytes += len(data)
+        if self.unsent_bytes > self._bounds.unsent:
             self._end("it does not read what it is sent")
-        elif len(self._unsent) == 1:
-            self._loop.add_writer(self._sock.fileno(), self._writable)
-            self._writable()
+        elif not (self._feeding or self._writing or self._retry):
+            self._flush()
 
-    def _writable(self) -> None:
-        while self._unsent:
-            data, descriptor = self._unsent[0]
-            try:
-                if descriptor >= 0:
-                    # With the first byte: the other end takes them in the order of their frames.
-                    sent = socket.send_fds(self._sock, [data], [descriptor])
-                    os.close(descriptor)
-                else:
-                    sent = self._sock.send(data)
-            except BlockingIOError:
-                return
-            except OSError as error:
+    def _flush(self) -> None:
+        self._retry = None
+        try:
+            while self._unsent:
+                self._sent(self._write())
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if error.errno not in SHORT_OF:
                 self._end(f"it takes nothing: {error.strerror}")
                 return
-            self._unsent_bytes -= sent
-            if sent < len(data):
-                self._unsent[0] = (data[sent:], -1)
+            self._retry = self._loop.call_later(_RETRY_SECONDS, self._flush)
+        full = bool(self._unsent)
+        self._watch(
+            reading=not (full and self._bounds.pauses), writing=full and self._retry is None
+        )
+
+    def _write(self) -> int:
+        """Hand what fits to the kernel; return how many bytes it took. Raises OSError."""
+        data, descriptors = self._unsent[0]
+        if descriptors:
+            sent = socket.send_fds(self._sock, [data], descriptors)
+            _close_all(descriptors)
+            self._unsent[0] = (data, ())
+            return sent
+        if len(self._unsent) == 1:
+            return self._sock.send(data)
+        plain = takewhile(lambda entry: not entry[1], self._unsent)
+        return self._sock.sendmsg([data for data, _ in islice(plain, _TOGETHER)])
+
+    def _sent(self, count: int) -> None:
+        self.unsent_bytes -= count
+        while count:
+            data, descriptors = self._unsent.popleft()
+            if count < len(data):
+                self._unsent.appendleft((data[count:], descriptors))
                 return
-            self._unsent.popleft()
-        self._loop.remove_writer(self._sock.fileno())
+            count -= len(data)
+
+    def _watch(self, *, reading: bool, writing: bool) -> None:
+        descriptor = self._sock.fileno()
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self._loop.add_reader(descriptor, self._readable)
+            else:
+                self._loop.remove_reader(descriptor)
+        if writing != self._writing:
+            self._writing = writing
+            if writing:
+                self._loop.add_writer(descriptor, self._flush)
+            else:
+                self._loop.remove_writer(descriptor)
+
+    # -- receiving -----------------------------------------------------------------------------
 
     def _readable(self) -> None:
         try:
             data, descriptors, flags, _ = socket.recv_fds(
-                self._sock, _READ_BYTES, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                self._sock, _READ_BYTES, self._bounds.descriptors, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return
@@ -102,22 +180,33 @@ class FrameSocket:
             self._end(f"it cannot be read from: {error.strerror}")
             return
         self._descriptors.extend(descriptors)
-        if flags & socket.MSG_CTRUNC or len(self._descriptors) > _MAX_DESCRIPTORS:
+        if flags & socket.MSG_CTRUNC or len(self._descriptors) > self._bounds.descriptors:
             self._end("it sent too many descriptors")
         elif not data:
-            self._end("it ended")
+            self._end(ENDED)
         else:
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
+        self._feeding = True
         try:
             for body in self._frames.feed(data):
                 if self.closed:
                     return
                 self._received(body)
+            if self._descriptors and self._frames.between_frames:
+                # Each comes with the first byte of its frame. One that is left over would be
+                # taken for a later frame's.
+                raise FrameError("Descriptors came that belong to no message.")
         except Exception as error:  # noqa: BLE001 - whatever came ends this connection only
             # The text of an error may quote what came; only its type is told.
             self._end(f"it sent what is no message: {type(error).__name__}")
+        finally:
+            self._feeding = False
+        if self._unsent and not (self.closed or self._writing or self._retry):
+            self._flush()  # the answers to all that came at once
+
+    # -- the end -------------------------------------------------------------------------------
 
     def _end(self, why: str) -> None:
         if not self.closed:
@@ -129,12 +218,17 @@ class FrameSocket:
         if self.closed:
             return
         self.closed = True
-        self._loop.remove_reader(self._sock.fileno())
-        self._loop.remove_writer(self._sock.fileno())
+        self._watch(reading=False, writing=False)
+        if self._retry is not None:
+            self._retry.cancel()
         self._sock.close()
-        for _, descriptor in self._unsent:
-            if descriptor >= 0:
-                os.close(descriptor)
+        for _, descriptors in self._unsent:
+            _close_all(descriptors)
         self._unsent.clear()
-        while self._descriptors:
-            os.close(self._descriptors.popleft())
+        _close_all(self._descriptors)
+        self._descriptors.clear()
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -9,7 +9,6 @@ of the listeners it is given. It may import: `casemate.vault`, `casemate.runner`
 from casemate.egress.client import EgressClient
 from casemate.egress.config import EgressConfig, EgressLimits
 from casemate.egress.interface import PROXY_PORT, Egress, EgressEvent, NoEgress
-from casemate.egress.start import EgressProcess
 
 __all__ = [
     "PROXY_PORT",
@@ -18,6 +17,5 @@ __all__ = [
     "EgressConfig",
     "EgressEvent",
     "EgressLimits",
-    "EgressProcess",
     "NoEgress",
 ]

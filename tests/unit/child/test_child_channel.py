@@ -1,4 +1,4 @@
-"""Frames between the gateway and the sources process, with their descriptors."""
+"""Frames between two processes of a node, with their descriptors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.child.channel import MAX_FRAME, FrameSocket
+from casemate.child.channel import Bounds, FrameSocket
 from casemate.child.frames import FrameBuffer, FrameError, frame
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 50))
 def test_frames_come_out_whole_however_they_are_cut(bodies: list[bytes], size: int) -> None:
     stream = b"".join(map(frame, bodies))
-    buffer = FrameBuffer(MAX_FRAME)
+    buffer = FrameBuffer(BOUNDS.frame)
     found = []
     for at in range(0, len(stream), size):
         found += buffer.feed(stream[at : at + size])
@@ -30,6 +30,9 @@ def test_a_length_out_of_bounds_is_refused_at_once(head: bytes) -> None:
         FrameBuffer(100).feed(head)
 
 
+BOUNDS = Bounds(frame=64 << 20, unsent=512 << 20)
+
+
 class End:
     """One end that notes what it gets."""
 
@@ -37,8 +40,9 @@ class End:
         self.bodies: list[bytes] = []
         self.texts: list[bytes] = []
         self.why = ""
-        self.socket = FrameSocket(sock, asyncio.get_running_loop(), self.received, self.ended)
-        self.socket.start()
+        self.socket = FrameSocket(
+            *(sock, asyncio.get_running_loop(), BOUNDS), received=self.received, ended=self.ended
+        )
 
     def received(self, body: bytes) -> None:
         self.bodies.append(body)
@@ -69,7 +73,7 @@ def test_descriptors_arrive_with_their_frames_through_a_full_socket() -> None:
             reading, writing = os.pipe()
             os.write(writing, b"%d" % number)
             ours.socket.send(b"x" * 300_000)
-            ours.socket.send(b"pipe%d" % number, reading)
+            ours.socket.send(b"pipe%d" % number, (reading,))
             os.close(reading)
             os.close(writing)
         await until(lambda: len(theirs.bodies) == 40)
@@ -97,7 +101,8 @@ def test_nothing_is_left_open() -> None:
         before = len(os.listdir("/proc/self/fd"))
         ours, theirs = await pair()
         reading, writing = os.pipe()
-        ours.socket.send(b"z", reading)
+        os.write(writing, b"1")
+        ours.socket.send(b"pipe", (reading,))
         await until(lambda: theirs.bodies)
         for descriptor in (reading, writing):
             os.close(descriptor)
