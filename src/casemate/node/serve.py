@@ -22,6 +22,7 @@ from casemate.child.heartbeat import Pulse
 from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.model.loopback import is_loopback
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
 from casemate.node.data_folder import mark, require_own
@@ -45,7 +46,6 @@ from casemate.node.options import (
     GatewayConfig,
     ServeOptions,
     default_master_key,
-    is_loopback,
 )
 from casemate.node.presence import Presence, require_losses
 from casemate.node.restarts import Restarts
@@ -154,7 +154,7 @@ class Node:
 
     def _require_tls(self) -> bool:
         """Return whether to speak TLS. Raises ProtectionMissingError where that is no choice."""
-        address = self._listener.getsockname()[0]
+        address, _, _zone = self._listener.getsockname()[0].partition("%")
         options = self._options
         if options.learn and not is_loopback(address):
             raise ProtectionMissingError(

@@ -28,7 +28,7 @@ from casemate.node.given_certificate import GivenFiles
 from casemate.node.host_names import host_names, parse_addresses
 from casemate.node.own_certificate import OwnCertificate
 from casemate.node.server_context import server_context
-from casemate.node.tls import AuthorityRoute, NodeTls, needs_tls
+from casemate.node.tls import AuthorityRoute, NodeTls
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = Names.of(["node.example.org", "192.0.2.7", "localhost", "127.0.0.1", "::1"])
@@ -218,18 +218,6 @@ def test_what_listens_on_one_address_is_certified_for_that() -> None:
     assert "0.0.0.0" not in everywhere.addresses
     assert {"127.0.0.1", "::1"} <= set(everywhere.addresses)
     assert "localhost" in everywhere.dns
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "LOCALHOST."])
-def test_loopback_needs_no_tls(host: str) -> None:
-    assert not needs_tls(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.168.0.1", "::ffff:127.0.0.1", "fe80::1%eth0", "localhost.a"]
-)
-def test_anything_else_does(host: str) -> None:
-    assert needs_tls(host)
 
 
 # -- the node's own authority --------------------------------------------------------------------
