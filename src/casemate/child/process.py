@@ -40,8 +40,14 @@ class Supervised:
         return confine(declared, uid=self._uid, folder=folder)
 
     def ready(self, held: Held) -> None:
-        """Say that this process is confined, once everything else is there too."""
-        self.control.send(msgspec.json.encode(Ready(held)))
+        """Say that this process is confined, once all it needs is there.
+
+        Raises EOFError if nobody hears it.
+        """
+        try:
+            self.control.send(msgspec.json.encode(Ready(held)))
+        except OSError as error:
+            raise EOFError from error
 
     def refuse(self, failure: Failure) -> None:
         """Say why this process does not start."""
