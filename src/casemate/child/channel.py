@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import errno
 import os
@@ -14,7 +15,7 @@ import msgspec
 
 from casemate.child.frames import FrameBuffer, FrameError, frame
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
 _TOGETHER = 64
 """Frames that one system call sends at most."""
 _RETRY_SECONDS = 0.02
@@ -72,6 +73,7 @@ class FrameSocket:
         self._ended = ended
         self._frames = FrameBuffer(bounds.frame)
         self._descriptors: deque[int] = deque()
+        self._space = socket.CMSG_SPACE(bounds.descriptors * array.array("i").itemsize)
         self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
         self.unsent_bytes = 0
         self._reading = self._writing = self._feeding = False
@@ -103,15 +105,28 @@ class FrameSocket:
         """Send a frame, now or later in order. Copies of the descriptors go with it."""
         if self.closed:
             return
+        data = frame(body)
+        at_once = not (self._unsent or self._feeding or descriptors)
+        sent = self._send_now(data) if at_once else 0
+        if sent == len(data) or self.closed:
+            return
         # The caller may close its own at any time. Copies go with the first byte, so that the
         # other end gets them in the order of their frames.
-        data = memoryview(frame(body))
-        self._unsent.append((data, tuple(map(os.dup, descriptors))))
-        self.unsent_bytes += len(data)
+        self._unsent.append((memoryview(data)[sent:], tuple(map(os.dup, descriptors))))
+        self.unsent_bytes += len(data) - sent
         if self.unsent_bytes > self._bounds.unsent:
             self._end("it does not read what it is sent")
         elif not (self._feeding or self._writing or self._retry):
             self._flush()
+
+    def _send_now(self, data: bytes) -> int:
+        """Send what fits, as nearly everything does; return how many bytes the kernel took."""
+        try:
+            return self._sock.send(data)
+        except OSError as error:
+            if error.errno != errno.EAGAIN and error.errno not in SHORT_OF:
+                self._end(_takes_nothing(error))
+            return 0
 
     def _flush(self) -> None:
         self._retry = None
@@ -122,7 +137,7 @@ class FrameSocket:
             pass
         except OSError as error:
             if error.errno not in SHORT_OF:
-                self._end(f"it takes nothing: {error.strerror}")
+                self._end(_takes_nothing(error))
                 return
             self._retry = self._loop.call_later(_RETRY_SECONDS, self._flush)
         full = bool(self._unsent)
@@ -171,15 +186,19 @@ class FrameSocket:
 
     def _readable(self) -> None:
         try:
-            data, descriptors, flags, _ = socket.recv_fds(
-                self._sock, _READ_BYTES, self._bounds.descriptors, socket.MSG_CMSG_CLOEXEC
+            data, ancillary, flags, _ = self._sock.recvmsg(
+                _READ_BYTES, self._space, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return
         except OSError as error:
             self._end(f"it cannot be read from: {error.strerror}")
             return
-        self._descriptors.extend(descriptors)
+        for level, kind, packed in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                came = array.array("i")
+                came.frombytes(packed[: len(packed) - len(packed) % came.itemsize])
+                self._descriptors.extend(came)
         if flags & socket.MSG_CTRUNC or len(self._descriptors) > self._bounds.descriptors:
             self._end("it sent too many descriptors")
         elif not data:
@@ -227,6 +246,10 @@ class FrameSocket:
         self._unsent.clear()
         _close_all(self._descriptors)
         self._descriptors.clear()
+
+
+def _takes_nothing(error: OSError) -> str:
+    return f"it takes nothing: {error.strerror}"
 
 
 def _close_all(descriptors: Sequence[int]) -> None:
