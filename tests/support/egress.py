@@ -65,7 +65,7 @@ class EgressProcess:
         self.gateway_end.close()
 
     def poll(self) -> int | None:
-        return None if self._child is None else self._child.code
+        return None if self._child is None else self._child._process.poll()
 
     @property
     def pid(self) -> int | None:

@@ -95,11 +95,6 @@ class Child:
         """Tell whether the process runs."""
         return self._process.poll() is None
 
-    @property
-    def code(self) -> int | None:
-        """Return its exit code, None while it runs."""
-        return self._process.poll()
-
     def receive_ready(self) -> Ready:
         """Take what the process says first, and do not believe it.
 

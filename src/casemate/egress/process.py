@@ -13,6 +13,7 @@ import socket
 import uvloop
 
 from casemate.child.channel import ENDED, FrameSocket
+from casemate.child.heartbeat import Heart
 from casemate.child.process import Supervised, main
 from casemate.egress import protocol
 from casemate.egress.access import Access
@@ -64,10 +65,12 @@ class Requests:
             self.ended.set_result(None)
 
 
-async def _serve(config: EgressConfig, is_own: OwnAddresses, supervised: Supervised) -> None:
+async def _serve(
+    sock: socket.socket, config: EgressConfig, is_own: OwnAddresses, heart: Heart
+) -> None:
     access = Access(Resolver(config.limits), Connector(), is_own, config.limits, learn=config.learn)
-    requests = Requests(supervised.connection(), access, config)
-    supervised.heart.beat_in(asyncio.get_running_loop())
+    requests = Requests(sock, access, config)
+    heart.beat_in(asyncio.get_running_loop())
     running = asyncio.ensure_future(requests.proxy.run())
     await asyncio.wait((running, requests.ended), return_when=asyncio.FIRST_COMPLETED)
     running.cancel()
@@ -81,7 +84,7 @@ def run(config: EgressConfig) -> int:
     # Before the filter, which lets no socket of this kind be made.
     is_own = OwnAddresses(config.own_addresses)
     supervised.ready(supervised.confine(EGRESS))
-    uvloop.run(_serve(config, is_own, supervised))
+    uvloop.run(_serve(supervised.connection(), config, is_own, supervised.heart))
     return 0
 
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 
 from casemate.child.channel import FrameSocket
+from casemate.child.heartbeat import Heart
 from casemate.child.process import Supervised, main
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
@@ -156,11 +157,10 @@ def watch_over(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _serve(
-    config: SourcesConfig, tls: ssl.SSLContext, access: Access, supervised: Supervised
+    sock: socket.socket, config: SourcesConfig, tls: ssl.SSLContext, access: Access, heart: Heart
 ) -> None:
-    sock = supervised.connection()
     watch_over(asyncio.get_running_loop())
-    supervised.heart.beat_in(asyncio.get_running_loop())
+    heart.beat_in(asyncio.get_running_loop())
     sources = Sources(sock, config, tls, access)
     await sources.ended
     sources.close()
@@ -188,8 +188,9 @@ def run(config: SourcesConfig) -> int:
     limits = EgressLimits(connect_time=config.limits.connect_time)
     loop.access = Access(Resolver(limits), Connector(), is_own, limits)
     supervised.ready(held)
+    sock = supervised.connection()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_serve(config, tls, loop.access, supervised))
+        runner.run(_serve(sock, config, tls, loop.access, supervised.heart))
     return 0
 
 
