@@ -24,7 +24,9 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from casemate.egress import EgressClient, EgressProcess
+from casemate.child.start import Child
+from casemate.egress import EgressClient, EgressConfig, protocol
+from casemate.egress.start import PROGRAM
 from casemate.model.grant import Grant, GrantKind
 
 LARGE = 256 << 20
@@ -108,8 +110,15 @@ async def _measure(core: int, origin_core: int, count: int, rounds: int) -> Resu
     origin.start()
     port = receiving.recv()
     os.sched_setaffinity(0, {core})
-    process = EgressProcess(64_803 if os.geteuid() == 0 else None)
-    client = EgressClient(process.gateway_end.dup(), asyncio.get_running_loop())
+    uid = 64_803 if os.geteuid() == 0 else None
+    process = Child(
+        PROGRAM, lambda control, heart: EgressConfig(control=control, heart=heart, uid=uid)
+    )
+    process.receive_ready()
+    ours, theirs = protocol.BOUNDS.pair()
+    with theirs:
+        process.pass_connection(theirs.fileno())
+    client = EgressClient(ours, asyncio.get_running_loop())
     inside = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.2"
     grant = Grant(
         kind=GrantKind.EGRESS,
@@ -120,7 +129,6 @@ async def _measure(core: int, origin_core: int, count: int, rounds: int) -> Resu
     )
     with socket.create_server((inside, FORWARD), backlog=128) as listener:
         client.open(1, {FORWARD: listener.fileno()}, (grant,))
-    process.start()
     results: Results = {}
     for name, run in MEASURES.items():
         await asyncio.to_thread(run, (inside, FORWARD), 20)

@@ -29,13 +29,54 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from casemate.child.start import Child
+from casemate.egress import protocol
 from casemate.egress.access import Access
-from casemate.egress.config import EgressLimits
+from casemate.egress.config import EgressConfig, EgressLimits
 from casemate.egress.connector import Connector
 from casemate.egress.interface import PROXY_PORT, EgressEvent
 from casemate.egress.proxy import EgressProxy
 from casemate.egress.resolver import Resolver
+from casemate.egress.start import PROGRAM
 from casemate.model.grant import Grant, GrantKind
+
+
+class EgressProcess:
+    """A real egress process for one gateway, confined as on a node."""
+
+    def __init__(self, uid: int | None) -> None:
+        self.gateway_end, self._end = protocol.BOUNDS.pair()
+        self._uid = uid
+        self._child: Child | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._child is not None
+
+    def start(self) -> None:
+        self._child = child = Child(
+            PROGRAM,
+            lambda control, heart: EgressConfig(control=control, heart=heart, uid=self._uid),
+        )
+        child.control.settimeout(20)
+        child.receive_ready()
+        child.pass_connection(self._end.fileno())
+        self._end.close()
+        self.gateway_end.close()
+
+    def poll(self) -> int | None:
+        return None if self._child is None else self._child._process.poll()
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._child is None else self._child.pid
+
+    def close(self) -> None:
+        self.gateway_end.close()
+        self._end.close()
+        if self._child is not None:
+            self._child.close()
+
 
 PUBLIC = "93.184.216.34"
 HOST = "api.example.com"

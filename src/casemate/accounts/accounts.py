@@ -97,10 +97,6 @@ class Accounts:
             await self._store.set_node_value(BEGUN, b"1")
         return text
 
-    def note_refused(self, action: str, remote: str) -> None:
-        """Record that a credential was refused; cheap, and bounded however many come."""
-        self._refusals.note(action=action, reason="no valid token", remote=remote)
-
     def principal_of(self, text: str) -> Principal | None:
         """Return the principal that a text names, with the bindings stored for it, or None.
 

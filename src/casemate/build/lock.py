@@ -28,8 +28,6 @@ from casemate.build.requirements import Kind, Requirements, check_strong_hashes
 from casemate.build.tree import normalise_modes
 from casemate.build.uv_process import UvSession
 
-LOCK_PATTERN = r"\.cp3\d+-\w+\.lock$"
-"""Ends the name of every lock that is written; such files never enter a bundle."""
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
 _FINGERPRINT = re.compile(r"\A# casemate lock 1\n# fingerprint: ([0-9a-f]{64})\n")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -40,15 +39,6 @@ class CertificateSource(Protocol):
     def forget(self) -> None:
         """Have the next `changed` return a pair even if nothing seems to have changed."""
         ...
-
-
-def needs_tls(host: str) -> bool:
-    """Tell whether what listens there can be reached from outside this machine."""
-    try:
-        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        # `localhost` is loopback by RFC 6761, 6.3; what any other name means may change.
-        return host.lower().rstrip(".") != "localhost"
 
 
 class NodeTls:

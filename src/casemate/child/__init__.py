@@ -1,1 +1,7 @@
-"""Starting a process of ours, and knowing that it still runs."""
+"""Processes of ours: starting one, confining it, speaking to it, and starting it again.
+
+What it is: the supervisor's side (`start`, `starter`, `heartbeat`), the process's own (`process`,
+`confinement`, `proof`), and the gateway's (`restart`, `calls`), over frames that carry descriptors
+(`channel`, `frames`). What it is not: what such a process does, the messages that it understands,
+or a sandbox for code of others (`sandbox`). May import `casemate.kernel` and `casemate.model`.
+"""

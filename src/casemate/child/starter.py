@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import select
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-
-import msgspec
+from collections.abc import Callable
 
 from casemate.child.heartbeat import Pulse
+from casemate.child.proof import UnconfinedError
+from casemate.child.protocol import ChildConfig
+from casemate.child.start import Child, ChildProgram, NotReadyError
 
 START = b"start"
-PLAIN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-"""No more: libraries take orders from variables (PGHOST, HOSTALIASES, LOCALDOMAIN)."""
+_END_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class ChildStarter:
-    """Starts processes of one module for one gateway, one at a time.
+    """Starts processes of one program for one gateway, one at a time.
 
-    The gateway sends `START` with one end of a socket pair; the process speaks over that.
+    The gateway sends `START` with one end of a connection, which the process is passed once it has
+    proved that it is confined.
     """
 
-    def __init__(
-        self,
-        module: str,
-        config: Callable[[int, int], msgspec.Struct],
-        environment: Mapping[str, str],
-    ) -> None:
-        """Make the socket pair. `config` is given the descriptors of socket and heart."""
+    def __init__(self, program: ChildProgram, config: Callable[[int, int], ChildConfig]) -> None:
+        """Make the socket pair. `config` is given the descriptors of control socket and heart."""
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)
-        self._module = module
+        self._program = program
         self._config = config
-        self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
-        self.pulse: Pulse | None = None
-        """Of the process that was started last."""
+        self._child: Child | None = None
+        self._connection = -1
+        """What the child is passed when it is ready; -1 when it was."""
+        self._poll = select.epoll()
+        self._poll.register(self._end, select.EPOLLIN)
 
     def fileno(self) -> int:
         """Return what to wait for: readable means that `serve` has something to do."""
-        return self._end.fileno()
+        return self._poll.fileno()
 
     @property
     def pid(self) -> int | None:
         """Return the id of the process that was started last."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """Return that of the process that was started last."""
+        return None if self._child is None else self._child.pulse
 
     def serve(self) -> bool:
         """Do what the gateway asks for; return False once it is gone. Raises OSError."""
+        if self._connection >= 0:
+            self._see_whether_ready()
         try:
             data, descriptors, _, _ = socket.recv_fds(
                 self._end, len(START), 1, socket.MSG_CMSG_CLOEXEC
@@ -60,48 +67,66 @@ class ChildStarter:
             return False
         try:
             if data == START and len(descriptors) == 1:
-                self._start(descriptors[0])
+                self._start(descriptors.pop())
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         return bool(data)
 
-    def _start(self, descriptor: int) -> None:
+    def _start(self, connection: int) -> None:
         self._end_process(0.0)
-        self.pulse = pulse = Pulse()
-        config = msgspec.json.encode(self._config(descriptor, pulse.theirs)).decode()
-        self._process = subprocess.Popen(
-            # -I: neither the working directory nor PYTHONPATH may name other modules.
-            [sys.executable, "-I", "-m", self._module, config],
-            pass_fds=(descriptor, pulse.theirs),
-            stdin=subprocess.DEVNULL,
-            env=self._environment,
-            cwd="/",
-            # Signals of the terminal are for the supervisor, which ends the gateway.
-            start_new_session=True,
-        )
-        pulse.started()
+        # From here on whatever ends the child closes it, which tells the gateway.
+        self._connection = connection
+        try:
+            self._child = child = Child(self._program, self._config)
+        except BaseException:
+            self._settle()
+            raise
+        child.control.setblocking(False)
+        self._poll.register(child.control, select.EPOLLIN)
+
+    def _see_whether_ready(self) -> None:
+        """Pass the child its connection if it says, and proves, that it is confined."""
+        child = self._child
+        if child is None:
+            return
+        try:
+            child.receive_ready()
+        except BlockingIOError:
+            return
+        except UnconfinedError as error:
+            _log.error("%s is not used: %s", self._program.module, error.strerror)
+            child.kill()
+        except (OSError, EOFError, NotReadyError):
+            pass  # it has ended, and written why
+        else:
+            with contextlib.suppress(OSError):  # it has just ended, or will find no connection
+                child.pass_connection(self._connection)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait no more for the child to be ready."""
+        if self._connection < 0:
+            return
+        os.close(self._connection)
+        self._connection = -1
+        if self._child is not None:
+            self._poll.unregister(self._child.control)
 
     def kill(self) -> None:
         """End a process that hangs; the gateway asks for another one."""
-        if self._process is not None:
-            self._process.kill()
+        if self._child is not None:
+            self._child.kill()
 
     def _end_process(self, seconds: float) -> None:
-        if self.pulse is not None:
-            self.pulse.close()
-            self.pulse = None
-        if self._process is None:
-            return
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        self._settle()
+        if self._child is not None:
+            self._child.close(seconds)
+            self._child = None
 
-    def close(self, seconds: float = 2.0) -> None:
+    def close(self, seconds: float = _END_SECONDS) -> None:
         """Wait for the process's end after the gateway's; kill it if it does not come."""
         self.gateway_end.close()
-        self._end.close()
         self._end_process(seconds)
+        self._end.close()
+        self._poll.close()

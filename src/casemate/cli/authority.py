@@ -14,7 +14,7 @@ import ssl
 
 import httpx
 
-from casemate.cli.credentials import is_loopback
+from casemate.cli.credentials import is_loopback_url
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
 
 AUTHORITY_PATH = "/.well-known/casemate-ca.pem"
@@ -99,7 +99,7 @@ def _get(url: str, context: ssl.SSLContext) -> str:
     try:
         with (
             httpx.Client(
-                verify=context, timeout=_CONNECT_SECONDS, trust_env=not is_loopback(url)
+                verify=context, timeout=_CONNECT_SECONDS, trust_env=not is_loopback_url(url)
             ) as client,
             client.stream("GET", url + AUTHORITY_PATH) as answer,
         ):

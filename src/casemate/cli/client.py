@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from casemate.cli.authority import client_context
-from casemate.cli.credentials import Credentials, choose, is_loopback, require_safe_transport
+from casemate.cli.credentials import Credentials, choose, is_loopback_url, require_safe_transport
 from casemate.cli.errors import (
     CommandError,
     DeniedError,
@@ -61,7 +61,7 @@ class NodeClient:
             follow_redirects=False,
             verify=client_context(credentials.ca) if credentials.ca else True,
             # A proxy from the environment has no business with this machine's own addresses.
-            trust_env=not is_loopback(credentials.url),
+            trust_env=not is_loopback_url(credentials.url),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         )
 

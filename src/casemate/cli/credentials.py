@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from casemate.cli.errors import CredentialsError, DeniedError, UsageError
+from casemate.model.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 KEY_PATTERN = re.compile(r"cm_[A-Za-z0-9_-]{20,256}")
@@ -116,15 +117,9 @@ def read_ca(path: Path) -> str:
     return parse_ca(text)
 
 
-def is_loopback(url: str) -> bool:
+def is_loopback_url(url: str) -> bool:
     """Tell whether an address is on this machine, so that nothing crosses a network."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def require_safe_transport(credentials: Credentials) -> None:
@@ -135,7 +130,7 @@ def require_safe_transport(credentials: Credentials) -> None:
 
 def require_safe_address(url: str, *, allow_http: bool) -> None:
     """Refuse to send a secret to where others could read it on the way (DeniedError)."""
-    if url.startswith("https://") or is_loopback(url) or allow_http:
+    if url.startswith("https://") or is_loopback_url(url) or allow_http:
         return
     raise DeniedError(
         f"{url} is another machine and not encrypted: whoever is in between could read what "

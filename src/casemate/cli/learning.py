@@ -23,8 +23,7 @@ from casemate.cli.terminal import GREEN, YELLOW, note, print_text
 from casemate.model.function import FunctionSpec, Project
 from casemate.model.grant import ACTIONS, Grant, GrantKind
 from casemate.model.invocation import InvocationRecord
-
-LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+from casemate.model.loopback import is_loopback
 
 
 def require_learnable(
@@ -36,10 +35,10 @@ def require_learnable(
             "A command to run and --write are only for --learn.",
             next_step="casemate dev --learn -- COMMAND",
         )
-    if learn and host not in LOOPBACK_HOSTS:
+    if learn and not is_loopback(host):
         raise UsageError(
             f"--learn lets functions do what they are not granted, which {host} would offer to "
-            f"other machines; expected one of {', '.join(LOOPBACK_HOSTS)}.",
+            f"other machines; expected one of 127.0.0.1, ::1, localhost.",
             next_step="Leave --host out.",
         )
 

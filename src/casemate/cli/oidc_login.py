@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import is_loopback
+from casemate.cli.credentials import is_loopback_url
 from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import Session, post
 from casemate.cli.loopback_redirect import LoopbackRedirect
@@ -61,7 +61,7 @@ def login(client: NodeClient, *, browser: bool) -> Session:
 def _require_safe(url: str) -> None:
     """Refuse to open or send to what is neither https nor this machine."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url)):
         return
     raise DeniedError(
         "The node names a provider's address that is not https.",
@@ -118,7 +118,7 @@ def _exchange(start: _Start, code: str, verifier: str, redirect: str) -> str:
             data=form,
             headers={"accept": "application/json"},
             follow_redirects=False,
-            trust_env=not is_loopback(start.token_endpoint),
+            trust_env=not is_loopback_url(start.token_endpoint),
             timeout=PROVIDER_SECONDS,
         )
         if not response.is_success or len(response.content) > MAX_ANSWER_BYTES:

@@ -100,10 +100,6 @@ class ProjectData(Protocol):
         """Forget an upload; forgetting twice is fine."""
         ...
 
-    async def upload_key(self, project: str, bucket: str, upload: str) -> str:
-        """Return the key that an upload is for."""
-        ...
-
     async def head_object(
         self, project: str, bucket: str, key: str, revision: int | None = None
     ) -> ObjectInfo:

@@ -103,10 +103,6 @@ class ObjectPort(Port):
         """Forget an upload."""
         await self._uploads.abort(project, bucket, upload)
 
-    async def upload_key(self, project: str, bucket: str, upload: str) -> str:
-        """Return the key that an upload is for."""
-        return self._uploads.find(project, bucket, upload).key
-
     async def head_object(
         self, project: str, bucket: str, key: str, revision: int | None = None
     ) -> ObjectInfo:

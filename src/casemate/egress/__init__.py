@@ -3,13 +3,12 @@
 It is: an HTTP proxy (CONNECT and absolute-form requests) and raw TCP forwards over an allow-list,
 the one place where names are resolved for functions, and a process of its own with no rights.
 It is not: a cache, an interceptor of TLS (it reads the server name and nothing else), or the maker
-of the listeners it is given. It may import: `casemate.vault`, `casemate.kernel`, `casemate.model`.
+of the listeners it is given. It may import: `casemate.vault`, `casemate.child`, `casemate.model`.
 """
 
 from casemate.egress.client import EgressClient
 from casemate.egress.config import EgressConfig, EgressLimits
 from casemate.egress.interface import PROXY_PORT, Egress, EgressEvent, NoEgress
-from casemate.egress.start import EgressProcess
 
 __all__ = [
     "PROXY_PORT",
@@ -18,6 +17,5 @@ __all__ = [
     "EgressConfig",
     "EgressEvent",
     "EgressLimits",
-    "EgressProcess",
     "NoEgress",
 ]

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.child.protocol import ChildConfig
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -36,15 +38,9 @@ class EgressLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lookups_total: Annotated[int, msgspec.Meta(ge=1, le=256)] = 32
 
 
-class EgressConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EgressConfig(ChildConfig, frozen=True, kw_only=True):
     """What the supervisor tells the egress process when it starts it."""
 
-    control: Annotated[int, msgspec.Meta(ge=0)]
-    """Descriptor of the SOCK_SEQPACKET socket to the gateway."""
-    heart: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    """Descriptor to beat on; None: nobody watches."""
-    uid: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """To become; None keeps the one there is."""
     own_addresses: tuple[str, ...] = ()
     """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""
     limits: EgressLimits = EgressLimits()

@@ -10,9 +10,9 @@ import contextlib
 import os
 import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from casemate.egress.errors import ListenerError
+from casemate.model.loopback import is_loopback
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -50,7 +50,7 @@ def _check(sock: socket.socket, port: int) -> None:
     if not is_tcp or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise ListenerError(f"The descriptor for port {port} is no listening TCP socket.")
     host, bound = sock.getsockname()[:2]
-    if bound != port or not ip_address(host).is_loopback:
+    if bound != port or not is_loopback(host):
         raise ListenerError(f"The socket for port {port} listens elsewhere.")
 
 

@@ -1,4 +1,4 @@
-"""Messages between the gateway and the egress process: JSON in SOCK_SEQPACKET packets.
+"""Messages between the gateway and the egress process: JSON behind a length, on a stream.
 
 Both ends decode each message into exactly one of these types, with bounds on every field. A message
 that does not fit ends the connection, and with it the egress process.
@@ -10,12 +10,14 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.child.channel import Bounds
 from casemate.egress.interface import EgressEvent
 from casemate.model.grant import Grant, GrantKind
 
-MAX_PACKET = 128 * 1024
 MAX_LISTENERS = 64
 MAX_GRANTS = 256
+
+BOUNDS = Bounds(frame=128 * 1024, unsent=256 << 20, buffer=4 << 20, descriptors=2 * MAX_LISTENERS)
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFF)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -104,3 +106,8 @@ def observed(event: EgressEvent) -> Observed:
         event.reason,
         event.count,
     )
+
+
+encode = msgspec.json.encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_observed = msgspec.json.Decoder(Observed).decode

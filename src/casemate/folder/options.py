@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import shutil
 from pathlib import Path
@@ -196,8 +195,3 @@ def _make_private(folder: Path, owner: int | None, *, follow: bool) -> None:
             os.fchown(descriptor, owner, owner)
     finally:
         os.close(descriptor)
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether only this machine reaches what listens on an address."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -1,8 +1,6 @@
-"""What a node knows of deployed functions: versions, aliases, keys."""
+"""What a node knows of deployed functions: versions and aliases."""
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 import msgspec
 
@@ -62,27 +60,3 @@ class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     versions: tuple[Version, ...]
     aliases: tuple[Alias, ...]
-
-
-class KeyRole(StrEnum):
-    """What a key may do; custom roles take the place of this."""
-
-    ADMIN = "admin"
-    """Everything on the node."""
-    INVOKE = "invoke"
-    """Invoke functions, nothing else."""
-
-
-class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as stored: its hash, never its text.
-
-    The text is `cm_<id>_<secret>`, the secret 32 random bytes in URL-safe base64. With 256 bits
-    of entropy a plain SHA-256 is a sound password hash (NIST SP 800-63B, look-up secrets).
-    """
-
-    id: str
-    name: str
-    role: KeyRole
-    sha256: str
-    created_at: float
-    revoked_at: float | None = None

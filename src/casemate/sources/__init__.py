@@ -3,7 +3,7 @@
 Not what becomes of the events (`triggers.outside`, `delivery`), no judgement of them
 (`admission`). A process of its own, so that what parses the protocols of other servers holds
 neither the network side nor the data of this one, and so that the gateway holds none of their
-passwords. May import `egress` (rules, resolver and confinement) and `model`.
+passwords. May import `egress` (rules, resolver and confinement), `child` and `model`.
 """
 
 from casemate.sources.client import Receiver, SourceKey, SourcesClient, SourceStatus

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from random import SystemRandom
 from typing import Protocol
 
 import msgspec
 
+from casemate.child.restart import Backoff, KeptProcess
 from casemate.model.errors import CasemateError
 from casemate.model.trigger import OutsideTrigger
 from casemate.sources import protocol
-from casemate.sources.frames import FrameSocket
 from casemate.sources.interface import Received
-from casemate.sources.source import pause_after
-from casemate.sources.start import START
-
-_log = logging.getLogger(__name__)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
-_STEADY_SECONDS = 60.0
-_BUFFER = 4 << 20
 
 
 class SourceKey(msgspec.Struct, frozen=True, order=True):
@@ -111,18 +102,21 @@ class SourcesClient:
         receiver: Receiver,
     ) -> None:
         """Ask for processes on `starter`, the gateway's end of a `SourcesStarter`."""
-        starter.setblocking(False)
-        self._starter = starter
-        self._loop = loop
         self._deliver = deliver
         self._receiver = receiver
         self._entries: dict[SourceKey, _Entry] = {}
         self._numbers: dict[int, _Entry] = {}
         self._next = 0
-        self._socket: FrameSocket | None = None
-        self._started_at = 0.0
-        self._failures = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._process = KeptProcess(
+            "sources process",
+            starter,
+            loop,
+            bounds=protocol.BOUNDS,
+            backoff=Backoff(longest=15.0),
+            started=self._begin_all,
+            received=self._received,
+            lost=self._lost,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -139,9 +133,9 @@ class SourcesClient:
         if self._closed:
             return
         if not self._entries:
-            self._end_process()
-        elif self._socket is None and self._timer is None:
-            self._start_process()
+            self._process.end()
+        else:
+            self._process.start()
 
     def _add(self, key: SourceKey, trigger: OutsideTrigger) -> None:
         self._next += 1
@@ -160,19 +154,21 @@ class SourcesClient:
         self._begin(entry)
 
     def _begin(self, entry: _Entry) -> None:
-        if self._socket is not None:
-            start = protocol.Start(entry.number, _identity(entry.key), entry.trigger)  # type: ignore[arg-type]  # one of the five
-            self._socket.send(protocol.encode(start))
+        start = protocol.Start(entry.number, _identity(entry.key), entry.trigger)  # type: ignore[arg-type]  # one of the five
+        self._process.send(protocol.encode(start))
+
+    def _begin_all(self) -> None:
+        for entry in self._entries.values():
+            self._begin(entry)
 
     def _forget(self, entry: _Entry) -> None:
         del self._entries[entry.key], self._numbers[entry.number]
-        if self._socket is not None:
-            self._socket.send(protocol.encode(protocol.Stop(entry.number)))
+        self._process.send(protocol.encode(protocol.Stop(entry.number)))
 
     @property
     def running(self) -> bool:
         """Tell whether there is a process, if there are sources at all."""
-        return self._socket is not None or not self._entries
+        return self._process.connection is not None or not self._entries
 
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
@@ -181,52 +177,13 @@ class SourcesClient:
     async def close(self) -> None:
         """End the process. What is being kept is kept first."""
         self._closed = True
-        self._end_process()
+        self._process.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._starter.close()
 
-    # -- the process ---------------------------------------------------------------------------
-
-    def _start_process(self) -> None:
-        self._timer = None
-        if self._closed or not self._entries:
-            return
-        ours, theirs = socket.socketpair()
-        with theirs:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-            try:
-                socket.send_fds(self._starter, [START], [theirs.fileno()])
-            except OSError as error:
-                ours.close()
-                self._lost(f"it cannot be started: {error.strerror}")
-                return
-        self._socket = FrameSocket(ours, self._loop, self._received, self._lost)
-        self._socket.start()
-        self._started_at = time.monotonic()
-        for entry in self._entries.values():
-            self._begin(entry)
-
-    def _end_process(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _lost(self, reason: str) -> None:
-        """Start the process again, later each time in a row."""
-        self._socket = None
-        steady = time.monotonic() - self._started_at > _STEADY_SECONDS
-        self._failures = 1 if steady else self._failures + 1
-        pause = pause_after(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE, SystemRandom().random())
-        _log.error("the sources process is gone: %s; it is started again in %.1f s", reason, pause)
+    def _lost(self) -> None:
         for entry in self._entries.values():
             self._set(entry, connected=False, error="The sources process ended; it starts again.")
-        if not self._closed:
-            self._timer = self._loop.call_later(pause, self._start_process)
 
     # -- what it says --------------------------------------------------------------------------
 
@@ -279,7 +236,7 @@ class SourcesClient:
         task.add_done_callback(self._tasks.discard)
 
     async def _keep(self, entry: _Entry, handed: protocol.Handed) -> None:
-        socket_ = self._socket
+        connection = self._process.connection
         kept = await self._receiver.keep(entry.key, handed.events)
         if kept:
             entry.status = msgspec.structs.replace(
@@ -289,24 +246,24 @@ class SourcesClient:
             )
         outcome = protocol.Outcome.KEPT if kept else protocol.Outcome.FULL
         # Another process than the one that asked has batches of its own.
-        if socket_ is not None and socket_ is self._socket:
-            socket_.send(protocol.encode(protocol.Kept(entry.number, handed.batch, outcome)))
+        if connection is self._process.connection:
+            self._process.send(protocol.encode(protocol.Kept(entry.number, handed.batch, outcome)))
 
     async def _give_password(self, entry: _Entry) -> None:
         """Have the vault write the password into a pipe that the process reads."""
-        socket_ = self._socket
-        if socket_ is None:
+        connection = self._process.connection
+        if connection is None:
             return
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             # A password fits into the pipe: nobody has to read it while it is written.
             await self._deliver(entry.key.project, entry.trigger.password, writing)
-            if socket_ is self._socket:
-                socket_.send(protocol.encode(protocol.Secret(entry.number)), reading)
+            if connection is self._process.connection:
+                connection.send(protocol.encode(protocol.Secret(entry.number)), (reading,))
         except CasemateError as error:
             problem = f"The password cannot be had: {error}"[:600]
-            if socket_ is self._socket:
-                socket_.send(protocol.encode(protocol.Secret(entry.number, problem)))
+            if connection is self._process.connection:
+                connection.send(protocol.encode(protocol.Secret(entry.number, problem)))
         finally:
             os.close(reading)
             os.close(writing)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.child.protocol import ChildConfig
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -32,17 +34,9 @@ class SourceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Without an answer to a question of ours the connection is given up."""
 
 
-class SourcesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SourcesConfig(ChildConfig, frozen=True, kw_only=True):
     """What the supervisor tells the sources process."""
 
-    control: Annotated[int, msgspec.Meta(ge=0)]
-    """Descriptor of the stream socket to the gateway."""
-    heart: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    """Descriptor to beat on; None: nobody watches."""
-    uid: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """To become; None keeps the one there is."""
     own_addresses: tuple[str, ...] = ()
     """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""
     limits: SourceLimits = SourceLimits()
-    memory: Annotated[int, msgspec.Meta(ge=64 << 20)] = 1 << 30
-    """Bytes that the process may hold (RLIMIT_DATA): what a server sends is bounded by it, too."""

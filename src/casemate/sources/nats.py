@@ -23,7 +23,7 @@ _PULL_SECONDS = 5.0
 _GRACE_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 30
 _API = "$JS.API"
-_NO_RESPONDERS, _NOT_FOUND, _TIMEOUT, _CONFLICT = 503, 404, 408, 409
+_NO_RESPONDERS, _NOT_FOUND, _TIMEOUT = 503, 404, 408
 _LONELY = frozenset((_NOT_FOUND, _TIMEOUT))
 """Statuses that end a request for messages in the usual way."""
 _NO_CONSUMER = 10014

@@ -35,7 +35,6 @@ class NatsMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Info(msgspec.Struct):
-    max_payload: int = 1 << 20
     tls_required: bool = False
     tls_available: bool = False
     headers: bool = False

@@ -1,44 +1,35 @@
 """The sources process: `python -m casemate.sources.process CONFIG`, started by the supervisor.
 
-It ends with the gateway: when the other end of its socket is closed.
+It ends with the gateway: when the other end of its connection is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import contextlib
 import logging
 import os
-import resource
 import signal
 import socket
 import ssl
-import sys
-from typing import NoReturn
 
-import msgspec
-
+from casemate.child.channel import FrameSocket
 from casemate.child.heartbeat import Heart
+from casemate.child.process import Supervised, main
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
-from casemate.egress.confinement import confine
 from casemate.egress.connector import Connector
 from casemate.egress.resolver import Resolver
 from casemate.egress.routes import OwnAddresses
 from casemate.sources import postgres_framing, protocol
 from casemate.sources.config import SourcesConfig
+from casemate.sources.confinement import SOURCES
 from casemate.sources.connections import RuledLoop
 from casemate.sources.connectors import CONNECTORS
 from casemate.sources.errors import SourceError
-from casemate.sources.frames import FrameSocket
 from casemate.sources.source import Source
 
-_CODECS = ("ascii", "latin-1", "idna")
-"""Modules that the standard library loads on first use, when they may be out of reach."""
 _SILENT = ("asyncio", "aiormq", "asyncpg")
 """Loggers of libraries: what they write could hold what a server sent."""
-_BUFFER = 4 << 20
 MAX_SOURCES = 256
 STUCK_SECONDS = 20.0
 _PASSWORD_BYTES = 64 * 1024
@@ -70,8 +61,10 @@ async def read_pipe(descriptor: int) -> str:
 class Sources:
     """All sources of a node, as the gateway asks for them."""
 
-    def __init__(self, config: SourcesConfig, tls: ssl.SSLContext, access: Access) -> None:
-        """Serve the gateway on the socket of `config`; `ended` is done when it is gone."""
+    def __init__(
+        self, sock: socket.socket, config: SourcesConfig, tls: ssl.SSLContext, access: Access
+    ) -> None:
+        """Serve the gateway on the connected socket `sock`; `ended` is done when it is gone."""
         loop = asyncio.get_running_loop()
         self._limits = config.limits
         self._tls = tls
@@ -79,10 +72,9 @@ class Sources:
         self._sources: dict[int, Source] = {}
         self._readings: set[asyncio.Task[None]] = set()
         self.ended: asyncio.Future[None] = loop.create_future()
-        sock = socket.socket(fileno=config.control)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-        self._socket = FrameSocket(sock, loop, self._received, self._gone)
-        self._socket.start()
+        self._socket = FrameSocket(
+            sock, loop, protocol.BOUNDS, received=self._received, ended=self._gone
+        )
 
     def _gone(self, _why: str) -> None:
         if not self.ended.done():
@@ -164,10 +156,12 @@ def watch_over(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(1.0, watch_over, loop)
 
 
-async def _serve(config: SourcesConfig, tls: ssl.SSLContext, access: Access) -> None:
+async def _serve(
+    sock: socket.socket, config: SourcesConfig, tls: ssl.SSLContext, access: Access, heart: Heart
+) -> None:
     watch_over(asyncio.get_running_loop())
-    Heart(config.heart).beat_in(asyncio.get_running_loop())
-    sources = Sources(config, tls, access)
+    heart.beat_in(asyncio.get_running_loop())
+    sources = Sources(sock, config, tls, access)
     await sources.ended
     sources.close()
 
@@ -181,45 +175,24 @@ def trusted() -> ssl.SSLContext:
 
 def run(config: SourcesConfig) -> int:
     """Serve until the gateway is gone; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    for codec in _CODECS:
-        codecs.lookup(codec)
     postgres_framing.install()
-    try:
-        resource.setrlimit(resource.RLIMIT_DATA, (config.memory, config.memory))
-        # Before the filter, which lets no socket of this kind be made; as are the authorities
-        # read, which the operator may keep where this process can read nothing afterwards.
-        is_own = OwnAddresses(config.own_addresses)
-        tls = trusted()
-        confine(config.uid)
-        loop = RuledLoop()
-        limits = EgressLimits(connect_time=config.limits.connect_time)
-        loop.access = Access(Resolver(limits), Connector(), is_own, limits)
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_serve(config, tls, loop.access))
-    except (OSError, ValueError) as error:
-        print(f"casemate sources: {error}", file=sys.stderr, flush=True)
-        return 1
+    supervised = Supervised(config)
+    # Before the filter, which lets no socket of this kind be made; as are the authorities
+    # read, which the operator may keep where this process can read nothing afterwards.
+    is_own = OwnAddresses(config.own_addresses)
+    tls = trusted()
+    held = supervised.confine(SOURCES)
+    loop = RuledLoop()
+    limits = EgressLimits(connect_time=config.limits.connect_time)
+    loop.access = Access(Resolver(limits), Connector(), is_own, limits)
+    supervised.ready(held)
+    sock = supervised.connection()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(_serve(sock, config, tls, loop.access, supervised.heart))
     return 0
 
 
-def main() -> NoReturn:
-    """Run the sources process and end it."""
-    try:
-        config = msgspec.json.decode(sys.argv[1], type=SourcesConfig)
-    except (IndexError, msgspec.MsgspecError):
-        print("casemate sources: expected a configuration as JSON", file=sys.stderr, flush=True)
-        sys.exit(2)
-    code = run(config)
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    # A thread may be waiting for a server of names that never answers; nobody waits for it.
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    main()
+    main("sources", SourcesConfig, run)

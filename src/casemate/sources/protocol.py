@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.child.channel import Bounds
 from casemate.model.trigger import (
     MqttTrigger,
     NatsTrigger,
@@ -21,6 +22,7 @@ from casemate.model.trigger import (
 from casemate.sources.interface import Received
 
 MAX_BATCH = 1000
+BOUNDS = Bounds(frame=64 << 20, unsent=512 << 20, buffer=4 << 20)
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, msgspec.Meta(max_length=63)]

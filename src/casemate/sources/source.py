@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from random import SystemRandom
 
+from casemate.child.restart import pause_after
 from casemate.egress.rules import Rules
 from casemate.model.errors import CasemateError
 from casemate.sources import protocol
@@ -23,16 +24,6 @@ _draw = SystemRandom().random
 _REASON = 500
 SECRET_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
-
-
-def pause_after(failures: int, first: float, longest: float, draw: float) -> float:
-    """Return the seconds to wait after so many failures in a row, `draw` being from 0 to 1.
-
-    Doubles up to `longest`; half of it is drawn, so that sources that were lost together do not
-    come back together.
-    """
-    full = min(longest, first * 2.0 ** min(failures - 1, 32))
-    return full / 2 + full / 2 * draw
 
 
 def why(error: BaseException) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from casemate.child.starter import PLAIN_ENVIRONMENT, START, ChildStarter
+from casemate.child.start import PLAIN_ENVIRONMENT, ChildProgram
+from casemate.child.starter import ChildStarter
 from casemate.sources.config import SourceLimits, SourcesConfig
-
-__all__ = ["START", "SourcesStarter"]
 
 _AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables by which the operator says whose certificates to trust."""
@@ -26,7 +25,9 @@ class SourcesStarter(ChildStarter):
         """Make the socket pair. `uid` is what to become if this is root, else None."""
         trusted = {name: os.environ[name] for name in _AUTHORITIES if name in os.environ}
         super().__init__(
-            "casemate.sources.process",
+            ChildProgram(
+                module="casemate.sources.process", environment=PLAIN_ENVIRONMENT | trusted
+            ),
             lambda control, heart: SourcesConfig(
                 control=control,
                 heart=heart,
@@ -34,5 +35,4 @@ class SourcesStarter(ChildStarter):
                 own_addresses=own_addresses,
                 limits=limits or SourceLimits(),
             ),
-            PLAIN_ENVIRONMENT | trusted,
         )

@@ -32,13 +32,13 @@ from casemate.folder.options import (
     GatewayConfig,
     ServeOptions,
     default_master_key,
-    is_loopback,
 )
 from casemate.folder.ownership import mark, require_own
 from casemate.folder.presence import Presence, require_losses
 from casemate.kernel import linux, machines
 from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.model.loopback import is_loopback
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
 from casemate.sandbox.cgroups import open_driver
@@ -154,7 +154,7 @@ class Node:
 
     def _require_tls(self) -> bool:
         """Return whether to speak TLS. Raises ProtectionMissingError where that is no choice."""
-        address = self._listener.getsockname()[0]
+        address, _, _zone = self._listener.getsockname()[0].partition("%")
         options = self._options
         if options.learn and not is_loopback(address):
             raise ProtectionMissingError(

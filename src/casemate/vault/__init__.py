@@ -2,8 +2,8 @@
 
 What it is: envelope encryption of keys, secrets and their delivery, redaction, token signing, and
 the encryption of files in chunks. What it is not: it decides nothing. Whether somebody may have a
-secret is decided before it is asked. May import `casemate.model` and, for its confinement,
-`casemate.kernel`.
+secret is decided before it is asked. May import `casemate.model` and, as a process,
+`casemate.child`.
 """
 
 from casemate.vault.client import VaultClient

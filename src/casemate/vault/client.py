@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import socket
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.model.frames import FrameBuffer, FrameError
+from casemate.child.calls import Callee, Calls
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (
@@ -29,24 +26,10 @@ from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_PENDING = 1024
 ANSWER_SECONDS = 30.0
-_MAX_UNSENT = 64 * 1024 * 1024
 _BATCH_BYTES = 1024 * 1024
-_READ_BYTES = 64 * 1024
 _EXPORT_ATTEMPTS = 5
 
 T = TypeVar("T")
-
-
-class _Pending(asyncio.Future[msgspec.Raw]):
-    """An answer that is waited for."""
-
-    asked_at = 0.0
-
-
-def _lost() -> VaultUnavailableError:
-    return VaultUnavailableError(
-        "The vault is gone.", next_step="start the node again; its log says why the vault ended"
-    )
 
 
 class VaultClient:
@@ -54,141 +37,33 @@ class VaultClient:
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Use the connected stream socket `sock` in `loop`."""
-        sock.setblocking(False)
-        self._sock = sock
-        self._loop = loop
-        self._numbers = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}
-        self._frames = FrameBuffer(protocol.MAX_FRAME)
-        self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
-        self._unsent_bytes = 0
-        self._closed = False
-        self._watch: asyncio.TimerHandle | None = None
+        callee = Callee(
+            name="vault",
+            bounds=protocol.ASKING,
+            pending=MAX_PENDING,
+            seconds=ANSWER_SECONDS,
+            errors=protocol.ERRORS,
+            unavailable=VaultUnavailableError,
+            invalid=VaultInputError,
+        )
+        self._calls = Calls(callee, sock, loop)
         self._known: dict[str, bool] = {}
         """Whether projects have secrets; only this client's gateway changes it."""
         self._changes = 0
-        self.lost: asyncio.Future[None] = loop.create_future()
+        self.lost = self._calls.lost
         """Done when the vault is gone."""
-        loop.add_reader(sock.fileno(), self._readable)
 
     def close(self) -> None:
         """Close the connection; what is waited for fails with VaultUnavailableError."""
-        if self._closed:
-            return
-        self._closed = True
-        self._loop.remove_reader(self._sock.fileno())
-        self._loop.remove_writer(self._sock.fileno())
-        self._sock.close()
-        if self._watch is not None:
-            self._watch.cancel()
-        for _data, descriptors in self._unsent:
-            _close_all(descriptors)
-        self._unsent.clear()
-        pending, self._pending = self._pending, {}
-        for future in pending.values():
-            if not future.done():
-                future.set_exception(_lost())
-        if not self.lost.done():
-            self.lost.set_result(None)
+        self._calls.close()
 
     async def _ask(
         self, kind: type[T], message: type[protocol.Message], *fields: Any, descriptor: int = -1
     ) -> T:
         """Send a request and return its result as `kind`. Raises what the vault says."""
-        if self._closed:
-            raise _lost()
-        if len(self._pending) >= MAX_PENDING or self._unsent_bytes > _MAX_UNSENT:
-            raise VaultUnavailableError(
-                f"The vault has {len(self._pending)} requests to answer first.",
-                next_step="try again in a moment",
-            )
-        number = next(self._numbers) & 0xFFFFFFFF
-        data = protocol.frame(message(number, *fields))
-        if len(data) > protocol.MAX_FRAME:
-            raise VaultInputError(
-                f"The request has {len(data)} bytes, expected at most {protocol.MAX_FRAME}.",
-                next_step="ask for less at once",
-            )
-        future = _Pending(loop=self._loop)
-        future.asked_at = self._loop.time()
-        self._pending[number] = future
-        if self._watch is None:
-            self._watch = self._loop.call_later(ANSWER_SECONDS, self._check_answers)
-        self._send(data, descriptor)
-        return msgspec.msgpack.decode(await future, type=kind)
-
-    def _send(self, data: bytes, descriptor: int) -> None:
-        """Send now what fits, the rest later. A descriptor goes with the first byte."""
-        sent = 0
         descriptors = (descriptor,) if descriptor >= 0 else ()
-        if not self._unsent:
-            sent = self._write(data, descriptors)
-        if self._closed or sent == len(data):
-            return
-        # The caller may close its descriptor at any time, so a copy waits.
-        copies = tuple(map(os.dup, descriptors)) if not sent else ()
-        if not self._unsent:
-            self._loop.add_writer(self._sock.fileno(), self._writable)
-        self._unsent.append((memoryview(data)[sent:], copies))
-        self._unsent_bytes += len(data) - sent
-
-    def _write(self, data: bytes | memoryview, descriptors: tuple[int, ...]) -> int:
-        """Return how many bytes the socket took; close if it is broken."""
-        try:
-            if descriptors:
-                return socket.send_fds(self._sock, [data], descriptors)
-            return self._sock.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self.close()
-            return 0
-
-    def _writable(self) -> None:
-        while self._unsent:
-            data, descriptors = self._unsent[0]
-            sent = self._write(data, descriptors)
-            if self._closed or not sent:
-                return
-            _close_all(descriptors)
-            self._unsent_bytes -= sent
-            if sent < len(data):
-                self._unsent[0] = (data[sent:], ())
-                return
-            self._unsent.popleft()
-        self._loop.remove_writer(self._sock.fileno())
-
-    def _readable(self) -> None:
-        try:
-            data = self._sock.recv(_READ_BYTES)
-            bodies = self._frames.feed(data)
-            replies = [protocol.decode_reply(body) for body in bodies]
-        except BlockingIOError:
-            return
-        except (OSError, FrameError, msgspec.MsgspecError, UnicodeDecodeError):
-            data, replies = b"", []
-        for reply in replies:
-            future = self._pending.pop(reply.n, None)
-            if future is None or future.done():
-                continue
-            if reply.failure is None:
-                future.set_result(reply.result)
-            else:
-                future.set_exception(reply.failure.error())
-        if not data:
-            self.close()
-
-    def _check_answers(self) -> None:
-        """Give the vault up if it has not answered for too long."""
-        self._watch = None
-        oldest = next(iter(self._pending.values()), None)
-        if oldest is None:
-            return
-        left = oldest.asked_at + ANSWER_SECONDS - self._loop.time()
-        if left <= 0:
-            self.close()
-        else:
-            self._watch = self._loop.call_later(left, self._check_answers)
+        result = await self._calls.ask(lambda number: message(number, *fields), descriptors)
+        return msgspec.msgpack.decode(result, type=kind)
 
     async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
         """See `Vault.data_key`."""
@@ -325,11 +200,6 @@ def _require_at_most(what: str, value: bytes, most: int) -> None:
             f"The {what} has {len(value)} bytes, expected at most {most}.",
             next_step="take less of a request",
         )
-
-
-def _close_all(descriptors: tuple[int, ...]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def _batches(texts: Sequence[bytes]) -> list[list[bytes]]:

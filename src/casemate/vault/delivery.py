@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Callable
 
 from casemate.vault.errors import VaultError, VaultInputError
@@ -34,7 +33,6 @@ class Delivery:
     def __init__(self, descriptor: int, value: bytes, answer: Callable[[VaultError | None], None]):
         """Deliver `value` and then call `answer` once, with what went wrong or None."""
         self.descriptor = descriptor
-        self.deadline = time.monotonic() + DELIVERY_SECONDS
         self._rest = memoryview(value)
         self._answer = answer
         os.set_blocking(descriptor, False)
@@ -54,11 +52,9 @@ class Delivery:
             return self._end(f"The pipe for the secret does not take it: {error.strerror}.")
         return self._end(None)
 
-    def expire(self, now: float) -> bool:
-        """Give up if nobody reads; return True if this delivery has ended."""
-        if now < self.deadline:
-            return False
-        return self._end(f"Nobody read the secret for {DELIVERY_SECONDS:g} s.")
+    def expire(self) -> None:
+        """Give up: nobody reads."""
+        self._end(f"Nobody read the secret for {DELIVERY_SECONDS:g} s.")
 
     def abandon(self) -> None:
         """Close the descriptor without an answer: whoever asked is gone."""

@@ -7,23 +7,21 @@ that it is ready, or why it is not.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import logging
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from casemate.child.heartbeat import Heart
+from casemate.child.confinement import forbid_dumps
+from casemate.child.process import Supervised, main
+from casemate.child.proof import Held
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
-from casemate.vault.confinement import confine, forbid_dumps
+from casemate.vault.confinement import VAULT
 from casemate.vault.engine import VaultEngine, obtain_master
 from casemate.vault.envelope import decrypt, encrypt, new_key
 from casemate.vault.errors import DecryptionError, VaultError
@@ -42,7 +40,6 @@ _SWITCH_SECONDS = 0.000_5
 
 def _warm_up() -> None:
     """Have everything loaded that would be read from files on first use."""
-    codecs.lookup("utf-16-be")
     key = new_key()
     with contextlib.suppress(DecryptionError):
         decrypt(key, encrypt(key, b"", b""), b"another context")
@@ -53,7 +50,7 @@ def _warm_up() -> None:
     sign_with_new_key()
 
 
-def _open(config: VaultConfig) -> VaultEngine:
+def _open(config: VaultConfig, supervised: Supervised) -> tuple[VaultEngine, Held]:
     """Open the vault and confine this process. Raises VaultError, OSError."""
     source = parse_source(config.source)
     folder = VaultFolder.open(Path(config.folder), create=config.create, uid=config.uid)
@@ -65,43 +62,34 @@ def _open(config: VaultConfig) -> VaultEngine:
     if source.kind is SourceKind.PASSPHRASE:
         os.setsid()  # the terminal was needed until now
     _warm_up()
-    locked = confine(folder.descriptor, config.uid)
-    return VaultEngine(folder, master, memory_locked=locked)
-
-
-def _refuse(control: socket.socket, error: CasemateError) -> int:
-    control.send(msgspec.json.encode(protocol.NotReady(protocol.Failure.of(error))))
-    return 1
+    held = supervised.confine(VAULT, folder=folder.descriptor)
+    return VaultEngine(folder, master, memory_locked=held.memory_locked), held
 
 
 def serve(config: VaultConfig) -> int:
     """Run the vault until its supervisor goes; return the exit code."""
-    control = socket.socket(fileno=config.control)
+    # The supervisor decides when the vault ends, after the gateway: by closing the socket.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    supervised = Supervised(config)
     try:
         forbid_dumps()
-        engine = _open(config)
+        engine, held = _open(config, supervised)
     except CasemateError as error:
-        return _refuse(control, error)
+        supervised.refuse(protocol.ERRORS.failure(error))
+        return 1
     except OSError as error:
-        return _refuse(
-            control,
-            VaultError(f"The vault cannot be confined: {error}.", next_step="run casemate doctor"),
+        refusal = VaultError(
+            f"The vault cannot be confined: {error}.", next_step="run casemate doctor"
         )
-    control.send(msgspec.json.encode(protocol.Ready(engine.status().memory_locked)))
+        supervised.refuse(protocol.ERRORS.failure(refusal))
+        return 1
+    supervised.ready(held)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    Server(engine, control, Heart(config.heart)).run()
+    Server(engine, supervised.control, supervised.heart).run()
     engine.close()
     return 0
 
 
-def main() -> int:
-    """Run the vault; return its exit code."""
-    # The supervisor decides when the vault ends, after the gateway: by closing the socket.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return serve(msgspec.json.decode(sys.argv[1], type=VaultConfig))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main("vault", VaultConfig, serve)

@@ -11,20 +11,20 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model import frames
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.child.calls import Errors, Number
+from casemate.child.channel import Bounds
+from casemate.model.errors import NotFoundError
 from casemate.vault import errors
 from casemate.vault.interface import Mac, Purpose
 from casemate.vault.sealed import MAX_SEALED_BYTES, MAX_VALUE_BYTES
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
-CONNECT = b"connect"
-"""What the supervisor says with the descriptor of a new connection."""
 MAX_FRAME = 16 * 1024 * 1024
+ASKING = Bounds(frame=MAX_FRAME, unsent=80 * 1024 * 1024)
+ANSWERING = Bounds(frame=MAX_FRAME, unsent=32 * 1024 * 1024, pauses=True)
 MAX_WRAPPED_VALUE = 64 * 1024
 MAX_CLAIMS_BYTES = 16 * 1024
 
-Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, msgspec.Meta(max_length=63)]
 Version = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 Small = Annotated[bytes, msgspec.Meta(max_length=MAX_WRAPPED_VALUE + 64)]
@@ -195,77 +195,16 @@ Request = (
 )
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """An error as it travels."""
-
-    kind: str
-    message: str
-    next_step: str | None
-
-    @classmethod
-    def of(cls, error: CasemateError) -> Failure:
-        """Describe one of our errors."""
-        kind = type(error).__name__
-        return cls(kind if kind in _ERRORS else "VaultError", error.message, error.next_step)
-
-    def error(self) -> CasemateError:
-        """Return the error again."""
-        kind = _ERRORS.get(self.kind, errors.VaultError)
-        return kind(self.message, next_step=self.next_step)
-
-
-class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to request `n`: a result, or why there is none."""
-
-    n: Number
-    failure: Failure | None
-    result: msgspec.Raw
-
-
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The vault is open and confined (to the supervisor)."""
-
-    memory_locked: bool
-
-
-class NotReady(msgspec.Struct, frozen=True, tag="not-ready"):
-    """The vault could not be opened (to the supervisor)."""
-
-    failure: Failure
-
-
-_ERRORS: dict[str, type[CasemateError]] = {
-    kind.__name__: kind
-    for kind in (
-        NotFoundError,
-        errors.VaultError,
-        errors.VaultUnavailableError,
-        errors.VaultInputError,
-        errors.VaultConflictError,
-        errors.VaultDamagedError,
-        errors.VaultMissingError,
-        errors.WrongMasterKeyError,
-        errors.MasterKeySourceError,
-        errors.DecryptionError,
-    )
-}
-
-_encoder = msgspec.msgpack.Encoder()
-_NONE = msgspec.Raw(_encoder.encode(None))
+ERRORS = Errors(
+    errors.VaultError,
+    NotFoundError,
+    errors.VaultUnavailableError,
+    errors.VaultInputError,
+    errors.VaultConflictError,
+    errors.VaultDamagedError,
+    errors.VaultMissingError,
+    errors.WrongMasterKeyError,
+    errors.MasterKeySourceError,
+    errors.DecryptionError,
+)
 decode_request = msgspec.msgpack.Decoder(Request).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode
-
-
-def frame(message: msgspec.Struct) -> bytes:
-    """Return a message with its length before it."""
-    return frames.frame(_encoder.encode(message))
-
-
-def reply(number: int, result: object) -> bytes:
-    """Return the frame of a reply that holds a result."""
-    return frame(Reply(number, None, msgspec.Raw(_encoder.encode(result))))
-
-
-def refusal(number: int, failure: Failure) -> bytes:
-    """Return the frame of a reply that holds a failure."""
-    return frame(Reply(number, failure, _NONE))

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-import msgspec
-
-from casemate.child.heartbeat import Pulse
+from casemate.child.proof import UnconfinedError
+from casemate.child.protocol import Ready
+from casemate.child.start import Child, ChildProgram, NotReadyError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.errors import MasterKeySourceError, VaultError, VaultUnavailableError
@@ -20,47 +18,35 @@ from casemate.vault.sources import Source, SourceKind, parse_source
 
 START_SECONDS = 90.0
 """Longer than a plug-in may take, twice."""
-_END_SECONDS = 5.0
-_MAX_REPORT = 64 * 1024
 _MAX_VARIABLE = 4096
-_SOCKET_BYTES = 1024 * 1024
 
 
 class VaultProcess:
     """A running vault."""
 
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        control: socket.socket,
-        pulse: Pulse,
-        *,
-        memory_locked: bool,
-    ) -> None:
+    def __init__(self, child: Child, *, memory_locked: bool) -> None:
         """Made by `start_vault` only."""
-        self._process = process
-        self.pulse = pulse
-        self._control = control
+        self._child = child
+        self.pid = child.pid
+        """Process id."""
+        self.pulse = child.pulse
+        self.kill = child.kill
+        """End a vault that hangs."""
+        self.close = child.close
+        """End the vault and wait for its end."""
         self.memory_locked = memory_locked
         """False if keys may reach swap, because the host does not let the vault prevent it."""
 
     @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
-
-    @property
     def alive(self) -> bool:
         """Tell whether the process runs."""
-        return self._process.poll() is None
+        return self._child.alive
 
     def connect(self) -> socket.socket:
         """Return a new connection, for `VaultClient`. Raises VaultUnavailableError."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = protocol.ASKING.pair()
         try:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
-            socket.send_fds(self._control, [protocol.CONNECT], [theirs.fileno()])
+            self._child.pass_connection(theirs.fileno())
         except OSError as error:
             ours.close()
             raise VaultUnavailableError(
@@ -70,20 +56,6 @@ class VaultProcess:
         finally:
             theirs.close()
         return ours
-
-    def kill(self) -> None:
-        """End a vault that hangs."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End the vault and wait for its end."""
-        self._control.close()
-        self.pulse.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> VaultProcess:
@@ -95,46 +67,32 @@ def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> 
     VaultDamagedError, VaultError.
     """
     parsed = parse_source(source)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pulse = Pulse()
-    with theirs, contextlib.ExitStack() as opened:
-        try:
-            passed, variable = _descriptors(parsed, opened)
-            config = VaultConfig(
-                folder=str(folder.absolute()),
+    asking = parsed.kind is SourceKind.PASSPHRASE
+    with contextlib.ExitStack() as opened:
+        passed, variable = _descriptors(parsed, opened)
+        child = Child(
+            # What reads the key, a plug-in too, finds the operator's environment.
+            ChildProgram(
+                module="casemate.vault.process", environment=None, folder=None, terminal=asking
+            ),
+            lambda control, heart: VaultConfig(
+                control=control,
+                heart=heart,
                 uid=uid,
-                control=theirs.fileno(),
+                folder=str(folder.absolute()),
                 source=source,
                 create=create,
-                heart=pulse.theirs,
                 variable=variable,
-            )
-            asking = parsed.kind is SourceKind.PASSPHRASE
-            process = subprocess.Popen(
-                # -I: neither the working directory nor PYTHONPATH may name other modules.
-                [sys.executable, "-I", "-m", "casemate.vault.process", _text(config)],
-                pass_fds=(theirs.fileno(), pulse.theirs, *passed),
-                stdin=None if asking else subprocess.DEVNULL,
-                start_new_session=not asking,
-            )
-        except BaseException:
-            ours.close()
-            pulse.close()
-            raise
-        pulse.started()
+            ),
+            passed,
+        )
     try:
-        ready = _wait(ours, None if asking else START_SECONDS)
+        ready = _wait(child, None if asking else START_SECONDS)
     except BaseException:
-        ours.close()
-        pulse.close()
-        process.kill()
-        process.wait()
+        child.kill()
+        child.close()
         raise
-    return VaultProcess(process, ours, pulse, memory_locked=ready.memory_locked)
-
-
-def _text(config: VaultConfig) -> str:
-    return msgspec.json.encode(config).decode()
+    return VaultProcess(child, memory_locked=ready.held.memory_locked)
 
 
 def _descriptors(
@@ -161,23 +119,26 @@ def _descriptors(
     return (), None
 
 
-def _wait(control: socket.socket, seconds: float | None) -> protocol.Ready:
+def _wait(child: Child, seconds: float | None) -> Ready:
     """Wait for the vault to open. Raises what it says instead."""
-    control.settimeout(seconds)
+    child.control.settimeout(seconds)
     try:
-        data = control.recv(_MAX_REPORT)
-        report = msgspec.json.decode(data, type=protocol.Ready | protocol.NotReady)
+        ready = child.receive_ready()
+    except NotReadyError as error:
+        raise protocol.ERRORS.error(error.failure) from None
     except TimeoutError:
         raise VaultUnavailableError(
             f"The vault did not open within {seconds:g} s.",
             next_step="see whether the source of its master key answers",
         ) from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UnconfinedError as error:
+        raise VaultError(
+            f"The vault cannot be confined: {error}.", next_step="run casemate doctor"
+        ) from error
+    except (OSError, EOFError) as error:
         raise VaultError(
             "The vault ended while it was being opened; what it wrote is above.",
             next_step="run casemate doctor, then start the node again",
         ) from error
-    if isinstance(report, protocol.NotReady):
-        raise report.failure.error()
-    control.settimeout(None)
-    return report
+    child.control.settimeout(None)
+    return ready

@@ -78,7 +78,7 @@ def test_a_session_is_no_principal_of_its_own(world: World) -> None:
 
 def test_refused_credentials_are_recorded(world: World) -> None:
     for _ in range(50):
-        world.accounts.note_refused("api", "10.0.0.1")
+        world.accounts._refusals.note(action="api", reason="no token", remote="10.0.0.1")
     assert len(world.denials) == 1
     world.clock.now += 60
     world.run(world.accounts.close())

@@ -26,7 +26,7 @@ from casemate.certificates.host_names import host_names, parse_addresses
 from casemate.certificates.issuing import CertificateError, KeyPair, Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.server_context import server_context
-from casemate.certificates.tls import AuthorityRoute, NodeTls, needs_tls
+from casemate.certificates.tls import AuthorityRoute, NodeTls
 from casemate.model.errors import CasemateError
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 
@@ -218,18 +218,6 @@ def test_what_listens_on_one_address_is_certified_for_that() -> None:
     assert "0.0.0.0" not in everywhere.addresses
     assert {"127.0.0.1", "::1"} <= set(everywhere.addresses)
     assert "localhost" in everywhere.dns
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "LOCALHOST."])
-def test_loopback_needs_no_tls(host: str) -> None:
-    assert not needs_tls(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.168.0.1", "::ffff:127.0.0.1", "fe80::1%eth0", "localhost.a"]
-)
-def test_anything_else_does(host: str) -> None:
-    assert needs_tls(host)
 
 
 # -- the node's own authority --------------------------------------------------------------------

@@ -21,7 +21,7 @@ from casemate.cli.credentials import (
     Credentials,
     choose,
     forget,
-    is_loopback,
+    is_loopback_url,
     load,
     parse_url,
     require_safe_address,
@@ -95,6 +95,12 @@ def test_what_is_no_address(text) -> None:
         ("http://127.9.9.9", True),
         ("http://[::1]", True),
         ("http://localhost", True),
+        ("http://LOCALHOST:1", True),
+        ("http://[::ffff:127.0.0.1]:1", True),
+        ("http://a.localhost", False),
+        ("http://localhost.", False),
+        ("http://127.1", False),
+        ("http://[::1%25lo]", False),
         ("http://localhost.evil.example", False),
         ("http://127.0.0.1.evil.example", False),
         ("http://10.0.0.1", False),
@@ -102,7 +108,7 @@ def test_what_is_no_address(text) -> None:
     ],
 )
 def test_loopback(url, expected) -> None:
-    assert is_loopback(url) is expected
+    assert is_loopback_url(url) is expected
 
 
 def test_store_is_private_and_complete(environ) -> None:

@@ -27,16 +27,14 @@ def test_parts_become_an_object(data: Data, sizes) -> None:
     for part in parts:
         so_far += len(part)
         assert data.add_part("p", "files", upload, part) == so_far
-    assert data.upload_key("p", "files", upload) == "k"
     with pytest.raises(NotFoundError):
         data.get_object("p", "files", "k")
     info = data.commit_object("p", "files", upload)
     assert (info.size, info.content_type, info.metadata) == (so_far, "text/plain", {"a": "b"})
     assert data.get_object("p", "files", "k") == (info, b"".join(parts))
     assert len(data.files()) == (so_far > 32 * 1024)
-    for call in (data.commit_object, data.upload_key):
-        with pytest.raises(NotFoundError):
-            call("p", "files", upload)
+    with pytest.raises(NotFoundError):
+        data.commit_object("p", "files", upload)
     data.reopen()
     assert data.get_object("p", "files", "k") == (info, b"".join(parts))
 
@@ -70,8 +68,6 @@ def test_an_upload_belongs_to_its_bucket_and_project(data: Data) -> None:
             data.add_part(project, bucket, upload, b"x")
         with pytest.raises(NotFoundError):
             data.commit_object(project, bucket, upload)
-        with pytest.raises(NotFoundError):
-            data.upload_key(project, bucket, upload)
         data.abort_object(project, bucket, upload)
     for bad in ("", "../x", upload.upper() + "x", None, 5):
         with pytest.raises(NotFoundError):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from casemate.child.frames import FrameBuffer, frame
 from casemate.egress import protocol
 from casemate.egress.client import EgressClient
 from casemate.egress.events import event_now
@@ -21,12 +22,43 @@ GRANT = egress("api.example.com:443")
 BUCKET = Grant(kind=GrantKind.BUCKET, name="b", actions=("read",))
 
 
+class Reading:
+    """What comes on a connection of the client's."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.sock.setblocking(False)
+        self.frames = FrameBuffer(protocol.BOUNDS.frame)
+        self.descriptors: list[int] = []
+
+    def received(self) -> list[tuple[protocol.Request, int]]:
+        """Return each request that came, with the number of its descriptors."""
+        found = []
+        while True:
+            try:
+                data, more, _, _ = socket.recv_fds(self.sock, 256 * 1024, 64)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            self.descriptors += more
+            for body in self.frames.feed(data):
+                request = msgspec.json.decode(body, type=protocol.Request)
+                count = len(request.ports) if isinstance(request, protocol.Open) else 0
+                mine, self.descriptors = self.descriptors[:count], self.descriptors[count:]
+                for descriptor in mine:
+                    os.close(descriptor)
+                found.append((request, len(mine)))
+        assert not self.descriptors or not self.frames.between_frames
+        return found
+
+
 class Other:
     """A client and the other end of its socket."""
 
     def __init__(self) -> None:
-        ours, self.sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.setblocking(False)
+        ours, self.sock = protocol.BOUNDS.pair()
+        self.received = Reading(self.sock).received
         self.client = EgressClient(ours, asyncio.get_running_loop())
         self.events: list[EgressEvent] = []
         self.client.on_event = self.events.append
@@ -36,20 +68,6 @@ class Other:
         self.address = loopback_address()
         with listener(self.address, PROXY_PORT) as sock:
             self.client.open(zygote, {PROXY_PORT: sock.fileno()}, grants)
-
-    def received(self) -> list[tuple[protocol.Request, int]]:
-        """Return each request that came, with the number of its descriptors."""
-        found = []
-        while True:
-            try:
-                data, descriptors, _, _ = socket.recv_fds(self.sock, protocol.MAX_PACKET, 64)
-            except BlockingIOError:
-                return found
-            if not data:
-                return found
-            for descriptor in descriptors:
-                os.close(descriptor)
-            found.append((msgspec.json.decode(data, type=protocol.Request), len(descriptors)))
 
     def close(self) -> None:
         self.client.shut_down()
@@ -131,7 +149,7 @@ def test_what_connects_after_the_grant_is_the_proxys() -> None:
         sock = socket.create_connection((other.address, PROXY_PORT))
         await asyncio.sleep(0.05)
         assert other.events == []
-        _, descriptors, _, _ = socket.recv_fds(other.sock, protocol.MAX_PACKET, 1)
+        _, descriptors, _, _ = socket.recv_fds(other.sock, 256 * 1024, 1)
         with socket.socket(fileno=descriptors[0]) as waiting:
             waiting.accept()[0].close()
         sock.close()
@@ -214,7 +232,7 @@ def test_a_proxy_that_is_gone() -> None:
 def test_events_come_as_they_were_sent() -> None:
     async def test(other: Other) -> None:
         event = event_now(1, "a.com", 443, allowed=False, reason="not granted")
-        other.sock.send(msgspec.json.encode(protocol.observed(event)))
+        other.sock.send(frame(msgspec.json.encode(protocol.observed(event))))
         await asyncio.sleep(0.05)
         assert other.events == [event]
 
@@ -232,7 +250,7 @@ def test_events_come_as_they_were_sent() -> None:
 )
 def test_a_proxy_that_sends_something_else_is_let_go(data: bytes) -> None:
     async def test(other: Other) -> None:
-        other.sock.send(data)
+        other.sock.send(frame(data))
         await other.client.lost
         assert other.events == []
 
@@ -267,13 +285,6 @@ class Starter:
         self._end.close()
 
 
-def taken(sock: socket.socket) -> tuple[protocol.Request, int]:
-    data, descriptors, _, _ = socket.recv_fds(sock, protocol.MAX_PACKET, 64)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return msgspec.json.decode(data, type=protocol.Request), len(descriptors)
-
-
 def test_another_process_serves_what_the_one_that_ended_did() -> None:
     async def main() -> None:
         before = len(os.listdir("/proc/self/fd"))
@@ -285,11 +296,16 @@ def test_another_process_serves_what_the_one_that_ended_did() -> None:
                 client.open(zygote, {PROXY_PORT: sock.fileno()}, (GRANT,))
         for round_ in range(3):
             process = await starter.process()
-            requests = [taken(process) for _ in range(3 if not round_ else 2)]
+            count = 3 if not round_ else 2
+            requests = []
+            reading = Reading(process)
+            while len(requests) < count:
+                requests += reading.received()
+                await asyncio.sleep(0.005)
             assert [(r.z, n) for r, n in requests] == [(z, 1) for z in (1, 2, 3)][-len(requests) :]
             if not round_:
                 client.close(1)
-                assert taken(process) == (protocol.Close(1), 0)
+                assert reading.received() == [(protocol.Close(1), 0)]
             assert client.connected
             process.close()
             await asyncio.sleep(0.01)

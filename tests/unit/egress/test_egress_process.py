@@ -17,11 +17,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.egress import EgressClient, EgressProcess, protocol
+from casemate.child.frames import FrameBuffer, frame
+from casemate.egress import EgressClient, protocol
 from casemate.egress.config import EgressConfig
 from casemate.egress.interface import PROXY_PORT, EgressEvent
 from casemate.runner import network
-from support.egress import HttpOrigin, egress, listener, loopback_address, read_all
+from support.egress import EgressProcess, HttpOrigin, egress, listener, loopback_address, read_all
 
 UID = 64_803 if os.geteuid() == 0 else None
 
@@ -120,7 +121,7 @@ def test_one_that_was_not_needed_leaves_nothing() -> None:
 def test_it_ends_at_what_is_no_request(packet: bytes) -> None:
     process = EgressProcess(UID)
     ours = process.gateway_end.dup()
-    ours.send(packet)
+    ours.send(frame(packet))
     process.start()
     ours.settimeout(10)
     assert ours.recv(100) == b""
@@ -132,12 +133,15 @@ def test_a_hostile_descriptor_ends_nothing() -> None:
     process = EgressProcess(UID)
     ours = process.gateway_end.dup()
     ours.settimeout(10)
-    request_ = msgspec.json.encode(protocol.Open(1, (PROXY_PORT,), ()))
+    request_ = frame(msgspec.json.encode(protocol.Open(1, (PROXY_PORT,), ())))
     with Path("/etc/passwd").open() as file:
         socket.send_fds(ours, [request_], [file.fileno()])
     socket.send_fds(ours, [request_], [])
     process.start()
-    reasons = [msgspec.json.decode(ours.recv(4096), type=protocol.Observed).reason for _ in "ab"]
+    buffer, bodies = FrameBuffer(4096), []
+    while len(bodies) < 2:
+        bodies += buffer.feed(ours.recv(4096))
+    reasons = [msgspec.json.decode(body, type=protocol.Observed).reason for body in bodies]
     assert "no socket" in reasons[0]
     assert "0 descriptors" in reasons[1]
     ours.close()
@@ -146,10 +150,11 @@ def test_a_hostile_descriptor_ends_nothing() -> None:
 
 CONFINED = """
 import codecs, ctypes, os, socket, subprocess, sys
-from casemate.egress.confinement import confine
+from casemate.child.confinement import confine
+from casemate.egress.confinement import EGRESS
 os.chdir("/")
 codecs.lookup("idna")
-confine(int(sys.argv[1]) or None)
+confine(EGRESS, uid=int(sys.argv[1]) or None)
 def refused(call):
     try:
         call()

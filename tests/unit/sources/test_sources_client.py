@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.child.channel import FrameSocket
 from casemate.model.errors import NotFoundError
 from casemate.model.trigger import OutsideTrigger, ValkeyTrigger
 from casemate.sources import Received, SourceKey, SourcesClient, SourceStatus
 from casemate.sources.client import _identity
-from casemate.sources.frames import FrameSocket
 from casemate.sources.protocol import (
+    BOUNDS,
     Ask,
     Handed,
     Kept,
@@ -53,8 +54,9 @@ class Process:
         self.requests: list[Any] = []
         self.passwords: list[bytes] = []
         self.why = ""
-        self.socket = FrameSocket(sock, asyncio.get_running_loop(), self.received, self.ended)
-        self.socket.start()
+        self.socket = FrameSocket(
+            *(sock, asyncio.get_running_loop(), BOUNDS), received=self.received, ended=self.ended
+        )
 
     def received(self, body: bytes) -> None:
         request = decode_request(body)

@@ -8,27 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from casemate.model.trigger import ValkeyTrigger
 from casemate.sources import protocol
 from casemate.sources.config import SourceLimits
 from casemate.sources.errors import SourceError
 from casemate.sources.interface import Received, Session
-from casemate.sources.source import Source, pause_after, why
+from casemate.sources.source import Source, why
 
 TRIGGER = ValkeyTrigger(name="t", host="example.org", port=6379, stream="s", password="pw")
 LIMITS = SourceLimits(first_pause=0.01, longest_pause=0.02, full_pause=0.01, full_longest=0.02)
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_pauses_grow_to_a_bound_and_are_drawn_from_the_upper_half(
-    failures: int, draw: float
-) -> None:
-    pause = pause_after(failures, 0.25, 30.0, draw)
-    full = min(30.0, 0.25 * 2.0 ** min(failures - 1, 32))
-    assert full / 2 <= pause <= full
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from casemate.folder.options import (
     Folders,
     ServeOptions,
     default_master_key,
-    is_loopback,
 )
 from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.supervisor.host import listen, offered_interpreters
@@ -207,39 +206,6 @@ def test_a_config_home_that_is_not_absolute_is_ignored(
 
 
 # -- where it listens ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.255.255.254", "::1", "::1%lo"])
-def test_loopback(address: str) -> None:
-    assert is_loopback(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "0.0.0.0",
-        "::",
-        "10.0.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "128.0.0.1",
-        "126.255.255.255",
-        "fe80::1%lo",
-        "::2",
-        "::ffff:10.0.0.1",
-        "1.0.0.127",
-    ],
-)
-def test_everything_else_is_not(address: str) -> None:
-    assert not is_loopback(address)
-
-
-@pytest.mark.parametrize(
-    "address", ["", "localhost", "127.0.0.1.example.com", "127.1", "0177.0.0.1", "127.0.0.1:80"]
-)
-def test_what_is_no_address_is_not_taken_for_loopback(address: str) -> None:
-    with pytest.raises(ValueError, match="address"):
-        is_loopback(address)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

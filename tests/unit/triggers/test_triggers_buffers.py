@@ -152,7 +152,7 @@ async def stall(served: Served, count: int) -> list[Client]:
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         await client.send(GET)
     async with asyncio.timeout(10):
-        while len(served.requests) < before + count or served.server.running_requests:
+        while len(served.requests) < before + count or served.running:
             await asyncio.sleep(0.01)
     return clients
 

@@ -503,7 +503,7 @@ def test_a_disconnect_does_not_cancel_the_handler(reset: bool) -> None:
             else:
                 client.close()
                 await asyncio.sleep(0.02)
-            assert served.server.running_requests == 1
+            assert served.running == 1
             gate.set()
             await asyncio.wait_for(finished.wait(), 5)
             await served.settled()
@@ -606,7 +606,7 @@ def test_close_cancels_handlers_and_may_be_called_twice() -> None:
             while not served.requests:
                 await asyncio.sleep(0.005)
             await served.server.close()
-            assert served.server.running_requests == 0
+            assert served.running == 0
             assert await client.closed()
             await served.server.close()
             assert await served.server.drain() == 0

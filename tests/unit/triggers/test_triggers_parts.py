@@ -14,7 +14,7 @@ from casemate.model.http import HttpResponse
 from casemate.triggers.http_server import HttpLimits, InvalidResponseError, problem_response
 from casemate.triggers.http_server.peers import (
     ConnectionCounter,
-    is_loopback,
+    is_local,
     peer_address,
     peer_group,
 )
@@ -69,7 +69,7 @@ def test_peers_are_grouped_by_network(peername: object, address: str, group: str
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("", True), ("10.0.0.1", False)],
 )
 def test_loopback(address: str, local: bool) -> None:
-    assert is_loopback(address) is local
+    assert is_local(address) is local
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["1.1.1.1", "2.2.2.2", "2001::1"]))))

@@ -57,10 +57,16 @@ class Served:
         finally:
             client.close()
 
+    @property
+    def running(self) -> int:
+        """Requests whose handler or streamed body is not finished."""
+        context = self.server._context
+        return len(context.tasks) if context else 0
+
     async def settled(self) -> None:
         """Wait until no connection and no handler is left."""
         async with asyncio.timeout(10):
-            while self.server.open_connections or self.server.running_requests:
+            while self.server.open_connections or self.running:
                 await asyncio.sleep(0.005)
 
 
@@ -90,7 +96,7 @@ async def serving(
     finally:
         await served.server.close()
         assert served.server.open_connections == 0
-        assert served.server.running_requests == 0
+        assert served.running == 0
 
 
 @dataclass

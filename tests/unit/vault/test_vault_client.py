@@ -10,12 +10,18 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
+from casemate.child import calls
+from casemate.child.calls import Failure
+from casemate.child.frames import FrameBuffer, FrameError, frame
 from casemate.model.errors import NotFoundError
-from casemate.model.frames import FrameBuffer, FrameError
 from casemate.vault import client as client_module
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.protocol import MAX_FRAME
+
+
+def framed_reply(number: int, result: object) -> bytes:
+    return frame(calls.reply(number, result))
 
 
 class Peer:
@@ -35,7 +41,7 @@ class Peer:
 
     async def answer(self, result: object) -> None:
         number = (await self.request()).n
-        await asyncio.get_running_loop().sock_sendall(self.sock, protocol.reply(number, result))
+        await asyncio.get_running_loop().sock_sendall(self.sock, framed_reply(number, result))
 
 
 def using(body: Callable[[VaultClient, Peer], Awaitable[None]]) -> None:
@@ -57,7 +63,7 @@ def test_answers_may_come_in_any_order() -> None:
         first = asyncio.ensure_future(client.wrap("a", b"1"))
         second = asyncio.ensure_future(client.wrap("b", b"2"))
         one, two = await peer.request(), await peer.request()
-        peer.sock.sendall(protocol.reply(two.n, b"second") + protocol.reply(one.n, b"first"))
+        peer.sock.sendall(framed_reply(two.n, b"second") + framed_reply(one.n, b"first"))
         assert (await first, await second) == (b"first", b"second")
 
     using(body)
@@ -162,8 +168,8 @@ def test_large_requests_are_sent_in_parts_and_descriptors_with_their_request() -
         assert os.read(reading, 10) == b"value"
         assert os.read(reading, 10) == b"", "no copy of the writing end is left"
         os.close(reading)
-        failure = protocol.Failure.of(NotFoundError("none", next_step="set it"))
-        peer.sock.sendall(protocol.refusal(requests[1].n, failure))
+        failure = protocol.ERRORS.failure(NotFoundError("none", next_step="set it"))
+        peer.sock.sendall(frame(calls.refusal(requests[1].n, failure)))
         with pytest.raises(NotFoundError) as caught:
             await delivered
         assert caught.value.next_step == "set it"
@@ -176,7 +182,7 @@ def test_a_text_that_is_too_large_is_refused_here() -> None:
     async def body(client: VaultClient, peer: Peer) -> None:
         with pytest.raises(errors.VaultInputError):
             await client.redact("shop", [bytes(protocol.MAX_FRAME)])
-        assert not client._pending
+        assert not client._calls.pending
 
     using(body)
 
@@ -214,7 +220,7 @@ def test_an_answer_from_before_a_change_is_not_remembered() -> None:
         put = asyncio.ensure_future(client.delete_secret("shop", "key"))
         await peer.answer(None)
         await put
-        peer.sock.sendall(protocol.reply(question.n, True))
+        peer.sock.sendall(framed_reply(question.n, True))
         assert await asked
         again = asyncio.ensure_future(client.has_secrets("shop"))
         await peer.answer(False)
@@ -248,7 +254,7 @@ def test_frames_of_no_or_too_much_length(length) -> None:
 
 
 def test_frames_in_any_pieces() -> None:
-    data = b"".join(protocol.frame(protocol.HasSecrets(n, "shop")) for n in range(20))
+    data = b"".join(calls.framed(protocol.HasSecrets(n, "shop")) for n in range(20))
     for size in (1, 3, 7, len(data)):
         buffer, found = FrameBuffer(MAX_FRAME), []
         for at in range(0, len(data), size):
@@ -257,6 +263,7 @@ def test_frames_in_any_pieces() -> None:
 
 
 def test_an_error_of_an_unknown_kind_is_still_one_of_ours() -> None:
-    assert type(protocol.Failure("ValueError", "m", None).error()) is errors.VaultError
+    unknown = Failure("ValueError", "m", None)
+    assert type(protocol.ERRORS.error(unknown)) is errors.VaultError
     for kind in (errors.WrongMasterKeyError, errors.DecryptionError, NotFoundError):
-        assert type(protocol.Failure.of(kind("m")).error()) is kind
+        assert type(protocol.ERRORS.error(protocol.ERRORS.failure(kind("m")))) is kind

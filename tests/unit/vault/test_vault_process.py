@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from casemate.child.calls import framed
 from casemate.model.errors import NotFoundError
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
@@ -219,10 +220,10 @@ def test_a_passphrase_on_a_descriptor(tmp_path) -> None:
         struct.pack(">I", protocol.MAX_FRAME + 1),
         struct.pack(">I", 3) + b"\xc1\xc1\xc1",
         struct.pack(">I", 1) + b"\x90",
-        protocol.frame(protocol.Wrap(1, "u" * 2000, b"")),
-        protocol.frame(protocol.PutSecret(1, "shop", "key", bytes(70_000), "x")),
-        protocol.frame(protocol.DeliverSecret(1, "shop", "key", None)),
-        protocol.frame(protocol.HasSecrets(1, "shop")).replace(b"shop", b"\xff\xfe\xfd\xfc"),
+        framed(protocol.Wrap(1, "u" * 2000, b"")),
+        framed(protocol.PutSecret(1, "shop", "key", bytes(70_000), "x")),
+        framed(protocol.DeliverSecret(1, "shop", "key", None)),
+        framed(protocol.HasSecrets(1, "shop")).replace(b"shop", b"\xff\xfe\xfd\xfc"),
     ],
 )
 def test_rubbish_ends_its_connection_and_no_other(vault, rubbish) -> None:
@@ -247,7 +248,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(vault, count) -> None:
     before = len(os.listdir(f"/proc/{vault.pid}/fd"))
     with vault.connect() as other, contextlib.suppress(OSError):
         for _ in range(count):
-            socket.send_fds(other, [protocol.frame(protocol.HasSecrets(1, "shop"))], [0])
+            socket.send_fds(other, [framed(protocol.HasSecrets(1, "shop"))], [0])
     deadline = time.monotonic() + 5
     while len(os.listdir(f"/proc/{vault.pid}/fd")) > before and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -260,7 +261,7 @@ def test_only_so_many_connections(vault) -> None:
         time.sleep(0.1)
         socks[-1].settimeout(2)
         with contextlib.suppress(BrokenPipeError):
-            socks[-1].sendall(protocol.frame(protocol.GetStatus(1)))
+            socks[-1].sendall(framed(protocol.GetStatus(1)))
         with contextlib.suppress(ConnectionResetError):
             assert socks[-1].recv(100) == b""
     time.sleep(0.1)

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vault_samples import VALUE, master_key, open_engine, put
 
+from casemate.child.calls import decode_reply, framed
+from casemate.child.frames import FrameBuffer
+from casemate.child.protocol import CONNECT
 from casemate.model.errors import NotFoundError
-from casemate.model.frames import FrameBuffer
 from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.interface import Mac
-from casemate.vault.protocol import CONNECT
 from casemate.vault.server import Server
 from casemate.vault.verifying import MAX_SIGNED_BYTES, is_equal, is_signed
 
@@ -149,9 +150,9 @@ def test_an_answer_is_yes_or_no_and_holds_neither_key_nor_signature(wire) -> Non
         right = sign(VALUE, b"body")
         for signature, expected in ((right, True), (bytes(32), False), (b"", False)):
             request = protocol.VerifyHmac(7, "shop", "api-key", Mac.SHA256, b"body", signature)
-            sock.sendall(protocol.frame(request))
+            sock.sendall(framed(request))
             (answer,) = FrameBuffer(protocol.MAX_FRAME).feed(sock.recv(65536))
-            reply = protocol.decode_reply(answer)
+            reply = decode_reply(answer)
             assert msgspec.msgpack.decode(reply.result) is expected
             assert VALUE not in answer
             assert right not in answer
@@ -177,7 +178,7 @@ def test_a_message_that_is_none_ends_its_connection_and_no_other(wire, message) 
             sock.sendall(len(body).to_bytes(4, "big") + body)
             if not sock.recv(1):
                 raise EOFError
-        other.sendall(protocol.frame(protocol.VerifyEqual(1, "shop", "api-key", VALUE)))
+        other.sendall(framed(protocol.VerifyEqual(1, "shop", "api-key", VALUE)))
         assert other.recv(65536)
 
 

@@ -17,7 +17,8 @@ import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
-from casemate.accounts.oidc.settings import OidcSettings, is_loopback_host, require_safe_url
+from casemate.accounts.oidc.settings import OidcSettings, require_safe_url
+from casemate.model.loopback import is_loopback
 
 MAX_BYTES = 512 * 1024
 SECONDS = 5.0
@@ -80,7 +81,7 @@ class Provider:
         async with httpx.AsyncClient(
             follow_redirects=False,
             timeout=SECONDS,
-            trust_env=not is_loopback_host(urlsplit(base).hostname or ""),
+            trust_env=not is_loopback(urlsplit(base).hostname or ""),
         ) as client:
             try:
                 async with asyncio.timeout(2 * SECONDS):

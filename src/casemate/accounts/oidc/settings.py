@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 import msgspec
 
 from casemate.accounts.errors import OidcSettingsError
+from casemate.model.loopback import is_loopback
 
 MAX_TEXT = 512
 
@@ -22,16 +22,6 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Audiences that an ID token may name beside the client id; any other is refused."""
 
 
-def is_loopback_host(host: str) -> bool:
-    """Tell whether a host is this machine, to which plain HTTP is safe."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def require_safe_url(url: str, what: str) -> None:
     """Raise OidcSettingsError unless `url` is https, or http to this machine itself."""
     try:
@@ -44,7 +34,7 @@ def require_safe_url(url: str, what: str) -> None:
         raise _refused(what, url, "a valid address")
     if not host or parts.username is not None or parts.password is not None or parts.fragment:
         raise _refused(what, url, "a host, and neither a user nor a fragment")
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
         return
     raise _refused(what, url, "https (plain http only to this machine itself)")
 

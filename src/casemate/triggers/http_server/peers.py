@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from casemate.model.loopback import is_loopback
 from casemate.triggers.http_server.limits import HttpLimits
 
 REFUSED_CONNECTIONS = 64
@@ -37,9 +38,9 @@ def peer_group(address: str) -> str:
     return str(ipaddress.IPv6Network((address, 64), strict=False))
 
 
-def is_loopback(address: str) -> bool:
+def is_local(address: str) -> bool:
     """Tell whether the peer is on this host (Unix sockets included)."""
-    return not address or ipaddress.ip_address(address).is_loopback
+    return not address or is_loopback(address)
 
 
 class ConnectionCounter:
@@ -60,7 +61,7 @@ class ConnectionCounter:
         """Count a connection and return 0, or the status to refuse it with: 503 or 429."""
         if self.open >= self._cap:
             return 503
-        exempt = self._limits.exempt_loopback and is_loopback(address)
+        exempt = self._limits.exempt_loopback and is_local(address)
         if not exempt and not self._is_proxy(address):
             group = peer_group(address)
             held = self._groups.get(group, 0)

@@ -88,11 +88,6 @@ class HttpServer:
         """TLS handshakes that failed or took too long since the start."""
         return self._tls.failed_handshakes if self._tls else 0
 
-    @property
-    def running_requests(self) -> int:
-        """Requests whose handler or streamed body is not finished."""
-        return len(self._context.tasks) if self._context else 0
-
     async def start(
         self,
         host: str = "127.0.0.1",

@@ -22,6 +22,11 @@ class FrameBuffer:
         self._data = bytearray()
         self._limit = limit
 
+    @property
+    def between_frames(self) -> bool:
+        """Tell whether nothing of a further frame has come yet."""
+        return not self._data
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the bodies of the frames that are complete now. Raises FrameError."""
         self._data += data

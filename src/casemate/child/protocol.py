@@ -1,0 +1,78 @@
+"""What the supervisor and a process of ours say to each other, over one SOCK_SEQPACKET socket.
+
+First the process says that it is confined and what the kernel says of it, or why it does not
+start. Only then is it passed connections, each by its descriptor: nothing that is not confined is
+ever spoken to.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Annotated
+
+import msgspec
+
+from casemate.child.calls import Failure
+from casemate.child.proof import Held
+
+CONNECT = b"connect"
+"""What goes with the descriptor of a new connection."""
+MAX_REPORT = 64 * 1024
+_MAX_CONNECT = 64
+_MAX_DESCRIPTORS = 4
+
+Descriptor = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class ChildConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every process of ours is started with. Nothing secret: `ps` shows it."""
+
+    control: Descriptor
+    """The connected SOCK_SEQPACKET socket to the supervisor."""
+    heart: Descriptor | None = None
+    """Descriptor to beat on; None: nobody watches."""
+    uid: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """User and group to become; None to stay who it is."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The process is confined and takes connections."""
+
+    held: Held
+
+
+class NotReady(msgspec.Struct, frozen=True, tag="not-ready"):
+    """The process does not start."""
+
+    failure: Failure
+
+
+def pass_connection(control: socket.socket, descriptor: int) -> None:
+    """Pass a connection to a process that is ready. Raises OSError."""
+    socket.send_fds(control, [CONNECT], [descriptor])
+
+
+def take_connection(control: socket.socket) -> socket.socket | None:
+    """Return the connection that the supervisor passes, None for what is none.
+
+    Raises EOFError once the supervisor is gone, BlockingIOError where nothing has come.
+    """
+    try:
+        data, descriptors, _flags, _address = socket.recv_fds(
+            control, _MAX_CONNECT, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise EOFError from error
+    if not data:
+        raise EOFError
+    if data == CONNECT and len(descriptors) == 1:
+        try:
+            return socket.socket(fileno=descriptors[0])
+        except OSError:  # no socket at all
+            pass
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return None
