@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from casemate.data.events import (
+from casemate.model.messages import (
     DeadLetter,
     Fate,
     InvocationState,
@@ -22,7 +22,7 @@ from casemate.data.events import (
     Settlement,
     Subscription,
 )
-from casemate.data.values import (
+from casemate.model.data import (
     MAX_KEY_BYTES,
     MAX_PAGE,
     MAX_PART,
