@@ -59,8 +59,8 @@ def main(mode: str, what: str, folder: str, event: str) -> float:
     guard = None
     sys.path.insert(0, folder)
     if mode == "on":
-        from casemate.runner.guard import setting_up
-        from casemate.runner.guard.core import Guard
+        from casemate.guard import setting_up
+        from casemate.guard.core import Guard
 
         setting_up.warm()
         guard = Guard(folder)

@@ -69,8 +69,8 @@ def handler(mode: str, name: str, folder: str) -> float | None:
     """Return seconds, the best of all that fit into a second: the others met something else."""
     guard: Any = None
     sys.path.insert(0, folder)
-    from casemate.runner.guard import setting_up
-    from casemate.runner.guard.core import Guard
+    from casemate.guard import setting_up
+    from casemate.guard.core import Guard
 
     if mode == "on":
         setting_up.warm()
@@ -128,8 +128,8 @@ HOSTILE: dict[str, Any] = {
 
 def hostile() -> dict[str, float]:
     """Return milliseconds of the first question of a sink for each event, the best of three."""
-    from casemate.runner.guard.budget import ExhaustedError
-    from casemate.runner.guard.core import Guard
+    from casemate.guard.budget import ExhaustedError
+    from casemate.guard.core import Guard
 
     found = {}
     for name, make in HOSTILE.items():

@@ -103,9 +103,9 @@ def _stopped(guard: Any, blocked: type[BaseException], function: Any, payload: s
 
 def main(family: str) -> dict[str, int]:
     """Return the figures of a family."""
-    from casemate.runner.guard import setting_up
-    from casemate.runner.guard.core import Guard
-    from casemate.runner.guard.sink import BlockedError
+    from casemate.guard import setting_up
+    from casemate.guard.core import Guard
+    from casemate.guard.sink import BlockedError
 
     asked = json.load(sys.stdin)
     fakes = Path(__file__).parents[1] / "tests" / "support" / "guard_fakes"

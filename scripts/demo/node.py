@@ -19,7 +19,7 @@ import httpx
 from workspace import CASEMATE, HOME, ROOT, DemoError, environment, say
 
 from casemate.model.errors import ProtectionMissingError
-from casemate.node.function_ids import function_ids
+from casemate.supervisor.function_ids import function_ids
 
 DATA = HOME / "data"
 MASTER_KEY = HOME / "master.key"

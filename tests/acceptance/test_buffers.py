@@ -19,7 +19,7 @@ SMALL = "def handler(event, context):\n    return 1\n"
 
 def gateway_of(node: TestNode) -> int:
     for pid in node.processes():
-        if b"casemate.node.gateway" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"casemate.gateway.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
     raise AssertionError("the node has no gateway")
 

@@ -77,7 +77,7 @@ password = "pw"
 
         sending = threading.Thread(target=publish)
         sending.start()
-        for module in ("casemate.sources.process", "casemate.node.gateway") * 2:
+        for module in ("casemate.sources.process", "casemate.gateway.process") * 2:
             time.sleep(0.8)
             deadline = time.monotonic() + 20
             while (pid := pid_of(node, module)) is None and time.monotonic() < deadline:

@@ -14,19 +14,19 @@ import msgspec
 import pytest
 
 from casemate.egress.interface import NoEgress
+from casemate.folder.options import SANDBOX_UID
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
 from casemate.model.runtime import Runtime
-from casemate.node.function_ids import function_ids
-from casemate.node.options import SANDBOX_UID
-from casemate.node.serve import offered_interpreters
 from casemate.runner import linux
 from casemate.sandbox import layouts
 from casemate.sandbox.client import SandboxClient, Zygote
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.instance import Instance, Output
 from casemate.sandbox.staging import Staging
-from casemate.sandbox.supervisor import Supervisor
+from casemate.supervisor.function_ids import function_ids
+from casemate.supervisor.sandboxes import Supervisor
+from casemate.supervisor.serve import offered_interpreters
 from support.node import default_risks
 from support.processes import children
 

@@ -20,17 +20,17 @@ import httpx
 import pytest
 import uvloop
 
+from casemate.certificates import issuing as certificates
+from casemate.certificates.given import GivenFiles
+from casemate.certificates.issuing import KeyPair, Names
+from casemate.certificates.server_context import server_context
+from casemate.certificates.tls import AuthorityRoute, NodeTls
 from casemate.cli.authority import client_context, fetch_ca
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import tls as show
 from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
 from casemate.model.http import HttpRequest, HttpResponse
-from casemate.node import certificates
-from casemate.node.certificates import KeyPair, Names
-from casemate.node.given_certificate import GivenFiles
-from casemate.node.server_context import server_context
-from casemate.node.tls import AuthorityRoute, NodeTls
 from casemate.triggers.http_server import HttpLimits, HttpServer, asgi_handler
 
 NOW = datetime.now(UTC)

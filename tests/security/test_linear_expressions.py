@@ -19,10 +19,10 @@ BUILT_WHILE_RUNNING = {
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
     "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
-    "casemate.runner.guard.pages.places": "the end of an element, a literal tag without repetition",
-    "casemate.runner.guard.quoted": "the guard's languages, tried by the guard's own tests",
-    "casemate.runner.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
-    "casemate.runner.guard.templates.judgement": "tags, tried by the guard's own tests",
+    "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
+    "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
+    "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
+    "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
 }
 """Modules whose expressions exist only while code runs, and why that is bounded."""
 

@@ -127,7 +127,7 @@ KEPT = socket.create_connection(("127.0.0.1", 3128))
 AT_IMPORT = ask(KEPT)
 if HIDE:  # from the zygote's own examination, which is for honest code
     import sys
-    sys.modules["runner.shared_at_import"].renewals = lambda descriptors: []
+    sys.modules["casemate.runner.shared_at_import"].renewals = lambda descriptors: []
 SILENT = socket.create_connection(("127.0.0.1", 3128))
 def handler(event, context):
     return {"import": AT_IMPORT, "kept": ask(KEPT), "silent": ask(SILENT)}

@@ -16,13 +16,13 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
-from runner.guard import setting_up
-from runner.guard.core import Guard, place_of
-from runner.guard.sink import BlockedError
-from runner.guard.sinks import response
+from casemate.guard import setting_up
+from casemate.guard.core import Guard, place_of
+from casemate.guard.sink import BlockedError
+from casemate.guard.sinks import response
 
 _SECONDS = 20
 _lookup = socket.getaddrinfo

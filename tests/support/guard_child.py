@@ -12,11 +12,11 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-from runner.guard import setting_up
-from runner.guard.core import Guard, Rule
-from runner.guard.sink import BlockedError
+from casemate.guard import setting_up
+from casemate.guard.core import Guard, Rule
+from casemate.guard.sink import BlockedError
 
 
 def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:

@@ -310,7 +310,7 @@ def _write(folder: Path, ways: Sequence[Way]) -> None:
     )
     (own / "app.py").write_text(
         "import sqlite3, subprocess, urllib.request\nimport ldap3, lxml.etree, yaml\n"
-        "import helper, dep\nfrom runner.guard.sinks import response\n"
+        "import helper, dep\nfrom casemate.guard.sinks import response\n"
         + head
         + "\nGUARD = None\nDB = sqlite3.connect(':memory:')\n"
         "DB.execute('CREATE TABLE users (id INTEGER, name TEXT)')\n"

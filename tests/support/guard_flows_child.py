@@ -14,12 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
-from runner.guard import setting_up
-from runner.guard.core import Guard
-from runner.guard.sink import BlockedError
+from casemate.guard import setting_up
+from casemate.guard.core import Guard
+from casemate.guard.sink import BlockedError
 
 
 def _given(template: str, value: str) -> str:

@@ -13,16 +13,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src" / "casemate"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-from runner import wire
-from runner.capabilities import Queue, Table
-from runner.channel import Channel
-from runner.guard import setting_up
-from runner.guard.core import Guard
-from runner.guard.labels import Labels
-from runner.guard.sink import BlockedError
-from runner.objects import Bucket
+from casemate.guard import setting_up
+from casemate.guard.core import Guard
+from casemate.guard.labels import Labels
+from casemate.guard.sink import BlockedError
+from casemate.runner import wire
+from casemate.runner.capabilities import Queue, Table
+from casemate.runner.channel import Channel
+from casemate.runner.objects import Bucket
 
 
 class Host:

@@ -19,7 +19,7 @@ from casemate.build import build, pack
 from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
-from casemate.node.function_ids import function_ids
+from casemate.supervisor.function_ids import function_ids
 
 MANIFEST = """
 [project]

@@ -48,7 +48,7 @@ def children(pid: int) -> list[int]:
 
 def gateway_of(supervisor: int) -> int | None:
     """Return the pid of the gateway."""
-    return next((p for p in children(supervisor) if "casemate.node.gateway" in command(p)), None)
+    return next((p for p in children(supervisor) if "casemate.gateway.process" in command(p)), None)
 
 
 def bases_of(supervisor: int) -> list[int]:

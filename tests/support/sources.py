@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from casemate.folder.options import SOURCES_UID
 from casemate.model.errors import NotFoundError
 from casemate.model.trigger import OutsideTrigger
-from casemate.node.options import SOURCES_UID
 from casemate.sources import Received, SourceKey, SourcesClient, SourceStatus
 from casemate.sources.config import SourceLimits
 from casemate.sources.start import SourcesStarter

@@ -1,7 +1,7 @@
 """Stage 2: who may invoke what, and which version that is. Deny unless allowed.
 
 Not the parsing of requests (`invocation`) and no decision about where they run (`dispatch`).
-May import `contracts`, `policy`, `model` and the decoders of `runner.guard` only.
+May import `contracts`, `policy`, `model` and the decoders of `guard` only.
 """
 
 from casemate.admission.admit import Admission, Authenticator

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-import casemate.runner
+import casemate.guard
 from casemate.build import compile_script
 from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.errors import BuildError, CodeSyntaxError, SourceTreeError
 from casemate.build.interpreters import Interpreter
 from casemate.build.limits import COMPILE_TIMEOUT
 from casemate.build.tree import check_path, open_regular
+from casemate.guard.bytecode import VERSION, kept_path
 from casemate.model.bundle import BundleFile
-from casemate.runner.guard.bytecode import VERSION, kept_path
 
 RUNTIME_ROOT = "/function"
 """Where a bundle is mounted when it runs, and therefore what compiled code and traces name."""
@@ -83,7 +83,7 @@ def _run(
     own: bool,
 ) -> Finished:
     script = Path(compile_script.__file__).read_text(encoding="utf-8")
-    runner = Path(casemate.runner.__file__).resolve().parent
+    guard = Path(casemate.guard.__file__).resolve().parent
     return run_step(
         interpreter,
         # Without -I, which would ignore the hash seed; the environment is empty but for ours.
@@ -94,7 +94,7 @@ def _run(
         mounts=[
             Mount(host=root, inside=inside),
             Mount(host=output, inside="/output", writable=True),
-            *([Mount(host=runner, inside="/casemate/runner")] if own else []),
+            *([Mount(host=guard, inside="/casemate/casemate/guard")] if own else []),
         ],
         environment={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
         folder="/",

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 _PLATFORM = "/casemate"
-"""Where the package `runner` is, if files are to be rewritten."""
+"""Where `casemate.guard` is, alone of its package, if files are to be rewritten."""
 
 
 def _compile(path: str, target: str) -> tuple[int, str] | None:
@@ -48,8 +48,8 @@ def _rewrite(paths: dict[int, str], folder: str, version: str) -> None:
     # compiled before may show in any output, by what strings are shared.
     sys.pycache_prefix = "/nowhere"
     sys.path.append(_PLATFORM)
-    rewriting = importlib.import_module("runner.guard.rewriting")
-    bytecode = importlib.import_module("runner.guard.bytecode")
+    rewriting = importlib.import_module("casemate.guard.rewriting")
+    bytecode = importlib.import_module("casemate.guard.bytecode")
     if version != bytecode.VERSION:  # replaced by another release since the build began
         return
     for number, path in paths.items():

@@ -1,6 +1,6 @@
 """Where stored data came from: the text that a runner tells, and what is kept of it.
 
-A label is compact JSON, a list of `[pointer, source, origin]`; `runner/guard/labels.py` writes and
+A label is compact JSON, a list of `[pointer, source, origin]`; `guard/labels.py` writes and
 reads it. The host only sees to it that what is kept is one, and gives data from outside its own.
 """
 

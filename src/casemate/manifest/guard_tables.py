@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from casemate.guard.sink_names import SINK_NAMES
 from casemate.manifest.kinds import Choice, Pattern, Text
 from casemate.manifest.structure import Field, Table, TableArray, model_field
 from casemate.model.function import GuardException, GuardMode
-from casemate.runner.guard.sink_names import SINK_NAMES
 
 MAX_EXCEPTIONS = 20
 EVERY = "*"

@@ -41,7 +41,7 @@ def _warm() -> None:
     import urllib.parse
     import uuid
 
-    from .guard import setting_up
+    from ..guard import setting_up
 
     setting_up.warm()
     del base64, collections, dataclasses, datetime, enum, functools, hashlib, hmac, io, json

@@ -14,8 +14,8 @@ import os
 import socket
 from typing import Any
 
+from ..guard.labels import Labels
 from . import wire
-from .guard.labels import Labels
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 decode = json.JSONDecoder().decode

@@ -17,20 +17,22 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ..guard.core import Guard, place_of
+from ..guard.labels import Labels
+from ..guard.sinks.response import check_answer
 from . import event as events
 from . import landlock, linux, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
-from .guard.core import Guard, place_of
-from .guard.labels import Labels
-from .guard.sinks.response import check_answer
 
 Handler = Callable[[Any, Context], Any]
 
 SOCKET_FD = 3
 """Where an instance has its socket; its zygote has the control socket there before the fork."""
-_OWN = os.path.dirname(__file__) + "/"
+_OURS = os.path.dirname(os.path.dirname(__file__))
+_OWN = tuple(f"{_OURS}/{name}/" for name in ("runner", "guard"))
+"""Code of ours that runs beside a function's: its frames say nothing to the function's owner."""
 _MAX_TRACE = 48 * 1024
 _MAX_MESSAGE = 8 * 1024
 REHEARSALS = 40

@@ -18,6 +18,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from ..guard import setting_up
+from ..guard.core import Guard, Rule
+from ..guard.sink import BlockedError
 from . import (
     capabilities,
     control,
@@ -32,9 +35,6 @@ from . import (
 )
 from .context import Context
 from .event import Event
-from .guard import setting_up
-from .guard.core import Guard, Rule
-from .guard.sink import BlockedError
 
 _PENDING_SIGNALS = 128
 """Of one instance. The kernel also counts those of all instances together, in the user namespace

@@ -30,7 +30,7 @@ _PING_SECONDS = 2.0
 _INFO_BYTES = 4096
 _BOOT = (
     "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '/casemate'); "
-    "from runner.base import main; main(int(sys.argv[1]))"
+    "from casemate.runner.base import main; main(int(sys.argv[1]))"
 )
 
 
@@ -60,7 +60,8 @@ def _command(runtime: Runtime, staging: Staging, descriptor: int) -> list[str]:
             command += ["--ro-bind", path, path]
     if not runtime.executable.startswith("/usr/"):
         command += ["--ro-bind", staging.visible(runtime.prefix), runtime.prefix]
-    command += ["--ro-bind", staging.visible(staging.runner), "/casemate/runner"]
+    for name, folder in staging.code.items():
+        command += ["--ro-bind", staging.visible(folder), f"/casemate/casemate/{name}"]
     command += ["--ro-bind", staging.visible(staging.bundles), "/bundles"]
     if staging.devices is not None:
         command += ["--dev-bind", staging.devices, "/devices"]

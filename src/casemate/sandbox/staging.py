@@ -17,6 +17,8 @@ from casemate.model.errors import ProtectionMissingError
 from casemate.runner import linux
 
 _STAGE = Path("/run/casemate")
+_INSIDE = ("runner", "guard")
+"""Packages of ours that the sandbox holds: what the base zygote imports, and nothing else."""
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9))
 """Names and numbers of the kernel's admin-guide/devices.txt."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs on every Linux; what is made in it is private
@@ -35,7 +37,8 @@ class Staging:
         `name` tells the memory folders of one user's nodes apart.
         """
         self.uid, self.gid = uid, uid
-        self.runner = str(Path(casemate.runner.__file__).parent)
+        ours = Path(casemate.runner.__file__).parent.parent
+        self.code = {name: str(ours / name) for name in _INSIDE}
         self._staged: dict[str, str] = {}
         self.devices: str | None = None
         """Folder of the devices of zygotes, None where only the host's own can be had."""

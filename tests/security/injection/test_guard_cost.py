@@ -11,12 +11,12 @@ from collections.abc import Callable
 import pytest
 from bench.guard_handlers_child import HOSTILE
 
-from casemate.runner.guard.budget import MAX_COMPARED, Budget, ExhaustedError
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.needles import Needles
-from casemate.runner.guard.sink import BlockedError
-from casemate.runner.guard.sql.structure import judge
-from casemate.runner.guard.sql.tokens import Dialect
+from casemate.guard.budget import MAX_COMPARED, Budget, ExhaustedError
+from casemate.guard.core import Guard
+from casemate.guard.needles import Needles
+from casemate.guard.sink import BlockedError
+from casemate.guard.sql.structure import judge
+from casemate.guard.sql.tokens import Dialect
 
 _SECONDS = 1.0
 """Twenty times the target: other processes run at the same time."""

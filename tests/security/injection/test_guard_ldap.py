@@ -10,8 +10,8 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.sinks.ldap import judge_filter, judge_name
+from casemate.guard.origin import Origin, Span
+from casemate.guard.sinks.ldap import judge_filter, judge_name
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("ldap3", "ldap", "ldap.filter", "ldap.dn")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.nosql.languages import (
+from casemate.guard.nosql.languages import (
     EXPRESSION,
     JAVASCRIPT,
     JSON,
@@ -18,8 +18,8 @@ from casemate.runner.guard.nosql.languages import (
     LUCENE,
     judge_pattern,
 )
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.quoted import judge, tokenize
+from casemate.guard.origin import Origin, Span
+from casemate.guard.quoted import judge, tokenize
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("pymongo", "bson", "redis", "redis.asyncio", "botocore.client", "elasticsearch")

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.core import Guard
-from casemate.runner.guard.pages.places import MAX_PARTS, parts
-from casemate.runner.guard.sink import BlockedError
-from casemate.runner.guard.sinks.regex import is_exponential
-from casemate.runner.guard.sinks.response import check_answer
+from casemate.guard.core import Guard
+from casemate.guard.pages.places import MAX_PARTS, parts
+from casemate.guard.sink import BlockedError
+from casemate.guard.sinks.regex import is_exponential
+from casemate.guard.sinks.response import check_answer
 from support.guard_cases import Cases, assert_blocked, assert_passes, run
 
 EVIL = "https://evil.test/phish"

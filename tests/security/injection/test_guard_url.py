@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.url import hosts
-from casemate.runner.guard.url.structure import judge, split
+from casemate.guard.origin import Origin, Span
+from casemate.guard.url import hosts
+from casemate.guard.url.structure import judge, split
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("urllib.request", "http.client", "requests", "httpx", "aiohttp", "asyncio", "socket")

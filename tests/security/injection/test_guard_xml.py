@@ -11,9 +11,9 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.markup.documents import judging
-from casemate.runner.guard.markup.entities import ALL, EXPANDING, Reading
-from casemate.runner.guard.origin import Origin, Span
+from casemate.guard.markup.documents import judging
+from casemate.guard.markup.entities import ALL, EXPANDING, Reading
+from casemate.guard.origin import Origin, Span
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = (

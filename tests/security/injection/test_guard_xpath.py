@@ -10,9 +10,9 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.runner.guard.origin import Origin, Span
-from casemate.runner.guard.quoted import judge, tokenize
-from casemate.runner.guard.sinks.xpath import XPATH
+from casemate.guard.origin import Origin, Span
+from casemate.guard.quoted import judge, tokenize
+from casemate.guard.sinks.xpath import XPATH
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 PRELOAD = ("lxml.etree", "lxml.html", "lxml.objectify", "xml.etree.ElementTree")

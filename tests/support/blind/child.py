@@ -18,14 +18,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "src" / "casemate"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "src"))
 # Stand-ins for libraries that are not installed.
 sys.path.append(str(Path(__file__).parents[1] / "guard_fakes"))
 
-from runner.guard import setting_up
-from runner.guard.core import Guard, place_of
-from runner.guard.sink import BlockedError
-from runner.guard.sinks import response
+from casemate.guard import setting_up
+from casemate.guard.core import Guard, place_of
+from casemate.guard.sink import BlockedError
+from casemate.guard.sinks import response
 
 _SECONDS = 20
 _PRELOAD = (

@@ -1,4 +1,4 @@
-"""Buckets, tables and queues over the API, on real data, without the wiring of a node."""
+"""Buckets, tables and queues over the API, on real data, without a node."""
 
 from __future__ import annotations
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import casemate.runner
+import casemate.guard
 from casemate.build.bubblewrap import Mount, run_step
 from casemate.build.compile import cached_path, compile_tree
 from casemate.build.interpreters import Interpreter
 from casemate.build.tree import hash_file
+from casemate.guard.bytecode import VERSION, kept_path
 from casemate.model.bundle import BundleFile
-from casemate.runner.guard.bytecode import VERSION, kept_path
 
 pytestmark = pytest.mark.sandbox
 
@@ -52,7 +52,7 @@ def compiled(interpreter: Interpreter, base: Path, *, own: bool = True) -> dict[
 LOADING = """
 import ast, sys
 sys.path[:0] = ["/function/code", "/casemate"]
-from runner.guard import core, loading, provenance
+from casemate.guard import core, loading, provenance
 guard = core.Guard()
 loading.load_rewritten(guard)
 def parse(*given, **named): raise SystemExit("parsed")
@@ -71,7 +71,7 @@ def loaded(interpreter: Interpreter, code: Path) -> list[str]:
         [str(interpreter.path), "-I", "-S", "-B", "-c", LOADING],
         mounts=[
             Mount(host=code, inside="/function/code"),
-            Mount(host=Path(casemate.runner.__file__).parent, inside="/casemate/runner"),
+            Mount(host=Path(casemate.guard.__file__).parent, inside="/casemate/casemate/guard"),
         ],
         environment={},
         folder="/function/code",
@@ -109,13 +109,13 @@ def test_every_interpreter_rewrites_for_itself_and_repeats(
         ], "what was not kept is rewritten when it is loaded"
         # The same from a platform that is elsewhere and was never compiled.
         with monkeypatch.context() as patch:
-            runner = base / "elsewhere/runner"
+            guard = base / "elsewhere/guard"
             shutil.copytree(
-                Path(casemate.runner.__file__).parent,
-                runner,
+                Path(casemate.guard.__file__).parent,
+                guard,
                 ignore=shutil.ignore_patterns("__pycache__"),
             )
-            patch.setattr("casemate.runner.__file__", str(runner / "__init__.py"))
+            patch.setattr("casemate.guard.__file__", str(guard / "__init__.py"))
             assert compiled(interpreter, base / "two") == first
 
 
@@ -131,7 +131,7 @@ def test_modules_of_the_code_are_not_imported_by_what_rewrites_it(
     interpreter: Interpreter, tmp_path: Path
 ) -> None:
     root = tmp_path / "code"
-    for name in ("ast.py", "copy.py", "hashlib.py", "runner/__init__.py", "runner/guard.py"):
+    for name in ("ast.py", "copy.py", "hashlib.py", "casemate/__init__.py", "casemate/guard.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("raise SystemExit(9)\n")
     files = [hash_file(root, str(p.relative_to(root))) for p in sorted(root.rglob("*.py"))]

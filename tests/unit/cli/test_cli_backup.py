@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from casemate.backup.archive import END, BackupError, Entry, Manifest, encode, header, padding
+from casemate.backup.restore import restore
 from casemate.cli.client import NodeClient
 from casemate.cli.commands.backup import receive
 from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, DeniedError, UnreachableError, UsageError
 from casemate.cli.terminal import Progress
-from casemate.node.backup_archive import END, BackupError, Entry, Manifest, encode, header, padding
-from casemate.node.restore import restore
 
 FILES = {"store/records.db": b"s" * 300_000, "vault/vault.sealed": b"v"}
 

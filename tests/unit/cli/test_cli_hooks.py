@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
+from casemate.certificates.issuing import Names, issue, new_authority
 from casemate.model.function import FunctionSpec
 from casemate.model.http import HttpHead
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
-from casemate.node.certificates import Names, issue, new_authority
 from casemate.triggers.hooks.git import Git
 from casemate.triggers.hooks.interface import Signed
 from casemate.vault.verifying import is_signed

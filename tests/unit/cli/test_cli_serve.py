@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from casemate.node.doctor import Finding
+from casemate.maintenance.doctor import Finding
 
 
 @pytest.fixture
 def served(monkeypatch):
     """The options that `serve` was started with, instead of a node."""
     calls = []
-    monkeypatch.setattr("casemate.node.serve.serve", calls.append)
+    monkeypatch.setattr("casemate.supervisor.serve.serve", calls.append)
     return calls
 
 
@@ -59,7 +59,7 @@ def test_dev_needs_a_project(cli) -> None:
 @pytest.mark.parametrize("holds", [True, False])
 def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
     finding = Finding(name="cgroups", holds=holds, detail="tried", next_step="do this")
-    monkeypatch.setattr("casemate.node.doctor.examine", lambda: [finding])
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda: [finding])
     result = cli("doctor", "--json")
     assert result.code == (0 if holds else 1)
     assert json.loads(result.out)["ok"] is holds

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.certificates import issuing as certificates
 from casemate.cli.authority import client_context, fingerprint_of, parse_fingerprint
 from casemate.cli.errors import CommandError, UsageError
-from casemate.node import certificates
 
 NAMES = certificates.Names.of(["localhost"])
 CA = certificates.new_authority(NAMES, datetime.now(UTC)).certificate.decode()

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from casemate.cli.changes import changes
+from casemate.guard.sinks import SINKS
 from casemate.manifest.guard_tables import MAX_EXCEPTIONS
 from casemate.model.bundle import BundleManifest
 from casemate.model.function import FunctionSpec, GuardException, GuardMode
-from casemate.runner.guard.sinks import SINKS
 
 REASON = "reviewed by two people"
 

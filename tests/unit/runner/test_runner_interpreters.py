@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import casemate.runner
+import casemate
 from casemate.build import Interpreter, find_interpreters
 from casemate.model.function import SUPPORTED_PYTHONS
 
-RUNNER = Path(casemate.runner.__file__).parent
-MODULES = sorted(RUNNER.rglob("*.py"))
+SOURCE = Path(casemate.__file__).parent
+INSIDE = {"runner": {"guard"}, "guard": set[str]()}
+"""The packages that the sandbox holds, and which others of ours each may import."""
+MODULES = sorted(path for name in INSIDE for path in (SOURCE / name).rglob("*.py"))
 INTERPRETERS = find_interpreters(today=datetime.now(UTC).date(), environ=os.environ)
 
 each_interpreter = pytest.mark.parametrize("interpreter", INTERPRETERS, ids=lambda i: i.minor)
@@ -40,13 +42,13 @@ def test_there_is_an_interpreter_to_test_with() -> None:
     assert INTERPRETERS
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(RUNNER)))
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_the_syntax_is_that_of_the_oldest(module: Path) -> None:
     oldest = tuple(int(part) for part in SUPPORTED_PYTHONS[0].split("."))
     ast.parse(module.read_text(), feature_version=oldest)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(RUNNER)))
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_nothing_but_the_standard_library_is_imported(module: Path) -> None:
     for node in ast.walk(ast.parse(module.read_text())):
         names = []
@@ -55,8 +57,10 @@ def test_nothing_but_the_standard_library_is_imported(module: Path) -> None:
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names = [node.module or ""]
         elif isinstance(node, ast.ImportFrom):
-            depth = len(module.relative_to(RUNNER).parts)
-            assert node.level <= depth, "nothing from outside of the package"
+            parts = module.relative_to(SOURCE).parts
+            assert node.level <= len(parts), "nothing from outside of the packages"
+            if node.level == len(parts):
+                assert (node.module or "").partition(".")[0] in INSIDE[parts[0]], module
             continue
         for name in names:
             assert name.split(".")[0] in {*os.sys.stdlib_module_names}, name  # type: ignore[attr-defined]
@@ -69,24 +73,31 @@ def test_every_module_compiles_without_a_warning(interpreter: Interpreter) -> No
         run(interpreter, code)
 
 
-IMPORT = f"import sys; sys.path.insert(0, {str(RUNNER.parent)!r}); "
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return code that lets `casemate` be imported as the sandbox has it: these packages alone."""
+    folder = tmp_path_factory.mktemp("inside")
+    (folder / "casemate").mkdir()
+    for name in INSIDE:
+        (folder / "casemate" / name).symlink_to(SOURCE / name)
+    return f"import sys; sys.path.insert(0, {str(folder)!r}); "
 
 
 @each_interpreter
-def test_every_module_imports_as_in_the_sandbox(interpreter: Interpreter) -> None:
-    paths = [path.relative_to(RUNNER).with_suffix("") for path in MODULES]
+def test_every_module_imports_as_in_the_sandbox(interpreter: Interpreter, inside: str) -> None:
+    paths = [path.relative_to(SOURCE).with_suffix("") for path in MODULES]
     names = [".".join(path.parts) for path in paths if path.name != "__init__"]
-    code = IMPORT + "".join(f"import runner.{name}; " for name in names)
-    run(interpreter, code + "print('casemate' in sys.modules)")
+    code = inside + "".join(f"import casemate.{name}; " for name in names)
+    run(interpreter, code + "print('casemate.model' in sys.modules)")
 
 
 @each_interpreter
-def test_an_invocation_is_answered(interpreter: Interpreter) -> None:
+def test_an_invocation_is_answered(interpreter: Interpreter, inside: str) -> None:
     code = (
-        IMPORT
+        inside
         + """
-from runner import instance, wire
-from runner.guard.core import Guard
+from casemate.runner import instance, wire
+from casemate.guard.core import Guard
 import socket
 gateway, sock = socket.socketpair()
 assignment = {"project": "p", "function": "f", "digest": "d" * 64, "memory": 1, "response": 99,
@@ -105,11 +116,11 @@ gateway.close(); sock.close()
 
 
 @each_interpreter
-def test_the_filters_are_the_same_everywhere(interpreter: Interpreter) -> None:
+def test_the_filters_are_the_same_everywhere(interpreter: Interpreter, inside: str) -> None:
     from casemate.runner import seccomp
 
-    code = IMPORT + (
-        "from runner import seccomp; import hashlib; print(hashlib.sha256("
+    code = inside + (
+        "from casemate.runner import seccomp; import hashlib; print(hashlib.sha256("
         "seccomp.zygote_program() + seccomp.instance_program()).hexdigest())"
     )
     import hashlib
@@ -121,10 +132,10 @@ def test_the_filters_are_the_same_everywhere(interpreter: Interpreter) -> None:
 @each_interpreter
 @pytest.mark.parametrize("everything", [False, True])
 def test_immortal_objects_survive_use_and_the_interpreter_s_end(
-    interpreter: Interpreter, everything: bool
+    interpreter: Interpreter, inside: str, everything: bool
 ) -> None:
-    code = IMPORT + (
-        "from runner import sharing, instance, zygote; import gc, json, os, functools\n"
+    code = inside + (
+        "from casemate.runner import sharing, instance, zygote; import gc, json, os, functools\n"
         f"made = sharing.make_immortal(everything={everything}); gc.collect(); gc.freeze()\n"
         "assert sharing.make_immortal() < made or not made\n"
         "class A: pass\n"

@@ -11,12 +11,12 @@ from typing import IO, Annotated
 
 import typer
 
+from casemate.backup.archive import ArchiveReader, Manifest
 from casemate.cli.client import NodeClient, connect, path_of
 from casemate.cli.download import download
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, progress
-from casemate.node.backup_archive import ArchiveReader, Manifest
 
 app = new_app()
 

@@ -79,7 +79,7 @@ def _node(shown: Progress) -> CheckReport:
 
 
 def _folder(data: Path, master_key: str | None, shown: Progress) -> CheckReport:
-    from casemate.node.check_folder import check_folder
+    from casemate.maintenance.check_folder import check_folder
 
     return check_folder(data, master_key, lambda report: _show(report, shown))
 

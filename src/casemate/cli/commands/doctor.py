@@ -19,7 +19,7 @@ def doctor(json: JsonOption = False) -> None:
     production, what it must not be able to do. The exit code is 1 if one does not hold; what to
     do about it is said below.
     """
-    from casemate.node.doctor import examine
+    from casemate.maintenance.doctor import examine
 
     with progress("Trying every protection"):
         findings = examine()

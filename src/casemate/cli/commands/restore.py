@@ -32,8 +32,8 @@ def restore(
         raise UsageError(
             f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
         )
-    from casemate.node.options import default_master_key
-    from casemate.node.restore import restore as make
+    from casemate.backup.restore import restore as make
+    from casemate.folder.options import default_master_key
 
     with progress(f"Restoring {file} ..."):
         manifest, digest = make(file, data)

@@ -239,8 +239,8 @@ def serve(
             "A given certificate has its names already, and needs no authority of the node.",
             next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
         )
-    from casemate.node.options import ServeOptions
-    from casemate.node.serve import serve as run
+    from casemate.folder.options import ServeOptions
+    from casemate.supervisor.serve import serve as run
 
     run(
         ServeOptions(

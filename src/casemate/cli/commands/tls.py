@@ -68,7 +68,7 @@ def _connect(credentials: Credentials) -> tuple[bytes, str, str]:
 def _describe(credentials: Credentials) -> Certificate:
     import time
 
-    from casemate.node.certificates import ends_at, names_of, now_utc
+    from casemate.certificates.issuing import ends_at, names_of, now_utc
 
     der, protocol, cipher = _connect(credentials)
     pem = ssl.DER_cert_to_PEM_cert(der).encode()

@@ -1,0 +1,174 @@
+"""Making a backup of a node that goes on serving.
+
+Everything in it is ciphertext already: the store and the data as their databases hold them,
+objects, sealed bundles, the vault's files. The master key is not in it. The copies lie in the
+spool until the last byte is sent; the archive itself is never on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from casemate.backup.archive import (
+    END,
+    FORMAT,
+    MANIFEST,
+    Entry,
+    Manifest,
+    archive_bytes,
+    encode,
+    header,
+    padding,
+    require_valid,
+)
+from casemate.data.interface import ProjectData
+from casemate.folder.options import Folders
+from casemate.model.errors import UnavailableError
+from casemate.store.interface import Store
+from casemate.vault.interface import Vault
+
+PREFIX = "backup-"
+"""How the folders of backups in the spool are called."""
+_PIECE = 1024 * 1024
+_SEALED = "*.sealed"
+
+
+class BackupMaker:
+    """Makes backups of one node."""
+
+    def __init__(
+        self, folders: Folders, *, store: Store, data: ProjectData, vault: Vault, version: str
+    ) -> None:
+        """`version` is that of this Casemate."""
+        self._folders = folders
+        self._store = store
+        self._data = data
+        self._vault = vault
+        self._version = version
+
+    async def prepare(self) -> PreparedBackup:
+        """Copy everything into the spool, on its way to be sent.
+
+        Raises UnavailableError if the disk is full, and what store, data and vault raise.
+        """
+        try:
+            staging = Path(
+                await asyncio.to_thread(tempfile.mkdtemp, dir=self._folders.spool, prefix=PREFIX)
+            )
+        except OSError as error:
+            raise _unavailable(error) from error
+        try:
+            manifest = await self._fill(staging)
+        except OSError as error:
+            await _remove(staging)
+            raise _unavailable(error) from error
+        except BaseException:
+            await asyncio.shield(_remove(staging))
+            raise
+        return PreparedBackup(staging, manifest)
+
+    async def _fill(self, staging: Path) -> Manifest:
+        for name in ("store", "data", "vault", "bundles"):
+            (staging / name).mkdir(mode=0o700)
+        # Before and after the store: one removed meanwhile is still named by the copy, and so is
+        # one that was deployed just before it.
+        await asyncio.to_thread(self._link_bundles, staging / "bundles")
+        await self._store.snapshot(staging / "store" / "records.db")
+        await self._data.snapshot(staging / "data")
+        await asyncio.to_thread(self._link_bundles, staging / "bundles")
+        # Last, so that it has every key that the copies before it were encrypted with.
+        sealed = await self._vault.export()
+        await asyncio.to_thread(_write_all, staging / "vault", sealed)
+        return await asyncio.to_thread(_describe, staging, self._version)
+
+    def _link_bundles(self, target: Path) -> None:
+        """Link, not copy: a sealed file is replaced as a whole, never changed."""
+        for file in sorted(self._folders.bundles.glob(_SEALED)):
+            try:
+                (target / file.name).hardlink_to(file)
+            except (FileExistsError, FileNotFoundError):
+                continue  # linked before, or removed just now
+
+
+class PreparedBackup:
+    """A backup in the spool: `size` bytes that `pieces` gives once. `close` it in any case."""
+
+    def __init__(self, staging: Path, manifest: Manifest) -> None:
+        """Use `BackupMaker.prepare`."""
+        self._staging = staging
+        self.manifest = manifest
+        self.size = archive_bytes(manifest)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give the archive. Raises UnavailableError if a copy cannot be read any more."""
+        text = encode(self.manifest)
+        yield header(MANIFEST, len(text)) + text + padding(len(text))
+        for entry in self.manifest.files:
+            yield header(entry.name, entry.size)
+            left = entry.size
+            try:
+                file = await asyncio.to_thread((self._staging / entry.name).open, "rb")
+                with file:
+                    while left:
+                        piece = await asyncio.to_thread(file.read, min(left, _PIECE))
+                        if not piece:
+                            raise _shorter(entry)
+                        left -= len(piece)
+                        yield piece
+            except OSError as error:
+                raise _unavailable(error) from error
+            yield padding(entry.size)
+        yield END
+
+    async def close(self) -> None:
+        """Remove the copies from the spool."""
+        await asyncio.shield(_remove(self._staging))
+
+
+async def _remove(staging: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+
+
+def _write_all(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+
+
+def _describe(staging: Path, version: str) -> Manifest:
+    entries = []
+    for path in sorted(staging.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+        entries.append(Entry(name=path.relative_to(staging).as_posix(), size=size, sha256=digest))
+    manifest = Manifest(
+        format=FORMAT, created_at=time.time(), version=version, files=tuple(entries)
+    )
+    require_valid(manifest)
+    for entry in entries:
+        header(entry.name, entry.size)
+    return manifest
+
+
+def _shorter(entry: Entry) -> UnavailableError:
+    return UnavailableError(
+        f"{entry.name} became shorter while it was sent.", next_step="Make the backup again."
+    )
+
+
+def _unavailable(error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"The backup cannot be made: {error.strerror}.",
+        next_step="Make room on the node's disk: a backup needs as much as store and data have.",
+    )

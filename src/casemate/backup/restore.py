@@ -1,0 +1,140 @@
+"""Making a data folder from a backup: all of it, verified, or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
+from casemate.folder.options import GATEWAY_UID, VAULT_UID, Folders
+
+_PIECE = 1024 * 1024
+_SPARE = 64 * 1024 * 1024
+"""Bytes to be left on the disk, for what a file system needs beside the contents."""
+
+
+def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
+    """Make the data folder `data` from a backup; return its manifest and the archive's SHA-256.
+
+    `data` must be missing or empty. Everything is written beside it, verified and synced first,
+    and takes its place by one rename. As root, files get the owners that a node of root gives
+    them. Raises BackupError; then nothing is left behind.
+    """
+    data = Path(os.path.abspath(data))  # noqa: PTH100 - `resolve` would follow a link
+    _require_free(data)
+    try:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=data.parent, prefix=f".{data.name}.restore-"))
+        try:
+            found = _read(archive, draft)
+            _sync_tree(draft)
+            draft.rename(data)
+            _sync(data.parent)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise BackupError(
+            f"The backup cannot be restored to {data}: {error.strerror}.",
+            next_step="Give a folder that is missing or empty, on a disk with enough room.",
+        ) from error
+    return found
+
+
+def _require_free(data: Path) -> None:
+    if data.is_symlink() or (data.exists() and not data.is_dir()):
+        raise BackupError(
+            f"{data} is no folder.", next_step="Give a folder that is missing or empty."
+        )
+    if data.is_dir() and any(data.iterdir()):
+        raise BackupError(
+            f"{data} is not empty: a node may be using it.",
+            next_step="Stop that node and move the folder away, or give another one.",
+        )
+    if data.exists() and os.path.ismount(data):
+        raise BackupError(
+            f"{data} is a mount point, which cannot be replaced as a whole.",
+            next_step=f"Give a folder inside it, such as {data / 'casemate'}.",
+        )
+
+
+def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
+    root = os.geteuid() == 0
+    uid, vault_uid = (GATEWAY_UID, VAULT_UID) if root else (None, None)
+    Folders(draft).make(uid, vault_uid)
+    sink = _Extraction(draft, uid, vault_uid)
+    reader = ArchiveReader(sink)
+    try:
+        with archive.open("rb") as file:
+            while piece := file.read(_PIECE):
+                reader.feed(piece)
+        return reader.finish()
+    finally:
+        sink.abandon()
+
+
+class _Extraction:
+    """Writes the files of a backup below a folder that nobody else knows."""
+
+    def __init__(self, folder: Path, uid: int | None, vault_uid: int | None) -> None:
+        self._folder = folder
+        self._uid = uid
+        self._vault_uid = vault_uid
+        self._file: IO[bytes] | None = None
+
+    def begin(self, manifest: Manifest) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if manifest.content_bytes + _SPARE > free:
+            raise BackupError(
+                f"The backup needs {manifest.content_bytes} bytes; {free} are free.",
+                next_step="Make room, or restore to another disk.",
+            )
+
+    def open(self, entry: Entry) -> None:
+        path = self._folder / entry.name
+        owner = self._vault_uid if entry.name.startswith("vault/") else self._uid
+        for folder in reversed(path.relative_to(self._folder).parents[:-1]):
+            self._make_folder(self._folder / folder, owner)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(path, flags, 0o600), "wb")
+        if owner is not None:
+            os.fchown(self._file.fileno(), owner, owner)
+
+    def write(self, data: bytes) -> None:
+        if self._file is not None:
+            self._file.write(data)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _make_folder(self, folder: Path, owner: int | None) -> None:
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return
+        if owner is not None:
+            os.chown(folder, owner, owner)
+
+
+def _sync_tree(top: Path) -> None:
+    for folder, _, _ in os.walk(top):
+        _sync(Path(folder))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,165 @@
+"""TLS of a running node: the present context, what changes it, and the authority for clients."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from casemate.certificates.issuing import KeyPair, ends_at, fingerprint
+from casemate.certificates.server_context import server_context
+from casemate.model.errors import CasemateError
+from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+
+AUTHORITY_PATH = "/.well-known/casemate-ca.pem"
+"""Where clients without any credentials find the authority's certificate."""
+_PEM = (b"content-type", b"application/x-pem-file")
+
+
+class CertificateSource(Protocol):
+    """Where certificates come from. Raises CasemateError with what is wrong and the next step."""
+
+    interval: float
+    """Seconds between two calls of `changed`."""
+
+    @property
+    def authority(self) -> bytes | None:
+        """The certificate (PEM) of the node's own authority; None if it is somebody else's."""
+        ...
+
+    async def first(self) -> KeyPair:
+        """Return the pair to start with."""
+        ...
+
+    async def changed(self) -> KeyPair | None:
+        """Return a new pair if there is one."""
+        ...
+
+    def forget(self) -> None:
+        """Have the next `changed` return a pair even if nothing seems to have changed."""
+        ...
+
+
+def needs_tls(host: str) -> bool:
+    """Tell whether what listens there can be reached from outside this machine."""
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        # `localhost` is loopback by RFC 6761, 6.3; what any other name means may change.
+        return host.lower().rstrip(".") != "localhost"
+
+
+class NodeTls:
+    """Holds the context for new connections, and replaces it when the certificate changes.
+
+    Connections that are open keep the certificate they began with.
+    """
+
+    def __init__(self, source: CertificateSource, report: Callable[[str], None]) -> None:
+        """Take certificates from `source`; `report` writes to the node's log."""
+        self._source = source
+        self._report = report
+        self._context: ssl.SSLContext | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
+        self._reported = ""
+
+    async def start(self) -> None:
+        """Load the first certificate and begin to look for others. Raises CasemateError."""
+        self._context = server_context(await self._source.first())
+        self._task = asyncio.create_task(self._follow())
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection, as `HttpServer.start` asks for it."""
+        if self._context is None:
+            raise CasemateError("TLS was not started.")
+        return self._context
+
+    @property
+    def authority(self) -> bytes | None:
+        """The certificate (PEM) of the node's own authority, if it has one."""
+        return self._source.authority
+
+    @property
+    def authority_fingerprint(self) -> str | None:
+        """The SHA-256 of that certificate, 64 hexadecimal digits."""
+        authority = self._source.authority
+        return fingerprint(authority) if authority else None
+
+    def reload(self) -> None:
+        """Look now, and take what is there even if it seems to be the same (SIGHUP)."""
+        self._source.forget()
+        self._now.set()
+
+    async def close(self) -> None:
+        """Look no more. Closing twice is fine."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._source.interval):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+            self._now.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """Replace the context if there is another certificate; keep it if that cannot be used."""
+        try:
+            pair = await self._source.changed()
+            if pair is None:
+                return
+            self._context = server_context(pair)
+        except CasemateError as error:
+            self._tell(f"the certificate stays as it is: {error}")
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the renewals
+            self._tell(f"the certificate stays as it is: {type(error).__name__}")
+        else:
+            self._reported = ""
+            until = ends_at(pair.certificate)
+            self._report(f"new connections get a certificate that is valid until {until:%Y-%m-%d}")
+
+    def _tell(self, message: str) -> None:
+        """Report what does not change only once."""
+        if message != self._reported:
+            self._reported = message
+            self._report(message)
+
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+BodyLimit = Callable[[HttpHead], int | HttpResponse]
+
+
+class AuthorityRoute:
+    """Answers GET of the authority's certificate; passes every other request on.
+
+    It is public, so it needs no credentials: a client compares its fingerprint with the one that
+    the operator gave it.
+    """
+
+    def __init__(self, tls: NodeTls, handler: Handler, body_limit: BodyLimit) -> None:
+        """Stand before `handler` and `body_limit`, as `HttpServer` takes them."""
+        self._tls = tls
+        self._handler = handler
+        self._body_limit = body_limit
+
+    def _answer(self, head: HttpHead) -> HttpResponse | None:
+        authority = self._tls.authority
+        if head.path != AUTHORITY_PATH or head.method not in ("GET", "HEAD") or authority is None:
+            return None
+        return HttpResponse(200, (_PEM, (b"cache-control", b"no-store")), authority)
+
+    def body_limit(self, head: HttpHead) -> int | HttpResponse:
+        """Answer before a body is read, or ask the other one."""
+        return self._answer(head) or self._body_limit(head)
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Pass a request on that `body_limit` let through."""
+        return await self._handler(request)

@@ -1,0 +1,103 @@
+"""What belongs to a node is there, or the node does not start: an empty place hides a loss.
+
+The folders of the store, the data, the bundles and the vault are of one node. Where one holds
+something and another nothing, that was deleted, or not restored, or its disk is not mounted. The
+one time at which it is as it should be is a first start that was interrupted; a mark tells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from casemate.folder.options import Folders
+from casemate.model.errors import InvalidInputError
+from casemate.model.function import NAME_PATTERN
+from casemate.store.errors import StoreGoneError
+from casemate.store.sqlite.files import DATABASE
+from casemate.vault.state import STATE_FILE
+
+STORE = "store"
+_PROJECT = "data/"
+_LOSS = re.compile(rf"(?:{STORE}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z")
+FIRST_START = "first-start"
+"""The mark, a file in the data folder."""
+
+
+def require_losses(names: tuple[str, ...]) -> None:
+    """Refuse what is no name of something that can be lost. Raises InvalidInputError."""
+    for name in names:
+        if _LOSS.match(name) is None:
+            raise InvalidInputError(
+                f"{name[:80]!r} is nothing whose loss can be accepted.",
+                next_step=f"name `{STORE}`, or a project's data: `{_PROJECT}PROJECT`",
+            )
+
+
+def lost_projects(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the projects whose data is accepted as lost."""
+    return frozenset(n.removeprefix(_PROJECT) for n in names if n.startswith(_PROJECT))
+
+
+class Presence:
+    """What a data folder holds when a node starts."""
+
+    def __init__(self, folders: Folders) -> None:
+        """Look. Raises OSError."""
+        self._mark = folders.data / FIRST_START
+        self.first = os.path.lexists(self._mark)
+        """A first start was interrupted before there was a store."""
+        self.vault = os.path.lexists(folders.vault / STATE_FILE)
+        self.store = os.path.lexists(folders.store / DATABASE)
+        self.data = _holds(folders.projects, ".db")
+        self.bundles = _holds(folders.bundles, ".sealed")
+
+    def require_store(self, accepted: tuple[str, ...]) -> None:
+        """Refuse to make a new store beside what belongs to another. Raises StoreGoneError."""
+        others = [name for name in ("vault", "data", "bundles") if getattr(self, name)]
+        if self.store or self.first or not others or STORE in accepted:
+            return
+        raise StoreGoneError(
+            f"{STORE}/{DATABASE} is gone, with all functions, people and tokens; what is there is: "
+            f"{', '.join(others)}. Nothing was changed.",
+            next_step="Restore the data folder from a backup, or mount its disk. To begin anew "
+            f"without what was lost: casemate serve --accept-loss {STORE}",
+        )
+
+    @property
+    def may_make_vault(self) -> bool:
+        """Whether nothing is there that only another vault could open."""
+        return not self.data and not self.bundles
+
+    def begin(self) -> None:
+        """Mark a first start, before anything is made. Raises OSError."""
+        if self.vault or self.store or self.data or self.bundles or self.first:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._mark, flags, 0o600)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _sync(self._mark.parent)
+
+
+def end_first_start(folders: Folders) -> None:
+    """Take the mark away: there is a store now. Raises OSError."""
+    with suppress(FileNotFoundError):
+        (folders.data / FIRST_START).unlink()
+
+
+def _holds(folder: Path, suffix: str) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entry.name.endswith(suffix) for entry in entries)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

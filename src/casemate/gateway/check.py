@@ -1,0 +1,176 @@
+"""Checking all that a node keeps: at its own pace in the background, or at once for an operator.
+
+What is read: each page of each database and its log's end, counters, every object, every bundle
+and what the store says of it, and the vault's files. Reading is all that is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Iterable
+
+import msgspec
+
+from casemate.data import SqliteProjectData
+from casemate.gateway.bundles import BundleStore
+from casemate.model.errors import CasemateError, ConflictError
+from casemate.model.integrity import CheckFinding, CheckReport, CheckState
+from casemate.store.sqlite import SqliteStore
+from casemate.vault.interface import Vault
+
+BACKGROUND_BYTES = 8 * 1024 * 1024
+"""Read a second by a check that nobody waits for."""
+EVERY_SECONDS = 24 * 3600.0
+FIRST_SECONDS = 600.0
+"""After the start, when a node has other things to do."""
+_MOST_FINDINGS = 1000
+_LOG = logging.getLogger(__name__)
+
+
+class NodeCheck:
+    """One check at a time. Belongs to one event loop; reading is done on threads."""
+
+    def __init__(
+        self,
+        store: SqliteStore | None,
+        data: SqliteProjectData,
+        bundles: BundleStore,
+        vault: Vault,
+        *,
+        before: tuple[CheckFinding, ...] = (),
+    ) -> None:
+        """Check these; `before` is what is known already, such as why there is no store."""
+        self._store = store
+        self._data = data
+        self._bundles = bundles
+        self._vault = vault
+        self._before = before
+        self._report = CheckReport()
+        self._last: CheckReport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self._ending = threading.Event()
+        self._read = 0
+        self._rate = 0
+
+    def report(self) -> CheckReport:
+        """Return how the present or latest check stands."""
+        return msgspec.structs.replace(self._report, bytes_read=self._read)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong: what calls have met, and what the latest check has found."""
+        done = self._last.findings if self._last is not None else ()
+        found = (*(f"{f.place}: {f.problem}" for f in done),)
+        store = self._store.faults() if self._store is not None else ()
+        return (*(f"store: {what}" for what in store), *self._data.faults(), *found)
+
+    def start(self, *, background: bool = False) -> CheckReport:
+        """Begin a check, unless one is under way, which then goes on at full speed."""
+        if self._ending.is_set():
+            raise ConflictError("The node is stopping.", next_step="Check it when it is back.")
+        self._rate = BACKGROUND_BYTES if background else 0
+        if self._task is None or self._task.done():
+            self._read = 0
+            self._report = CheckReport(
+                state=CheckState.RUNNING, started_at=time.time(), findings=self._before
+            )
+            self._task = asyncio.ensure_future(self._run())
+        return self.report()
+
+    async def wait(self) -> CheckReport:
+        """Return the report of the check under way once it is done."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+        return self.report()
+
+    def keep_checking(self) -> None:
+        """Check in the background from now on."""
+        self._upkeep = asyncio.ensure_future(self._repeat())
+
+    async def close(self) -> None:
+        """End the check that is under way."""
+        self._ending.set()
+        for task in (self._upkeep, self._task):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _repeat(self) -> None:
+        await asyncio.sleep(FIRST_SECONDS)
+        while True:
+            self.start(background=True)
+            await self.wait()
+            await asyncio.sleep(EVERY_SECONDS)
+
+    def _pace(self, read: int) -> None:
+        """Count what was read; on the thread that reads, wait for as long as it may take."""
+        self._read += read
+        if self._ending.wait(read / self._rate) if self._rate else self._ending.is_set():
+            raise ConflictError("The check was ended with the node.")
+
+    async def _run(self) -> None:
+        if self._store is not None:
+            await self._look("store", self._store.scrub(self._pace))
+        try:
+            projects = await asyncio.to_thread(self._data.projects)
+        except OSError as error:
+            self._find("data", (f"the folder cannot be read: {error.strerror}",))
+            projects = []
+        for project in projects:
+            await self._look(f"data/{project}", self._data.scrub(project, self._pace))
+        await self._look_at_bundles()
+        await self._look("vault", self._look_at_vault(projects))
+        self._report = msgspec.structs.replace(
+            self._report, state=CheckState.DONE, ended_at=time.time(), place=""
+        )
+        self._last = self._report
+
+    async def _look(self, place: str, looking: Awaitable[Iterable[str]]) -> None:
+        self._report = msgspec.structs.replace(self._report, place=place)
+        try:
+            problems = await looking
+        except CasemateError as error:
+            problems = (error.message,)
+        except Exception as error:  # noqa: BLE001 - the rest has to be looked at all the same
+            _LOG.exception("the check of %s failed", place)
+            problems = (f"it cannot be checked: {type(error).__name__}",)
+        self._find(place, problems)
+
+    def _find(self, place: str, problems: Iterable[str]) -> None:
+        found = [CheckFinding(place=place, problem=problem) for problem in problems]
+        for finding in found:
+            _LOG.error("the check of %s has found: %s", finding.place, finding.problem)
+        self._report = msgspec.structs.replace(
+            self._report,
+            places=self._report.places + 1,
+            findings=(*self._report.findings, *found)[:_MOST_FINDINGS],
+        )
+
+    async def _look_at_bundles(self) -> None:
+        named: dict[str, str] = {}
+        try:
+            for function in await self._store.functions() if self._store is not None else ():
+                for version in function.versions:
+                    named[version.digest] = f"{function.project}/{function.name}@{version.number}"
+        except CasemateError as error:
+            self._find("store", (error.message,))
+        kept = await asyncio.to_thread(self._bundles.kept)
+        for digest in sorted(named.keys() - kept):
+            self._find(f"bundles/{digest}", (f"it is gone; {named[digest]} needs it",))
+        for digest in sorted(kept):
+            await self._look(f"bundles/{digest}", self._look_at_bundle(digest))
+
+    async def _look_at_bundle(self, digest: str) -> tuple[str, ...]:
+        await asyncio.to_thread(self._pace, await self._bundles.verify(digest))
+        return ()
+
+    async def _look_at_vault(self, projects: list[str]) -> tuple[str, ...]:
+        for content in (await self._vault.export()).values():
+            await asyncio.to_thread(self._pace, len(content))
+        for project in projects:
+            # Its values are decrypted in the vault, which tells if one is not what was kept.
+            await self._vault.redact(project, (b"",))
+        return ()

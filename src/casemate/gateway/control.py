@@ -1,0 +1,391 @@
+"""The control service: what owners do with a node, behind the control API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from casemate import __version__
+from casemate.admission import Catalogue
+from casemate.api.control import Deployment, Deploys, NodeStatus
+from casemate.capabilities import UseCounter
+from casemate.data.interface import ProjectData
+from casemate.delivery import Delivery
+from casemate.delivery.subscriptions import Subscriptions
+from casemate.dispatch import Dispatcher
+from casemate.folder.options import GatewayConfig
+from casemate.gateway.bundles import BundleStore
+from casemate.gateway.deploying import Deploying
+from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
+from casemate.gateway.stable import stable_before
+from casemate.gateway.uploads import KEPT_SECONDS, Uploads
+from casemate.model.denial import Denial, GrantUse
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.invocation import (
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    RecordFilter,
+    RunningInvocation,
+)
+from casemate.model.route import RouteClaim
+from casemate.sandbox.client import SandboxClient
+from casemate.seal import Redactor
+from casemate.store.denials import DenialRecorder
+from casemate.store.interface import Store
+
+_MAX_HISTORY = 1000
+"""States of an alias that a rollback looks at."""
+
+
+class NodeControl:
+    """Implements `casemate.api.control.Control`. Changes are made one after the other."""
+
+    def __init__(
+        self,
+        *,
+        config: GatewayConfig,
+        store: Store,
+        catalogue: Catalogue,
+        dispatcher: Dispatcher,
+        client: SandboxClient,
+        bundles: BundleStore,
+        data: ProjectData,
+        uses: UseCounter,
+        redactor: Redactor,
+        denials: DenialRecorder,
+        subscriptions: Subscriptions,
+        delivery: Delivery,
+    ) -> None:
+        """Act on these."""
+        self._config = config
+        self._store = store
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
+        self._client = client
+        self._bundles = bundles
+        self._data = data
+        self._uses = uses
+        self._redactor = redactor
+        self._denials = denials
+        self._subscriptions = subscriptions
+        self._delivery = delivery
+        self._deploying = Deploying(
+            pythons=config.pythons,
+            caps=config.caps,
+            store=store,
+            catalogue=catalogue,
+            dispatcher=dispatcher,
+            client=client,
+            bundles=bundles,
+            data=data,
+            deny=denials.deny,
+        )
+        self._changing = asyncio.Lock()
+        self._uploads = Uploads()
+        self._expiring: set[asyncio.Task[None]] = set()
+        self.stopping = False
+        """True ends followed logs, which would otherwise hold up the end of the node."""
+        self.live_changed: Callable[[], None] = lambda: None
+        """Called once what is live has changed and is subscribed: for what follows it besides."""
+
+    async def load(self) -> None:
+        """Read what is stored."""
+        claims = read_claims(await self._store.node_value(CLAIMS_VALUE))
+        self._catalogue.replace(await self._store.functions(), claims)
+        used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
+        for digest, size in (await self._bundles.load(used, limit)).items():
+            self._note_upload(digest, size)
+        for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
+            if minor in self._config.pythons:
+                self._client.prepare(minor)
+        await self._subscriptions.start()
+        self._delivery.start()
+        self.live_changed()
+
+    # -- whose routes are whose --
+
+    async def route_claims(self) -> tuple[RouteClaim, ...]:
+        """See Control."""
+        return self._catalogue.claims
+
+    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            self._catalogue.check_claim(claim)
+            others = [c for c in self._catalogue.claims if c.project != claim.project]
+            mine = (claim,) if claim.prefixes or claim.hosts else ()
+            claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
+            await self._store.set_node_value(CLAIMS_VALUE, write_claims(claims))
+            self._catalogue.replace(await self._store.functions(), claims)
+
+    # -- functions -----------------------------------------------------------------------------
+
+    async def functions(self) -> tuple[DeployedFunction, ...]:
+        """See Control."""
+        return await self._store.functions()
+
+    async def function(self, project: str, name: str) -> DeployedFunction:
+        """See Control."""
+        for function in await self._store.functions():
+            if (function.project, function.name) == (project, name):
+                return function
+        raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
+
+    async def remove(self, project: str, function: str, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            unused = await self._store.remove_function(project, function)
+            await self._reload()
+            for digest in unused:
+                await self._bundles.remove(digest)
+
+    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+        """See Control."""
+        async with self._changing:
+            unused = await self._store.remove_version(project, function, number)
+            await self._reload()
+            for digest in unused:
+                await self._bundles.remove(digest)
+
+    async def _reload(self) -> None:
+        """Take over what is stored, and let versions end that no alias leads to any more."""
+        functions = await self._store.functions()
+        self._catalogue.replace(functions)
+        keep = {
+            (f.project, f.name, target.version)
+            for f in functions
+            for alias in f.aliases
+            for target in alias.targets
+            if target.weight > 0
+        }
+        self._dispatcher.retire(keep)
+        await self._subscriptions.update()
+        self._delivery.update()
+        self.live_changed()
+
+    # -- bundles and versions ------------------------------------------------------------------
+
+    async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
+        """See Control."""
+        names = self._catalogue.functions_of(digest)
+        if not self._uploads.is_of(digest, by) and not any(deploys(*name) for name in names):
+            return False
+        # What was lost or damaged on the disk is mended by being uploaded again.
+        return await self._bundles.is_kept(digest)
+
+    async def put_bundle(self, digest: str, archive: Path, *, by: str, deploys: Deploys) -> bool:
+        """See Control."""
+        await self._remove_expired()
+        known = await self.has_bundle(digest, by=by, deploys=deploys)
+        if known:
+            return False
+        size = (await asyncio.to_thread(archive.stat)).st_size
+        self._uploads.require_room(size, by)
+        # Noted first: what is uploaded at the same time counts, too.
+        self._note_upload(digest, size, by)
+        try:
+            await self._bundles.put(digest, archive)
+        except BaseException:
+            self._uploads.withdraw(digest, by)
+            raise
+        return True
+
+    def _note_upload(self, digest: str, size: int, by: str = "") -> None:
+        self._uploads.note(digest, size, by)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS + 1, self._expire)
+
+    def _expire(self) -> None:
+        task = asyncio.ensure_future(self._remove_expired())
+        self._expiring.add(task)
+        task.add_done_callback(self._expiring.discard)
+
+    async def _remove_expired(self) -> None:
+        """Delete uploads that nobody has deployed in time."""
+        for digest in self._uploads.take_expired():
+            await self._remove_unused(digest)
+
+    async def _remove_unused(self, digest: str) -> None:
+        async with self._changing:  # a deploy of it may be under way
+            if not self._catalogue.functions_of(digest):
+                await self._bundles.remove(digest)
+
+    async def reseal_bundles(self) -> None:
+        """See Control."""
+        async with self._changing:
+            await self._bundles.rekey()
+
+    async def start_once(self, project: str, function: str, digest: str) -> None:
+        """See Control."""
+        await self._deploying.start_once(Deployment(project, function, digest))
+
+    async def deploy(
+        self, project: str, function: str, digest: str, *, approve: bool, by: str
+    ) -> Version:
+        """See Control."""
+        wanted = (Deployment(project, function, digest),)
+        return (await self.deploy_all(wanted, approve=approve, by=by))[0]
+
+    async def deploy_all(
+        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+    ) -> tuple[Version, ...]:
+        """See Control."""
+        async with self._changing:
+            versions = await self._deploying.deploy(wanted, approve=approve, by=by)
+            for version in versions:
+                self._uploads.forget(version.digest)
+            await self._reload()
+            return versions
+
+    async def set_alias(
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: str
+    ) -> Alias:
+        """See Control."""
+        async with self._changing:
+            return await self._point(project, function, name, targets)
+
+    async def _point(
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
+    ) -> Alias:
+        """Point an alias, unless another function has taken a route that would come back."""
+        if name == LIVE:
+            found = await self.function(project, function)
+            numbers = {target.version for target in targets if target.weight > 0}
+            pointed = [version for version in found.versions if version.number in numbers]
+            if pointed:  # the newest of them declares the routes; the store refuses missing ones
+                newest = max(pointed, key=lambda version: version.number)
+                self._catalogue.check_routes(project, function, newest)
+                self._catalogue.check_consumers(project, function, newest)
+        alias = await self._store.set_alias(project, function, name, targets)
+        await self._reload()
+        return alias
+
+    async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
+        """See Control."""
+        async with self._changing:
+            if to is None:
+                to = await self._stable_before(project, function)
+            targets = (AliasTarget(version=to, weight=100),)
+            return await self._point(project, function, LIVE, targets)
+
+    async def _stable_before(self, project: str, function: str) -> int:
+        found = await self.function(project, function)
+        history = await self._store.alias_history(project, function, LIVE, limit=_MAX_HISTORY)
+        stable = stable_before(history, {version.number for version in found.versions})
+        if stable is None:
+            raise ConflictError(
+                f"{project}/{function} has no earlier version that all callers were sent to.",
+                next_step="name the version to go to with --to, see casemate show",
+            )
+        return stable
+
+    async def _flush(self) -> None:
+        self._denials.flush()
+        await self._redactor.flush()
+        await self._store.flush()
+
+    # -- records -------------------------------------------------------------------------------
+
+    async def invocations(
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
+    ) -> tuple[InvocationRecord, ...]:
+        """See Control."""
+        await self._flush()
+        return await self._store.invocations(
+            project=project, function=function, limit=limit, only=only
+        )
+
+    def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
+        """See Control."""
+        return tuple(
+            running
+            for running in self._dispatcher.running()
+            if project in (None, running.project) and function in (None, running.function)
+        )
+
+    async def errors(
+        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
+    ) -> tuple[ErrorSummary, ...]:
+        """See Control."""
+        await self._flush()
+        return await self._store.errors(project=project, function=function, limit=limit, only=only)
+
+    async def invocation(self, invocation_id: str) -> InvocationRecord:
+        """See Control."""
+        await self._flush()
+        record = await self._store.invocation(invocation_id)
+        if record is None:
+            raise NotFoundError(
+                f"There is no invocation {invocation_id}; records are kept for a limited time.",
+                next_step="run casemate invocations to see those there are",
+            )
+        return record
+
+    async def error(self, error_id: str) -> ErrorRecord:
+        """See Control."""
+        await self._flush()
+        record = await self._store.error(error_id)
+        if record is None:
+            raise NotFoundError(
+                f"There is no error {error_id}; records are kept for a limited time.",
+                next_step="run casemate invocations to see what failed lately",
+            )
+        return record
+
+    async def logs(
+        self,
+        *,
+        project: str | None,
+        function: str | None,
+        invocation: str | None,
+        after: int,
+        limit: int,
+    ) -> tuple[LogLine, ...]:
+        """See Control."""
+        if self.stopping:
+            raise UnavailableError("The node is stopping.", next_step="try again soon")
+        await self._flush()
+        return await self._store.logs(
+            project=project, function=function, invocation=invocation, after=after, limit=limit
+        )
+
+    async def denials(
+        self, *, project: str | None, function: str | None, invocation: str | None, limit: int
+    ) -> tuple[Denial, ...]:
+        """See Control."""
+        await self._flush()
+        return await self._store.denials(
+            project=project, function=function, invocation=invocation, limit=limit
+        )
+
+    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
+        """See Control."""
+        await self._uses.flush()
+        return await self._store.uses(project, function)
+
+    # -- the node ------------------------------------------------------------------------------
+
+    async def node_status(self) -> NodeStatus:
+        """See Control."""
+        pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        return NodeStatus(
+            version=__version__,
+            started_at=self._config.started_at,
+            protections=self._config.protections,
+            pythons=tuple(self._config.pythons[m] for m in sorted(self._config.pythons)),
+            memory_total=pages * page,
+            memory_reserved=self._dispatcher.reserved_memory,
+            cpus=float(len(os.sched_getaffinity(0))),
+            functions=len(self._catalogue),
+            zygotes=self._client.zygotes,
+            instances=self._dispatcher.busy,
+            spares=self._dispatcher.spares,
+            queued=self._dispatcher.waiting,
+            lost_records=self._store.lost_records,
+            caps=self._config.caps,
+        )

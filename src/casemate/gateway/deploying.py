@@ -1,0 +1,195 @@
+"""Deploying bundles: each is checked and started once before any of them is live; all or none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from casemate.admission import Catalogue
+from casemate.admission.grants import GrantDifference, WideningError, require_approval
+from casemate.api.control import Deployment, StartFailedError
+from casemate.data.interface import ProjectData
+from casemate.dispatch import Dispatcher
+from casemate.gateway.bundles import BundleStore
+from casemate.manifest import check_received
+from casemate.model.caps import Caps
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import NewVersion, Version
+from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import Resources
+from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.store.interface import Store
+
+
+class Deploying:
+    """Makes bundles live. Whoever calls sees to it that changes come one after the other."""
+
+    def __init__(
+        self,
+        *,
+        pythons: Collection[str],
+        caps: Caps | None,
+        store: Store,
+        catalogue: Catalogue,
+        dispatcher: Dispatcher,
+        client: SandboxClient,
+        bundles: BundleStore,
+        data: ProjectData,
+        deny: Callable[[Denial], None],
+    ) -> None:
+        """Act on these; `pythons` are the minor versions that the node offers.
+
+        `caps` are what no function may exceed.
+        """
+        self._pythons = pythons
+        self._caps = caps
+        self._store = store
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
+        self._client = client
+        self._bundles = bundles
+        self._data = data
+        self._deny = deny
+
+    async def start_once(self, wanted: Deployment) -> None:
+        """Start a bundle's function and end it again."""
+        tentative, _ = await self._tentative(wanted)
+        zygote = await self._start(tentative)
+        zygote.close()
+
+    async def deploy(
+        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+    ) -> tuple[Version, ...]:
+        """Add a version for each and point `live` at it: all in one transaction, or none.
+
+        Raises what the first that cannot be deployed is refused for; `about` names it.
+        """
+        checked = await self._check(wanted, approve=approve, by=by)
+        with ExitStack() as undo:
+            zygotes = [await self._prepare(*one, undo) for one in checked]
+            news = [new for new, _, _ in checked]
+            versions = await self._store.deploy_all(news, created_by=by)
+            undo.pop_all()
+        for version, zygote in zip(versions, zygotes, strict=True):
+            # The first call finds the zygote that has just shown that the handler imports. Only
+            # now, when it is kept what was approved and by whom, does it reach the network.
+            zygote.version = version
+            zygote.let_out()
+            self._dispatcher.adopt(version, zygote)
+        return versions
+
+    async def _check(
+        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+    ) -> list[tuple[NewVersion, Version, Resources]]:
+        """Check all that needs no start, each as if the others were live already."""
+        found = []
+        for one in wanted:
+            with _about(one):
+                found.append(await self._tentative(one))
+        together = [tentative for tentative, _ in found]
+        checked = []
+        for one, (tentative, resources) in zip(wanted, found, strict=True):
+            with _about(one):
+                self._catalogue.check_routes(one.project, one.function, tentative, together)
+                self._catalogue.check_consumers(one.project, one.function, tentative, together)
+                difference = self._require_approval(tentative, approve=approve, by=by)
+            new = NewVersion(
+                project=one.project,
+                function=one.function,
+                digest=one.digest,
+                spec=tentative.spec,
+                approved=difference.widening,
+            )
+            checked.append((new, tentative, resources))
+        return checked
+
+    async def _prepare(
+        self, new: NewVersion, tentative: Version, resources: Resources, undo: ExitStack
+    ) -> Zygote:
+        """Start a function once, and have what it declares; `undo` ends it again."""
+        with _about(Deployment(new.project, new.function, new.digest)):
+            zygote = await self._start(tentative)
+            undo.callback(zygote.close)
+            await self._data.ensure(new.project, resources)
+        return zygote
+
+    def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:
+        """Return what a deploy changes; WideningError, and a record, if it may not."""
+        live = self._catalogue.most_live(tentative.project, tentative.function)
+        try:
+            return require_approval(
+                live.spec if live is not None else None, tentative.spec, approve=approve
+            )
+        except WideningError as error:
+            self._deny(
+                Denial(
+                    at=time.time(),
+                    kind=DenialKind.GRANTS,
+                    principal=by,
+                    action="function:deploy",
+                    resource=f"function:{tentative.project}/{tentative.function}",
+                    reason=error.message,
+                    project=tentative.project,
+                    function=tentative.function,
+                )
+            )
+            raise
+
+    async def _tentative(self, wanted: Deployment) -> tuple[Version, Resources]:
+        """Return the version that a deploy would make, checked against what the node can run."""
+        project, function, digest = wanted
+        manifest = await self._bundles.manifest(digest)
+        spec = manifest.function
+        if (manifest.project, spec.name) != (project, function):
+            # Whose it is instead is not for who only knows its digest.
+            raise NotFoundError(
+                f"This node has no bundle {digest} of {project}/{function}.",
+                next_step="deploy it under the project and name that it was built for",
+            )
+        check_received(spec, manifest.resources)
+        self._check_python(spec)
+        if self._caps is not None:
+            self._caps.require(spec.limits)
+        version = Version(
+            project=project,
+            function=function,
+            number=0,
+            digest=digest,
+            spec=spec,
+            created_at=time.time(),
+            created_by="",
+        )
+        return version, manifest.resources
+
+    def _check_python(self, spec: FunctionSpec) -> None:
+        offered = sorted(self._pythons)
+        if spec.python not in offered:
+            raise InvalidInputError(
+                f"The bundle was built for Python {spec.python}; this node offers "
+                f"{', '.join(offered) or 'none'}.",
+                next_step=f"set python in casemate.toml to one of {', '.join(offered)}",
+            )
+
+    async def _start(self, version: Version) -> Zygote:
+        try:
+            return await self._client.open(version, approved=False)
+        except ImportFailedError as error:
+            raise StartFailedError(
+                f"{version.project}/{version.function} cannot be started: "
+                f"{error.error.type}: {error.error.message}",
+                type=error.error.type,
+                message=error.error.message,
+                trace=error.error.trace + error.output,
+            ) from error
+
+
+@contextmanager
+def _about(wanted: Deployment) -> Iterator[None]:
+    """Have errors name the function that they are about."""
+    try:
+        yield
+    except CasemateError as error:
+        error.about = f"{wanted.project}/{wanted.function}"
+        raise

@@ -1,0 +1,183 @@
+"""How each part of a node is: looked at in the background, told at once.
+
+Whoever asks gets what the last look found, so that no question hangs where a part does, and
+questions of strangers cost nothing. A look that does not end is itself a finding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+from casemate.admission import Catalogue
+from casemate.api.health import NodeHealth, PartHealth
+from casemate.data import SqliteProjectData
+from casemate.egress import EgressClient
+from casemate.gateway.bundles import BundleStore
+from casemate.sandbox.client import SandboxClient
+from casemate.store.interface import Store
+from casemate.triggers.outside import OutsideTriggers
+from casemate.vault.interface import Vault
+
+LOOK_SECONDS = 5.0
+"""Between two looks."""
+PART_SECONDS = 3.0
+"""What does not answer within that is not well."""
+STALE_SECONDS = 3 * (LOOK_SECONDS + PART_SECONDS)
+LEAST_FREE_BYTES = 64 << 20
+"""Free bytes of the data folder's file system below which writes soon fail."""
+_MOST_PROJECTS = 200
+_MOST_NAMED = 5
+_log = logging.getLogger(__name__)
+
+Look = Callable[[], Awaitable[str]]
+"""Returns what is wrong, empty if nothing is. May raise and may never end."""
+
+
+class Health:
+    """Looks at the parts of a node; `now` tells how they were."""
+
+    def __init__(self, parts: dict[str, tuple[Look, bool]]) -> None:
+        """Look at `parts`: by name how, and whether the node cannot serve without it."""
+        self._parts = parts
+        self._found = NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
+        self._looked_at = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, from the running loop on."""
+        self._task = asyncio.ensure_future(self._run())
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def now(self) -> NodeHealth:
+        """Return what the last look found; never waits."""
+        silent = time.monotonic() - self._looked_at
+        if silent <= STALE_SECONDS:
+            return self._found
+        late = PartHealth(
+            name="health", ok=False, detail=f"The parts were last looked at {silent:.0f} s ago."
+        )
+        return NodeHealth(
+            ok=False,
+            ready=False,
+            checked_at=self._found.checked_at,
+            parts=(*self._found.parts, late),
+        )
+
+    async def _run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look at all parts at once."""
+        found = await asyncio.gather(
+            *(self._part(name, look) for name, (look, _) in self._parts.items())
+        )
+        before = {part.name: part.ok for part in self._found.parts}
+        for part in found:
+            if not part.ok and before.get(part.name, True):
+                _log.error("not well: %s: %s", part.name, part.detail)
+            elif part.ok and not before.get(part.name, True):
+                _log.info("well again: %s", part.name)
+        self._found = NodeHealth(
+            ok=all(part.ok for part in found),
+            ready=all(part.ok for part in found if self._parts[part.name][1]),
+            checked_at=time.time(),
+            parts=tuple(found),
+        )
+        self._looked_at = time.monotonic()
+
+    async def _part(self, name: str, look: Look) -> PartHealth:
+        try:
+            problem = await asyncio.wait_for(look(), PART_SECONDS)
+        except TimeoutError:
+            problem = f"It does not answer within {PART_SECONDS:g} s."
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is what was asked for
+            problem = f"{type(error).__name__}: {error}"
+        return PartHealth(name=name, ok=not problem, detail=problem)
+
+
+def parts_of(
+    *,
+    store: Store,
+    vault: Vault,
+    data: SqliteProjectData,
+    client: SandboxClient,
+    bundles: BundleStore,
+    catalogue: Catalogue,
+    egress: EgressClient,
+    outside: OutsideTriggers,
+    folder: Path,
+    faults: Callable[[], Iterable[str]],
+) -> dict[str, tuple[Look, bool]]:
+    """Return how to look at each part of a node; `faults` tells what calls and checks have met."""
+
+    async def look_at_store() -> str:
+        await store.policies()
+        return ""
+
+    async def look_at_vault() -> str:
+        await vault.status()
+        return ""
+
+    async def look_at_projects() -> str:
+        bad = []
+        for name in data.open_projects()[:_MOST_PROJECTS]:
+            try:
+                await data.probe(name)
+            except Exception as error:  # noqa: BLE001 - what is wrong with one hides no other
+                bad.append(f"{name} ({type(error).__name__}: {error})")
+        return _listed("Data that cannot be read: ", bad)
+
+    async def look_at_interpreters() -> str:
+        return _listed("", [f"Python {m}: {why}" for m, why in sorted(client.problems.items())])
+
+    async def look_at_bundles() -> str:
+        used = catalogue.digests()
+        missing = await asyncio.to_thread(bundles.missing, used)
+        bad = {digest: why for digest, why in bundles.damaged.items() if digest in used}
+        return _listed("", [*bad.values(), *(f"{d} is missing." for d in missing - bad.keys())])
+
+    async def look_at_egress() -> str:
+        return "" if egress.connected else "The egress proxy is gone and not yet back."
+
+    async def look_at_sources() -> str:
+        return "" if outside.running else "The sources process is gone and not yet back."
+
+    async def look_at_disk() -> str:
+        free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+        return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
+
+    async def look_at_faults() -> str:
+        return _listed("", faults())
+
+    return {
+        "store": (look_at_store, True),
+        "vault": (look_at_vault, True),
+        "interpreters": (look_at_interpreters, True),
+        "disk": (look_at_disk, True),
+        "projects": (look_at_projects, False),
+        "check": (look_at_faults, False),
+        "bundles": (look_at_bundles, False),
+        "egress": (look_at_egress, False),
+        "sources": (look_at_sources, False),
+    }
+
+
+def _listed(before: str, problems: Iterable[str]) -> str:
+    """Return a few of many problems, and how many more there are."""
+    problems = list(problems)
+    if not problems:
+        return ""
+    more = f", and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+    return before + "; ".join(problems[:_MOST_NAMED]) + more

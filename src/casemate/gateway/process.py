@@ -1,0 +1,194 @@
+"""The gateway process: parses the network, runs the path, holds the records.
+
+Started by the supervisor with `python -m casemate.gateway.process CONFIG`. As root it first imports
+everything, then becomes an unprivileged uid; in any case it ends up without capabilities and
+behind a filter under which it can neither make nor enter a sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from casemate.certificates.tls import NodeTls
+from casemate.child.heartbeat import Heart
+from casemate.folder.options import START_FAILED, Folders, GatewayConfig
+from casemate.folder.presence import STORE, end_first_start
+from casemate.gateway.objects import Gateway
+from casemate.model.errors import CasemateError
+from casemate.runner import linux, seccomp
+from casemate.store.errors import StoreKeyError
+from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.vault import VaultClient
+from casemate.vault.interface import Purpose
+
+_log = logging.getLogger(__name__)
+_DRAIN_SECONDS = 30.0
+_END_SECONDS = 10.0
+"""How long closing may take once requests have been answered or cut off."""
+_CODECS = ("ascii", "latin-1", "idna")
+"""Modules that the standard library loads on first use, when it may be out of reach."""
+_FLUSH_SECONDS = 0.2
+"""How long records of invocations may wait for company; reading them back flushes first."""
+
+
+def confine(uid: int | None) -> None:
+    """Give up every right for good. Raises OSError if the kernel does not do it."""
+    if uid is not None:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    # Only now: the kernel forgets this with a change of uid (prctl(2)).
+    linux.die_with_parent()
+    linux.set_no_new_privileges()
+    linux.drop_capabilities(bounding=False)
+    linux.set_not_dumpable()
+    linux.install_filter(seccomp.gateway_program())
+
+
+def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls | None) -> None:
+    fingerprint = tls.authority_fingerprint if tls is not None else None
+    if config.json:
+        line = {"url": url, "key": token, "ca_fingerprint": fingerprint}
+        print(msgspec.json.encode(line).decode(), flush=True)
+        return
+    print(f"Casemate serves on {url}", flush=True)
+    trust = ""
+    if fingerprint is not None:
+        print(f"Its authority's fingerprint: {fingerprint}", flush=True)
+        trust = f" --ca-fingerprint {fingerprint}"
+    if token is not None:
+        print(
+            f"\nAn owner's token, shown this once:\n\n    {token}\n\n"
+            f"Keep it, then: casemate login {url}{trust}\n",
+            flush=True,
+        )
+    if config.new_master_key is not None:
+        print(
+            "The master key of all that the node keeps:\n\n"
+            f"    {config.new_master_key}\n\n"
+            "Copy it to a safe place, apart from the data and its backups: without it nothing\n"
+            "can be read any more, and no backup be restored.\n",
+            flush=True,
+        )
+
+
+async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
+    """Open the store with the key that it has, which may be one before the newest."""
+    newest = await vault.data_key("", Purpose.STORE)
+    options = SqliteOptions(flush_interval=_FLUSH_SECONDS)
+    key = newest
+    while True:
+        try:
+            store = SqliteStore.open(path, options, key=key.key, accept_loss=accept_loss)
+            break
+        except StoreKeyError:
+            if key.version <= 1:
+                raise
+            key = await vault.data_key("", Purpose.STORE, key.version - 1)
+    if key.version != newest.version:
+        await store.rekey(newest.key)
+    return store
+
+
+def _end_at_once() -> None:
+    """End a process whose orderly end takes too long: the supervisor waits to start another."""
+    _log.error("the gateway did not end in its time; what it had acknowledged is kept")
+    logging.shutdown()
+    os._exit(1)
+
+
+async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
+    """Serve until told to stop; `serving` is set once requests are answered."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    folders = Folders(Path(config.data))
+    folders.clear_spool()
+    vault = VaultClient(socket.socket(fileno=config.vault), loop)
+    store = await open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
+    end_first_start(folders)
+    gateway = Gateway(config, folders, store, vault, loop)
+    upkeep = asyncio.ensure_future(gateway.accounts.maintain())
+    gateway.check.keep_checking()
+    try:
+        tls = gateway.tls
+        if tls is not None:
+            # Before a token is made, which a start that fails would never show.
+            await tls.start()
+        token = await gateway.load(recover_owner=config.recover_owner)
+        # What is loaded lives as long as the process. A collection that went through it all would
+        # keep every call waiting for more than 10 ms.
+        gc.collect()
+        gc.freeze()
+        listener = socket.socket(fileno=config.listener)
+        loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
+        await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
+        host, port = gateway.server.address[:2]
+        host = f"[{host}]" if ":" in host else host
+        url = f"{'https' if tls is not None else 'http'}://{host}:{port}"
+        gateway.operations.issuer = config.public_url or url
+        _announce(config, url, token, tls)
+        serving.set()
+        Heart(config.heart).beat_in(loop)
+        waiting = asyncio.ensure_future(stopping.wait())
+        egress = gateway.egress.lost
+        await asyncio.wait(
+            (waiting, gateway.client.lost, vault.lost, egress),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        waiting.cancel()
+        gateway.control.stopping = True
+        if egress.done():
+            _log.error("no egress proxy can be had any more; the gateway starts anew")
+        drains = stopping.is_set() or egress.done()
+        loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
+        if drains:
+            await asyncio.gather(
+                gateway.server.drain(_DRAIN_SECONDS), gateway.delivery.stop(_DRAIN_SECONDS)
+            )
+        else:
+            await gateway.delivery.stop(0.0)
+        await gateway.server.close()
+    finally:
+        upkeep.cancel()
+        with contextlib.suppress(CasemateError):
+            await gateway.close()
+        with contextlib.suppress(CasemateError):
+            await store.close()
+
+
+def main() -> int:
+    """Run the gateway; return its exit code."""
+    config = msgspec.json.decode(sys.argv[1], type=GatewayConfig)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for codec in _CODECS:
+        codecs.lookup(codec)
+    serving = asyncio.Event()
+    try:
+        confine(config.uid)
+        uvloop.run(_serve(config, serving))
+    except (OSError, CasemateError) as error:
+        print(f"casemate: {error}", file=sys.stderr, flush=True)
+        return 1 if serving.is_set() else START_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""The sink guard: does the event's data change the shape of what an interpreter is given?
+
+    origin.py       where a piece of text came from
+    decoding.py     the forms in which an application may have decoded it
+    taint.py        all texts of one invocation's event, found again in other texts
+    provenance.py   how the function's own code put its texts together
+    quick.py        the part of it that loops call, in as few steps as can be
+    rewriting.py    the syntax tree of the function's own modules, made to tell provenance
+    bytecode.py     the file in which the build keeps that rewritten form
+    loading.py      finds those modules, and patches modules of others once they are imported
+    sink.py         what a sink is: hooks, and the verdict it comes to
+    core.py         one guard for each process: begin, check, verdict, record
+    sinks/          one file for each sink, one line of registration each
+
+It protects honest code from hostile data, and is no sandbox: hostile code gets around it, and
+meets the sandbox. It fails closed: an error inside a check blocks the call. Standard library only;
+imports nothing of ours from outside this package.
+"""

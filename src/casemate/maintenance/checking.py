@@ -1,0 +1,115 @@
+"""The process that checks the folder of a node that has stopped: `... checking CONFIG`.
+
+It has the rights of a gateway, no more, and asks the vault for its keys as a gateway does. It opens
+store and data as a start would, which brings those of an earlier release forward; else it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from casemate.data import SqliteProjectData
+from casemate.folder.options import Folders
+from casemate.folder.presence import Presence
+from casemate.gateway.bundles import BundleStore
+from casemate.gateway.check import NodeCheck
+from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.process import confine, open_store
+from casemate.model.errors import CasemateError
+from casemate.model.integrity import CheckFinding, CheckReport, CheckState
+from casemate.store.errors import StoreError, StoreLockedError
+from casemate.store.sqlite import SqliteStore
+from casemate.vault import VaultClient
+from casemate.vault.interface import DataKey, Purpose
+
+_SHOW_SECONDS = 0.5
+
+
+class CheckConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process is told."""
+
+    data: str
+    vault: int
+    """Descriptor of the socket to the vault."""
+    uid: int | None
+
+
+class CheckLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What it writes to its standard output, a line each: how far it is, or why it cannot be."""
+
+    report: CheckReport | None = None
+    error: str = ""
+    next_step: str | None = None
+
+
+def _say(line: CheckLine) -> None:
+    print(msgspec.json.encode(line).decode(), flush=True)
+
+
+async def _store(folders: Folders, vault: VaultClient) -> tuple[SqliteStore | None, str]:
+    """Return the open store, or None and why there is none."""
+    if not Presence(folders).store:
+        return None, "records.db is gone, with all functions, people and tokens"
+    try:
+        return await open_store(folders.store, vault, accept_loss=False), ""
+    except StoreLockedError:
+        raise
+    except StoreError as error:
+        return None, error.message
+
+
+async def _check(config: CheckConfig) -> None:
+    vault = VaultClient(socket.socket(fileno=config.vault), asyncio.get_running_loop())
+    folders = Folders(Path(config.data))
+    store, problem = await _store(folders, vault)
+    data = SqliteProjectData(folders.projects, vault.data_key)
+    before = [CheckFinding(place="store", problem=problem)] if problem else []
+    try:
+        if store is not None:
+            try:
+                await KnownProjects(store, data.projects).require(frozenset())
+            except CasemateError as error:
+                before.append(CheckFinding(place="data", problem=error.message))
+
+        async def bundle_key(version: int | None) -> DataKey:
+            return await vault.data_key("", Purpose.BUNDLES, version)
+
+        bundles = BundleStore(folders.bundles, folders.spool, bundle_key, capacity=0)
+        check = NodeCheck(store, data, bundles, vault, before=tuple(before))
+        check.start()
+        while check.report().state is CheckState.RUNNING:
+            _say(CheckLine(report=check.report()))
+            await asyncio.wait({asyncio.ensure_future(check.wait())}, timeout=_SHOW_SECONDS)
+        _say(CheckLine(report=check.report()))
+        await check.close()
+    finally:
+        await data.close()
+        if store is not None:
+            await store.close()
+        vault.close()
+
+
+def main() -> int:
+    """Check; return the process's exit code."""
+    config = msgspec.json.decode(sys.argv[1], type=CheckConfig)
+    logging.basicConfig(level=logging.CRITICAL)
+    try:
+        confine(config.uid)
+        asyncio.run(_check(config))
+    except CasemateError as error:
+        _say(CheckLine(error=error.message, next_step=error.next_step))
+        return 1
+    except OSError as error:
+        _say(CheckLine(error=f"The folder cannot be checked: {error}.", next_step=None))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

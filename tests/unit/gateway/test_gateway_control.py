@@ -1,0 +1,978 @@
+"""The control service: nothing is stored that does not start, nothing is widened unapproved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.admission import Catalogue
+from casemate.admission.grants import WideningError
+from casemate.api.control import Deployment, StartFailedError
+from casemate.capabilities import UseCounter
+from casemate.data.interface import Subscription
+from casemate.delivery.subscriptions import Subscriptions
+from casemate.dispatch.dispatcher import Name
+from casemate.folder.options import GatewayConfig
+from casemate.gateway.control import NodeControl
+from casemate.model.bundle import BundleManifest
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import LIVE, AliasTarget, Version
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from casemate.model.function import named_resources
+from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
+from casemate.model.invocation import RecordFilter
+from casemate.model.route import RouteClaim
+from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.sandbox.client import ImportFailedError
+from casemate.sandbox.instance import ErrorHead
+from casemate.store.denials import DenialRecorder
+from casemate.store.errors import StoreError
+from support.core import MemoryStore, spec
+
+READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
+WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
+RESOURCES = Resources(buckets=(BucketSpec(name="uploads"),))
+
+
+class Zygote:
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.closed = False
+        self.approved = True
+
+    def let_out(self) -> None:
+        self.approved = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Client:
+    """Opens zygotes, at once or when `gate` is set."""
+
+    zygotes = 3
+
+    def __init__(self) -> None:
+        self.opened: list[Zygote] = []
+        self.prepared: list[str] = []
+        self.fault: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        self.opening = 0
+
+    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
+        self.opening += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        self.opening -= 1
+        if self.fault is not None:
+            raise self.fault
+        zygote = Zygote(version)
+        zygote.approved = approved
+        self.opened.append(zygote)
+        return zygote
+
+    def prepare(self, minor: str) -> None:
+        self.prepared.append(minor)
+
+
+class Bundles:
+    """Manifests by digest."""
+
+    def __init__(self) -> None:
+        self.manifests: dict[str, BundleManifest] = {}
+        self.loaded: set[str] = set()
+        self.resealed = 0
+        self.puts: list[str] = []
+
+    async def manifest(self, digest: str) -> BundleManifest:
+        if digest not in self.manifests:
+            raise NotFoundError("There is no such bundle.")
+        return self.manifests[digest]
+
+    async def is_kept(self, digest: str) -> bool:
+        return digest in self.manifests or digest in self.puts
+
+    async def remove(self, digest: str) -> None:
+        self.manifests.pop(digest, None)
+
+    async def load(self, used: set[str], unused_since: float) -> dict[str, int]:
+        self.loaded = set(used)
+        return {}
+
+    async def put(self, digest: str, archive: Path) -> None:
+        if archive.read_bytes() == b"junk":
+            raise InvalidInputError("not that bundle")
+        self.puts.append(digest)
+
+    async def rekey(self) -> None:
+        self.resealed += 1
+
+
+class Data:
+    """Keeps what was declared of each project's resources."""
+
+    def __init__(self) -> None:
+        self.ensured: list[tuple[str, Resources]] = []
+        self.subscribed: dict[str, list[tuple[str, str]]] = {}
+        self.fault: Exception | None = None
+
+    async def ensure(self, project: str, resources: Resources) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.ensured.append((project, resources))
+
+    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
+        self.subscribed[project] = [
+            (s.function, s.trigger.name if s.trigger else "") for s in subscriptions
+        ]
+
+
+class Delivery:
+    """Counts how often it was started and told that something has changed."""
+
+    def __init__(self) -> None:
+        self.started = self.updated = 0
+
+    def start(self) -> None:
+        self.started += 1
+
+    def update(self) -> None:
+        self.updated += 1
+
+
+class Redactor:
+    """Counts how often all that was recorded was waited for."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+
+class Dispatcher:
+    busy, spares, waiting, reserved_memory = 1, 2, 3, 4
+
+    def __init__(self) -> None:
+        self.adopted: list[tuple[Version, Zygote]] = []
+        self.kept: list[set[Name]] = []
+
+    def adopt(self, version: Version, zygote: Zygote) -> None:
+        self.adopted.append((version, zygote))
+
+    def retire(self, keep: set[Name]) -> None:
+        self.kept.append(keep)
+
+
+class Node:
+    """A control service whose store, sandbox and dispatcher are in memory."""
+
+    def __init__(self, folder: Path, bundles: Bundles | None = None) -> None:
+        self.folder, self.bundles = folder, bundles or Bundles()
+        self.data, self.redactor, self.delivery = Data(), Redactor(), Delivery()
+        self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
+        self.catalogue, self.uses = Catalogue(), UseCounter(self.store)
+        self.denials = DenialRecorder(self.store.deny, asyncio.get_running_loop())
+        config = GatewayConfig(
+            data=str(folder),
+            listener=0,
+            supervisor=0,
+            vault=0,
+            egress=0,
+            sources=0,
+            unpacked=str(folder),
+            uid=None,
+            pythons={"3.11": "3.11.9", "3.13": "3.13.1"},
+            protections=(),
+            json=False,
+            started_at=7.0,
+            host="127.0.0.1",
+            tls=False,
+        )
+        self.control = NodeControl(
+            config=config,
+            store=self.store,
+            catalogue=self.catalogue,
+            dispatcher=self.dispatcher,  # type: ignore[arg-type]
+            client=self.client,  # type: ignore[arg-type]
+            bundles=self.bundles,  # type: ignore[arg-type]
+            data=self.data,  # type: ignore[arg-type]
+            uses=self.uses,
+            redactor=self.redactor,  # type: ignore[arg-type]
+            denials=self.denials,
+            subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
+            delivery=self.delivery,  # type: ignore[arg-type]
+        )
+
+    def bundle(
+        self,
+        name: str = "f",
+        *,
+        project: str = "t",
+        resources: Resources = RESOURCES,
+        **changes: Any,
+    ) -> str:
+        """Keep a bundle; return its digest."""
+        function = spec(name, **changes)
+        manifest = BundleManifest(
+            project=project,
+            function=function,
+            resources=resources.granted(named_resources(function)),
+            lock_sha256=None,
+        )
+        self.bundles.manifests[manifest.digest()] = manifest
+        return manifest.digest()
+
+    async def deploy(
+        self, name: str = "f", *, project: str = "t", approve: bool = False, **changes: Any
+    ) -> Version:
+        digest = self.bundle(name, project=project, **changes)
+        return await self.control.deploy(project, name, digest, approve=approve, by="user:ada")
+
+    def live(self, name: str = "f") -> int | None:
+        found = self.catalogue.find("t", name)
+        return found.number if found else None
+
+    def route(self, path: str, method: str = "GET") -> str | None:
+        match = self.catalogue.route(method, path)
+        return getattr(getattr(match, "route", None), "function", None)
+
+    def nothing_changed(self) -> bool:
+        return self.store.versions == {} and not self.dispatcher.adopted and self.live() is None
+
+
+@pytest.fixture
+def on_node(tmp_path: Path) -> Callable[[Callable[[Node], Awaitable[None]]], None]:
+    def play(scene: Callable[[Node], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await asyncio.wait_for(scene(Node(tmp_path)), 10)
+
+        asyncio.run(run())
+
+    return play
+
+
+OnNode = Callable[[Callable[[Node], Awaitable[None]]], None]
+
+# -- deploy --------------------------------------------------------------------------------------
+
+
+def test_a_deploy_starts_stores_and_serves(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        digest = node.bundle(routes=["GET /a"])
+        version = await node.control.deploy("t", "f", digest, approve=False, by="key-1")
+        assert (version.number, version.digest, version.created_by) == (1, digest, "key-1")
+        [(adopted, zygote)] = node.dispatcher.adopted
+        assert adopted == version and zygote in node.client.opened and not zygote.closed
+        assert zygote.version.digest == digest and zygote.approved
+        assert node.live() == 1 and node.route("/a") == "f"
+        assert node.dispatcher.kept == [{("t", "f", 1)}]
+
+    on_node(scene)
+
+
+def test_the_next_deploy_retires_the_one_before(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(description="new")
+        assert node.live() == 2
+        assert node.dispatcher.kept[-1] == {("t", "f", 2)}
+
+    on_node(scene)
+
+
+def test_a_version_that_some_alias_leads_to_is_kept(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy()
+        await node.deploy()
+        targets = [AliasTarget(version=1, weight=100), AliasTarget(version=2, weight=0)]
+        await node.control.set_alias("t", "f", "old", targets, by="k")
+        assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 3)}
+
+    on_node(scene)
+
+
+def import_error() -> ImportFailedError:
+    return ImportFailedError(ErrorHead("init-error", "ImportError", "no x", "trace\n"), "printed")
+
+
+def test_what_does_not_start_is_not_deployed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.fault = import_error()
+        with pytest.raises(StartFailedError) as failed:
+            await node.deploy()
+        assert (failed.value.type, failed.value.failure_message) == ("ImportError", "no x")
+        assert failed.value.trace == "trace\nprinted"
+        assert node.nothing_changed()
+        with pytest.raises(StartFailedError):
+            await node.control.start_once("t", "f", node.bundle())
+
+    on_node(scene)
+
+
+def test_a_node_that_cannot_start_anything_says_so(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.fault = UnavailableError("no room")
+        with pytest.raises(UnavailableError, match="no room"):
+            await node.deploy()
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_store_that_fails_leaves_no_zygote(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.store.fault = CasemateError("disk full")
+        with pytest.raises(CasemateError, match="disk full"):
+            await node.deploy()
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert [zygote.approved for zygote in node.client.opened] == [False]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_trial_start_leaves_nothing(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.start_once("t", "f", node.bundle())
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        digest = node.bundle("g", project="other")
+        for project, name in (("t", "g"), ("other", "f"), ("t", "f")):
+            with pytest.raises(NotFoundError) as refused:
+                await node.control.deploy(project, name, digest, approve=False, by="k")
+            assert "other/g" not in str(refused.value)
+            with pytest.raises(NotFoundError):
+                await node.control.start_once(project, name, digest)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.10", "2.7", None])
+def test_a_python_that_is_not_offered_is_refused(on_node: OnNode, python: str | None) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError, match=r"python|Python"):
+            await node.deploy(python=python)
+        assert node.client.opened == []
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"handler": "app.py"},
+        {"handler": "../app:handler"},
+        {"routes": ["GET /api/v1/tokens"]},
+        {"routes": ["GET /invoke/{x}"]},
+        {"routes": ["BREW /a"]},
+        {"routes": ["GET a"]},
+        {"routes": ["GET /a/../b"]},
+    ],
+)
+def test_a_bundle_that_no_manifest_made_is_refused(
+    on_node: OnNode, changes: dict[str, Any]
+) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError):
+            await node.deploy(**changes)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_that_is_not_there_is_not_found(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.deploy("t", "f", "0" * 64, approve=False, by="k")
+        assert not await node.control.has_bundle("0" * 64, by="k", deploys=lambda *_: True)
+
+    on_node(scene)
+
+
+def test_a_bundle_is_known_to_who_brought_it_and_who_may_deploy_it(
+    on_node: OnNode, tmp_path: Path
+) -> None:
+    """Nobody learns from a digest what is in other projects, by asking or by uploading."""
+    archive = tmp_path / "archive"
+    archive.write_bytes(b"bundle")
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"junk")
+
+    async def scene(node: Node) -> None:
+        control = node.control
+        digest = (await node.deploy()).digest
+
+        def own(project: str, function: str) -> bool:
+            return (project, function) == ("t", "f")
+
+        def other(project: str, function: str) -> bool:
+            return project == "other"
+
+        assert await control.has_bundle(digest, by="user:ada", deploys=own)
+        assert not await control.has_bundle(digest, by="user:eve", deploys=other)
+        for unknown in (digest, "e" * 64):
+            with pytest.raises(InvalidInputError):
+                await control.put_bundle(unknown, junk, by="user:eve", deploys=other)
+            assert await control.put_bundle(unknown, archive, by="user:eve", deploys=other)
+            assert await control.has_bundle(unknown, by="user:eve", deploys=other)
+            assert not await control.has_bundle(unknown, by="user:bob", deploys=other)
+        assert not await control.put_bundle(digest, archive, by="user:ada", deploys=own)
+
+    on_node(scene)
+
+
+def test_changes_are_made_one_after_the_other(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.client.gate = asyncio.Event()
+        both = [
+            asyncio.ensure_future(node.deploy(routes=["GET /a"])),
+            asyncio.ensure_future(node.deploy("g", routes=["GET /a"])),
+            asyncio.ensure_future(node.control.reseal_bundles()),
+        ]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (
+            node.client.opening == 1
+            and node.bundles.resealed == 0
+            and not any(task.done() for task in both)
+        )
+        node.client.gate.set()
+        first, second, resealed = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(first, Version) and resealed is None
+        # The second sees the route that the first has taken meanwhile.
+        assert isinstance(second, ConflictError)
+
+    on_node(scene)
+
+
+# -- several at once -----------------------------------------------------------------------------
+
+
+def wanted(node: Node, *digests: tuple[str, str]) -> list[Deployment]:
+    return [Deployment("t", name, digest) for name, digest in digests]
+
+
+def test_several_are_live_at_once_and_hand_routes_over(on_node: OnNode) -> None:
+    """Each is judged beside what the others will be, in whatever order they are named."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy("f", routes=["GET /a"])
+        await node.deploy("g", routes=["GET /b"])
+        for order in (1, -1):
+            both = [
+                ("f", node.bundle("f", routes=["GET /b"] if order == 1 else ["GET /a"])),
+                ("g", node.bundle("g", routes=["GET /a"] if order == 1 else ["GET /b"])),
+            ][::order]
+            made = await node.control.deploy_all(wanted(node, *both), approve=False, by="user:ada")
+            assert [v.function for v in made] == [name for name, _ in both]
+            assert node.route("/a") == ("g" if order == 1 else "f")
+        assert node.route("/b") == "g"
+
+    on_node(scene)
+
+
+def test_of_several_all_are_deployed_or_none(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        good, bad = node.bundle("f"), node.bundle("g", python="3.10")
+        with pytest.raises(InvalidInputError) as refused:
+            await node.control.deploy_all(
+                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+            )
+        assert refused.value.about == "t/g"
+        clash = node.bundle("f", routes=["GET /a"]), node.bundle("g", routes=["GET /a"])
+        with pytest.raises(ConflictError) as refused_too:
+            await node.control.deploy_all(
+                wanted(node, ("f", clash[0]), ("g", clash[1])), approve=False, by="k"
+            )
+        assert refused_too.value.about in ("t/f", "t/g")
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_what_was_started_is_ended_if_another_cannot_be(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        good, bad = node.bundle("f"), node.bundle("g")
+        real = node.client.open
+
+        async def opening(version: Version, **rest: Any) -> Zygote:
+            if version.function == "g":
+                raise ImportFailedError(
+                    ErrorHead(kind="init-error", type="E", message="no", trace=""), ""
+                )
+            return await real(version, **rest)
+
+        node.client.open = opening  # type: ignore[method-assign]
+        with pytest.raises(StartFailedError) as refused:
+            await node.control.deploy_all(
+                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+            )
+        assert refused.value.about == "t/g"
+        assert [zygote.closed for zygote in node.client.opened] == [True]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+# -- routes --------------------------------------------------------------------------------------
+
+
+def test_a_route_of_another_function_stops_a_deploy_before_it_starts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a/{id}"])
+        opened = len(node.client.opened)
+        for project in ("t", "other"):
+            with pytest.raises(ConflictError, match="t/f"):
+                await node.deploy("g", project=project, routes=["GET /a/{other}"])
+        assert len(node.client.opened) == opened
+        assert list(node.store.versions) == [("t", "f")]
+        assert node.route("/a/1") == "f"
+
+    on_node(scene)
+
+
+def test_a_route_is_free_once_its_function_is_removed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.control.remove("t", "f", by="k")
+        assert node.route("/a") is None
+        await node.deploy("g", routes=["GET /a"])
+        assert node.route("/a") == "g"
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("way", ["rollback", "rollback to", "alias"])
+def test_going_back_takes_no_route_from_another_function(on_node: OnNode, way: str) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy()
+        await node.deploy("g", routes=["GET /a"])
+        with pytest.raises(ConflictError, match="t/g"):
+            if way == "alias":
+                targets = [AliasTarget(version=1, weight=100)]
+                await node.control.set_alias("t", "f", LIVE, targets, by="k")
+            else:
+                to = 1 if way == "rollback to" else None
+                await node.control.rollback("t", "f", to, by="k")
+        assert node.live() == 2 and node.route("/a") == "g"
+
+    on_node(scene)
+
+
+def test_another_alias_has_no_routes(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy()
+        await node.deploy("g", routes=["GET /a"])
+        targets = [AliasTarget(version=1, weight=100)]
+        await node.control.set_alias("t", "f", "old", targets, by="k")
+        assert node.route("/a") == "g"
+        found = node.catalogue.find("t", "f", "old")
+        assert found is not None and found.number == 1
+
+    on_node(scene)
+
+
+# -- rollback and remove -------------------------------------------------------------------------
+
+
+def test_rollback_goes_back_to_what_was_and_further(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for _ in range(3):
+            await node.deploy()
+        alias = await node.control.rollback("t", "f", None, by="k")
+        assert alias.targets == (AliasTarget(version=2, weight=100),) and node.live() == 2
+        await node.control.rollback("t", "f", None, by="k")
+        assert node.live() == 1
+        with pytest.raises(ConflictError):
+            await node.control.rollback("t", "f", None, by="k")
+        await node.control.rollback("t", "f", 3, by="k")
+        await node.control.rollback("t", "f", 1, by="k")
+        assert node.live() == 1
+        assert node.dispatcher.kept[-1] == {("t", "f", 1)}
+
+    on_node(scene)
+
+
+def test_rollback_passes_over_a_trial(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy()
+        weights = (AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10))
+        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        await node.deploy()
+        alias = await node.control.rollback("t", "f", None, by="k")
+        assert alias.targets == (AliasTarget(version=2, weight=100),)
+        assert node.dispatcher.kept[-1] == {("t", "f", 2)}
+
+    on_node(scene)
+
+
+def test_there_is_nothing_before_the_first(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        with pytest.raises(ConflictError) as refused:
+            await node.control.rollback("t", "f", None, by="k")
+        assert refused.value.next_step
+        assert node.live() == 1
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("to", [None, 1])
+def test_rolling_back_what_is_not_there(on_node: OnNode, to: int | None) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.rollback("t", "nothing", to, by="k")
+
+    on_node(scene)
+
+
+def test_rolling_back_to_a_version_that_is_not_there_changes_nothing(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        with pytest.raises(NotFoundError):
+            await node.control.rollback("t", "f", 9, by="k")
+        with pytest.raises(NotFoundError):
+            await node.control.set_alias(
+                "t", "f", "x", [AliasTarget(version=9, weight=100)], by="k"
+            )
+        assert node.live() == 1
+
+    on_node(scene)
+
+
+def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        first = await node.deploy()
+        second = await node.deploy(description="b")
+        other = await node.deploy("g")
+        await node.control.remove("t", "f", by="k")
+        assert node.live() is None and node.live("g") == 1
+        assert node.dispatcher.kept[-1] == {("t", "g", 1)}
+        kept = set(node.bundles.manifests)
+        assert kept == {other.digest}
+        assert not {first.digest, second.digest} & kept
+        with pytest.raises(NotFoundError):
+            await node.control.remove("t", "f", by="k")
+        with pytest.raises(NotFoundError):
+            await node.control.function("t", "f")
+        assert [f.name for f in await node.control.functions()] == ["g"]
+
+    on_node(scene)
+
+
+# -- what is granted -----------------------------------------------------------------------------
+
+
+def refusal(node: Node) -> Denial:
+    [denial] = node.store.denied
+    assert (denial.kind, denial.principal) == (DenialKind.GRANTS, "user:ada")
+    assert (denial.action, denial.resource) == ("function:deploy", "function:t/f")
+    return denial
+
+
+def test_a_first_deploy_that_is_granted_anything_stops(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(WideningError) as stopped:
+            await node.deploy(grants=(READ,))
+        assert stopped.value.difference.widening == (READ,) and stopped.value.next_step
+        assert node.nothing_changed() and node.client.opened == []
+        assert node.data.ensured == []
+        assert "uploads" in refusal(node).reason
+
+    on_node(scene)
+
+
+def test_a_deploy_that_is_granted_nothing_needs_no_approval(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(approve=True)
+        assert node.store.approved == node.store.denied == []
+
+    on_node(scene)
+
+
+def test_a_widening_that_is_approved_is_recorded_with_its_version(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(READ,), approve=True)
+        await node.deploy(grants=(WRITE,), approve=True)
+        first, second = node.store.approved
+        assert (first.version, first.added, first.by) == (1, (READ,), "user:ada")
+        assert (second.version, second.added) == (2, (WRITE,))
+        assert node.live() == 2 and node.data.ensured == [("t", RESOURCES)] * 2
+
+    on_node(scene)
+
+
+def test_what_was_approved_needs_no_second_word(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy(grants=(WRITE,), description="new")
+        await node.deploy(grants=(READ,))
+        assert len(node.store.approved) == 1 and node.live() == 3
+        # Having less, it needs a word again to have more.
+        with pytest.raises(WideningError):
+            await node.deploy(grants=(WRITE,), description="again")
+        assert node.live() == 3
+        refusal(node)
+
+    on_node(scene)
+
+
+def test_it_is_the_version_most_callers_get_that_counts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy()
+        weights = [AliasTarget(version=1, weight=5), AliasTarget(version=2, weight=95)]
+        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        with pytest.raises(WideningError):
+            await node.deploy(grants=(READ,))
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("failing", ["data", "store"])
+def test_a_widening_that_cannot_be_recorded_makes_no_version(on_node: OnNode, failing: str) -> None:
+    """One without its approval could be pointed at later, by who may not approve."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        part = node.data if failing == "data" else node.store
+        part.fault = CasemateError("disk full")
+        with pytest.raises(CasemateError, match="disk full"):
+            await node.deploy(grants=(READ,), approve=True)
+        assert node.live() == 1 and len(node.dispatcher.adopted) == 1
+        assert [zygote.closed for zygote in node.client.opened] == [False, True]
+        assert node.store.approved == []
+        with pytest.raises(NotFoundError):
+            targets = [AliasTarget(version=2, weight=100)]
+            await node.control.set_alias("t", "f", LIVE, targets, by="user:mallory")
+
+    on_node(scene)
+
+
+def test_a_trial_start_makes_no_resource_and_asks_nobody(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.control.start_once("t", "f", node.bundle(grants=(READ,)))
+        assert node.data.ensured == node.store.denied == node.store.approved == []
+        # Nor does it reach what nobody has approved, not even for as long as it takes to end it.
+        assert [zygote.approved for zygote in node.client.opened] == [False]
+        assert node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_a_bundle_with_a_grant_of_what_it_does_not_declare_is_refused(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(InvalidInputError):
+            await node.deploy(grants=(READ,), resources=Resources(), approve=True)
+        assert node.client.opened == [] and node.nothing_changed()
+
+    on_node(scene)
+
+
+def test_uses_are_told_up_to_this_moment(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        version = await node.deploy(grants=(READ,), approve=True)
+        node.uses.note(version, "bucket uploads", "read", "")
+        [use] = await node.control.grant_uses("t", "f")
+        assert (use.version, use.grant, use.count) == (1, "bucket uploads", 1)
+        node.uses.close()
+
+    on_node(scene)
+
+
+# -- the rest ------------------------------------------------------------------------------------
+
+
+def test_a_restart_serves_what_is_stored_and_prepares_its_interpreters(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(routes=["GET /a"])
+        await node.deploy("g", python="3.13")
+        again = Node(node.folder, node.bundles)
+        again.store.versions, again.store.states = node.store.versions, node.store.states
+        await again.control.load()
+        assert again.live() == again.live("g") == 1 and again.route("/a") == "f"
+        assert again.bundles.loaded == set(node.bundles.manifests)
+        assert sorted(again.client.prepared) == ["3.11", "3.13"]
+
+    on_node(scene)
+
+
+def test_an_interpreter_that_is_gone_is_not_prepared(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.store.deploy(
+            project="t", function="f", digest="a" * 64, spec=spec(python="3.12"), created_by="k"
+        )
+        await node.control.load()
+        assert node.client.prepared == [] and node.live() == 1
+
+    on_node(scene)
+
+
+def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for ask in (node.control.invocation, node.control.error):
+            with pytest.raises(NotFoundError) as missing:
+                await ask("x")
+            assert missing.value.next_step
+        every = RecordFilter()
+        await node.control.invocations(project=None, function=None, limit=1, only=every)
+        await node.control.errors(project=None, function=None, limit=1, only=every)
+        await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+        await node.control.denials(project=None, function=None, invocation=None, limit=1)
+        # What still waits to be redacted first, then what waits to be written.
+        assert (node.redactor.flushed, node.store.flushed) == (6, 6)
+
+    on_node(scene)
+
+
+def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.control.stopping = True
+        with pytest.raises(UnavailableError):
+            await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+
+    on_node(scene)
+
+
+def test_the_status_counts_what_there_is(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        node.store.lost_records = 5
+        status = await node.control.node_status()
+        assert (status.functions, status.zygotes, status.instances) == (1, 3, 1)
+        assert (status.spares, status.queued, status.memory_reserved) == (2, 3, 4)
+        assert (status.started_at, status.lost_records) == (7.0, 5)
+        assert status.pythons == ("3.11.9", "3.13.1")
+        assert status.memory_total > 0 and status.cpus >= 1
+
+    on_node(scene)
+
+
+# -- triggers ------------------------------------------------------------------------------------
+
+JOBS = QueueTrigger(name="queue-1", queue="jobs")
+WITH_JOBS: dict[str, Any] = {
+    "approve": True,
+    "resources": Resources(queues=(QueueSpec(name="jobs"),)),
+}
+NIGHTLY = ScheduleTrigger(name="nightly", cron="0 3 * * *")
+
+
+def test_what_is_live_is_subscribed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
+        assert node.data.subscribed == {"t": [("f", "nightly"), ("f", "queue-1")]}
+        await node.deploy("g")
+        assert node.data.subscribed["t"][2:] == [("g", "")]
+        await node.deploy()
+        assert node.data.subscribed == {"t": [("f", ""), ("g", "")]}
+        await node.control.rollback("t", "f", None, by="k")
+        assert ("f", "nightly") in node.data.subscribed["t"]
+        await node.control.remove("t", "f", by="k")
+        assert node.data.subscribed == {"t": [("g", "")]}
+        assert (node.delivery.started, node.delivery.updated) == (0, 5)
+
+    on_node(scene)
+
+
+def test_a_queue_has_one_consumer(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        with pytest.raises(ConflictError, match=r"queue jobs is consumed by t/f"):
+            await node.deploy(
+                "g", **WITH_JOBS, triggers=(msgspec.structs.replace(JOBS, name="other"),)
+            )
+        await node.deploy(**WITH_JOBS, triggers=(NIGHTLY, JOBS))
+        await node.deploy("g", project="other", **WITH_JOBS, triggers=(JOBS,))
+        assert node.data.subscribed["other"] == [("g", "queue-1")]
+
+    on_node(scene)
+
+
+def test_going_back_takes_no_queue_from_another_function(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        await node.deploy()
+        await node.deploy("g", **WITH_JOBS, triggers=(JOBS,))
+        with pytest.raises(ConflictError, match=r"t/g"):
+            await node.control.rollback("t", "f", 1, by="k")
+        assert node.live() == 2
+
+    on_node(scene)
+
+
+def test_a_start_subscribes_what_is_stored(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(**WITH_JOBS, triggers=(JOBS,))
+        node.data.subscribed.clear()
+        again = Subscriptions(node.data, node.catalogue)  # type: ignore[arg-type]
+        await again.start()
+        assert node.data.subscribed == {"t": [("f", "queue-1")]}
+
+    on_node(scene)
+
+
+# -- routes that were given, versions that go ------------------------------------------------------
+
+
+def test_what_was_given_to_a_project_is_kept_and_holds(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        claim = RouteClaim(project="t", prefixes=("/pay",), hosts=("t.example.com",))
+        await node.control.claim_routes(claim, by="user:ada")
+        assert await node.control.route_claims() == (claim,)
+        with pytest.raises(ConflictError):
+            await node.control.claim_routes(RouteClaim(project="u", prefixes=("/pay",)), by="k")
+        await node.control.load()
+        assert await node.control.route_claims() == (claim,)
+        await node.control.claim_routes(RouteClaim(project="t"), by="user:ada")
+        assert await node.control.route_claims() == ()
+
+    on_node(scene)
+
+
+def test_claims_that_cannot_be_read_are_no_reason_to_go_on_without(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.store.values["route-claims"] = b"{"
+        with pytest.raises(StoreError):
+            await node.control.load()
+
+    on_node(scene)
+
+
+def test_a_version_is_removed_with_a_bundle_that_nothing_else_uses(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        first, second = node.bundle(), node.bundle(description="new")
+        for digest in (first, second):
+            await node.control.deploy("t", "f", digest, approve=False, by="k")
+        await node.control.remove_version("t", "f", 1, by="k")
+        assert node.catalogue.find("t", "f", "1") is None
+        everything = {"by": "k", "deploys": lambda *_: True}
+        assert not await node.control.has_bundle(first, **everything)
+        assert await node.control.has_bundle(second, **everything)
+        assert list(node.bundles.manifests) == [second]
+
+    on_node(scene)

@@ -1,0 +1,148 @@
+"""Notes of the most frequent calls wait in a ring, and are known as soon as somebody asks."""
+
+from __future__ import annotations
+
+import ast
+import tracemalloc
+
+import pytest
+
+from casemate.guard.notes import DERIVED, JOINED, Made
+from casemate.guard.provenance import MAX_CHARACTERS, MAX_HELD, MAX_OBJECTS, Provenance
+from casemate.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
+from casemate.guard.rewriting import rewrite
+
+
+@pytest.fixture
+def provenance() -> Provenance:
+    made = Provenance()
+    made.begin()
+    return made
+
+
+def test_each_is_known_when_it_is_asked_for(provenance: Provenance) -> None:
+    name = "".join(["Ada ", "Lovelace "])
+    trimmed = provenance.called(name.strip)
+    padded = provenance.given(trimmed.rjust, 20)
+    cut = provenance.cut(padded, 12, None, None)
+    joined = provenance.join(0b01, "by ", cut)
+    added = provenance.add(0b10, joined, ".")
+    assert provenance.of(trimmed) == Made(trimmed, DERIVED, (name,))
+    assert provenance.of(padded) == Made(padded, DERIVED, (trimmed, 20))
+    assert provenance.of(cut) == Made(cut, DERIVED, (padded,))
+    assert provenance.of(joined) == Made(joined, JOINED, ("by ", cut), 0b01)
+    assert provenance.of(added) == Made(added, JOINED, (joined, "."), 0b10)
+
+
+@pytest.mark.parametrize("size", [MAX_SHORT, MAX_SHORT + 1, MAX_CUT_FROM + 50])
+def test_long_texts_are_known_as_well(provenance: Provenance, size: int) -> None:
+    whole = "ab" * size
+    assert provenance.of(provenance.cut(whole, 1, size, None)) is not None or size > MAX_CUT_FROM
+    assert provenance.of(provenance.cut(whole, 1, 9, None)) is not None
+    half = "x" * (min(size, MAX_CUT_FROM) // 2)
+    for text in (provenance.join(0, half, half), provenance.add(0, half, half)):
+        assert provenance.of(text) is not None
+
+
+def test_what_is_cut_twice_is_known_as_cut_from_the_whole(provenance: Provenance) -> None:
+    whole = "".join(map(str, range(30_000)))
+    for size in (9, 2000):
+        text = provenance.cut_again(whole, 100, None, 0, size)
+        assert text == whole[100:][:size]
+        assert provenance.of(text) == Made(text, DERIVED, (whole,))
+    assert provenance.cut_again([1, 2, 3], 1, None, None, 1) == [2]
+
+
+def test_texts_of_a_list_are_known(provenance: Provenance) -> None:
+    line = "".join(["Ada Lovelace,", "x' OR 1,", "b"])
+    fields = provenance.given(line.split, ",")
+    assert provenance.objects[id(fields)] == (fields, (line, ","))
+    assert [provenance.of(field) for field in fields[:2]] == [
+        Made(field, DERIVED, (line, ",")) for field in fields[:2]
+    ]
+
+
+def test_what_is_not_asked_for_is_bounded(provenance: Provenance) -> None:
+    texts = [provenance.join(0, "a" * 200, str(n)) for n in range(MAX_WAITING + 100)]
+    provenance.given(("a," * 900 + "b").split, ",")
+    assert len(provenance._waiting) <= MAX_WAITING
+    assert MAX_WAITING * MAX_SHORT <= MAX_CHARACTERS
+    assert provenance.of(texts[0]) is None
+    assert provenance.of(texts[-1]) is not None
+    for _ in range(100):
+        provenance.given(("a," * 900 + "b").split, ",")
+    assert provenance._listed <= MAX_WAITING
+
+
+@pytest.mark.parametrize(("size", "count"), [(100_000, 800), (30_000, 2000), (900, 40_000)])
+def test_what_is_held_for_what_was_cut_from_it_is_bounded(
+    provenance: Provenance, size: int, count: int
+) -> None:
+    """Thousands of long texts, of each of which an honest program takes the beginning."""
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            text = "x" * size + str(number)
+            provenance.cut(text, 0, 100, None)
+            provenance.called(provenance.given(text.ljust, 9).strip)
+        first = provenance.cut(text, 0, 100, None)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * MAX_HELD + (48 << 20)
+    assert provenance.of(first) == Made(first, DERIVED, (text,))
+
+
+def test_lists_that_calls_made_are_bounded(provenance: Provenance) -> None:
+    for number in range(3 * MAX_OBJECTS):
+        line = f"{number},Ada,Lovelace"
+        fields = provenance.given(line.split, ",")
+    assert len(provenance.objects) + len(provenance._objects_before) <= 2 * MAX_OBJECTS
+    assert provenance.made_from(fields) == (line, ",")
+    assert provenance.made_from(list(fields)) is None
+    text = "y" * (2 * MAX_HELD)
+    cuts = [provenance.cut(text, place, place + 9, None) for place in range(50)]
+    assert all(provenance.of(cut) is not None for cut in cuts)
+
+
+def test_without_an_invocation_nothing_is_known(provenance: Provenance) -> None:
+    provenance.end()
+    text = provenance.join(0, "ab", "cd")
+    assert provenance.of(text) is None
+    provenance.begin()
+    assert provenance.of(text) is None
+
+
+def test_a_value_found_among_the_codes_own_texts_is_vouched_for(provenance: Provenance) -> None:
+    assert provenance.found("name", ("name", "email"))
+    assert provenance.check_of("name") == ("member", ("name", "email"))
+    assert provenance.found(7, ("name",))
+    assert provenance.check_of("email") == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("source", "rewritten"),
+    [
+        ("x in ('a', 'b')", "x in ('a', 'b') and __casemate_found__(x, ('a', 'b'))"),
+        ("r['k'] in {'a'}", "r['k'] in {'a'} and __casemate_found__(r['k'], ('a',))"),
+        ("x not in ['a']", "not (x in ['a'] and __casemate_found__(x, ('a',)))"),
+        ("f() in ('a',)", "__casemate_member__(f(), ('a',))"),
+        ("x in ('a', y)", "__casemate_member__(x, ('a', y))"),
+        ("x[a:][:9]", "__casemate_cut_again__(x, a, None, None, 9)"),
+        ("x[::2][:9]", "__casemate_cut__(__casemate_cut__(x, None, None, 2), None, 9, None)"),
+        ("x[1:][: f()]", "__casemate_cut__(__casemate_cut__(x, 1, None, None), None, f(), None)"),
+        ("x.strip()", "__casemate_called__(x.strip)"),
+        ("x.strip('/')", "__casemate_given__(x.strip, '/')"),
+        ("x.strip(*y)", "__casemate_call__(x.strip, *y)"),
+        ("x.format_map(y)", "__casemate_watched__('format', x.format_map, y)"),
+    ],
+)
+def test_the_most_frequent_are_written_in_the_fewest_steps(source: str, rewritten: str) -> None:
+    assert ast.unparse(rewrite(ast.parse(source))) == rewritten
+
+
+def test_a_number_that_grows_is_left_alone() -> None:
+    source = (
+        "def f(prices):\n    t = 0.0\n    for p in prices:\n        t = t + p / 2\n    return t"
+    )
+    assert "casemate" not in ast.unparse(rewrite(ast.parse(source)))
