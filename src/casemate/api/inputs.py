@@ -194,16 +194,31 @@ async def _read(request: Request, maximum: int) -> bytes:
     return bytes(body)
 
 
+async def required_body(request: Request, maximum: int) -> bytes:
+    """Return a JSON body, which must be there, of at most `maximum` bytes."""
+    require_media_type(request, "application/json")
+    return await _read(request, maximum)
+
+
+async def optional_body(request: Request, maximum: int) -> bytes | None:
+    """Return a JSON body of at most `maximum` bytes; None for an empty one without a type."""
+    if "content-type" not in request.headers and await _read(request, maximum) == b"":
+        return None
+    return await required_body(request, maximum)
+
+
 async def json_body(request: Request, kind: type[BodyT], *, default: BodyT | None = None) -> BodyT:
     """Return the JSON body as `kind`, whose unknown fields are refused.
 
     An empty body without a type gives `default` where there is one.
     """
-    untyped = default is not None and "content-type" not in request.headers
-    if default is not None and untyped and await _read(request, MAX_JSON_BYTES) == b"":
-        return default
-    require_media_type(request, "application/json")
-    body = await _read(request, MAX_JSON_BYTES)
+    if default is None:
+        body = await required_body(request, MAX_JSON_BYTES)
+    else:
+        found = await optional_body(request, MAX_JSON_BYTES)
+        if found is None:
+            return default
+        body = found
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

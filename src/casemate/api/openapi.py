@@ -120,7 +120,7 @@ def _operation(operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> di
                 "name": parameter.name,
                 "in": "query",
                 "description": parameter.description,
-                "required": False,
+                "required": parameter.required,
                 "schema": parameter.schema,
             }
             for parameter in operation.query

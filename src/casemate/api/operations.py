@@ -126,6 +126,7 @@ class QueryParameter:
     name: str
     description: str
     schema: dict[str, Any]
+    required: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -20,10 +20,14 @@ from casemate.cli.errors import (
     MissingError,
     UnreachableError,
 )
+from casemate.operations.declaration import JSON, Operation
+from casemate.operations.form import form_of
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 MAX_PROBLEM_BYTES = 1024 * 1024
+
+PREFIX = "/api/v1"
 
 T = TypeVar("T")
 
@@ -46,7 +50,7 @@ class _Problem(msgspec.Struct):
 
 def path_of(*parts: str) -> str:
     """Return a path of the control API from its parts, each percent-encoded."""
-    return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
+    return f"{PREFIX}/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class NodeClient:
@@ -82,6 +86,25 @@ class NodeClient:
     ) -> None:
         """Close the connections."""
         self._http.close()
+
+    def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
+        """Have the node do an operation, and return its answer. `rest` is what carries it."""
+        form = form_of(type(operation))
+        if (body := form.json(operation)) is not None:
+            rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
+        response = self.ask(
+            form.method,
+            PREFIX + form.target(operation),
+            params=form.query(operation),
+            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+            **rest,
+        )
+        answer: Any = None
+        if form.answer is bytes:
+            answer = response.content
+        elif form.answer is not None:
+            answer = self.decode(response, form.answer)
+        return cast("T", answer)
 
     def get(self, path: str, kind: type[T], *, query: Mapping[str, Any] | None = None) -> T:
         """Return what is at `path` as `kind`. Parameters that are None are left out."""

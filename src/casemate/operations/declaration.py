@@ -16,7 +16,7 @@ import msgspec
 
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 
-AnswerT = TypeVar("AnswerT", covariant=True)
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -91,12 +91,12 @@ class Declaration:
 
 class Operation(
     msgspec.Struct,
-    Generic[AnswerT],
+    Generic[AnswerT_co],
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
 ):
-    """Base of all operations; `AnswerT` is what one is answered with."""
+    """Base of all operations; `AnswerT_co` is what one is answered with."""
 
     declared: ClassVar[Declaration]
 
@@ -106,14 +106,21 @@ def on_project(value: FieldOf) -> Resource:
     return Resource(kind=ResourceKind.PROJECT, project=value("project"))
 
 
-def on(kind: ResourceKind, named: str = "") -> Scope:
+@dataclass(frozen=True)
+class On:
+    """Act on a thing of a project: its kind, and the field that names it."""
+
+    kind: ResourceKind
+    named: str
+
+    def __call__(self, value: FieldOf) -> Resource:
+        """Return it."""
+        return Resource(kind=self.kind, project=value("project"), name=value(self.named))
+
+
+def on(kind: ResourceKind, named: str = "") -> On:
     """Act on a thing of a project: the fields `project` and `named` (else as the kind is)."""
-    field_name = named or kind.value
-
-    def resource(value: FieldOf) -> Resource:
-        return Resource(kind=kind, project=value("project"), name=value(field_name))
-
-    return resource
+    return On(kind, named or kind.value)
 
 
 on_function = on(ResourceKind.FUNCTION)

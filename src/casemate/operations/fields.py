@@ -1,4 +1,4 @@
-"""Types of the fields of operations: what is read strictly, and described, wherever it comes from."""
+"""Types of the fields of operations: read strictly, and described, wherever they come from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from casemate.model.bundle import DIGEST_PATTERN
-from casemate.model.function import NAME_PATTERN
 from casemate.model.data import MAX_PAGE
+from casemate.model.function import NAME_PATTERN
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Ids of invocations, errors and keys."""
@@ -45,9 +45,7 @@ Id = Annotated[str, Meta(pattern=whole(ID_PATTERN))]
 VersionNumber = Annotated[int, Meta(ge=1, lt=10**15, description="A version's number.")]
 Key = Annotated[str, text("The object's key.", least=1, example="reports/2026-11.csv")]
 Revision = Annotated[int, number("A revision.")]
-IfRevision = Annotated[
-    int, number("Only if this revision is present; 0: only if there is none.")
-]
+IfRevision = Annotated[int, number("Only if this revision is present; 0: only if there is none.")]
 Natural = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Limit = Annotated[int, number("How many to return.", least=1, most=MAX_PAGE)]
 After = Annotated[str, text("`after` of the page before.", most=4096)]

@@ -8,7 +8,7 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ import msgspec
 
 from casemate.operations.declaration import Declaration, Effect, Operation
 from casemate.operations.errors import DeclarationError
-from casemate.operations.fields import Natural
+from casemate.operations.fields import Labels, Natural
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
@@ -126,12 +126,20 @@ class Form:
         )
 
     def _part(
-        self, name: str, names: typing.Sequence[str], *, number: bool = False, tag: str | None = None
+        self,
+        name: str,
+        names: typing.Sequence[str],
+        *,
+        number: bool = False,
+        tag: str | None = None,
     ) -> type[msgspec.Struct]:
         parts: list[Any] = [("n", Natural)] if number else []
         for each in names:
             found = self.fields[each]
-            if found.required:
+            if number and each == "labels":
+                # The runtime tells them as text, which is checked before it is kept.
+                parts.append((each, Labels | None, None))
+            elif found.required:
                 parts.append((each, found.type))
             elif found.default is not msgspec.NODEFAULT:
                 parts.append((each, found.type, found.default))
@@ -149,7 +157,7 @@ class Form:
             namespace={"__doc__": self.summary + "."},
         )
 
-    # -- a request to a node ------------------------------------------------------------------------
+    # -- a request to a node ---------------------------------------------------------------------
 
     def target(self, operation: Operation[Any]) -> str:
         """Return the path of one operation, each part percent-encoded."""
@@ -180,7 +188,7 @@ class Form:
         return self.kind(**values)
 
 
-@lru_cache(maxsize=None)
+@cache
 def form_of(kind: type[Operation[Any]]) -> Form:
     """Return an operation's type taken apart. Bounded: there are as many as are declared."""
     return Form(kind)

@@ -15,9 +15,9 @@ from casemate.operations.fields import (
     After,
     Attribute,
     IfRevision,
-    Labels,
     Limit,
     Name,
+    text,
 )
 
 _table = on(ResourceKind.TABLE)
@@ -82,15 +82,13 @@ class PutItem(Operation[Item], frozen=True, kw_only=True):
     table: Name
     value: dict[str, Any]
     if_revision: IfRevision | None = None
-    labels: Labels | None = None
+    labels: bytes = b""
 
 
 class DeleteItem(Operation[None], frozen=True, kw_only=True):
     """Delete an item; one that is not there is fine without a condition."""
 
-    declared = Declaration(
-        action=Action.TABLE_DELETE, on=_table, capability="table.delete"
-    )
+    declared = Declaration(action=Action.TABLE_DELETE, on=_table, capability="table.delete")
     project: Name
     table: Name
     key: _KEY
@@ -117,7 +115,7 @@ class QueryItems(Operation[ItemPage], frozen=True, kw_only=True):
     project: Name
     table: Name
     key: _KEY | None = None
-    index: Annotated[Name, msgspec.Meta(description="Ask this index.")] | None = None
+    index: Annotated[str, text("Ask this index.", most=256, example="by-state")] | None = None
     sort: Range | None = None
     after: After | None = None
     limit: Limit = 100

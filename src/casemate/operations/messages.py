@@ -11,7 +11,7 @@ from casemate.model.grant import QueueSpec
 from casemate.model.messages import QueueInfo
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on
-from casemate.operations.fields import Attributes, Labels, Name, ShortText
+from casemate.operations.fields import Attributes, Name, ShortText
 
 _queue, _topic = on(ResourceKind.QUEUE), on(ResourceKind.TOPIC)
 _INSIDE = frozenset({"labels"})
@@ -60,7 +60,7 @@ class SendMessage(Operation[Sent], frozen=True, kw_only=True):
     deduplication: ShortText | None = None
     key: Annotated[str, msgspec.Meta(max_length=1024)] = ""
     priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0
-    labels: Labels | None = None
+    labels: bytes = b""
     attributes: Attributes | None = None
 
 
@@ -78,7 +78,7 @@ class PublishMessage(Operation[Sent], frozen=True, kw_only=True):
     topic: Name
     content: bytes
     deduplication: ShortText | None = None
-    labels: Labels | None = None
+    labels: bytes = b""
     attributes: Attributes | None = None
 
 

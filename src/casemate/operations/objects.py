@@ -15,7 +15,6 @@ from casemate.operations.fields import (
     After,
     IfRevision,
     Key,
-    Labels,
     Limit,
     Metadata,
     Name,
@@ -131,7 +130,9 @@ class GetObject(Operation[bytes], frozen=True, kw_only=True):
     project: Name
     bucket: Name
     key: Key
-    revision: Annotated[int, msgspec.Meta(ge=1, le=2**53, description="An older one.")] | None = None
+    revision: Annotated[int, msgspec.Meta(ge=1, le=2**53, description="An older one.")] | None = (
+        None
+    )
 
 
 class ReadObject(Operation[tuple[ObjectInfo, bytes]], frozen=True, kw_only=True):
@@ -168,7 +169,7 @@ class HeadObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     revision: Revision | None = None
 
 
-class PutObject(Operation[ObjectInfo], frozen=True, kw_only=True):
+class WriteObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     """Write an object at once."""
 
     declared = Declaration(
@@ -186,10 +187,10 @@ class PutObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     content_type: ShortText = BINARY
     metadata: Metadata | None = None
     if_revision: IfRevision | None = None
-    labels: Labels | None = None
+    labels: bytes = b""
 
 
-class UploadObject(Operation[ObjectInfo], frozen=True, kw_only=True):
+class PutObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     """Write an object.
 
     The body is the content, at most 64 MiB, and its Content-Type becomes the object's. The object
@@ -221,7 +222,7 @@ class BeginObject(Operation[Upload], frozen=True, kw_only=True):
     bucket: Name
     key: Key
     content_type: ShortText = BINARY
-    metadata: Metadata = {}
+    metadata: Metadata | None = None
 
 
 class AddPart(Operation[Received], frozen=True, kw_only=True):
@@ -246,7 +247,7 @@ class CommitObject(Operation[ObjectInfo], frozen=True, kw_only=True):
     bucket: Name
     upload: ShortText
     if_revision: IfRevision | None = None
-    labels: Labels | None = None
+    labels: bytes = b""
 
 
 class AbortObject(Operation[None], frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import inspect as types
 
+from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
 from casemate.operations.fields import MOMENT_PATTERN
 from casemate.operations.form import Form
@@ -73,18 +75,10 @@ def _read(what: str, text: str, kind: types.Type) -> Any:
         # Only of one type and None, which is what is left out.
         (only,) = (each for each in kind.types if not isinstance(each, types.NoneType))
         return _read(what, text, only)
-    if isinstance(kind, types.StrType):
-        return _text(what, text, kind)
-    if isinstance(kind, types.IntType):
-        return _whole(what, text, kind)
-    if isinstance(kind, types.BoolType):
-        return _matching(what, text, "true|false") == "true"
-    if isinstance(kind, types.FloatType):
-        return float(_matching(what, text, MOMENT_PATTERN))
-    if isinstance(kind, types.EnumType):
-        choices = cast("type[StrEnum]", kind.cls)
-        return choices(_matching(what, text, "|".join(map(re.escape, choices))))
-    raise TypeError(f"The {what} cannot be read from text: {kind}.")
+    reader = _READERS.get(type(kind))
+    if reader is None:
+        raise TypeError(f"The {what} cannot be read from text: {kind}.")
+    return reader(what, text, kind)
 
 
 def _matching(what: str, text: str, pattern: str) -> str:
@@ -100,7 +94,8 @@ def _text(what: str, text: str, kind: types.StrType) -> str:
     least, most = kind.min_length or 0, kind.max_length
     if len(text) < least or (most is not None and len(text) > most):
         bounds = f"{least} to {most}" if most is not None else f"at least {least}"
-        raise MalformedError(f"The {what} has {len(text)} characters, expected {bounds}.")
+        # Understood, unlike what is malformed.
+        raise InvalidInputError(f"The {what} has {len(text)} characters, expected {bounds}.")
     return text
 
 
@@ -111,6 +106,28 @@ def _whole(what: str, text: str, kind: types.IntType) -> int:
     if value < least or (most is not None and value > most):
         raise MalformedError(f"The {what} is {value}, expected {least} to {most}.")
     return value
+
+
+def _flag(what: str, text: str, _kind: types.BoolType) -> bool:
+    return _matching(what, text, "true|false") == "true"
+
+
+def _moment(what: str, text: str, _kind: types.FloatType) -> float:
+    return float(_matching(what, text, MOMENT_PATTERN))
+
+
+def _choice(what: str, text: str, kind: types.EnumType) -> StrEnum:
+    choices = cast("type[StrEnum]", kind.cls)
+    return choices(_matching(what, text, "|".join(map(re.escape, choices))))
+
+
+_READERS: dict[type[types.Type], Callable[[str, str, Any], Any]] = {
+    types.StrType: _text,
+    types.IntType: _whole,
+    types.BoolType: _flag,
+    types.FloatType: _moment,
+    types.EnumType: _choice,
+}
 
 
 def read_body(form: Form, body: bytes) -> dict[str, Any]:

@@ -64,8 +64,6 @@ class InvokeFunction(Operation[bytes], frozen=True, kw_only=True):
 class IdentityToken(Operation[SignedToken], frozen=True, kw_only=True):
     """Ask for a signed token that says which function this is. Needs no grant."""
 
-    declared = Declaration(
-        effect=Effect.READ, decided=Decided.SELF, capability="identity.token"
-    )
+    declared = Declaration(effect=Effect.READ, decided=Decided.SELF, capability="identity.token")
     project: Name
     audience: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
