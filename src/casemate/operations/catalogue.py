@@ -7,12 +7,34 @@ from types import ModuleType
 from typing import Any
 
 from casemate.model.principal import Action
-from casemate.operations import items, messages, objects, uses
+from casemate.operations import (
+    backup,
+    bundles,
+    check,
+    delivery,
+    functions,
+    grants,
+    items,
+    messages,
+    node,
+    objects,
+    records,
+    routes,
+    sources,
+    uses,
+)
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
-MODULES: tuple[ModuleType, ...] = (objects, items, messages, uses)
+MODULES: tuple[ModuleType, ...] = (
+    *(node, check, backup),
+    *(functions, grants, sources, bundles),
+    records,
+    delivery,
+    routes,
+    *(objects, items, messages, uses),
+)
 
 
 def operations_of(module: ModuleType) -> tuple[type[Operation[Any]], ...]:
