@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -26,6 +26,8 @@ from casemate.operations.form import form_of
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 MAX_PROBLEM_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Longest line of an answer that comes line by line; a node's are far shorter."""
 
 PREFIX = "/api/v1"
 
@@ -89,19 +91,36 @@ class NodeClient:
 
     def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
         """Have the node do an operation, and return its answer. `rest` is what carries it."""
+        response = self.attempt(operation, seconds=seconds, **rest)
+        if not response.is_success:
+            raise self.failure(response)
+        return self.answer(operation, response)
+
+    def attempt(
+        self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
+    ) -> httpx.Response:
+        """Ask the node for an operation, and return whatever it answers."""
         form = form_of(type(operation))
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
-        response = self.ask(
+        return self.exchange(
             form.method,
             PREFIX + form.target(operation),
             params=form.query(operation),
             timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             **rest,
         )
+
+    def answer(self, operation: Operation[T], response: httpx.Response) -> T:
+        """Return the answer that a success of `attempt` holds."""
+        form = form_of(type(operation))
         answer: Any = None
         if form.answer is bytes:
             answer = response.content
+        elif form.line is not None:
+            answer = tuple(
+                self._decode_line(line, form.line) for line in _lines([response.content])
+            )
         elif form.answer is not None:
             answer = self.decode(response, form.answer)
         return cast("T", answer)
@@ -140,20 +159,33 @@ class NodeClient:
             raise self._unreachable(error) from error
 
     @contextmanager
-    def stream(self, path: str, *, query: Mapping[str, Any], seconds: float) -> Iterator[Any]:
-        """Give the lines of a response as they come. `seconds` is the longest silence."""
-        params = {name: value for name, value in query.items() if value is not None}
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+    def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx.Response]:
+        """Give an answer that is read as it comes. `seconds` is the longest silence."""
+        form = form_of(type(operation))
         try:
             with self._http.stream(
-                "GET", path, params=params, headers=self._authorization(), timeout=timeout
+                form.method,
+                PREFIX + form.target(operation),
+                params=form.query(operation),
+                headers=self._authorization(),
+                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             ) as response:
                 if not response.is_success:
                     response.read()
                     raise self.failure(response)
-                yield response.iter_lines()
+                yield response
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._unreachable(error) from error
+
+    @contextmanager
+    def stream(
+        self, operation: Operation[tuple[T, ...]], *, seconds: float
+    ) -> Iterator[Iterator[T | None]]:
+        """Give the lines of an answer as they come, None for one that is empty."""
+        kind: type[T] = form_of(type(operation)).line
+        with self.open(operation, seconds=seconds) as response:
+            lines = _lines(response.iter_bytes())
+            yield (self._decode_line(line, kind) if line else None for line in lines)
 
     def _authorization(self) -> dict[str, str]:
         key = self.credentials.key
@@ -168,6 +200,15 @@ class NodeClient:
                 f"{self.url} answered what is not understood here: {error}",
                 next_step="Compare `casemate --version` with the node's, "
                 f"{self.url}/api/v1/health, and check that it is a Casemate node.",
+            ) from error
+
+    def _decode_line(self, line: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"The node sent a line that is not understood here: {error}",
+                next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
     def failure(self, response: httpx.Response) -> CommandError:
@@ -218,6 +259,25 @@ class NodeClient:
             next_step="Start a node with `casemate serve`, or name another one with "
             "`casemate login` or CASEMATE_URL.",
         )
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that pieces make up. What is cut off at the end is none.
+
+    Only a line feed ends one: the text of a line may hold what else separates lines elsewhere.
+    """
+    line = bytearray()
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        line += first
+        for other in others:
+            yield bytes(line)
+            line = bytearray(other)
+        if len(line) > MAX_LINE_BYTES:
+            raise CommandError(
+                f"The node sent a line of more than {MAX_LINE_BYTES} bytes.",
+                next_step="Check that it is a Casemate node.",
+            )
 
 
 def _read_problem(response: httpx.Response) -> _Problem:
