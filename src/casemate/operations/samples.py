@@ -1,0 +1,125 @@
+"""Examples of operations and their answers, made up by the types where none is declared."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import inspect as types
+
+from casemate.operations.errors import DeclarationError
+from casemate.operations.form import Form
+
+_MOMENT = 1764201600.0
+_DEPTH = 8
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_NAMED: dict[str, str] = {
+    "project": "shop",
+    "function": "checkout",
+    "bucket": "uploads",
+    "table": "orders",
+    "queue": "jobs",
+    "topic": "news",
+    "name": "stripe-key",
+    "id": "inv_01a21a5c499d6d1728d66ddc",
+    "invocation": "inv_01a21a5c499d6d1728d66ddc",
+    "error_id": "err_2f1f25ef71e873e660435a53",
+    "digest": _DIGEST,
+    "sha256": _DIGEST,
+    "user": "ada",
+    "by": "user:ada",
+    "created_by": "user:ada",
+    "principal": "user:ada",
+    "content_type": "application/json",
+    "resource": "function:shop/checkout",
+    "action": "function:invoke",
+}
+"""What texts of these names are shown as."""
+_OTHERWISE = ("live", "1", _DIGEST, "inv_01a21a5c499d6d1728d66ddc", "a", "/shop", "1h")
+
+
+def request_of(form: Form) -> msgspec.Struct:
+    """Return an example of an operation; DeclarationError if a field has none that is valid."""
+    values = {
+        name: form.declared.example[name]
+        if name in form.declared.example
+        else sample(field.type, name)
+        for name, field in form.fields.items()
+        if name in form.declared.example or field.required
+    }
+    try:
+        return msgspec.convert(values, form.kind, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(
+            f"The example of {form.kind.__name__} is not valid: {error}"
+        ) from error
+
+
+def answer_of(form: Form) -> Any:
+    """Return an example of an operation's answer, as JSON has it; None if it has no JSON."""
+    if form.declared.answer is not None:
+        return msgspec.to_builtins(form.declared.answer)
+    if form.answer is None or form.answer is bytes:
+        return None
+    return sample(form.answer, form.id)
+
+
+def sample(kind: Any, name: str) -> Any:
+    """Return a value of `kind`, as JSON has it, for something called `name`."""
+    return _sample(types.type_info(kind), name, _DEPTH)
+
+
+def _sample(kind: types.Type, name: str, depth: int) -> Any:
+    if isinstance(kind, types.Metadata):
+        examples = (kind.extra_json_schema or {}).get("examples")
+        return examples[0] if examples else _sample(kind.type, name, depth)
+    if isinstance(kind, types.UnionType):
+        (first, *_) = (each for each in kind.types if not isinstance(each, types.NoneType))
+        return _sample(first, name, depth)
+    if isinstance(kind, types.StructType):
+        return _struct(kind, depth)
+    if isinstance(kind, (types.ListType, types.VarTupleType)):
+        return [_sample(kind.item_type, name, depth - 1)] if depth else []
+    if isinstance(kind, types.TupleType):
+        return [_sample(each, name, depth - 1) for each in kind.item_types]
+    if isinstance(kind, types.DictType):
+        return {_sample(kind.key_type, "a", depth - 1): _sample(kind.value_type, name, depth - 1)}
+    return _plain(kind, name)
+
+
+def _struct(kind: types.StructType, depth: int) -> dict[str, Any]:
+    if not depth:
+        return {}
+    found = {f.encode_name: _sample(f.type, f.name, depth - 1) for f in kind.fields}
+    if kind.tag_field is not None:
+        found[kind.tag_field] = kind.tag
+    return found
+
+
+def _plain(kind: types.Type, name: str) -> Any:
+    if isinstance(kind, types.StrType):
+        return _text(kind, name)
+    if isinstance(kind, types.IntType):
+        return max(kind.ge or 0, (kind.gt or -1) + 1, 1)
+    if isinstance(kind, types.FloatType):
+        return _MOMENT if name.endswith("_at") else max(kind.ge or 0.0, 1.0)
+    if isinstance(kind, types.BoolType):
+        return False
+    if isinstance(kind, types.EnumType):
+        return next(iter(kind.cls)).value
+    if isinstance(kind, types.LiteralType):
+        return kind.values[0]
+    if isinstance(kind, types.BytesType):
+        return "aGVsbG8="
+    if isinstance(kind, types.NoneType):
+        return None
+    return {"total": 12}
+
+
+def _text(kind: types.StrType, name: str) -> str:
+    for text in (_NAMED.get(name), *_OTHERWISE):
+        fits = text is not None and (kind.pattern is None or re.search(kind.pattern, text))
+        if fits and (kind.min_length or 0) <= len(text or "") <= (kind.max_length or 1 << 20):
+            return text or ""
+    raise DeclarationError(f"There is no example for the text {name!r}: add one to its Meta.")
