@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import inspect as types
 
+from casemate.operations.declaration import Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form
 
@@ -39,7 +41,7 @@ _NAMED: dict[str, str] = {
 _OTHERWISE = ("live", "1", _DIGEST, "inv_01a21a5c499d6d1728d66ddc", "a", "/shop", "1h")
 
 
-def request_of(form: Form) -> msgspec.Struct:
+def request_of(form: Form) -> Operation[Any]:
     """Return an example of an operation; DeclarationError if a field has none that is valid."""
     values = {
         name: form.declared.example[name]
@@ -74,21 +76,16 @@ def _sample(kind: types.Type, name: str, depth: int) -> Any:
     if isinstance(kind, types.Metadata):
         examples = (kind.extra_json_schema or {}).get("examples")
         return examples[0] if examples else _sample(kind.type, name, depth)
-    if isinstance(kind, types.UnionType):
-        (first, *_) = (each for each in kind.types if not isinstance(each, types.NoneType))
-        return _sample(first, name, depth)
-    if isinstance(kind, types.StructType):
-        return _struct(kind, depth)
-    if isinstance(kind, (types.ListType, types.VarTupleType)):
-        return [_sample(kind.item_type, name, depth - 1)] if depth else []
-    if isinstance(kind, types.TupleType):
-        return [_sample(each, name, depth - 1) for each in kind.item_types]
-    if isinstance(kind, types.DictType):
-        return {_sample(kind.key_type, "a", depth - 1): _sample(kind.value_type, name, depth - 1)}
-    return _plain(kind, name)
+    make = _MAKERS.get(type(kind))
+    return {"total": 12} if make is None else make(kind, name, depth)
 
 
-def _struct(kind: types.StructType, depth: int) -> dict[str, Any]:
+def _first(kind: types.UnionType, name: str, depth: int) -> Any:
+    (first, *_) = (each for each in kind.types if not isinstance(each, types.NoneType))
+    return _sample(first, name, depth)
+
+
+def _struct(kind: types.StructType, _name: str, depth: int) -> dict[str, Any]:
     if not depth:
         return {}
     found = {f.encode_name: _sample(f.type, f.name, depth - 1) for f in kind.fields}
@@ -97,29 +94,45 @@ def _struct(kind: types.StructType, depth: int) -> dict[str, Any]:
     return found
 
 
-def _plain(kind: types.Type, name: str) -> Any:
-    if isinstance(kind, types.StrType):
-        return _text(kind, name)
-    if isinstance(kind, types.IntType):
-        return max(kind.ge or 0, (kind.gt or -1) + 1, 1)
-    if isinstance(kind, types.FloatType):
-        return _MOMENT if name.endswith("_at") else max(kind.ge or 0.0, 1.0)
-    if isinstance(kind, types.BoolType):
-        return False
-    if isinstance(kind, types.EnumType):
-        return next(iter(kind.cls)).value
-    if isinstance(kind, types.LiteralType):
-        return kind.values[0]
-    if isinstance(kind, types.BytesType):
-        return "aGVsbG8="
-    if isinstance(kind, types.NoneType):
-        return None
-    return {"total": 12}
+def _list(kind: types.ListType | types.VarTupleType, name: str, depth: int) -> list[Any]:
+    return [_sample(kind.item_type, name, depth - 1)] if depth else []
 
 
-def _text(kind: types.StrType, name: str) -> str:
+def _tuple(kind: types.TupleType, name: str, depth: int) -> list[Any]:
+    return [_sample(each, name, depth - 1) for each in kind.item_types]
+
+
+def _dict(kind: types.DictType, name: str, depth: int) -> dict[str, Any]:
+    if not depth:
+        return {}
+    return {_sample(kind.key_type, "a", depth - 1): _sample(kind.value_type, name, depth - 1)}
+
+
+def _float(kind: types.FloatType, name: str, _depth: int) -> float:
+    return _MOMENT if name.endswith("_at") else max(kind.ge or 0.0, 1.0)
+
+
+def _text(kind: types.StrType, name: str, _depth: int) -> str:
     for text in (_NAMED.get(name), *_OTHERWISE):
         fits = text is not None and (kind.pattern is None or re.search(kind.pattern, text))
         if fits and (kind.min_length or 0) <= len(text or "") <= (kind.max_length or 1 << 20):
             return text or ""
     raise DeclarationError(f"There is no example for the text {name!r}: add one to its Meta.")
+
+
+_MAKERS: dict[type[types.Type], Callable[[Any, str, int], Any]] = {
+    types.UnionType: _first,
+    types.StructType: _struct,
+    types.ListType: _list,
+    types.VarTupleType: _list,
+    types.TupleType: _tuple,
+    types.DictType: _dict,
+    types.StrType: _text,
+    types.IntType: lambda kind, _name, _depth: max(kind.ge or 0, (kind.gt or -1) + 1, 1),
+    types.FloatType: _float,
+    types.BoolType: lambda _kind, _name, _depth: False,
+    types.EnumType: lambda kind, _name, _depth: next(iter(kind.cls)).value,
+    types.LiteralType: lambda kind, _name, _depth: kind.values[0],
+    types.BytesType: lambda _kind, _name, _depth: "aGVsbG8=",
+    types.NoneType: lambda _kind, _name, _depth: None,
+}
