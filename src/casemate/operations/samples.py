@@ -51,7 +51,7 @@ def request_of(form: Form) -> Operation[Any]:
         if name in form.declared.example or field.required
     }
     try:
-        return msgspec.convert(values, form.kind, from_attributes=True)
+        made: Operation[Any] = msgspec.convert(values, form.kind, from_attributes=True)
     except msgspec.ValidationError as error:
         raise DeclarationError(
             f"The example of {form.kind.__name__} is not valid: {error}"
