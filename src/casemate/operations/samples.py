@@ -53,9 +53,9 @@ def request_of(form: Form) -> Operation[Any]:
     try:
         made: Operation[Any] = msgspec.convert(values, form.kind, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise DeclarationError(
-            f"The example of {form.kind.__name__} is not valid: {error}"
-        ) from error
+        name = form.kind.__name__
+        raise DeclarationError(f"The example of {name} is not valid: {error}") from error
+    return made
 
 
 def answer_of(form: Form) -> Any:
