@@ -51,7 +51,7 @@ class Feed:
         self._ready.set()
 
     async def take(self, seconds: float) -> tuple[list[Fact], int]:
-        """Return what waits, oldest first, and how many gave way before; waits `seconds` at most."""
+        """Return what waits, oldest first, and how many gave way; waits `seconds` at most."""
         if not self._waiting:
             try:
                 await asyncio.wait_for(self._ready.wait(), seconds)
@@ -77,7 +77,7 @@ class FactStream:
         self._feeds: set[Feed] = set()
 
     def listen(self, kind: type[FactT], listener: Callable[[FactT], None]) -> None:
-        """Have `listener` called with each fact of exactly this type. It must not block or raise."""
+        """Have `listener` called with each fact of exactly this type; it must not block."""
         self._listeners[kind] = (*self._listeners.get(kind, ()), listener)
 
     def happened(self, fact: Fact) -> None:
@@ -85,13 +85,13 @@ class FactStream:
         for listener in self._listeners.get(type(fact), ()):
             try:
                 listener(fact)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged; what happened is told to the others
                 _log.exception("a listener failed at %s", type(fact).__name__)
         for feed in self._feeds:
             feed.put(fact)
 
     def wanted(self, kind: type[Fact]) -> bool:
-        """Tell whether anybody listens: what is costly to tell need not be made where nobody does."""
+        """Tell whether anybody listens: what is costly to tell is not made for nobody."""
         return kind in self._listeners or bool(self._feeds)
 
     def feed(self, *kinds: type[Fact]) -> Feed:
