@@ -86,16 +86,19 @@ def _first(kind: types.UnionType, name: str, depth: int) -> Any:
 
 
 def _struct(kind: types.StructType, _name: str, depth: int) -> dict[str, Any]:
-    if not depth:
-        return {}
-    found = {f.encode_name: _sample(f.type, f.name, depth - 1) for f in kind.fields}
+    # What it must have it has however deep it is: that ends, for it can be written down at all.
+    found = {
+        f.encode_name: _sample(f.type, f.name, depth - 1)
+        for f in kind.fields
+        if depth > 0 or f.required
+    }
     if kind.tag_field is not None:
         found[kind.tag_field] = kind.tag
     return found
 
 
 def _list(kind: types.ListType | types.VarTupleType, name: str, depth: int) -> list[Any]:
-    return [_sample(kind.item_type, name, depth - 1)] if depth else []
+    return [_sample(kind.item_type, name, depth - 1)] if depth > 0 else []
 
 
 def _tuple(kind: types.TupleType, name: str, depth: int) -> list[Any]:
@@ -103,7 +106,7 @@ def _tuple(kind: types.TupleType, name: str, depth: int) -> list[Any]:
 
 
 def _dict(kind: types.DictType, name: str, depth: int) -> dict[str, Any]:
-    if not depth:
+    if depth <= 0:
         return {}
     return {_sample(kind.key_type, "a", depth - 1): _sample(kind.value_type, name, depth - 1)}
 
