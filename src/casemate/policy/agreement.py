@@ -8,7 +8,7 @@ from casemate.model.principal import Action, PrincipalKind, ResourceKind
 from casemate.operations.declaration import On, on_chosen, on_project
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form
-from casemate.policy.actions import CAPABILITY, RULES
+from casemate.policy.actions import CAPABILITY, RULES, Rule
 
 _CHOSEN = frozenset({ResourceKind.NODE, ResourceKind.PROJECT, ResourceKind.FUNCTION})
 
@@ -18,12 +18,12 @@ def require_agreement(forms: Iterable[Form]) -> None:
     for form in forms:
         if form.declared.action is not None:
             _require_rule(form, form.declared.action)
+        if form.declared.anywhere is not None:
+            _rule_of(form, form.declared.anywhere)
 
 
 def _require_rule(form: Form, action: Action) -> None:
-    name, rule = form.kind.__name__, RULES.get(action)
-    if rule is None:
-        raise DeclarationError(f"{name} needs {action.value}, for which there is no rule.")
+    name, rule = form.kind.__name__, _rule_of(form, action)
     for kind in _kinds(form):
         if kind not in rule.resources:
             raise DeclarationError(f"{name} asks for {action.value} on a {kind.value}.")
@@ -31,6 +31,15 @@ def _require_rule(form: Form, action: Action) -> None:
         PrincipalKind.FUNCTION in rule.principals and CAPABILITY in rule.groups
     ):
         raise DeclarationError(f"{name} is for functions, which {action.value} is not for.")
+
+
+def _rule_of(form: Form, action: Action) -> Rule:
+    rule = RULES.get(action)
+    if rule is None:
+        raise DeclarationError(
+            f"{form.kind.__name__} needs {action.value}, for which there is no rule."
+        )
+    return rule
 
 
 def _kinds(form: Form) -> frozenset[ResourceKind]:

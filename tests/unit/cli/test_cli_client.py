@@ -6,11 +6,13 @@ import socket
 import threading
 
 import pytest
-from api_fake_control import INVOKER_TEXT, OWNER_TEXT
+from api_fake_control import INVOKER_TEXT, OWNER_TEXT, log_line
 
 from casemate.cli import client as client_module
+from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError
 from casemate.model.errors import ConflictError, UnavailableError
+from casemate.operations.records import ReadLogs
 
 
 def test_unreachable(cli, monkeypatch) -> None:
@@ -141,6 +143,17 @@ def test_only_a_line_feed_ends_a_line(size: int) -> None:
     sent = "".join(f"{text}\n" for text in texts).encode() + b"cut o"
     pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
     assert [line.decode() for line in client_module._lines(pieces)] == texts
+
+
+def test_a_followed_line_may_hold_what_separates_lines_elsewhere(node) -> None:
+    text = "one\u2028two\u0085three"
+    node.control.lines = [log_line(1, text)]
+    credentials = Credentials(url=node.url, key=OWNER_TEXT, allow_http=True)
+    with client_module.NodeClient(credentials) as client:
+        with client.stream(ReadLogs(follow=True), seconds=10) as lines:
+            line = next(lines)
+        node.drop_connections = True
+    assert line is not None and line.text == text
 
 
 def test_a_line_without_an_end_is_not_collected_for_ever() -> None:

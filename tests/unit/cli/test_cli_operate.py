@@ -350,23 +350,6 @@ def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatc
     assert capsys.readouterr().err == ""
 
 
-def test_a_followed_line_may_hold_what_separates_lines_elsewhere(
-    cli, node, monkeypatch, capsys
-) -> None:
-    node.control.lines = [log_line(1, "one\u2028two\u0085three")]
-    printed: list[str] = []
-
-    def lose(line: object) -> None:
-        printed.append(line.text)
-        node.drop_connections = True
-        node.control.lines.append(log_line(2, "second"))
-
-    monkeypatch.setattr(logs_module, "print_json_line", lose)
-    with logs_module.connect() as client:
-        logs_module.follow_lines(client, ReadLogs(), json=True, ended=lambda: node.drop_connections)
-    assert printed == ["one\u2028two\u0085three"]
-
-
 def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsys) -> None:
     monkeypatch.setattr(logs_module, "RETRY_SECONDS", 0.05)
     node.control.lines = [log_line(1, "first")]

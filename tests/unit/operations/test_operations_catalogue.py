@@ -11,8 +11,8 @@ from casemate.api.derived import all_derived
 from casemate.api.performing import Performers
 from casemate.model.principal import Action
 from casemate.operations import delivery, functions, records
-from casemate.operations.catalogue import FORMS
-from casemate.operations.declaration import Decided, Effect
+from casemate.operations.catalogue import FORMS, checked
+from casemate.operations.declaration import NDJSON, Decided, Declaration, Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import form_of
 
@@ -55,3 +55,13 @@ def test_an_answer_that_comes_in_lines_says_of_what() -> None:
     assert form_of(records.ReadLogs).line is records.LogLine
     assert form_of(records.ListErrors).line is None
     assert form_of(functions.RemoveFunction).line is None
+
+
+def test_lines_that_are_no_tuple_are_refused() -> None:
+    class Lines(Operation[list[str]], frozen=True, kw_only=True):
+        """Read lines."""
+
+        declared = Declaration(http="GET /x", decided=Decided.CREDENTIAL, answer_type=NDJSON)
+
+    with pytest.raises(DeclarationError, match="no tuple"):
+        checked([Lines])

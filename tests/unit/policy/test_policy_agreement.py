@@ -8,7 +8,7 @@ import pytest
 
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.catalogue import FORMS
-from casemate.operations.declaration import Declaration, Operation, on
+from casemate.operations.declaration import Decided, Declaration, Operation, on
 from casemate.operations.errors import DeclarationError
 from casemate.operations.fields import Name
 from casemate.operations.form import form_of
@@ -39,6 +39,8 @@ def test_an_action_without_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("casemate.policy.agreement.RULES", rules)
     declared = Declaration(action=Action.BUCKET_READ, on=on(ResourceKind.BUCKET))
     assert "no rule" in refused(declared)
+    somewhere = Declaration(decided=Decided.FOR_EACH, anywhere=Action.BUCKET_READ)
+    assert "no rule" in refused(somewhere)
 
 
 def test_an_action_on_a_resource_that_it_is_not_for() -> None:
