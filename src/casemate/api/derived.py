@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.api.operations import Operation, QueryParameter, Service
-from casemate.api.performing import Call, Perform, resource_of, respond
+from casemate.api.performing import Call, Perform, Performers, resource_of, respond
+from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Decided
-from casemate.operations.form import Form
+from casemate.operations.form import Form, form_of
 
 
 def derived(form: Form, perform: Perform) -> Operation:
@@ -43,6 +45,15 @@ def derived(form: Form, perform: Perform) -> Operation:
         action=declared.action,
         resource=partial(resource_of, form),
         authenticated=declared.decided is not Decided.OPEN,
+    )
+
+
+def routes(module: ModuleType, performs: Performers) -> tuple[Operation, ...]:
+    """Return the routes of a module's operations; one that nothing performs is a KeyError."""
+    return tuple(
+        derived(form_of(kind), performs.by_type[kind])
+        for kind in operations_of(module)
+        if kind.declared.http
     )
 
 

@@ -89,21 +89,33 @@ class NodeClient:
 
     def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
         """Have the node do an operation, and return its answer. `rest` is what carries it."""
+        return self.answer(operation, self.request(operation, seconds=seconds, **rest))
+
+    def request(
+        self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
+    ) -> httpx.Response:
+        """Ask the node for an operation, and return whatever it answers."""
         form = form_of(type(operation))
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
-        response = self.ask(
+        return self.exchange(
             form.method,
             PREFIX + form.target(operation),
             params=form.query(operation),
             timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             **rest,
         )
+
+    def answer(self, operation: Operation[T], response: httpx.Response) -> T:
+        """Return what an operation is answered with; raise the error that a refusal stands for."""
+        if not response.is_success:
+            raise self.failure(response)
+        kind = form_of(type(operation)).answer
         answer: Any = None
-        if form.answer is bytes:
+        if kind is bytes:
             answer = response.content
-        elif form.answer is not None:
-            answer = self.decode(response, form.answer)
+        elif kind is not None:
+            answer = self.decode(response, kind)
         return cast("T", answer)
 
     def get(self, path: str, kind: type[T], *, query: Mapping[str, Any] | None = None) -> T:

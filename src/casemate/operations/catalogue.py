@@ -7,12 +7,17 @@ from types import ModuleType
 from typing import Any
 
 from casemate.model.principal import Action
-from casemate.operations import items, messages, objects, uses
+from casemate.operations import (
+    items,
+    messages,
+    objects,
+    uses,
+)
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
-MODULES: tuple[ModuleType, ...] = (objects, items, messages, uses)
+MODULES: tuple[ModuleType, ...] = (*(objects, items, messages, uses),)
 
 
 def operations_of(module: ModuleType) -> tuple[type[Operation[Any]], ...]:
@@ -47,9 +52,13 @@ def _require_sound(form: Form) -> None:
         )
     if not declared.http and not declared.capability and form.method:
         raise DeclarationError(f"{name} cannot be reached by anything.")
-    named = {*form.in_path, declared.content, declared.key, *declared.inside} - {""}
+    named = {*form.in_path, declared.content, declared.key, *declared.inside, *declared.secret}
+    named -= {""}
     if missing := named - form.fields.keys():
-        raise DeclarationError(f"{name} names fields that it has not: {', '.join(missing)}.")
+        found = ", ".join(sorted(missing))
+        raise DeclarationError(f"{name} names fields that it has not: {found}.")
+    if shown := declared.secret & {*form.in_path, *form.in_query}:
+        raise DeclarationError(f"{name} has a secret in its address: {', '.join(sorted(shown))}.")
     if declared.http and form.in_path and not all(form.fields[f].required for f in form.in_path):
         raise DeclarationError(f"{name} has a field in its path that need not be given.")
     if declared.capability and "project" not in form.fields:
