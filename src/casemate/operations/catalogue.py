@@ -11,13 +11,17 @@ from casemate.operations import (
     items,
     messages,
     objects,
+    policies,
     uses,
 )
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
-MODULES: tuple[ModuleType, ...] = (*(objects, items, messages, uses),)
+MODULES: tuple[ModuleType, ...] = (
+    *(objects, items, messages, uses),
+    *(policies,),
+)
 
 
 def operations_of(module: ModuleType) -> tuple[type[Operation[Any]], ...]:
