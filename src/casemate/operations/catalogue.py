@@ -12,7 +12,9 @@ from casemate.operations import (
     messages,
     objects,
     policies,
+    secrets,
     uses,
+    vault,
 )
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
@@ -20,7 +22,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(objects, items, messages, uses),
-    *(policies,),
+    *(policies, secrets, vault),
 )
 
 
