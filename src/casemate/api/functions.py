@@ -9,7 +9,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from casemate.api.account_bodies import Name
 from casemate.api.authorization import function, function_of, principal
 from casemate.api.control import Deployment as DeploymentOf
 from casemate.api.inputs import Query, json_body, path_name, path_number, whole
@@ -20,6 +19,7 @@ from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Vers
 from casemate.model.invocation import InvocationRecord, RecordFilter
 from casemate.model.principal import Action
 from casemate.model.trigger import ScheduleStatus, TriggerKind
+from casemate.operations.fields import Name
 
 MAX_TARGETS = 16
 MAX_TOGETHER = 100

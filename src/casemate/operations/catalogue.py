@@ -9,10 +9,14 @@ from typing import Any
 from casemate.model.principal import Action
 from casemate.operations import (
     items,
+    login,
     messages,
     objects,
+    oidc,
     policies,
     secrets,
+    tokens,
+    users,
     uses,
     vault,
 )
@@ -22,6 +26,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(objects, items, messages, uses),
+    *(login, users, tokens, oidc),
     *(policies, secrets, vault),
 )
 
