@@ -12,9 +12,24 @@ from starlette.responses import Response
 
 from casemate.api.operations import Operation, QueryParameter, Service
 from casemate.api.performing import Call, Perform, Performers, resource_of, respond
+from casemate.model.function import NAME_PATTERN
 from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Decided
+from casemate.operations.errors import DeclarationError
+from casemate.operations.fields import ID_PATTERN, whole
 from casemate.operations.form import Form, form_of
+
+_COMPONENTS = {whole(NAME_PATTERN): "Name", whole(ID_PATTERN): "Id"}
+"""What the description calls texts of such a pattern."""
+
+
+def all_derived(module: ModuleType, performs: Performers) -> tuple[Operation, ...]:
+    """Return the routes of all that a module declares; DeclarationError if one is not performed."""
+    kinds = operations_of(module)
+    for kind in kinds:
+        if kind not in performs.by_type:
+            raise DeclarationError(f"Nothing performs {kind.__name__}.")
+    return tuple(derived(form_of(kind), performs.by_type[kind]) for kind in kinds)
 
 
 def derived(form: Form, perform: Perform) -> Operation:
@@ -38,22 +53,14 @@ def derived(form: Form, perform: Perform) -> Operation:
         body_media_type=declared.content_type if declared.raw_content else "application/json",
         has_body=declared.raw_content,
         status=declared.status,
-        response=form.answer,
+        response=form.line or form.answer,
         response_media_type=declared.answer_type,
         other_statuses=declared.other_statuses,
         problems=declared.problems,
         action=declared.action,
         resource=partial(resource_of, form),
+        anywhere=declared.anywhere,
         authenticated=declared.decided is not Decided.OPEN,
-    )
-
-
-def routes(module: ModuleType, performs: Performers) -> tuple[Operation, ...]:
-    """Return the routes of a module's operations; one that nothing performs is a KeyError."""
-    return tuple(
-        derived(form_of(kind), performs.by_type[kind])
-        for kind in operations_of(module)
-        if kind.declared.http
     )
 
 
@@ -62,8 +69,14 @@ def _parameter(form: Form, name: str) -> QueryParameter:
     schema: dict[str, Any] = msgspec.json.schema(field.type)
     if "anyOf" in schema:
         # In a query what is null is left out.
+        defined = schema.get("$defs", {})
         (schema,) = (each for each in schema["anyOf"] if each != {"type": "null"})
+        if "$ref" in schema:
+            values = defined[schema.pop("$ref").rpartition("/")[2]]["enum"]
+            schema |= {"type": "string", "enum": values}
     description = schema.pop("description", "")
+    if (known := _COMPONENTS.get(schema.get("pattern", ""))) is not None:
+        schema = {"$ref": f"#/components/schemas/{known}"}
     if field.default not in (msgspec.NODEFAULT, None, ""):
         schema["default"] = field.default
     return QueryParameter(

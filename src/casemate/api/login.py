@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.accounts import Issued, binding_text
 from casemate.api.account_answers import answering, remote_address
-from casemate.api.derived import routes
+from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations import login
@@ -91,4 +91,4 @@ async def _whoami(_operation: Whoami, call: Call) -> WhoAmI:
     )
 
 
-OPERATIONS = routes(login, performs)
+OPERATIONS = all_derived(login, performs)

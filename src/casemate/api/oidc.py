@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.api.account_answers import answering
-from casemate.api.derived import routes
+from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
 from casemate.model.oidc import OidcSettings
 from casemate.operations import oidc
@@ -38,4 +38,4 @@ async def _remove(_operation: RemoveOidc, call: Call) -> OidcState:
     return _state(call)
 
 
-OPERATIONS = routes(oidc, performs)
+OPERATIONS = all_derived(oidc, performs)

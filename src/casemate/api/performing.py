@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,12 +22,15 @@ from casemate.api.inputs import (
 from casemate.api.operations import Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.principal import Action, Principal, Resource, ResourceKind
-from casemate.operations.declaration import Operation
+from casemate.operations.declaration import NDJSON, Operation
 from casemate.operations.form import Form, form_of
-from casemate.operations.reading import pairs_of, read, read_body, read_path, read_query
+from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
 
 MAX_DATA_QUERY_BYTES = 7 * 1024
 """A key, a prefix and the start of a page may all be there, percent-encoded."""
+
+encode_lines = msgspec.json.Encoder().encode_lines
+"""Returns an answer of NDJSON."""
 
 OperationT = TypeVar("OperationT", bound=Operation[Any])
 AnswerT = TypeVar("AnswerT")
@@ -59,10 +63,16 @@ class Call:
         return tuple(
             each
             for each in found
-            if self.service.may(
-                self.request, action, Resource(kind=kind, project=project, name=each.name)
-            )
+            if self.may(action, Resource(kind=kind, project=project, name=each.name))
         )
+
+    def may(self, action: Action, resource: Resource) -> bool:
+        """Tell whether who asks may do this; nothing is recorded."""
+        return self.service.may(self.request, action, resource)
+
+    def require(self, action: Action, resource: Resource) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403)."""
+        self.service.require(self.request, action, resource)
 
     @property
     def principal(self) -> Principal:
@@ -112,6 +122,8 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
         return answer
     if form.answer is None:
         return Response(status_code=form.declared.status.value)
+    if form.line is not None:
+        return Response(encode_lines(answer), media_type=NDJSON)
     return json_response(answer, form.declared.status)
 
 
@@ -123,7 +135,7 @@ def resource_of(form: Form, request: Request) -> Resource:
 
     def value(name: str) -> Any:
         if name in form.in_path:
-            return read_path(form, request.path_params)[name]
+            return read_part(form, request.path_params, name)
         text = _query(form, request).get(name)
         field = form.fields[name]
         return field.default if text is None else read(f"query's {name}", text, field.type)

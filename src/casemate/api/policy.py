@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from casemate.api.derived import routes
+from casemate.api.derived import all_derived
 from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
 from casemate.model.account import PolicyFile
@@ -172,4 +172,4 @@ def _anywhere(grants: tuple[Grant, ...]) -> CompiledGrants:
     return CompiledGrants(msgspec.structs.replace(grant, prefixes=()) for grant in grants)
 
 
-OPERATIONS = routes(policies, performs)
+OPERATIONS = all_derived(policies, performs)

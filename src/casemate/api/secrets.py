@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
 
-from casemate.api.derived import routes
+from casemate.api.derived import all_derived
 from casemate.api.inputs import declared_length, require_media_type, too_large
 from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
@@ -144,4 +144,4 @@ async def _delete(operation: DeleteSecret, call: Call) -> None:
     await call.service.vault.delete_secret(operation.project, operation.name)
 
 
-OPERATIONS = (*routes(vault, performs), *routes(secrets, performs))
+OPERATIONS = (*all_derived(vault, performs), *all_derived(secrets, performs))

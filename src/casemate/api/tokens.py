@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings, token_id_of
 from casemate.api.account_answers import answering
-from casemate.api.derived import routes
+from casemate.api.derived import all_derived
 from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
 from casemate.model.account import Token
@@ -122,4 +122,4 @@ async def _revoke(operation: RevokeToken, call: Call) -> RevokedToken:
     return RevokedToken(**shown, line=tuple(_view(t, service) for t in line))
 
 
-OPERATIONS = routes(tokens, performs)
+OPERATIONS = all_derived(tokens, performs)

@@ -8,13 +8,23 @@ from typing import Any
 
 from casemate.model.principal import Action
 from casemate.operations import (
+    backup,
+    bundles,
+    check,
+    delivery,
+    functions,
+    grants,
     items,
     login,
     messages,
+    node,
     objects,
     oidc,
     policies,
+    records,
+    routes,
     secrets,
+    sources,
     tokens,
     users,
     uses,
@@ -25,6 +35,11 @@ from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
+    *(node, check, backup),
+    *(functions, grants, sources, bundles),
+    records,
+    delivery,
+    routes,
     *(objects, items, messages, uses),
     *(login, users, tokens, oidc),
     *(policies, secrets, vault),

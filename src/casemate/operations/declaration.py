@@ -22,6 +22,7 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 BINARY = "application/octet-stream"
 GZIP = "application/gzip"
+TAR = "application/x-tar"
 
 FieldOf = Callable[[str], Any]
 """Returns the value of a field by its name."""
@@ -44,7 +45,7 @@ class Decided(StrEnum):
     FOR_EACH = "for each thing it shows or does"
     OPEN = "nobody: it needs no credential"
     SELF = "nobody: it is about the caller alone"
-    KNOWN = "nobody: whoever has a credential may"
+    CREDENTIAL = "nobody: it is the same for everybody, and any credential will do"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class Declaration:
     """What the action is on."""
     decided: Decided | None = None
     """Needed where there is no action."""
+    anywhere: Action | None = None
+    """What must be allowed on one thing at least, whichever, before anything else is looked at."""
     status: HTTPStatus = HTTPStatus.OK
     """NO_CONTENT where there is no answer."""
     other_statuses: tuple[tuple[HTTPStatus, str, Any], ...] = ()
@@ -76,7 +79,7 @@ class Declaration:
     raw_content: bool = False
     """The body is read by who does it, piece by piece; it is no field."""
     answer_type: str = JSON
-    """Media type of the answer."""
+    """Media type of the answer. An answer of NDJSON is a tuple: one of its parts a line."""
     body_optional: bool = False
     max_body: int | None = None
     """Most bytes of a body, where that is less than for others; what a request says is held

@@ -41,6 +41,8 @@ def number(description: str, *, least: int = 0, most: int = HIGHEST) -> Any:
 
 
 Name = Annotated[str, Meta(pattern=whole(NAME_PATTERN), description="A DNS label.")]
+OnlyProject = Annotated[Name, Meta(description="Only those of this project.")]
+OnlyFunction = Annotated[Name, Meta(description="Only those of this function; needs `project`.")]
 Digest = Annotated[str, Meta(pattern=whole(DIGEST_PATTERN), description="SHA-256 in hex.")]
 Id = Annotated[str, Meta(pattern=whole(ID_PATTERN))]
 VersionNumber = Annotated[int, Meta(ge=1, lt=10**15, description="A version's number.")]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from casemate.operations.declaration import Declaration, Effect, Operation
+from casemate.operations.declaration import NDJSON, Declaration, Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.fields import Labels, Natural
 
@@ -82,6 +82,14 @@ class Form:
                 (answer,) = typing.get_args(base)
                 return None if answer is type(None) else answer
         raise DeclarationError(f"{self.kind.__name__} does not say what it is answered with.")
+
+    @cached_property
+    def line(self) -> Any:
+        """Type of one line of the answer; None if it does not come in lines."""
+        if self.declared.answer_type != NDJSON:
+            return None
+        line, _ = typing.get_args(self.answer)
+        return line
 
     # -- fields -----------------------------------------------------------------------------------
 
@@ -197,4 +205,7 @@ def form_of(kind: type[Operation[Any]]) -> Form:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        # Never with an exponent, and with no more digits than a moment has.
+        return f"{value:.6f}".rstrip("0").removesuffix(".")
     return str(value)

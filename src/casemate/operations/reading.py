@@ -13,7 +13,7 @@ from msgspec import inspect as types
 
 from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
-from casemate.operations.fields import MOMENT_PATTERN
+from casemate.operations.fields import MOMENT_PATTERN, NUMBER_PATTERN
 from casemate.operations.form import Form
 
 SEE = "See GET /api/v1/openapi.json for those that exist."
@@ -22,10 +22,16 @@ _WHOLE = r"[0-9]{1,18}"
 
 def read_path(form: Form, values: dict[str, str]) -> dict[str, Any]:
     """Return the fields that the path holds, from its parameters."""
-    return {
-        name: read(f"path's {name}", str(values[name]), form.fields[name].type)
-        for name in form.in_path
-    }
+    return {name: read_part(form, values, name) for name in form.in_path}
+
+
+def read_part(form: Form, values: dict[str, str], name: str) -> Any:
+    """Return one field that the path holds."""
+    what, text = f"path's {name}", str(values[name])
+    found = read(what, text, form.fields[name].type)
+    if isinstance(found, int):
+        _matching(what, text, NUMBER_PATTERN)  # what is one thing has one path
+    return found
 
 
 def pairs_of(raw: bytes) -> dict[str, str]:

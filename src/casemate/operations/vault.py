@@ -50,7 +50,7 @@ class VaultKey(Operation[PublicKey], frozen=True, kw_only=True):
     It is public: whoever has a credential of the node may have it.
     """
 
-    declared = Declaration(http="GET /vault/key", tag="vault", decided=Decided.KNOWN)
+    declared = Declaration(http="GET /vault/key", tag="vault", decided=Decided.CREDENTIAL)
 
 
 class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
