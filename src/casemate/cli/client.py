@@ -19,6 +19,7 @@ from casemate.cli.errors import (
     FunctionStartError,
     MissingError,
     UnreachableError,
+    UsageError,
 )
 from casemate.operations.declaration import JSON, Operation
 from casemate.operations.form import form_of
@@ -94,7 +95,22 @@ class NodeClient:
     def request(
         self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
     ) -> httpx.Response:
-        """Ask the node for an operation, and return whatever it answers."""
+        """Ask the node for an operation, and return whatever it answers.
+
+        Raises UsageError for what is not text: the shell hands on any bytes.
+        """
+        try:
+            return self._request(operation, seconds, rest)
+        except UnicodeEncodeError:
+            # Not the cause of it: that holds the text, which may be a password.
+            raise UsageError(
+                "Something that was given is not valid text in UTF-8.",
+                next_step="Give it in a UTF-8 locale.",
+            ) from None
+
+    def _request(
+        self, operation: Operation[Any], seconds: float, rest: dict[str, Any]
+    ) -> httpx.Response:
         form = form_of(type(operation))
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
