@@ -12,7 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.api.authorization import principal
-from casemate.api.inputs import MAX_JSON_BYTES, MAX_QUERY_BYTES, optional_body, required_body
+from casemate.api.inputs import (
+    MAX_JSON_BYTES,
+    MAX_QUERY_BYTES,
+    declared_length,
+    optional_body,
+    required_body,
+)
 from casemate.api.operations import Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.principal import Action, Principal, Resource, ResourceKind
@@ -149,9 +155,14 @@ def _query(form: Form, request: Request) -> dict[str, str]:
 
 
 async def _body(form: Form, request: Request) -> dict[str, Any]:
+    most = form.declared.max_body
+    if most is None:
+        most = MAX_JSON_BYTES
+    else:
+        declared_length(request, most)
     if not form.in_body:
         return {}
     if form.declared.body_optional:
-        body = await optional_body(request, MAX_JSON_BYTES)
+        body = await optional_body(request, most)
         return {} if body is None else read_body(form, body)
-    return read_body(form, await required_body(request, MAX_JSON_BYTES))
+    return read_body(form, await required_body(request, most))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -19,6 +18,7 @@ from casemate.cli.errors import (
     FunctionStartError,
     MissingError,
     UnreachableError,
+    UsageError,
 )
 from casemate.operations.declaration import JSON, Operation
 from casemate.operations.form import form_of
@@ -48,11 +48,6 @@ class _Problem(msgspec.Struct):
     error_id: str = ""
     next_step: str | None = None
     failure: _Failure | None = None
-
-
-def path_of(*parts: str) -> str:
-    """Return a path of the control API from its parts, each percent-encoded."""
-    return f"{PREFIX}/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class NodeClient:
@@ -91,15 +86,27 @@ class NodeClient:
 
     def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
         """Have the node do an operation, and return its answer. `rest` is what carries it."""
-        response = self.attempt(operation, seconds=seconds, **rest)
-        if not response.is_success:
-            raise self.failure(response)
-        return self.answer(operation, response)
+        return self.answer(operation, self.request(operation, seconds=seconds, **rest))
 
-    def attempt(
+    def request(
         self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
     ) -> httpx.Response:
-        """Ask the node for an operation, and return whatever it answers."""
+        """Ask the node for an operation, and return whatever it answers.
+
+        Raises UsageError for what is not text: the shell hands on any bytes.
+        """
+        try:
+            return self._request(operation, seconds, rest)
+        except UnicodeEncodeError:
+            # Not the cause of it: that holds the text, which may be a password.
+            raise UsageError(
+                "Something that was given is not valid text in UTF-8.",
+                next_step="Give it in a UTF-8 locale.",
+            ) from None
+
+    def _request(
+        self, operation: Operation[Any], seconds: float, rest: dict[str, Any]
+    ) -> httpx.Response:
         form = form_of(type(operation))
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
@@ -112,7 +119,9 @@ class NodeClient:
         )
 
     def answer(self, operation: Operation[T], response: httpx.Response) -> T:
-        """Return the answer that a success of `attempt` holds."""
+        """Return what an operation is answered with; raise the error that a refusal stands for."""
+        if not response.is_success:
+            raise self.failure(response)
         form = form_of(type(operation))
         answer: Any = None
         if form.answer is bytes:
@@ -124,31 +133,6 @@ class NodeClient:
         elif form.answer is not None:
             answer = self.decode(response, form.answer)
         return cast("T", answer)
-
-    def get(self, path: str, kind: type[T], *, query: Mapping[str, Any] | None = None) -> T:
-        """Return what is at `path` as `kind`. Parameters that are None are left out."""
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        return self.decode(self.ask("GET", path, params=params), kind)
-
-    def send(
-        self, method: str, path: str, kind: type[T], body: Any, *, seconds: float = ANSWER_SECONDS
-    ) -> T:
-        """Send a JSON body and return the answer as `kind`."""
-        response = self.ask(
-            method,
-            path,
-            content=msgspec.json.encode(body),
-            headers={"content-type": "application/json"},
-            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        )
-        return self.decode(response, kind)
-
-    def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
-        """Return a response that is a success; raise the error that any other stands for."""
-        response = self.exchange(method, path, **rest)
-        if not response.is_success:
-            raise self.failure(response)
-        return response
 
     def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
         """Return whatever the node answers, read to its end."""

@@ -117,7 +117,7 @@ def _add_versions(
         ),
         approve=approve,
     )
-    response = client.attempt(wanted, seconds=START_SECONDS * len(changing))
+    response = client.request(wanted, seconds=START_SECONDS * len(changing))
     if response.is_success:
         made = client.answer(wanted, response).versions
         return dict(zip((one.name for one in changing), made, strict=True))
@@ -167,7 +167,7 @@ def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
     """Upload a bundle if the node does not hold it; return whether it was uploaded."""
     from casemate.build import pack
 
-    held = client.attempt(HasBundle(digest=built.digest))
+    held = client.request(HasBundle(digest=built.digest))
     if held.is_success:
         return False
     if held.status_code != httpx.codes.NOT_FOUND:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -15,13 +16,20 @@ from casemate.operations import (
     functions,
     grants,
     items,
+    login,
     messages,
     node,
     objects,
+    oidc,
+    policies,
     records,
     routes,
+    secrets,
     sources,
+    tokens,
+    users,
     uses,
+    vault,
 )
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
@@ -34,6 +42,8 @@ MODULES: tuple[ModuleType, ...] = (
     delivery,
     routes,
     *(objects, items, messages, uses),
+    *(login, users, tokens, oidc),
+    *(policies, secrets, vault),
 )
 
 
@@ -54,7 +64,7 @@ def checked(kinds: Iterable[type[Operation[Any]]]) -> tuple[Form, ...]:
     forms = tuple(map(form_of, kinds))
     for form in forms:
         _require_sound(form)
-    _require_unique("HTTP method and path", [f.declared.http for f in forms if f.declared.http])
+    _require_unique("HTTP method and path", [_shape(f) for f in forms if f.declared.http])
     _require_unique("name of a capability", [n for f in forms if (n := f.declared.capability)])
     _require_unique("id", [form.id for form in forms])
     _require_one_effect(forms)
@@ -67,17 +77,26 @@ def _require_sound(form: Form) -> None:
         raise DeclarationError(
             f"{name} declares an action and that there is none, or neither; expected one of them."
         )
-    if not declared.http and not declared.capability and form.method:
+    if not declared.http and not declared.capability:
         raise DeclarationError(f"{name} cannot be reached by anything.")
-    named = {*form.in_path, declared.content, declared.key, *declared.inside} - {""}
+    named = {*form.in_path, declared.content, declared.key, *declared.inside, *declared.secret}
+    named -= {""}
     if missing := named - form.fields.keys():
-        raise DeclarationError(f"{name} names fields that it has not: {', '.join(missing)}.")
+        found = ", ".join(sorted(missing))
+        raise DeclarationError(f"{name} names fields that it has not: {found}.")
+    if shown := declared.secret & {*form.in_path, *form.in_query}:
+        raise DeclarationError(f"{name} has a secret in its address: {', '.join(sorted(shown))}.")
     if declared.http and form.in_path and not all(form.fields[f].required for f in form.in_path):
         raise DeclarationError(f"{name} has a field in its path that need not be given.")
     if declared.capability and "project" not in form.fields:
         raise DeclarationError(f"{name} is for functions and has no project.")
     # Read now what is read later: a type or docstring that is missing ends the start of a node.
     form.summary, form.answer, form.line  # noqa: B018
+
+
+def _shape(form: Form) -> str:
+    """Return method and path; what a parameter is called tells no two paths apart."""
+    return re.sub(r"{\w+}", "{}", form.declared.http)
 
 
 def _require_unique(what: str, found: list[str]) -> None:

@@ -81,6 +81,12 @@ class Declaration:
     answer_type: str = JSON
     """Media type of the answer. An answer of NDJSON is a tuple: one of its parts a line."""
     body_optional: bool = False
+    max_body: int | None = None
+    """Most bytes of a body, where that is less than for others; what a request says is held
+    against it even where no body is expected."""
+    secret: frozenset[str] = frozenset()
+    """Fields that are in no text of it: they never stand in a path or a query, and are left out
+    where the operation is shown."""
     capability: str = ""
     """The name by which a function asks for it; empty: no function can."""
     key: str = ""
@@ -103,6 +109,16 @@ class Operation(
     """Base of all operations; `AnswerT_co` is what one is answered with."""
 
     declared: ClassVar[Declaration]
+
+    def __repr__(self) -> str:
+        """Leave out what is secret: errors and logs may show an operation."""
+        shown = (f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return the fields that are shown, and their values."""
+        shown = (name for name in self.__struct_fields__ if name not in self.declared.secret)
+        return [(name, getattr(self, name)) for name in shown]
 
 
 def on_project(value: FieldOf) -> Resource:

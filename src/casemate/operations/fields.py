@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from casemate.model.account import BINDING_PATTERN, MAX_BINDINGS
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.data import MAX_PAGE
 from casemate.model.function import NAME_PATTERN
@@ -56,6 +57,10 @@ Moment = Annotated[
 ]
 Attribute = str | int | float
 """Value of a key or sort attribute of a table."""
+Roles = Annotated[
+    tuple[Annotated[str, Meta(pattern=whole(BINDING_PATTERN), examples=["developer@shop"])], ...],
+    Meta(max_length=MAX_BINDINGS, description="Roles, each where it holds."),
+]
 ShortText = Annotated[str, Meta(max_length=256)]
 Metadata = Annotated[dict[ShortText, Annotated[str, Meta(max_length=2048)]], Meta(max_length=32)]
 Labels = Annotated[str, Meta(max_length=16 * 1024)]

@@ -69,7 +69,7 @@ class Form:
     @cached_property
     def _documentation(self) -> list[str]:
         # Not inherited: an operation without words of its own is not documented.
-        text = inspect.cleandoc(self.kind.__doc__ or "")
+        text = inspect.cleandoc(self.kind.__doc__ or "").strip()
         if not text or text.startswith(self.kind.__name__ + "("):
             raise DeclarationError(f"{self.kind.__name__} has no docstring.")
         return text.splitlines()
@@ -78,7 +78,8 @@ class Form:
     def answer(self) -> Any:
         """Type of the answer; None if it has none."""
         for base in getattr(self.kind, "__orig_bases__", ()):
-            if isinstance(typing.get_origin(base), type):
+            # `Generic[...]` is a base of `Operation` itself, and says nothing.
+            if typing.get_origin(base) is Operation:
                 (answer,) = typing.get_args(base)
                 return None if answer is type(None) else answer
         raise DeclarationError(f"{self.kind.__name__} does not say what it is answered with.")
@@ -171,9 +172,7 @@ class Form:
 
     def target(self, operation: Operation[Any]) -> str:
         """Return the path of one operation, each part percent-encoded."""
-        return _PARAMETER.sub(
-            lambda found: quote(str(getattr(operation, found[1])), safe=""), self.path
-        )
+        return _PARAMETER.sub(lambda found: _of_path(getattr(operation, found[1])), self.path)
 
     def query(self, operation: Operation[Any]) -> dict[str, str]:
         """Return the query of one operation; what is as it would be anyway is left out."""
@@ -202,6 +201,12 @@ class Form:
 def form_of(kind: type[Operation[Any]]) -> Form:
     """Return an operation's type taken apart. Bounded: there are as many as are declared."""
     return Form(kind)
+
+
+def _of_path(value: object) -> str:
+    """Return a value as one part of a path, which no reader takes for a step up or for none."""
+    part = quote(str(value), safe="")
+    return part if part.strip(".") else part.replace(".", "%2E")
 
 
 def _text(value: object) -> str:

@@ -118,8 +118,13 @@ def _flag(what: str, text: str, _kind: types.BoolType) -> bool:
     return _matching(what, text, "true|false") == "true"
 
 
-def _moment(what: str, text: str, _kind: types.FloatType) -> float:
-    return float(_matching(what, text, MOMENT_PATTERN))
+def _moment(what: str, text: str, kind: types.FloatType) -> float:
+    value = float(_matching(what, text, MOMENT_PATTERN))
+    low = kind.ge is not None and value < kind.ge
+    high = (kind.le is not None and value > kind.le) or (kind.lt is not None and value >= kind.lt)
+    if low or high:
+        raise MalformedError(f"The {what} is {value}, which is out of bounds.")
+    return value
 
 
 def _choice(what: str, text: str, kind: types.EnumType) -> StrEnum:

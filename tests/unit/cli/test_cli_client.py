@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import traceback
 
 import pytest
 from api_fake_control import INVOKER_TEXT, OWNER_TEXT, log_line
 
 from casemate.cli import client as client_module
+from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, UsageError
 from casemate.model.errors import ConflictError, UnavailableError
+from casemate.operations.login import Login
 from casemate.operations.records import ReadLogs
 
 
@@ -134,6 +137,25 @@ def test_hostile_error_texts_cannot_steer_the_terminal(cli, node) -> None:
     assert "\\x1b[2Jgone" in result.err
 
 
+def test_what_is_not_text_is_a_mistake_in_how_it_was_called(cli, node) -> None:
+    """The shell hands on any bytes; nothing of them comes back, for they may be a secret."""
+    for arguments in (("users", "roles", "\udcff"), ("can", "user:horse\udcff", "a", "b")):
+        result = cli(*arguments)
+        assert result.code == 2
+        assert "not valid text" in result.err
+        assert "horse" not in result.err
+
+
+def test_a_password_that_is_not_text_is_not_shown() -> None:
+    credentials = Credentials(url="http://127.0.0.1:1", key=None)
+    operation = Login(name="ada", password="horse\udcff", code="1")
+    with NodeClient(credentials) as client, pytest.raises(UsageError) as caught:
+        client.call(operation)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "horse" not in shown
+    assert "UnicodeEncodeError" not in shown
+
+
 # -- answers that come line by line --------------------------------------------------------------
 
 
@@ -149,7 +171,7 @@ def test_a_followed_line_may_hold_what_separates_lines_elsewhere(node) -> None:
     text = "one\u2028two\u0085three"
     node.control.lines = [log_line(1, text)]
     credentials = Credentials(url=node.url, key=OWNER_TEXT, allow_http=True)
-    with client_module.NodeClient(credentials) as client:
+    with NodeClient(credentials) as client:
         with client.stream(ReadLogs(follow=True), seconds=10) as lines:
             line = next(lines)
         node.drop_connections = True

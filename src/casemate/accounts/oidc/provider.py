@@ -17,7 +17,8 @@ import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
-from casemate.accounts.oidc.settings import OidcSettings, is_loopback_host, require_safe_url
+from casemate.accounts.oidc.settings import is_loopback_host, require_safe_url
+from casemate.model.oidc import OidcSettings
 
 MAX_BYTES = 512 * 1024
 SECONDS = 5.0

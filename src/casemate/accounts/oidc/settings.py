@@ -5,21 +5,10 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-import msgspec
-
 from casemate.accounts.errors import OidcSettingsError
+from casemate.model.oidc import OidcSettings
 
 MAX_TEXT = 512
-
-
-class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A provider and the client registered there: public, native, with PKCE (RFC 8252)."""
-
-    issuer: str
-    """Exactly as the provider spells it, for `iss` is compared character by character."""
-    client_id: str
-    audiences: tuple[str, ...] = ()
-    """Audiences that an ID token may name beside the client id; any other is refused."""
 
 
 def is_loopback_host(host: str) -> bool:

@@ -93,7 +93,7 @@ def logs(
 
 def _require_function(client: NodeClient, name: FunctionName) -> None:
     """Raise CommandError if there is no such function: a wrong name has no lines either."""
-    answer = client.attempt(ShowFunction(project=name.project, function=name.function))
+    answer = client.request(ShowFunction(project=name.project, function=name.function))
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise CommandError(
             f"There is no function {name.project}/{name.function}.",
