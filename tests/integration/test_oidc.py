@@ -16,6 +16,7 @@ from casemate.cli import oidc_login
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, DeniedError
+from casemate.operations.login import OidcLogin, OpenedSession
 from support.accounts import World
 from support.accounts_node import Asking, use_in_cli
 from support.oidc import TestProvider
@@ -68,7 +69,7 @@ def browse(monkeypatch, work) -> list[BaseException]:
     return faults
 
 
-def login(browser: bool = True) -> oidc_login.Session:
+def login(browser: bool = True) -> OpenedSession:
     with NodeClient(Credentials("http://127.0.0.1:8787")) as client:
         return oidc_login.login(client, browser=browser)
 
@@ -106,10 +107,10 @@ def test_an_id_token_is_used_once_and_for_this_client(ask, provider, monkeypatch
     sent: list[str] = []
     post = oidc_login.post
 
-    def keep(client, parts, body, kind):
-        if body is not None:
-            sent.append(body["id_token"])
-        return post(client, parts, body, kind)
+    def keep(client, operation):
+        if isinstance(operation, OidcLogin):
+            sent.append(operation.id_token)
+        return post(client, operation)
 
     monkeypatch.setattr(oidc_login, "post", keep)
     browse(monkeypatch, lambda url: provider.log_in(url, "ada"))

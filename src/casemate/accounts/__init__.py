@@ -6,7 +6,6 @@ Not what a caller may do: that is `casemate.policy`. May import `model` and the 
 
 from casemate.accounts.accounts import Accounts
 from casemate.accounts.bindings import (
-    BINDING_PATTERN,
     binding_text,
     covers,
     parse_binding,
@@ -24,15 +23,12 @@ from casemate.accounts.errors import (
     TooManyAttemptsError,
 )
 from casemate.accounts.issuing import Issued
-from casemate.accounts.oidc import OidcSettings
-from casemate.accounts.provider_login import ProviderLoginStart
-from casemate.accounts.service_tokens import DAY, DEFAULT_DAYS, MAX_DAYS
+from casemate.accounts.service_tokens import DAY, DEFAULT_DAYS
+from casemate.model.oidc import OidcSettings
 
 __all__ = [
-    "BINDING_PATTERN",
     "DAY",
     "DEFAULT_DAYS",
-    "MAX_DAYS",
     "Accounts",
     "EscalationError",
     "IdTokenError",
@@ -43,7 +39,6 @@ __all__ = [
     "OidcSettings",
     "OidcSettingsError",
     "PasswordRefusedError",
-    "ProviderLoginStart",
     "TooManyAttemptsError",
     "binding_text",
     "covers",

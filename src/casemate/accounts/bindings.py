@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable
 
 from casemate.accounts.errors import EscalationError
+from casemate.model.account import MAX_BINDINGS
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import OWNER, Principal, RoleBinding
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
-BINDING_PATTERN = rf"^{_NAME}(?:@{_NAME}(?:/{_NAME})?)?$"
-MAX_BINDINGS = 64
 
 _BINDING = re.compile(rf"({_NAME})(?:@({_NAME})(?:/({_NAME}))?)?")
 

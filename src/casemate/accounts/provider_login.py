@@ -15,30 +15,20 @@ from casemate.accounts.directory import Directory
 from casemate.accounts.errors import LoginRefusedError
 from casemate.accounts.issuing import Issued
 from casemate.accounts.login import guarded
-from casemate.accounts.oidc import Identity, Nonces, OidcSettings, Provider, verify_id_token
+from casemate.accounts.oidc import Identity, Nonces, Provider, verify_id_token
 from casemate.accounts.oidc.id_token import candidates, read_header, same_subject
 from casemate.accounts.oidc.settings import require_valid
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.sessions import Sessions
 from casemate.model.account import User
 from casemate.model.errors import NotFoundError
+from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
 from casemate.store.interface import Store
 
 SETTINGS = "accounts/oidc"
 """Name of the node value that holds the settings; empty means none."""
 _log = logging.getLogger("casemate.accounts")
-
-
-class ProviderLoginStart(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client needs to send a person to the provider."""
-
-    issuer: str
-    client_id: str
-    authorization_endpoint: str
-    token_endpoint: str
-    nonce: str
-    """Valid once, for ten minutes."""
 
 
 class ProviderLogin:

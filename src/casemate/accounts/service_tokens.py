@@ -15,13 +15,12 @@ from casemate.accounts.directory import Directory
 from casemate.accounts.errors import EscalationError
 from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.people import require_account_name
-from casemate.model.account import Token
+from casemate.model.account import MAX_DAYS, Token
 from casemate.model.errors import InvalidInputError
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
 
 DAY = 86400.0
 DEFAULT_DAYS = 90
-MAX_DAYS = 365
 RECOVERY_SECONDS = DAY
 _log = logging.getLogger("casemate.accounts")
 

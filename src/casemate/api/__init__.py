@@ -5,7 +5,8 @@ behind `Control`, which the node implements. Imports `model` and Starlette, noth
 """
 
 from casemate.api.app import PREFIX, create_app
-from casemate.api.control import Control, NodeStatus, StartFailedError
+from casemate.api.control import Control, StartFailedError
+from casemate.model.node import NodeStatus
 
 __all__ = [
     "PREFIX",

@@ -1,39 +1,42 @@
-"""What the operations on accounts have in common: statuses of their errors, small bodies."""
+"""What the operations on accounts have in common: statuses of their errors."""
 
 from __future__ import annotations
 
 import functools
 import math
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.accounts import EscalationError, LoginRefusedError, TooManyAttemptsError
 from casemate.api.authorization import principal
-from casemate.api.inputs import Query, declared_length
-from casemate.api.operations import Endpoint, Service
+from casemate.api.performing import Call
 from casemate.api.problems import RequestError, problem_response
 from casemate.model.denial import Denial, DenialKind
 
-MAX_BODY = 20 * 1024
-"""Bytes; the longest honest body is that of an ID token."""
+OperationT = TypeVar("OperationT")
+AnswerT = TypeVar("AnswerT")
 
 
-def answering(endpoint: Endpoint) -> Endpoint:
+def answering(
+    perform: Callable[[OperationT, Call], Awaitable[AnswerT]],
+) -> Callable[[OperationT, Call], Awaitable[AnswerT | Response]]:
     """Give the errors of accounts their statuses: 401, 403, and 429 with the time to wait."""
 
-    @functools.wraps(endpoint)
-    async def answered(request: Request, service: Service) -> Response:
+    @functools.wraps(perform)
+    async def answered(operation: OperationT, call: Call) -> AnswerT | Response:
         try:
-            return await endpoint(request, service)
+            return await perform(operation, call)
         except LoginRefusedError as error:
             raise RequestError(
                 HTTPStatus.UNAUTHORIZED, error.message, next_step=error.next_step
             ) from error
         except EscalationError as error:
-            service.deny(_escalation(request))
+            call.service.deny(_escalation(call.request))
             raise RequestError(
                 HTTPStatus.FORBIDDEN, error.message, next_step=error.next_step
             ) from error
@@ -63,9 +66,3 @@ def _escalation(request: Request) -> Denial:
 def remote_address(request: Request) -> str:
     """Return the address that the request came from; empty for a Unix socket."""
     return request.client.host if request.client is not None else ""
-
-
-def require_plain(request: Request) -> None:
-    """Refuse a query, and a body that says it is longer than MAX_BODY."""
-    Query(request).end()
-    declared_length(request, MAX_BODY)

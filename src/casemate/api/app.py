@@ -30,30 +30,24 @@ from casemate.api import (
     sources,
 )
 from casemate.api.authentication import RequireCredential
-from casemate.api.inputs import Query
+from casemate.api.derived import all_derived
 from casemate.api.openapi import describe
-from casemate.api.operations import Operation, Service, json_response
+from casemate.api.operations import Operation, Service
+from casemate.api.performing import Call
 from casemate.api.problems import problem_response, response_to
+from casemate.operations import node as node_operations
+from casemate.operations.node import Openapi
 
 PREFIX = "/api/v1"
 
 
-async def _openapi(request: Request, _service: Service) -> Response:
-    Query(request).end()
-    return json_response(document())
+@node.performs(Openapi)
+async def _openapi(_operation: Openapi, _call: Call) -> dict[str, Any]:
+    return document()
 
 
 OPERATIONS = (
-    *node.OPERATIONS,
-    Operation(
-        method="GET",
-        path="/openapi.json",
-        id="openapi",
-        tag="node",
-        summary="Return this description",
-        endpoint=_openapi,
-        response=dict[str, Any],
-    ),
+    *all_derived(node_operations, node.performs),
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *records.OPERATIONS,
@@ -115,6 +109,8 @@ def _dispatch(
         try:
             if operation.action is not None:
                 service.require(request, operation.action, operation.resource(request))
+            if operation.anywhere is not None:
+                service.require_anywhere(request, operation.anywhere)
             return await operation.endpoint(request, service)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a problem
             return response_to(error)

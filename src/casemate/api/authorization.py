@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
-from casemate.api.inputs import Query, path_name
 from casemate.model.principal import NODE, Principal, Resource, ResourceKind
 
 ResourceOf = Callable[[Request], Resource]
@@ -21,39 +20,6 @@ def principal(request: Request) -> Principal:
 def node(_request: Request) -> Resource:
     """Act on the node itself."""
     return NODE
-
-
-def project(request: Request) -> Resource:
-    """Act on the project that the path names as `{project}`."""
-    return Resource(kind=ResourceKind.PROJECT, project=path_name(request, "project"))
-
-
-def named(kind: ResourceKind, parameter: str) -> ResourceOf:
-    """Act on a thing of a project: the path has `{project}` and `{parameter}`."""
-
-    def resource(request: Request) -> Resource:
-        return Resource(
-            kind=kind,
-            project=path_name(request, "project"),
-            name=path_name(request, parameter),
-        )
-
-    return resource
-
-
-function = named(ResourceKind.FUNCTION, "function")
-"""Act on the function that the path names as `{project}` and `{function}`."""
-
-
-def queried(request: Request) -> Resource:
-    """Act on the function or project that the query names, on the node if it names neither."""
-    query = Query(request)
-    named_project, named_function = query.name("project"), query.name("function")
-    if named_project is None:
-        return NODE
-    if named_function is None:
-        return Resource(kind=ResourceKind.PROJECT, project=named_project)
-    return function_of(named_project, named_function)
 
 
 def function_of(project_name: str, function_name: str) -> Resource:

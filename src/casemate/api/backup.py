@@ -6,15 +6,13 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from casemate.api.inputs import Query
-from casemate.api.operations import Operation, Service
-from casemate.model.principal import Action
-
-TAR = "application/x-tar"
+from casemate.api.derived import all_derived
+from casemate.api.performing import Call, Performers
+from casemate.operations import backup
+from casemate.operations.declaration import TAR
 
 
 class PreparedBackup(Protocol):
@@ -55,34 +53,20 @@ class _BackupResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _get(request: Request, service: Service) -> Response:
-    Query(request).end()
-    if request.method == "HEAD":  # the length is known only once the backup is made
+performs = Performers()
+
+
+@performs(backup.Backup)
+async def _send(_operation: backup.Backup, call: Call) -> Response:
+    if call.request.method == "HEAD":  # the length is known only once the backup is made
         return Response(media_type=TAR)
+    service = call.service
     service.backups.require()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(service.backups.counted())
-        backup = await service.make_backup()
-        stack.push_async_callback(backup.close)
-        return _BackupResponse(backup, stack.pop_all())
+        made = await service.make_backup()
+        stack.push_async_callback(made.close)
+        return _BackupResponse(made, stack.pop_all())
 
 
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/backup",
-        id="backup",
-        tag="node",
-        summary="Send a backup of the whole node",
-        description=(
-            "A tar archive: `manifest.json` with the size and SHA-256 of every file, then the "
-            "files, all of them encrypted. The master key is not in it. One at a time; 429 says "
-            "that another one is being made. The node goes on serving meanwhile."
-        ),
-        endpoint=_get,
-        response=bytes,
-        response_media_type=TAR,
-        action=Action.NODE_BACKUP,
-        problems=(429, 503),
-    ),
-)
+OPERATIONS = all_derived(backup, performs)

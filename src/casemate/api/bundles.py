@@ -8,66 +8,48 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
-import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from casemate.api.authorization import function_of, principal
+from casemate.api.authorization import function_of
 from casemate.api.control import Deploys
-from casemate.api.inputs import Query, declared_length, path_digest, require_media_type, too_large
-from casemate.api.operations import GZIP, Operation, Service, json_response
+from casemate.api.derived import all_derived
+from casemate.api.inputs import declared_length, require_media_type, too_large
+from casemate.api.operations import json_response
+from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
-from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.model.principal import Action
+from casemate.operations import bundles
+from casemate.operations.bundles import HasBundle, PutBundle, Uploaded
+from casemate.operations.declaration import GZIP
 
 MAX_BUNDLE_BYTES = 512 * 1024 * 1024
 _WRITE_BYTES = 1024 * 1024
 """The file is written in pieces of this size, off the event loop."""
 
 
-class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A bundle that the node holds now."""
-
-    digest: str
-    size: int
-    """Bytes of the archive as received."""
+performs = Performers()
 
 
-def _require_deployer(request: Request, service: Service) -> None:
-    """Let in who may deploy any function: a bundle belongs to none until it is deployed."""
-    asking = principal(request)
-    wanted = [NODE] + [
-        function_of(binding.project, binding.function)
-        if binding.function is not None
-        else Resource(kind=ResourceKind.PROJECT, project=binding.project)
-        for binding in asking.bindings
-        if binding.project is not None
-    ]
-    if not any(service.may(request, Action.FUNCTION_DEPLOY, resource) for resource in wanted):
-        service.require(request, Action.FUNCTION_DEPLOY, NODE)
-
-
-def _deploys(request: Request, service: Service) -> Deploys:
+def _deploys(call: Call) -> Deploys:
     def deploys(project: str, function: str) -> bool:
-        return service.may(request, Action.FUNCTION_DEPLOY, function_of(project, function))
+        return call.may(Action.FUNCTION_DEPLOY, function_of(project, function))
 
     return deploys
 
 
-async def _has(request: Request, service: Service) -> Response:
-    _require_deployer(request, service)
-    digest = path_digest(request)
-    Query(request).end()
-    held = await service.control.has_bundle(
-        digest, by=principal(request).text, deploys=_deploys(request, service)
+@performs(HasBundle)
+async def _has(operation: HasBundle, call: Call) -> Response:
+    held = await call.service.control.has_bundle(
+        operation.digest, by=call.principal.text, deploys=_deploys(call)
     )
     status = HTTPStatus.OK if held else HTTPStatus.NOT_FOUND
     return Response(status_code=status.value)
 
 
-async def _put(request: Request, service: Service) -> Response:
-    _require_deployer(request, service)
-    digest = path_digest(request)
-    Query(request).end()
+@performs(PutBundle)
+async def _put(operation: PutBundle, call: Call) -> Response:
+    request, service = call.request, call.service
     require_media_type(request, GZIP)
     declared_length(request, MAX_BUNDLE_BYTES)
     service.uploads.require()
@@ -77,13 +59,10 @@ async def _put(request: Request, service: Service) -> Response:
     ):
         size = await _receive(request, file)
         added = await service.control.put_bundle(
-            digest,
-            Path(file.name),
-            by=principal(request).text,
-            deploys=_deploys(request, service),
+            operation.digest, Path(file.name), by=call.principal.text, deploys=_deploys(call)
         )
     status = HTTPStatus.CREATED if added else HTTPStatus.OK
-    return json_response(Uploaded(digest=digest, size=size), status)
+    return json_response(Uploaded(digest=operation.digest, size=size), status)
 
 
 async def _receive(request: Request, file: IO[bytes]) -> int:
@@ -108,33 +87,4 @@ async def _receive(request: Request, file: IO[bytes]) -> int:
     return size
 
 
-OPERATIONS = (
-    Operation(
-        method="HEAD",
-        path="/bundles/{digest}",
-        id="hasBundle",
-        tag="bundles",
-        summary="Tell whether the node holds a bundle that one has uploaded or may deploy",
-        endpoint=_has,
-        problems=(404,),
-    ),
-    Operation(
-        method="PUT",
-        path="/bundles/{digest}",
-        id="putBundle",
-        tag="bundles",
-        summary="Upload a bundle",
-        description=(
-            "The body is the bundle's tar.gz archive of at most 512 MiB. Every path and hash in "
-            "it is checked; 422 says that it is not the bundle that the digest names. What is not "
-            "deployed within an hour is deleted; 429 says that too much waits for a deploy."
-        ),
-        endpoint=_put,
-        has_body=True,
-        body_media_type=GZIP,
-        status=HTTPStatus.CREATED,
-        response=Uploaded,
-        other_statuses=((HTTPStatus.OK, "The node held the bundle already.", Uploaded),),
-        problems=(409, 413, 415, 422, 429),
-    ),
-)
+OPERATIONS = all_derived(bundles, performs)

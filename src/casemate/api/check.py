@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Protocol
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from casemate.api.inputs import Query
-from casemate.api.operations import Operation, Service, json_response
+from casemate.api.derived import all_derived
+from casemate.api.performing import Call, Performers
 from casemate.model.integrity import CheckReport
-from casemate.model.principal import Action
+from casemate.operations import check
 
 
 class Checks(Protocol):
@@ -26,42 +22,17 @@ class Checks(Protocol):
         ...
 
 
-async def _get(request: Request, service: Service) -> Response:
-    Query(request).end()
-    return json_response(service.checks.report())
+performs = Performers()
 
 
-async def _start(request: Request, service: Service) -> Response:
-    Query(request).end()
-    return json_response(service.checks.start(), status=HTTPStatus.ACCEPTED)
+@performs(check.CheckReport)
+async def _report(_operation: check.CheckReport, call: Call) -> CheckReport:
+    return call.service.checks.report()
 
 
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/check",
-        id="checkReport",
-        tag="node",
-        summary="Show what the latest check of the node's data has found",
-        endpoint=_get,
-        response=CheckReport,
-        action=Action.NODE_READ,
-    ),
-    Operation(
-        method="POST",
-        path="/check",
-        id="startCheck",
-        tag="node",
-        summary="Check everything that the node keeps",
-        description=(
-            "Reads all pages, counters, objects, bundles and the vault's files, and answers at "
-            "once; `GET` tells how far it has come. A check that is under way in the background "
-            "goes on at full speed."
-        ),
-        endpoint=_start,
-        response=CheckReport,
-        status=HTTPStatus.ACCEPTED,
-        action=Action.NODE_BACKUP,
-        problems=(409,),
-    ),
-)
+@performs(check.StartCheck)
+async def _start(_operation: check.StartCheck, call: Call) -> CheckReport:
+    return call.service.checks.start()
+
+
+OPERATIONS = all_derived(check, performs)

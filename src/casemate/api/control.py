@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from casemate.model.caps import Caps
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     Alias,
@@ -25,7 +22,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
-from casemate.model.protection import ProtectionStatus
+from casemate.model.node import NodeStatus
 from casemate.model.route import RouteClaim
 
 
@@ -59,32 +56,6 @@ class StartFailedError(InvalidInputError):
 
 Deploys = Callable[[str, str], bool]
 """Tells whether who asks may deploy the function of a project and a name."""
-
-
-class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the node is. Sizes are bytes, times Unix seconds."""
-
-    version: str
-    started_at: float
-    protections: tuple[ProtectionStatus, ...]
-    pythons: tuple[str, ...]
-    """Full versions of the interpreters functions can run on."""
-    memory_total: int
-    """Memory the node may give to instances."""
-    memory_reserved: int
-    """Memory that the limits of the living instances add up to."""
-    cpus: float
-    functions: int
-    zygotes: int
-    instances: int
-    """Processes that serve an invocation now."""
-    spares: int
-    """Processes that wait for one."""
-    queued: int
-    lost_records: int
-    """Records of invocations that could not be written since the start."""
-    caps: Caps | None = None
-    """What the manifest of no function may exceed."""
 
 
 class Control(Protocol):

@@ -1,10 +1,37 @@
 """Operations on the data of projects: buckets, tables, queues and topics.
 
 They are declared in manifests and made by deploys; here they are looked at, filled and emptied.
+What is not performed by one of these parts is the data's own, and goes there as it is.
 """
 
 from __future__ import annotations
 
-from casemate.api import buckets, queues, tables
+from typing import Any
 
-OPERATIONS = (*buckets.OPERATIONS, *tables.OPERATIONS, *queues.OPERATIONS)
+from casemate.api import buckets, queues, tables
+from casemate.api.derived import derived
+from casemate.api.performing import Call, Perform
+from casemate.operations import items, messages, objects
+from casemate.operations.catalogue import operations_of
+from casemate.operations.declaration import Effect, Operation
+from casemate.operations.form import form_of
+
+
+async def _by_data(operation: Operation[Any], call: Call) -> Any:
+    if form_of(type(operation)).effect is Effect.READ:
+        return await call.service.data.read(operation)
+    return await call.service.data.change(operation)
+
+
+_SPECIAL: dict[type[Operation[Any]], Perform] = {
+    **buckets.performs.by_type,
+    **tables.performs.by_type,
+    **queues.performs.by_type,
+}
+
+OPERATIONS = tuple(
+    derived(form_of(kind), _SPECIAL.get(kind, _by_data))
+    for module in (objects, items, messages)
+    for kind in operations_of(module)
+    if kind.declared.http
+)

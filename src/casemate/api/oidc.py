@@ -1,75 +1,41 @@
-"""Operations on the OpenID provider that the node trusts."""
+"""The OpenID provider that the node trusts."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+from casemate.api.account_answers import answering
+from casemate.api.derived import all_derived
+from casemate.api.performing import Call, Performers
+from casemate.model.oidc import OidcSettings
+from casemate.operations import oidc
+from casemate.operations.oidc import OidcState, RemoveOidc, SetOidc, ShowOidc
 
-from casemate.accounts import OidcSettings
-from casemate.api.account_answers import answering, require_plain
-from casemate.api.account_bodies import OidcState
-from casemate.api.authorization import principal
-from casemate.api.inputs import json_body
-from casemate.api.operations import Operation, Service, json_response
-from casemate.model.principal import Action
+performs = Performers()
 
 
-def _state(service: Service) -> Response:
-    return json_response(OidcState(provider=service.accounts.provider.settings))
+def _state(call: Call) -> OidcState:
+    return OidcState(provider=call.service.accounts.provider.settings)
 
 
-async def _show(request: Request, service: Service) -> Response:
-    require_plain(request)
-    return _state(service)
+@performs(ShowOidc)
+async def _show(_operation: ShowOidc, call: Call) -> OidcState:
+    return _state(call)
 
 
+@performs(SetOidc)
 @answering
-async def _set(request: Request, service: Service) -> Response:
-    require_plain(request)
-    settings = await json_body(request, OidcSettings)
-    await service.accounts.provider.set_settings(settings, by=principal(request))
-    return _state(service)
+async def _set(operation: SetOidc, call: Call) -> OidcState:
+    settings = OidcSettings(
+        issuer=operation.issuer, client_id=operation.client_id, audiences=operation.audiences
+    )
+    await call.service.accounts.provider.set_settings(settings, by=call.principal)
+    return _state(call)
 
 
+@performs(RemoveOidc)
 @answering
-async def _remove(request: Request, service: Service) -> Response:
-    require_plain(request)
-    await service.accounts.provider.set_settings(None, by=principal(request))
-    return _state(service)
+async def _remove(_operation: RemoveOidc, call: Call) -> OidcState:
+    await call.service.accounts.provider.set_settings(None, by=call.principal)
+    return _state(call)
 
 
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/oidc",
-        id="showOidc",
-        tag="oidc",
-        summary="Show the OpenID provider",
-        endpoint=_show,
-        response=OidcState,
-        action=Action.ACCOUNT_READ,
-    ),
-    Operation(
-        method="PUT",
-        path="/oidc",
-        id="setOidc",
-        tag="oidc",
-        summary="Trust an OpenID provider, which must answer",
-        endpoint=_set,
-        body=OidcSettings,
-        response=OidcState,
-        problems=(409, 413, 415, 422, 503),
-        action=Action.ACCOUNT_WRITE,
-    ),
-    Operation(
-        method="DELETE",
-        path="/oidc",
-        id="removeOidc",
-        tag="oidc",
-        summary="Trust no OpenID provider",
-        endpoint=_remove,
-        response=OidcState,
-        problems=(409,),
-        action=Action.ACCOUNT_WRITE,
-    ),
-)
+OPERATIONS = all_derived(oidc, performs)

@@ -15,26 +15,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.accounts import Accounts
-from casemate.api.authorization import ResourceOf, node, principal
+from casemate.api.authorization import ResourceOf, function_of, node, principal
 from casemate.api.control import Control
-from casemate.api.health import NodeHealth, nothing_known
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.model.node import NodeHealth
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
+from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
-from casemate.sources import SourceStatus
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
 if TYPE_CHECKING:
     from casemate.api.backup import MakeBackup
     from casemate.api.check import Checks
-
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-GZIP = "application/gzip"
 
 
 @dataclass(eq=False)
@@ -61,6 +58,11 @@ class Slots:
                 f"Too many {self.what} at the same time.",
                 next_step="Try again when one of them has ended.",
             )
+
+
+def nothing_known() -> NodeHealth:
+    """Return the health of a node of which no part is looked at."""
+    return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,18 @@ class Service:
             f"`casemate can {asking.text} {action.value} {resource.text} --why` tells which.",
         )
 
+    def require_anywhere(self, request: Request, action: Action) -> None:
+        """Let who may do this to anything pass, like `require`: what it is on is not known yet."""
+        wanted = [NODE] + [
+            function_of(binding.project, binding.function)
+            if binding.function is not None
+            else Resource(kind=ResourceKind.PROJECT, project=binding.project)
+            for binding in principal(request).bindings
+            if binding.project is not None
+        ]
+        if not any(self.may(request, action, resource) for resource in wanted):
+            self.require(request, action, NODE)
+
 
 Endpoint = Callable[[Request, Service], Awaitable[Response]]
 
@@ -126,6 +140,7 @@ class QueryParameter:
     name: str
     description: str
     schema: dict[str, Any]
+    required: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,31 +175,10 @@ class Operation:
     decides for each thing it shows) asks for nothing."""
     resource: ResourceOf = node
     """What the action is on."""
+    anywhere: Action | None = None
+    """What must be allowed on one thing at least, whichever."""
 
 
 def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return a value of the model as JSON."""
     return Response(msgspec.json.encode(value), status.value, media_type=JSON)
-
-
-PROJECT = QueryParameter(
-    name="project",
-    description="Only those of this project.",
-    schema={"$ref": "#/components/schemas/Name"},
-)
-FUNCTION = QueryParameter(
-    name="function",
-    description="Only those of this function; needs `project`.",
-    schema={"$ref": "#/components/schemas/Name"},
-)
-
-
-def number_parameter(
-    name: str, description: str, *, default: int, minimum: int, maximum: int
-) -> QueryParameter:
-    """Return the declaration of a whole number in a query."""
-    return QueryParameter(
-        name=name,
-        description=description,
-        schema={"type": "integer", "default": default, "minimum": minimum, "maximum": maximum},
-    )

@@ -23,6 +23,7 @@ from casemate.model.errors import (
     ProtectionMissingError,
     QuotaError,
 )
+from casemate.operations.errors import MalformedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -130,6 +131,8 @@ def status_of(error: CasemateError) -> HTTPStatus:
     """Return the status that one of our errors is answered with."""
     if isinstance(error, RequestError):
         return error.status
+    if isinstance(error, MalformedError):
+        return HTTPStatus.BAD_REQUEST
     if error.retryable:
         return HTTPStatus.SERVICE_UNAVAILABLE
     for kind, status in _STATUSES:

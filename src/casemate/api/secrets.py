@@ -1,101 +1,68 @@
-"""Operations on secrets and the vault. Values come in sealed to the vault, and never go out."""
+"""Secrets and the vault. Values come in sealed to the vault, and never go out."""
 
 from __future__ import annotations
 
 import contextlib
-from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
 
-import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
-from casemate.api.authorization import named, principal, project
-from casemate.api.inputs import (
-    Query,
-    declared_length,
-    json_body,
-    path_name,
-    require_media_type,
-    too_large,
-    whole,
-)
-from casemate.api.operations import Operation, Service, json_response
+from casemate.api.derived import all_derived
+from casemate.api.inputs import declared_length, require_media_type, too_large
+from casemate.api.operations import Service
+from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.model.errors import NotFoundError
-from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Action, Resource, ResourceKind
-from casemate.vault.interface import Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.operations import secrets, vault
+from casemate.operations.declaration import BINARY
+from casemate.operations.secrets import (
+    DeleteSecret,
+    GetSecret,
+    ListProjectSecrets,
+    ListSecrets,
+    PutSecret,
+    Secrets,
+)
+from casemate.operations.vault import (
+    PublicKey,
+    Rotated,
+    RotatedKey,
+    RotateKeys,
+    RotateMasterKey,
+    VaultKey,
+)
+from casemate.vault.interface import Purpose
 from casemate.vault.sealed import MAX_SEALED_BYTES
 
-BINARY = "application/octet-stream"
-
-_secret = named(ResourceKind.SECRET, "name")
+performs = Performers()
 
 
-class VaultKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The public key to which values are sealed on their way in."""
-
-    algorithm: str
-    public_key: bytes
-    """X25519, 32 bytes, in base64."""
+@performs(VaultKey)
+async def _key(_operation: VaultKey, call: Call) -> PublicKey:
+    return PublicKey(algorithm="X25519", public_key=await call.service.vault.public_key())
 
 
-class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """Secrets and their versions, without values; sorted by project and name."""
-
-    secrets: tuple[SecretInfo, ...]
-
-
-class RotatedKey(StrEnum):
-    """What can be rotated here; the master key has an operation of its own."""
-
-    DATA = "data"
-    SIGNING = "signing"
+@performs(vault.VaultStatus)
+async def _status(_operation: vault.VaultStatus, call: Call) -> VaultStatus:
+    return await call.service.vault.status()
 
 
-class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to rotate. `project` is for data keys: that of one project, without it all."""
-
-    key: RotatedKey
-    project: Annotated[str, msgspec.Meta(pattern=whole(NAME_PATTERN))] | None = None
-
-
-class Rotated(msgspec.Struct, frozen=True, kw_only=True):
-    """What was rotated."""
-
-    projects: tuple[str, ...] = ()
-    """Projects with a new data key; the empty name is the node itself."""
-    kid: str | None = None
-    """Id of the new signing key."""
-
-
-async def _key(request: Request, service: Service) -> Response:
-    Query(request).end()
-    public = await service.vault.public_key()
-    return json_response(VaultKey(algorithm="X25519", public_key=public))
-
-
-async def _status(request: Request, service: Service) -> Response:
-    Query(request).end()
-    return json_response(await service.vault.status())
-
-
-async def _rotate(request: Request, service: Service) -> Response:
-    Query(request).end()
-    body = await json_body(request, Rotation)
-    if body.key is RotatedKey.SIGNING:
-        if body.project is not None:
+@performs(RotateKeys)
+async def _rotate(operation: RotateKeys, call: Call) -> Rotated:
+    service = call.service
+    if operation.key is RotatedKey.SIGNING:
+        if operation.project is not None:
             raise RequestError(
                 HTTPStatus.BAD_REQUEST,
                 "The signing key is the node's, and belongs to no project.",
                 next_step="Leave out `project`.",
             )
-        return json_response(Rotated(kid=await service.vault.rotate_signing_key()))
-    rotated = await service.vault.rotate_data_keys(body.project)
+        return Rotated(kid=await service.vault.rotate_signing_key())
+    rotated = await service.vault.rotate_data_keys(operation.project)
     await _rekey(service, rotated)
-    return json_response(Rotated(projects=rotated))
+    return Rotated(projects=rotated)
 
 
 async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
@@ -115,10 +82,9 @@ async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
             pass
 
 
-async def _rotate_master(request: Request, service: Service) -> Response:
-    Query(request).end()
-    sealed = await _sealed_body(request)
-    return json_response(await service.vault.rotate_master(sealed))
+@performs(RotateMasterKey)
+async def _rotate_master(_operation: RotateMasterKey, call: Call) -> VaultStatus:
+    return await call.service.vault.rotate_master(await _sealed_body(call.request))
 
 
 async def _sealed_body(request: Request) -> bytes:
@@ -137,168 +103,45 @@ async def _sealed_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _list_all(request: Request, service: Service) -> Response:
-    Query(request).end()
-    found = await service.vault.secrets(None)
+@performs(ListSecrets)
+async def _list_all(_operation: ListSecrets, call: Call) -> Secrets:
+    found = await call.service.vault.secrets(None)
     visible = {
-        name: service.may(
-            request, Action.SECRET_LIST, Resource(kind=ResourceKind.PROJECT, project=name)
+        name: call.service.may(
+            call.request, Action.SECRET_LIST, Resource(kind=ResourceKind.PROJECT, project=name)
         )
         for name in {info.project for info in found}
     }
-    return json_response(Secrets(secrets=tuple(info for info in found if visible[info.project])))
+    return Secrets(secrets=tuple(info for info in found if visible[info.project]))
 
 
-async def _list(request: Request, service: Service) -> Response:
-    Query(request).end()
-    return json_response(
-        Secrets(secrets=await service.vault.secrets(path_name(request, "project")))
-    )
+@performs(ListProjectSecrets)
+async def _list(operation: ListProjectSecrets, call: Call) -> Secrets:
+    return Secrets(secrets=await call.service.vault.secrets(operation.project))
 
 
-async def _show(request: Request, service: Service) -> Response:
-    Query(request).end()
-    where, name = path_name(request, "project"), path_name(request, "name")
-    for info in await service.vault.secrets(where):
-        if info.name == name:
-            return json_response(info)
+@performs(GetSecret)
+async def _show(operation: GetSecret, call: Call) -> SecretInfo:
+    for info in await call.service.vault.secrets(operation.project):
+        if info.name == operation.name:
+            return info
     raise NotFoundError(
-        f"There is no secret {where}/{name}.",
-        next_step=f"set it: casemate secrets set {where}/{name}",
+        f"There is no secret {operation.project}/{operation.name}.",
+        next_step=f"set it: casemate secrets set {operation.project}/{operation.name}",
     )
 
 
-async def _put(request: Request, service: Service) -> Response:
-    Query(request).end()
-    where, name = path_name(request, "project"), path_name(request, "name")
-    sealed = await _sealed_body(request)
-    version = await service.vault.put_secret(where, name, sealed, principal(request).text)
-    return json_response(version, HTTPStatus.CREATED)
+@performs(PutSecret)
+async def _put(operation: PutSecret, call: Call) -> SecretVersion:
+    sealed = await _sealed_body(call.request)
+    return await call.service.vault.put_secret(
+        operation.project, operation.name, sealed, call.principal.text
+    )
 
 
-async def _delete(request: Request, service: Service) -> Response:
-    Query(request).end()
-    await service.vault.delete_secret(path_name(request, "project"), path_name(request, "name"))
-    return Response(status_code=HTTPStatus.NO_CONTENT.value)
+@performs(DeleteSecret)
+async def _delete(operation: DeleteSecret, call: Call) -> None:
+    await call.service.vault.delete_secret(operation.project, operation.name)
 
 
-_SEALED = (
-    "The body is the value sealed to the key of `GET /vault/key` and to this project and name "
-    "(`casemate secrets set` does it): an X25519 key agreement, HKDF-SHA-256, AES-256-GCM. "
-)
-
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/vault",
-        id="vaultStatus",
-        tag="vault",
-        summary="Tell where the master key is and how old the keys are",
-        endpoint=_status,
-        response=VaultStatus,
-        action=Action.NODE_READ,
-    ),
-    Operation(
-        method="GET",
-        path="/vault/key",
-        id="vaultKey",
-        tag="vault",
-        summary="Return the public key to seal values to",
-        description="It is public: whoever has a credential of the node may have it.",
-        endpoint=_key,
-        response=VaultKey,
-    ),
-    Operation(
-        method="POST",
-        path="/vault/rotate",
-        id="rotateKeys",
-        tag="vault",
-        summary="Make new data keys, or a new signing key",
-        description=(
-            "What is stored is encrypted anew with the new data keys before the answer; it can be "
-            "read all the while. Tokens that were signed before stay valid for up to a day."
-        ),
-        endpoint=_rotate,
-        body=Rotation,
-        response=Rotated,
-        problems=(404, 413, 415, 422),
-        action=Action.VAULT_ROTATE,
-    ),
-    Operation(
-        method="PUT",
-        path="/vault/master-key",
-        id="rotateMasterKey",
-        tag="vault",
-        summary="Change the master key",
-        description=(
-            "The body is sealed to the vault and holds the new key, its source, and the present "
-            "key as proof; `casemate vault rotate-master` makes it on the node's host."
-        ),
-        endpoint=_rotate_master,
-        has_body=True,
-        body_media_type=BINARY,
-        response=VaultStatus,
-        problems=(413, 415, 422),
-        action=Action.VAULT_ROTATE,
-    ),
-    Operation(
-        method="GET",
-        path="/secrets",
-        id="listSecrets",
-        tag="secrets",
-        summary="List the secrets of every project that you may see, without values",
-        endpoint=_list_all,
-        response=Secrets,
-    ),
-    Operation(
-        method="GET",
-        path="/secrets/{project}",
-        id="listProjectSecrets",
-        tag="secrets",
-        summary="List the secrets of a project, without values",
-        endpoint=_list,
-        response=Secrets,
-        action=Action.SECRET_LIST,
-        resource=project,
-    ),
-    Operation(
-        method="GET",
-        path="/secrets/{project}/{name}",
-        id="getSecret",
-        tag="secrets",
-        summary="Return a secret's versions, without values",
-        endpoint=_show,
-        response=SecretInfo,
-        problems=(404,),
-        action=Action.SECRET_LIST,
-        resource=project,
-    ),
-    Operation(
-        method="PUT",
-        path="/secrets/{project}/{name}",
-        id="putSecret",
-        tag="secrets",
-        summary="Keep a new version of a secret",
-        description=_SEALED + "The same body again is the same version.",
-        endpoint=_put,
-        has_body=True,
-        body_media_type=BINARY,
-        status=HTTPStatus.CREATED,
-        response=SecretVersion,
-        problems=(409, 413, 415, 422),
-        action=Action.SECRET_WRITE,
-        resource=_secret,
-    ),
-    Operation(
-        method="DELETE",
-        path="/secrets/{project}/{name}",
-        id="deleteSecret",
-        tag="secrets",
-        summary="Forget a secret with all its versions",
-        endpoint=_delete,
-        status=HTTPStatus.NO_CONTENT,
-        problems=(404,),
-        action=Action.SECRET_WRITE,
-        resource=_secret,
-    ),
-)
+OPERATIONS = (*all_derived(vault, performs), *all_derived(secrets, performs))

@@ -1,26 +1,27 @@
-"""Operations on people: add, roles, reset, disable, remove."""
+"""People: add, roles, reset, disable, remove."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from starlette.requests import Request
-from starlette.responses import Response
-
 from casemate.accounts import binding_text, parse_bindings
-from casemate.api.account_answers import answering, require_plain
-from casemate.api.account_bodies import (
-    NewRoles,
-    NewState,
-    NewUser,
+from casemate.api.account_answers import answering
+from casemate.api.derived import all_derived
+from casemate.api.operations import Service
+from casemate.api.performing import Call, Performers
+from casemate.operations import users
+from casemate.operations.users import (
+    AddUser,
+    ListUsers,
+    RemoveUser,
+    ResetUser,
+    SetUserRoles,
+    SetUserState,
+    ShowUser,
     UserChanged,
     Users,
     UserView,
 )
-from casemate.api.authorization import principal
-from casemate.api.inputs import json_body, path_name
-from casemate.api.operations import Operation, Service, json_response
-from casemate.model.principal import Action
+
+performs = Performers()
 
 
 def _view(name: str, service: Service) -> UserView:
@@ -42,145 +43,60 @@ def _tokens_left(name: str, service: Service) -> tuple[str, ...]:
     return tuple(token.id for token in service.accounts.people.tokens_made_by(name))
 
 
-async def _list(request: Request, service: Service) -> Response:
-    require_plain(request)
-    names = [user.name for user in service.accounts.people.all()]
-    return json_response(Users(users=tuple(_view(name, service) for name in names)))
+@performs(ListUsers)
+async def _list(_operation: ListUsers, call: Call) -> Users:
+    names = [user.name for user in call.service.accounts.people.all()]
+    return Users(users=tuple(_view(name, call.service) for name in names))
 
 
-async def _show(request: Request, service: Service) -> Response:
-    require_plain(request)
-    return json_response(_view(path_name(request, "name"), service))
+@performs(ShowUser)
+async def _show(operation: ShowUser, call: Call) -> UserView:
+    return _view(operation.name, call.service)
 
 
+@performs(AddUser)
 @answering
-async def _add(request: Request, service: Service) -> Response:
-    require_plain(request)
-    body = await json_body(request, NewUser)
-    code = await service.accounts.people.add(
-        body.name,
-        parse_bindings(body.roles),
-        by=principal(request),
-        oidc_subject=body.oidc_subject,
+async def _add(operation: AddUser, call: Call) -> UserChanged:
+    code = await call.service.accounts.people.add(
+        operation.name,
+        parse_bindings(operation.roles),
+        by=call.principal,
+        oidc_subject=operation.oidc_subject,
     )
-    return json_response(UserChanged(user=_view(body.name, service), code=code), HTTPStatus.CREATED)
+    return UserChanged(user=_view(operation.name, call.service), code=code)
 
 
+@performs(SetUserRoles)
 @answering
-async def _set_roles(request: Request, service: Service) -> Response:
-    require_plain(request)
-    name = path_name(request, "name")
-    body = await json_body(request, NewRoles)
-    await service.accounts.people.set_roles(name, parse_bindings(body.roles), by=principal(request))
-    return json_response(UserChanged(user=_view(name, service)))
+async def _set_roles(operation: SetUserRoles, call: Call) -> UserChanged:
+    bindings = parse_bindings(operation.roles)
+    await call.service.accounts.people.set_roles(operation.name, bindings, by=call.principal)
+    return UserChanged(user=_view(operation.name, call.service))
 
 
+@performs(ResetUser)
 @answering
-async def _reset(request: Request, service: Service) -> Response:
-    require_plain(request)
-    name = path_name(request, "name")
-    code = await service.accounts.people.reset(name, by=principal(request))
-    return json_response(UserChanged(user=_view(name, service), code=code))
+async def _reset(operation: ResetUser, call: Call) -> UserChanged:
+    code = await call.service.accounts.people.reset(operation.name, by=call.principal)
+    return UserChanged(user=_view(operation.name, call.service), code=code)
 
 
+@performs(SetUserState)
 @answering
-async def _set_state(request: Request, service: Service) -> Response:
-    require_plain(request)
-    name = path_name(request, "name")
-    body = await json_body(request, NewState)
-    await service.accounts.people.set_disabled(name, body.disabled, by=principal(request))
-    left = _tokens_left(name, service) if body.disabled else ()
-    return json_response(UserChanged(user=_view(name, service), tokens_left=left))
+async def _set_state(operation: SetUserState, call: Call) -> UserChanged:
+    name, service = operation.name, call.service
+    await service.accounts.people.set_disabled(name, operation.disabled, by=call.principal)
+    left = _tokens_left(name, service) if operation.disabled else ()
+    return UserChanged(user=_view(name, service), tokens_left=left)
 
 
+@performs(RemoveUser)
 @answering
-async def _remove(request: Request, service: Service) -> Response:
-    require_plain(request)
-    name = path_name(request, "name")
+async def _remove(operation: RemoveUser, call: Call) -> UserChanged:
+    name, service = operation.name, call.service
     view = _view(name, service)
-    await service.accounts.people.remove(name, by=principal(request))
-    return json_response(UserChanged(user=view, tokens_left=_tokens_left(name, service)))
+    await service.accounts.people.remove(name, by=call.principal)
+    return UserChanged(user=view, tokens_left=_tokens_left(name, service))
 
 
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/users",
-        id="listUsers",
-        tag="users",
-        summary="List the people",
-        endpoint=_list,
-        response=Users,
-        action=Action.ACCOUNT_READ,
-    ),
-    Operation(
-        method="POST",
-        path="/users",
-        id="addUser",
-        tag="users",
-        summary="Add a person; show the one-time code to enrol with once",
-        endpoint=_add,
-        body=NewUser,
-        status=HTTPStatus.CREATED,
-        response=UserChanged,
-        problems=(409, 413, 415, 422),
-        action=Action.ACCOUNT_WRITE,
-    ),
-    Operation(
-        method="GET",
-        path="/users/{name}",
-        id="showUser",
-        tag="users",
-        summary="Show a person",
-        endpoint=_show,
-        response=UserView,
-        problems=(404,),
-        action=Action.ACCOUNT_READ,
-    ),
-    Operation(
-        method="DELETE",
-        path="/users/{name}",
-        id="removeUser",
-        tag="users",
-        summary="Remove a person; its sessions end at once",
-        endpoint=_remove,
-        response=UserChanged,
-        problems=(404, 409),
-        action=Action.ACCOUNT_WRITE,
-    ),
-    Operation(
-        method="PUT",
-        path="/users/{name}/roles",
-        id="setUserRoles",
-        tag="users",
-        summary="Replace a person's roles, at once for open sessions too",
-        endpoint=_set_roles,
-        body=NewRoles,
-        response=UserChanged,
-        problems=(404, 409, 413, 415, 422),
-        action=Action.ACCOUNT_WRITE,
-    ),
-    Operation(
-        method="PUT",
-        path="/users/{name}/state",
-        id="setUserState",
-        tag="users",
-        summary="Keep a person out, or let it in again",
-        endpoint=_set_state,
-        body=NewState,
-        response=UserChanged,
-        problems=(404, 409, 413, 415),
-        action=Action.ACCOUNT_WRITE,
-    ),
-    Operation(
-        method="POST",
-        path="/users/{name}/reset",
-        id="resetUser",
-        tag="users",
-        summary="Take a person's password, second factor and sessions; show a new one-time code",
-        endpoint=_reset,
-        response=UserChanged,
-        problems=(404, 409, 413),
-        action=Action.ACCOUNT_WRITE,
-    ),
-)
+OPERATIONS = all_derived(users, performs)

@@ -15,6 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -38,6 +39,15 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.operations.declaration import Operation
+from casemate.operations.objects import (
+    AbortObject,
+    AddPart,
+    BeginObject,
+    CommitObject,
+    ReadObject,
+)
+from casemate.operations.uses import IdentityToken, InvokeFunction
 from casemate.policy.interface import Policy
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.outgoing import ReplyRoom
@@ -213,9 +223,9 @@ class Session:
             return
         try:
             self._authorize(request)
-            answer = self._broker.operations.perform_at_once(self._project, request)
+            answer = self._perform_at_once(request)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
-            self._refuse(instance, served, request, error)
+            self._refuse(instance, served, request.n, error)
             return
         if answer is not None:
             instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
@@ -224,25 +234,23 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(
-        self, instance: Instance, served: int, request: requests.Request, body: bytes
-    ) -> None:
+    async def _serve(self, instance: Instance, served: int, request: Any, body: bytes) -> None:
         room = self._broker.room.held(self._rights.principal.id, requests.reply_bytes(request))
         async with self._turn, room as resize:
             try:
-                answer = await self._perform(request, body)
+                answer = await self._perform(
+                    requests.read(self._rights.version.project, request, body)
+                )
             except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
-                self._refuse(instance, served, request, error)
+                self._refuse(instance, served, request.n, error)
                 return
             resize(len(answer.body))
-            await self._deliver(instance, served, request, answer)
+            await self._deliver(instance, served, request.n, answer)
 
     @staticmethod
-    async def _deliver(
-        instance: Instance, served: int, request: requests.Request, answer: Answer
-    ) -> None:
+    async def _deliver(instance: Instance, served: int, number: int, answer: Answer) -> None:
         """Send an answer and wait until it is read: until then it takes room."""
-        head = _encode(_Ok(request.n, answer.fields))
+        head = _encode(_Ok(number, answer.fields))
         if answer.descriptor is None:
             instance.reply(served, head, answer.body)
             del answer
@@ -252,19 +260,17 @@ class Session:
         try:
             if not instance.reply(served, head, answer.body, (answer.descriptor,)):
                 message = "the value could not be delivered"
-                instance.reply(served, _encode(_Error(request.n, "unavailable", message)))
+                instance.reply(served, _encode(_Error(number, "unavailable", message)))
         finally:
             os.close(answer.descriptor)
 
-    def _refuse(
-        self, instance: Instance, served: int, request: requests.Request, error: Exception
-    ) -> None:
+    def _refuse(self, instance: Instance, served: int, number: int, error: Exception) -> None:
         """Tell the function why its request was not done, if it is its own doing."""
         code = code_of(error) if isinstance(error, CasemateError) else None
         if code is None:
-            reply = self._fault(request.n, error)
+            reply = self._fault(number, error)
         else:
-            reply = _encode(_Error(request.n, code, str(error)))
+            reply = _encode(_Error(number, code, str(error)))
         if isinstance(error, NotGrantedError):
             self._denied += 1
             if self._denied > _DENIED_AT_ONCE:
@@ -281,44 +287,45 @@ class Session:
         _log.error("%s in a capability of %s", error_id, self._rights.principal.id, exc_info=error)
         return _encode(_Error(number, "unavailable", f"the host failed ({error_id})"))
 
-    async def _perform(self, request: requests.Request, body: bytes) -> Answer:
+    async def _perform(self, operation: Operation[Any]) -> Answer:
         operations = self._broker.operations
-        if isinstance(request, requests.IdentityToken):
+        if isinstance(operation, IdentityToken):
             flow = self._admitted.flow
             return await operations.identity_token(
                 self._rights.version,
                 self._admitted.request.id,
                 flow.chain if flow is not None else (),
-                request.audience,
+                operation.audience,
             )
-        if isinstance(request, requests.InvokeFunction):
-            return await self._invoke(request, body)
-        if isinstance(request, requests.BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
+        if isinstance(operation, InvokeFunction):
+            return await self._invoke(operation)
+        if isinstance(operation, BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
             raise TooMuchError(f"An invocation has at most {_MAX_UPLOADS} uploads at a time.")
-        perform = operations.by_type[type(request)]
-        answer = await perform(self._project, request, body)
-        if isinstance(request, requests.BeginObject):
-            self._uploads[answer.fields.upload] = (request.bucket, request.key)
-        elif isinstance(request, (requests.CommitObject, requests.AbortObject)):
-            self._uploads.pop(request.upload, None)
+        answer = await operations.perform(operation)
+        if isinstance(operation, BeginObject):
+            self._uploads[answer.fields.upload] = (operation.bucket, operation.key)
+        elif isinstance(operation, (CommitObject, AbortObject)):
+            self._uploads.pop(operation.upload, None)
         return answer
 
-    @property
-    def _project(self) -> str:
-        return self._rights.version.project
+    def _perform_at_once(self, request: Any) -> Answer | None:
+        if requests.kind_of(request) is not ReadObject:
+            return None
+        operation = requests.read(self._rights.version.project, request, b"")
+        return self._broker.operations.perform_at_once(operation)
 
-    def _authorize(self, request: requests.Request) -> None:
+    def _authorize(self, request: Any) -> None:
         """Let a request pass or raise NotGrantedError. A function may always say who it is."""
-        if not isinstance(request, requests.IdentityToken):
-            self._decide(*self._wanted(request))
-
-    def _wanted(self, request: requests.GrantedRequest) -> requests.Wanted:
-        if isinstance(request, (requests.AddPart, requests.CommitObject, requests.AbortObject)):
+        wanted, kind = requests.wanted(request), requests.kind_of(request)
+        if kind in (AddPart, CommitObject, AbortObject):
             begun = self._uploads.get(request.upload)
-            if begun is None or begun[0] != request.bucket:
+            if wanted is None or begun is None or begun[0] != request.bucket:
                 raise NotFoundError("This invocation has begun no such upload.")
-            return GrantKind.BUCKET, begun[0], request.action, begun[1]
-        return request.grant
+            wanted = wanted._replace(key=begun[1])
+        if wanted is not None:
+            self._decide(*wanted)
+        elif kind is not IdentityToken:
+            raise NotGrantedError("This is nothing that can be granted.")
 
     def _decide(self, kind: GrantKind, name: str, action: str, key: str) -> None:
         """Let a use pass or raise NotGrantedError; either is noted."""
@@ -373,22 +380,22 @@ class Session:
             )
         )
 
-    async def _invoke(self, request: requests.InvokeFunction, body: bytes) -> Answer:
+    async def _invoke(self, operation: InvokeFunction) -> Answer:
         version = self._rights.version
-        caller = caller_of(self._admitted, self._rights.principal, self._deadline, request.allow)
+        caller = caller_of(self._admitted, self._rights.principal, self._deadline, operation.allow)
         response = await self._broker.call(
             RawInvocation(
                 trigger="function",
                 project=version.project,
-                function=request.function,
+                function=operation.function,
                 qualifier=None,
                 credential=None,
                 content_type="application/json",
-                body=body,
+                body=operation.content,
                 received_at=time.time(),
                 caller=caller,
             ),
-            wait=request.wait,
+            wait=operation.wait,
         )
         content = response.body if isinstance(response.body, bytes) else b""
         media_type = next((v for n, v in response.headers if n == b"content-type"), b"")
@@ -411,9 +418,9 @@ class Session:
 
     async def _abort(self, uploads: dict[str, tuple[str, str]]) -> None:
         for upload, (bucket, _key) in uploads.items():
-            request = requests.AbortObject(n=0, bucket=bucket, upload=upload)
+            project = self._rights.version.project
+            forget = AbortObject(project=project, bucket=bucket, upload=upload)
             try:
-                abort = self._broker.operations.by_type[requests.AbortObject]
-                await abort(self._rights.version.project, request, b"")
+                await self._broker.operations.perform(forget)
             except CasemateError as error:
                 _log.warning("an unfinished upload stays until it expires: %s", error)

@@ -1,298 +1,140 @@
-"""Everything a running function can ask for, as typed requests; anything else ends its instance.
+"""Everything a running function can ask for: the operations that are declared as capabilities.
 
-The peer is `runner/channel.py`, for the handles beside it. `grant` says of each what must be
-granted: kind, name, action and, where grants have prefixes, the key.
+The peer is `runner/channel.py`, for the handles beside it. A request is the operation without its
+project, which is the function's own, and with a number; anything else ends the instance.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Union
 
 import msgspec
 
-from casemate.data.interface import MAX_PAGE, MAX_PART, Range
-from casemate.model.function import NAME_PATTERN
+from casemate.capabilities.labels import kept
+from casemate.model.data import MAX_PART
+from casemate.model.errors import InvalidInputError
 from casemate.model.grant import GrantKind
-
-
-def _whole(pattern: str) -> str:
-    """Return a pattern whose end is the text's end: Python's `$` lets a newline follow."""
-    return pattern.removesuffix("$") + r"\Z"
-
-
-Name = Annotated[str, msgspec.Meta(pattern=_whole(NAME_PATTERN))]
-Key = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
-Revision = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-Natural = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
-Token = Annotated[str, msgspec.Meta(max_length=4096)]
-Metadata = Annotated[
-    dict[Text, Annotated[str, msgspec.Meta(max_length=2048)]], msgspec.Meta(max_length=32)
-]
-MessageKey = Annotated[str, msgspec.Meta(max_length=1024)]
-Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
-Labels = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
-"""Where what is stored came from, as compact JSON; `casemate.capabilities.labels` reads it."""
-Attributes = Annotated[
-    dict[Text, Annotated[str, msgspec.Meta(max_length=4096)]], msgspec.Meta(max_length=10)
-]
-"""Texts beside a message; `casemate.data.limits.require_attributes` has the rest."""
-Attribute = str | int | float
-Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-
-Wanted = tuple[GrantKind, str, str, str]
-
-
-class _Request(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op"
-):
-    """`n` is repeated in the reply."""
-
-    n: Number
-
-
-class _BucketRequest(_Request, frozen=True):
-    action: ClassVar[str]
-    bucket: Name
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.BUCKET, self.bucket, self.action, getattr(self, "key", "")
-
-
-class GetObject(_BucketRequest, frozen=True, tag="bucket.get"):
-    """Read an object or a piece of it."""
-
-    action: ClassVar[str] = "read"
-    key: Key
-    revision: Revision | None = None
-    offset: Natural = 0
-    length: Natural | None = None
-
-
-class HeadObject(_BucketRequest, frozen=True, tag="bucket.head"):
-    """Ask what is known of an object."""
-
-    action: ClassVar[str] = "read"
-    key: Key
-    revision: Revision | None = None
-
-
-class PutObject(_BucketRequest, frozen=True, tag="bucket.put"):
-    """Write an object; the body is its content."""
-
-    action: ClassVar[str] = "write"
-    key: Key
-    content_type: Text = "application/octet-stream"
-    metadata: Metadata | None = None
-    if_revision: Revision | None = None
-    labels: Labels | None = None
-
-
-class BeginObject(_BucketRequest, frozen=True, tag="bucket.begin"):
-    """Begin to write an object in parts."""
-
-    action: ClassVar[str] = "write"
-    key: Key
-    content_type: Text = "application/octet-stream"
-    metadata: Metadata = {}
-
-
-class _UploadRequest(_BucketRequest, frozen=True):
-    """A request about an upload that this very invocation began, which is what allows it."""
-
-    action: ClassVar[str] = "write"
-    upload: Text
-
-
-class AddPart(_UploadRequest, frozen=True, tag="bucket.part"):
-    """Append to an upload; the body is the part."""
-
-
-class CommitObject(_UploadRequest, frozen=True, tag="bucket.commit"):
-    """Make an upload the object's content. Only now is known where all of it came from."""
-
-    if_revision: Revision | None = None
-    labels: Labels | None = None
-
-
-class AbortObject(_UploadRequest, frozen=True, tag="bucket.abort"):
-    """Forget an upload."""
-
-
-class DeleteObject(_BucketRequest, frozen=True, tag="bucket.delete"):
-    """Delete an object."""
-
-    action: ClassVar[str] = "delete"
-    key: Key
-    if_revision: Revision | None = None
-
-
-class ListObjects(_BucketRequest, frozen=True, tag="bucket.list"):
-    """List a page of objects. The prefix asked for must be within a granted one."""
-
-    action: ClassVar[str] = "list"
-    prefix: Annotated[str, msgspec.Meta(max_length=1024)] = ""
-    after: Token | None = None
-    limit: Limit = 100
-    delimiter: Text | None = None
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.BUCKET, self.bucket, self.action, self.prefix
-
-
-class _TableRequest(_Request, frozen=True):
-    action: ClassVar[str]
-    table: Name
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.TABLE, self.table, self.action, ""
-
-
-class GetItem(_TableRequest, frozen=True, tag="table.get"):
-    """Read an item."""
-
-    action: ClassVar[str] = "get"
-    key: Attribute
-    sort: Attribute | None = None
-
-
-class PutItem(_TableRequest, frozen=True, tag="table.put"):
-    """Write an item; the body is its JSON."""
-
-    action: ClassVar[str] = "put"
-    if_revision: Revision | None = None
-    labels: Labels | None = None
-
-
-class DeleteItem(_TableRequest, frozen=True, tag="table.delete"):
-    """Delete an item."""
-
-    action: ClassVar[str] = "delete"
-    key: Attribute
-    sort: Attribute | None = None
-    if_revision: Revision | None = None
-
-
-class QueryItems(_TableRequest, frozen=True, tag="table.query"):
-    """Read a page of items."""
-
-    action: ClassVar[str] = "query"
-    key: Attribute | None = None
-    index: Name | None = None
-    sort: Range | None = None
-    after: Token | None = None
-    limit: Limit = 100
-    descending: bool = False
-
-
-class SendMessage(_Request, frozen=True, tag="queue.send"):
-    """Send to a queue; the body is the message's JSON."""
-
-    queue: Name
-    delay: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
-    deduplication: Text | None = None
-    key: MessageKey = ""
-    priority: Priority = 0
-    labels: Labels | None = None
-    attributes: Attributes | None = None
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.QUEUE, self.queue, "send", ""
-
-
-class PublishMessage(_Request, frozen=True, tag="topic.publish"):
-    """Publish to a topic; the body is the message's JSON."""
-
-    topic: Name
-    deduplication: Text | None = None
-    labels: Labels | None = None
-    attributes: Attributes | None = None
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.TOPIC, self.topic, "publish", ""
-
-
-class GetSecret(_Request, frozen=True, tag="secret.get"):
-    """Read a secret's value, which comes by a descriptor."""
-
-    name: Name
-    version: Natural | None = None
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.SECRET, self.name, "read", ""
-
-
-class InvokeFunction(_Request, frozen=True, tag="function.invoke"):
-    """Invoke another function; the body is the event's JSON."""
-
-    function: Name
-    allow: (
-        Annotated[
-            tuple[Annotated[str, msgspec.Meta(max_length=1300)], ...], msgspec.Meta(max_length=64)
-        ]
-        | None
-    ) = None
-    wait: bool = True
-    """False has the event kept, and the function invoked with it afterwards."""
-
-    @property
-    def grant(self) -> Wanted:
-        """What must be granted."""
-        return GrantKind.FUNCTION, self.function, "invoke", ""
-
-
-class IdentityToken(_Request, frozen=True, tag="identity.token"):
-    """Ask for a signed token that says which function this is. Needs no grant."""
-
-    audience: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-
-
-GrantedRequest = (
-    GetObject
-    | HeadObject
-    | PutObject
-    | BeginObject
-    | AddPart
-    | CommitObject
-    | AbortObject
-    | DeleteObject
-    | ListObjects
-    | GetItem
-    | PutItem
-    | DeleteItem
-    | QueryItems
-    | SendMessage
-    | PublishMessage
-    | GetSecret
-    | InvokeFunction
-)
-Request = GrantedRequest | IdentityToken
-
-decode = msgspec.json.Decoder(Request).decode
+from casemate.operations.catalogue import FORMS
+from casemate.operations.declaration import On, Operation
+from casemate.operations.form import Form
+from casemate.operations.items import QueryItems
+from casemate.operations.objects import ListObjects, ReadObject
+from casemate.operations.uses import InvokeFunction
 
 _USUAL_REPLY = 64 * 1024
 
 
-def reply_bytes(request: Request) -> int:
+class Wanted(NamedTuple):
+    """What must be granted: where grants have prefixes, `key` must be within one."""
+
+    kind: GrantKind
+    name: str
+    action: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Grantable:
+    """How what must be granted is found in an operation of one kind."""
+
+    kind: GrantKind
+    named: str
+    action: str
+    key: str
+
+    @classmethod
+    def of(cls, form: Form) -> _Grantable | None:
+        """Return it; None where none is needed."""
+        action, scope = form.declared.action, form.declared.on
+        if action is None:
+            return None
+        if not isinstance(scope, On):
+            raise TypeError(f"{form.kind.__name__} acts on nothing that can be granted.")
+        return cls(
+            GrantKind(scope.kind.value),
+            scope.named,
+            action.value.partition(":")[2],
+            form.declared.key,
+        )
+
+    def wanted(self, head: Any) -> Wanted:
+        """Return what must be granted for the request that `head` begins."""
+        key = getattr(head, self.key) if self.key else ""
+        return Wanted(self.kind, getattr(head, self.named), self.action, key)
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidInputError("An item is a JSON object.") from error
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a request of one kind is taken apart with."""
+
+    form: Form
+    names: tuple[str, ...]
+    content: Callable[[bytes], Any] | None
+    grantable: _Grantable | None
+
+    @classmethod
+    def of(cls, form: Form, request: type[msgspec.Struct]) -> _Kind:
+        """Return that of `request`, which was derived from `form`."""
+        names = tuple(name for name in request.__struct_fields__ if name != "n")
+        content: Callable[[bytes], Any] | None = None
+        if form.declared.content:
+            content = bytes if form.fields[form.declared.content].type is bytes else _json
+        return cls(form, names, content, _Grantable.of(form))
+
+
+_KINDS: dict[type, _Kind] = {}
+for _form in FORMS:
+    if _form.declared.capability:
+        _request = _form.request()
+        _KINDS[_request] = _Kind.of(_form, _request)
+
+decode = msgspec.json.Decoder(Union[tuple(_KINDS)]).decode  # noqa: UP007
+"""Returns the head of a request; msgspec.ValidationError if it is none that can be asked."""
+
+
+def kind_of(head: Any) -> type[Operation[Any]]:
+    """Return the operation that a request asks for."""
+    return _KINDS[type(head)].form.kind
+
+
+def read(project: str, head: Any, body: bytes) -> Operation[Any]:
+    """Return what a request asks for in `project`.
+
+    Raises InvalidInputError if its labels or its content are malformed. Takes time with the
+    content, so only once what `wanted` says is granted.
+    """
+    kind = _KINDS[type(head)]
+    values = {name: getattr(head, name) for name in kind.names}
+    if "labels" in values:
+        values["labels"] = kept(values["labels"])
+    if kind.content is not None:
+        values[kind.form.declared.content] = kind.content(body)
+    return kind.form.kind(project=project, **values)
+
+
+def wanted(head: Any) -> Wanted | None:
+    """Return what must be granted for a request; None: nothing."""
+    found = _KINDS[type(head)].grantable
+    return None if found is None else found.wanted(head)
+
+
+def reply_bytes(head: Any) -> int:
     """Return how many bytes of room a reply is given before it is known how many it has.
 
     None for a call to another function, which may take long and has a limit on its answer.
     """
-    if isinstance(request, GetObject):
-        return MAX_PART if request.length is None else min(request.length, MAX_PART)
-    if isinstance(request, (QueryItems, ListObjects)):
+    kind = kind_of(head)
+    if kind is ReadObject:
+        return MAX_PART if head.length is None else min(head.length, MAX_PART)
+    if kind in (QueryItems, ListObjects):
         return MAX_PART
-    return 0 if isinstance(request, InvokeFunction) else _USUAL_REPLY
+    return 0 if kind is InvokeFunction else _USUAL_REPLY

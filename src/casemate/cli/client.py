@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar, cast
 
 import httpx
 import msgspec
@@ -19,11 +18,18 @@ from casemate.cli.errors import (
     FunctionStartError,
     MissingError,
     UnreachableError,
+    UsageError,
 )
+from casemate.operations.declaration import JSON, Operation
+from casemate.operations.form import form_of
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 MAX_PROBLEM_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Longest line of an answer that comes line by line; a node's are far shorter."""
+
+PREFIX = "/api/v1"
 
 T = TypeVar("T")
 
@@ -42,11 +48,6 @@ class _Problem(msgspec.Struct):
     error_id: str = ""
     next_step: str | None = None
     failure: _Failure | None = None
-
-
-def path_of(*parts: str) -> str:
-    """Return a path of the control API from its parts, each percent-encoded."""
-    return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class NodeClient:
@@ -83,30 +84,55 @@ class NodeClient:
         """Close the connections."""
         self._http.close()
 
-    def get(self, path: str, kind: type[T], *, query: Mapping[str, Any] | None = None) -> T:
-        """Return what is at `path` as `kind`. Parameters that are None are left out."""
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        return self.decode(self.ask("GET", path, params=params), kind)
+    def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
+        """Have the node do an operation, and return its answer. `rest` is what carries it."""
+        return self.answer(operation, self.request(operation, seconds=seconds, **rest))
 
-    def send(
-        self, method: str, path: str, kind: type[T], body: Any, *, seconds: float = ANSWER_SECONDS
-    ) -> T:
-        """Send a JSON body and return the answer as `kind`."""
-        response = self.ask(
-            method,
-            path,
-            content=msgspec.json.encode(body),
-            headers={"content-type": "application/json"},
+    def request(
+        self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
+    ) -> httpx.Response:
+        """Ask the node for an operation, and return whatever it answers.
+
+        Raises UsageError for what is not text: the shell hands on any bytes.
+        """
+        try:
+            return self._request(operation, seconds, rest)
+        except UnicodeEncodeError:
+            # Not the cause of it: that holds the text, which may be a password.
+            raise UsageError(
+                "Something that was given is not valid text in UTF-8.",
+                next_step="Give it in a UTF-8 locale.",
+            ) from None
+
+    def _request(
+        self, operation: Operation[Any], seconds: float, rest: dict[str, Any]
+    ) -> httpx.Response:
+        form = form_of(type(operation))
+        if (body := form.json(operation)) is not None:
+            rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
+        return self.exchange(
+            form.method,
+            PREFIX + form.target(operation),
+            params=form.query(operation),
             timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+            **rest,
         )
-        return self.decode(response, kind)
 
-    def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
-        """Return a response that is a success; raise the error that any other stands for."""
-        response = self.exchange(method, path, **rest)
+    def answer(self, operation: Operation[T], response: httpx.Response) -> T:
+        """Return what an operation is answered with; raise the error that a refusal stands for."""
         if not response.is_success:
             raise self.failure(response)
-        return response
+        form = form_of(type(operation))
+        answer: Any = None
+        if form.answer is bytes:
+            answer = response.content
+        elif form.line is not None:
+            answer = tuple(
+                self._decode_line(line, form.line) for line in _lines([response.content])
+            )
+        elif form.answer is not None:
+            answer = self.decode(response, form.answer)
+        return cast("T", answer)
 
     def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
         """Return whatever the node answers, read to its end."""
@@ -117,20 +143,33 @@ class NodeClient:
             raise self._unreachable(error) from error
 
     @contextmanager
-    def stream(self, path: str, *, query: Mapping[str, Any], seconds: float) -> Iterator[Any]:
-        """Give the lines of a response as they come. `seconds` is the longest silence."""
-        params = {name: value for name, value in query.items() if value is not None}
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+    def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx.Response]:
+        """Give an answer that is read as it comes. `seconds` is the longest silence."""
+        form = form_of(type(operation))
         try:
             with self._http.stream(
-                "GET", path, params=params, headers=self._authorization(), timeout=timeout
+                form.method,
+                PREFIX + form.target(operation),
+                params=form.query(operation),
+                headers=self._authorization(),
+                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             ) as response:
                 if not response.is_success:
                     response.read()
                     raise self.failure(response)
-                yield response.iter_lines()
+                yield response
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._unreachable(error) from error
+
+    @contextmanager
+    def stream(
+        self, operation: Operation[tuple[T, ...]], *, seconds: float
+    ) -> Iterator[Iterator[T | None]]:
+        """Give the lines of an answer as they come, None for one that is empty."""
+        kind: type[T] = form_of(type(operation)).line
+        with self.open(operation, seconds=seconds) as response:
+            lines = _lines(response.iter_bytes())
+            yield (self._decode_line(line, kind) if line else None for line in lines)
 
     def _authorization(self) -> dict[str, str]:
         key = self.credentials.key
@@ -145,6 +184,15 @@ class NodeClient:
                 f"{self.url} answered what is not understood here: {error}",
                 next_step="Compare `casemate --version` with the node's, "
                 f"{self.url}/api/v1/health, and check that it is a Casemate node.",
+            ) from error
+
+    def _decode_line(self, line: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"The node sent a line that is not understood here: {error}",
+                next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
     def failure(self, response: httpx.Response) -> CommandError:
@@ -195,6 +243,25 @@ class NodeClient:
             next_step="Start a node with `casemate serve`, or name another one with "
             "`casemate login` or CASEMATE_URL.",
         )
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that pieces make up. What is cut off at the end is none.
+
+    Only a line feed ends one: the text of a line may hold what else separates lines elsewhere.
+    """
+    line = bytearray()
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        line += first
+        for other in others:
+            yield bytes(line)
+            line = bytearray(other)
+        if len(line) > MAX_LINE_BYTES:
+            raise CommandError(
+                f"The node sent a line of more than {MAX_LINE_BYTES} bytes.",
+                next_step="Check that it is a Casemate node.",
+            )
 
 
 def _read_problem(response: httpx.Response) -> _Problem:

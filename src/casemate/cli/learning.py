@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.admission.grants import describe, learned
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import CommandError, UsageError
@@ -22,8 +22,8 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import GREEN, YELLOW, note, print_text
 from casemate.model.function import FunctionSpec, Project
 from casemate.model.grant import ACTIONS, Grant, GrantKind
-from casemate.model.invocation import InvocationRecord
 from casemate.model.loopback import is_loopback
+from casemate.operations.records import ListInvocations
 
 
 def require_learnable(
@@ -75,10 +75,6 @@ def run_command(command: Sequence[str], credentials: Credentials) -> int:
             f"{command[0]} cannot be run: {error.strerror}.",
             next_step="Check the command behind `--`.",
         ) from error
-
-
-class _Invocations(msgspec.Struct):
-    invocations: tuple[InvocationRecord, ...]
 
 
 def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:
@@ -133,8 +129,8 @@ def _learned(client: NodeClient, project: Project, spec: FunctionSpec) -> tuple[
 
 
 def _was_invoked(client: NodeClient, name: FunctionName) -> bool:
-    query = {"project": name.project, "function": name.function, "limit": 1}
-    return bool(client.get(path_of("invocations"), _Invocations, query=query).invocations)
+    wanted = ListInvocations(project=name.project, function=name.function, limit=1)
+    return bool(client.call(wanted).invocations)
 
 
 def _missing(grant: Grant, project: Project) -> str | None:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, DeniedError
+from casemate.operations.declaration import Operation
 
 T = TypeVar("T")
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A session that the node opened."""
-
-    text: str
-    user: str
-    expires_at: float
-
-    def __repr__(self) -> str:
-        """Leave out the text."""
-        return f"Session(user={self.user!r})"
 
 
 class _Problem(msgspec.Struct):
@@ -29,19 +18,11 @@ class _Problem(msgspec.Struct):
     next_step: str | None = None
 
 
-def post(client: NodeClient, parts: tuple[str, ...], body: Any, kind: type[T]) -> T:
-    """Send a body (None: none) and return the answer; DeniedError if the node refuses it."""
-    rest: dict[str, Any] = {}
-    if body is not None:
-        rest = {
-            "content": msgspec.json.encode(body),
-            "headers": {"content-type": "application/json"},
-        }
-    response = client.exchange("POST", path_of(*parts), **rest)
-    if response.is_success:
-        return client.decode(response, kind)
+def post(client: NodeClient, operation: Operation[T]) -> T:
+    """Have the node do an operation, and return the answer; DeniedError if it refuses it."""
+    response = client.request(operation)
     if response.status_code not in (401, 403, 404, 429):
-        raise client.failure(response)
+        return client.answer(operation, response)
     try:
         problem = msgspec.json.decode(response.content[:65536], type=_Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError):

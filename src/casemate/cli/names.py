@@ -123,9 +123,9 @@ def user_name(text: str) -> str:
     return text
 
 
-def bindings(texts: Iterable[str]) -> list[str]:
+def bindings(texts: Iterable[str]) -> tuple[str, ...]:
     """Return roles with where they hold; UsageError for one that is not written as such."""
-    found = list(texts)
+    found = tuple(texts)
     for text in found:
         role, at, scope = text.partition("@")
         names = [role, *scope.split("/")] if at else [role]

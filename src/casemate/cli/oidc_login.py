@@ -14,33 +14,27 @@ import msgspec
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_loopback_url
 from casemate.cli.errors import CommandError, DeniedError
-from casemate.cli.login_requests import Session, post
+from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
 from casemate.cli.terminal import note
+from casemate.model.oidc import ProviderLoginStart
+from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 
 PROVIDER_SECONDS = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
-
-
-class _Start(msgspec.Struct):
-    issuer: str
-    client_id: str
-    authorization_endpoint: str
-    token_endpoint: str
-    nonce: str
 
 
 class _Tokens(msgspec.Struct):
     id_token: str
 
 
-def login(client: NodeClient, *, browser: bool) -> Session:
+def login(client: NodeClient, *, browser: bool) -> OpenedSession:
     """Log in at the provider that the node trusts; return the session the node opens for it.
 
     The answer comes to a port of this machine. Only the ID token goes on to the node; access and
     refresh tokens are dropped.
     """
-    start = post(client, ("login", "oidc", "begin"), None, _Start)
+    start = post(client, BeginOidcLogin())
     for url in (start.authorization_endpoint, start.token_endpoint):
         _require_safe(url)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
@@ -55,7 +49,7 @@ def login(client: NodeClient, *, browser: bool) -> Session:
         redirect.close()
     code = _code(answer, start)
     id_token = _exchange(start, code, verifier, redirect.uri)
-    return post(client, ("login", "oidc"), {"id_token": id_token}, Session)
+    return post(client, OidcLogin(id_token=id_token))
 
 
 def _require_safe(url: str) -> None:
@@ -69,7 +63,7 @@ def _require_safe(url: str) -> None:
     )
 
 
-def _authorization_url(start: _Start, state: str, verifier: str, redirect: str) -> str:
+def _authorization_url(start: ProviderLoginStart, state: str, verifier: str, redirect: str) -> str:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
     query = urlencode(
         {
@@ -87,7 +81,7 @@ def _authorization_url(start: _Start, state: str, verifier: str, redirect: str) 
     return f"{start.authorization_endpoint}{separator}{query}"
 
 
-def _code(answer: dict[str, str], start: _Start) -> str:
+def _code(answer: dict[str, str], start: ProviderLoginStart) -> str:
     """Return the authorization code in an answer; DeniedError if it holds none."""
     if answer.get("iss", start.issuer) != start.issuer:  # RFC 9207: another provider's answer
         raise DeniedError(
@@ -103,7 +97,7 @@ def _code(answer: dict[str, str], start: _Start) -> str:
     return answer["code"]
 
 
-def _exchange(start: _Start, code: str, verifier: str, redirect: str) -> str:
+def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str) -> str:
     """Return the ID token for an authorization code."""
     form = {
         "grant_type": "authorization_code",

@@ -5,28 +5,19 @@ from __future__ import annotations
 import hmac
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import UsageError
-from casemate.cli.login_requests import Session, post, require_answer
+from casemate.cli.login_requests import post, require_answer
 from casemate.cli.prompts import read_secret
 from casemate.cli.terminal import note, print_line
+from casemate.operations.login import BeginEnrolment, ConfirmEnrolment, Login, OpenedSession
 
 
-class _SecondFactor(msgspec.Struct):
-    otpauth_uri: str
-
-
-class _Enrolled(msgspec.Struct):
-    user: str
-
-
-def login(client: NodeClient, name: str) -> Session:
+def login(client: NodeClient, name: str) -> OpenedSession:
     """Ask for password and code, and return the session that the node opens."""
     password = _line(read_secret(f"Password of {name}: "))
     code = require_answer(read_secret("Code of the authenticator: "), "code")
-    return post(client, ("login",), {"name": name, "password": password, "code": code}, Session)
+    return post(client, Login(name=name, password=password, code=code))
 
 
 def enrol(client: NodeClient, name: str) -> None:
@@ -39,14 +30,13 @@ def enrol(client: NodeClient, name: str) -> None:
             "The two passwords are not the same; nothing was changed.",
             next_step="Run it again.",
         )
-    body = {"name": name, "code": code, "password": password}
-    factor = post(client, ("enrol",), body, _SecondFactor)
+    factor = post(client, BeginEnrolment(name=name, code=code, password=password))
     note("Add this to your authenticator, by hand or as a QR code:")
     print_line(factor.otpauth_uri)
     secret = parse_qs(urlsplit(factor.otpauth_uri).query).get("secret", [""])[0]
     note(f"Secret to type: {' '.join(secret[i : i + 4] for i in range(0, len(secret), 4))}")
     totp = require_answer(read_secret("Code that it shows now: "), "code")
-    post(client, ("enrol", "confirm"), {"name": name, "code": code, "totp": totp}, _Enrolled)
+    post(client, ConfirmEnrolment(name=name, code=code, totp=totp))
 
 
 def _line(text: str) -> str:

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import httpx
-import msgspec
 
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import GrantKind
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Secrets(msgspec.Struct):
-    secrets: tuple[_Named, ...]
+from casemate.operations.secrets import ListProjectSecrets
 
 
 def wanted_secrets(spec: FunctionSpec) -> set[str]:
@@ -37,10 +29,9 @@ def unset_secrets(client: NodeClient, project: str, specs: Iterable[FunctionSpec
     wanted: set[str] = set().union(*map(wanted_secrets, specs))
     if not wanted:
         return []
-    response = client.exchange("GET", path_of("secrets", project))
+    listing = ListProjectSecrets(project=project)
+    response = client.request(listing)
     if response.status_code == httpx.codes.FORBIDDEN:
         return []
-    if not response.is_success:
-        raise client.failure(response)
-    there = {secret.name for secret in client.decode(response, _Secrets).secrets}
+    there = {secret.name for secret in client.answer(listing, response).secrets}
     return sorted(wanted - there)

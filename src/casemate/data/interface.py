@@ -9,20 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from casemate.data.events import (
-    DeadLetter,
-    Fate,
-    InvocationState,
-    InvocationStatus,
-    Message,
-    NewMessage,
-    QueueInfo,
-    Settlement,
-    Subscription,
-)
-from casemate.data.values import (
+from casemate.model.data import (
     MAX_KEY_BYTES,
     MAX_PAGE,
     MAX_PART,
@@ -33,10 +22,37 @@ from casemate.data.values import (
     Range,
 )
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
+from casemate.model.messages import (
+    DeadLetter,
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Message,
+    NewMessage,
+    QueueInfo,
+    Settlement,
+    Subscription,
+)
+from casemate.operations.declaration import Operation
+from casemate.operations.objects import ReadObject
+
+AnswerT = TypeVar("AnswerT")
 
 
 class ProjectData(Protocol):
     """The data of all projects. Nothing of one project is reachable by another's name."""
+
+    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer an operation that changes nothing. TypeError for one that does."""
+        ...
+
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Do an operation, durably. TypeError for one that only reads."""
+        ...
+
+    def recent(self, operation: ReadObject) -> tuple[ObjectInfo, bytes] | None:
+        """Return the present revision if that takes no waiting, else None."""
+        ...
 
     async def ensure(self, project: str, resources: Resources) -> None:
         """Make what is declared and missing; ConflictError if it is there with other keys.
@@ -117,15 +133,6 @@ class ProjectData(Protocol):
         length: int | None = None,
     ) -> tuple[ObjectInfo, bytes]:
         """Return an object, or a piece of at most MAX_PART bytes of it."""
-        ...
-
-    def get_recent_object(
-        self, project: str, bucket: str, key: str, *, offset: int = 0, length: int | None = None
-    ) -> tuple[ObjectInfo, bytes] | None:
-        """Return what `get_object` would if that takes no waiting, else None.
-
-        `offset` and `length` are not negative.
-        """
         ...
 
     async def delete_object(

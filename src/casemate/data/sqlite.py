@@ -10,11 +10,15 @@ from casemate.data.delivery_port import DeliveryPort
 from casemate.data.item_port import ItemPort
 from casemate.data.message_port import MessagePort
 from casemate.data.object_port import ObjectPort
+from casemate.data.performing import AnswerT, perform
 from casemate.data.project import OpenProject, change_resources
 from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
+from casemate.model.data import ObjectInfo
 from casemate.model.errors import NotFoundError
 from casemate.model.grant import Resources
+from casemate.operations.declaration import Operation
+from casemate.operations.objects import ReadObject
 from casemate.vault.interface import Purpose
 
 
@@ -25,6 +29,24 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
     is cancelled may still be made. All calls belong to one event loop. The lock on the folder is
     inherited by fork: children must exec.
     """
+
+    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer an operation that changes nothing."""
+        return await perform(self, operation, reads=True)
+
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Do an operation, durably."""
+        return await perform(self, operation, reads=False)
+
+    def recent(self, operation: ReadObject) -> tuple[ObjectInfo, bytes] | None:
+        """Return the present revision if that takes no waiting."""
+        return self.get_recent_object(
+            operation.project,
+            operation.bucket,
+            operation.key,
+            offset=operation.offset,
+            length=operation.length,
+        )
 
     async def ensure(self, project: str, declared: Resources) -> None:
         """Make what is declared and missing, and change limits to what is declared."""

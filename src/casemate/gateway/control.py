@@ -10,7 +10,7 @@ from pathlib import Path
 
 from casemate import __version__
 from casemate.admission import Catalogue
-from casemate.api.control import Deployment, Deploys, NodeStatus
+from casemate.api.control import Deployment, Deploys
 from casemate.capabilities import UseCounter
 from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
@@ -33,6 +33,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.node import NodeStatus
 from casemate.model.route import RouteClaim
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from casemate.admission import Catalogue
-from casemate.api.health import NodeHealth, PartHealth
 from casemate.data import SqliteProjectData
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
+from casemate.model.node import NodeHealth, PartHealth
 from casemate.sandbox.client import SandboxClient
 from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers

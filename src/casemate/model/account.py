@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import RoleBinding
+
+_NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
+BINDING_PATTERN = rf"^{_NAME}(?:@{_NAME}(?:/{_NAME})?)?$"
+"""A role and where it holds, as text: `ROLE[@PROJECT[/FUNCTION]]`."""
+MAX_BINDINGS = 64
+MAX_DAYS = 365
+"""Longest life of a service token that expires."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +72,12 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     changed_at: float
     changed_by: str
+
+
+class PolicySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One custom policy: what decisions call it, and where it stands."""
+
+    id: str
+    file: str
+    line: int
+    effect: str

@@ -5,8 +5,9 @@ Not authentication (`accounts` says who asks), not the knowledge of what a funct
 `model` and Cedar (`cedarpy`), nothing else of ours.
 """
 
+from casemate.model.account import PolicySummary
 from casemate.policy.cedar_policy import CedarPolicy
-from casemate.policy.compiled import CompiledPolicies, PolicySummary, compile_policies
+from casemate.policy.compiled import CompiledPolicies, compile_policies
 from casemate.policy.errors import PolicyError
 from casemate.policy.files import read_policy_file
 from casemate.policy.interface import ManagedPolicy, Policy

@@ -7,9 +7,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from casemate.model.account import PolicyFile
+from casemate.model.account import PolicyFile, PolicySummary
 from casemate.model.principal import Action, Decision, Principal, Resource
-from casemate.policy.compiled import CompiledPolicies, PolicySummary, compile_policies
+from casemate.policy.compiled import CompiledPolicies, compile_policies
 from casemate.policy.errors import RequestNotDecidableError
 from casemate.policy.evaluation import evaluate
 from casemate.policy.lockout import require_keeps_control, require_owners_keep_control

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from cedarpy import PolicySet, policies_to_json_str
 
-from casemate.model.account import PolicyFile
+from casemate.model.account import PolicyFile, PolicySummary
 from casemate.model.principal import BUILT_IN_ROLES
 from casemate.policy.errors import PolicyError
 from casemate.policy.identifiers import NAME, ROLE
@@ -26,15 +25,6 @@ SUFFIX = ".cedar"
 
 BUILT_IN = Path(__file__).with_name("built_in.cedar").read_text(encoding="ascii")
 """The built-in policies as Cedar text."""
-
-
-class PolicySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One custom policy: what decisions call it, and where it stands."""
-
-    id: str
-    file: str
-    line: int
-    effect: str
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from asyncio import Lock
 from collections.abc import Iterable
 from typing import Protocol
 
-from casemate.model.account import PolicyFile
+from casemate.model.account import PolicyFile, PolicySummary
 from casemate.model.principal import Action, Decision, Principal, Resource
-from casemate.policy.compiled import CompiledPolicies, PolicySummary
+from casemate.policy.compiled import CompiledPolicies
 
 
 class Policy(Protocol):

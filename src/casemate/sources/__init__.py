@@ -6,7 +6,8 @@ neither the network side nor the data of this one, and so that the gateway holds
 passwords. May import `egress` (rules, resolver and confinement), `child` and `model`.
 """
 
-from casemate.sources.client import Receiver, SourceKey, SourcesClient, SourceStatus
+from casemate.model.source import SourceStatus
+from casemate.sources.client import Receiver, SourceKey, SourcesClient
 from casemate.sources.interface import Received
 
 __all__ = ["Received", "Receiver", "SourceKey", "SourceStatus", "SourcesClient"]

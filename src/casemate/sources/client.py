@@ -14,6 +14,7 @@ import msgspec
 
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.model.errors import CasemateError
+from casemate.model.source import SourceStatus
 from casemate.model.trigger import OutsideTrigger
 from casemate.sources import protocol
 from casemate.sources.interface import Received
@@ -25,32 +26,6 @@ class SourceKey(msgspec.Struct, frozen=True, order=True):
     project: str
     function: str
     trigger: str
-
-
-class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a source is. Times are Unix seconds."""
-
-    project: str
-    function: str
-    trigger: str
-    kind: str
-    server: str
-    """`host:port`."""
-    connected: bool
-    since: float
-    """When it was connected, or lost the connection."""
-    last_event_at: float | None = None
-    events: int = 0
-    """Kept since the gateway was started."""
-    refused: int = 0
-    """Given up since then: too large, or more than there was room for."""
-    waiting: int | None = None
-    """Messages that wait at the server, as of when it was asked last; None if nobody can tell."""
-    losses: int = 0
-    """How often it lost its connection since then."""
-    error: str = ""
-    """What is wrong, or was wrong last."""
-    error_at: float | None = None
 
 
 class Receiver(Protocol):

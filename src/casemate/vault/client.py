@@ -10,15 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from casemate.child.calls import Callee, Calls
+from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (
     DataKey,
     Mac,
     Purpose,
-    SecretInfo,
-    SecretVersion,
-    VaultStatus,
 )
 from casemate.vault.sealed import MAX_VALUE_BYTES
 from casemate.vault.state import STATE_FILE

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
+from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
@@ -29,9 +30,6 @@ from casemate.vault.interface import (
     DataKey,
     Mac,
     Purpose,
-    SecretInfo,
-    SecretVersion,
-    VaultStatus,
 )
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
 from casemate.vault.protocol import MAX_WRAPPED_VALUE

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+
 
 class Purpose(StrEnum):
     """What a data key is for. Each is derived from the project's key (HKDF-SHA-256, RFC 5869)."""
@@ -46,42 +48,6 @@ class DataKey(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Leave out the key."""
         return f"DataKey(version={self.version})"
-
-
-class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a secret, without its value."""
-
-    project: str
-    name: str
-    version: int
-    created_at: float
-    created_by: str
-
-
-class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret and its versions, oldest first, without values."""
-
-    project: str
-    name: str
-    versions: tuple[SecretVersion, ...]
-
-
-class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the vault is."""
-
-    master_key: str
-    """Where the master key comes from, such as `file:/etc/casemate/master.key`; never the key."""
-    master_key_id: str
-    """First 16 hexadecimal digits of a hash of it, to tell keys apart."""
-    master_rotated_at: float
-    projects: int
-    secrets: int
-    oldest_data_key_at: float | None
-    """When the oldest of the projects' newest keys was made."""
-    generation: int = 0
-    """Counts the vault's writes; one that is lower than it was tells of an older copy."""
-    memory_locked: bool = False
-    """True if no page of the vault's memory can be written to swap (mlockall(2))."""
 
 
 class Vault(Protocol):

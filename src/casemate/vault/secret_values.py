@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from casemate.model.errors import NotFoundError
+from casemate.model.vault import SecretInfo, SecretVersion
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
@@ -26,7 +27,6 @@ from casemate.vault.errors import (
     VaultDamagedError,
     VaultError,
 )
-from casemate.vault.interface import SecretInfo, SecretVersion
 from casemate.vault.open_state import OpenState
 from casemate.vault.sealed import check_value, secret_info
 from casemate.vault.state import STATE_FILE, SecretRecord

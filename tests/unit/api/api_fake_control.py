@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
-from casemate.api import NodeStatus, StartFailedError
+from casemate.api import StartFailedError
 from casemate.api.control import Deploys
-from casemate.api.health import nothing_known
-from casemate.api.operations import Service
+from casemate.api.operations import Service, nothing_known
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     LIVE,
@@ -34,12 +33,13 @@ from casemate.model.invocation import (
     LogLine,
     RunningInvocation,
 )
+from casemate.model.node import NodeStatus
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
 from casemate.model.route import RouteClaim
+from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.policy import CedarPolicy, parse_binding
-from casemate.sources import SourceStatus
 
 OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
     f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")

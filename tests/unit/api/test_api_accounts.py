@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -111,6 +112,26 @@ def test_large_bodies_are_cut_off(ask: Asking) -> None:
         headers={"content-type": "application/json"},
     )  # fmt: skip
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/login", "/enrol", "/login/oidc"])
+def test_large_bodies_whose_length_is_not_told_are_cut_off(ask: Asking, path: str) -> None:
+    def parts() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b" " * 1024
+
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+    answer = ask("POST", path, token=None, content=parts(), headers=headers)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/logout"), ("POST", "/login/oidc/begin"), ("GET", "/whoami")]
+)
+def test_large_bodies_are_refused_where_none_is_expected(
+    ask: Asking, method: str, path: str
+) -> None:
+    assert ask(method, path, content=b" " * 30_000).status_code == 413
 
 
 @pytest.mark.parametrize("role", ["root", "owner@", "OWNER", "owner@a/b/c", "owner\n"])

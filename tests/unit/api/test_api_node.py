@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.api.health import NodeHealth, PartHealth
+from casemate.model.node import NodeHealth, PartHealth
 
 
 def test_status_is_given_on(ask) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_fake_control import GUEST_TEXT
 
-from casemate.sources import SourceStatus
+from casemate.model.source import SourceStatus
 
 
 def status(project: str, function: str) -> SourceStatus:

@@ -19,6 +19,16 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, Caller, Flow, RawInvocation, RefusedError
 from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.operations.declaration import Operation
+from casemate.operations.messages import PublishMessage, SendMessage, Sent
+from casemate.operations.objects import (
+    AbortObject,
+    AddPart,
+    BeginObject,
+    ReadObject,
+    Received,
+    Upload,
+)
 from casemate.runner import wire
 from casemate.sandbox.instance import Output
 from casemate.vault.interface import SecretVersion
@@ -34,38 +44,40 @@ GRANTS = (BUCKET, SECRET, INVOKE, QUEUE)
 FUNCTION = Principal(kind=PrincipalKind.FUNCTION, id="t/f")
 MARK = "s3cr3t-payload"
 
+ANSWERS: dict[type, Any] = {
+    ReadObject: (
+        ObjectInfo(key="in/k", revision=1, size=2, modified_at=1.0, sha256="x"),
+        b"hi",
+    ),
+    BeginObject: Upload(upload="upload-1"),
+    AddPart: Received(size=3),
+    SendMessage: Sent(id="msg-1"),
+    PublishMessage: Sent(id="msg-1"),
+}
+
 
 class Data:
     """Counts what is done and answers the same each time."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[str, tuple[Any, ...]]] = []
-        self.named: dict[str, Any] = {}
-        """What the last call named."""
+        self.done: list[Operation[Any]] = []
         self.fault: Exception | None = None
-        self.recent: tuple[ObjectInfo, bytes] | None = None
+        self.in_memory: tuple[ObjectInfo, bytes] | None = None
         """What is in memory of every bucket."""
 
-    def get_recent_object(self, *_: str, **__: Any) -> tuple[ObjectInfo, bytes] | None:
+    def recent(self, _: ReadObject) -> tuple[ObjectInfo, bytes] | None:
         if self.fault is not None:
             raise self.fault
-        return self.recent
+        return self.in_memory
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def method(*arguments: Any, **named: Any) -> Any:
-            if self.fault is not None:
-                raise self.fault
-            self.done.append((name, arguments))
-            self.named = named
-            info = ObjectInfo(key="in/k", revision=1, size=2, modified_at=1.0, sha256="x")
-            return {
-                "get_object": (info, b"hi"),
-                "begin_object": "upload-1",
-                "add_part": 3,
-                "send": "msg-1",
-            }.get(name, info)
+    async def read(self, operation: Operation[Any]) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        self.done.append(operation)
+        info = ObjectInfo(key="in/k", revision=1, size=2, modified_at=1.0, sha256="x")
+        return ANSWERS.get(type(operation), info)
 
-        return method
+    change = read
 
 
 class Vault:
@@ -198,7 +210,7 @@ def test_what_is_not_granted_is_not_done_but_recorded(op: str, fields: dict[str,
 def test_what_is_in_memory_is_answered_and_counted_but_only_to_who_may_read() -> None:
     async def scene(stage: Stage) -> None:
         info = ObjectInfo(key="in/a", revision=7, size=6, modified_at=1.0, sha256="x")
-        stage.data.recent = (info, b"recent")
+        stage.data.in_memory = (info, b"recent")
         reply, content = await stage.ask("bucket.get", bucket="uploads", key="in/a")
         assert (reply["ok"]["revision"], content) == (7, b"recent")
         assert stage.data.done == []
@@ -240,7 +252,9 @@ def test_the_policy_is_asked_for_every_use_with_the_function_as_principal() -> N
 def test_a_message_is_sent_with_its_key_and_priority() -> None:
     async def scene(stage: Stage) -> None:
         await stage.ask("queue.send", b"1", queue="jobs", key="ada", priority=-7)
-        assert (stage.data.named["key"], stage.data.named["priority"]) == ("ada", -7)
+        (sent,) = stage.data.done
+        assert isinstance(sent, SendMessage)
+        assert (sent.key, sent.priority) == ("ada", -7)
         for wrong in ({"priority": 101}, {"priority": 1.5}, {"key": 7}, {"key": "x" * 1025}):
             reply, _ = await stage.ask("queue.send", b"1", queue="jobs", **wrong)
             assert reply["error"] == "invalid"
@@ -330,7 +344,7 @@ def test_an_upload_belongs_to_the_invocation_that_began_it() -> None:
         stage.session.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert stage.data.done[-1][0] == "abort_object"
+        assert isinstance(stage.data.done[-1], AbortObject)
 
     play(scene)
 
@@ -537,7 +551,7 @@ def test_what_is_stored_is_kept_with_its_label(
             await stage.ask("bucket.begin", bucket="uploads", key="in/a")
             reply, _ = await stage.ask(op, body, **fields, **given)
             assert "ok" in reply
-            assert stage.data.named["labels"] == label
+            assert stage.data.done[-1].labels == label  # type: ignore[attr-defined]
 
     play(scene, grants=STORING)
 

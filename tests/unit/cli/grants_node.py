@@ -17,6 +17,7 @@ from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.vault import SecretInfo
 
 _GRANTS = re.compile(r"/api/v1/functions/shop/([a-z]+)/grants")
 _VERSIONS = re.compile(r"/api/v1/functions/shop/([a-z]+)/versions")
@@ -99,7 +100,8 @@ class GrantsNode:
         if path == "/api/v1/secrets/shop":
             if self.secrets is None:
                 return self._problem(403, "You may not list secrets.")
-            return self._json({"secrets": [{"name": name} for name in self.secrets]})
+            found = [SecretInfo(project="shop", name=n, versions=()) for n in self.secrets]
+            return self._json({"secrets": found})
         if path == "/api/v1/invocations":
             return self._json({"invocations": [_INVOCATION] if self.invoked else []})
         if match := _GRANTS.fullmatch(path):

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
-import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -20,16 +19,16 @@ from data_support import Data
 from casemate.api.data import OPERATIONS
 from casemate.api.operations import Slots
 from casemate.api.problems import response_to
+from casemate.cli.client import NodeClient
 from casemate.cli.commands import buckets, queues, tables
-from casemate.cli.errors import CommandError, MissingError
+from casemate.cli.credentials import Credentials
 
 
-class FakeNode:
+class FakeNode(NodeClient):
     """Answers what the API would, from real data in this process."""
 
-    url = "http://node"
-
     def __init__(self, data: Data) -> None:
+        super().__init__(Credentials(url="http://node", key=None, allow_http=True))
         self.data = data
         service = SimpleNamespace(data=data.port, uploads=Slots("uploads", 4), may=lambda *_: True)
 
@@ -47,13 +46,7 @@ class FakeNode:
         paths = dict.fromkeys(o.path for o in OPERATIONS)
         self.app = Starlette(routes=[route(path) for path in paths])
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def ask(self, method: str, path: str, **rest) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest) -> httpx.Response:
         rest.pop("timeout", None)
 
         async def call() -> httpx.Response:
@@ -61,22 +54,7 @@ class FakeNode:
             async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
                 return await client.request(method, path, **rest)
 
-        response = self.data.run(call())
-        if response.status_code == 404:
-            raise MissingError(response.json()["detail"], next_step="-")
-        if not response.is_success:
-            raise CommandError(response.json()["detail"], next_step="-")
-        return response
-
-    def get(self, path: str, kind, *, query):
-        params = {name: value for name, value in query.items() if value is not None}
-        return self.decode(self.ask("GET", path, params=params), kind)
-
-    def send(self, method: str, path: str, kind, body):
-        return self.decode(self.ask(method, path, json=body), kind)
-
-    def decode(self, response: httpx.Response, kind):
-        return msgspec.json.decode(response.content, type=kind)
+        return self.data.run(call())
 
 
 @pytest.fixture

@@ -195,7 +195,10 @@ def test_colours_are_for_terminals_and_follow_no_color(terminal, cli) -> None:
     assert "\x1b[" not in cli("--help").out
 
 
-PROGRAMS = ("runner", "build", "manifest", "node", "vault", "egress", "sources")
+PROGRAMS = (
+    *("runner", "build", "manifest", "gateway", "supervisor", "maintenance"),
+    *("vault", "egress", "sources"),
+)
 
 
 def test_only_the_entry_point_exits() -> None:

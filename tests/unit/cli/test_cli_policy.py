@@ -10,7 +10,10 @@ import msgspec
 import pytest
 import typer
 
+from casemate.cli.client import PREFIX
 from casemate.cli.commands import can, policy
+from casemate.operations.declaration import Operation
+from casemate.operations.form import form_of
 from casemate.policy import SCHEMA, PolicyError
 
 ROLE = """\
@@ -64,15 +67,11 @@ class FakeClient:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def get(self, path: str, kind: Any) -> Any:
-        return self.send("GET", path, kind, None)
-
-    def send(self, method: str, path: str, kind: Any, body: Any) -> Any:
-        self.asked.append((method, path, body))
-        return msgspec.convert(self.answers[path], kind)
-
-    def ask(self, method: str, path: str) -> None:
-        self.asked.append((method, path, None))
+    def call(self, operation: Operation[Any]) -> Any:
+        form = form_of(type(operation))
+        path = PREFIX + form.target(operation)
+        self.asked.append((form.method, path, form.json(operation)))
+        return form.answer and msgspec.convert(self.answers[path], form.answer)
 
 
 @pytest.fixture

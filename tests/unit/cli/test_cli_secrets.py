@@ -2,65 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vault"))
 
-from vault_samples import VALUE, master_key, open_engine, value_of
+from vault_samples import VALUE, EngineVault, master_key, open_engine, value_of
 
-from casemate.api.secrets import Rotated, Secrets, VaultKey
+from casemate.api.problems import response_to
+from casemate.api.secrets import OPERATIONS
+from casemate.cli.client import NodeClient
 from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
+from casemate.cli.credentials import Credentials
+from casemate.model.principal import Principal, PrincipalKind
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
 
+ADA = Principal(kind=PrincipalKind.USER, id="ada")
 
-class FakeNode:
-    """Answers what the API would, from a vault in this process; `sent` is what went out."""
 
-    url = "http://node"
+class Rekeyed:
+    """Stands for the store, the bundles and the projects' data: nothing is to be encrypted."""
 
-    def __init__(self, engine) -> None:
-        self.engine = engine
-        self.sent: list[bytes] = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    async def rekey(self, _what: object) -> None:
         pass
 
-    def get(self, path: str, kind):
-        parts = path.split("/")[3:]
-        if kind is VaultKey:
-            return VaultKey(algorithm="X25519", public_key=self.engine.public_key())
-        if kind is Secrets:
-            return Secrets(secrets=self.engine.secrets(parts[1] if len(parts) > 1 else None))
-        return self.engine.status()
+    async def reseal_bundles(self) -> None:
+        pass
 
-    def send(self, method: str, path: str, kind, body, *, seconds: float):
-        if body["key"] == "signing":
-            return Rotated(kid=self.engine.rotate_signing_key())
-        return Rotated(projects=self.engine.rotate_data_keys(body["project"]))
 
-    def ask(self, method: str, path: str, *, content: bytes = b"", headers=None):
-        parts = path.split("/")[3:]
-        if method == "DELETE":
-            return self.engine.delete_secret(*parts[1:])
-        self.sent.append(content)
-        if parts[0] == "vault":
-            return self.engine.rotate_master(content)
-        return self.engine.put_secret(*parts[1:], content, "user:ada")
+class FakeNode(NodeClient):
+    """Answers what the API would, from a vault in this process; `sent` is what went out sealed."""
 
-    def decode(self, response, kind):
-        return msgspec.convert(response, kind, from_attributes=True)
+    def __init__(self, engine) -> None:
+        super().__init__(Credentials(url="http://node", key=None, allow_http=True))
+        self.sent: list[bytes] = []
+        nothing = Rekeyed()
+        service = SimpleNamespace(
+            vault=EngineVault(engine),
+            store=nothing,
+            data=nothing,
+            control=nothing,
+            may=lambda *_: True,
+        )
+
+        def route(path: str) -> Route:
+            methods = {o.method: o for o in OPERATIONS if o.path == path}
+
+            async def endpoint(request):
+                request.scope["casemate.principal"] = ADA
+                try:
+                    return await methods[request.method].endpoint(request, service)
+                except Exception as error:
+                    return response_to(error)
+
+            return Route("/api/v1" + path, endpoint, methods=list(methods))
+
+        paths = dict.fromkeys(o.path for o in OPERATIONS)
+        self.app = Starlette(routes=[route(path) for path in paths])
+
+    def exchange(self, method: str, path: str, **rest) -> httpx.Response:
+        rest.pop("timeout", None)
+        if method == "PUT":
+            self.sent.append(rest["content"])
+
+        async def call() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
+                return await client.request(method, path, **rest)
+
+        return asyncio.run(call())
 
 
 @pytest.fixture

@@ -8,6 +8,5 @@ Connect Core 1.0 and RFC 8725 (best current practices for JWT). May import `mode
 from casemate.accounts.oidc.id_token import Identity, verify_id_token
 from casemate.accounts.oidc.nonces import Nonces
 from casemate.accounts.oidc.provider import Discovery, Provider
-from casemate.accounts.oidc.settings import OidcSettings
 
-__all__ = ["Discovery", "Identity", "Nonces", "OidcSettings", "Provider", "verify_id_token"]
+__all__ = ["Discovery", "Identity", "Nonces", "Provider", "verify_id_token"]

@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from casemate.accounts.errors import IdTokenError
-from casemate.accounts.oidc.settings import OidcSettings
+from casemate.model.oidc import OidcSettings
 
 MAX_BYTES = 16 * 1024
 SKEW = 60.0

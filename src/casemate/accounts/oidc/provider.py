@@ -17,8 +17,9 @@ import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
-from casemate.accounts.oidc.settings import OidcSettings, require_safe_url
+from casemate.accounts.oidc.settings import require_safe_url
 from casemate.model.loopback import is_loopback
+from casemate.model.oidc import OidcSettings
 
 MAX_BYTES = 512 * 1024
 SECONDS = 5.0

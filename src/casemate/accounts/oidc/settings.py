@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import msgspec
-
 from casemate.accounts.errors import OidcSettingsError
 from casemate.model.loopback import is_loopback
+from casemate.model.oidc import OidcSettings
 
 MAX_TEXT = 512
-
-
-class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A provider and the client registered there: public, native, with PKCE (RFC 8252)."""
-
-    issuer: str
-    """Exactly as the provider spells it, for `iss` is compared character by character."""
-    client_id: str
-    audiences: tuple[str, ...] = ()
-    """Audiences that an ID token may name beside the client id; any other is refused."""
 
 
 def require_safe_url(url: str, what: str) -> None:

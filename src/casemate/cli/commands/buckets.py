@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.resources import ProjectArgument, ResourceName, project_or_here, resolve_resource
+from casemate.cli.resources import ProjectArgument, project_or_here, resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
+from casemate.operations.objects import (
+    DeleteObject,
+    DropBucket,
+    GetObject,
+    ListBuckets,
+    ListObjects,
+    PutObject,
+)
 
 app = new_app("List buckets and their objects; get, put and remove objects.")
 
@@ -32,39 +38,12 @@ KeyArgument = Annotated[
 ]
 
 
-class _Bucket(msgspec.Struct):
-    name: str
-    max_object: int
-    max_total: int
-    versions: int
-
-
-class _Buckets(msgspec.Struct):
-    buckets: tuple[_Bucket, ...]
-
-
-class _Object(msgspec.Struct):
-    key: str
-    revision: int
-    size: int
-    content_type: str
-    metadata: dict[str, str]
-    modified_at: float
-    sha256: str
-
-
-class _Page(msgspec.Struct):
-    objects: tuple[_Object, ...]
-    prefixes: tuple[str, ...] = ()
-    after: str | None = None
-
-
 @command(app, examples="$ casemate buckets ls\n$ casemate buckets ls shop")
 def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
     """List the buckets of a project."""
     name = project_or_here(project)
     with connect() as client:
-        found = client.get(path_of("buckets", name), _Buckets, query={})
+        found = client.call(ListBuckets(project=name))
     if json:
         print_json(found)
         return
@@ -99,16 +78,22 @@ def objects(
 ) -> None:
     """List the objects of a bucket, in the byte order of their keys."""
     name = resolve_resource("bucket", bucket)
-    query: dict[str, Any] = {"prefix": prefix or None, "limit": limit, "after": after}
-    query["delimiter"] = "/" if folders else None
+    wanted = ListObjects(
+        project=name.project,
+        bucket=name.name,
+        prefix=prefix,
+        delimiter="/" if folders else None,
+        limit=limit,
+        after=after,
+    )
     with connect() as client:
-        page = client.get(path_of("buckets", *name, "objects"), _Page, query=query)
+        page = client.call(wanted)
     if json:
         print_json(page)
         return
     rows = [
-        (found.key, size(found.size), str(found.revision), found.content_type, _when(found))
-        for found in page.objects
+        (o.key, size(o.size), str(o.revision), o.content_type, moment(o.modified_at))
+        for o in page.objects
     ]
     rows += [(group, "", "", "", "") for group in page.prefixes]
     print_table(
@@ -118,10 +103,6 @@ def objects(
     )
     if page.after is not None:
         note(f"There are more: --after {page.after!r}")
-
-
-def _when(found: _Object) -> str:
-    return moment(found.modified_at)
 
 
 @command(
@@ -148,10 +129,9 @@ def get(
             next_step="Name a file with --output, or pipe it into a program.",
         )
     name = resolve_resource("bucket", bucket)
+    wanted = GetObject(project=name.project, bucket=name.name, key=_valid(key), revision=revision)
     with connect() as client:
-        content = client.ask(
-            "GET", _object(name, key, revision=revision), timeout=_TRANSFER_SECONDS
-        ).content
+        content = client.call(wanted, seconds=_TRANSFER_SECONDS)
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -197,16 +177,17 @@ def put(
 ) -> None:
     """Write an object of at most 64 MB: whole, or not at all."""
     name = resolve_resource("bucket", bucket)
+    written = PutObject(
+        project=name.project, bucket=name.name, key=_valid(key), if_revision=if_revision
+    )
     content = _read(file)
     with connect() as client:
-        response = client.ask(
-            "PUT",
-            _object(name, key, if_revision=if_revision),
+        info = client.call(
+            written,
             content=content,
             headers={"content-type": content_type},
-            timeout=_TRANSFER_SECONDS,
+            seconds=_TRANSFER_SECONDS,
         )
-        info = client.decode(response, _Object)
     if json:
         print_json(info)
     else:
@@ -256,19 +237,19 @@ def rm(
     with connect() as client:
         if key is None:
             confirm(f"Delete the bucket {name} of {client.url} with all its objects?", yes=yes)
-            client.ask("DELETE", path_of("buckets", *name))
+            client.call(DropBucket(project=name.project, bucket=name.name))
             print_line(f"The bucket {name} is deleted.")
             return
         confirm(f"Delete {key!r} from {name} of {client.url}?", yes=yes)
-        client.ask("DELETE", _object(name, key))
+        client.call(DeleteObject(project=name.project, bucket=name.name, key=_valid(key)))
     print_line(f"{key} is deleted from {name}.")
 
 
-def _object(name: ResourceName, key: str, **query: int | None) -> str:
+def _valid(key: str) -> str:
     try:
-        given = {"key": key.encode(), **{n: v for n, v in query.items() if v is not None}}
+        key.encode()
     except UnicodeEncodeError as error:
         raise UsageError(
             "The key is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
         ) from error
-    return f"{path_of('buckets', *name, 'object')}?{urlencode(given)}"
+    return key

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
+from casemate.operations.policies import Answer, Decide
 
 app = new_app()
-
-
-class _Answer(msgspec.Struct):
-    principal: str
-    action: str
-    resource: str
-    granted: bool
-    allowed: bool
-    reasons: tuple[str, ...]
-    errors: tuple[str, ...]
-    revision: int
 
 
 @command(
@@ -57,9 +46,9 @@ def can(
     It is decided with the roles, grants and policies that the node has now. Everybody may ask
     about themselves, about others with `policy:read`.
     """
-    question = {"principal": principal, "action": action, "resource": resource}
+    question = Decide(principal=principal, action=action, resource=resource)
     with connect() as client:
-        answer = client.send("POST", path_of("policy", "decide"), _Answer, question)
+        answer = client.call(question)
     if json:
         print_json(answer)
     else:
@@ -70,7 +59,7 @@ def can(
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _why(answer: _Answer) -> list[str]:
+def _why(answer: Answer) -> list[str]:
     """Return what decided, one reason a line."""
     lines = [f"error: {error}" for error in answer.errors]
     if not answer.errors:

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from casemate.cli import oidc_login, password_login
 from casemate.cli.authority import fetch_ca
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.credentials import (
     DEFAULT_URL,
     Credentials,
@@ -28,14 +27,9 @@ from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.prompts import read_secret
 from casemate.cli.terminal import note, print_json, print_line
 from casemate.cli.text import moment
+from casemate.operations.login import Whoami
 
 app = new_app()
-
-
-class _WhoAmI(msgspec.Struct):
-    principal: str
-    roles: tuple[str, ...]
-    expires_at: float | None = None
 
 
 @command(
@@ -138,15 +132,14 @@ def _authority(address: str, fingerprint: str | None) -> str | None:
 def _keep(credentials: Credentials, *, json: bool) -> None:
     """Try credentials, store them, and say who one is now."""
     with NodeClient(credentials) as client:
-        answer = client.exchange("GET", path_of("whoami"))
+        asked = Whoami()
+        answer = client.request(asked)
         if answer.status_code == 401:
             raise DeniedError(
                 f"{credentials.url} does not accept the token; nothing was stored.",
                 next_step="Ask an owner for another: `casemate tokens add NAME --role ROLE`.",
             )
-        if not answer.is_success:
-            raise client.failure(answer)
-        me = client.decode(answer, _WhoAmI)
+        me = client.answer(asked, answer)
     path = store(credentials)
     if json:
         print_json(

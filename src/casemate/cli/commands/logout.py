@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.credentials import forget, load
 from casemate.cli.errors import DeniedError, UnreachableError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line
+from casemate.operations.login import Logout
 
 app = new_app()
-
-
-class _LoggedOut(msgspec.Struct):
-    ended: bool
 
 
 @command(app, examples="$ casemate logout")
@@ -29,7 +24,7 @@ def logout(json: JsonOption = False) -> None:
     if stored is not None:
         try:
             with NodeClient(stored) as client:
-                ended = client.decode(client.ask("POST", path_of("logout")), _LoggedOut).ended
+                ended = client.call(Logout()).ended
         except DeniedError:
             ended = True  # it was over already
         except UnreachableError as error:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import note, print_json, print_line
+from casemate.operations.oidc import OidcState, RemoveOidc, SetOidc, ShowOidc
 
 app = new_app("Let people log in by an OpenID provider.")
 
 
-class _Provider(msgspec.Struct):
-    issuer: str
-    client_id: str
-    audiences: tuple[str, ...] = ()
-
-
-class _State(msgspec.Struct):
-    provider: _Provider | None = None
-
-
-def _print(state: _State, *, json: bool) -> None:
+def _print(state: OidcState, *, json: bool) -> None:
     if json:
         print_json(state)
     elif state.provider is None:
@@ -41,7 +31,7 @@ def _print(state: _State, *, json: bool) -> None:
 def show(json: JsonOption = False) -> None:
     """Show the OpenID provider that the node trusts."""
     with connect() as client:
-        _print(client.get(path_of("oidc"), _State), json=json)
+        _print(client.call(ShowOidc()), json=json)
 
 
 @command(app, examples="$ casemate oidc set https://id.example.org --client-id casemate")
@@ -68,9 +58,9 @@ def set(
     http://127.0.0.1 on any port and the path /callback. People are added one by one:
     `casemate users add NAME --oidc-subject SUB`.
     """
-    body = {"issuer": issuer, "client_id": client_id, "audiences": audience or []}
+    wanted = SetOidc(issuer=issuer, client_id=client_id, audiences=tuple(audience or ()))
     with connect() as client:
-        _print(client.send("PUT", path_of("oidc"), _State, body), json=json)
+        _print(client.call(wanted), json=json)
 
 
 @command(app, examples="$ casemate oidc rm")
@@ -78,5 +68,5 @@ def rm(yes: YesOption = False, json: JsonOption = False) -> None:
     """Trust no OpenID provider. Open sessions go on until they end."""
     with connect() as client:
         confirm(f"Let nobody log in to {client.url} by OIDC any more?", yes=yes)
-        state = client.decode(client.ask("DELETE", path_of("oidc")), _State)
+        state = client.call(RemoveOidc())
     _print(state, json=json)

@@ -5,48 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
+from casemate.operations.policies import ListPolicies, PutPolicy, RemovePolicy, ShowPolicy
 
 app = new_app("Check, test, list and change the custom policies of a node.")
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The policy file's name, without `.cedar`.")
 ]
-
-
-class _Policy(msgspec.Struct):
-    id: str
-    file: str
-    line: int
-    effect: str
-
-
-class _File(msgspec.Struct):
-    name: str
-    changed_at: float
-    changed_by: str
-    policies: tuple[_Policy, ...]
-
-
-class _Policies(msgspec.Struct):
-    revision: int
-    roles: tuple[str, ...]
-    files: tuple[_File, ...]
-
-
-class _Text(msgspec.Struct):
-    name: str
-    text: str
-    changed_at: float
-    changed_by: str
 
 
 @command(app, examples="$ casemate policy validate deployer.cedar no-weekend.cedar")
@@ -132,7 +105,7 @@ def schema() -> None:
 def ls(json: JsonOption = False) -> None:
     """List the custom policies of the node, and every role there is."""
     with connect() as client:
-        found = client.get(path_of("policies"), _Policies)
+        found = client.call(ListPolicies())
     if json:
         print_json(found)
         return
@@ -152,7 +125,7 @@ def ls(json: JsonOption = False) -> None:
 def show(name: NameArgument, json: JsonOption = False) -> None:
     """Print a custom policy file of the node."""
     with connect() as client:
-        found = client.get(path_of("policies", name), _Text)
+        found = client.call(ShowPolicy(name=name))
     if json:
         print_json(found)
     else:
@@ -174,7 +147,7 @@ def put(
     given = read_policy_file(file, name)
     compile_policies([given])
     with connect() as client:
-        stored = client.send("PUT", path_of("policies", name), _File, {"text": given.text})
+        stored = client.call(PutPolicy(name=name, text=given.text))
     if json:
         print_json(stored)
     else:
@@ -187,5 +160,5 @@ def rm(name: NameArgument, yes: YesOption = False) -> None:
     """Remove a policy file from the node. What it permitted or forbade holds no more at once."""
     with connect() as client:
         confirm(f"Remove the policy file {name} from {client.url}?", yes=yes)
-        client.ask("DELETE", path_of("policies", name))
+        client.call(RemovePolicy(name=name))
     print_line(f"The policy file {name} is removed.")

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import ProjectArgument, ResourceName, project_or_here, resolve_resource
 from casemate.cli.terminal import YELLOW, print_json, print_line, print_table
 from casemate.cli.text import moment, seconds, size
+from casemate.operations.messages import (
+    DropQueue,
+    DropTopic,
+    ListQueues,
+    PurgeQueue,
+    PurgeTopic,
+    ShowQueue,
+    ShowTopic,
+)
 
 app = new_app("List queues and topics, see how much waits, purge them.")
 
@@ -22,34 +30,12 @@ QueueArgument = Annotated[
 TopicOption = Annotated[bool, typer.Option("--topic", help="It is a topic, not a queue.")]
 
 
-class _Spec(msgspec.Struct):
-    name: str
-    max_message: int
-    retention: float
-
-
-class _Queues(msgspec.Struct):
-    queues: tuple[_Spec, ...] = ()
-    topics: tuple[_Spec, ...] = ()
-
-
-class _Info(msgspec.Struct):
-    name: str
-    waiting: int
-    oldest_at: float | None = None
-    dead: int = 0
-
-
-class _Purged(msgspec.Struct):
-    deleted: int
-
-
 @command(app, examples="$ casemate queues ls\n$ casemate queues ls shop")
 def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
     """List the queues and topics of a project."""
     name = project_or_here(project)
     with connect() as client:
-        found = client.get(path_of("queues", name), _Queues, query={})
+        found = client.call(ListQueues(project=name))
     if json:
         print_json(found)
         return
@@ -70,9 +56,9 @@ def show(queue: QueueArgument, topic: TopicOption = False, json: JsonOption = Fa
 
     Messages that are delayed or being handled are counted as waiting.
     """
-    kind, name = _named(queue, topic)
+    _, name = _named(queue, topic)
     with connect() as client:
-        info = _info(client, kind, name)
+        info = client.call(_show(name, topic))
     if json:
         print_json(info)
         return
@@ -90,12 +76,15 @@ def purge(
     json: JsonOption = False,
 ) -> None:
     """Delete every message. There is no way back."""
-    kind, name = _named(queue, topic)
+    _, name = _named(queue, topic)
     with connect() as client:
-        waiting = _info(client, kind, name).waiting
+        waiting = client.call(_show(name, topic)).waiting
         confirm(f"Delete the {waiting} messages of {name} of {client.url}?", yes=yes)
-        response = client.ask("POST", path_of(f"{kind}s", *name, "purge"))
-        purged = client.decode(response, _Purged)
+        purged = client.call(
+            PurgeTopic(project=name.project, topic=name.name)
+            if topic
+            else PurgeQueue(project=name.project, queue=name.name)
+        )
     if json:
         print_json(purged)
     else:
@@ -108,7 +97,11 @@ def rm(queue: QueueArgument, topic: TopicOption = False, yes: YesOption = False)
     kind, name = _named(queue, topic)
     with connect() as client:
         confirm(f"Delete the {kind} {name} of {client.url} with its messages?", yes=yes)
-        client.ask("DELETE", path_of(f"{kind}s", *name))
+        client.call(
+            DropTopic(project=name.project, topic=name.name)
+            if topic
+            else DropQueue(project=name.project, queue=name.name)
+        )
     print_line(f"The {kind} {name} is deleted.")
 
 
@@ -117,5 +110,7 @@ def _named(text: str, topic: bool) -> tuple[str, ResourceName]:
     return kind, resolve_resource(kind, text)
 
 
-def _info(client: NodeClient, kind: str, name: ResourceName) -> _Info:
-    return client.get(path_of(f"{kind}s", *name), _Info, query={})
+def _show(name: ResourceName, topic: bool) -> ShowQueue | ShowTopic:
+    if topic:
+        return ShowTopic(project=name.project, topic=name.name)
+    return ShowQueue(project=name.project, queue=name.name)

@@ -11,13 +11,21 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.model.function import NAME_PATTERN
+from casemate.operations.declaration import BINARY
+from casemate.operations.secrets import (
+    DeleteSecret,
+    ListProjectSecrets,
+    ListSecrets,
+    PutSecret,
+)
+from casemate.operations.vault import VaultKey
 
 app = new_app("Set, list and remove secrets. Values go in, and only functions get them.")
 
@@ -55,9 +63,7 @@ def _read_value(*, exact: bool) -> bytes:
 
 def vault_public_key(client: NodeClient, expected: str | None) -> bytes:
     """Return the key to seal to. With `expected`, its SHA-256 in hexadecimal must be that."""
-    from casemate.api.secrets import VaultKey
-
-    key = client.get(path_of("vault", "key"), VaultKey).public_key
+    key = client.call(VaultKey()).public_key
     found = hashlib.sha256(key).hexdigest()
     if expected is not None and not hmac.compare_digest(
         found.encode(), expected.lower().encode("utf-8", "replace")
@@ -98,7 +104,6 @@ def set_value(
     The value is typed unseen or read from standard input, never given as an argument. It is sealed
     here to the vault's key; the node's gateway passes it on without being able to read it.
     """
-    from casemate.vault.interface import SecretVersion
     from casemate.vault.sealed import check_value, seal_value
 
     project, name = _parts(secret)
@@ -106,13 +111,9 @@ def set_value(
     check_value(value)
     with connect() as client:
         sealed = seal_value(vault_public_key(client, vault_key), project, name, value)
-        response = client.ask(
-            "PUT",
-            path_of("secrets", project, name),
-            content=sealed,
-            headers={"content-type": "application/octet-stream"},
+        kept = client.call(
+            PutSecret(project=project, name=name), content=sealed, headers={"content-type": BINARY}
         )
-        kept = client.decode(response, SecretVersion)
     if json:
         print_json(kept)
     else:
@@ -127,10 +128,9 @@ def ls(
     json: JsonOption = False,
 ) -> None:
     """List the secrets that you may see. Values are never shown."""
-    from casemate.api.secrets import Secrets
-
+    listing = ListSecrets() if not project else ListProjectSecrets(project=project)
     with connect() as client:
-        found = client.get(path_of("secrets", *filter(None, [project])), Secrets)
+        found = client.call(listing)
     if json:
         print_json(found)
         return
@@ -156,7 +156,7 @@ def rm(secret: SecretArgument, yes: YesOption = False, json: JsonOption = False)
     project, name = _parts(secret)
     with connect() as client:
         confirm(f"Remove the secret {project}/{name} from {client.url}?", yes=yes)
-        client.ask("DELETE", path_of("secrets", project, name))
+        client.call(DeleteSecret(project=project, name=name))
     if json:
         print_json({"removed": f"{project}/{name}"})
     else:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import ProjectArgument, project_or_here, resolve_resource
 from casemate.cli.terminal import note, print_json, print_json_line, print_line, print_table
 from casemate.cli.text import size
+from casemate.model.data import Range
+from casemate.operations.items import DropTable, GetItem, ListTables, QueryItems
 
 app = new_app("List tables, get and query items.")
 
@@ -24,42 +25,12 @@ TableArgument = Annotated[
 _VALUE_HELP = "Text as it is, a number as JSON; text that looks like a number in JSON's quotes."
 
 
-class _Index(msgspec.Struct):
-    name: str
-    key: str
-    sort: str | None = None
-
-
-class _Table(msgspec.Struct):
-    name: str
-    key: str
-    max_item: int
-    sort: str | None = None
-    indexes: tuple[_Index, ...] = ()
-    ttl: str | None = None
-
-
-class _Tables(msgspec.Struct):
-    tables: tuple[_Table, ...]
-
-
-class _Item(msgspec.Struct):
-    value: dict[str, Any]
-    revision: int
-    modified_at: float
-
-
-class _Page(msgspec.Struct):
-    items: tuple[_Item, ...]
-    after: str | None = None
-
-
 @command(app, examples="$ casemate tables ls\n$ casemate tables ls shop")
 def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
     """List the tables of a project."""
     name = project_or_here(project)
     with connect() as client:
-        found = client.get(path_of("tables", name), _Tables, query={})
+        found = client.call(ListTables(project=name))
     if json:
         print_json(found)
         return
@@ -97,9 +68,14 @@ def get(
 ) -> None:
     """Print an item as JSON; with --json with its revision."""
     name = resolve_resource("table", table)
-    body = {"key": value_of(key), "sort": None if sort is None else value_of(sort)}
+    wanted = GetItem(
+        project=name.project,
+        table=name.name,
+        key=value_of(key),
+        sort=_bound(sort),
+    )
     with connect() as client:
-        item = client.send("POST", path_of("tables", *name, "get"), _Item, body)
+        item = client.call(wanted)
     print_json(item if json else item.value)
 
 
@@ -132,20 +108,24 @@ def query(
 ) -> None:
     """Print items in order, one JSON document a line. Without --key all of them."""
     name = resolve_resource("table", table)
-    bounds = {"equals": equals, "at_least": at_least, "less_than": less_than}
-    sort: dict[str, Any] = {k: value_of(v) for k, v in bounds.items() if v is not None}
-    if begins_with is not None:
-        sort["begins_with"] = begins_with
-    body = {
-        "key": None if key is None else value_of(key),
-        "index": index,
-        "sort": sort or None,
-        "after": after,
-        "limit": limit,
-        "descending": descending,
-    }
+    bounds = Range(
+        equals=_bound(equals),
+        begins_with=begins_with,
+        at_least=_bound(at_least),
+        less_than=_bound(less_than),
+    )
+    question = QueryItems(
+        project=name.project,
+        table=name.name,
+        key=_bound(key),
+        index=index,
+        sort=None if bounds == Range() else bounds,
+        after=after,
+        limit=limit,
+        descending=descending,
+    )
     with connect() as client:
-        page = client.send("POST", path_of("tables", *name, "query"), _Page, body)
+        page = client.call(question)
     if json:
         print_json(page)
         return
@@ -163,8 +143,12 @@ def rm(table: TableArgument, yes: YesOption = False) -> None:
     name = resolve_resource("table", table)
     with connect() as client:
         confirm(f"Delete the table {name} of {client.url} with all its items?", yes=yes)
-        client.ask("DELETE", path_of("tables", *name))
+        client.call(DropTable(project=name.project, table=name.name))
     print_line(f"The table {name} is deleted.")
+
+
+def _bound(text: str | None) -> str | int | float | None:
+    return None if text is None else value_of(text)
 
 
 def value_of(text: str) -> str | int | float:

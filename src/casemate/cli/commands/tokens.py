@@ -5,46 +5,21 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.commands.users import RoleOption
 from casemate.cli.names import bindings
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
+from casemate.operations.tokens import AddToken, ListTokens, RevokeToken, TokenView
 
 app = new_app("List, make and revoke service tokens.")
 
 
-class _Token(msgspec.Struct):
-    id: str
-    name: str
-    roles: tuple[str, ...]
-    created_at: float
-    created_by: str
-    user: str | None = None
-    expires_at: float | None = None
-    revoked_at: float | None = None
-    last_used_at: float | None = None
-
-
-class _Revoked(_Token):
-    line: tuple[_Token, ...] = ()
-
-
-class _Tokens(msgspec.Struct):
-    tokens: tuple[_Token, ...]
-
-
-class _Created(msgspec.Struct):
-    token: _Token
-    text: str
-
-
-def _end(token: _Token) -> str:
+def _end(token: TokenView) -> str:
     if token.revoked_at is not None:
         return f"revoked {moment(token.revoked_at)}"
     return moment(token.expires_at) if token.expires_at is not None else "never"
@@ -60,8 +35,7 @@ def ls(
     Their text is stored nowhere and never shown.
     """
     with connect() as client:
-        query = {"sessions": "true" if sessions else None}
-        found = client.get(path_of("tokens"), _Tokens, query=query)
+        found = client.call(ListTokens(sessions=sessions))
     if json:
         print_json(found)
         return
@@ -106,9 +80,9 @@ def add(
 
     It can do no more than you can.
     """
-    body = {"name": name, "roles": bindings(role or ()), "days": days, "no_expiry": no_expiry}
+    wanted = AddToken(name=name, roles=bindings(role or ()), days=days, no_expiry=no_expiry)
     with connect() as client:
-        created = client.send("POST", path_of("tokens"), _Created, body)
+        created = client.call(wanted)
     if json:
         print_json(created)
         return
@@ -118,7 +92,7 @@ def add(
     note(f"The token {created.token.name} has the id {created.token.id}; {_ends(created.token)}.")
 
 
-def _ends(token: _Token) -> str:
+def _ends(token: TokenView) -> str:
     return "it does not expire" if token.expires_at is None else f"it expires {_end(token)}"
 
 
@@ -134,7 +108,7 @@ def revoke(
             f"Revoke the token {token_id} of {client.url}, and all that were made with it?",
             yes=yes,
         )
-        revoked = client.decode(client.ask("DELETE", path_of("tokens", token_id)), _Revoked)
+        revoked = client.call(RevokeToken(id=token_id))
     if json:
         print_json(revoked)
     else:

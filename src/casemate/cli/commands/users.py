@@ -5,16 +5,26 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.names import bindings, user_name
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
+from casemate.operations.users import (
+    AddUser,
+    ListUsers,
+    RemoveUser,
+    ResetUser,
+    SetUserRoles,
+    SetUserState,
+    ShowUser,
+    UserChanged,
+    UserView,
+)
 
 app = new_app("List, add and remove people and their roles.")
 
@@ -29,28 +39,7 @@ RoleOption = Annotated[
 ]
 
 
-class _User(msgspec.Struct):
-    name: str
-    roles: tuple[str, ...]
-    enrolled: bool
-    created_at: float
-    oidc_issuer: str | None = None
-    oidc_subject: str | None = None
-    disabled_at: float | None = None
-    enrolment_expires_at: float | None = None
-
-
-class _Users(msgspec.Struct):
-    users: tuple[_User, ...]
-
-
-class _Changed(msgspec.Struct):
-    user: _User
-    code: str | None = None
-    tokens_left: tuple[str, ...] = ()
-
-
-def _state(user: _User) -> str:
+def _state(user: UserView) -> str:
     if user.disabled_at is not None:
         return "disabled"
     if user.enrolment_expires_at is not None:
@@ -62,7 +51,7 @@ def _state(user: _User) -> str:
 def ls(json: JsonOption = False) -> None:
     """List the people and their roles."""
     with connect() as client:
-        found = client.get(path_of("users"), _Users)
+        found = client.call(ListUsers())
     if json:
         print_json(found)
         return
@@ -107,13 +96,9 @@ def add(
 
     The code is shown this once and valid for a day. You cannot give roles that you do not have.
     """
-    body = {
-        "name": user_name(name),
-        "roles": bindings(role or ()),
-        "oidc_subject": oidc_subject,
-    }
+    added = AddUser(name=user_name(name), roles=bindings(role or ()), oidc_subject=oidc_subject)
     with connect() as client:
-        changed = client.send("POST", path_of("users"), _Changed, body)
+        changed = client.call(added)
         url = client.url
     _print(changed, json=json, done=f"{name} is added.", url=url)
 
@@ -130,12 +115,12 @@ def roles(
         raise UsageError(
             "--none takes all roles, and --role gives one.", next_step="Give one of the two."
         )
-    body = {"roles": bindings(role or ())}
+    wanted = bindings(role or ())
     with connect() as client:
         if role or none:
-            user = client.send("PUT", path_of("users", name, "roles"), _Changed, body).user
+            user = client.call(SetUserRoles(name=name, roles=wanted)).user
         else:
-            user = client.get(path_of("users", name), _User)
+            user = client.call(ShowUser(name=name))
     if json:
         print_json(user)
         return
@@ -150,7 +135,7 @@ def reset(name: NameArgument, yes: YesOption = False, json: JsonOption = False) 
     """Take a person's password, authenticator and sessions, and print a new one-time code."""
     with connect() as client:
         confirm(f"Reset {name}, who has to enrol again?", yes=yes)
-        changed = client.decode(client.ask("POST", path_of("users", name, "reset")), _Changed)
+        changed = client.call(ResetUser(name=name))
         url = client.url
     _print(changed, json=json, done=f"{name} is reset and logged out everywhere.", url=url)
 
@@ -169,8 +154,7 @@ def enable(name: NameArgument, json: JsonOption = False) -> None:
 
 def _set_state(name: str, *, disabled: bool, json: bool) -> None:
     with connect() as client:
-        path = path_of("users", name, "state")
-        changed = client.send("PUT", path, _Changed, {"disabled": disabled})
+        changed = client.call(SetUserState(name=name, disabled=disabled))
         url = client.url
     _print(changed, json=json, done=f"{name} is {'disabled' if disabled else 'enabled'}.", url=url)
 
@@ -180,12 +164,12 @@ def rm(name: NameArgument, yes: YesOption = False, json: JsonOption = False) -> 
     """Remove a person with its roles and sessions."""
     with connect() as client:
         confirm(f"Remove {name} from {client.url}?", yes=yes)
-        changed = client.decode(client.ask("DELETE", path_of("users", name)), _Changed)
+        changed = client.call(RemoveUser(name=name))
         url = client.url
     _print(changed, json=json, done=f"{name} is removed.", url=url)
 
 
-def _print(changed: _Changed, *, json: bool, done: str, url: str) -> None:
+def _print(changed: UserChanged, *, json: bool, done: str, url: str) -> None:
     """Print a change: the code alone goes to standard output."""
     if json:
         print_json(changed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.commands.secrets import vault_public_key
 from casemate.cli.commands.serve import default_data_folder
 from casemate.cli.errors import CommandError, UsageError
@@ -16,6 +16,8 @@ from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, wrapped
 from casemate.cli.text import moment
+from casemate.operations.declaration import BINARY
+from casemate.operations.vault import RotatedKey, RotateKeys, RotateMasterKey, VaultStatus
 
 if TYPE_CHECKING:
     from casemate.vault.state import Header
@@ -26,10 +28,8 @@ app = new_app("Look at the vault and rotate its keys.")
 @command(app, examples="$ casemate vault status")
 def status(json: JsonOption = False) -> None:
     """Show where the master key is, how old the keys are, and the vault's fingerprint."""
-    from casemate.vault.interface import VaultStatus
-
     with connect() as client:
-        found = client.get(path_of("vault"), VaultStatus)
+        found = client.call(VaultStatus())
         public = vault_public_key(client, None)
     fingerprint = hashlib.sha256(public).hexdigest()
     if json:
@@ -75,17 +75,15 @@ def rotate_keys(
     The node goes on serving. With --signing a new key signs tokens from now on; those that were
     signed before stay valid until they expire, a day at most.
     """
-    from casemate.api.secrets import Rotated
-
     if signing and project is not None:
         raise UsageError(
             "--signing is for the whole node, --project for one project.",
             next_step="Give one of the two.",
         )
-    body = {"key": "signing" if signing else "data", "project": project}
+    wanted = RotateKeys(key=RotatedKey.SIGNING if signing else RotatedKey.DATA, project=project)
     with connect() as client:
         # What is stored is encrypted anew before the answer, however much it is.
-        rotated = client.send("POST", path_of("vault", "rotate"), Rotated, body, seconds=3600.0)
+        rotated = client.call(wanted, seconds=3600.0)
     if json:
         print_json(rotated)
     elif rotated.kid is not None:
@@ -151,7 +149,6 @@ def rotate_master(
     nothing but older backups.
     """
     from casemate.vault.engine import NewMaster, seal_master
-    from casemate.vault.interface import VaultStatus
     from casemate.vault.sources import KeySource, SourceKind, parse_source
     from casemate.vault.state import decode_state
 
@@ -175,13 +172,7 @@ def rotate_master(
         new_key, parameters = KeySource(new, forbidden=folder).create()
         change = NewMaster(new.text, new_key, parameters, key)
         sealed = seal_master(header.public_key, header.vault, change)
-        response = client.ask(
-            "PUT",
-            path_of("vault", "master-key"),
-            content=sealed,
-            headers={"content-type": "application/octet-stream"},
-        )
-        changed = client.decode(response, VaultStatus)
+        changed = client.call(RotateMasterKey(), content=sealed, headers={"content-type": BINARY})
     if json:
         print_json(changed)
         return

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_table
 from casemate.cli.text import moment
+from casemate.operations.login import Whoami
 
 app = new_app()
-
-
-class _WhoAmI(msgspec.Struct):
-    principal: str
-    roles: tuple[str, ...]
-    expires_at: float | None = None
 
 
 @command(app, examples="$ casemate whoami")
@@ -25,7 +20,7 @@ def whoami(json: JsonOption = False) -> None:
     With your roles, and until when the session or token is valid.
     """
     with connect() as client:
-        me = client.get(path_of("whoami"), _WhoAmI)
+        me = client.call(Whoami())
         url = client.url
     if json:
         print_json({"node": url, **msgspec.to_builtins(me)})

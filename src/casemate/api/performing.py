@@ -1,0 +1,168 @@
+"""How an operation is done over HTTP: read from the request, decided, performed, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from casemate.api.authorization import principal
+from casemate.api.inputs import (
+    MAX_JSON_BYTES,
+    MAX_QUERY_BYTES,
+    declared_length,
+    optional_body,
+    required_body,
+)
+from casemate.api.operations import Service, json_response
+from casemate.api.problems import RequestError
+from casemate.model.principal import Action, Principal, Resource, ResourceKind
+from casemate.operations.declaration import NDJSON, Operation
+from casemate.operations.form import Form, form_of
+from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
+
+MAX_DATA_QUERY_BYTES = 7 * 1024
+"""A key, a prefix and the start of a page may all be there, percent-encoded."""
+
+encode_lines = msgspec.json.Encoder().encode_lines
+"""Returns an answer of NDJSON."""
+
+OperationT = TypeVar("OperationT", bound=Operation[Any])
+AnswerT = TypeVar("AnswerT")
+
+
+class Named(Protocol):
+    """What has a name within its project."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+NamedT = TypeVar("NamedT", bound=Named)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request for an operation, beside the operation itself."""
+
+    service: Service
+    request: Request
+    """For who streams a body or an answer; the operation's fields are read from it already."""
+
+    def shown(
+        self, action: Action, kind: ResourceKind, project: str, found: Iterable[NamedT]
+    ) -> tuple[NamedT, ...]:
+        """Return those of the things found in a project that who asks is shown in a listing."""
+        return tuple(
+            each
+            for each in found
+            if self.may(action, Resource(kind=kind, project=project, name=each.name))
+        )
+
+    def may(self, action: Action, resource: Resource) -> bool:
+        """Tell whether who asks may do this; nothing is recorded."""
+        return self.service.may(self.request, action, resource)
+
+    def require(self, action: Action, resource: Resource) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403)."""
+        self.service.require(self.request, action, resource)
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        return principal(self.request)
+
+
+Perform = Callable[[Any, Call], Awaitable[Any]]
+"""Returns the answer, or a whole response where the declaration is not all there is to it."""
+
+
+class Performers:
+    """What performs the operations of a part of the API."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.by_type: dict[type[Operation[Any]], Perform] = {}
+
+    def __call__(
+        self, kind: type[Operation[AnswerT]]
+    ) -> Callable[
+        [Callable[[Any, Call], Awaitable[AnswerT | Response]]],
+        Callable[[Any, Call], Awaitable[AnswerT | Response]],
+    ]:
+        """Return a decorator for what performs `kind`."""
+
+        def keep(
+            perform: Callable[[Any, Call], Awaitable[AnswerT | Response]],
+        ) -> Callable[[Any, Call], Awaitable[AnswerT | Response]]:
+            self.by_type[kind] = perform
+            return perform
+
+        return keep
+
+
+async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> Response:
+    """Answer one request, whose action was allowed: nothing of a body is read before.
+
+    Raises MalformedError, RequestError and whatever `perform` raises.
+    """
+    form, request = form_of(kind), call.request
+    values = read_path(form, request.path_params)
+    values |= read_query(form, _query(form, request))
+    values |= await _body(form, request)
+    answer = await perform(form.make(values), call)
+    if isinstance(answer, Response):
+        return answer
+    if form.answer is None:
+        return Response(status_code=form.declared.status.value)
+    if form.line is not None:
+        return Response(encode_lines(answer), media_type=NDJSON)
+    return json_response(answer, form.declared.status)
+
+
+def resource_of(form: Form, request: Request) -> Resource:
+    """Return what a request acts on. Reads no more of it than that: the rest has no say yet.
+
+    Raises MalformedError, RequestError.
+    """
+
+    def value(name: str) -> Any:
+        if name in form.in_path:
+            return read_part(form, request.path_params, name)
+        text = _query(form, request).get(name)
+        field = form.fields[name]
+        return field.default if text is None else read(f"query's {name}", text, field.type)
+
+    return form.declared.on(value)
+
+
+def _query(form: Form, request: Request) -> dict[str, str]:
+    raw: bytes = request.scope.get("query_string", b"")
+    most = MAX_DATA_QUERY_BYTES if form.declared.tag == "data" else MAX_QUERY_BYTES
+    if len(raw) > most:
+        raise RequestError(
+            HTTPStatus.REQUEST_URI_TOO_LONG,
+            f"The query has {len(raw)} bytes, expected at most {most}.",
+        )
+    return pairs_of(raw)
+
+
+async def _body(form: Form, request: Request) -> dict[str, Any]:
+    most = form.declared.max_body
+    if most is None:
+        most = MAX_JSON_BYTES
+    else:
+        declared_length(request, most)
+    if not form.in_body:
+        return {}
+    if form.declared.body_optional:
+        body = await optional_body(request, most)
+        return {} if body is None else read_body(form, body)
+    return read_body(form, await required_body(request, most))

@@ -1,0 +1,41 @@
+"""What is known of the vault and of the secrets in it: never a key, never a value."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a secret, without its value."""
+
+    project: str
+    name: str
+    version: int
+    created_at: float
+    created_by: str
+
+
+class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret and its versions, oldest first, without values."""
+
+    project: str
+    name: str
+    versions: tuple[SecretVersion, ...]
+
+
+class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the vault is."""
+
+    master_key: str
+    """Where the master key comes from, such as `file:/etc/casemate/master.key`; never the key."""
+    master_key_id: str
+    """First 16 hexadecimal digits of a hash of it, to tell keys apart."""
+    master_rotated_at: float
+    projects: int
+    secrets: int
+    oldest_data_key_at: float | None
+    """When the oldest of the projects' newest keys was made."""
+    generation: int = 0
+    """Counts the vault's writes; one that is lower than it was tells of an older copy."""
+    memory_locked: bool = False
+    """True if no page of the vault's memory can be written to swap (mlockall(2))."""

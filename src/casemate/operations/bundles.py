@@ -1,0 +1,58 @@
+"""Operations on bundles: ask for one, upload one."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+
+from casemate.model.principal import Action
+from casemate.operations.declaration import GZIP, Decided, Declaration, Operation
+from casemate.operations.fields import Digest
+
+
+class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle that the node holds now."""
+
+    digest: str
+    size: int
+    """Bytes of the archive as received."""
+
+
+# A bundle belongs to no function until it is deployed: who may deploy any is let in, and the
+# answer is about what that caller has uploaded or may deploy.
+
+
+class HasBundle(Operation[None], frozen=True, kw_only=True):
+    """Tell whether the node holds a bundle that one has uploaded or may deploy."""
+
+    declared = Declaration(
+        http="HEAD /bundles/{digest}",
+        tag="bundles",
+        decided=Decided.FOR_EACH,
+        anywhere=Action.FUNCTION_DEPLOY,
+        problems=(404,),
+    )
+    digest: Digest
+
+
+class PutBundle(Operation[Uploaded], frozen=True, kw_only=True):
+    """Upload a bundle.
+
+    The body is the bundle's tar.gz archive of at most 512 MiB. Every path and hash in it is
+    checked; 422 says that it is not the bundle that the digest names. What is not deployed within
+    an hour is deleted; 429 says that too much waits for a deploy.
+    """
+
+    declared = Declaration(
+        http="PUT /bundles/{digest}",
+        tag="bundles",
+        decided=Decided.FOR_EACH,
+        anywhere=Action.FUNCTION_DEPLOY,
+        raw_content=True,
+        content_type=GZIP,
+        status=HTTPStatus.CREATED,
+        other_statuses=((HTTPStatus.OK, "The node held the bundle already.", Uploaded),),
+        problems=(409, 413, 415, 422, 429),
+    )
+    digest: Digest

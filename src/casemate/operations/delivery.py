@@ -1,0 +1,250 @@
+"""Operations on what runs later: how an asynchronous invocation stands, and dead letters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from casemate.model.data import MAX_PAGE
+from casemate.model.messages import DeadLetter, InvocationState
+from casemate.model.principal import Action, ResourceKind
+from casemate.operations.declaration import Declaration, Effect, Operation, on, on_function
+from casemate.operations.fields import Id, Name, number
+
+MAX_IDS = 1000
+
+_FUNCTION = "/functions/{project}/{function}"
+_QUEUE = "/queues/{project}/{queue}"
+_queue = on(ResourceKind.QUEUE)
+
+_After = Annotated[Id, msgspec.Meta(description="Go on behind this letter.")]
+_Limit = Annotated[int, number("How many at most.", least=1, most=MAX_PAGE)]
+_Ids = Annotated[
+    tuple[Id, ...],
+    msgspec.Meta(min_length=1, max_length=MAX_IDS, description="Which; null is all there are."),
+]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How an asynchronous invocation, or a call with an idempotency key, stands."""
+
+    id: str
+    function: str
+    state: InvocationState
+    attempts: int
+    accepted_at: float
+    finished_at: float | None = None
+    status: int | None = None
+    """HTTP status of its last answer."""
+    reason: str = ""
+    error_id: str = ""
+    content_type: str = ""
+    result: Any = None
+    """The answer if it is JSON; null also if it was too large to be kept."""
+    result_base64: str | None = None
+    """The answer if it is anything else."""
+
+
+class Letters(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters, oldest first. `after` continues, null at the end."""
+
+    letters: tuple[DeadLetter, ...]
+    after: str | None = None
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter, and what is in it for who may see that."""
+
+    letter: DeadLetter
+    withheld: bool
+    """True if who asks may not see the content."""
+    content: Any = None
+    """The event, or the message; secrets of the project are taken out."""
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters it was."""
+
+    letters: int
+
+
+class ShowInvocationStatus(Operation[Status], frozen=True, kw_only=True):
+    """Tell how an asynchronous invocation stands.
+
+    As long as the function keeps results (`keep_results`), with its answer.
+    """
+
+    declared = Declaration(
+        http=f"GET {_FUNCTION}/invocations/{{id}}",
+        tag="delivery",
+        action=Action.INVOCATION_STATUS,
+        on=on_function,
+        problems=(404,),
+        answer=Status(
+            id="inv_01a21a5c499d6d1728d66ddc",
+            function="checkout",
+            state=InvocationState.SUCCEEDED,
+            attempts=1,
+            accepted_at=1764201600.0,
+            finished_at=1764201600.4,
+            status=200,
+            content_type="application/json",
+            result={"total": 12},
+        ),
+    )
+    project: Name
+    function: Name
+    id: Id
+
+
+# -- dead letters of functions --------------------------------------------------------------------
+
+
+class ListFunctionDeadLetters(Operation[Letters], frozen=True, kw_only=True):
+    """List the events of a function that were given up."""
+
+    declared = Declaration(
+        http=f"GET {_FUNCTION}/dead-letters",
+        tag="delivery",
+        action=Action.DEAD_LETTER_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+    after: _After | None = None
+    limit: _Limit = 100
+
+
+class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
+    """Show an event of a function that was given up.
+
+    Its content is shown to those who may `dead-letter:content`.
+    """
+
+    declared = Declaration(
+        http=f"GET {_FUNCTION}/dead-letters/{{id}}",
+        tag="delivery",
+        action=Action.DEAD_LETTER_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+    id: Id
+
+
+class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
+    """Have events of a function that were given up tried again.
+
+    No attempts count as used. Without a body, or with `ids` null: all.
+    """
+
+    declared = Declaration(
+        http=f"POST {_FUNCTION}/dead-letters/redrive",
+        tag="delivery",
+        action=Action.DEAD_LETTER_WRITE,
+        on=on_function,
+        body_optional=True,
+        problems=(404, 413),
+    )
+    project: Name
+    function: Name
+    ids: _Ids | None = None
+
+
+class PurgeFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
+    """Delete events of a function that were given up.
+
+    Without a body, or with `ids` null: all.
+    """
+
+    declared = Declaration(
+        http=f"POST {_FUNCTION}/dead-letters/purge",
+        tag="delivery",
+        effect=Effect.DESTROY,
+        action=Action.DEAD_LETTER_WRITE,
+        on=on_function,
+        body_optional=True,
+        problems=(404, 413),
+    )
+    project: Name
+    function: Name
+    ids: _Ids | None = None
+
+
+# -- dead letters of queues -----------------------------------------------------------------------
+
+
+class ListQueueDeadLetters(Operation[Letters], frozen=True, kw_only=True):
+    """List the events of a queue that were given up."""
+
+    declared = Declaration(
+        http=f"GET {_QUEUE}/dead-letters",
+        tag="delivery",
+        action=Action.DEAD_LETTER_READ,
+        on=_queue,
+        problems=(404,),
+    )
+    project: Name
+    queue: Name
+    after: _After | None = None
+    limit: _Limit = 100
+
+
+class ShowQueueDeadLetter(Operation[Letter], frozen=True, kw_only=True):
+    """Show an event of a queue that was given up.
+
+    Its content is shown to those who may `dead-letter:content`.
+    """
+
+    declared = Declaration(
+        http=f"GET {_QUEUE}/dead-letters/{{id}}",
+        tag="delivery",
+        action=Action.DEAD_LETTER_READ,
+        on=_queue,
+        problems=(404,),
+    )
+    project: Name
+    queue: Name
+    id: Id
+
+
+class RedriveQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
+    """Have events of a queue that were given up tried again.
+
+    No attempts count as used. Without a body, or with `ids` null: all.
+    """
+
+    declared = Declaration(
+        http=f"POST {_QUEUE}/dead-letters/redrive",
+        tag="delivery",
+        action=Action.DEAD_LETTER_WRITE,
+        on=_queue,
+        body_optional=True,
+        problems=(404, 413),
+    )
+    project: Name
+    queue: Name
+    ids: _Ids | None = None
+
+
+class PurgeQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):
+    """Delete events of a queue that were given up.
+
+    Without a body, or with `ids` null: all.
+    """
+
+    declared = Declaration(
+        http=f"POST {_QUEUE}/dead-letters/purge",
+        tag="delivery",
+        effect=Effect.DESTROY,
+        action=Action.DEAD_LETTER_WRITE,
+        on=_queue,
+        body_optional=True,
+        problems=(404, 413),
+    )
+    project: Name
+    queue: Name
+    ids: _Ids | None = None

@@ -1,0 +1,241 @@
+"""Operations on deployed functions: list, show, deploy, alias, roll back, remove."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.invocation import InvocationRecord
+from casemate.model.principal import Action
+from casemate.model.trigger import ScheduleStatus
+from casemate.operations.declaration import Decided, Declaration, Operation, on_function
+from casemate.operations.fields import Digest, Name, VersionNumber, number
+
+MAX_TARGETS = 16
+MAX_TOGETHER = 100
+"""Functions that are deployed at once."""
+
+_PATH = "/functions/{project}/{function}"
+
+_Chosen = Annotated[int, number("A version's number.", least=1)]
+_Approve = Annotated[
+    bool,
+    msgspec.Meta(
+        description="True lets a function have more than it was granted before; needs "
+        "`grant:approve`."
+    ),
+]
+_TARGETS = msgspec.Meta(
+    min_length=1,
+    max_length=MAX_TARGETS,
+    description="Different versions whose weights add up to 100.",
+)
+
+
+_ALIAS = Alias(
+    project="shop",
+    function="checkout",
+    name=LIVE,
+    targets=(AliasTarget(version=7, weight=95), AliasTarget(version=8, weight=5)),
+    changed_at=1764201600.0,
+)
+
+
+class Functions(msgspec.Struct, frozen=True, kw_only=True):
+    """Every function of the node that the caller may read."""
+
+    functions: tuple[DeployedFunction, ...]
+
+
+class BundleOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bundle that is to be live as a function."""
+
+    project: Name
+    function: Name
+    digest: Digest
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions that are live now, in the order in which they were asked for."""
+
+    versions: tuple[Version, ...]
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """The bundle that a dry run has started without an error."""
+
+    digest: str
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share of an alias in per cent."""
+
+    version: _Chosen
+    weight: Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
+class Schedules(msgspec.Struct, frozen=True, kw_only=True):
+    """The schedules of a function, by name, and how the newest invocation of theirs ended."""
+
+    schedules: tuple[ScheduleStatus, ...] = ()
+    last: InvocationRecord | None = None
+    """None without one, and for those who may not read invocations."""
+
+
+class DeployFunctions(Operation[Deployed], frozen=True, kw_only=True):
+    """Deploy several bundles at once: all of them are live afterwards, or none.
+
+    Needs `function:deploy` on each. Every one is checked as if the others were live, and started
+    once, before any becomes live; `function` of a problem names the first that is in the way.
+    """
+
+    declared = Declaration(
+        http="POST /deployments",
+        tag="functions",
+        decided=Decided.FOR_EACH,
+        status=HTTPStatus.CREATED,
+        problems=(404, 409, 413, 415, 422, 503),
+    )
+    functions: Annotated[tuple[BundleOf, ...], msgspec.Meta(min_length=1, max_length=MAX_TOGETHER)]
+    approve: _Approve = False
+
+
+class ListFunctions(Operation[Functions], frozen=True, kw_only=True):
+    """List every deployed function with its versions and aliases."""
+
+    declared = Declaration(http="GET /functions", tag="functions", decided=Decided.FOR_EACH)
+
+
+class ShowFunction(Operation[DeployedFunction], frozen=True, kw_only=True):
+    """Show one function."""
+
+    declared = Declaration(
+        http=f"GET {_PATH}",
+        tag="functions",
+        action=Action.FUNCTION_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+
+
+class RemoveFunction(Operation[None], frozen=True, kw_only=True):
+    """Remove a function with all its versions and aliases."""
+
+    declared = Declaration(
+        http=f"DELETE {_PATH}",
+        tag="functions",
+        action=Action.FUNCTION_REMOVE,
+        on=on_function,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+
+
+class DeployVersion(Operation[Version], frozen=True, kw_only=True):
+    """Deploy a bundle as the next version and point `live` at it.
+
+    The node first starts the function once. If its handler cannot be imported the answer is 422,
+    whose `failure` holds the type, message and trace, and nothing is deployed. The bundle must
+    have been uploaded before.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/versions",
+        tag="functions",
+        action=Action.FUNCTION_DEPLOY,
+        on=on_function,
+        status=HTTPStatus.CREATED,
+        other_statuses=((HTTPStatus.OK, "The dry run started the function.", Started),),
+        problems=(404, 409, 413, 415, 422),
+    )
+    project: Name
+    function: Name
+    digest: Digest
+    dry_run: Annotated[
+        bool, msgspec.Meta(description="Start the bundle once, and change nothing.")
+    ] = False
+    approve: _Approve = False
+
+
+class RemoveVersion(Operation[None], frozen=True, kw_only=True):
+    """Remove a version that no alias leads to.
+
+    What `live` was before the version was replaced cannot be gone back to then. Events that are
+    kept for the version become dead letters that say so.
+    """
+
+    declared = Declaration(
+        http=f"DELETE {_PATH}/versions/{{number}}",
+        tag="functions",
+        action=Action.FUNCTION_REMOVE,
+        on=on_function,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 409),
+    )
+    project: Name
+    function: Name
+    number: VersionNumber
+
+
+class SetAlias(Operation[Alias], frozen=True, kw_only=True):
+    """Point an alias at versions by weight."""
+
+    declared = Declaration(
+        http=f"PUT {_PATH}/aliases/{{name}}",
+        tag="functions",
+        action=Action.FUNCTION_ALIAS,
+        on=on_function,
+        problems=(404, 409, 413, 415, 422),
+        example={
+            "name": "live",
+            "targets": [{"version": 7, "weight": 95}, {"version": 8, "weight": 5}],
+        },
+        answer=_ALIAS,
+    )
+    project: Name
+    function: Name
+    name: Name
+    targets: Annotated[tuple[Target, ...], _TARGETS]
+
+
+class ListSchedules(Operation[Schedules], frozen=True, kw_only=True):
+    """List the schedules of a function: when each is due, and how the last run ended."""
+
+    declared = Declaration(
+        http=f"GET {_PATH}/schedules",
+        tag="functions",
+        action=Action.FUNCTION_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+
+
+class Rollback(Operation[Alias], frozen=True, kw_only=True):
+    """Point `live` back at what it was, or at a version.
+
+    Without a body, `live` goes back to the version that all callers were sent to before: not to a
+    share between versions, and not to one that was itself taken back.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/rollback",
+        tag="functions",
+        action=Action.FUNCTION_ALIAS,
+        on=on_function,
+        body_optional=True,
+        problems=(404, 409, 413, 415, 422),
+        example={"to": 7},
+        answer=msgspec.structs.replace(_ALIAS, targets=(AliasTarget(version=7, weight=100),)),
+    )
+    project: Name
+    function: Name
+    to: _Chosen | None = None

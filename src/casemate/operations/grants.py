@@ -1,0 +1,49 @@
+"""The operation that tells what a function is granted, and what of it was used."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.grant import Grant
+from casemate.model.principal import Action
+from casemate.operations.declaration import Declaration, Operation, on_function
+from casemate.operations.fields import Name, number
+
+
+class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
+    """What one version of a function is granted, and what it made of it."""
+
+    project: str
+    function: str
+    version: int
+    deployed_at: float
+    granted: tuple[Grant, ...]
+    events: tuple[Grant, ...] = ()
+    """What its triggers let it see and its destinations are sent, in the form of grants."""
+    uses: tuple[GrantUse, ...]
+    """Those of this version."""
+    approvals: tuple[GrantApproval, ...]
+    """Those of all versions, newest first."""
+    denials: tuple[Denial, ...]
+    """The newest attempts of any version to use what it was not granted, and the newest refused
+    deploys; newest first."""
+
+
+class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
+    """Show what a function is granted, what of it was used, and who approved it."""
+
+    declared = Declaration(
+        http="GET /functions/{project}/{function}/grants",
+        tag="functions",
+        action=Action.GRANT_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+    version: Annotated[
+        int, number("Which version; 0 is the live one that most callers are sent to.")
+    ] = 0

@@ -1,0 +1,137 @@
+"""Operations on tables and their items."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+
+from casemate.model.data import Item, ItemPage, Range
+from casemate.model.grant import TableSpec
+from casemate.model.principal import Action, ResourceKind
+from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on
+from casemate.operations.fields import (
+    After,
+    Attribute,
+    IfRevision,
+    Limit,
+    Name,
+    text,
+)
+
+_table = on(ResourceKind.TABLE)
+_PATH = "/tables/{project}/{table}"
+_KEY = Annotated[Attribute, msgspec.Meta(description="The item's key.", examples=["ada"])]
+_SORT = Annotated[
+    Attribute,
+    msgspec.Meta(
+        description="The item's sort value, in tables that have one.", examples=["2026-11-27"]
+    ),
+]
+
+
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of a project that the caller may query, by name."""
+
+    tables: tuple[TableSpec, ...]
+
+
+class ListTables(Operation[Tables], frozen=True, kw_only=True):
+    """List the tables of a project that the caller may query."""
+
+    declared = Declaration(http="GET /tables/{project}", tag="data", decided=Decided.FOR_EACH)
+    project: Name
+
+
+class GetItem(Operation[Item], frozen=True, kw_only=True):
+    """Return an item.
+
+    Keys are in the body: they are data, and not for the logs of proxies.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/get",
+        tag="data",
+        effect=Effect.READ,
+        action=Action.TABLE_GET,
+        on=_table,
+        problems=(404, 413, 415, 422),
+        capability="table.get",
+    )
+    project: Name
+    table: Name
+    key: _KEY
+    sort: _SORT | None = None
+
+
+class PutItem(Operation[Item], frozen=True, kw_only=True):
+    """Write an item whole; its key attributes say where.
+
+    `if_revision` 0: only if there is none; n: only if that revision is present.
+    """
+
+    declared = Declaration(
+        action=Action.TABLE_PUT,
+        on=_table,
+        capability="table.put",
+        content="value",
+        inside=frozenset({"labels"}),
+    )
+    project: Name
+    table: Name
+    value: dict[str, Any]
+    if_revision: IfRevision | None = None
+    labels: bytes = b""
+
+
+class DeleteItem(Operation[None], frozen=True, kw_only=True):
+    """Delete an item; one that is not there is fine without a condition."""
+
+    declared = Declaration(action=Action.TABLE_DELETE, on=_table, capability="table.delete")
+    project: Name
+    table: Name
+    key: _KEY
+    sort: _SORT | None = None
+    if_revision: IfRevision | None = None
+
+
+class QueryItems(Operation[ItemPage], frozen=True, kw_only=True):
+    """Return a page of items in order.
+
+    Items with a key, in the table or an index; without a key all of them. A page ends at `limit`
+    or at 4 MiB; `after` continues it.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/query",
+        tag="data",
+        effect=Effect.READ,
+        action=Action.TABLE_QUERY,
+        on=_table,
+        problems=(404, 413, 415, 422),
+        capability="table.query",
+    )
+    project: Name
+    table: Name
+    key: _KEY | None = None
+    index: Annotated[str, text("Ask this index.", most=256, example="by-state")] | None = None
+    sort: Range | None = None
+    after: After | None = None
+    limit: Limit = 100
+    descending: Annotated[bool, msgspec.Meta(description="Highest first.")] = False
+
+
+class DropTable(Operation[None], frozen=True, kw_only=True):
+    """Delete a table with all its items."""
+
+    declared = Declaration(
+        http=f"DELETE {_PATH}",
+        tag="data",
+        status=HTTPStatus.NO_CONTENT,
+        action=Action.TABLE_DROP,
+        on=_table,
+        problems=(404,),
+    )
+    project: Name
+    table: Name

@@ -1,0 +1,55 @@
+"""Operations on the node itself: whether it is well, how it is, what it can be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from casemate.model import node
+from casemate.model.principal import Action
+from casemate.operations.declaration import Decided, Declaration, Operation
+
+
+class Wellbeing(msgspec.Struct, frozen=True, kw_only=True):
+    """Says that the node answers, and whether all is well; what is not is for the operator."""
+
+    status: str
+    """`ok` or `not ok`."""
+    version: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Says whether the node can serve."""
+
+    ready: bool
+
+
+class Health(Operation[Wellbeing], frozen=True, kw_only=True):
+    """Tell whether the node answers and all is well; needs no credential."""
+
+    declared = Declaration(http="GET /health", tag="node", decided=Decided.OPEN)
+
+
+class Ready(Operation[Readiness], frozen=True, kw_only=True):
+    """Tell whether the node can serve, with 503 if it cannot; needs no credential."""
+
+    declared = Declaration(http="GET /ready", tag="node", decided=Decided.OPEN)
+
+
+class NodeHealth(Operation[node.NodeHealth], frozen=True, kw_only=True):
+    """Show how each part of the node is."""
+
+    declared = Declaration(http="GET /node/health", tag="node", action=Action.NODE_READ)
+
+
+class NodeStatus(Operation[node.NodeStatus], frozen=True, kw_only=True):
+    """Show the node's protections, capacity and load."""
+
+    declared = Declaration(http="GET /node", tag="node", action=Action.NODE_READ)
+
+
+class Openapi(Operation[dict[str, Any]], frozen=True, kw_only=True):
+    """Return this description."""
+
+    declared = Declaration(http="GET /openapi.json", tag="node", decided=Decided.CREDENTIAL)

@@ -1,0 +1,173 @@
+"""Operations on what invocations left behind: records, errors, denials, logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.denial import Denial
+from casemate.model.invocation import (
+    ErrorRecord,
+    ErrorSummary,
+    InvocationRecord,
+    LogLine,
+    Outcome,
+    RunningInvocation,
+)
+from casemate.model.principal import Action
+from casemate.operations.declaration import NDJSON, Decided, Declaration, Operation, on_chosen
+from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number
+
+MAX_RECORDS = 1000
+MAX_LINES = 10_000
+
+_OnlyVersion = Annotated[int, number("Only those of this version; 0 is all.")]
+_OnlyOutcome = Annotated[Outcome, msgspec.Meta(description="Only those that ended so.")]
+_Since = Annotated[
+    Moment,
+    msgspec.Meta(description="Only those that began, or happened, at this Unix time or later."),
+]
+_Until = Annotated[
+    Moment, msgspec.Meta(description="Only those that began, or happened, before this Unix time.")
+]
+_OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this invocation.")]
+_Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS)]
+
+
+_SHOWN = ErrorRecord(
+    id="err_2f1f25ef71e873e660435a53",
+    invocation="inv_01a21a5c499d6d1728d66ddc",
+    project="shop",
+    function="checkout",
+    version=8,
+    outcome=Outcome.HANDLER_ERROR,
+    at=1764201600.0,
+    type="KeyError",
+    message="'amount'",
+    trace="Traceback (most recent call last):\n  ...\nKeyError: 'amount'\n",
+)
+_LINE = LogLine(
+    invocation="inv_01a21a5c499d6d1728d66ddc",
+    project="shop",
+    function="checkout",
+    version=8,
+    at=1764201600.0,
+    level="info",
+    text="order 1042 is paid",
+    sequence=7,
+)
+
+
+class Invocations(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations, newest first."""
+
+    running: tuple[RunningInvocation, ...] = ()
+    """Those that run now, the longest first; empty where those of an outcome are asked for."""
+    invocations: tuple[InvocationRecord, ...]
+    """Those that have ended."""
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors, newest first, without their traces."""
+
+    errors: tuple[ErrorSummary, ...]
+
+
+class Denials(msgspec.Struct, frozen=True, kw_only=True):
+    """Denied attempts, newest first."""
+
+    denials: tuple[Denial, ...]
+
+
+class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
+    """List the newest invocations, and those that run now."""
+
+    declared = Declaration(
+        http="GET /invocations", tag="records", action=Action.INVOCATION_READ, on=on_chosen
+    )
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    limit: _Limit = 100
+    version: _OnlyVersion = 0
+    outcome: _OnlyOutcome | None = None
+    since: _Since | None = None
+    until: _Until | None = None
+
+
+class ShowInvocation(Operation[InvocationRecord], frozen=True, kw_only=True):
+    """Show one invocation."""
+
+    declared = Declaration(
+        http="GET /invocations/{id}", tag="records", decided=Decided.FOR_EACH, problems=(404,)
+    )
+    id: Id
+
+
+class ListErrors(Operation[Errors], frozen=True, kw_only=True):
+    """List the newest errors."""
+
+    declared = Declaration(
+        http="GET /errors", tag="records", action=Action.ERROR_READ, on=on_chosen
+    )
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    limit: _Limit = 100
+    version: _OnlyVersion = 0
+    outcome: _OnlyOutcome | None = None
+    since: _Since | None = None
+    until: _Until | None = None
+
+
+class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
+    """Show all there is to know of an error that a caller got the id of."""
+
+    declared = Declaration(
+        http="GET /errors/{id}",
+        tag="records",
+        decided=Decided.FOR_EACH,
+        problems=(404,),
+        example={"id": _SHOWN.id},
+        answer=_SHOWN,
+    )
+    id: Id
+
+
+class ListDenials(Operation[Denials], frozen=True, kw_only=True):
+    """List what was tried and not allowed."""
+
+    declared = Declaration(
+        http="GET /denials", tag="records", action=Action.DENIAL_READ, on=on_chosen
+    )
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    invocation: _OnlyInvocation | None = None
+    limit: _Limit = 100
+
+
+class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
+    """Read what functions wrote.
+
+    One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer goes on
+    with new lines until the client ends it; an empty line says only that the node is there.
+    """
+
+    declared = Declaration(
+        http="GET /logs",
+        tag="records",
+        action=Action.LOG_READ,
+        on=on_chosen,
+        answer_type=NDJSON,
+        problems=(429,),
+        answer=(_LINE,),
+    )
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    invocation: _OnlyInvocation | None = None
+    after: Annotated[
+        int, number("Only lines with a greater `sequence`; 0 gives the newest ones.")
+    ] = 0
+    limit: Annotated[int, number("How many at most at once.", least=1, most=MAX_LINES)] = 1000
+    follow: Annotated[
+        bool, msgspec.Meta(description="Go on with new lines as they are written.")
+    ] = False

@@ -1,0 +1,86 @@
+"""Operations on secrets. Values come in sealed to the vault, and never go out."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+
+from casemate.model.principal import Action, ResourceKind
+from casemate.model.vault import SecretInfo, SecretVersion
+from casemate.operations.declaration import Decided, Declaration, Operation, on, on_project
+from casemate.operations.fields import Name
+
+_secret = on(ResourceKind.SECRET, "name")
+_PATH = "/secrets/{project}/{name}"
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """Secrets and their versions, without values; sorted by project and name."""
+
+    secrets: tuple[SecretInfo, ...]
+
+
+class ListSecrets(Operation[Secrets], frozen=True, kw_only=True):
+    """List the secrets of every project that you may see, without values."""
+
+    declared = Declaration(http="GET /secrets", tag="secrets", decided=Decided.FOR_EACH)
+
+
+class ListProjectSecrets(Operation[Secrets], frozen=True, kw_only=True):
+    """List the secrets of a project, without values."""
+
+    declared = Declaration(
+        http="GET /secrets/{project}", tag="secrets", action=Action.SECRET_LIST, on=on_project
+    )
+    project: Name
+
+
+class GetSecret(Operation[SecretInfo], frozen=True, kw_only=True):
+    """Return a secret's versions, without values."""
+
+    declared = Declaration(
+        http=f"GET {_PATH}",
+        tag="secrets",
+        action=Action.SECRET_LIST,
+        on=on_project,
+        problems=(404,),
+    )
+    project: Name
+    name: Name
+
+
+class PutSecret(Operation[SecretVersion], frozen=True, kw_only=True):
+    """Keep a new version of a secret.
+
+    The body is the value sealed to the key of `GET /vault/key` and to this project and name
+    (`casemate secrets set` does it): an X25519 key agreement, HKDF-SHA-256, AES-256-GCM. The same
+    body again is the same version.
+    """
+
+    declared = Declaration(
+        http=f"PUT {_PATH}",
+        tag="secrets",
+        action=Action.SECRET_WRITE,
+        on=_secret,
+        raw_content=True,
+        status=HTTPStatus.CREATED,
+        problems=(409, 413, 415, 422),
+    )
+    project: Name
+    name: Name
+
+
+class DeleteSecret(Operation[None], frozen=True, kw_only=True):
+    """Forget a secret with all its versions."""
+
+    declared = Declaration(
+        http=f"DELETE {_PATH}",
+        tag="secrets",
+        action=Action.SECRET_WRITE,
+        on=_secret,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404,),
+    )
+    project: Name
+    name: Name
