@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from casemate.model.fact_stream import MAX_FEEDS, MAX_WAITING, FactStream, TooManyFeedsError
+from casemate.facts.stream import MAX_FEEDS, MAX_WAITING, FactStream, TooManyFeedsError
 from casemate.model.facts import Fact, LogsWritten, SignedIn
 
 

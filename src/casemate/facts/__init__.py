@@ -1,0 +1,8 @@
+"""The stream of what happens: `happened(fact)` is the one way in, listeners and feeds the ways out.
+
+What it is not: the types of facts (`casemate.model.facts`), and any keeping of them.
+"""
+
+from casemate.facts.stream import FactStream, Feed, TooManyFeedsError
+
+__all__ = ["FactStream", "Feed", "TooManyFeedsError"]
