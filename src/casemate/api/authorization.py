@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
-from casemate.api.inputs import path_name
 from casemate.model.principal import NODE, Principal, Resource, ResourceKind
 
 ResourceOf = Callable[[Request], Resource]
@@ -21,24 +20,6 @@ def principal(request: Request) -> Principal:
 def node(_request: Request) -> Resource:
     """Act on the node itself."""
     return NODE
-
-
-def project(request: Request) -> Resource:
-    """Act on the project that the path names as `{project}`."""
-    return Resource(kind=ResourceKind.PROJECT, project=path_name(request, "project"))
-
-
-def named(kind: ResourceKind, parameter: str) -> ResourceOf:
-    """Act on a thing of a project: the path has `{project}` and `{parameter}`."""
-
-    def resource(request: Request) -> Resource:
-        return Resource(
-            kind=kind,
-            project=path_name(request, "project"),
-            name=path_name(request, parameter),
-        )
-
-    return resource
 
 
 def function_of(project_name: str, function_name: str) -> Resource:

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 import casemate
-from casemate.api.inputs import ID_PATTERN, NUMBER_PATTERN
 from casemate.api.operations import Operation
 from casemate.api.problems import MEDIA_TYPE, Problem
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.function import NAME_PATTERN
+from casemate.operations.fields import ID_PATTERN, NUMBER_PATTERN
 
 _REF = "#/components/schemas/{name}"
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -27,6 +26,8 @@ from casemate.operations.form import form_of
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 MAX_PROBLEM_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Longest line of an answer that comes line by line; a node's are far shorter."""
 
 PREFIX = "/api/v1"
 
@@ -47,11 +48,6 @@ class _Problem(msgspec.Struct):
     error_id: str = ""
     next_step: str | None = None
     failure: _Failure | None = None
-
-
-def path_of(*parts: str) -> str:
-    """Return a path of the control API from its parts, each percent-encoded."""
-    return f"{PREFIX}/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class NodeClient:
@@ -126,38 +122,17 @@ class NodeClient:
         """Return what an operation is answered with; raise the error that a refusal stands for."""
         if not response.is_success:
             raise self.failure(response)
-        kind = form_of(type(operation)).answer
+        form = form_of(type(operation))
         answer: Any = None
-        if kind is bytes:
+        if form.answer is bytes:
             answer = response.content
-        elif kind is not None:
-            answer = self.decode(response, kind)
+        elif form.line is not None:
+            answer = tuple(
+                self._decode_line(line, form.line) for line in _lines([response.content])
+            )
+        elif form.answer is not None:
+            answer = self.decode(response, form.answer)
         return cast("T", answer)
-
-    def get(self, path: str, kind: type[T], *, query: Mapping[str, Any] | None = None) -> T:
-        """Return what is at `path` as `kind`. Parameters that are None are left out."""
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        return self.decode(self.ask("GET", path, params=params), kind)
-
-    def send(
-        self, method: str, path: str, kind: type[T], body: Any, *, seconds: float = ANSWER_SECONDS
-    ) -> T:
-        """Send a JSON body and return the answer as `kind`."""
-        response = self.ask(
-            method,
-            path,
-            content=msgspec.json.encode(body),
-            headers={"content-type": "application/json"},
-            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        )
-        return self.decode(response, kind)
-
-    def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
-        """Return a response that is a success; raise the error that any other stands for."""
-        response = self.exchange(method, path, **rest)
-        if not response.is_success:
-            raise self.failure(response)
-        return response
 
     def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
         """Return whatever the node answers, read to its end."""
@@ -168,20 +143,33 @@ class NodeClient:
             raise self._unreachable(error) from error
 
     @contextmanager
-    def stream(self, path: str, *, query: Mapping[str, Any], seconds: float) -> Iterator[Any]:
-        """Give the lines of a response as they come. `seconds` is the longest silence."""
-        params = {name: value for name, value in query.items() if value is not None}
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+    def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx.Response]:
+        """Give an answer that is read as it comes. `seconds` is the longest silence."""
+        form = form_of(type(operation))
         try:
             with self._http.stream(
-                "GET", path, params=params, headers=self._authorization(), timeout=timeout
+                form.method,
+                PREFIX + form.target(operation),
+                params=form.query(operation),
+                headers=self._authorization(),
+                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             ) as response:
                 if not response.is_success:
                     response.read()
                     raise self.failure(response)
-                yield response.iter_lines()
+                yield response
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._unreachable(error) from error
+
+    @contextmanager
+    def stream(
+        self, operation: Operation[tuple[T, ...]], *, seconds: float
+    ) -> Iterator[Iterator[T | None]]:
+        """Give the lines of an answer as they come, None for one that is empty."""
+        kind: type[T] = form_of(type(operation)).line
+        with self.open(operation, seconds=seconds) as response:
+            lines = _lines(response.iter_bytes())
+            yield (self._decode_line(line, kind) if line else None for line in lines)
 
     def _authorization(self) -> dict[str, str]:
         key = self.credentials.key
@@ -196,6 +184,15 @@ class NodeClient:
                 f"{self.url} answered what is not understood here: {error}",
                 next_step="Compare `casemate --version` with the node's, "
                 f"{self.url}/api/v1/health, and check that it is a Casemate node.",
+            ) from error
+
+    def _decode_line(self, line: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"The node sent a line that is not understood here: {error}",
+                next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
     def failure(self, response: httpx.Response) -> CommandError:
@@ -246,6 +243,25 @@ class NodeClient:
             next_step="Start a node with `casemate serve`, or name another one with "
             "`casemate login` or CASEMATE_URL.",
         )
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that pieces make up. What is cut off at the end is none.
+
+    Only a line feed ends one: the text of a line may hold what else separates lines elsewhere.
+    """
+    line = bytearray()
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        line += first
+        for other in others:
+            yield bytes(line)
+            line = bytearray(other)
+        if len(line) > MAX_LINE_BYTES:
+            raise CommandError(
+                f"The node sent a line of more than {MAX_LINE_BYTES} bytes.",
+                next_step="Check that it is a Casemate node.",
+            )
 
 
 def _read_problem(response: httpx.Response) -> _Problem:

@@ -5,22 +5,15 @@ Apart from `deployment`, whose comparing of grants takes long to load.
 
 from __future__ import annotations
 
-import msgspec
-
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.names import FunctionName
 from casemate.model.deployment import LIVE, DeployedFunction, Version
-
-
-class FunctionList(msgspec.Struct):
-    """What `GET /functions` answers."""
-
-    functions: tuple[DeployedFunction, ...]
+from casemate.operations.functions import ListFunctions
 
 
 def deployed_functions(client: NodeClient) -> dict[FunctionName, DeployedFunction]:
     """Return what is on the node, by name."""
-    listed = client.get(path_of("functions"), FunctionList).functions
+    listed = client.call(ListFunctions()).functions
     return {FunctionName(f.project, f.name): f for f in listed}
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.admission.grants import GrantDifference, spec_difference
 from casemate.cli.changes import Change, changes, routes_of
-from casemate.cli.client import CONNECT_SECONDS, NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
 from casemate.cli.grant_report import ApprovalNeededError
@@ -20,6 +20,9 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.model.deployment import LIVE, DeployedFunction, Version
+from casemate.operations.bundles import HasBundle, PutBundle
+from casemate.operations.declaration import GZIP
+from casemate.operations.functions import BundleOf, DeployFunctions
 
 if TYPE_CHECKING:
     from casemate.build import BuiltBundle
@@ -35,10 +38,6 @@ class _Refused(msgspec.Struct):
 
     function: str = ""
     grants: GrantDifference | None = None
-
-
-class _Made(msgspec.Struct):
-    versions: tuple[Version, ...]
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,26 +110,16 @@ def deploy(
 def _add_versions(
     client: NodeClient, changing: Sequence[Wanted], *, approve: bool
 ) -> dict[FunctionName, Version]:
-    body = {
-        "functions": [
-            {
-                "project": one.name.project,
-                "function": one.name.function,
-                "digest": one.built.digest,
-            }
+    wanted = DeployFunctions(
+        functions=tuple(
+            BundleOf(project=one.name.project, function=one.name.function, digest=one.built.digest)
             for one in changing
-        ],
-        "approve": approve,
-    }
-    response = client.exchange(
-        "POST",
-        path_of("deployments"),
-        content=msgspec.json.encode(body),
-        headers={"content-type": "application/json"},
-        timeout=httpx.Timeout(START_SECONDS * len(changing), connect=CONNECT_SECONDS),
+        ),
+        approve=approve,
     )
+    response = client.request(wanted, seconds=START_SECONDS * len(changing))
     if response.is_success:
-        made = client.decode(response, _Made).versions
+        made = client.answer(wanted, response).versions
         return dict(zip((one.name for one in changing), made, strict=True))
     refused = _refused(response)
     failure = client.failure(response)
@@ -178,8 +167,7 @@ def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
     """Upload a bundle if the node does not hold it; return whether it was uploaded."""
     from casemate.build import pack
 
-    path = path_of("bundles", built.digest)
-    held = client.exchange("HEAD", path)
+    held = client.request(HasBundle(digest=built.digest))
     if held.is_success:
         return False
     if held.status_code != httpx.codes.NOT_FOUND:
@@ -190,12 +178,11 @@ def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
             pack(built.path, packed)
         total = file.stat().st_size
         with progress(f"Uploading {name} ({size(total)})") as step:
-            client.ask(
-                "PUT",
-                path,
+            client.call(
+                PutBundle(digest=built.digest),
                 content=_pieces(file, total, f"Uploading {name}", step),
-                headers={"content-type": "application/gzip", "content-length": str(total)},
-                timeout=httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS),
+                headers={"content-type": GZIP, "content-length": str(total)},
+                seconds=UPLOAD_SECONDS,
             )
     return True
 

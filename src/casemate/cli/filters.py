@@ -24,7 +24,7 @@ VersionOption = Annotated[
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")]
 
 
-def query_of(
+def chosen(
     function: str | None,
     outcome: Outcome | None,
     version: int | None,
@@ -32,13 +32,13 @@ def query_of(
     until: str | None,
     limit: int,
 ) -> dict[str, Any]:
-    """Return the query that asks for these records. Raises UsageError."""
+    """Return the fields of the operation that lists these records. Raises UsageError."""
     name = resolve(function) if function is not None else None
     return {
         "project": name.project if name else None,
         "function": name.function if name else None,
-        "outcome": outcome.value if outcome is not None else None,
-        "version": version,
+        "outcome": outcome,
+        "version": version or 0,
         "since": moment_of(since, "--since"),
         "until": moment_of(until, "--until"),
         "limit": limit,

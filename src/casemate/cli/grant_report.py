@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from casemate.admission.grants import GrantDifference, describe, describe_widening
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, DeniedError, ExitCode, MissingError
 from casemate.cli.names import FunctionName
-from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.denial import GrantUse
 from casemate.model.grant import Grant, GrantKind
-
-
-class FunctionGrants(msgspec.Struct):
-    """What `GET /functions/PROJECT/FUNCTION/grants` answers."""
-
-    project: str
-    function: str
-    version: int
-    deployed_at: float
-    granted: tuple[Grant, ...]
-    uses: tuple[GrantUse, ...]
-    approvals: tuple[GrantApproval, ...]
-    denials: tuple[Denial, ...]
-    events: tuple[Grant, ...] = ()
+from casemate.operations.grants import FunctionGrants, ShowGrants
 
 
 class ApprovalNeededError(CommandError):
@@ -51,8 +36,8 @@ def function_grants(
     client: NodeClient, name: FunctionName, *, version: int | None = None
 ) -> FunctionGrants:
     """Return what the node knows of a function's grants; without `version` of the live one."""
-    path = path_of("functions", name.project, name.function, "grants")
-    return client.get(path, FunctionGrants, query={"version": version})
+    wanted = ShowGrants(project=name.project, function=name.function, version=version or 0)
+    return client.call(wanted)
 
 
 def uses_if_allowed(client: NodeClient, name: FunctionName, version: int) -> FunctionGrants | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.admission.grants import describe, learned
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import CommandError, UsageError
@@ -22,7 +22,7 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import GREEN, YELLOW, note, print_text
 from casemate.model.function import FunctionSpec, Project
 from casemate.model.grant import ACTIONS, Grant, GrantKind
-from casemate.model.invocation import InvocationRecord
+from casemate.operations.records import ListInvocations
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -78,10 +78,6 @@ def run_command(command: Sequence[str], credentials: Credentials) -> int:
         ) from error
 
 
-class _Invocations(msgspec.Struct):
-    invocations: tuple[InvocationRecord, ...]
-
-
 def propose(client: NodeClient, manifest: Path, *, write: bool) -> None:
     """Print the grants that cover what each function used, and write them if `write`."""
     from casemate.manifest import ManifestEditor, grants_text
@@ -134,8 +130,8 @@ def _learned(client: NodeClient, project: Project, spec: FunctionSpec) -> tuple[
 
 
 def _was_invoked(client: NodeClient, name: FunctionName) -> bool:
-    query = {"project": name.project, "function": name.function, "limit": 1}
-    return bool(client.get(path_of("invocations"), _Invocations, query=query).invocations)
+    wanted = ListInvocations(project=name.project, function=name.function, limit=1)
+    return bool(client.call(wanted).invocations)
 
 
 def _missing(grant: Grant, project: Project) -> str | None:

@@ -23,8 +23,8 @@ UntilOption = Annotated[
 ]
 
 
-def moment_of(text: str | None, option: str) -> str | None:
-    """Return the Unix time that an option means, as a query has it; None for None.
+def moment_of(text: str | None, option: str) -> float | None:
+    """Return the Unix time that an option means; None for None.
 
     `90s`, `10m`, `2h` and `7d` are that long ago; everything else is a date or time as ISO 8601
     writes it, in the local zone unless it names one. Raises UsageError.
@@ -33,7 +33,7 @@ def moment_of(text: str | None, option: str) -> str | None:
         return None
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        return f"{max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]]):.3f}"
+        return round(max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]]), 3)
     try:
         found = datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError) as error:
@@ -41,4 +41,4 @@ def moment_of(text: str | None, option: str) -> str | None:
             f"{option} is {text!r}, expected how long ago, or a time.",
             next_step=f"Such as: {option} 10m, or {option} '2026-01-31 12:00'.",
         ) from error
-    return f"{max(0.0, found):.3f}"
+    return round(max(0.0, found), 3)

@@ -91,7 +91,7 @@ def _require_sound(form: Form) -> None:
     if declared.capability and "project" not in form.fields:
         raise DeclarationError(f"{name} is for functions and has no project.")
     # Read now what is read later: a type or docstring that is missing ends the start of a node.
-    form.summary, form.answer  # noqa: B018
+    form.summary, form.answer, form.line  # noqa: B018
 
 
 def _shape(form: Form) -> str:

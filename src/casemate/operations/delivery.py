@@ -81,6 +81,17 @@ class ShowInvocationStatus(Operation[Status], frozen=True, kw_only=True):
         action=Action.INVOCATION_STATUS,
         on=on_function,
         problems=(404,),
+        answer=Status(
+            id="inv_01a21a5c499d6d1728d66ddc",
+            function="checkout",
+            state=InvocationState.SUCCEEDED,
+            attempts=1,
+            accepted_at=1764201600.0,
+            finished_at=1764201600.4,
+            status=200,
+            content_type="application/json",
+            result={"total": 12},
+        ),
     )
     project: Name
     function: Name

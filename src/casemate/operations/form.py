@@ -89,8 +89,10 @@ class Form:
         """Type of one line of the answer; None if it does not come in lines."""
         if self.declared.answer_type != NDJSON:
             return None
-        line, _ = typing.get_args(self.answer)
-        return line
+        parts = typing.get_args(self.answer)
+        if typing.get_origin(self.answer) is not tuple or parts[1:] != (...,):
+            raise DeclarationError(f"{self.kind.__name__} answers lines that are no tuple.")
+        return parts[0]
 
     # -- fields -----------------------------------------------------------------------------------
 

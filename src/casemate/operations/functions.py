@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.deployment import Alias, DeployedFunction, Version
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.trigger import ScheduleStatus
@@ -32,6 +32,15 @@ _TARGETS = msgspec.Meta(
     min_length=1,
     max_length=MAX_TARGETS,
     description="Different versions whose weights add up to 100.",
+)
+
+
+_ALIAS = Alias(
+    project="shop",
+    function="checkout",
+    name=LIVE,
+    targets=(AliasTarget(version=7, weight=95), AliasTarget(version=8, weight=5)),
+    changed_at=1764201600.0,
 )
 
 
@@ -184,6 +193,11 @@ class SetAlias(Operation[Alias], frozen=True, kw_only=True):
         action=Action.FUNCTION_ALIAS,
         on=on_function,
         problems=(404, 409, 413, 415, 422),
+        example={
+            "name": "live",
+            "targets": [{"version": 7, "weight": 95}, {"version": 8, "weight": 5}],
+        },
+        answer=_ALIAS,
     )
     project: Name
     function: Name
@@ -219,6 +233,8 @@ class Rollback(Operation[Alias], frozen=True, kw_only=True):
         on=on_function,
         body_optional=True,
         problems=(404, 409, 413, 415, 422),
+        example={"to": 7},
+        answer=msgspec.structs.replace(_ALIAS, targets=(AliasTarget(version=7, weight=100),)),
     )
     project: Name
     function: Name

@@ -35,6 +35,30 @@ _OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this inv
 _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS)]
 
 
+_SHOWN = ErrorRecord(
+    id="err_2f1f25ef71e873e660435a53",
+    invocation="inv_01a21a5c499d6d1728d66ddc",
+    project="shop",
+    function="checkout",
+    version=8,
+    outcome=Outcome.HANDLER_ERROR,
+    at=1764201600.0,
+    type="KeyError",
+    message="'amount'",
+    trace="Traceback (most recent call last):\n  ...\nKeyError: 'amount'\n",
+)
+_LINE = LogLine(
+    invocation="inv_01a21a5c499d6d1728d66ddc",
+    project="shop",
+    function="checkout",
+    version=8,
+    at=1764201600.0,
+    level="info",
+    text="order 1042 is paid",
+    sequence=7,
+)
+
+
 class Invocations(msgspec.Struct, frozen=True, kw_only=True):
     """Invocations, newest first."""
 
@@ -99,7 +123,12 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
     """Show all there is to know of an error that a caller got the id of."""
 
     declared = Declaration(
-        http="GET /errors/{id}", tag="records", decided=Decided.FOR_EACH, problems=(404,)
+        http="GET /errors/{id}",
+        tag="records",
+        decided=Decided.FOR_EACH,
+        problems=(404,),
+        example={"id": _SHOWN.id},
+        answer=_SHOWN,
     )
     id: Id
 
@@ -130,6 +159,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
         on=on_chosen,
         answer_type=NDJSON,
         problems=(429,),
+        answer=(_LINE,),
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None

@@ -40,6 +40,8 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
         tag="routes",
         action=Action.ROUTE_WRITE,
         problems=(409, 413, 415),
+        example={"name": "shop", "hosts": ["shop.example.com"]},
+        answer=RouteClaim(project="shop", hosts=("shop.example.com",)),
     )
     name: Name
     prefixes: Annotated[

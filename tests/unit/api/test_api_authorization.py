@@ -160,6 +160,14 @@ def test_the_body_of_a_bundle_is_not_read_before(ask, parts) -> None:
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize("rest", ["NO-DIGEST", "e" * 64 + "?all=true", "e" * 64 + "?a=1&a=2"])
+def test_who_may_not_deploy_is_told_nothing_of_a_wrong_request(ask, parts, rest) -> None:
+    key = parts.accounts.add("cm_some", "auditor")
+    for method in ("HEAD", "PUT"):
+        assert ask(method, "/bundles/" + rest, key=key, content=b"x").status_code == 403
+        assert ask(method, "/bundles/" + rest, content=b"x").status_code == 400
+
+
 # -- deploys that widen --------------------------------------------------------------------------
 
 

@@ -167,3 +167,9 @@ def test_foreign_errors_are_sealed_and_logged(ask, control, caplog) -> None:
     assert "RuntimeError" not in response.text
     assert response.json()["error_id"] in caplog.text
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize("number", ["007", "0", "-1", "1.0", "x"])
+def test_a_version_is_removed_by_its_number_alone(deployed, control, number) -> None:
+    assert deployed("DELETE", f"{CART}/versions/{number}").status_code == 400
+    assert control.asked_by == ["token:owner"]

@@ -7,13 +7,15 @@ import threading
 import traceback
 
 import pytest
-from api_fake_control import INVOKER_TEXT, OWNER_TEXT
+from api_fake_control import INVOKER_TEXT, OWNER_TEXT, log_line
 
+from casemate.cli import client as client_module
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
-from casemate.cli.errors import UsageError
+from casemate.cli.errors import CommandError, UsageError
 from casemate.model.errors import ConflictError, UnavailableError
 from casemate.operations.login import Login
+from casemate.operations.records import ReadLogs
 
 
 def test_unreachable(cli, monkeypatch) -> None:
@@ -152,3 +154,53 @@ def test_a_password_that_is_not_text_is_not_shown() -> None:
     shown = "".join(traceback.format_exception(caught.value))
     assert "horse" not in shown
     assert "UnicodeEncodeError" not in shown
+
+
+# -- answers that come line by line --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_only_a_line_feed_ends_a_line(size: int) -> None:
+    texts = ["", "a\u2028b", "c\u0085d\x0b\x0c\x1c\r", "\u2029", ""]
+    sent = "".join(f"{text}\n" for text in texts).encode() + b"cut o"
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    assert [line.decode() for line in client_module._lines(pieces)] == texts
+
+
+def test_a_followed_line_may_hold_what_separates_lines_elsewhere(node) -> None:
+    text = "one\u2028two\u0085three"
+    node.control.lines = [log_line(1, text)]
+    credentials = Credentials(url=node.url, key=OWNER_TEXT, allow_http=True)
+    with NodeClient(credentials) as client:
+        with client.stream(ReadLogs(follow=True), seconds=10) as lines:
+            line = next(lines)
+        node.drop_connections = True
+    assert line is not None and line.text == text
+
+
+def test_a_line_without_an_end_is_not_collected_for_ever() -> None:
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1 << 20
+            yield bytes(1 << 20)
+
+    with pytest.raises(CommandError, match="more than"):
+        list(client_module._lines(endless()))
+    assert taken <= client_module.MAX_LINE_BYTES + (1 << 20)
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"not JSON", b'{"text": "\xff"}'])
+@pytest.mark.parametrize("arguments", [("logs",), ("logs", "-f")])
+def test_a_line_that_is_not_understood_ends_the_command(cli, monkeypatch, line, arguments) -> None:
+    length = len(line) + 1
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode()
+    url, thread, _ = serve_raw(head + line + b"\n")
+    monkeypatch.setenv("CASEMATE_URL", url)
+    result = cli(*arguments)
+    thread.join(10)
+    assert result.code == 1
+    assert "not understood here" in result.err
+    assert "Traceback" not in result.err

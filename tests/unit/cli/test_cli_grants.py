@@ -114,7 +114,8 @@ def run(grants_node: GrantsNode) -> Callable[..., str]:
 
 
 def deployments(node: GrantsNode) -> list[dict[str, object]]:
-    return [body for method, _, body in node.requests if method == "POST"]
+    """Return the bodies that deploys sent; what is not said is as it is by default."""
+    return [{"approve": False, **body} for method, _, body in node.requests if method == "POST"]
 
 
 # -- deploy --------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from casemate.model.trigger import (
     TableTrigger,
     TopicTrigger,
 )
+from casemate.operations.records import ReadLogs
 
 SPEC = FunctionSpec(
     name="cart",
@@ -345,7 +346,7 @@ def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatc
 
     monkeypatch.setattr(logs_module, "print_json_line", lose)
     with logs_module.connect() as client:
-        logs_module.follow_lines(client, {}, json=True, ended=lambda: node.drop_connections)
+        logs_module.follow_lines(client, ReadLogs(), json=True, ended=lambda: node.drop_connections)
     assert capsys.readouterr().err == ""
 
 

@@ -12,11 +12,11 @@ from typing import IO, Annotated
 import typer
 
 from casemate.backup.archive import ArchiveReader, Manifest
-from casemate.cli.client import NodeClient, connect, path_of
-from casemate.cli.download import download
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, progress
+from casemate.operations import backup as operations
 
 app = new_app()
 
@@ -91,8 +91,8 @@ def receive(
 
 
 def _pieces(client: NodeClient) -> Iterator[bytes]:
-    with download(client, path_of("backup"), seconds=SILENCE_SECONDS) as pieces:
-        yield from pieces
+    with client.open(operations.Backup(), seconds=SILENCE_SECONDS) as response:
+        yield from response.iter_raw()
 
 
 def _put_in_place(draft: Path, file: Path, *, replace: bool) -> None:

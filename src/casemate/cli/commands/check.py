@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, print_table, progress
@@ -67,14 +67,15 @@ def check(
 
 
 def _node(shown: Progress) -> CheckReport:
-    from casemate.model.integrity import CheckReport, CheckState
+    from casemate.model.integrity import CheckState
+    from casemate.operations import check
 
     with connect() as client:
-        report = client.decode(client.ask("POST", path_of("check")), CheckReport)
+        report = client.call(check.StartCheck())
         while report.state is CheckState.RUNNING:
             _show(report, shown)
             time.sleep(_POLL_SECONDS)
-            report = client.get(path_of("check"), CheckReport)
+            report = client.call(check.CheckReport())
     return report
 
 

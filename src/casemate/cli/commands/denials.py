@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_table
 from casemate.cli.text import moment
-from casemate.model.denial import Denial
+from casemate.operations.records import ListDenials
 
 app = new_app()
-
-
-class _Listed(msgspec.Struct):
-    denials: tuple[Denial, ...]
 
 
 @command(
@@ -42,14 +37,14 @@ def denials(
     that would have granted more without an approval.
     """
     name = resolve(function) if function is not None else None
-    query = {
-        "project": name.project if name else None,
-        "function": name.function if name else None,
-        "invocation": invocation,
-        "limit": limit,
-    }
+    wanted = ListDenials(
+        project=name.project if name else None,
+        function=name.function if name else None,
+        invocation=invocation,
+        limit=limit,
+    )
     with connect() as client:
-        found = client.get(path_of("denials"), _Listed, query=query).denials
+        found = client.call(wanted).denials
     if json:
         print_json({"denials": found})
         return

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from casemate.cli.building import Workspace
-from casemate.cli.client import NodeClient, path_of
+from casemate.cli.client import NodeClient
 from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
@@ -33,6 +33,7 @@ from casemate.cli.names import require_manifest
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, print_text
 from casemate.model.errors import CasemateError
+from casemate.operations.records import ListInvocations, ReadLogs, ShowError
 
 app = new_app()
 
@@ -122,23 +123,22 @@ def _show_errors(client: NodeClient, stop: threading.Event) -> None:
     seen: set[str] = set()
     while not stop.wait(_POLL_SECONDS):
         try:
-            listed = client.get(path_of("invocations"), dict[str, Any], query={"limit": 50})
-            for record in reversed(listed["invocations"]):
-                error_id = record.get("error_id")
-                if error_id and error_id not in seen:
-                    seen.add(error_id)
-                    _show_error(client, error_id)
+            listed = client.call(ListInvocations(limit=50))
+            for record in reversed(listed.invocations):
+                if record.error_id and record.error_id not in seen:
+                    seen.add(record.error_id)
+                    _show_error(client, record.error_id)
         except CasemateError:
             continue  # the node is busy or ending; the next turn tells
 
 
 def _show_error(client: NodeClient, error_id: str) -> None:
-    error = client.get(path_of("errors", error_id), dict[str, Any])
-    function = f"{error['project']}/{error['function']}" if error["function"] else "request"
-    print_line(f"{function}  {error['outcome']}  {error_id}", RED)
-    print_line(f"{error['type']}: {error['message']}", RED)
-    if error["trace"]:
-        print_text(error["trace"].rstrip() + "\n")
+    error = client.call(ShowError(id=error_id))
+    function = f"{error.project}/{error.function}" if error.function else "request"
+    print_line(f"{function}  {error.outcome}  {error_id}", RED)
+    print_line(f"{error.type}: {error.message}", RED)
+    if error.trace:
+        print_text(error.trace.rstrip() + "\n")
 
 
 def _watch(manifest: Path, client: NodeClient, *, learn: bool) -> None:
@@ -257,6 +257,6 @@ def _told(credentials: Credentials) -> Iterator[None]:
 def _follow_quietly(client: NodeClient, stop: threading.Event) -> None:
     """Print new log lines until the node ends."""
     try:
-        follow_lines(client, {"limit": 1}, json=False, ended=stop.is_set)
+        follow_lines(client, ReadLogs(limit=1), json=False, ended=stop.is_set)
     except CasemateError:
         return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import msgspec
 import typer
 
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
@@ -17,10 +17,27 @@ from casemate.cli.prompts import confirm
 from casemate.cli.resources import resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
+from casemate.model.messages import DeadLetter
+from casemate.operations.declaration import Operation
+from casemate.operations.delivery import (
+    MAX_IDS,
+    Counted,
+    Letter,
+    Letters,
+    ListFunctionDeadLetters,
+    ListQueueDeadLetters,
+    PurgeFunctionDeadLetters,
+    PurgeQueueDeadLetters,
+    RedriveFunctionDeadLetters,
+    RedriveQueueDeadLetters,
+    ShowFunctionDeadLetter,
+    ShowQueueDeadLetter,
+)
+from casemate.operations.messages import ListQueues
 
 app = new_app("Look at events that were given up (dead letters), try them again, delete them.")
 
-_MAX_IDS = 1000
+FUNCTION, QUEUE = "function", "queue"
 
 NameArgument = Annotated[
     str,
@@ -36,44 +53,6 @@ QueueOption = Annotated[bool, typer.Option("--queue", help="It is a queue, not a
 AllOption = Annotated[bool, typer.Option("--all", help="All that there are.")]
 
 
-class _Letter(msgspec.Struct):
-    id: str
-    kind: str
-    name: str
-    trigger: str
-    event_type: str
-    reason: str
-    error_id: str
-    attempts: int
-    sent_at: float
-    died_at: float
-    size: int
-    invocation: str = ""
-
-
-class _Letters(msgspec.Struct):
-    letters: tuple[_Letter, ...]
-    after: str | None = None
-
-
-class _Shown(msgspec.Struct):
-    letter: _Letter
-    withheld: bool
-    content: Any = None
-
-
-class _Counted(msgspec.Struct):
-    letters: int
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Queues(msgspec.Struct):
-    queues: tuple[_Named, ...] = ()
-
-
 class _Waiting(msgspec.Struct):
     """How many events of one function or queue were given up. `more`: there are more than that."""
 
@@ -84,11 +63,43 @@ class _Waiting(msgspec.Struct):
     oldest_at: float
 
 
-class _Place(msgspec.Struct):
-    """The function or queue, as text and as the first parts of its path."""
+class _Place(NamedTuple):
+    """The function or queue whose dead letters are meant."""
 
-    text: str
-    parts: tuple[str, str, str]
+    kind: str
+    project: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.name}"
+
+    def listed(self, limit: int, after: str | None = None) -> Operation[Letters]:
+        """Return the operation that lists them."""
+        project, name = self.project, self.name
+        if self.kind == QUEUE:
+            return ListQueueDeadLetters(project=project, queue=name, limit=limit, after=after)
+        return ListFunctionDeadLetters(project=project, function=name, limit=limit, after=after)
+
+    def shown(self, identity: str) -> Operation[Letter]:
+        """Return the operation that shows one."""
+        project, name = self.project, self.name
+        if self.kind == QUEUE:
+            return ShowQueueDeadLetter(project=project, queue=name, id=identity)
+        return ShowFunctionDeadLetter(project=project, function=name, id=identity)
+
+    def redriven(self, ids: tuple[str, ...] | None) -> Operation[Counted]:
+        """Return the operation that has them tried again."""
+        project, name = self.project, self.name
+        if self.kind == QUEUE:
+            return RedriveQueueDeadLetters(project=project, queue=name, ids=ids)
+        return RedriveFunctionDeadLetters(project=project, function=name, ids=ids)
+
+    def purged(self, ids: tuple[str, ...] | None) -> Operation[Counted]:
+        """Return the operation that deletes them."""
+        project, name = self.project, self.name
+        if self.kind == QUEUE:
+            return PurgeQueueDeadLetters(project=project, queue=name, ids=ids)
+        return PurgeFunctionDeadLetters(project=project, function=name, ids=ids)
 
 
 @command(
@@ -124,7 +135,7 @@ def ls(
         return
     place = _place(name, queue)
     with connect() as client:
-        found = client.get(_path(place), _Letters, query={"limit": limit, "after": after})
+        found = client.call(place.listed(limit, after))
     if json:
         print_json(found)
         return
@@ -132,7 +143,7 @@ def ls(
         ("id", "given up", "event", "trigger", "attempts", "size", "reason", "error"),
         [_columns(letter) for letter in found.letters],
         below=("event", "trigger", "reason", "error"),
-        empty=f"No event of {place.text} was given up.",
+        empty=f"No event of {place} was given up.",
     )
     if found.after is not None:
         note(f"There are more: casemate dlq ls {name} --after {found.after}")
@@ -145,14 +156,14 @@ def show(
     """Show a dead letter, with its content if you may see that."""
     place = _place(name, queue)
     with connect() as client:
-        found = client.get(_path(place, id), _Shown, query={})
+        found = client.call(place.shown(id))
     if json:
         print_json(found)
         return
     letter = found.letter
     for label, value in (
         ("id", letter.id),
-        ("of", place.text),
+        ("of", place),
         ("event", letter.event_type),
         ("trigger", letter.trigger),
         ("reason", letter.reason),
@@ -187,12 +198,12 @@ def redrive(
     """Have dead letters tried again, as if they had just been sent."""
     place, chosen = _place(name, queue), _chosen(ids, every)
     with connect() as client:
-        counted = _change(client, place, "redrive", chosen)
+        counted = client.call(place.redriven(chosen))
     if json:
         print_json(counted)
     else:
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
-        print_line(f"{place.text}: {told} tried again.")
+        print_line(f"{place}: {told} tried again.")
 
 
 @command(app, examples="$ casemate dlq purge shop/thumbnail --all")
@@ -208,12 +219,12 @@ def purge(
     place, chosen = _place(name, queue), _chosen(ids, every)
     with connect() as client:
         what = "all dead letters" if chosen is None else f"{len(chosen)} dead letters"
-        confirm(f"Delete {what} of {place.text} of {client.url}?", yes=yes)
-        counted = _change(client, place, "purge", chosen)
+        confirm(f"Delete {what} of {place} of {client.url}?", yes=yes)
+        counted = client.call(place.purged(chosen))
     if json:
         print_json(counted)
     else:
-        print_line(f"{place.text}: {counted.letters} dead letters deleted.")
+        print_line(f"{place}: {counted.letters} dead letters deleted.")
 
 
 def _overview(*, json: bool) -> None:
@@ -221,24 +232,18 @@ def _overview(*, json: bool) -> None:
     found: list[_Waiting] = []
     with connect() as client:
         functions = deployed_functions(client).values()
-        places = [
-            ("function", _Place(f"{f.project}/{f.name}", ("functions", f.project, f.name)))
-            for f in functions
-        ]
+        places = [_Place(FUNCTION, f.project, f.name) for f in functions]
         for project in sorted({f.project for f in functions}):
             with suppress(DeniedError, MissingError):
-                declared = client.get(path_of("queues", project), _Queues, query={})
-                places += [
-                    ("queue", _Place(f"{project}/{q.name}", ("queues", project, q.name)))
-                    for q in declared.queues
-                ]
-        for kind, place in places:
+                declared = client.call(ListQueues(project=project))
+                places += [_Place(QUEUE, project, q.name) for q in declared.queues]
+        for place in places:
             with suppress(DeniedError, MissingError):
-                page = client.get(_path(place), _Letters, query={"limit": _MAX_IDS})
+                page = client.call(place.listed(MAX_IDS))
                 if page.letters:
                     number, more = len(page.letters), page.after is not None
                     oldest = page.letters[0].died_at
-                    found.append(_Waiting(place.text, kind, number, more, oldest))
+                    found.append(_Waiting(str(place), place.kind, number, more, oldest))
     if json:
         print_json({"waiting": found})
         return
@@ -255,36 +260,25 @@ def _overview(*, json: bool) -> None:
 def _place(name: str, queue: bool) -> _Place:
     if queue:
         found = resolve_resource("queue", name)
-        return _Place(str(found), ("queues", *found))
+        return _Place(QUEUE, found.project, found.name)
     function = resolve(name)
-    return _Place(
-        f"{function.project}/{function.function}",
-        ("functions", function.project, function.function),
-    )
+    return _Place(FUNCTION, function.project, function.function)
 
 
-def _path(place: _Place, *rest: str) -> str:
-    return path_of(*place.parts, "dead-letters", *rest)
-
-
-def _chosen(ids: list[str] | None, every: bool) -> list[str] | None:
+def _chosen(ids: list[str] | None, every: bool) -> tuple[str, ...] | None:
     if bool(ids) == every:
         raise UsageError(
             "It is not said which dead letters, expected their ids or --all.",
             next_step="`casemate dlq ls` lists them.",
         )
-    if ids and len(ids) > _MAX_IDS:
+    if ids and len(ids) > MAX_IDS:
         raise UsageError(
-            f"{len(ids)} ids are given, expected at most {_MAX_IDS}.", next_step="Use --all."
+            f"{len(ids)} ids are given, expected at most {MAX_IDS}.", next_step="Use --all."
         )
-    return ids or None
+    return tuple(ids) if ids else None
 
 
-def _change(client: NodeClient, place: _Place, verb: str, ids: list[str] | None) -> _Counted:
-    return client.send("POST", _path(place, verb), _Counted, {"ids": ids})
-
-
-def _columns(letter: _Letter) -> tuple[str, ...]:
+def _columns(letter: DeadLetter) -> tuple[str, ...]:
     return (
         letter.id,
         moment(letter.died_at),

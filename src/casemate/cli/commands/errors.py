@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
-from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, query_of
+from casemate.cli.client import connect
+from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, chosen
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, RED, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment, version_name
 from casemate.cli.times import SinceOption, UntilOption
-from casemate.model.invocation import ErrorRecord, ErrorSummary
+from casemate.operations.records import ListErrors, ShowError
 
 app = new_app("List errors, and look up the one that a caller got the id of.")
-
-
-class _Listed(msgspec.Struct):
-    errors: tuple[ErrorSummary, ...]
 
 
 @command(
@@ -45,9 +40,9 @@ def ls(
 
     Refused calls are among them: they have an id, too.
     """
-    query = query_of(function, outcome, version, since, until, limit)
+    wanted = ListErrors(**chosen(function, outcome, version, since, until, limit))
     with connect() as client:
-        found = client.get(path_of("errors"), _Listed, query=query)
+        found = client.call(wanted)
     if json:
         print_json(found)
         return
@@ -78,7 +73,7 @@ def show(
     Callers get only the id: what is shown here may hold data of theirs.
     """
     with connect() as client:
-        found = client.get(path_of("errors", error), ErrorRecord)
+        found = client.call(ShowError(id=error))
     if json:
         print_json(found)
         return

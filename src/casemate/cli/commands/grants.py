@@ -10,7 +10,7 @@ import typer
 from casemate.admission.grants import describe, suggest
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError
-from casemate.cli.grant_report import FunctionGrants, function_grants, narrowed, unused
+from casemate.cli.grant_report import function_grants, narrowed, unused
 from casemate.cli.names import FunctionName, require_manifest, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import (
@@ -26,6 +26,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment
 from casemate.model.grant import Grant
+from casemate.operations.grants import FunctionGrants
 
 app = new_app("See what functions are granted and what they use of it.")
 

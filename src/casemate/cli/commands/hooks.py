@@ -9,15 +9,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.credentials import parse_url
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_table, print_text
-from casemate.model.deployment import DeployedFunction
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
+from casemate.operations.functions import ShowFunction
 
 app = new_app("See web hooks; print the hook of a git repository.")
 
@@ -103,7 +103,7 @@ def git(
 
 
 def _hooks(client: NodeClient, name: FunctionName, url: str | None) -> tuple[HookShown, ...]:
-    found = client.get(path_of("functions", *name[:2]), DeployedFunction)
+    found = client.call(ShowFunction(project=name.project, function=name.function))
     live = live_version(found)
     address = parse_url(url) if url is not None else client.url
     return tuple(

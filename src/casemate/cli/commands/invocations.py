@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
-from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, query_of
+from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, chosen
 from casemate.cli.names import resolve
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size, version_name
 from casemate.cli.times import SinceOption, UntilOption
 from casemate.model.invocation import InvocationRecord, RunningInvocation
+from casemate.operations.delivery import ShowInvocationStatus
+from casemate.operations.records import Invocations, ListInvocations, ShowInvocation
 
 app = new_app()
-
-
-class _Listed(msgspec.Struct):
-    invocations: tuple[InvocationRecord, ...]
-    running: tuple[RunningInvocation, ...] = ()
-
-
-class _Status(msgspec.Struct):
-    id: str
-    function: str
-    state: str
-    attempts: int
-    accepted_at: float
-    finished_at: float | None = None
-    status: int | None = None
-    reason: str = ""
-    error_id: str = ""
-    content_type: str = ""
-    result: Any = None
-    result_base64: str | None = None
 
 
 @command(
@@ -74,7 +55,7 @@ def invocations(
 
     Those that run now come first.
     """
-    filters = query_of(function, outcome, version, since, until, limit)
+    filters = chosen(function, outcome, version, since, until, limit)
     filtered = any(value is not None for value in (outcome, version, since, until))
     if filtered and (status is not None or id is not None):
         raise UsageError(
@@ -91,9 +72,9 @@ def invocations(
         )
     with connect() as client:
         if id is not None:
-            found = _Listed((client.get(path_of("invocations", id), InvocationRecord),))
+            found = Invocations(invocations=(client.call(ShowInvocation(id=id)),))
         else:
-            found = client.get(path_of("invocations"), _Listed, query=filters)
+            found = client.call(ListInvocations(**filters))
     if json:
         print_json(found)
         return
@@ -127,8 +108,9 @@ def _print_status(function: str | None, id: str | None, status: str, *, json: bo
         )
     name = resolve(function)
     with connect() as client:
-        path = path_of("functions", name.project, name.function, "invocations", status)
-        found = client.get(path, _Status)
+        found = client.call(
+            ShowInvocationStatus(project=name.project, function=name.function, id=status)
+        )
     if json:
         print_json(found)
         return

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UnreachableError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
@@ -25,6 +25,8 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import clock, moment
 from casemate.model.invocation import LogLine
+from casemate.operations.functions import ShowFunction
+from casemate.operations.records import ReadLogs
 
 app = new_app()
 
@@ -67,20 +69,17 @@ def logs(
     off.
     """
     name = resolve(function) if function is not None else None
-    query = {
-        "project": name.project if name else None,
-        "function": name.function if name else None,
-        "invocation": invocation,
-        "limit": limit,
-    }
+    wanted = ReadLogs(
+        project=name.project if name else None,
+        function=name.function if name else None,
+        invocation=invocation,
+        limit=limit,
+    )
     with connect() as client:
         if follow:
-            follow_lines(client, query, json=json)
+            follow_lines(client, wanted, json=json)
             return
-        response = client.ask(
-            "GET", path_of("logs"), params={k: v for k, v in query.items() if v is not None}
-        )
-        lines = [_decode(text) for text in response.text.split("\n") if text]
+        lines = client.call(wanted)
         if not lines and name is not None:
             _require_function(client, name)
     if json:
@@ -94,7 +93,7 @@ def logs(
 
 def _require_function(client: NodeClient, name: FunctionName) -> None:
     """Raise CommandError if there is no such function: a wrong name has no lines either."""
-    answer = client.exchange("GET", path_of("functions", name.project, name.function))
+    answer = client.request(ShowFunction(project=name.project, function=name.function))
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise CommandError(
             f"There is no function {name.project}/{name.function}.",
@@ -104,7 +103,7 @@ def _require_function(client: NodeClient, name: FunctionName) -> None:
 
 def follow_lines(
     client: NodeClient,
-    query: dict[str, Any],
+    wanted: ReadLogs,
     *,
     json: bool,
     ended: Callable[[], bool] = lambda: False,
@@ -114,17 +113,15 @@ def follow_lines(
     Once the connection is lost it returns instead if `ended`, which says that the node was ended.
     """
     after, connected, told = 0, False, False
-    query = {**query, "follow": "true"}
     while True:
         try:
-            position = {**query, "after": after}
-            with client.stream(path_of("logs"), query=position, seconds=SILENCE_SECONDS) as texts:
+            position = msgspec.structs.replace(wanted, follow=True, after=after)
+            with client.stream(position, seconds=SILENCE_SECONDS) as lines:
                 connected = True
-                for text in texts:
+                for line in lines:
                     told = False
-                    if not text:
+                    if line is None:
                         continue
-                    line = _decode(text)
                     after = max(after, line.sequence)
                     if json:
                         print_json_line(line)
@@ -139,16 +136,6 @@ def follow_lines(
             note("The connection is lost; trying again.", YELLOW)
             told = True
         time.sleep(RETRY_SECONDS)
-
-
-def _decode(text: str) -> LogLine:
-    try:
-        return msgspec.json.decode(text, type=LogLine)
-    except msgspec.MsgspecError as error:
-        raise CommandError(
-            f"The node sent a line that is not understood here: {error}",
-            next_step="Compare `casemate --version` with the version of the node.",
-        ) from error
 
 
 def _print(line: LogLine, at: str) -> None:

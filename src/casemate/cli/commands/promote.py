@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.commands.ls import shares
 from casemate.cli.errors import UsageError
 from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_line
-from casemate.model.deployment import LIVE, Alias
+from casemate.model.deployment import LIVE
+from casemate.operations.functions import SetAlias, Target
 
 app = new_app()
 
@@ -49,17 +50,18 @@ def promote(
     running end where they are.
     """
     name = resolve(function)
-    body = {"targets": parse_targets(targets)}
+    wanted = SetAlias(
+        project=name.project, function=name.function, name=alias, targets=parse_targets(targets)
+    )
     with connect() as client:
-        path = path_of("functions", name.project, name.function, "aliases", alias)
-        changed = client.send("PUT", path, Alias, body)
+        changed = client.call(wanted)
     if json:
         print_json(changed)
     else:
         print_line(f"{name}@{changed.name} now points to {shares(changed)}.")
 
 
-def parse_targets(texts: list[str]) -> list[dict[str, Any]]:
+def parse_targets(texts: list[str]) -> tuple[Target, ...]:
     """Return the targets that `8=5 7=95` or `8` mean. Raises UsageError."""
     targets = []
     for text in texts:
@@ -68,10 +70,10 @@ def parse_targets(texts: list[str]) -> list[dict[str, Any]]:
             raise UsageError(
                 f"{text!r} is not a version with its share in per cent.", next_step=_NEXT
             )
-        targets.append({"version": int(match[1]), "weight": int(match[2] or 100)})
-    total = sum(target["weight"] for target in targets)
+        targets.append(Target(version=int(match[1]), weight=int(match[2] or 100)))
+    total = sum(target.weight for target in targets)
     if total != 100:
         raise UsageError(f"The shares add up to {total} %, expected 100 %.", next_step=_NEXT)
-    if len({target["version"] for target in targets}) != len(targets):
+    if len({target.version for target in targets}) != len(targets):
         raise UsageError("A version is named more than once.", next_step=_NEXT)
-    return targets
+    return tuple(targets)

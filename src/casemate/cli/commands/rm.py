@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import print_json, print_line
-from casemate.model.deployment import DeployedFunction
+from casemate.operations.functions import RemoveFunction, RemoveVersion, ShowFunction
 
 app = new_app()
 
@@ -26,13 +26,12 @@ def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = Fa
     if name.qualifier is not None:
         _remove_version(name, yes=yes, json=json)
         return
-    path = path_of("functions", *name[:2])
     with connect() as client:
-        found = client.get(path, DeployedFunction)
+        found = client.call(ShowFunction(project=name.project, function=name.function))
         versions = len(found.versions)
         plural = "" if versions == 1 else "s"
         confirm(f"Remove {name} with {versions} version{plural} from {client.url}?", yes=yes)
-        client.ask("DELETE", path)
+        client.call(RemoveFunction(project=name.project, function=name.function))
     if json:
         print_json({"removed": str(name), "versions": versions})
     else:
@@ -40,15 +39,17 @@ def rm(function: FunctionArgument, yes: YesOption = False, json: JsonOption = Fa
 
 
 def _remove_version(name: FunctionName, *, yes: bool, json: bool) -> None:
-    if not (name.qualifier or "").isdigit():
+    if name.qualifier is None or not name.qualifier.isdigit():
         raise UsageError(
             f"{name} names an alias, expected a version such as {name.function}@3.",
             next_step="`casemate show` lists the versions.",
         )
-    path = path_of("functions", name.project, name.function, "versions", name.qualifier or "")
+    version = RemoveVersion(
+        project=name.project, function=name.function, number=int(name.qualifier)
+    )
     with connect() as client:
         confirm(f"Remove the version {name} from {client.url}?", yes=yes)
-        client.ask("DELETE", path)
+        client.call(version)
     if json:
         print_json({"removed": str(name), "versions": 1})
     else:

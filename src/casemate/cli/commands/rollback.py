@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.commands.ls import shares
 from casemate.cli.names import resolve
 from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_line
-from casemate.model.deployment import Alias
+from casemate.operations.functions import Rollback
 
 app = new_app()
 
@@ -31,10 +31,8 @@ def rollback(
     uploaded: the pointer moves, with the next call.
     """
     name = resolve(function)
-    body = {} if to is None else {"to": to}
     with connect() as client:
-        path = path_of("functions", name.project, name.function, "rollback")
-        changed = client.send("POST", path, Alias, body)
+        changed = client.call(Rollback(project=name.project, function=name.function, to=to))
     if json:
         print_json(changed)
     else:

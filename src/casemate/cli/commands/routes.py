@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_line, print_table
-from casemate.model.route import RouteClaim
+from casemate.operations.routes import ClaimRoutes, ListRouteClaims
 
 app = new_app("See and give paths and host names of projects.")
-_PATH = path_of("route-claims")
 
 ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of a project.")]
 PrefixOption = Annotated[
@@ -29,10 +27,6 @@ HostOption = Annotated[
 ]
 
 
-class _Claims(msgspec.Struct):
-    claims: tuple[RouteClaim, ...]
-
-
 @command(app, examples="$ casemate routes ls")
 def ls(json: JsonOption = False) -> None:
     """List what was given to projects.
@@ -40,7 +34,7 @@ def ls(json: JsonOption = False) -> None:
     What is not listed is of the project that has a route there first.
     """
     with connect() as client:
-        found = client.get(_PATH, _Claims).claims
+        found = client.call(ListRouteClaims()).claims
     if json:
         print_json(found)
         return
@@ -82,9 +76,13 @@ def release(project: ProjectArgument, json: JsonOption = False) -> None:
 
 
 def _put(project: str, prefixes: list[str], hosts: list[str], *, json: bool) -> None:
-    body = {"prefixes": prefixes, "hosts": [host.lower() for host in hosts]}
+    claimed = ClaimRoutes(
+        name=project,
+        prefixes=tuple(prefixes),
+        hosts=tuple(host.lower() for host in hosts),
+    )
     with connect() as client:
-        given = client.send("PUT", path_of("route-claims", project), RouteClaim, body)
+        given = client.call(claimed)
     if json:
         print_json(given)
     elif given.prefixes or given.hosts:

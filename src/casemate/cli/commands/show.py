@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from casemate.cli.changes import routes_of, shown_limits
-from casemate.cli.client import NodeClient, connect, path_of
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.names import FunctionName, resolve
@@ -13,28 +11,23 @@ from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
 from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table, wrapped
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
-from casemate.model.deployment import DeployedFunction, Version
-from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.deployment import Version
+from casemate.model.invocation import Outcome
 from casemate.model.trigger import (
     AnyTrigger,
     BucketTrigger,
     QueueTrigger,
     ResultTrigger,
-    ScheduleStatus,
     ScheduleTrigger,
     TableTrigger,
     TopicTrigger,
     kind_of,
 )
+from casemate.operations.functions import ListSchedules, Schedules, ShowFunction
 
 app = new_app()
 _LABEL = 13
 """Characters before what a line tells."""
-
-
-class _Schedules(msgspec.Struct):
-    schedules: tuple[ScheduleStatus, ...]
-    last: InvocationRecord | None = None
 
 
 @command(app, examples="$ casemate show hello\n$ casemate show shop/cart --json")
@@ -42,7 +35,7 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     """Show a function: versions, aliases, limits, routes."""
     name = resolve(function)
     with connect() as client:
-        found = client.get(path_of("functions", *name[:2]), DeployedFunction)
+        found = client.call(ShowFunction(project=name.project, function=name.function))
         address = f"{client.url}/invoke/{name}"
         live = live_version(found)
         schedules = _schedules(client, name, live)
@@ -72,13 +65,13 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     )
 
 
-def _schedules(client: NodeClient, name: FunctionName, live: Version | None) -> _Schedules:
+def _schedules(client: NodeClient, name: FunctionName, live: Version | None) -> Schedules:
     if live is None or not any(isinstance(t, ScheduleTrigger) for t in live.spec.triggers):
-        return _Schedules(())
-    return client.get(path_of("functions", *name[:2], "schedules"), _Schedules)
+        return Schedules()
+    return client.call(ListSchedules(project=name.project, function=name.function))
 
 
-def _print_schedules(found: _Schedules) -> None:
+def _print_schedules(found: Schedules) -> None:
     for schedule in found.schedules:
         when = f"every {seconds(schedule.every)}" if schedule.every else f"{schedule.cron!r}"
         zone = "" if schedule.every else f" {schedule.timezone}"

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from casemate.cli.client import connect, path_of
+from casemate.cli.client import connect
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_table
 from casemate.cli.text import moment
+from casemate.operations.sources import ListSources
 
 app = new_app("See the servers outside that triggers read from.")
-
-
-class _Source(msgspec.Struct, kw_only=True):
-    project: str
-    function: str
-    trigger: str
-    kind: str
-    server: str
-    connected: bool
-    since: float
-    last_event_at: float | None = None
-    events: int = 0
-    refused: int = 0
-    waiting: int | None = None
-    losses: int = 0
-    error: str = ""
-    error_at: float | None = None
-
-
-class _Listed(msgspec.Struct):
-    sources: tuple[_Source, ...]
 
 
 @command(app, examples="$ casemate sources ls\n$ casemate sources ls shop --json")
@@ -49,7 +28,7 @@ def ls(
     every server can tell.
     """
     with connect() as client:
-        found = client.get(path_of("sources"), _Listed, query={"project": project}).sources
+        found = client.call(ListSources(project=project)).sources
     if json:
         print_json({"sources": found})
         return

@@ -1,0 +1,90 @@
+"""What can happen that matters for security: one frozen type for each kind of happening.
+
+Each says when, who did it, from where, on what, and in which invocation. None holds a payload, a
+secret or a text of a caller beyond names and reasons. `casemate.model.denial.Denial` is one, too.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all facts."""
+
+    at: float
+    """Unix time."""
+    by: str = ""
+    """Who: a principal's text, such as `user:ada`; empty: the node itself."""
+    remote_address: str = ""
+    """Where the request came from; empty: from no network."""
+    project: str = ""
+    function: str = ""
+    version: int = 0
+    invocation: str = ""
+
+
+class OperationPerformed(Fact, frozen=True, kw_only=True):
+    """Somebody had the node change or delete something. Told of every such operation."""
+
+    operation: str
+    """Id of the operation, such as `addUser`."""
+    effect: str
+    """`change` or `destroy`."""
+    action: str = ""
+    resource: str = ""
+
+
+class SignedIn(Fact, frozen=True, kw_only=True):
+    """A person signed in, by password and second factor or by a provider."""
+
+    method: str
+
+
+class VersionDeployed(Fact, frozen=True, kw_only=True):
+    """A version is in force."""
+
+    digest: str
+
+
+class FunctionRemoved(Fact, frozen=True, kw_only=True):
+    """A function is gone, or one version of it (`version` says which)."""
+
+
+class AliasMoved(Fact, frozen=True, kw_only=True):
+    """An alias points somewhere else: by hand, promotion or rollback."""
+
+    alias: str
+    targets: tuple[tuple[int, float], ...]
+    """Version and share of the calls."""
+
+
+class GrantsApproved(Fact, frozen=True, kw_only=True):
+    """Somebody let a version have more than the one before."""
+
+    added: tuple[str, ...]
+
+
+class GrantUsed(Fact, frozen=True, kw_only=True):
+    """A function used a grant, `count` times alike."""
+
+    grant: str
+    action: str
+    prefix: str = ""
+    count: int = 1
+
+
+class RiskAccepted(Fact, frozen=True, kw_only=True):
+    """The node runs without a protection, which its operator accepted by name."""
+
+    risk: str
+
+
+class LogsWritten(Fact, frozen=True, kw_only=True):
+    """There are new lines of a function's log to read."""
+
+
+class InvocationEnded(Fact, frozen=True, kw_only=True):
+    """An invocation has its outcome."""
+
+    outcome: str

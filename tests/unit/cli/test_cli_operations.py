@@ -1,0 +1,203 @@
+"""`casemate dlq`, `routes` and `sources`: what they ask a node for, print, and refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from casemate.cli.commands import dlq, routes, sources
+from casemate.cli.errors import DeniedError
+from casemate.model.deployment import DeployedFunction
+from casemate.model.grant import QueueSpec
+from casemate.model.messages import DeadLetter
+from casemate.model.route import RouteClaim
+from casemate.model.source import SourceStatus
+from casemate.operations.delivery import (
+    Counted,
+    Letter,
+    Letters,
+    ListFunctionDeadLetters,
+    ListQueueDeadLetters,
+    PurgeFunctionDeadLetters,
+    PurgeQueueDeadLetters,
+    RedriveFunctionDeadLetters,
+    RedriveQueueDeadLetters,
+    ShowFunctionDeadLetter,
+    ShowQueueDeadLetter,
+)
+from casemate.operations.functions import Functions
+from casemate.operations.messages import Queues
+from casemate.operations.routes import ClaimRoutes, Claims
+from casemate.operations.sources import ListSources, Sources
+
+MARK = "\x1b[2Jreason"
+
+
+def letter(identity: str, kind: str, name: str) -> DeadLetter:
+    return DeadLetter(
+        id=identity,
+        kind=kind,
+        name=name,
+        trigger="jobs",
+        event_type="queue.message",
+        reason=MARK,
+        error_id="err_1",
+        attempts=3,
+        sent_at=1.0,
+        died_at=2.0,
+        size=5,
+    )
+
+
+class FakeNode:
+    """Answers operations, by the names of their types, and notes what was asked."""
+
+    url = "http://node"
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[Any] = []
+
+    def __enter__(self) -> FakeNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def call(self, operation: Any) -> Any:
+        self.asked.append(operation)
+        answer = self.answers[type(operation).__name__]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def node(monkeypatch):
+    def answering(**answers: Any) -> FakeNode:
+        fake = FakeNode(answers)
+        for module in (dlq, routes, sources):
+            monkeypatch.setattr(module, "connect", lambda: fake)
+        return fake
+
+    return answering
+
+
+def test_dead_letters_of_a_function(cli, node) -> None:
+    one = letter("0a", "inbox", "ship")
+    fake = node(
+        ListFunctionDeadLetters=Letters(letters=(one,), after="0a"),
+        ShowFunctionDeadLetter=Letter(letter=one, withheld=False, content={"n": 1}),
+        RedriveFunctionDeadLetters=Counted(letters=1),
+        PurgeFunctionDeadLetters=Counted(letters=2),
+    )
+    listed = cli("dlq", "ls", "shop/ship", "--limit", "1", "--after", "09")
+    assert listed.code == 0 and "0a" in listed.out
+    assert "\x1b" not in listed.out
+    assert "--after 0a" in listed.err
+    shown = cli("dlq", "show", "shop/ship", "0a")
+    assert "shop/ship" in shown.out and '"n": 1' in shown.out and "\x1b" not in shown.out
+    assert "1 event is tried again" in cli("dlq", "redrive", "shop/ship", "0a").out
+    assert cli("dlq", "purge", "shop/ship", "--all").code == 2
+    assert json.loads(cli("dlq", "purge", "shop/ship", "--all", "--yes", "--json").out) == {
+        "letters": 2
+    }
+    of = {"project": "shop", "function": "ship"}
+    assert fake.asked == [
+        ListFunctionDeadLetters(**of, limit=1, after="09"),
+        ShowFunctionDeadLetter(**of, id="0a"),
+        RedriveFunctionDeadLetters(**of, ids=("0a",)),
+        PurgeFunctionDeadLetters(**of, ids=None),
+    ]
+
+
+def test_dead_letters_of_a_queue(cli, node) -> None:
+    one = letter("0a", "queue", "jobs")
+    fake = node(
+        ListQueueDeadLetters=Letters(letters=()),
+        ShowQueueDeadLetter=Letter(letter=one, withheld=True),
+        RedriveQueueDeadLetters=Counted(letters=3),
+        PurgeQueueDeadLetters=Counted(letters=1),
+    )
+    assert "No event of shop/jobs was given up." in cli("dlq", "ls", "shop/jobs", "--queue").err
+    assert "dead-letter:content" in cli("dlq", "show", "shop/jobs", "0a", "--queue").err
+    assert "3 events are" in cli("dlq", "redrive", "shop/jobs", "--all", "--queue").out
+    assert cli("dlq", "purge", "shop/jobs", "0a", "0b", "--queue", "--yes").code == 0
+    of = {"project": "shop", "queue": "jobs"}
+    assert fake.asked == [
+        ListQueueDeadLetters(**of),
+        ShowQueueDeadLetter(**of, id="0a"),
+        RedriveQueueDeadLetters(**of),
+        PurgeQueueDeadLetters(**of, ids=("0a", "0b")),
+    ]
+
+
+def test_what_is_not_said_of_dead_letters_is_asked_for(cli, node) -> None:
+    fake = node()
+    for words in (
+        ("ls", "--queue"),
+        ("ls", "--after", "0a"),
+        ("redrive", "shop/ship"),
+        ("redrive", "shop/ship", "0a", "--all"),
+        ("purge", "shop/ship", *(f"{n}" for n in range(1001)), "--yes"),
+    ):
+        assert cli("dlq", *words).code == 2
+    assert fake.asked == []
+
+
+def test_which_have_dead_letters_of_those_that_one_may_look_at(cli, node) -> None:
+    functions = tuple(
+        DeployedFunction(project=project, name="ship", versions=(), aliases=())
+        for project in ("blog", "shop")
+    )
+    fake = node(
+        ListFunctions=Functions(functions=functions),
+        ListQueues=Queues(queues=(QueueSpec(name="jobs"),)),
+        ListFunctionDeadLetters=DeniedError("no"),
+        ListQueueDeadLetters=Letters(letters=(letter("0a", "queue", "jobs"),), after="0a"),
+    )
+    listed = cli("dlq", "ls", "--json")
+    assert [(w["name"], w["kind"], w["more"]) for w in json.loads(listed.out)["waiting"]] == [
+        ("blog/jobs", "queue", True),
+        ("shop/jobs", "queue", True),
+    ]
+    assert fake.asked[-1] == ListQueueDeadLetters(project="shop", queue="jobs", limit=1000)
+
+
+def test_routes(cli, node) -> None:
+    given = RouteClaim(project="shop", prefixes=("/pay",), hosts=("shop.example.com",))
+    fake = node(ListRouteClaims=Claims(claims=(given,)), ClaimRoutes=given)
+    assert "/pay" in cli("routes", "ls").out
+    assert json.loads(cli("routes", "ls", "--json").out)[0]["project"] == "shop"
+    claimed = cli("routes", "claim", "shop", "--prefix", "/pay", "--host", "Shop.Example.com")
+    assert claimed.out.strip() == "shop has /pay, shop.example.com."
+    assert cli("routes", "claim", "shop").code == 2
+    fake.answers["ClaimRoutes"] = RouteClaim(project="shop")
+    assert "nothing of its own" in cli("routes", "release", "shop").out
+    assert fake.asked[-2:] == [
+        ClaimRoutes(name="shop", prefixes=("/pay",), hosts=("shop.example.com",)),
+        ClaimRoutes(name="shop"),
+    ]
+
+
+def test_sources(cli, node) -> None:
+    one = SourceStatus(
+        project="shop",
+        function="ship",
+        trigger="valkey-1",
+        kind="valkey",
+        server="h.example.org:6379",
+        connected=False,
+        since=1.0,
+        events=3,
+        refused=2,
+        error=MARK,
+        error_at=2.0,
+    )
+    fake = node(ListSources=Sources(sources=(one,)))
+    shown = cli("sources", "ls", "shop")
+    assert "3, 2 refused" in shown.out and "\x1b" not in shown.out
+    assert json.loads(cli("sources", "ls", "--json").out)["sources"][0]["server"] == one.server
+    assert fake.asked == [ListSources(project="shop"), ListSources()]
