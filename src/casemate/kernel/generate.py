@@ -14,6 +14,7 @@ from pathlib import Path
 
 MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 """Names as uname(2) has them, and of their ELF numbers in linux/elf-em.h."""
+_ELF = re.compile(r"^#define (EM_\w+)\s+(\d+)\b", re.MULTILINE)
 _NUMBER = re.compile(r"^#define __NR_(\w+)\s+(\d+)$", re.MULTILINE)
 _AUDIT_64_BIT_LITTLE_ENDIAN = 0xC0000000
 """__AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE of linux/audit.h."""
@@ -33,10 +34,10 @@ def numbers(text: str) -> dict[str, int]:
 
 def audit_architecture(text: str, machine: str) -> int:
     """Return what a filter sees of calls by a machine's own numbers, from linux/elf-em.h."""
-    match = re.search(rf"^#define {MACHINES[machine]}\s+(\d+)\b", text, re.MULTILINE)
-    if match is None:
+    known = dict(_ELF.findall(text))
+    if MACHINES[machine] not in known:
         raise ValueError(f"linux/elf-em.h does not name {MACHINES[machine]}")
-    return _AUDIT_64_BIT_LITTLE_ENDIAN | int(match[1])
+    return _AUDIT_64_BIT_LITTLE_ENDIAN | int(known[MACHINES[machine]])
 
 
 def table(machine: str, calls: dict[str, int], architecture: int) -> str:
