@@ -55,8 +55,8 @@ _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
 _PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
 _MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=;]*=)")
 """What a payload has, and its reverse; parameters of a header have `;` and `=`."""
-_PLAIN = re.compile(r"[\w.@:/-]*")
-"""Identifiers, addresses, paths and dates: of text in base85 all of it is so by chance only."""
+_PLAIN = re.compile(r"[\w.@:/-]*={0,2}")
+"""Identifiers, addresses, paths, dates and base64: of base85 all of it is so by chance only."""
 _BINARY = re.compile(r"[\udc80-\udcff]")
 _UNREADABLE = (ValueError, LookupError, EOFError, OverflowError, RuntimeError, RecursionError)
 
@@ -74,6 +74,20 @@ class Forms:
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         yield from decoded(text)
+        yield from self.seldom(text)
+
+    @property
+    def open(self) -> bool:
+        """Tell whether `seldom` still looks at any text."""
+        return self._left > _OVERHEAD + _MIN_CODED
+
+    @property
+    def turns(self) -> bool:
+        """Tell whether texts are still turned round, or read as labels."""
+        return self.open and self._slow > _OVERHEAD
+
+    def seldom(self, text: str) -> Iterator[tuple[str, object]]:
+        """Yield the seldom forms alone."""
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
         if not (coded or _TELLING.search(text)) or not 3 <= size <= min(
@@ -97,7 +111,7 @@ class Forms:
         yield from self._turned(text)
         if coded:
             yield from _of_digits(text)
-            if size <= MAX_SLOW:
+            if size <= MAX_SLOW and size <= self._slow:
                 yield from self._by_slow_decoders(text)
 
     def _of_mail(self, text: str) -> Iterator[tuple[str, object]]:

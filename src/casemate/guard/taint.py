@@ -14,11 +14,13 @@ import gc
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .batches import all_lowered, base64_of, lowered, plain_of, sort_out
 from .binary import is_binary, texts_in
 from .budget import (
+    EASY_COST,
     ESCAPE_COST,
     FORM_COST,
     MAX_DECODED,
@@ -27,6 +29,7 @@ from .budget import (
     Budget,
     ExhaustedError,
 )
+from .decoding import bytes_forms, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
 from .needles import Needles
@@ -57,12 +60,15 @@ _PLAIN = re.compile(
     r"[\w.,:@/-]{1,7}|(?!bearer )[\w.,:@/-]+ (?:[\w.,:@/ -]*[\w.,:@/-])?", re.ASCII | re.IGNORECASE
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
-_WORD = re.compile(r"[\w.,:@/-]+", re.ASCII)
-"""One that can be an encoding of another, but is always written as it is."""
+_TURNED = re.compile(r"[-;<>|]|\.\.|^[B(]")
+"""What an easy text has that is decoded in a seldom way, or turned round."""
+_BATCH = 1024
+"""Texts whose cost is taken from the budget at once."""
 
 _Node = tuple[Any, Any, Any]
-"""The node above and the step from there, or None and the origin of a value; then the object whose
-texts have this node, or None if the node is a text's own. So a text costs no object of its own."""
+"""The node above and the step from there, or None and the origin of a value, or None and a text with
+how it was decoded; then the object whose texts have this node, or None if the node is a text's own. So
+a text costs no object of its own."""
 
 
 class Taint:
@@ -132,8 +138,7 @@ class Taint:
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     other = [text for text in texts if not _PLAIN.fullmatch(text)]
                     self._plain(texts, set(other))
-                    for text in other:
-                        self._forms_of(text, depth)
+                    self._signed(other, depth)
                     texts.clear()
             except ExhaustedError:
                 for texts in self._undecoded:
@@ -144,22 +149,37 @@ class Taint:
         """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
         self._characters += sum(map(len, texts))
         is_code = self._is_code
+        if len(other) == len(texts):
+            return
         searched = [
             text
             for text in texts
-            if len(text) >= MIN_SEARCHED and text not in other and not is_code(text)
+            if len(text) >= MIN_SEARCHED
+            and text not in other
+            and (" " in text or not is_code(text))  # a word of the code has no blank
         ]
         self._needles.add_all(
             dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
         )
 
-    def _forms_of(self, text: str, depth: int) -> None:
-        """Prepare a text for searches, and take in what it may be decoded to."""
-        word = _WORD.fullmatch(text)
-        if word:
-            if not self._is_code(text):
-                self._needles.add(text.lower(), text)
-        else:
+    def _signed(self, texts: list[str], depth: int) -> None:
+        """Prepare texts with signs for searches, and take in what they may be decoded to."""
+        words, coded, easy, hard = sort_out(texts)
+        is_code = self._is_code
+        searched = [text for text in words if not is_code(text)]
+        self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
+        whole = [text for text in easy if len(text) >= MIN_SEARCHED]
+        for batch in _batches([*whole, *(set(coded) - set(words))]):
+            self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
+            lower = all_lowered(batch)
+            self._needles.add_all(dict(zip(lower, batch, strict=True)))
+            self._fragments.add_all(lower, batch)
+        if depth < MAX_DEPTH:
+            self._seldom_forms(easy, depth)
+            self._coded(coded, depth)
+            for text in set(words) - set(coded):
+                self._take_forms(text, self._forms.of(text), depth)
+        for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
             self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)
             if len(text) < _LARGE:
@@ -167,11 +187,50 @@ class Taint:
                 self._fragments.add(lowered(text), text)
             else:
                 self._large.append(text)
-        if depth < MAX_DEPTH:
-            for how, form in self._forms.of(text):
-                self._budget.spend(FORM_COST)
-                origin = self._origin_of(text).decoded(how)
-                self._walk(form, (None, origin, None), depth + 1)
+            if depth < MAX_DEPTH:
+                self._take_forms(text, self._forms.of(text), depth)
+
+    def _take_forms(self, text: str, forms: Iterable[tuple[str, object]], depth: int) -> None:
+        for how, form in forms:
+            self._budget.spend(FORM_COST)
+            self._walk(form, (None, (text, how), None), depth + 1)
+
+    def _seldom_forms(self, texts: list[str], depth: int) -> None:
+        """Of easy texts, only these few forms can be any, and only as long as they are looked for."""
+        for text in texts:
+            if not self._forms.turns:
+                return
+            if _TURNED.search(text):
+                self._take_forms(text, self._forms.seldom(text), depth)
+
+    def _coded(self, texts: list[str], depth: int) -> None:
+        """Take in what base64 looks like: thousands of short ones are decoded together."""
+        data = base64_of(texts)
+        for batch in _batches(texts):
+            self._budget.spend(EASY_COST * len(batch))
+            plain, others = plain_of({text: data.get(text, b"") for text in batch})
+            self._take_plain(plain, "base64", depth + 1)
+            for text in others:
+                self._take_forms(text, bytes_forms(data.get(text, b""), "base64"), depth)
+            for text in batch:
+                if not self._forms.open:
+                    break
+                self._take_forms(text, self._forms.seldom(text), depth)
+            for text in filter(is_hex, batch):
+                self._take_forms(text, hex_forms(text), depth)
+
+    def _take_plain(self, forms: dict[str, str], how: str, depth: int) -> None:
+        """Take what texts were decoded to, by the text."""
+        known, new = self._texts, self._undecoded[depth]
+        fresh: dict[str, _Node] = {
+            form: (None, (text, how), None) for text, form in forms.items() if form not in known
+        }
+        self._characters += sum(map(len, fresh))
+        if self._characters > MAX_CHARACTERS or len(known) + len(fresh) > MAX_TEXTS:
+            self.overflown = True
+            return
+        known.update(fresh)
+        new += fresh
 
     def _walk(self, value: object, node: _Node, depth: int) -> None:  # noqa: PLR0912
         """Take every text in a value: the loop over ten thousand rows, with nothing for show."""
@@ -319,6 +378,9 @@ class Taint:
         while above is not None:
             steps.append(step)
             above, step, _ = above
+        if type(step) is tuple:
+            text, how = step
+            step = self._origin_of(text).decoded(how)
         origin: Origin = step
         if not steps:
             return origin
@@ -469,12 +531,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def lowered(text: str) -> str:
-    """Return a text in lower case, of the same length."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(low if len(low := c.lower()) == 1 else c for c in text)
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(texts), _BATCH):
+        yield texts[start : start + _BATCH]
 
 
 def merged(spans: list[Span]) -> list[Span]:
