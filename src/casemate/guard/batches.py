@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .decoding import CONTROL
 
-_WORD = re.compile(r"[\w.,:@/-]+", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_.,:@/-]++")
 """One that can be an encoding of another, but is always written as it is."""
 _SIGN_OR_LETTER = r"[!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~-]"
 _EASY = re.compile(
@@ -29,6 +29,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9/_-]{6,}={0,2}")
 """Of those with a `+` the blank that it stands for in a URL is a form as well."""
 _CONTAINERS = b"P\x1f\x78"
 """First bytes of archives, gzip and zlib."""
+_PADDING = ("", "AAA", "AA", "A")
 _STANDARD = {ord("-"): "+", ord("_"): "/"}
 
 
@@ -45,14 +46,17 @@ class Sorted(NamedTuple):
 
 def sort_out(texts: Sequence[str]) -> Sorted:
     """Sort texts that are not plain."""
-    easy = [text for text in texts if _EASY.fullmatch(text) and len(text) < _MAX_EASY]
+    long = [text for text in texts if _MIN_CODED <= len(text) < _MAX_EASY and text[-1] != " "]
+    coded = [text for text in long if _BASE64.fullmatch(text)]
+    done = set(coded)
+    others = [text for text in texts if text not in done] if done else texts
+    easy = [text for text in others if _EASY.fullmatch(text) and len(text) < _MAX_EASY]
     done = set(easy)
-    others = [text for text in texts if text not in done] if len(easy) < len(texts) else []
+    others = [text for text in others if text not in done] if done else others
     words = [text for text in others if _WORD.fullmatch(text)]
-    coded = [text for text in others if len(text) >= _MIN_CODED and _BASE64.fullmatch(text)]
-    coded = [text for text in coded if len(text) < _MAX_EASY]
-    done = {*words, *coded}
-    return Sorted(words, coded, easy, [text for text in others if text not in done])
+    done = set(words)
+    hard = [text for text in others if text not in done]
+    return Sorted([text for text in coded if text[-1] != "="] + words, coded, easy, hard)
 
 
 def lowered(text: str) -> str:
@@ -76,27 +80,30 @@ def all_lowered(texts: Sequence[str]) -> list[str]:
 def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
     """Return what texts of base64's digits hold, as `base64_bytes` does, decoded in one go."""
     digits = [text.rstrip("=") for text in texts]
-    known = [(text, bare) for text, bare in zip(texts, digits, strict=True) if len(bare) % 4 != 1]
     # Without their ends, to which the padding belongs, all are one.
-    joined = "".join([bare + "AAA"[: -len(bare) % 4] for _, bare in known])
+    joined = "".join([bare + _PADDING[len(bare) & 3] for bare in digits])
     try:
         data = base64.b64decode(joined.translate(_STANDARD), validate=True)
     except (binascii.Error, ValueError):
         return {}
     found: dict[str, bytes] = {}
     place = 0
-    for text, bare in known:
+    for text, bare in zip(texts, digits, strict=True):
         size = len(bare)
-        found[text] = data[place : place + size * 3 // 4]
+        if size & 3 != 1:
+            found[text] = data[place : place + size * 3 // 4]
         place += (size + 3) // 4 * 3
     return found
 
 
-def plain_of(data: Mapping[str, bytes]) -> tuple[dict[str, str], list[str]]:
-    """Return what bytes are as text if they are nothing else by their look, and whose are not."""
+def plain_of(
+    texts: Sequence[str], data: Mapping[str, bytes]
+) -> tuple[dict[str, str], list[str]]:
+    """Return what data is as text if it is nothing else by its look, and whose may be more."""
     plain: dict[str, str] = {}
     others: list[str] = []
-    for text, held in data.items():
+    for text in texts:
+        held = data.get(text)
         if held and held[0] not in _CONTAINERS:
             try:
                 plain[text] = held.decode()

@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .decoding import MAX_INFLATED, base64_bytes, decoded, inflated, readable
@@ -85,6 +85,19 @@ class Forms:
     def turns(self) -> bool:
         """Tell whether texts are still turned round, or read as labels."""
         return self.open and self._slow > _OVERHEAD
+
+    def likely(self, texts: Sequence[str]) -> list[str]:
+        """Return those of base64's digits, without `+`, of which `seldom` may make anything."""
+        if not self.open:
+            return []
+        if _has_library():
+            return list(texts)
+        # A label, UTF-16 by its null bytes, base32 by its case.
+        return [
+            text
+            for text in texts
+            if "-" in text or "00" in text or _is_null(text) or not _has_both_cases(text)
+        ]
 
     def seldom(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield the seldom forms alone."""
@@ -179,14 +192,27 @@ class Forms:
 
 def _of_digits(text: str) -> Iterator[tuple[str, object]]:
     """Undo base64 and hex of what is no text by itself."""
-    # Of null bytes, every other one in UTF-16, come many of these digits.
-    known = not _LIBRARIES.isdisjoint(sys.modules)
-    coded = base64_bytes(text) if known or text.count("A") * 5 >= len(text) else None
+    known = _has_library()
+    coded = base64_bytes(text) if known or _is_null(text) else None
     if coded:
         yield from _of_binary(coded, "base64")
     wide = known or text.count("00") * 6 >= len(text)
     if wide and len(text) % 2 == 0 and _HEX.fullmatch(text):
         yield from _of_binary(bytes.fromhex(text), "hex")
+
+
+def _is_null(text: str) -> bool:
+    """Tell whether base64 may hold UTF-16: every other byte is null, which makes many of an A."""
+    return text.count("A") * 5 >= len(text)
+
+
+def _has_both_cases(text: str) -> bool:
+    return not (text.isupper() or text.islower() or text.strip("=").isdigit())
+
+
+def _has_library() -> bool:
+    # A set that is asked about a dict goes through all of it: a thousand modules, for each text.
+    return not sys.modules.keys().isdisjoint(_LIBRARIES)
 
 
 def _word(match: re.Match[str]) -> str:
@@ -232,7 +258,7 @@ def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         return
     if b"\x00" in data[:64] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from _wide(data, how)
-    if not _LIBRARIES.isdisjoint(sys.modules):
+    if _has_library():
         yield from _of_libraries(data, how)
 
 
