@@ -81,6 +81,7 @@ class Taint:
         self._waiting: list[tuple[str, str, object]] = []
         self._undecoded: list[list[str]] = [[] for _ in range(MAX_DEPTH + 1)]
         """By how many encodings were undone already."""
+        self._unread: list[tuple[bytes, _Node, int]] = []
         self._texts: dict[str, _Node] = {}
         self._numbers: dict[float, _Node] = {}
         self._data: dict[bytes, _Node] = {}
@@ -129,13 +130,15 @@ class Taint:
     def _decode(self) -> None:
         """Know their forms as well, and what to search for. Costs far more: only when needed."""
         self._index()
-        if not any(self._undecoded) and not self._numbers:
+        if not any(self._undecoded) and not self._numbers and not self._unread:
             return
         with self._turn, _uncollected():
             self._joined = self._sizes = None
             self._take_numbers()
             try:
                 for depth, texts in enumerate(self._undecoded):
+                    while self._unread:
+                        self._read(*self._unread.pop(0))
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     other = [text for text in texts if not _PLAIN.fullmatch(text)]
                     self._plain(texts, set(other))
@@ -144,6 +147,7 @@ class Taint:
             except ExhaustedError:
                 for texts in self._undecoded:
                     texts.clear()
+                self._unread.clear()
                 self.overflown = True
 
     def _plain(self, texts: list[str], other: set[str]) -> None:
@@ -320,11 +324,16 @@ class Taint:
         )
 
     def _take_data(self, data: bytes, node: _Node, depth: int) -> None:
+        """Take bytes; what is in them is looked at when forms are: a photograph is seldom asked for."""
         self._characters += len(data)
         if self._characters > MAX_CHARACTERS or len(self._data) >= MAX_DATA:
             self.overflown = True
             return
         self._data.setdefault(data, node)
+        self._unread.append((data, node, depth))
+
+    def _read(self, data: bytes, node: _Node, depth: int) -> None:
+        """Know the texts in bytes."""
         if is_binary(data):
             for text in texts_in(data):
                 if text not in self._texts:
