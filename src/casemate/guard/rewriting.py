@@ -33,10 +33,14 @@ numeric code.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import importlib.util
+from collections.abc import Iterator
 from types import CodeType
 
+from . import inlining
+from .inlining import PREFIX, SUFFIX, Room
 from .looks import (
     form_of,
     is_literal,
@@ -52,8 +56,14 @@ from .looks import (
 )
 from .names import CALLED, FUNCTIONS, SEEN, WATCHED
 
-PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
+    "note",
+    "long",
+    "turned",
+    "known",
+    "len",
+    "type",
+    "str",
     "join",
     "add",
     "augment",
@@ -83,6 +93,8 @@ class Rewriter(ast.NodeTransformer):
         """Take what is known of the module's names."""
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
+        self._room: Room | None = None
+        """The names to spare where the visited code stands; None outside functions."""
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -104,9 +116,63 @@ class Rewriter(ast.NodeTransformer):
 
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         returns, node.returns = node.returns, None
-        self.generic_visit(node)
+        body, node.body = node.body, []
+        room = Room.of(ast.Module(body, []))
+        with self._with_room(None):
+            self.generic_visit(node)
+        with self._with_room(room):
+            node.body = [self.visit(statement) for statement in body]
+        node.body = node.body if room is None else room.begun(node.body)
         node.returns = returns
         return node
+
+    @contextlib.contextmanager
+    def _with_room(self, room: Room | None) -> Iterator[None]:
+        outer, self._room = self._room, room
+        try:
+            yield
+        finally:
+            self._room = outer
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        """Do its defaults outside, and its body inside."""
+        with self._with_room(None):
+            self.visit(node.args)
+        with self._with_room(Room.of(node.body)):
+            node.body = self.visit(node.body)
+        return node
+
+    def _visit_apart(self, node: ast.AST) -> ast.AST:
+        """Do what has names of its own, or runs whenever it is asked, without further names."""
+        with self._with_room(None):
+            return self.generic_visit(node)
+
+    visit_ClassDef = _visit_apart  # noqa: N815
+    visit_GeneratorExp = _visit_apart  # noqa: N815
+    visit_TypeAlias = _visit_apart  # noqa: N815
+
+    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.AST:
+        with self._with_room(None):  # no names can be set where it gets its items
+            for source in node.generators:
+                source.target = self.visit(source.target)
+                source.iter = self.visit(source.iter)
+        room = self._room
+        before = room is not None and room.comprehended
+        if room is not None:
+            room.comprehended = True
+        for source in node.generators:
+            source.ifs = [self.visit(test) for test in source.ifs]
+        if isinstance(node, ast.DictComp):
+            node.key, node.value = self.visit(node.key), self.visit(node.value)
+        else:
+            node.elt = self.visit(node.elt)
+        if room is not None:
+            room.comprehended = before
+        return node
+
+    visit_ListComp = _visit_comprehension  # noqa: N815
+    visit_SetComp = _visit_comprehension  # noqa: N815
+    visit_DictComp = _visit_comprehension  # noqa: N815
 
     visit_FunctionDef = _visit_function  # noqa: N815
     visit_AsyncFunctionDef = _visit_function  # noqa: N815
@@ -136,7 +202,11 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Do an f-string of at least two parts."""
-        values = [self.visit(value) for value in node.values]
+        made = sum(not isinstance(value, ast.Constant) for value in node.values)
+        with self._spare(1 + made if len(node.values) > 1 else 0) as names:
+            values = [self.visit(value) for value in node.values]
+            if names:
+                return inlining.joined(node, values, names)
         if len(values) < 2:
             node.values = values
             return node
@@ -223,8 +293,21 @@ class Rewriter(ast.NodeTransformer):
         test = self._call(noted, test_name, text)
         return ast.copy_location(ast.If(test, [noted], [plain]), noted)
 
-    def visit_Call(self, node: ast.Call) -> ast.Call:
+    @contextlib.contextmanager
+    def _spare(self, count: int) -> Iterator[list[str] | None]:
+        """Give local names, none if there are none here to be had."""
+        if self._room is None or not count:
+            yield None
+            return
+        with self._room.names(count) as names:
+            yield names
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
+        whole, methods = inlining.chain_of(node)
+        with self._spare(2 if methods else 0) as names:
+            if names:
+                return inlining.turned(node, self.visit(whole), methods, names)
         self.generic_visit(node)
         name = ""
         if isinstance(node.func, ast.Attribute):
@@ -308,14 +391,15 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
         again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
+        found: ast.expr
         texts = texts_of(right)
         if texts is not None and again is not None:
             # Most values are not found, and cost nothing then.
             among = ast.Tuple([ast.copy_location(t, node) for t in texts], ast.Load())
             ast.copy_location(among, node)
-            plain = ast.copy_location(ast.Compare(left, [ast.In()], [right]), node)
-            noted = self._call(node, "found", again, among)
-            found: ast.expr = ast.copy_location(ast.BoolOp(ast.And(), [plain, noted]), node)
+            with self._spare(0 if isinstance(left, ast.Name) else 1) as names:
+                flag = self._room.flag() if self._room is not None else None
+                found = inlining.found(node, among, again, names or (), flag)
         else:
             found = self._call(node, "member", left, right)
         if isinstance(op, ast.In):
