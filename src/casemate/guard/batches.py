@@ -1,7 +1,7 @@
-"""Texts of an event by the thousand: sorted by what they need, put in lower case, decoded at once.
+"""Texts of an event by the thousand: sorted by what they need, lowered and decoded at once.
 
-What is done in the interpreter's loop for each text costs some microseconds, and an event of 256 KiB
-has fifty thousand. Here they are gone through by expressions and methods that work on all of them.
+What is done in the interpreter's loop for each text costs some microseconds, and an event of
+256 KiB has fifty thousand. Here they are gone through by what works on all of them.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
     return found
 
 
-def plain_of(
-    texts: Sequence[str], data: Mapping[str, bytes]
-) -> tuple[dict[str, str], list[str]]:
+def plain_of(texts: Sequence[str], data: Mapping[str, bytes]) -> tuple[dict[str, str], list[str]]:
     """Return what data is as text if it is nothing else by its look, and whose may be more."""
     plain: dict[str, str] = {}
     others: list[str] = []

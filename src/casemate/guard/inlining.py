@@ -1,11 +1,11 @@
-"""What rewritten code does most, written into a function instead of called: a loop has no calls to spare.
+"""What rewritten code does most, written into a function instead of called by it.
 
 The parts of a text and what it was derived from are kept in local names of the function until its
 note is taken, by a method of the ring that is written in C:
 
     f"a {x}"      (note((t := f"a {(a := f"{x}")}", ("a ", None), a)) or t) if short else long(...)
     x.strip()     (note((t := o.strip(), o)) or t) if type(o := x) is str and short else turned(...)
-    x in ("a",)   x in ("a",) and (all or x in known or (all := found(x, ("a",))) or True)
+    x in ("a",)   x in ("a",) and (all or x in known or (all := all_found(x, ("a",))) or True)
 
 Names are used again by the next expression, and by none inside the same one. Nothing but a short
 text stays in them: what is long or of another type is taken out at once.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 PREFIX, SUFFIX = "__casemate_", "__"
 MAX_INLINE = 256
@@ -38,6 +39,8 @@ class Room:
         """Begin with all of them. A lambda has no body in which one could be set at first."""
         self._taken = 0
         self._flags: list[str] | None = [] if has_body else None
+        self.formatted: frozenset[str] = frozenset()
+        """Names that are only ever formatted: what they are given needs no note."""
         self.comprehended = False
         """True inside a comprehension, whose names are shared with the function around it."""
 
@@ -50,7 +53,7 @@ class Room:
         return cls(has_body=isinstance(function, ast.Module))
 
     def flag(self) -> str | None:
-        """Return a name that no other expression gets, and that is None at first; None if none is left."""
+        """Return a name for one expression alone, None at first; None if no name is left."""
         if self._flags is None or len(self._flags) >= _MAX_NAMES:
             return None
         self._flags.append(f"{PREFIX}f{len(self._flags)}{SUFFIX}")
@@ -98,6 +101,10 @@ def _call(name: str, *arguments: ast.expr) -> ast.Call:
     return ast.Call(_read(f"{PREFIX}{name}{SUFFIX}"), list(arguments), [])
 
 
+def _constant(value: Any) -> ast.Constant:
+    return ast.Constant(value)  # a tuple is one to the compiler, if not to its types
+
+
 def _noted(text: str, *note: ast.expr) -> ast.expr:
     """Return what takes a note, which comes to None, and has the text itself for its value."""
     return ast.BoolOp(ast.Or(), [_call("note", ast.Tuple(list(note), ast.Load())), _read(text)])
@@ -116,15 +123,15 @@ def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
     parts: list[ast.expr] = []
     for value in values:
         if isinstance(value, ast.Constant):
-            template.append(value.value)
+            template.append(str(value.value))
             parts.append(value)
         else:
             template.append(None)
             part = _set(next(unused), ast.JoinedStr([value]))
             parts.append(ast.FormattedValue(part, -1, None))
     length = _call("len", _set(text, ast.JoinedStr(parts)))
-    site = ast.Constant(tuple(template))
-    held = [_read(name) for name in others]
+    site = _constant(tuple(template))
+    held: list[ast.expr] = [_read(name) for name in others]
     nothing = [_set(name, ast.Constant(None)) for name in names]
     return _at(
         node,
@@ -136,7 +143,7 @@ def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
     )
 
 
-def chain_of(node: ast.Call) -> tuple[ast.expr, tuple[str, ...]]:
+def chain_of(node: ast.expr) -> tuple[ast.expr, tuple[str, ...]]:
     """Return what methods without arguments are called on, one after the other, and their names."""
     methods: list[str] = []
     inner: ast.expr = node
@@ -152,6 +159,13 @@ def chain_of(node: ast.Call) -> tuple[ast.expr, tuple[str, ...]]:
     return inner, tuple(reversed(methods))
 
 
+def chained(node: ast.expr, whole: ast.expr, methods: Sequence[str]) -> ast.expr:
+    """Return a chain of methods as it is, without a note."""
+    for method in methods:
+        whole = ast.Call(ast.Attribute(whole, method, ast.Load()), [], [])
+    return _at(node, whole)
+
+
 def turned(
     node: ast.expr, whole: ast.expr, methods: Sequence[str], names: Sequence[str]
 ) -> ast.expr:
@@ -159,18 +173,13 @@ def turned(
     text, owner = names
 
     def result() -> ast.expr:
-        made: ast.expr = _read(owner)
-        for method in methods:
-            made = ast.Call(ast.Attribute(made, method, ast.Load()), [], [])
-        return made
+        return chained(node, _read(owner), methods)
 
     is_text = ast.Compare(
         _call("type", _set(owner, whole)), [ast.Is()], [_read(f"{PREFIX}str{SUFFIX}")]
     )
-    is_short = ast.Compare(
-        _call("len", _read(owner)), [ast.LtE()], [ast.Constant(MAX_TURNED)]
-    )
-    before_last = ast.Constant(tuple(methods[:-1]))
+    is_short = ast.Compare(_call("len", _read(owner)), [ast.LtE()], [ast.Constant(MAX_TURNED)])
+    before_last = _constant(tuple(methods[:-1]))
     between = [before_last] if len(methods) > 1 else []
     # What it is called on is let go before the result is handed on.
     nothing = _set(owner, ast.Constant(None))
@@ -197,9 +206,9 @@ def found(
         left, again = _set(names[0], left), _read(names[0])
     plain = ast.Compare(left, [ast.In()], node.comparators)
     known = ast.Compare(again, [ast.In()], [_read(f"{PREFIX}known{SUFFIX}")])
-    now: ast.expr = _call("found", again, texts)
-    all_known: list[ast.expr] = []
+    ways: list[ast.expr] = [known, _call("found", again, texts)]
     if flag is not None:
-        all_known, now = [_read(flag)], _set(flag, now)
-    noted = ast.BoolOp(ast.Or(), [*all_known, known, now, ast.Constant(True)])
+        now = _set(flag, _call("all_found", again, texts))
+        ways = [_read(flag), known, now, ast.Constant(True)]
+    noted = ast.BoolOp(ast.Or(), ways)
     return _at(node, ast.BoolOp(ast.And(), [plain, noted]))

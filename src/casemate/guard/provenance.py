@@ -36,6 +36,7 @@ from .quick import (
     MAX_WAITING,
     adder,
     again_cutter,
+    all_finder,
     caller,
     cutter,
     finder,
@@ -65,6 +66,7 @@ _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _FINDERS = frozenset(("findall", "groups"))
+_SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
@@ -96,6 +98,7 @@ class Provenance:
         "_waiting",
         "active",
         "add",
+        "all_found",
         "called",
         "cut",
         "cut_again",
@@ -156,6 +159,7 @@ class Provenance:
         self.known: list[str] = []
         """The first few texts that were found in a collection of literals: most are found again."""
         self.found = finder(self._members, self.known)
+        self.all_found = all_finder(self._members, self.found)
         self.cut = cutter(append, self._note_made)
         self.cut_again = again_cutter(append, self._note_made)
 
@@ -442,8 +446,10 @@ class Provenance:
             if result:
                 self._checked_by(function, arguments)
         elif kind in (list, tuple, dict):
-            self._spread(result, sources_of(function, arguments, named))
-            if getattr(function, "__name__", "") in _FINDERS:
+            name = getattr(function, "__name__", "")
+            split = name in _SPLITTERS and type(getattr(function, "__self__", None)) in TEXTS
+            self._spread(result, sources_of(function, arguments, named), split=split)
+            if name in _FINDERS:
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
@@ -532,8 +538,8 @@ class Provenance:
         if len(asked) < _MAX_QUESTIONS:
             asked.append(question)
 
-    def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
-        """Note every text in what a call returned."""
+    def _spread(self, result: Any, sources: tuple[Any, ...], *, split: bool = False) -> None:
+        """Note every text in what a call returned. What split a text returned nothing but texts."""
         if not sources:
             return
         self._hold(sources)
@@ -555,7 +561,7 @@ class Provenance:
                 todo += item.values()
             elif kind in (list, tuple):
                 self.objects[id(item)] = (item, sources)
-                if set(map(type, item[:room])) <= _ONLY_TEXTS:
+                if split or set(map(type, item[:room])) <= _ONLY_TEXTS:
                     # Most calls return a list of texts.
                     texts += item[:room]
                     room -= len(item)

@@ -139,8 +139,7 @@ def finder(
 ) -> Callable[[Any, tuple[str, ...]], bool]:
     """Return what notes that a value was found among texts that the code has written.
 
-    It returns whether all of these were found by now: then there is nothing more to note. The first
-    few are in `known` as well, where rewritten code looks before it calls this.
+    The first few are in `known` as well, where rewritten code looks before it calls this.
     """
 
     def found(value: Any, texts: tuple[str, ...]) -> bool:
@@ -148,13 +147,25 @@ def finder(
             members[value] = texts
             if len(known) < MAX_KNOWN:
                 known.append(value)
-        return len(texts) <= MAX_ALL and all(text in members for text in texts)
+        return True
 
     return found
 
 
+def all_finder(
+    members: dict[str, tuple[str, ...]], found: Callable[[Any, tuple[str, ...]], bool]
+) -> Callable[[Any, tuple[str, ...]], bool]:
+    """Return what does the same, and tells whether all of these texts were found by now."""
+
+    def all_found(value: Any, texts: tuple[str, ...]) -> bool:
+        found(value, texts)
+        return len(texts) <= MAX_ALL and all(text in members for text in texts)
+
+    return all_found
+
+
 def longer(note: Note) -> Callable[..., str]:
-    """Return what notes an f-string that is too long for the ring; names are emptied by the call."""
+    """Return what notes an f-string that is too long for the ring. The call empties its names."""
 
     def long(text: str, template: tuple[str | None, ...], values: tuple[str, ...], *_: None) -> str:
         parts, constant = parts_of(template, values)

@@ -39,10 +39,10 @@ import importlib.util
 from collections.abc import Iterator
 from types import CodeType
 
-from . import inlining
-from .inlining import PREFIX, SUFFIX, Room
+from .inlining import PREFIX, SUFFIX, Room, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
+    formatted_names,
     is_literal,
     is_namespace,
     is_number,
@@ -78,6 +78,7 @@ NAMES = (
     "cut_again",
     "member",
     "found",
+    "all_found",
     "same",
     "differs",
     "matched",
@@ -89,12 +90,14 @@ NAMES = (
 class Rewriter(ast.NodeTransformer):
     """Rewrites one module."""
 
-    def __init__(self, module: ast.Module) -> None:
-        """Take what is known of the module's names."""
+    def __init__(self, module: ast.Module, *, names: bool = True) -> None:
+        """Take what is known of the module's names; `names` says whether functions get others."""
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
         self._room: Room | None = None
         """The names to spare where the visited code stands; None outside functions."""
+        self._sealed = not names
+        """True where no function may have any."""
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -117,7 +120,9 @@ class Rewriter(ast.NodeTransformer):
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         returns, node.returns = node.returns, None
         body, node.body = node.body, []
-        room = Room.of(ast.Module(body, []))
+        room = None if self._sealed else Room.of(ast.Module(body, []))
+        if room is not None:
+            room.formatted = formatted_names(body)
         with self._with_room(None):
             self.generic_visit(node)
         with self._with_room(room):
@@ -138,7 +143,7 @@ class Rewriter(ast.NodeTransformer):
         """Do its defaults outside, and its body inside."""
         with self._with_room(None):
             self.visit(node.args)
-        with self._with_room(Room.of(node.body)):
+        with self._with_room(None if self._sealed else Room.of(node.body)):
             node.body = self.visit(node.body)
         return node
 
@@ -148,14 +153,27 @@ class Rewriter(ast.NodeTransformer):
             return self.generic_visit(node)
 
     visit_ClassDef = _visit_apart  # noqa: N815
-    visit_GeneratorExp = _visit_apart  # noqa: N815
     visit_TypeAlias = _visit_apart  # noqa: N815
 
-    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.AST:
-        with self._with_room(None):  # no names can be set where it gets its items
-            for source in node.generators:
-                source.target = self.visit(source.target)
-                source.iter = self.visit(source.iter)
+    def _visit_items(self, node: ast.expr) -> ast.expr:
+        """Do what a comprehension gets its items from: nothing in it may set a name, no lambda."""
+        sealed, self._sealed = self._sealed, True
+        with self._with_room(None):
+            visited: ast.expr = self.visit(node)
+        self._sealed = sealed
+        return visited
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        """Do it without names: it runs whenever it is asked."""
+        with self._with_room(None):
+            return self._visit_comprehension(node)
+
+    def _visit_comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    ) -> ast.AST:
+        for source in node.generators:
+            source.target = self.visit(source.target)
+            source.iter = self._visit_items(source.iter)
         room = self._room
         before = room is not None and room.comprehended
         if room is not None:
@@ -206,7 +224,7 @@ class Rewriter(ast.NodeTransformer):
         with self._spare(1 + made if len(node.values) > 1 else 0) as names:
             values = [self.visit(value) for value in node.values]
             if names:
-                return inlining.joined(node, values, names)
+                return joined(node, values, names)
         if len(values) < 2:
             node.values = values
             return node
@@ -273,6 +291,11 @@ class Rewriter(ast.NodeTransformer):
             return self._if_short(
                 ast.copy_location(ast.Name(target.id, ast.Load()), node), node, plain
             )
+        if isinstance(target, ast.Name) and self._room and target.id in self._room.formatted:
+            whole, methods = chain_of(node.value)
+            if methods and len(node.targets) == 1:
+                node.value = chained(node.value, self.visit(whole), methods)
+                return node
         self.generic_visit(node)
         return node
 
@@ -304,10 +327,10 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
-        whole, methods = inlining.chain_of(node)
+        whole, methods = chain_of(node)
         with self._spare(2 if methods else 0) as names:
             if names:
-                return inlining.turned(node, self.visit(whole), methods, names)
+                return turned(node, self.visit(whole), methods, names)
         self.generic_visit(node)
         name = ""
         if isinstance(node.func, ast.Attribute):
@@ -391,7 +414,7 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
         again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
-        found: ast.expr
+        noted: ast.expr
         texts = texts_of(right)
         if texts is not None and again is not None:
             # Most values are not found, and cost nothing then.
@@ -399,12 +422,12 @@ class Rewriter(ast.NodeTransformer):
             ast.copy_location(among, node)
             with self._spare(0 if isinstance(left, ast.Name) else 1) as names:
                 flag = self._room.flag() if self._room is not None else None
-                found = inlining.found(node, among, again, names or (), flag)
+                noted = found(node, among, again, names or (), flag)
         else:
-            found = self._call(node, "member", left, right)
+            noted = self._call(node, "member", left, right)
         if isinstance(op, ast.In):
-            return found
-        return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+            return noted
+        return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
 
     def visit_Match(self, node: ast.Match) -> ast.Match:
         """Do the comparisons of a subject with the texts of its cases."""
@@ -424,17 +447,22 @@ class Rewriter(ast.NodeTransformer):
         return node
 
 
-def rewrite(module: ast.Module) -> ast.Module:
-    """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply."""
-    Rewriter(module).visit(module)
+def rewrite(module: ast.Module, *, names: bool = True) -> ast.Module:
+    """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply.
+
+    Without `names`, functions get no further local names, and all is done by calls.
+    """
+    Rewriter(module, names=names).visit(module)
     return module
 
 
 def compile_rewritten(source: bytes, path: str) -> CodeType | None:
     """Return a module's rewritten code; None if it cannot be rewritten, or is not valid Python."""
-    try:
-        tree = ast.parse(importlib.util.decode_source(source), path)
-        code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
-    except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
-        return None
-    return code
+    for names in (True, False):  # in which places names can be set is for the compiler to say
+        try:
+            tree = rewrite(ast.parse(importlib.util.decode_source(source), path), names=names)
+            code: CodeType = compile(tree, path, "exec", dont_inherit=True)
+        except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
+            continue
+        return code
+    return None

@@ -67,9 +67,9 @@ _BATCH = 1024
 """Texts whose cost is taken from the budget at once."""
 
 _Node = tuple[Any, Any, Any]
-"""The node above and the step from there, or None and the origin of a value, or None and a text with
-how it was decoded; then the object whose texts have this node, or None if the node is a text's own. So
-a text costs no object of its own."""
+"""The node above and the step from there; or None and the origin of a value; or None and a text
+with how it was decoded. Then the object whose texts have this node, or None if the node is a text's
+own. So a text costs no object of its own."""
 
 
 class Taint:
@@ -201,7 +201,7 @@ class Taint:
             self._walk(form, (None, (text, how), None), depth + 1)
 
     def _seldom_forms(self, texts: list[str], depth: int) -> None:
-        """Of easy texts, only these few forms can be any, and only as long as they are looked for."""
+        """Of easy texts, these few forms are the only ones, as long as they are looked for."""
         for text in texts:
             if not self._forms.turns:
                 return
@@ -324,7 +324,7 @@ class Taint:
         )
 
     def _take_data(self, data: bytes, node: _Node, depth: int) -> None:
-        """Take bytes; what is in them is looked at when forms are: a photograph is seldom asked for."""
+        """Take bytes. What is in them is looked at when forms are: most are never asked about."""
         self._characters += len(data)
         if self._characters > MAX_CHARACTERS or len(self._data) >= MAX_DATA:
             self.overflown = True
