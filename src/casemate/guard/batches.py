@@ -9,20 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .decoding import CONTROL
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:@/-]++")
 """One that can be an encoding of another, but is always written as it is."""
-_SIGN_OR_LETTER = r"[!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~-]"
-_EASY = re.compile(
-    rf"{_SIGN_OR_LETTER}{{1,7}}|(?!(?i:beare|data:)){_SIGN_OR_LETTER}++ "
-    rf"(?:(?:{_SIGN_OR_LETTER}| )*{_SIGN_OR_LETTER})?+"
-)
+_EASILY = r"!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~-"
+_SHAPE = r"(?:[{0}]{{1,7}}|(?!(?i:beare|data:))[{0}]++ (?:[ {0}]*[{0}])?+)"
+_EASY = re.compile(_SHAPE.format(_EASILY))
 """What has no other form, quoted or decoded, and takes no decoder to say so: no quotes, no escapes,
 and what is short or has blanks, but not at its ends."""
+_QUOTED = re.compile('(?!")' + _SHAPE.format("'\"`" + _EASILY))
+"""The same with quotes. JSON begins with one of the second kind."""
 _MAX_EASY = 4096
 _MIN_CODED = 8
 _BASE64 = re.compile(r"[A-Za-z0-9/_-]{6,}={0,2}")
@@ -41,6 +41,8 @@ class Sorted(NamedTuple):
     """What base64 looks like; may be words."""
     easy: list[str]
     """With signs, but no form beside their own: sentences, names with a semicolon."""
+    quoted: list[str]
+    """The same with quotes, which code may double or escape."""
     hard: list[str]
 
 
@@ -54,9 +56,12 @@ def sort_out(texts: Sequence[str]) -> Sorted:
     done = set(easy)
     others = [text for text in others if text not in done] if done else others
     words = [text for text in others if _WORD.fullmatch(text)]
-    done = set(words)
+    quoted = [text for text in others if _QUOTED.fullmatch(text) and len(text) < _MAX_EASY]
+    done = {*words, *quoted}
+    quoted = [text for text in quoted if not _WORD.fullmatch(text)]
     hard = [text for text in others if text not in done]
-    return Sorted([text for text in coded if text[-1] != "="] + words, coded, easy, hard)
+    words += [text for text in coded if text[-1] != "="]
+    return Sorted(words, coded, easy, quoted, hard)
 
 
 def lowered(text: str) -> str:
@@ -75,6 +80,20 @@ def all_lowered(texts: Sequence[str]) -> list[str]:
     if len(lower) == len(joined) and len(found) == len(texts):
         return found
     return [lowered(text) for text in texts]
+
+
+def requoted(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield what quoting makes of texts with quotes and without null characters or backslashes.
+
+    What SQL doubles, what a backslash escapes, and JSON; Python writes one of these.
+    """
+    joined = "\0".join(texts)
+    escaped = joined.replace("'", "\\'")
+    made = [joined.replace("'", "''"), escaped]
+    if '"' in joined:
+        made += [joined.replace('"', '\\"'), escaped.replace('"', '\\"')]
+    for form in made:
+        yield form.split("\0")
 
 
 def base64_of(texts: Sequence[str]) -> dict[str, bytes]:

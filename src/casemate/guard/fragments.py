@@ -99,7 +99,7 @@ class Fragments:
 def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, object]]:
     """Return the texts that have a piece of another text, of each piece the first few."""
     joined = "\0".join([text for text, _ in texts])
-    both = [re.escape(sign) for sign in _SIGNS if sign in inside and sign in joined]
+    both = [_beside(sign, inside) for sign in _SIGNS if sign in inside and sign in joined]
     both += [_DOT.pattern] if "." in inside and "." in joined else []
     if not both:
         return []
@@ -114,6 +114,20 @@ def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, 
                 found.append(at)
     ends = list(itertools.accumulate(len(text) + 1 for text, _ in texts)) if found else []
     return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
+
+
+def _beside(sign: str, inside: str) -> str:
+    """Return an expression for a sign that has a neighbour which it has in another text, too."""
+    before, after = set(), set()
+    place = inside.find(sign)
+    while place >= 0:
+        before.add(re.escape(inside[place - 1 : place] if place else ""))
+        after.add(re.escape(inside[place + len(sign) :][:1]))
+        place = inside.find(sign, place + 1)
+    left, right = "".join(sorted(before)), "".join(sorted(after))
+    ways = [f"(?<=[{left}]){re.escape(sign)}"] if left else []
+    ways += [f"{re.escape(sign)}(?=[{right}])"] if right else []
+    return "|".join(ways) or re.escape(sign)
 
 
 def _cut(texts: Iterable[tuple[str, object]], pieces: dict[str, list[Piece]]) -> None:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .batches import all_lowered, base64_of, lowered, plain_of, sort_out
+from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
 from .binary import is_binary, texts_in
 from .budget import (
     EASY_COST,
@@ -25,6 +25,7 @@ from .budget import (
     FORM_COST,
     MAX_DECODED,
     MAX_DECODED_IN_ALL,
+    QUOTED_COST,
     TEXT_COST,
     Budget,
     ExhaustedError,
@@ -61,7 +62,7 @@ _PLAIN = re.compile(
     rf"[{_LETTERS}]{{1,7}}|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
-_TURNED = re.compile(r"[-;<>|]|\.\.|^[B(]")
+_TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
 """What an easy text has that is decoded in a seldom way, or turned round."""
 _BATCH = 1024
 """Texts whose cost is taken from the budget at once."""
@@ -169,7 +170,7 @@ class Taint:
 
     def _signed(self, texts: list[str], depth: int) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
-        words, coded, easy, hard = sort_out(texts)
+        words, coded, easy, quoted, hard = sort_out(texts)
         is_code = self._is_code
         searched = [text for text in words if not is_code(text)]
         self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
@@ -179,8 +180,10 @@ class Taint:
             lower = all_lowered(batch)
             self._needles.add_all(dict(zip(lower, batch, strict=True)))
             self._fragments.add_all(lower, batch)
+        for batch in _batches(quoted):
+            self._quoted(batch)
         if depth < MAX_DEPTH:
-            self._seldom_forms(easy, depth)
+            self._seldom_forms([*easy, *quoted], depth)
             self._coded(coded, depth)
             for text in set(words) - set(coded):
                 self._take_forms(text, self._forms.of(text), depth)
@@ -194,6 +197,27 @@ class Taint:
                 self._large.append(text)
             if depth < MAX_DEPTH:
                 self._take_forms(text, self._forms.of(text), depth)
+
+    def _quoted(self, texts: list[str]) -> None:
+        """Have texts with quotes found as they are, with these escaped or doubled, or without."""
+        self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
+        lower = all_lowered(texts)
+        self._fragments.add_all(lower, texts)
+        self._needles.add_all(
+            {low: text for low, text in zip(lower, texts, strict=True) if self._is_searched(low)}
+        )
+        for forms in requoted(lower):
+            pairs = zip(forms, texts, strict=True)
+            self._needles.add_all({form: text for form, text in pairs if len(form) >= MIN_SEARCHED})
+        for text in texts:
+            if text[0] in _QUOTES or text[-1] in _QUOTES:
+                bare = text.strip(_QUOTES)
+                self._texts.setdefault(bare, self._texts[text])
+                if self._is_searched(bare):
+                    self._needles.add(bare.lower(), text)
+
+    def _is_searched(self, text: str) -> bool:
+        return len(text) >= MIN_SEARCHED and not self._is_code(text)
 
     def _take_forms(self, text: str, forms: Iterable[tuple[str, object]], depth: int) -> None:
         for how, form in forms:
@@ -374,7 +398,7 @@ class Taint:
         if not text.isascii():
             forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
         for form in forms:
-            if len(form) >= MIN_SEARCHED and not self._is_code(form):
+            if self._is_searched(form):
                 self._needles.add(lowered(form), text)
 
     def _origin(self, node: _Node, value: object) -> Origin:
