@@ -119,6 +119,8 @@ class Guard:
         """Tell whether a text is one of the code as it is written: most statements are, always."""
         if type(value) is not str or not self.constants.holds(value):
             return False
+        if id(value) in self.constants.literals:
+            return True
         return not self.provenance.has(value)
 
     def _judged(self, value: str | bytes, judge: Judge) -> Verdict | None:
