@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 from casemate.model.invocation import LogLine
+from casemate.sqlite import engine
 from casemate.store import StoreKeyError
-from casemate.store.sqlite import SqliteStore, engine
+from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 KEY = bytes(range(32))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from casemate.node.options import VAULT_UID
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.vault.engine import VaultEngine, obtain_master
 from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import Purpose

@@ -32,14 +32,14 @@ from casemate.data.errors import (
 )
 from casemate.data.files import disk_error
 from casemate.model.errors import CasemateError
-from casemate.store.errors import FileGoneError
-from casemate.store.sqlite.commit_guard import (
+from casemate.sqlite.commit_guard import (
     CommitGuard,
     fault_of,
     is_about_pages,
     is_condemned,
 )
-from casemate.store.sqlite.open_file import Diagnosis, Reason
+from casemate.sqlite.errors import FileGoneError
+from casemate.sqlite.open_file import Diagnosis, Reason
 from casemate.vault.interface import DataKey
 
 T = TypeVar("T")

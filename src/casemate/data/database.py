@@ -1,6 +1,6 @@
 """Connections to a project's encrypted database, transactions, and errors as ours.
 
-The engine itself (SQLCipher) is the store's, `casemate.store.sqlite.engine`.
+The engine itself (SQLCipher) is the store's, `casemate.sqlite.engine`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from casemate.data.errors import (
     DataMediumError,
 )
 from casemate.model.errors import CasemateError, InvalidInputError
-from casemate.store.errors import FileGoneError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_guard import CommitGuard
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.errors import FileGoneError
 
 Connection = engine.Connection
 Cursor = engine.Cursor

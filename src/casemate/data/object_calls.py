@@ -18,7 +18,7 @@ from casemate.data.projects import Projects
 from casemate.data.resources import BUCKET
 from casemate.data.writer import Work
 from casemate.model.errors import InvalidInputError
-from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.sqlite.answers import Answers, Waiter
 from casemate.vault.interface import Purpose
 
 T = TypeVar("T")

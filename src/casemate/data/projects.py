@@ -21,8 +21,8 @@ from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.model.errors import NotFoundError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")

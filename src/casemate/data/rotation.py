@@ -22,7 +22,7 @@ from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Keys, sync_file
 from casemate.data.resources import BUCKET
 from casemate.data.writer import Work
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.vault.interface import DataKey, Purpose
 
 _BATCH = 64

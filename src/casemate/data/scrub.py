@@ -13,7 +13,7 @@ from casemate.data.files import read_range
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.resources import BUCKET
-from casemate.store.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
+from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
 _BATCH = 100
 _PIECE = 64 * CHUNK_BYTES

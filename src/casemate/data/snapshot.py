@@ -9,7 +9,7 @@ from casemate.data.files import disk_error
 from casemate.data.folder import OBJECTS
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 
 async def snapshot(projects: Projects, target: Path) -> None:

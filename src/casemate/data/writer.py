@@ -33,8 +33,8 @@ from casemate.data.errors import (
 )
 from casemate.data.recent import RecentObjects
 from casemate.model.errors import CasemateError
-from casemate.store.sqlite.answers import Answers, Waiter
-from casemate.store.sqlite.commit_guard import is_condemned
+from casemate.sqlite.answers import Answers, Waiter
+from casemate.sqlite.commit_guard import is_condemned
 
 T = TypeVar("T")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from casemate.model.errors import CasemateError, UnavailableError
 
 
@@ -56,12 +54,3 @@ AFTER_RESTART = "Send the request again once the node has restarted."
 
 class StoreClosedError(UnavailableError):
     """The store is closing."""
-
-
-class FileGoneError(Exception):
-    """A file of an open database was removed or replaced; inside of the adapters only."""
-
-    def __init__(self, path: Path) -> None:
-        """Keep which."""
-        super().__init__(path.name)
-        self.path = path

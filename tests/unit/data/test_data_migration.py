@@ -11,7 +11,7 @@ from data_support import Data, FakeVault
 from casemate.data import DataVersionError, schema
 from casemate.data.database import open_writer, transaction
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.vault.interface import Purpose
 
 RESOURCES = Resources(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, contents, deploy, invocation, memory, opened
 
+from casemate.sqlite import engine
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import SqliteStore, engine
+from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.connection import open_reader, require_wal
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.schema import MIGRATIONS

@@ -12,8 +12,9 @@ import pytest
 from store_samples import KEY, contents, deploy, digest, invocation, line, spec
 
 from casemate.model.principal import INVOKER, OWNER, RoleBinding
+from casemate.sqlite import engine
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import SqliteStore, conversion, engine
+from casemate.store.sqlite import SqliteStore, conversion
 from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 PLANTED = "planted-in-clear-4711"

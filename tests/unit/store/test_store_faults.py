@@ -7,6 +7,7 @@ import sqlite3 as codes
 import pytest
 
 from casemate.model.errors import InvalidInputError
+from casemate.sqlite import engine
 from casemate.store import (
     StoreBusyError,
     StoreCorruptError,
@@ -15,7 +16,6 @@ from casemate.store import (
     StoreKeyError,
     StoreMediumError,
 )
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import primary_code, translate, translated
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, denial, deploy, failure, invocation, line, memory, token, user
 
-from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts, engine
+from casemate.sqlite import engine
+from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts
 from casemate.store.sqlite import writer as writer_module
 from casemate.store.sqlite.accounts import ENDED_KEPT
 from casemate.store.sqlite.denials import insert_denials

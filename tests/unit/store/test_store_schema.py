@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from store_samples import memory
 
+from casemate.sqlite import engine
 from casemate.store import StoreError, StoreVersionError
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.retention import PRUNED_TABLES
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, MIGRATIONS, migrate
 

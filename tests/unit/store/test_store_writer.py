@@ -13,8 +13,9 @@ import pytest
 from store_samples import KEY, deploy, failure, invocation, line, opened, token
 
 from casemate.model.errors import UnavailableError
+from casemate.sqlite import engine
 from casemate.store import StoreError, StoreFullError
-from casemate.store.sqlite import SqliteOptions, SqliteStore, engine
+from casemate.store.sqlite import SqliteOptions, SqliteStore
 
 
 async def set_page_limit(store: SqliteStore, spare: int | None) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from casemate.sqlite import engine
 from casemate.store.errors import StoreCorruptError, StoreError, StoreForeignError
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.conversion import convert, is_plain
 from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder, create_private
-from casemate.store.sqlite.pages import require_key
+from casemate.store.sqlite.first_page import require_key
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, migrate
 
 _HEADER_SIZE = 100

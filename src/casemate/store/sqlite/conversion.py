@@ -6,8 +6,8 @@ freed, not overwritten: a disk may keep them until it uses them again.
 
 from __future__ import annotations
 
+from casemate.sqlite import engine
 from casemate.store.errors import StoreCorruptError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS

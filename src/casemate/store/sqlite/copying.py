@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from casemate.model.errors import ConflictError
+from casemate.sqlite import engine
 from casemate.store.errors import AFTER_RESTART, StoreClosedError, StoreError
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.faults import translated
 from casemate.store.sqlite.files import create_private
 

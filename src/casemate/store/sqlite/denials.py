@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.text import clean, conditions
 from casemate.store.sqlite.transaction import savepoint

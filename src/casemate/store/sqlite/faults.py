@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from casemate.model.errors import InvalidInputError
+from casemate.sqlite import engine
+from casemate.sqlite.errors import FileGoneError
 from casemate.store.errors import (
-    FileGoneError,
     StoreBusyError,
     StoreCorruptError,
     StoreError,
@@ -16,7 +17,6 @@ from casemate.store.errors import (
     StoreKeyError,
     StoreMediumError,
 )
-from casemate.store.sqlite import engine
 
 RESTORE = (
     "Stop the node, move the store's folder away for examination, and restore it from a backup."

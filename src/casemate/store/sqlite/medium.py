@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from casemate.model.errors import CasemateError
-from casemate.store.errors import FileGoneError, StoreCorruptError, StoreError, StoreMediumError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_guard import (
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import (
     CommitGuard,
     fault_of,
     is_about_pages,
 )
+from casemate.sqlite.errors import FileGoneError
+from casemate.sqlite.open_file import Reason
+from casemate.store.errors import StoreCorruptError, StoreError, StoreMediumError
 from casemate.store.sqlite.faults import RESTORE, gone, translate
-from casemate.store.sqlite.open_file import Reason
 
 _LOG = logging.getLogger(__name__)
 

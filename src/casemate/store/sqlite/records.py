@@ -18,7 +18,7 @@ from casemate.model.invocation import (
     Outcome,
     RecordFilter,
 )
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.text import MAX_TEXT, clean, conditions, escaped
 from casemate.store.sqlite.transaction import savepoint

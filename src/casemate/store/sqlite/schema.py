@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from casemate.sqlite import engine
 from casemate.store.errors import StoreVersionError
-from casemate.store.sqlite import engine
 from casemate.store.sqlite.transaction import transaction
 
 APPLICATION_ID = 0x43534D54

@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from casemate.model.errors import CasemateError, InvalidInputError
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite.commit_guard import CommitGuard, is_condemned
+from casemate.sqlite.scrub import Pace, scrub
 from casemate.store.errors import (
     AFTER_RESTART,
     StoreClosedError,
     StoreCorruptError,
     StoreError,
 )
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import forget, lost_commits
-from casemate.store.sqlite.commit_guard import CommitGuard, is_condemned
 from casemate.store.sqlite.connection import open_reader, open_writer, reopen_writer
 from casemate.store.sqlite.copying import change_key, copy_database
 from casemate.store.sqlite.faults import RESTORE, translated
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.medium import StoreMedium
 from casemate.store.sqlite.options import SqliteOptions
-from casemate.store.sqlite.scrub import Pace, scrub
 from casemate.store.sqlite.writer import Writer
 
 T = TypeVar("T")

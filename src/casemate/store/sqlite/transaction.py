@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import CommitGuard
 from casemate.store.errors import StoreCommitUnsureError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_guard import CommitGuard
 from casemate.store.sqlite.faults import primary_code, translated
 
 

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.sqlite import engine
+from casemate.sqlite.answers import Answers, Waiter
+from casemate.sqlite.commit_guard import is_condemned
 from casemate.store.errors import (
     AFTER_RESTART,
     StoreClosedError,
@@ -23,9 +26,6 @@ from casemate.store.errors import (
     StoreError,
     StoreGoneError,
 )
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.answers import Answers, Waiter
-from casemate.store.sqlite.commit_guard import is_condemned
 from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.faults import VALUE_ERRORS, unstorable
 from casemate.store.sqlite.medium import StoreMedium
