@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from casemate.data import invocations, leasing, limits, positions, queues, routes
-from casemate.data.database import Connection
 from casemate.data.interface import InvocationStatus, NewMessage, Subscription
 from casemate.data.port import Port
 from casemate.data.project import change_resources
 from casemate.data.resources import INBOX, Registry
 from casemate.data.sweep import drain
-from casemate.data.writer import Work
+from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.sqlite.engine import Connection
 
 
 class DeliveryPort(Port):

@@ -24,9 +24,9 @@ from casemate.model.trigger import BucketTrigger, TableTrigger, TopicTrigger, Tr
 
 if TYPE_CHECKING:
     from casemate.data.attributes import Scalar
-    from casemate.data.database import Connection
     from casemate.data.routes import Route, Routes
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
+    from casemate.sqlite.engine import Connection
 
 _DRAINED_AT_ONCE = 1000
 _ABSENT = object()

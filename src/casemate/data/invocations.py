@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from casemate.data import kept
-from casemate.data.database import Connection
 from casemate.data.interface import InvocationState, InvocationStatus
 from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
 from casemate.data.messages import State
 from casemate.model.errors import ConflictError, NotFoundError
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource

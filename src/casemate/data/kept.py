@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casemate.data.database import Connection
 from casemate.data.errors import DataFullError, LimitError
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource

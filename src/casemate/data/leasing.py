@@ -33,7 +33,7 @@ from casemate.data.resources import INBOX, QUEUE
 if TYPE_CHECKING:
     from casemate.data.fanout import Fanout
     from casemate.data.resources import Registry, Resource
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 
 _PROMOTED_AT_ONCE = 10_000

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from casemate.data import invocations, messages
-from casemate.data.database import Connection
 from casemate.data.interface import DeadLetter, NewMessage
 from casemate.data.limits import storable
 from casemate.data.messages import text_of
 from casemate.data.resources import INBOX
 from casemate.model.errors import NotFoundError
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource
     from casemate.data.routes import Routes
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 _BATCH = 500
 _QUEUE_MESSAGE = "casemate.queue.message"

@@ -17,7 +17,7 @@ from casemate.data.interface import (
 from casemate.data.port import Port
 from casemate.data.project import OpenProject
 from casemate.data.resources import INBOX, QUEUE, TOPIC, Resource
-from casemate.data.writer import Work
+from casemate.data.work import Work
 
 KINDS = (QUEUE, TOPIC, INBOX)
 _LEASED = (QUEUE, INBOX)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import Message, NewMessage
 from casemate.data.limits import MAX_MESSAGES
 from casemate.data.resources import TOPIC
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 
 class State(IntEnum):

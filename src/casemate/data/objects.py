@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from casemate.data.content import ObjectKey, context_of
-from casemate.data.database import Connection, one_state
 from casemate.data.errors import LimitError
 from casemate.data.interface import ObjectInfo, ObjectPage
 from casemate.data.limits import MAX_OBJECTS, successor
+from casemate.data.recent import FoundObject
 from casemate.data.tables import raise_floor
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import one_state
 
 if TYPE_CHECKING:
     from casemate.data.fanout import Fanout
     from casemate.data.resources import Resource
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 _INFO = "key, revision, size, content_type, metadata, modified_at, sha256, labels"
 
@@ -36,15 +38,6 @@ class NewObject(NamedTuple):
     secret: bytes
     file: str | None = None
     labels: bytes = b""
-
-
-class FoundObject(NamedTuple):
-    """An object as stored."""
-
-    info: ObjectInfo
-    key_version: int
-    file: str | None
-    sealed: bytes
 
 
 def spec_of(resource: Resource) -> BucketSpec:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from casemate.data import resources
-from casemate.data.database import Connection, reserve
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
@@ -17,7 +16,9 @@ from casemate.data.project import OpenProject
 from casemate.data.projects import Keys, Projects
 from casemate.data.resources import Resource
 from casemate.data.uploads import Uploads
-from casemate.data.writer import Work
+from casemate.data.work import Work
+from casemate.sqlite.connecting import reserve
+from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
 

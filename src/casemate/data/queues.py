@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from casemate.data import invocations, kept, messages
-from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage, QueueInfo
 from casemate.data.limits import (
@@ -35,11 +34,12 @@ from casemate.data.messages import text_of
 from casemate.data.resources import INBOX
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.resources import Resource
     from casemate.data.routes import Routes
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 MAX_CALLER_NAME_BYTES = 512
 _ID = re.compile(r"[0-7][0-9a-f]{15}\Z")

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.data import limits, tables
-from casemate.data.database import Connection, transaction
+from casemate.data.faults import DATA
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import transaction
 
 BUCKET, TABLE, QUEUE, TOPIC, INBOX = "bucket", "table", "queue", "topic", "inbox"
 KINDS = (BUCKET, TABLE, QUEUE, TOPIC)
@@ -165,7 +167,7 @@ def ensure(connection: Connection, registry: Registry, resources: Resources) -> 
     One transaction. Raises ConflictError if a table is there with other key attributes.
     """
     freed: list[str] = []
-    with transaction(connection):
+    with transaction(connection, DATA):
         for kind, spec in specs(resources):
             present = registry.get((kind, spec.name))
             if present is None:
@@ -278,7 +280,7 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
 
 def drop(connection: Connection, resource: Resource) -> None:
     """Delete a resource at once; what is in it is deleted bit by bit afterwards (`sweep`)."""
-    with transaction(connection):
+    with transaction(connection, DATA):
         connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
         connection.execute(
             "INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind)

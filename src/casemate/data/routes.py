@@ -7,13 +7,15 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from casemate.data.database import Connection, transaction
 from casemate.data.errors import DataCorruptError
+from casemate.data.faults import DATA
 from casemate.data.interface import Subscription
 from casemate.data.limits import require_resource
 from casemate.data.resources import INBOX, QUEUE, Registry, Resource, create_inbox
 from casemate.model.function import Delivery
 from casemate.model.trigger import BucketTrigger, QueueTrigger, TableTrigger, TopicTrigger
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import transaction
 
 T = TypeVar("T", TopicTrigger, BucketTrigger, TableTrigger)
 _DEFAULT = Delivery()
@@ -121,7 +123,7 @@ def replace(
     connection: Connection, registry: Registry, subscriptions: Sequence[Subscription]
 ) -> None:
     """Keep these instead of those before; make the inboxes that are missing."""
-    with transaction(connection):
+    with transaction(connection, DATA):
         for function in {subscription.function for subscription in subscriptions}:
             if (INBOX, function) not in registry:
                 create_inbox(connection, function)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from casemate.data.attributes import Scalar, indexed, is_number, require_key
-from casemate.data.database import Connection
 from casemate.data.errors import LimitError
 from casemate.data.interface import Item
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import TableIndex, TableSpec
+from casemate.sqlite.engine import Connection
 
 if TYPE_CHECKING:
     from casemate.data.fanout import Fanout
     from casemate.data.resources import Resource
-    from casemate.data.writer import Work
+    from casemate.data.work import Work
 
 NO_SORT = ""
 """What stands in the sort column of tables and indexes without a sort attribute."""

@@ -9,7 +9,7 @@ import pytest
 from data_support import Clock, Data
 
 from casemate.data import Fate, NewMessage, Settlement, Subscription, leasing
-from casemate.data.writer import Work
+from casemate.data.work import Work
 
 FEW, MANY = 20, 20_000
 FILL = """
