@@ -224,14 +224,17 @@ class StoreSession:
             self._closed = True
             # The upkeep ends first: it needs the writer and the reader.
             self._upkeep.shutdown(wait=True)
-            self._records.close()
-            self._writer.stop()
-            self._reads.shutdown(wait=True)
-            self._connections.close()
-            failure = self._records.failure
-            self._folder.release(clean=failure is None)
-            if failure is not None:
-                raise failure
+            clean = False
+            try:
+                self._records.close()
+                self._writer.stop()
+                clean = self._records.failure is None
+            finally:
+                self._reads.shutdown(wait=True)
+                self._connections.close()
+                self._folder.release(clean=clean)
+            if self._records.failure is not None:
+                raise self._records.failure
 
 
 def require_whole_log(database: Path) -> None:
