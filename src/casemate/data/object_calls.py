@@ -10,12 +10,12 @@ from casemate.data import limits, objects
 from casemate.data.content import FILE_KEY_BYTES, context_of
 from casemate.data.errors import DataCorruptError
 from casemate.data.files import FileWriter, read_range
-from casemate.data.interface import MAX_PART, ObjectInfo
 from casemate.data.objects import NewObject
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.recent import FoundObject
-from casemate.data.resources import BUCKET
+from casemate.data.registry import BUCKET
+from casemate.data.values import MAX_PART, ObjectInfo
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.sqlite.answers import Answers, Waiter

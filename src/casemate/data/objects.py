@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from casemate.data.content import ObjectKey, context_of
 from casemate.data.errors import LimitError
-from casemate.data.interface import ObjectInfo, ObjectPage
+from casemate.data.fanout import Fanout
 from casemate.data.limits import MAX_OBJECTS, successor
 from casemate.data.recent import FoundObject
+from casemate.data.registry import Resource
 from casemate.data.tables import raise_floor
+from casemate.data.values import ObjectInfo, ObjectPage
+from casemate.data.work import Work
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import one_state
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.resources import Resource
-    from casemate.data.work import Work
 
 _INFO = "key, revision, size, content_type, metadata, modified_at, sha256, labels"
 

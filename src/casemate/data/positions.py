@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from casemate.data.interface import NewMessage
+from casemate.data.events import NewMessage
+from casemate.data.fanout import Fanout
+from casemate.data.work import Work
 from casemate.sqlite.engine import Connection
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.work import Work
 
 
 def get(connection: Connection, name: str) -> bytes | None:

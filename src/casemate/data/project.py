@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from casemate.data import resources, routes, sweep
+from casemate.data import routes, sweep
 from casemate.data.content import ObjectKey
 from casemate.data.errors import DataGoneError
 from casemate.data.fanout import Fanout
@@ -17,7 +17,7 @@ from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
 from casemate.data.recent import RecentObjects
-from casemate.data.resources import Registry, Resource
+from casemate.data.registry import Registry, Resource, find, load
 from casemate.data.schema import migrate
 from casemate.data.work import ProjectDuties, Work
 from casemate.model.errors import CasemateError
@@ -110,7 +110,7 @@ class OpenProject:
 
     def reload(self, connection: Connection) -> None:
         """Learn what the project has and who is subscribed to it, after that has changed."""
-        self.registry: Registry = resources.load(connection)
+        self.registry: Registry = load(connection)
         self.fanout = Fanout(self.name, self.registry, routes.load(connection, self.registry))
 
     @property
@@ -120,7 +120,7 @@ class OpenProject:
 
     def resource(self, kind: str, name: str) -> Resource:
         """Return a resource as it is now. Raises NotFoundError."""
-        return resources.find(self.registry, self.name, kind, name)
+        return find(self.registry, self.name, kind, name)
 
     def object_key(self, version: int) -> ObjectKey:
         """Return a version of the objects' key. Raises MissingKeyError."""

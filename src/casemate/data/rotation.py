@@ -19,7 +19,7 @@ from casemate.data.folder import DataFolder
 from casemate.data.limits import DataOptions
 from casemate.data.project import MissingKeyError, OpenProject, guard_of, room
 from casemate.data.projects import Keys
-from casemate.data.resources import BUCKET
+from casemate.data.registry import BUCKET
 from casemate.data.work import Work
 from casemate.sqlite import engine
 from casemate.sqlite.connecting import open_writer

@@ -313,7 +313,13 @@ _FOURTH = (
 # Authenticates page marks (`casemate.data.marks`); outlives rotations of the data keys.
 _MARKS = "INSERT OR IGNORE INTO meta VALUES ('marks', randomblob(32))"
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = (
+    # Counts the leases of a message; unlike `attempts` it never goes back, so no two have one
+    # number. A lease that was taken before this has 0, which nobody who holds one can name.
+    "ALTER TABLE message ADD COLUMN fence INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

@@ -11,7 +11,7 @@ from casemate.data.errors import DataCorruptError, DataError
 from casemate.data.files import read_range
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
-from casemate.data.resources import BUCKET
+from casemate.data.registry import BUCKET
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
