@@ -45,8 +45,6 @@ from casemate.sandbox.cgroups import open_driver
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
-from casemate.store.sqlite.conversion import is_plain
-from casemate.store.sqlite.files import DATABASE
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import (
     host_memory,
@@ -62,7 +60,6 @@ from casemate.supervisor.watchdog import Watchdog
 from casemate.vault.errors import VaultUnavailableError
 from casemate.vault.start import VaultProcess, start_vault
 
-_HEADER_BYTES = 100
 _PROTECTIONS = {"shared-uid": "own user ids", "shared-files": "own inodes"}
 """What is given up with a risk that is not called by the protection's name."""
 
@@ -71,21 +68,6 @@ def report(message: str) -> None:
     """Write a line of the supervisor's own log."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     print(f"{stamp} supervisor: {message}", file=sys.stderr, flush=True)
-
-
-def has_encrypted_store(folder: Path) -> bool:
-    """Tell whether a folder holds a store, other than one of the release without encryption.
-
-    Raises OSError if that cannot be told.
-    """
-    try:
-        # The folder is the gateway's: what it put there is neither followed nor waited for.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(folder / DATABASE, flags)
-    except FileNotFoundError:
-        return False
-    with os.fdopen(descriptor, "rb") as file:
-        return not is_plain(file.read(_HEADER_BYTES))
 
 
 class Node:
@@ -196,7 +178,7 @@ class Node:
             self._folders.vault,
             source,
             # Where there is something encrypted, a new vault would only hide the loss.
-            create=found.may_make_vault and not has_encrypted_store(self._folders.store),
+            create=found.may_make_vault,
             uid=VAULT_UID if self._root else None,
         )
         # Once there is a store, what can be read only by a newer release has refused by itself.
