@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.integrity import CheckReport
 from casemate.model.node import NodeHealth
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
@@ -29,9 +30,35 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
-if TYPE_CHECKING:
-    from casemate.api.backup import MakeBackup
-    from casemate.api.check import Checks
+
+class PreparedBackup(Protocol):
+    """A backup that is ready to be sent, once. Close it in any case."""
+
+    size: int
+    """Bytes that `pieces` gives."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Give the archive."""
+        ...
+
+    async def close(self) -> None:
+        """Remove what was kept for it."""
+        ...
+
+
+MakeBackup = Callable[[], Awaitable[PreparedBackup]]
+
+
+class Checks(Protocol):
+    """Checks the node, one check at a time."""
+
+    def report(self) -> CheckReport:
+        """Return how the present or latest check stands."""
+        ...
+
+    def start(self) -> CheckReport:
+        """Begin a check unless one is under way."""
+        ...
 
 
 @dataclass(eq=False)

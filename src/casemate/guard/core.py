@@ -14,9 +14,9 @@ from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
 from .provenance import Provenance
-from .sink import BlockedError, Judge, Verdict
 from .taint import Taint
 from .tracing import Tracer, as_text
+from .verdict import BlockedError, Judge, Verdict
 
 BLOCK, REPORT = "block", "report"
 MAX_RECORDS = 50

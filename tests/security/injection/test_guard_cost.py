@@ -17,9 +17,9 @@ from bench.guard_handlers_child import HOSTILE
 from casemate.guard.budget import MAX_COMPARED, Budget, ExhaustedError
 from casemate.guard.core import Guard
 from casemate.guard.needles import Needles
-from casemate.guard.sink import BlockedError
 from casemate.guard.sql.structure import judge
 from casemate.guard.sql.tokens import Dialect
+from casemate.guard.verdict import BlockedError
 
 _SECONDS = 1.0
 """Twenty times the target: other processes run at the same time."""

@@ -11,7 +11,7 @@ import pytest
 
 from casemate.guard.core import MAX_RECORDS, Guard, Rule
 from casemate.guard.origin import Origin, Span
-from casemate.guard.sink import BlockedError, Verdict
+from casemate.guard.verdict import BlockedError, Verdict
 
 ROOT = str(Path(__file__).parent)
 HERE = f"{__name__}"

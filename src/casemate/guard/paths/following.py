@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..sink import Verdict
 from ..standing import is_known, wrap_after
+from ..verdict import Verdict
 from .judgement import absolute, inside, judge, resolved
 
 LEFT, PREFIX = "left", "prefix"

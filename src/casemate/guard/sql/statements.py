@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Verdict
+from ..verdict import Verdict
 from .structure import judge
 from .tokens import Dialect
 

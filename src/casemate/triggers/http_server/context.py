@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,9 +21,6 @@ from casemate.triggers.http_server.refusal_pace import RefusalPace
 from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
 
-if TYPE_CHECKING:
-    from casemate.triggers.http_server.connection import Connection
-
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 BodyLimit = Callable[[HttpHead], int | HttpResponse]
 OnError = Callable[[BaseException], str]
@@ -34,6 +31,33 @@ _logger = logging.getLogger(__name__)
 
 class InvalidLimitError(CasemateError):
     """The callback for body limits returned something else than a limit."""
+
+
+class _HasDeadline(Protocol):
+    deadline: float
+
+
+class OpenConnection(Protocol):
+    """What the server does with a connection that is open. Times are the loop's."""
+
+    deadline: float
+
+    @property
+    def writer(self) -> _HasDeadline:
+        """What writes its answers."""
+        ...
+
+    def begin_drain(self, now: float) -> None:
+        """Take no further request."""
+        ...
+
+    def expire(self, now: float) -> None:
+        """Act on a deadline that has passed."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it."""
+        ...
 
 
 class ServerContext:
@@ -76,7 +100,7 @@ class ServerContext:
         self.loop = asyncio.get_running_loop()
         self.proxies = proxies
         self.counter = ConnectionCounter(limits, proxies.trusts)
-        self.connections: set[Connection] = set()
+        self.connections: set[OpenConnection] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.buffers = Buffers(limits, proxies.trusts)
         self.large = LargeBodies(self.loop)
