@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from casemate.egress.interface import NoEgress
-from casemate.folder.options import SANDBOX_UID
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
+from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.runner import linux
 from casemate.sandbox import layouts

@@ -16,7 +16,6 @@ from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
-from casemate.folder.options import GatewayConfig
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
@@ -33,6 +32,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor

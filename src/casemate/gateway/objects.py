@@ -33,7 +33,7 @@ from casemate.delivery.wish import LATER
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
 from casemate.egress.interface import EgressEvent
-from casemate.folder.options import Folders, GatewayConfig
+from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
 from casemate.front.identity import IdentityRoutes
 from casemate.gateway.bundles import BundleStore
@@ -46,6 +46,7 @@ from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
 from casemate.model.principal import ANONYMOUS
+from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.policy import CedarPolicy
 from casemate.sandbox.client import SandboxClient, Zygote

@@ -24,10 +24,11 @@ import uvloop
 
 from casemate.certificates.tls import NodeTls
 from casemate.child.heartbeat import Heart
-from casemate.folder.options import START_FAILED, Folders, GatewayConfig
+from casemate.folder.folders import Folders
 from casemate.folder.presence import STORE, end_first_start
 from casemate.gateway.objects import Gateway
 from casemate.model.errors import CasemateError
+from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.runner import linux, seccomp
 from casemate.store.errors import StoreKeyError
 from casemate.store.sqlite import SqliteOptions, SqliteStore

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.data import SqliteProjectData
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.folder.presence import Presence
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck

@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 
 from casemate.egress.interface import NoEgress
-from casemate.folder.options import SANDBOX_UID
 from casemate.model.caps import Caps
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec, Limits
+from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.runner import linux
 from casemate.sandbox.cgroups import open_driver

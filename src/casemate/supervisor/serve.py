@@ -21,23 +21,19 @@ import msgspec
 from casemate.child.heartbeat import Pulse
 from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
-from casemate.folder.options import (
+from casemate.folder.folders import Folders, default_master_key
+from casemate.folder.ownership import mark, require_own
+from casemate.folder.presence import Presence, require_losses
+from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
+from casemate.model.processes import (
     EGRESS_UID,
     GATEWAY_UID,
-    RISKS,
     SANDBOX_UID,
     SOURCES_UID,
     START_FAILED,
     VAULT_UID,
-    Folders,
     GatewayConfig,
-    ServeOptions,
-    default_master_key,
-    is_loopback,
 )
-from casemate.folder.ownership import mark, require_own
-from casemate.folder.presence import Presence, require_losses
-from casemate.model.errors import CasemateError, ProtectionMissingError, UnavailableError
 from casemate.model.protection import ProtectionStatus
 from casemate.model.runtime import Runtime
 from casemate.runner import linux
@@ -55,6 +51,7 @@ from casemate.supervisor.host import (
     offered_interpreters,
     raise_open_files,
 )
+from casemate.supervisor.options import RISKS, ServeOptions, is_loopback
 from casemate.supervisor.restarts import Restarts
 from casemate.supervisor.sandboxes import Supervisor
 from casemate.supervisor.systemd import Systemd

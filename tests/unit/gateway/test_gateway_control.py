@@ -17,7 +17,6 @@ from casemate.capabilities import UseCounter
 from casemate.data.interface import Subscription
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
-from casemate.folder.options import GatewayConfig
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest
 from casemate.model.denial import Denial, DenialKind
@@ -32,6 +31,7 @@ from casemate.model.errors import (
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.invocation import RecordFilter
+from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.sandbox.client import ImportFailedError

@@ -239,7 +239,7 @@ def serve(
             "A given certificate has its names already, and needs no authority of the node.",
             next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
         )
-    from casemate.folder.options import ServeOptions
+    from casemate.supervisor.options import ServeOptions
     from casemate.supervisor.serve import serve as run
 
     run(
