@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from casemate.api.problems import problem_response, response_to
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ANONYMOUS, Principal
+from casemate.model.problem import CHALLENGE
 
 Authenticate = Callable[[str | None], Principal | None]
 
@@ -92,7 +93,7 @@ def _unauthenticated(detail: str) -> Response:
         HTTPStatus.UNAUTHORIZED,
         detail,
         next_step="Send `Authorization: Bearer cm_...`; `casemate login` gets one.",
-        headers={"WWW-Authenticate": 'Bearer realm="casemate"'},
+        headers={"WWW-Authenticate": CHALLENGE},
     )
 
 

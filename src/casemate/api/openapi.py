@@ -11,9 +11,10 @@ import msgspec
 import casemate
 from casemate.api.inputs import ID_PATTERN, NUMBER_PATTERN
 from casemate.api.operations import Operation
-from casemate.api.problems import MEDIA_TYPE, Problem
+from casemate.api.problems import Problem
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.function import NAME_PATTERN
+from casemate.model.problem import MEDIA_TYPE
 
 _REF = "#/components/schemas/{name}"
 

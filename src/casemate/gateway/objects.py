@@ -57,7 +57,7 @@ from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HookRoutes, Hooks
 from casemate.triggers.http import HttpTrigger
-from casemate.triggers.http_server import HttpServer, asgi_handler, problem_response
+from casemate.triggers.http_server import HttpServer, asgi_handler, server_problem
 from casemate.triggers.load_gate import LoadGate
 from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
@@ -282,7 +282,7 @@ class Gateway:
                     reason=f"{status}: {detail}",
                 )
             )
-        return problem_response(status, detail, error_id)
+        return server_problem(status, detail, error_id)
 
     def _on_denied_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""

@@ -397,8 +397,8 @@ def test_responses_that_cannot_be_sent_become_a_plain_500(name: str) -> None:
             response = await client.get()
             assert response.status == 500
             assert msgspec.json.decode(response.body) == {
-                "type": "about:blank",
-                "title": "Internal Server Error",
+                "type": "urn:casemate:problem:internal",
+                "title": "Internal error",
                 "status": 500,
                 "detail": "The request could not be answered.",
                 "error_id": "e1",

@@ -355,7 +355,7 @@ def test_without_a_token_nothing_is_learned(
     assert status == 401
     assert headers[b"www-authenticate"].startswith(b"Bearer")  # type: ignore[index]
     assert body == {
-        "type": "about:blank",
+        "type": "urn:casemate:problem:unauthenticated",
         "title": "Not authenticated",
         "status": 401,
         "detail": "This needs a valid token.",

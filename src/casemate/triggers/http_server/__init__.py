@@ -10,7 +10,7 @@ It may import: `casemate.model`.
 from casemate.triggers.http_server.asgi import AsgiProtocolError, asgi_handler
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.listen import ListenError
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.server import HttpServer
@@ -25,5 +25,5 @@ __all__ = [
     "RequestRefusedError",
     "Tls",
     "asgi_handler",
-    "problem_response",
+    "server_problem",
 ]

@@ -16,7 +16,7 @@ from casemate.triggers.http_server.buffers import Buffers
 from casemate.triggers.http_server.large_bodies import LargeBodies
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.refusal_pace import RefusalPace
 from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
@@ -127,7 +127,7 @@ class ServerContext:
             response = self._problem(status, detail, error_id)
         except Exception as error:  # noqa: BLE001 - the connection must be answered
             self.report(error)
-            response = problem_response(status, detail, error_id)
+            response = server_problem(status, detail, error_id)
         if status == 405:
             response.headers = (*response.headers, (b"allow", b", ".join(METHODS)))
         return response

@@ -23,7 +23,7 @@ from casemate.triggers.http_server.listen import (
     accept_waiting,
     open_listeners,
 )
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.tls_listener import Tls, TlsListener
 
 _POLL_SECONDS = 0.01
@@ -47,7 +47,7 @@ class HttpServer:
         limits: HttpLimits | None = None,
         *,
         on_error: OnError,
-        problem: Problem = problem_response,
+        problem: Problem = server_problem,
         proxies: TrustedProxies | None = None,
     ) -> None:
         """Keep the callbacks; nothing is opened before `start`.
