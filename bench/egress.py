@@ -109,7 +109,9 @@ async def _measure(core: int, origin_core: int, count: int, rounds: int) -> Resu
     port = receiving.recv()
     os.sched_setaffinity(0, {core})
     process = EgressProcess(64_803 if os.geteuid() == 0 else None)
-    client = EgressClient(process.gateway_end.dup(), asyncio.get_running_loop())
+    client = EgressClient(
+        process.gateway_end.dup(), asyncio.get_running_loop(), on_event=lambda _event: None
+    )
     inside = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.2"
     grant = Grant(
         kind=GrantKind.EGRESS,

@@ -20,10 +20,12 @@ from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.runner import linux
 from casemate.sandbox import layouts
-from casemate.sandbox.client import SandboxClient, Zygote
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.instance import Instance, Output
 from casemate.sandbox.staging import Staging
+from casemate.sandbox.zygote import Zygote
+from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.sandboxes import Supervisor
 from casemate.supervisor.serve import offered_interpreters
@@ -59,6 +61,7 @@ class Node:
         self.client = SandboxClient(
             gateway,
             self.loop,
+            zygotes=Zygotes(self.loop),
             bundles=Bundles(),
             egress=NoEgress(),
             on_denied_call=lambda *_: None,

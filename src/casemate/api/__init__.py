@@ -5,9 +5,11 @@ behind `Control`, which the node implements. Imports `model` and Starlette, noth
 """
 
 from casemate.api.app import PREFIX, create_app
+from casemate.api.authentication import CHECKED
 from casemate.api.control import Control, NodeStatus, StartFailedError
 
 __all__ = [
+    "CHECKED",
     "PREFIX",
     "Control",
     "NodeStatus",

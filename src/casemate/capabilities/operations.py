@@ -64,7 +64,7 @@ class Operations:
         """`issuer` is what identity tokens name as theirs: the node's address."""
         self._data = data
         self._vault = vault
-        self.issuer = issuer
+        self._issuer = issuer
         self.by_type: dict[type, Callable[[str, Any, bytes], Awaitable[Answer]]] = {
             requests.GetObject: self._get_object,
             requests.HeadObject: self._head_object,
@@ -241,7 +241,7 @@ class Operations:
             raise InvalidInputError("The audience has characters that cannot be printed.")
         now = int(time.time())
         claims: dict[str, object] = {
-            "iss": self.issuer,
+            "iss": self._issuer,
             "sub": f"function:{version.project}/{version.function}",
             "aud": audience,
             "iat": now,

@@ -13,8 +13,9 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, RefusedError
-from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.zygote import Zygote
 
 _MAX_STARTING = 4
 """Forks under way at once: a zygote forks one after the other, and others want the cores too."""

@@ -53,11 +53,14 @@ class EgressClient:
         sock: socket.socket | None,
         loop: asyncio.AbstractEventLoop,
         starter: socket.socket | None = None,
+        *,
+        on_event: Callable[[EgressEvent], None],
     ) -> None:
         """Speak over a connected SOCK_SEQPACKET socket, which becomes the client's.
 
         With `starter`, the gateway's end of an `EgressStarter`, instead of `sock`: a process is
-        asked for when there is something to say, and another one when that ends.
+        asked for when there is something to say, and another one when that ends. `on_event` is
+        told of connections that were let through, and of those that were not.
         """
         self._sock: socket.socket | None = None
         self._starter = starter
@@ -67,7 +70,7 @@ class EgressClient:
         """What each zygote was opened with; listeners are kept only where they may be needed for
         another process."""
         self._waiting: collections.deque[tuple[bytes, list[int]]] = collections.deque()
-        self.on_event: Callable[[EgressEvent], None] = lambda event: None
+        self._on_event = on_event
         self.lost: asyncio.Future[None] = loop.create_future()
         """Done when the egress process is gone: no function reaches anything any more."""
         self._started_at = 0.0
@@ -212,7 +215,7 @@ class EgressClient:
     # -- what is said --------------------------------------------------------------------------
 
     def _refused(self, zygote: int, reason: str) -> None:
-        self.on_event(event_now(zygote, "", 0, allowed=False, reason=reason))
+        self._on_event(event_now(zygote, "", 0, allowed=False, reason=reason))
 
     def _send(self, payload: bytes, descriptors: list[int]) -> None:
         """Send a packet, now or later in order, and close its descriptors."""
@@ -252,4 +255,4 @@ class EgressClient:
             if event is None:
                 self._lose("it ended")
                 return
-            self.on_event(event)
+            self._on_event(event)

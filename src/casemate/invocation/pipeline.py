@@ -119,7 +119,7 @@ class Pipeline:
         instance.serving = request.id
         session = None
         try:
-            session = self._broker.serve(admitted, deadline)
+            session = self._broker.serve(admitted, deadline, self.invoke)
             reply = await instance.invoke(
                 self._encode(head),
                 render(admitted),

@@ -73,7 +73,7 @@ async def _check(config: CheckConfig) -> None:
     try:
         if store is not None:
             try:
-                await KnownProjects(store, data.projects).require(frozenset())
+                await KnownProjects(store).require(await asyncio.to_thread(data.projects))
             except CasemateError as error:
                 before.append(CheckFinding(place="data", problem=error.message))
 

@@ -32,6 +32,7 @@ from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.identities import Identities
 from casemate.sandbox.instance import Instance, Output, Reply
 from casemate.sandbox.staging import Staging
+from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
 from casemate.supervisor.sandboxes import Supervisor
@@ -235,6 +236,7 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool
     client = SandboxClient(
         gateway,
         loop,
+        zygotes=Zygotes(loop),
         bundles=_Probe(),
         egress=NoEgress(),
         on_denied_call=lambda *_: None,

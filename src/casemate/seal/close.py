@@ -14,6 +14,7 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Ou
 from casemate.model.path import Failure, Finished, Sealed
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.seal.answer import AnswerError, response
+from casemate.seal.ids import new_invocation_id
 from casemate.seal.redaction import Redactor
 
 _STATUS = {
@@ -99,7 +100,7 @@ class Seal:
             answer = problem(status, error_id, finished.detail, finished.retry_after)
             answer.paced = finished.retry_after is not None
             record = self._error(error_id, finished)
-        request_id = finished.request.id if finished.request else "inv_" + secrets.token_hex(12)
+        request_id = _id_of(finished)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))
         self._record(finished, answer, record, request_id)
         return Sealed(
@@ -192,6 +193,13 @@ class Seal:
         if failed is not None:
             add(failed.at, "error", told(failed))
         return lines
+
+
+def _id_of(finished: Finished) -> str:
+    """Return the id of an invocation; one that was refused before it got any has one from here."""
+    if finished.request is not None:
+        return finished.request.id
+    return (finished.raw.id if finished.raw else "") or new_invocation_id()
 
 
 def told(error: ErrorRecord) -> str:

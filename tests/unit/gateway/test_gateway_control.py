@@ -213,6 +213,7 @@ class Node:
             denials=self.denials,
             subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
             delivery=self.delivery,  # type: ignore[arg-type]
+            on_live=lambda: None,
         )
 
     def bundle(
@@ -851,7 +852,7 @@ def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
 
 def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        node.control.stopping = True
+        node.control.stop()
         with pytest.raises(UnavailableError):
             await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
 
