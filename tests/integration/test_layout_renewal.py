@@ -27,8 +27,8 @@ from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
-from casemate.supervisor.sandboxes import Supervisor
-from casemate.supervisor.serve import offered_interpreters
+from casemate.supervisor.host import offered_interpreters
+from casemate.supervisor.sandboxes import Sandboxes
 from support.node import default_risks
 from support.processes import children
 
@@ -111,7 +111,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str,
     uid = SANDBOX_UID if os.geteuid() == 0 else None
     reports: list[str] = []
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    made: list[tuple[Supervisor, Staging]] = []
+    made: list[tuple[Sandboxes, Staging]] = []
 
     def run() -> None:
         # Staging moves its thread to a mount namespace of its own; the others stay.
@@ -122,7 +122,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str,
         (code / "app.py").write_text(SOURCE)
         for path in (Path(staging.bundles), code.parent, code):
             path.chmod(0o755)
-        supervisor = Supervisor(
+        supervisor = Sandboxes(
             runtimes={runtime.minor: runtime},
             staging=staging,
             cgroups=None,

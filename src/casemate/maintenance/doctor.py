@@ -35,7 +35,7 @@ from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
-from casemate.supervisor.sandboxes import Supervisor
+from casemate.supervisor.sandboxes import Sandboxes
 
 _DIGEST = "0" * 64
 SHARED_UID_HAZARDS = (
@@ -284,7 +284,7 @@ def _supervisor(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
     staging = Staging(uid, uid, f"doctor-{os.getpid()}")
     locked = Path(runtime.prefix) / "lib" / f"python{runtime.minor}" / "os.py"
     _write_probe(Path(staging.bundles), locked)
-    supervisor = Supervisor(
+    supervisor = Sandboxes(
         runtimes={runtime.minor: runtime},
         staging=staging,
         cgroups=open_driver(f"casemate-doctor-{os.getpid()}") if cgroups else None,
