@@ -21,8 +21,9 @@ from casemate.model.runtime import Runtime
 from casemate.runner import linux
 from casemate.sandbox import layouts
 from casemate.sandbox.client import SandboxClient
+from casemate.sandbox.frames import Output
 from casemate.sandbox.identities import Identities
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.instance import Instance
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes

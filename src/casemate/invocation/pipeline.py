@@ -35,7 +35,8 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.frames import Output
+from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
 
 

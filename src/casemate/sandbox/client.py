@@ -18,7 +18,7 @@ from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.grant import Grant, GrantKind
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
-from casemate.sandbox.instance import ErrorHead
+from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.report import Report
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 from casemate.sandbox.zygote import SupervisorLostError, Zygote

@@ -20,7 +20,7 @@ from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, Caller, Flow, RawInvocation, RefusedError
 from casemate.model.principal import Action, Principal, PrincipalKind
 from casemate.runner import wire
-from casemate.sandbox.instance import Output
+from casemate.sandbox.frames import Output
 from casemate.vault.interface import SecretVersion
 from support.core import InstancePeer, MemoryStore, PlainPolicy, request, version
 

@@ -35,7 +35,7 @@ from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.sandbox.client import ImportFailedError
-from casemate.sandbox.instance import ErrorHead
+from casemate.sandbox.frames import ErrorHead
 from casemate.store.denials import DenialRecorder
 from casemate.store.errors import StoreError
 from support.core import MemoryStore, spec

@@ -34,7 +34,7 @@ from casemate.model.path import (
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
 from casemate.runner import wire
-from casemate.sandbox.instance import Reply
+from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
 from support.core import (
     INVOKER_TOKEN,

@@ -22,7 +22,8 @@ from casemate.runner import wire
 from casemate.sandbox import client as client_module
 from casemate.sandbox import protocol, zygotes
 from casemate.sandbox.client import ImportFailedError, SandboxClient, egress_ports
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.frames import Output
+from casemate.sandbox.instance import Instance
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import SupervisorLostError, Zygote
 from casemate.sandbox.zygotes import Zygotes
