@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from casemate.folder.options import GATEWAY_UID
+from casemate.model.processes import GATEWAY_UID
 from support.node import TestNode, default_risks
 
 RELEASE = Path(__file__).parents[1] / "support" / "previous_release"

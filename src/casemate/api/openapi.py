@@ -10,9 +10,10 @@ import msgspec
 
 import casemate
 from casemate.api.operations import Operation
-from casemate.api.problems import MEDIA_TYPE, Problem
+from casemate.api.problems import Problem
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.function import NAME_PATTERN
+from casemate.model.problem import MEDIA_TYPE
 from casemate.operations.fields import ID_PATTERN, NUMBER_PATTERN
 
 _REF = "#/components/schemas/{name}"
