@@ -8,16 +8,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from casemate.data import resources
-from casemate.data.database import Connection, reserve
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.projects import Created, Keys, Projects
-from casemate.data.resources import Resource
+from casemate.data.registry import Resource, require_kind
 from casemate.data.uploads import Uploads
-from casemate.data.writer import Work
+from casemate.data.work import Work
+from casemate.sqlite.connecting import reserve
+from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Port:
         emptying: bool = False,
     ) -> T:
         """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
-        resources.require_kind(kind, kinds)
+        require_kind(kind, kinds)
         if not emptying:
             self._disk.require()
         async with self._projects.use(project) as opened:
@@ -80,7 +80,7 @@ class Port:
         kinds: tuple[str, ...],
         question: Callable[[Connection, Resource], T],
     ) -> T:
-        resources.require_kind(kind, kinds)
+        require_kind(kind, kinds)
         async with self._projects.use(project) as opened:
             found = opened.resource(kind, name)
             return await opened.read(lambda connection: question(connection, found))

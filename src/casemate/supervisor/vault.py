@@ -12,28 +12,9 @@ from casemate.folder.ownership import mark
 from casemate.folder.presence import Presence
 from casemate.model.errors import UnavailableError
 from casemate.model.processes import VAULT_UID
-from casemate.store.sqlite.conversion import is_plain
-from casemate.store.sqlite.files import DATABASE
 from casemate.supervisor.log import report
 from casemate.vault.errors import VaultUnavailableError
 from casemate.vault.start import VaultProcess, start_vault
-
-_HEADER_BYTES = 100
-
-
-def has_encrypted_store(folder: Path) -> bool:
-    """Tell whether a folder holds a store, other than one of the release without encryption.
-
-    Raises OSError if that cannot be told.
-    """
-    try:
-        # The folder is the gateway's: what it put there is neither followed nor waited for.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(folder / DATABASE, flags)
-    except FileNotFoundError:
-        return False
-    with os.fdopen(descriptor, "rb") as file:
-        return not is_plain(file.read(_HEADER_BYTES))
 
 
 class NodeVault:
@@ -116,7 +97,7 @@ class NodeVault:
             self._folders.vault,
             source,
             # Where there is something encrypted, a new vault would only hide the loss.
-            create=found.may_make_vault and not has_encrypted_store(self._folders.store),
+            create=found.may_make_vault,
             uid=VAULT_UID if self._root else None,
         )
         # Once there is a store, what can be read only by a newer release has refused by itself.

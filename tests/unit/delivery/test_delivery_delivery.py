@@ -14,6 +14,7 @@ from delivery_world import OK, World, ended, play, sizes
 
 from casemate.data.errors import DataError, DataFullError
 from casemate.data.interface import NewMessage
+from casemate.delivery.attempt import give_back
 from casemate.model.function import Delivery, Destination, DestinationKind, Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
@@ -205,6 +206,31 @@ def test_attempts_that_took_the_process_with_them_count(on: Callable[[Scene], No
         await world.empty()
         assert world.ran == []
         assert await world.dead() == [("attempts used up", 4)]
+
+    on(scene)
+
+
+def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.seconds = 0.2
+        world.delivery.start()
+        await world.send(1)
+        await world.until(lambda: world.running == 1)
+        # Another node takes what this one was too slow with, and gives back what did not run.
+        await world.data.resume("t")
+        [second] = await world.data.lease("t", "inbox", "f", limit=1, lease=60.0)
+        settled, [third] = await asyncio.gather(
+            world.data.settle("t", "inbox", "f", [give_back(second)]),
+            world.data.lease("t", "inbox", "f", limit=1, lease=60.0),
+        )
+        assert (settled, third.attempts) == (1, second.attempts)
+        await world.until(lambda: len(world.ran) == 1)
+        await world.delivery.stop(5.0)
+        assert (await world.data.queue_info("t", "inbox", "f")).waiting == 1
+        assert await world.data.extend("t", "inbox", "f", [third.lease], lease=60.0) == 1
 
     on(scene)
 

@@ -43,6 +43,8 @@ KEY_BYTES = 32
 PAGE_BYTES = 4096
 JOURNAL_LIMIT = 64 * 1024 * 1024
 """Bytes that the write-ahead log keeps on disk after it has been written back."""
+CACHE_KIB = 16384
+"""Memory that the pages of one connection may take, unless it says otherwise."""
 _BUSY_TIMEOUT = 5.0
 
 
@@ -132,4 +134,4 @@ def _configure(connection: Connection) -> None:
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB:d}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from casemate.store.errors import FileGoneError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import CommitCount
-from casemate.store.sqlite.open_file import OpenFile
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import CommitCount
+from casemate.sqlite.errors import FileGoneError
+from casemate.sqlite.open_file import OpenFile
 
 _LOG = logging.getLogger(__name__)
 _HARMLESS = frozenset(

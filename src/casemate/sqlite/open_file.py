@@ -21,10 +21,9 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from casemate.store.sqlite.engine import PAGE_BYTES
-from casemate.store.sqlite.pages import any_authentic, authentic, code_key
+from casemate.sqlite.engine import PAGE_BYTES
+from casemate.sqlite.pages import SALT_BYTES, any_authentic, authentic, code_key
 
-_SALT_BYTES = 16
 _BLOCK_PAGES = 256
 _LOOK_SECONDS = 0.5
 """How long the search for the reason of one failure may take; it reads some 200 MB then."""
@@ -109,7 +108,7 @@ class OpenFile:
             return Diagnosis(Reason.READ, error.strerror or type(error).__name__)
 
     def _look(self, key: bytes, deadline: float) -> Diagnosis:
-        salt = os.pread(self.descriptor, _SALT_BYTES, 0)
+        salt = os.pread(self.descriptor, SALT_BYTES, 0)
         codes = code_key(key, salt)
         size = os.fstat(self.descriptor).st_size
         number = 1

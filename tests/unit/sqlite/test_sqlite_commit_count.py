@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import SUFFIX, CommitCount, forget, lost_commits
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import SUFFIX, CommitCount, forget, lost_commits
 
 KEY = bytes(range(32))
 FRAME = 24 + 4096

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.engine import PAGE_BYTES
-from casemate.store.sqlite.open_file import OpenFile
-from casemate.store.sqlite.pages import authentic, code_key
+from casemate.sqlite import engine
+from casemate.sqlite.engine import PAGE_BYTES
+from casemate.sqlite.open_file import OpenFile
+from casemate.sqlite.pages import SALT_BYTES, authentic, code_key
 
 Pace = Callable[[int], None]
 """Is told how many bytes were read, and waits for as long as they may take."""
 MOST_PROBLEMS = 20
-_SALT_BYTES = 16
 _BLOCK_PAGES = 64
 _LOGIC_BYTES = 256 * 1024 * 1024
 """Of larger databases only the pages are checked: the engine looks at all of one in one go, and
@@ -24,7 +23,7 @@ the log cannot be written back meanwhile."""
 
 def damaged_pages(file: OpenFile, key: bytes, pace: Pace) -> list[str]:
     """Return which pages are not what was written, the first few. Blocks. Raises OSError."""
-    codes = code_key(key, os.pread(file.descriptor, _SALT_BYTES, 0))
+    codes = code_key(key, os.pread(file.descriptor, SALT_BYTES, 0))
     found: list[str] = []
     number = 1
     while block := os.pread(file.descriptor, _BLOCK_PAGES * PAGE_BYTES, (number - 1) * PAGE_BYTES):

@@ -1,31 +1,32 @@
-"""One write transaction, ended in every case."""
+"""One write transaction, ended in every case; a part of one; and one state to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from casemate.store.errors import StoreCommitUnsureError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_guard import CommitGuard
-from casemate.store.sqlite.faults import primary_code, translated
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.family import Family, primary_code
 
 
 @contextmanager
-def transaction(connection: engine.Connection, guard: CommitGuard | None = None) -> Iterator[None]:
+def transaction(
+    connection: engine.Connection, family: Family, guard: CommitGuard | None = None
+) -> Iterator[None]:
     """Commit what the block does, durably, or undo all of it.
 
-    Raises StoreError for a failure of the database and whatever the block raises;
-    StoreCommitUnsureError if it cannot be told whether the log holds the change, StoreGoneError if
-    `guard` misses a file.
+    Raises `family`'s error for a failure of the database and whatever the block raises; its
+    `unsure` if it cannot be told whether the log holds the change (the engine forgets what it could
+    not make durable, but the next start may find it there), its `gone` if `guard` misses a file.
     """
-    with translated():
+    with family.translated():
         if guard is not None:
             guard.begins()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            _commit(connection)
+            _commit(connection, family)
         except BaseException:
             _undo(connection, "ROLLBACK")
             raise
@@ -33,16 +34,13 @@ def transaction(connection: engine.Connection, guard: CommitGuard | None = None)
             guard.committed()
 
 
-def _commit(connection: engine.Connection) -> None:
+def _commit(connection: engine.Connection, family: Family) -> None:
     try:
         connection.execute("COMMIT")
     except engine.Error as error:
         if primary_code(error) != engine.IOERR:
             raise
-        raise StoreCommitUnsureError(
-            f"The store's disk failed while a change was being made durable: {error}.",
-            next_step="Look whether it was made before it is made again.",
-        ) from error
+        raise family.unsure.of(error) from error
 
 
 @contextmanager
@@ -52,11 +50,20 @@ def savepoint(connection: engine.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if connection.in_transaction:
-            _undo(connection, "ROLLBACK TO part")
-            _undo(connection, "RELEASE part")
+        _undo(connection, "ROLLBACK TO part")
+        _undo(connection, "RELEASE part")
         raise
     connection.execute("RELEASE part")
+
+
+@contextmanager
+def one_state(connection: engine.Connection) -> Iterator[None]:
+    """Let all questions inside the block see the same state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        _undo(connection, "COMMIT")
 
 
 def _undo(connection: engine.Connection, statement: str) -> None:

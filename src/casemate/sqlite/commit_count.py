@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from casemate.store.sqlite.engine import PAGE_BYTES
+from casemate.sqlite.engine import PAGE_BYTES
 
 SUFFIX = "-count"
 _MAGIC = b"CMCOUNT1"
