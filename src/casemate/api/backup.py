@@ -9,8 +9,8 @@ from typing import Protocol
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
 
@@ -69,4 +69,4 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         return _BackupResponse(made, stack.pop_all())
 
 
-OPERATIONS = all_derived(backup, performs)
+OPERATIONS = all_served(backup, performs)

@@ -15,7 +15,7 @@ from casemate import __version__
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
-from casemate.api.operations import Service
+from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles

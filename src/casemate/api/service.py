@@ -1,9 +1,9 @@
-"""What one operation of the API is: the one declaration that routing and OpenAPI are made from."""
+"""What every operation over HTTP works with, and the bounds on what is done at once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.accounts import Accounts
-from casemate.api.authorization import ResourceOf, function_of, node, principal
+from casemate.api.authorization import function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
@@ -128,55 +128,6 @@ class Service:
         ]
         if not any(self.may(request, action, resource) for resource in wanted):
             self.require(request, action, NODE)
-
-
-Endpoint = Callable[[Request, Service], Awaitable[Response]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueryParameter:
-    """One parameter of a query and its JSON Schema."""
-
-    name: str
-    description: str
-    schema: dict[str, Any]
-    required: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """One method on one path."""
-
-    method: str
-    path: str
-    """Below the prefix, with `{parameters}`."""
-    id: str
-    tag: str
-    summary: str
-    description: str = ""
-    endpoint: Endpoint
-    query: tuple[QueryParameter, ...] = ()
-    body: type[msgspec.Struct] | None = None
-    body_optional: bool = False
-    body_media_type: str = JSON
-    has_body: bool = False
-    """True if there is a body that is not described by `body`."""
-    status: HTTPStatus = HTTPStatus.OK
-    response: Any = None
-    """Type of the answer; None if it has no body."""
-    response_media_type: str = JSON
-    other_statuses: tuple[tuple[HTTPStatus, str, Any], ...] = ()
-    """Further statuses that are not problems, with their meaning and type."""
-    problems: tuple[int, ...] = ()
-    """Statuses of problems beyond 400, 401, 403 and 500, which every operation can answer with."""
-    authenticated: bool = True
-    action: Action | None = None
-    """What must be allowed; None (only with `authenticated=False`, or where the endpoint itself
-    decides for each thing it shows) asks for nothing."""
-    resource: ResourceOf = node
-    """What the action is on."""
-    anywhere: Action | None = None
-    """What must be allowed on one thing at least, whichever."""
 
 
 def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
