@@ -33,6 +33,7 @@ from casemate.model.path import (
     Request,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
+from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
@@ -86,15 +87,15 @@ class Data:
         self.held: asyncio.Event | None = None
         self.cancelled = 0
 
-    async def send(self, project: str, kind: str, name: str, body: bytes, **_: Any) -> str:
+    async def change(self, operation: SendMessage) -> Sent:
         if self.held is not None:
             try:
                 await self.held.wait()
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise
-        self.sent.append(body)
-        return "msg_1"
+        self.sent.append(operation.content)
+        return Sent(id="msg_1")
 
 
 class OneInstance:
