@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from casemate.folder.options import GATEWAY_UID
+from casemate.model.processes import GATEWAY_UID
 from support.node import TestNode, default_risks
 from support.sealed_store import encrypt_store
 

@@ -44,7 +44,7 @@ def application(world: World) -> Starlette:
         middleware=[
             Middleware(
                 RequireCredential,
-                authenticate=lambda header: world.accounts.authenticate(header),
+                authenticate=lambda *shown: world.accounts.authenticate(*shown),
                 deny=world.denials.append,
                 open_paths=frozenset(
                     (o.method, PREFIX + o.path) for o in OPERATIONS if not o.authenticated

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from casemate.folder.options import VAULT_UID
+from casemate.model.processes import VAULT_UID
 from casemate.sqlite import engine
 from casemate.vault.engine import VaultEngine, obtain_master
 from casemate.vault.folder import VaultFolder

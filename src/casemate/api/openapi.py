@@ -9,9 +9,10 @@ import msgspec
 
 import casemate
 from casemate.api.invocation_paths import INVOCATION_PATHS
-from casemate.api.problems import MEDIA_TYPE, Problem
+from casemate.api.problems import Problem
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.function import NAME_PATTERN
+from casemate.model.problem import MEDIA_TYPE
 from casemate.operations import samples
 from casemate.operations.declaration import JSON, NDJSON, Decided
 from casemate.operations.fields import ID_PATTERN, whole

@@ -30,6 +30,7 @@ from casemate.vault.interface import DataKey, Purpose
 T = TypeVar("T")
 Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
+Created = Callable[[str], Awaitable[None]]
 _WAIT_FOR_ROOM = 5.0
 
 
@@ -77,9 +78,13 @@ class Projects:
         keys: Keys,
         options: DataOptions,
         accepted_losses: frozenset[str] = frozenset(),
+        on_created: Created | None = None,
     ) -> None:
-        """Open nothing yet."""
-        self.on_created: Callable[[str], Awaitable[None]] = _nothing
+        """Open nothing yet.
+
+        `on_created` is awaited when a project has got its database, before anything is kept in it.
+        """
+        self._on_created = on_created or _nothing
         self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
         self.released = asyncio.Event()
@@ -150,7 +155,7 @@ class Projects:
             self._refused.pop(name, None)
             if file is None:
                 try:
-                    await self.on_created(name)
+                    await self._on_created(name)
                 except BaseException:
                     await self.in_thread(project.abandon)
                     project.files.close()

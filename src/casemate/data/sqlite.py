@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.data import limits, resources, rotation
@@ -112,15 +112,6 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         limits.require_project(project)
         async with self._projects.use(project) as opened:
             await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
-
-    @property
-    def on_created(self) -> Callable[[str], Awaitable[None]]:
-        """Awaited when a project has got its database, before anything is kept in it."""
-        return self._projects.on_created
-
-    @on_created.setter
-    def on_created(self, remember: Callable[[str], Awaitable[None]]) -> None:
-        self._projects.on_created = remember
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""

@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.store.errors import StoreGoneError

@@ -81,7 +81,7 @@ class FakeAccounts:
         )
         return text
 
-    def authenticate(self, authorization: str | None) -> Any:
+    def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault
         scheme, _, text = (authorization or "").partition(" ")

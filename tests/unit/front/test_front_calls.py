@@ -7,14 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from casemate.admission import Catalogue, Closure
+from casemate.delivery.wish import Wish
 from casemate.model.deployment import Version
-from casemate.model.http import HttpResponse
+from casemate.model.http import Destination, HttpResponse
 from casemate.model.path import RawInvocation
-from casemate.triggers.load_gate import LoadGate
-from support.core import deployed, http_request, version
+from casemate.model.principal import Principal
+from support.core import INVOKER_TOKEN, deployed, http_request, version
+from support.front import Front
 
 FULL = HttpResponse(429, paced=True)
-LIMIT = 4711
 
 
 class Node:
@@ -22,10 +23,13 @@ class Node:
 
     def __init__(self) -> None:
         self.crowded = True
-        self.asked: list[tuple[Version, RawInvocation, str | None]] = []
+        self.asked: list[tuple[Version, RawInvocation, Principal | None]] = []
         catalogue = Catalogue()
         catalogue.replace([deployed(version(routes=["GET /items/{id}"]))])
-        self.gate = LoadGate(catalogue, self, self, lambda _head: LIMIT)  # type: ignore[arg-type]
+        self.front = Front(self._take, catalogue=catalogue, dispatcher=self, refusals=self)
+
+    async def _take(self, _raw: RawInvocation, _wish: Wish) -> HttpResponse:
+        raise AssertionError("only heads are looked at")
 
     def foreseen(
         self,
@@ -33,9 +37,9 @@ class Node:
         of: Version,
         _closure: Closure,
         unread: Callable[[], RawInvocation],
-        credential: str | None,
+        caller: Callable[[], Principal | None],
     ) -> HttpResponse:
-        self.asked.append((of, unread(), credential))
+        self.asked.append((of, unread(), caller()))
         return FULL
 
 
@@ -51,9 +55,10 @@ def test_a_call_without_room_is_answered_from_its_head(
     method: str, path: str, trigger: str
 ) -> None:
     node = Node()
-    assert node.gate.body_limit(http_request(method, path, key="k").head) is FULL
-    [(of, unread, credential)] = node.asked
-    assert (of.project, of.function, credential) == ("t", "f", "Bearer k")
+    assert node.front.table.find(http_request(method, path, key=INVOKER_TOKEN).head) is FULL
+    [(of, unread, caller)] = node.asked
+    assert (of.project, of.function) == ("t", "f")
+    assert caller is not None and caller.text == "token:invoker"
     assert (unread.trigger, unread.project, unread.function) == (trigger, "t", "f")
     assert (unread.body, unread.credential, unread.remote_address) == (b"", None, "192.0.2.7")
 
@@ -75,12 +80,14 @@ def test_everything_else_goes_on(
     method: str, path: str, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
     node = Node()
-    assert node.gate.body_limit(http_request(method, path, headers=headers).head) == LIMIT
+    assert isinstance(
+        node.front.table.find(http_request(method, path, headers=headers).head), Destination
+    )
     assert node.asked == []
 
 
 def test_without_a_crowd_nothing_is_looked_at() -> None:
     node = Node()
     node.crowded = False
-    assert node.gate.body_limit(http_request("POST", "/invoke/t/f").head) == LIMIT
+    assert isinstance(node.front.table.find(http_request("POST", "/invoke/t/f").head), Destination)
     assert node.asked == []

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from casemate.admission import Admission, Catalogue
 from casemate.delivery.wish import LATER, NOTHING, Wish
+from casemate.front.calls import Take
+from casemate.front.named import split_invoke_path
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.function import Cors, Limits
 from casemate.model.function import HttpTrigger as HttpTrigger_
@@ -22,7 +24,7 @@ from casemate.model.path import RawInvocation
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.route import RouteClaim
 from casemate.seal import Seal
-from casemate.triggers.http import HttpTrigger, http_event, is_text, split_invoke_path
+from casemate.triggers.http_event import http_event, is_text
 from support.core import (
     INVOKER_TOKEN,
     MemoryStore,
@@ -32,6 +34,7 @@ from support.core import (
     http_request,
     version,
 )
+from support.front import Front
 
 TEXT, REVOKED_TEXT = INVOKER_TOKEN, "revoked-token"
 KIB, MIB = 1024, 1024 * 1024
@@ -56,30 +59,26 @@ class Gateway:
         self.catalogue.replace([deployed(private), deployed(public)])
         self.invoked: list[RawInvocation] = []
         self.wishes: list[Wish] = []
-        self.api: list[HttpRequest] = []
-        self.trigger = HttpTrigger(
-            self.catalogue,
-            self.accounts,
-            Seal(self.store),
-            self.store.deny,
-            self._take,
-            self._ask_api,
-        )
+        self.trigger = self.leading_to(self._take)
+
+    def leading_to(self, take: Take) -> Front:
+        """Return the route table, with calls handed to `take`."""
+        return Front(take, catalogue=self.catalogue, accounts=self.accounts, store=self.store)
+
+    @property
+    def api(self) -> list[HttpRequest]:
+        return [request for request, _ in self.trigger.api]
 
     async def _take(self, raw: RawInvocation, wish: Wish) -> HttpResponse:
         self.invoked.append(raw)
         self.wishes.append(wish)
         return HttpResponse(200, (), b"invoked")
 
-    async def _ask_api(self, request: HttpRequest) -> HttpResponse:
-        self.api.append(request)
-        return HttpResponse(200, (), b"api")
-
     def ask(self, *args: Any, **rest: Any) -> HttpResponse:
         return asyncio.run(self.trigger.handle(http_request(*args, **rest)))
 
     def limit(self, *args: Any, **rest: Any) -> int:
-        return self.trigger.body_limit(http_request(*args, **rest).head)
+        return self.trigger.limit(http_request(*args, **rest))
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_an_invocation_by_name(gateway: Gateway) -> None:
     )
     assert answer.body == b"invoked"
     [raw] = gateway.invoked
-    assert msgspec.structs.replace(raw, received_at=0.0) == RawInvocation(
+    assert msgspec.structs.replace(raw, received_at=0.0, checked=None) == RawInvocation(
         trigger="invoke",
         project="t",
         function="private",
@@ -313,7 +312,7 @@ def test_the_number_of_query_fields_is_bounded(gateway: Gateway) -> None:
 def test_only_the_method_does_not_fit(gateway: Gateway) -> None:
     answer = gateway.ask("DELETE", "/private", key=TEXT)
     assert answer.status == 405
-    assert dict(answer.headers)[b"allow"] == b"GET, POST"
+    assert dict(answer.headers)[b"allow"] == b"GET, HEAD, POST"
     assert gateway.ask("DELETE", "/any", key=TEXT).body == b"invoked"
 
 
@@ -355,7 +354,7 @@ def test_without_a_token_nothing_is_learned(
     assert status == 401
     assert headers[b"www-authenticate"].startswith(b"Bearer")  # type: ignore[index]
     assert body == {
-        "type": "about:blank",
+        "type": "urn:casemate:problem:unauthenticated",
         "title": "Not authenticated",
         "status": 401,
         "detail": "This needs a valid token.",
@@ -371,21 +370,14 @@ def test_with_a_token_the_caller_is_told(gateway: Gateway, method: str, path: st
 def path_of(gateway: Gateway, admission: Admission) -> Pipeline:
     """Return a path that ends at admission."""
     seal, store = Seal(gateway.store), gateway.store
-    refusals = LoadRefusals(seal, gateway.accounts, PlainPolicy(), store.deny, None)
+    refusals = LoadRefusals(seal, PlainPolicy(), store.deny, None)
     return Pipeline(admission, None, None, seal, refusals)  # type: ignore[arg-type]
 
 
 def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> None:
     admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
     pipeline = path_of(gateway, admission)
-    trigger = HttpTrigger(
-        gateway.catalogue,
-        gateway.accounts,
-        Seal(gateway.store),
-        gateway.store.deny,
-        lambda raw, _: pipeline.invoke(raw),
-        None,  # type: ignore[arg-type]
-    )
+    trigger = gateway.leading_to(lambda raw, _: pipeline.invoke(raw))
 
     def ask(method: str, path: str, **rest: Any) -> tuple[object, ...]:
         return sealed(asyncio.run(trigger.handle(http_request(method, path, **rest))))
@@ -453,14 +445,7 @@ def test_the_limit_is_known_for_any_path(path: str, prefix: str) -> None:
 def test_the_caller_s_address_reaches_the_records_of_denials(gateway: Gateway) -> None:
     admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
     pipeline = path_of(gateway, admission)
-    trigger = HttpTrigger(
-        gateway.catalogue,
-        gateway.accounts,
-        Seal(gateway.store),  # type: ignore[arg-type]
-        gateway.store.deny,
-        lambda raw, _: pipeline.invoke(raw),
-        None,  # type: ignore[arg-type]
-    )
+    trigger = gateway.leading_to(lambda raw, _: pipeline.invoke(raw))
     for method, path in (("POST", "/invoke/t/private"), ("GET", "/private"), ("GET", "/items/1")):
         assert asyncio.run(trigger.handle(http_request(method, path))).status == 401
     denied = gateway.store.denied
@@ -479,14 +464,7 @@ def test_a_token_without_rights_does_not_learn_which_routes_exist(gateway: Gatew
     gateway.accounts.known[f"Bearer {guest}"] = Principal(kind=PrincipalKind.TOKEN, id="guest")
     admission = Admission(gateway.catalogue, gateway.accounts, PlainPolicy(), gateway.store.deny)
     pipeline = path_of(gateway, admission)
-    trigger = HttpTrigger(
-        gateway.catalogue,
-        gateway.accounts,
-        Seal(gateway.store),  # type: ignore[arg-type]
-        gateway.store.deny,
-        lambda raw, _: pipeline.invoke(raw),
-        None,  # type: ignore[arg-type]
-    )
+    trigger = gateway.leading_to(lambda raw, _: pipeline.invoke(raw))
     answers = {
         path: sealed(asyncio.run(trigger.handle(http_request(method, path, key=guest))))[0]
         for method, path in (("GET", "/private"), ("DELETE", "/private"), ("GET", "/nothing"))
@@ -593,7 +571,7 @@ def test_answers_say_who_may_read_them_by_the_manifest_alone() -> None:
     async def take(raw: RawInvocation, wish: Wish) -> HttpResponse:
         return HttpResponse(200, ((b"access-control-allow-origin", b"*"), (b"x-total", b"1")), b"")
 
-    gateway.trigger._take = take
+    gateway.trigger = gateway.leading_to(take)
     told = dict(gateway.ask("GET", "/shop/1", headers=((b"origin", PAGE),)).headers)
     assert told[b"access-control-allow-origin"] == PAGE
     assert told[b"access-control-expose-headers"] == b"x-total"
@@ -621,7 +599,7 @@ def test_where_projects_share_a_host_an_answer_sets_nothing_for_all_of_it(gatewa
         )
         return HttpResponse(200, headers, b"")
 
-    gateway.trigger._take = take
+    gateway.trigger = gateway.leading_to(take)
     alone = gateway.ask("GET", "/public/a")
     assert len(alone.headers) == 3, "a node with one project is that project's"
     other = version(project="u", name="other", routes=["GET /other"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from casemate.front.origin import confined, is_script_for_all
 from casemate.model.http import HttpHead, HttpResponse
-from casemate.triggers.origin import confined, is_script_for_all
 
 
 def cookie(value: bytes) -> bytes | None:
