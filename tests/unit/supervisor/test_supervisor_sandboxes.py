@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -214,3 +215,22 @@ def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop)
     loop.supervisor._zygotes.end(zygote, "closed", expected=True)
     told = loop.supervisor._outbox.events()
     assert told == [protocol.ZygoteEnded(5, "closed")]
+
+
+def test_a_base_zygote_that_did_not_start_is_dropped(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed has closed its socket; that must not end the node, which tries again."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    theirs.close()
+    closed: list[bool] = []
+    layout: Any = SimpleNamespace(
+        base=SimpleNamespace(sock=ours),
+        waiting=[],
+        blanks=deque(),
+        close=lambda: closed.append(True),
+    )
+    monkeypatch.setattr(loop.supervisor._bases._layouts, "drop", lambda _layout: None)
+    loop.supervisor._bases.drop(layout, "it did not start")
+    assert closed == [True]
