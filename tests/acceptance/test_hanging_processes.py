@@ -58,7 +58,7 @@ def pid_of(node: TestNode, what: str) -> int:
     supervisor = node.process.pid
     if what == "base":
         return bases_of(supervisor)[0]
-    module = f"casemate.{what}" if what == "node.gateway" else f"casemate.{what}.process"
+    module = f"casemate.{what}.process"
     return next(p for p in children(supervisor) if module in command(p))
 
 
@@ -66,7 +66,7 @@ def pid_of(node: TestNode, what: str) -> int:
     "what",
     [
         "base",
-        "node.gateway",
+        "gateway",
         pytest.param("vault", marks=pytest.mark.storm),
         pytest.param("egress", marks=pytest.mark.storm),
     ],
@@ -99,7 +99,7 @@ def test_one_that_hangs_is_replaced_and_callers_are_answered(busy_node, what) ->
 
 
 def test_another_egress_proxy_costs_no_call(busy_node) -> None:
-    gateway = pid_of(busy_node, "node.gateway")
+    gateway = pid_of(busy_node, "gateway")
     statuses = []
     slow = threading.Thread(target=lambda: statuses.append(busy_node.invoke(3).status_code))
     slow.start()
@@ -109,7 +109,7 @@ def test_another_egress_proxy_costs_no_call(busy_node) -> None:
         busy_node.wait_until(lambda: busy_node.invoke(0, function="t/g").json() == 403, 20)
     slow.join(30)
     assert statuses == [200]
-    assert pid_of(busy_node, "node.gateway") == gateway
+    assert pid_of(busy_node, "gateway") == gateway
 
 
 class Caller:

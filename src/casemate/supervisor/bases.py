@@ -244,8 +244,9 @@ class Bases:
         """End a base zygote; what was forked from it ends with it."""
         # First, so that nothing below has another zygote made of it.
         self._layouts.drop(layout)
-        # One that failed to start has closed its socket, and the selector raises for that.
-        if 0 <= layout.base.sock.fileno() in self._selector.get_map():
+        descriptor = layout.base.sock.fileno()
+        # One that did not start is closed already, and was taken out before that.
+        if descriptor >= 0 and descriptor in self._selector.get_map():
             self._selector.unregister(layout.base.sock)
         self.refuse_waiting(layout, reason, tell=self._outbox.connected)
         self._forget_blanks(layout)

@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -266,3 +267,22 @@ def test_a_fault_that_is_none_is_not_read() -> None:
         assert msgspec.json.decode(text, type=protocol.Event).fault is known
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(packet % b"nobody", type=protocol.Event)
+
+
+def test_a_base_zygote_that_did_not_start_is_dropped(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed has closed its socket; that must not end the node, which tries again."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    theirs.close()
+    closed: list[bool] = []
+    layout: Any = SimpleNamespace(
+        base=SimpleNamespace(sock=ours),
+        waiting=[],
+        blanks=deque(),
+        close=lambda: closed.append(True),
+    )
+    monkeypatch.setattr(loop.supervisor._bases._layouts, "drop", lambda _layout: None)
+    loop.supervisor._bases.drop(layout, "it did not start")
+    assert closed == [True]

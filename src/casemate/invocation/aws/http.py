@@ -12,7 +12,7 @@ _STAGE = "$default"
 
 
 def http_event(event: Mapping[str, object], request_id: str, at: float) -> dict[str, object]:
-    """Return the event of a request, given the one that `triggers.http` has built of it."""
+    """Return the event of a request, given the one that `triggers.http_event` has built of it."""
     headers = texts(event.get("headers"))
     query = event.get("query")
     values = query if isinstance(query, dict) else {}

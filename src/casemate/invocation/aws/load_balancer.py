@@ -11,7 +11,7 @@ from casemate.invocation.aws.names import arn, encoded_path, texts
 def load_balancer_event(
     event: Mapping[str, object], _request_id: str, _at: float
 ) -> dict[str, object]:
-    """Return the event of a request, given the one that `triggers.http` has built of it.
+    """Return the event of a request, given the one that `triggers.http_event` has built of it.
 
     Without multi-value headers, the default there: the last value of a name counts. Queries are
     handed over encoded, and a body that is missing is an empty text.

@@ -11,7 +11,7 @@ _STAGE = "default"
 
 
 def rest_event(event: Mapping[str, object], request_id: str, at: float) -> dict[str, object]:
-    """Return the event of a request, given the one that `triggers.http` has built of it.
+    """Return the event of a request, given the one that `triggers.http_event` has built of it.
 
     Names of headers are spelled as `Content-Type`; what is not there is null, as at AWS.
     """

@@ -274,9 +274,8 @@ class Connection(asyncio.Protocol):
     def _handle(self, request: RequestHead, pieces: list[bytes]) -> None:
         handler, self._handler = self._handler, None
         if handler is None:
-            early, self._early = cast(HttpResponse, self._early), None
             self._held.release()
-            self._answer(early, cut=False)
+            self._answer(cast(HttpResponse, self._early), cut=False)
         elif self._held.size > LARGE_BYTES:
             self._start(self._context.handle_large, (handler, request.head, pieces), cut=False)
         else:
