@@ -24,8 +24,11 @@ _COMPONENTS = {whole(NAME_PATTERN): "Name", whole(ID_PATTERN): "Id"}
 
 
 def all_derived(module: ModuleType, performs: Performers) -> tuple[Operation, ...]:
-    """Return the routes of all that a module declares; DeclarationError if one is not performed."""
-    kinds = operations_of(module)
+    """Return the routes of all that a module declares for HTTP.
+
+    DeclarationError if one is not performed.
+    """
+    kinds = tuple(kind for kind in operations_of(module) if kind.declared.http)
     for kind in kinds:
         if kind not in performs.by_type:
             raise DeclarationError(f"Nothing performs {kind.__name__}.")
