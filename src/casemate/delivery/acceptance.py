@@ -36,6 +36,12 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request, Sealed
 from casemate.model.principal import ANONYMOUS
 from casemate.model.trigger import INBOX
+from casemate.operations.invocations import (
+    AbandonInvocation,
+    BeginInvocation,
+    FinishInvocation,
+)
+from casemate.operations.leases import KeepMessages
 from casemate.seal import Seal
 from casemate.seal.close import problem
 
@@ -117,13 +123,18 @@ class Acceptance:
 
     async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
         raw = admitted.request.raw
-        messages = _messages(admitted, wish, identities)
+        kept = KeepMessages(
+            project=raw.project,
+            kind=INBOX,
+            name=raw.function,
+            messages=_messages(admitted, wish, identities),
+        )
         try:
             try:
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
+                await self._data.change(kept)
             except NotFoundError:
                 await self._ensure_inbox(raw.project)
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
+                await self._data.change(kept)
         except (LimitError, UnavailableError) as error:
             raise _not_kept(error) from error
 
@@ -137,25 +148,23 @@ class Acceptance:
         accepted_at = time.time()
         sealed = await self._run(raw)
         if sealed.outcome in _NOT_RUN:
-            await self._data.abandon_invocation(raw.project, raw.id)
+            await self._data.change(AbandonInvocation(project=raw.project, invocation=raw.id))
             return sealed.response
         succeeded = sealed.outcome is Outcome.OK
-        await self._data.finish_invocation(
-            raw.project,
-            InvocationStatus(
-                id=raw.id,
-                function=raw.function,
-                state=InvocationState.SUCCEEDED if succeeded else InvocationState.FAILED,
-                attempts=1,
-                accepted_at=accepted_at,
-                finished_at=time.time(),
-                status=sealed.response.status,
-                content_type=content_type_of(sealed.response),
-                result=body_of(sealed.response) if succeeded else None,
-                reason="" if succeeded else sealed.outcome.value,
-                error_id=sealed.error_id,
-            ),
+        ended = InvocationStatus(
+            id=raw.id,
+            function=raw.function,
+            state=InvocationState.SUCCEEDED if succeeded else InvocationState.FAILED,
+            attempts=1,
+            accepted_at=accepted_at,
+            finished_at=time.time(),
+            status=sealed.response.status,
+            content_type=content_type_of(sealed.response),
+            result=body_of(sealed.response) if succeeded else None,
+            reason="" if succeeded else sealed.outcome.value,
+            error_id=sealed.error_id,
         )
+        await self._data.change(FinishInvocation(project=raw.project, status=ended))
         return sealed.response
 
     async def _claim(
@@ -168,13 +177,15 @@ class Acceptance:
         raw = admitted.request.raw
         try:
             await self._ensure_inbox(raw.project)
-            return await self._data.begin_invocation(
-                raw.project,
-                raw.function,
-                _scoped(admitted, key),
-                _fingerprint(admitted),
-                admitted.request.id,
-                event=event,
+            return await self._data.change(
+                BeginInvocation(
+                    project=raw.project,
+                    function=raw.function,
+                    idempotency=_scoped(admitted, key),
+                    fingerprint=_fingerprint(admitted),
+                    invocation=admitted.request.id,
+                    event=event,
+                )
             )
         except LimitError as error:
             raise _not_kept(error) from error
