@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from casemate.data import leasing, limits, queues
-from casemate.data.port import Place, Port
+from casemate.data.port import AtPlace, Place, Port
 from casemate.data.registry import INBOX, QUEUE, TOPIC
 from casemate.model.messages import Message, NewMessage, QueueInfo
 from casemate.operations.inboxes import PurgeInbox, ShowInbox
@@ -49,7 +52,8 @@ class MessagePort(Port):
             labels=operation.labels,
             attributes=operation.attributes or {},
         )
-        return await self._keep_one(Place(operation.project, QUEUE, operation.queue), new)
+        (identity,) = await self._keep(Place(operation.project, QUEUE, operation.queue), (new,))
+        return Sent(id=identity)
 
     @performs(PublishMessage)
     async def _publish(self, operation: PublishMessage) -> Sent:
@@ -59,20 +63,19 @@ class MessagePort(Port):
             labels=operation.labels,
             attributes=operation.attributes or {},
         )
-        return await self._keep_one(Place(operation.project, TOPIC, operation.topic), new)
-
-    async def _keep_one(self, place: Place, message: NewMessage) -> Sent:
-        (identity,) = await self._keep(place, (message,))
+        (identity,) = await self._keep(Place(operation.project, TOPIC, operation.topic), (new,))
         return Sent(id=identity)
 
     @performs(KeepMessages)
     async def _keep_messages(self, operation: KeepMessages) -> tuple[str, ...]:
-        return await self._keep(_place(operation), operation.messages)
+        return await self._keep(operation, operation.messages)
 
-    async def _keep(self, place: Place, messages: tuple[NewMessage, ...]) -> tuple[str, ...]:
+    def _keep(
+        self, place: AtPlace, messages: tuple[NewMessage, ...]
+    ) -> Coroutine[Any, Any, tuple[str, ...]]:
         limits.require_whole("number of messages", len(messages), 0, limits.MAX_BATCH)
         new = [queues.require_new(message) for message in messages]
-        return await self._change_queue(
+        return self._change_queue(
             place,
             KINDS,
             lambda work, opened, queue: opened.fanout.send(work, queue.kind, queue.name, new),
@@ -86,14 +89,14 @@ class MessagePort(Port):
     async def _lease(self, operation: LeaseMessages) -> tuple[Message, ...]:
         return await self._lease_from(operation, LEASED)
 
-    async def _lease_from(
+    def _lease_from(
         self, operation: ReceiveMessages | LeaseMessages, kinds: tuple[str, ...]
-    ) -> tuple[Message, ...]:
+    ) -> Coroutine[Any, Any, tuple[Message, ...]]:
         limit = operation.limit
         limits.require_limit(limit)
         seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
-        return await self._change_queue(
-            _place(operation),
+        return self._change_queue(
+            operation,
             kinds,
             lambda work, opened, queue: leasing.lease(work, queue, opened.fanout, limit, seconds),
             emptying=True,
@@ -105,7 +108,7 @@ class MessagePort(Port):
         limits.require_whole("number of settlements", len(settlements), 0, limits.MAX_BATCH)
         checked = [leasing.require_settlement(settlement) for settlement in settlements]
         return await self._change_queue(
-            _place(operation),
+            operation,
             LEASED,
             lambda work, opened, queue: leasing.settle(work, queue, opened.fanout, checked),
             emptying=True,
@@ -118,7 +121,7 @@ class MessagePort(Port):
         leasing.require_leases(leases)
         seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
         return await self._change_queue(
-            _place(operation),
+            operation,
             KINDS,
             lambda work, _, queue: leasing.extend(work, queue, leases, seconds),
             emptying=True,
@@ -129,7 +132,7 @@ class MessagePort(Port):
         leases = operation.leases
         leasing.require_leases(leases)
         return await self._change_queue(
-            _place(operation),
+            operation,
             _RECEIVED,
             lambda work, _, queue: leasing.acknowledge(work, queue, leases),
             emptying=True,
@@ -137,7 +140,7 @@ class MessagePort(Port):
 
     @performs(FindNextDue)
     async def _next_due(self, operation: FindNextDue) -> float | None:
-        return await self._read_queue(_place(operation), LEASED, queues.next_due)
+        return await self._read_queue(operation, LEASED, queues.next_due)
 
     # -- how much waits ------------------------------------------------------------------------
 
@@ -176,18 +179,3 @@ class MessagePort(Port):
             emptying=True,
         )
         return Purged(deleted=deleted)
-
-
-_AtPlace = (
-    KeepMessages
-    | ReceiveMessages
-    | LeaseMessages
-    | SettleMessages
-    | ExtendLeases
-    | AcknowledgeMessages
-    | FindNextDue
-)
-
-
-def _place(operation: _AtPlace) -> Place:
-    return Place(operation.project, operation.kind, operation.name)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
@@ -22,8 +22,27 @@ from casemate.sqlite.engine import Connection
 T = TypeVar("T")
 
 
+class AtPlace(Protocol):
+    """What says where messages are, as many operations do."""
+
+    @property
+    def project(self) -> str:
+        """The project."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What they are in: a queue, a topic or an inbox."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
 class Place(NamedTuple):
-    """Where messages are."""
+    """Where messages are, where an operation says it otherwise."""
 
     project: str
     kind: str
@@ -56,7 +75,7 @@ class Port:
 
     async def _change_queue(
         self,
-        place: Place,
+        place: AtPlace,
         kinds: tuple[str, ...],
         change: Callable[[Work, OpenProject, Resource], T],
         *,
@@ -76,7 +95,7 @@ class Port:
 
     async def _read_queue(
         self,
-        place: Place,
+        place: AtPlace,
         kinds: tuple[str, ...],
         question: Callable[[Connection, Resource], T],
     ) -> T:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from casemate.data import (
     delivery_port,
@@ -49,15 +49,15 @@ class SqliteProjectData(
     inherited by fork: children must exec.
     """
 
-    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
-        """Answer an operation that changes nothing."""
-        answer: AnswerT = await _PERFORMED.reading(operation)(self, operation)
-        return answer
+    # Both return what awaits the answer: a coroutine of their own would be one more for each step.
 
-    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+    def read(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
+        """Answer an operation that changes nothing."""
+        return _PERFORMED.reading(operation)(self, operation)
+
+    def change(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Do an operation, durably."""
-        answer: AnswerT = await _PERFORMED.changing(operation)(self, operation)
-        return answer
+        return _PERFORMED.changing(operation)(self, operation)
 
     def watch(self, ready: Callable[[str, str, str], None]) -> None:
         """Have `ready` called on the running loop when a message can be leased."""
