@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from casemate.data import letters, limits, queues
-from casemate.data.port import Place, Port
+from casemate.data.port import LEASED, Place, Port
 from casemate.data.project import OpenProject
 from casemate.data.registry import INBOX, QUEUE, Resource
 from casemate.data.work import Work
@@ -24,8 +24,6 @@ from casemate.operations.delivery import (
     RedriveQueueDeadLetters,
 )
 from casemate.operations.performing import Performers
-
-_LEASED = (QUEUE, INBOX)
 
 performs = Performers()
 
@@ -44,7 +42,7 @@ class LetterPort(Port):
             queues.require_ids([after])
         found = await self._read_queue(
             _place(operation),
-            _LEASED,
+            LEASED,
             lambda connection, queue: letters.page(connection, queue, after, limit),
         )
         return Letters(letters=found, after=found[-1].id if len(found) == limit else None)
@@ -80,13 +78,13 @@ class LetterPort(Port):
         if ids is not None:
             queues.require_ids(ids)
         numbers = None if ids is None else [int(text, 16) for text in ids]
-        last = await self._read_queue(place, _LEASED, letters.last)
+        last = await self._read_queue(place, LEASED, letters.last)
         done = 0
         at: int | None = 0
         while at is not None:
             handled, at = await self._change_queue(
                 place,
-                _LEASED,
+                LEASED,
                 partial(self._handle, numbers, at, last, redrive),
                 emptying=True,
             )

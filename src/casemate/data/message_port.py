@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from casemate.data import leasing, limits, queues
-from casemate.data.port import AtPlace, Place, Port
+from casemate.data.port import LEASED, AtPlace, Place, Port
 from casemate.data.registry import INBOX, QUEUE, TOPIC
 from casemate.model.messages import Message, NewMessage, QueueInfo
 from casemate.operations.inboxes import PurgeInbox, ShowInbox
@@ -31,8 +31,7 @@ from casemate.operations.messages import (
 )
 from casemate.operations.performing import Performers
 
-KINDS = (QUEUE, TOPIC, INBOX)
-LEASED = (QUEUE, INBOX)
+_KINDS = (QUEUE, TOPIC, INBOX)
 _RECEIVED = (QUEUE, TOPIC)
 
 performs = Performers()
@@ -77,7 +76,7 @@ class MessagePort(Port):
         new = [queues.require_new(message) for message in messages]
         return self._change_queue(
             place,
-            KINDS,
+            _KINDS,
             lambda work, opened, queue: opened.fanout.send(work, queue.kind, queue.name, new),
         )
 
@@ -122,7 +121,7 @@ class MessagePort(Port):
         seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
         return await self._change_queue(
             operation,
-            KINDS,
+            _KINDS,
             lambda work, _, queue: leasing.extend(work, queue, leases, seconds),
             emptying=True,
         )
@@ -157,7 +156,7 @@ class MessagePort(Port):
         return await self._show(Place(operation.project, INBOX, operation.function))
 
     async def _show(self, place: Place) -> QueueInfo:
-        return await self._read_queue(place, KINDS, queues.info)
+        return await self._read_queue(place, _KINDS, queues.info)
 
     @performs(PurgeQueue)
     async def _purge_queue(self, operation: PurgeQueue) -> Purged:
@@ -174,7 +173,7 @@ class MessagePort(Port):
     async def _purge(self, place: Place) -> Purged:
         deleted = await self._change_queue(
             place,
-            KINDS,
+            _KINDS,
             lambda work, opened, queue: queues.purge(work, queue, opened.fanout.routes),
             emptying=True,
         )

@@ -13,13 +13,15 @@ from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.projects import Keys, Projects
-from casemate.data.registry import Resource, require_kind
+from casemate.data.registry import INBOX, QUEUE, Resource, require_kind
 from casemate.data.uploads import Uploads
 from casemate.data.work import Work
 from casemate.sqlite.connecting import reserve
 from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
+LEASED = (QUEUE, INBOX)
+"""Kinds of places whose messages are leased by delivery, and become dead letters."""
 
 
 class AtPlace(Protocol):
