@@ -21,6 +21,9 @@ import msgspec
 
 from bench.figures import p99, percentile
 from casemate.data import Fate, NewMessage, Settlement, SqliteProjectData, Subscription
+from casemate.model.trigger import INBOX
+from casemate.operations.inboxes import PurgeInbox, ShowInbox, Subscribe
+from casemate.operations.leases import KeepMessages, LeaseMessages, SettleMessages
 from casemate.vault.interface import DataKey, Purpose
 
 WRITERS = 64
@@ -93,24 +96,31 @@ class _Inbox:
 
     async def send(self) -> int:
         self._sent += 1
-        new = NewMessage(body=_BODY, invocation=f"inv_{self._sent:032x}")
-        await self._data.send_many(_PROJECT, "inbox", _FUNCTION, [new])
+        await self._keep(NewMessage(body=_BODY, invocation=f"inv_{self._sent:032x}"))
         return 1
 
+    async def _keep(self, *messages: NewMessage) -> None:
+        await self._data.change(
+            KeepMessages(project=_PROJECT, kind=INBOX, name=_FUNCTION, messages=messages)
+        )
+
     async def handle(self, limit: int = BATCH) -> int:
-        found = await self._data.lease(_PROJECT, "inbox", _FUNCTION, limit=limit, lease=60.0)
-        ends = [
+        found = await self._data.change(
+            LeaseMessages(project=_PROJECT, kind=INBOX, name=_FUNCTION, limit=limit, lease=60.0)
+        )
+        ends = tuple(
             Settlement(id=m.id, fence=m.fence, attempt=m.attempts, fate=Fate.DONE, status=200)
             for m in found
-        ]
-        return await self._data.settle(_PROJECT, "inbox", _FUNCTION, ends)
+        )
+        return await self._data.change(
+            SettleMessages(project=_PROJECT, kind=INBOX, name=_FUNCTION, settlements=ends)
+        )
 
     async def fill(self, number: int) -> None:
         """Have so many wait."""
-        info = await self._data.queue_info(_PROJECT, "inbox", _FUNCTION)
+        info = await self._data.read(ShowInbox(project=_PROJECT, function=_FUNCTION))
         for first in range(info.waiting, number, 1000):
-            new = [NewMessage(body=_BODY)] * min(1000, number - first)
-            await self._data.send_many(_PROJECT, "inbox", _FUNCTION, new)
+            await self._keep(*[NewMessage(body=_BODY)] * min(1000, number - first))
 
     async def leases(self) -> float:
         times = []
@@ -125,14 +135,16 @@ async def measure(parent: Path, seconds: float) -> Enqueue:
     """Measure in a new folder below `parent`."""
     data = SqliteProjectData(parent / "data", _key)
     try:
-        await data.subscribe(_PROJECT, [Subscription(function=_FUNCTION)])
+        await data.change(
+            Subscribe(project=_PROJECT, subscriptions=(Subscription(function=_FUNCTION),))
+        )
         inbox = _Inbox(data)
         await _writers(min(1.0, seconds), inbox.send)
         rate, times = await _writers(seconds, inbox.send)
         # what was sent bounds what can be handled: longer would measure an empty inbox
         await inbox.fill(int(rate * seconds))
         handled, _ = await _writers(seconds / 2, inbox.handle)
-        await data.purge(_PROJECT, "inbox", _FUNCTION)
+        await data.change(PurgeInbox(project=_PROJECT, function=_FUNCTION))
         await inbox.fill(SHALLOW)
         shallow = await inbox.leases()
         await inbox.fill(DEEP)

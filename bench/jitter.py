@@ -16,21 +16,26 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import uvloop
 
 from bench.figures import p99, percentile
-from casemate.data import NewMessage, SqliteProjectData, Subscription
+from casemate.data import SqliteProjectData, Subscription
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.trigger import ScheduleTrigger
+from casemate.operations.declaration import Operation
+from casemate.operations.inboxes import Subscribe
+from casemate.operations.positions import AdvancePosition
 from casemate.triggers.schedule import Schedules
 from casemate.vault.interface import DataKey, Purpose
 
 SPREAD, TOGETHER = 100, 500
 """Schedules of one second, due one after the other, and due at the same moment."""
 _PROJECT = "bench"
+AnswerT = TypeVar("AnswerT")
 
 
 class Jitter(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,20 +56,13 @@ class _Timed(SqliteProjectData):
         super().__init__(folder, _key)
         self.late: list[float] = []
 
-    async def advance(
-        self,
-        project: str,
-        position: str,
-        value: bytes,
-        *,
-        expected: bytes | None,
-        sends: Sequence[tuple[str, str, NewMessage]] = (),
-    ) -> bool:
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """See ProjectData."""
-        done = await super().advance(project, position, value, expected=expected, sends=sends)
-        for _, _, message in sends:
-            due = msgspec.json.decode(message.body)["time"]
-            self.late.append((time.time() - due) * 1e3)
+        done = await super().change(operation)
+        if isinstance(operation, AdvancePosition):
+            for _, _, message in operation.sends:
+                due = msgspec.json.decode(message.body)["time"]
+                self.late.append((time.time() - due) * 1e3)
         return done
 
 
@@ -93,8 +91,8 @@ async def _lateness(folder: Path, anchors: Sequence[float], seconds: float) -> l
     versions = [_version(number, anchor) for number, anchor in enumerate(anchors)]
     schedules = Schedules(data)
     try:
-        functions = [Subscription(function=version.function) for version in versions]
-        await data.subscribe(_PROJECT, functions)
+        functions = tuple(Subscription(function=version.function) for version in versions)
+        await data.change(Subscribe(project=_PROJECT, subscriptions=functions))
         schedules.replace(versions)
         await asyncio.sleep(1.5)  # the positions are written first
         data.late.clear()

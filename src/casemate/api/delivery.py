@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from casemate.operations.delivery import (
     ListQueueDeadLetters,
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
+    ReadDeadLetter,
     RedriveFunctionDeadLetters,
     RedriveQueueDeadLetters,
     ShowFunctionDeadLetter,
@@ -32,6 +32,7 @@ from casemate.operations.delivery import (
     ShowQueueDeadLetter,
     Status,
 )
+from casemate.operations.invocations import FindInvocation
 
 INBOX, QUEUE = "inbox", "queue"
 
@@ -60,7 +61,7 @@ async def _status(operation: ShowInvocationStatus, call: Call) -> Status:
         next_step="its record, if there is one, is shown by casemate invocations --id",
     )
     try:
-        found = await call.service.data.invocation_status(project, identity)
+        found = await call.service.data.read(FindInvocation(project=project, invocation=identity))
     except NotFoundError as error:
         raise missing from error
     if found.function != name:
@@ -123,16 +124,13 @@ def _place(operation: OfFunction | OfQueue) -> _Place:
 @performs(ListFunctionDeadLetters)
 @performs(ListQueueDeadLetters)
 async def _list(operation: ListFunctionDeadLetters | ListQueueDeadLetters, call: Call) -> Letters:
-    place, after, limit = _place(operation), operation.after, operation.limit
     try:
-        letters = await call.service.data.dead_letters(*place, after=after, limit=limit)
+        return await call.service.data.read(operation)
     except NotFoundError:
-        await _require_there(call.service, place)
-        letters = ()
+        await _require_there(call.service, _place(operation))
+        return Letters(letters=())
     except InvalidInputError as error:
-        raise _no_id(after) from error
-    full = len(letters) == limit
-    return Letters(letters=letters, after=letters[-1].id if full else None)
+        raise _no_id(operation.after) from error
 
 
 @performs(ShowFunctionDeadLetter)
@@ -140,7 +138,9 @@ async def _list(operation: ListFunctionDeadLetters | ListQueueDeadLetters, call:
 async def _show(operation: ShowFunctionDeadLetter | ShowQueueDeadLetter, call: Call) -> Letter:
     place, identity = _place(operation), operation.id
     try:
-        letter, body = await call.service.data.dead_letter(place.project, identity)
+        letter, body = await call.service.data.read(
+            ReadDeadLetter(project=place.project, id=identity)
+        )
     except (NotFoundError, InvalidInputError) as error:
         raise _missing(identity) from error
     if (letter.kind, letter.name) != (place.kind, place.name):
@@ -160,32 +160,22 @@ def _content(body: bytes) -> Any:
 
 @performs(RedriveFunctionDeadLetters)
 @performs(RedriveQueueDeadLetters)
-async def _redrive(
-    operation: RedriveFunctionDeadLetters | RedriveQueueDeadLetters, call: Call
-) -> Counted:
-    return await _change(_place(operation), operation.ids, call.service, redrive=True)
-
-
 @performs(PurgeFunctionDeadLetters)
 @performs(PurgeQueueDeadLetters)
-async def _purge(
-    operation: PurgeFunctionDeadLetters | PurgeQueueDeadLetters, call: Call
-) -> Counted:
-    return await _change(_place(operation), operation.ids, call.service, redrive=False)
-
-
 async def _change(
-    place: _Place, ids: Sequence[str] | None, service: Service, *, redrive: bool
+    operation: RedriveFunctionDeadLetters
+    | RedriveQueueDeadLetters
+    | PurgeFunctionDeadLetters
+    | PurgeQueueDeadLetters,
+    call: Call,
 ) -> Counted:
-    change = service.data.redrive if redrive else service.data.purge_dead
     try:
-        count = await change(*place, ids)
+        return await call.service.data.change(operation)
     except NotFoundError:
-        await _require_there(service, place)
-        count = 0
+        await _require_there(call.service, _place(operation))
+        return Counted(letters=0)
     except InvalidInputError as error:
         raise _no_id(None) from error
-    return Counted(letters=count)
 
 
 async def _require_there(service: Service, place: _Place) -> None:

@@ -17,6 +17,7 @@ from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
 from casemate.operations import secrets, vault
 from casemate.operations.declaration import BINARY
+from casemate.operations.resources import RekeyProject
 from casemate.operations.secrets import (
     DeleteSecret,
     GetSecret,
@@ -71,7 +72,7 @@ async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
         if each:
             # A project with secrets need not have data.
             with contextlib.suppress(NotFoundError):
-                await service.data.rekey(each)
+                await service.data.change(RekeyProject(project=each))
         else:
             newest = await service.vault.data_key("", Purpose.STORE)
             await service.store.rekey(newest.key)

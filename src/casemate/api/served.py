@@ -69,8 +69,8 @@ class Served:
 
 
 def all_served(module: ModuleType, performs: Performers) -> tuple[Served, ...]:
-    """Return all that a module declares; DeclarationError if one is not performed."""
-    kinds = operations_of(module)
+    """Return all that a module declares for HTTP; DeclarationError if one is not performed."""
+    kinds = tuple(kind for kind in operations_of(module) if kind.declared.http)
     for kind in kinds:
         if kind not in performs.by_type:
             raise DeclarationError(f"Nothing performs {kind.__name__}.")

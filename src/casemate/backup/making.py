@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 from casemate.backup.archive import (
     END,
@@ -28,7 +29,6 @@ from casemate.backup.archive import (
     padding,
     require_valid,
 )
-from casemate.data.interface import ProjectData
 from casemate.folder.folders import Folders
 from casemate.model.errors import UnavailableError
 from casemate.store.interface import Store
@@ -40,11 +40,19 @@ _PIECE = 1024 * 1024
 _SEALED = "*.sealed"
 
 
+class Copied(Protocol):
+    """What is kept in files, as by the adapters on SQLite. Other backends are not copied so."""
+
+    async def snapshot(self, folder: Path) -> None:
+        """Copy everything into `folder`, each part as it is at one moment."""
+        ...
+
+
 class BackupMaker:
     """Makes backups of one node."""
 
     def __init__(
-        self, folders: Folders, *, store: Store, data: ProjectData, vault: Vault, version: str
+        self, folders: Folders, *, store: Store, data: Copied, vault: Vault, version: str
     ) -> None:
         """`version` is that of this Casemate."""
         self._folders = folders

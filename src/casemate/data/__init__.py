@@ -2,8 +2,8 @@
 
 Durable when a call returns, encrypted at rest, bounded in size. What it is not: it decides nothing
 about who may ask (that is `policy`, and the caller's duty), keeps no keys (`vault` does), and is no
-place for the node's own records (`store`). May import `sqlite`, `vault` (its interface) and
-`model`.
+place for the node's own records (`store`). May import `sqlite`, `vault` (its interface),
+`operations` and `model`.
 """
 
 from casemate.data.errors import (

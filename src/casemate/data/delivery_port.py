@@ -1,9 +1,8 @@
-"""The port's calls about subscriptions, invocations and positions, each checked and handed on."""
+"""The operations on subscriptions, invocations and positions, each checked and handed on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 
 from casemate.data import invocations, leasing, limits, positions, queues, subscribing
 from casemate.data.port import Port
@@ -12,26 +11,37 @@ from casemate.data.registry import INBOX, Registry
 from casemate.data.sweep import drain
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
-from casemate.model.messages import InvocationStatus, NewMessage, Subscription
+from casemate.model.messages import InvocationStatus
+from casemate.operations.inboxes import ResumeDelivery, Subscribe
+from casemate.operations.invocations import (
+    AbandonInvocation,
+    BeginInvocation,
+    FindInvocation,
+    FinishInvocation,
+)
+from casemate.operations.performing import Performers
+from casemate.operations.positions import AdvancePosition, ShowPosition
 from casemate.sqlite.engine import Connection
+
+performs = Performers()
 
 
 class DeliveryPort(Port):
-    """What carries events to functions. `ProjectData` documents the calls."""
+    """What carries events to functions."""
 
-    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
-        """Replace who is subscribed to what."""
-        limits.require_project(project)
+    @performs(Subscribe)
+    async def _subscribe(self, operation: Subscribe) -> None:
+        limits.require_project(operation.project)
         limits.require_whole(
-            "number of subscriptions", len(subscriptions), 0, limits.MAX_SUBSCRIPTIONS
+            "number of subscriptions", len(operation.subscriptions), 0, limits.MAX_SUBSCRIPTIONS
         )
-        wanted = subscribing.lean(subscriptions)
+        wanted = subscribing.lean(operation.subscriptions)
 
         def replace(connection: Connection, registry: Registry) -> None:
             subscribing.replace(connection, registry, wanted)
 
         try:
-            async with self._projects.use(project, create=bool(wanted)) as opened:
+            async with self._projects.use(operation.project, create=bool(wanted)) as opened:
                 if not subscribing.are_kept(opened.fanout.routes, opened.registry, wanted):
                     await opened.writer.submit_job(change_resources(opened, replace))
                 while await opened.change(lambda work: drain(work, opened.fanout)):
@@ -40,47 +50,36 @@ class DeliveryPort(Port):
             if wanted:
                 raise
 
-    async def resume(self, project: str) -> tuple[tuple[str, str, float], ...]:
-        """End all leases; return where something waits, and until when."""
+    @performs(ResumeDelivery)
+    async def _resume(self, operation: ResumeDelivery) -> tuple[tuple[str, str, float], ...]:
         try:
-            async with self._projects.use(project) as opened:
+            async with self._projects.use(operation.project) as opened:
                 return await opened.change(lambda work: leasing.resume(work, opened.registry))
         except NotFoundError:
             return ()
 
-    def watch(self, ready: Callable[[str, str, str], None]) -> None:
-        """Have `ready` called on the running loop when a message can be leased."""
-        self._projects.watch(ready)
-
-    async def begin_invocation(
-        self,
-        project: str,
-        function: str,
-        idempotency: str,
-        fingerprint: str,
-        invocation: str,
-        *,
-        event: NewMessage | None = None,
-    ) -> InvocationStatus | None:
-        """Claim an idempotency key, and keep the event that it is for."""
+    @performs(BeginInvocation)
+    async def _begin_invocation(self, operation: BeginInvocation) -> InvocationStatus | None:
         self._disk.require()
+        function, event = operation.function, operation.event
         limits.require_resource("function", function)
-        limits.require_text(
-            "idempotency key", idempotency, least=1, most=limits.MAX_DEDUPLICATION_BYTES
-        )
-        for what, value in (("fingerprint", fingerprint), ("invocation", invocation)):
+        for what, value in (
+            ("idempotency key", operation.idempotency),
+            ("fingerprint", operation.fingerprint),
+            ("invocation", operation.invocation),
+        ):
             limits.require_text(what, value, least=1, most=limits.MAX_DEDUPLICATION_BYTES)
-        limits.require_project(project)
+        limits.require_project(operation.project)
         new = () if event is None else (queues.require_new(event),)
-        async with self._projects.use(project, create=True) as opened:
+        async with self._projects.use(operation.project, create=True) as opened:
 
             def begin(work: Work) -> InvocationStatus | None:
                 first = invocations.claim(
                     work.connection,
                     function,
-                    idempotency,
-                    fingerprint,
-                    invocation,
+                    operation.idempotency,
+                    operation.fingerprint,
+                    operation.invocation,
                     claimant=self._claimant,
                     keep=opened.fanout.routes.keep_results_of(function),
                     now=time.time(),
@@ -91,14 +90,16 @@ class DeliveryPort(Port):
 
             return await opened.change(begin)
 
-    async def abandon_invocation(self, project: str, invocation: str) -> None:
-        """Forget an invocation that did not run."""
-        async with self._projects.use(project) as opened:
+    @performs(AbandonInvocation)
+    async def _abandon_invocation(self, operation: AbandonInvocation) -> None:
+        invocation = operation.invocation
+        async with self._projects.use(operation.project) as opened:
             await opened.change(lambda work: invocations.abandon(work.connection, invocation))
 
-    async def finish_invocation(self, project: str, status: InvocationStatus) -> None:
-        """Keep the end of an invocation that was not sent."""
-        async with self._projects.use(project) as opened:
+    @performs(FinishInvocation)
+    async def _finish_invocation(self, operation: FinishInvocation) -> None:
+        status = operation.status
+        async with self._projects.use(operation.project) as opened:
             await opened.change(
                 lambda work: invocations.end(
                     work.connection,
@@ -107,26 +108,20 @@ class DeliveryPort(Port):
                 )
             )
 
-    async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
-        """Return what is known."""
+    @performs(FindInvocation)
+    async def _find_invocation(self, operation: FindInvocation) -> InvocationStatus:
+        invocation = operation.invocation
         limits.require_text("invocation", invocation, least=1, most=limits.MAX_DEDUPLICATION_BYTES)
-        async with self._projects.use(project) as opened:
+        async with self._projects.use(operation.project) as opened:
             return await opened.read(
                 lambda connection: invocations.find(connection, invocation, time.time())
             )
 
-    async def advance(
-        self,
-        project: str,
-        position: str,
-        value: bytes,
-        *,
-        expected: bytes | None,
-        sends: Sequence[tuple[str, str, NewMessage]] = (),
-    ) -> bool:
-        """Set a position and send messages, if it is the expected one."""
-        limits.require_project(project)
-        _require_position(position)
+    @performs(AdvancePosition)
+    async def _advance(self, operation: AdvancePosition) -> bool:
+        limits.require_project(operation.project)
+        _require_position(operation.position)
+        value, sends = operation.value, operation.sends
         if type(value) is not bytes or len(value) > limits.MAX_POSITION_BYTES:
             raise InvalidInputError(
                 f"The position is not bytes, at most {limits.MAX_POSITION_BYTES} of them."
@@ -134,18 +129,19 @@ class DeliveryPort(Port):
         limits.require_whole("number of messages", len(sends), 0, limits.MAX_BATCH)
         for _, _, new in sends:
             queues.require_new(new)
-        async with self._projects.use(project, create=True) as opened:
+        async with self._projects.use(operation.project, create=True) as opened:
             return await opened.change(
                 lambda work: positions.advance(
-                    work, opened.fanout, position, value, expected, sends
+                    work, opened.fanout, operation.position, value, operation.expected, sends
                 )
             )
 
-    async def position(self, project: str, position: str) -> bytes | None:
-        """Return a position."""
+    @performs(ShowPosition)
+    async def _position(self, operation: ShowPosition) -> bytes | None:
+        position = operation.position
         _require_position(position)
         try:
-            async with self._projects.use(project) as opened:
+            async with self._projects.use(operation.project) as opened:
                 return await opened.read(lambda connection: positions.get(connection, position))
         except NotFoundError:
             return None

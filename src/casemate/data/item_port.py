@@ -1,4 +1,4 @@
-"""The port's calls about items, each checked and handed to a writer or reader."""
+"""The operations on items, each checked and handed to a writer or reader."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ from casemate.data import attributes, limits, tables
 from casemate.data.port import Port
 from casemate.data.queries import Query
 from casemate.data.registry import TABLE
-from casemate.model.data import Item, ItemPage, Range
+from casemate.model.data import Item, ItemPage
+from casemate.operations.items import DeleteItem, GetItem, PutItem, QueryItems
+from casemate.operations.performing import Performers
+
+performs = Performers()
 
 
 class ItemPort(Port):
-    """Items in tables. `casemate.data.interface.ProjectData` documents the calls."""
+    """Items in tables."""
 
-    async def put_item(
-        self,
-        project: str,
-        table: str,
-        value: dict[str, object],
-        *,
-        if_revision: int | None = None,
-        labels: bytes = b"",
-    ) -> Item:
-        """Write an item whole."""
+    @performs(PutItem)
+    async def _put_item(self, operation: PutItem) -> Item:
         self._disk.require()
+        value, if_revision, labels = operation.value, operation.if_revision, operation.labels
         limits.require_labels(labels)
         limits.require_revision(if_revision, least=0)
         encoded = attributes.encode_item(value)
-        async with self._projects.use(project) as opened:
-            opened.resource(TABLE, table)
+        async with self._projects.use(operation.project) as opened:
+            opened.resource(TABLE, operation.table)
             if attributes.quick_to_check(encoded):
                 attributes.require_item(value)
             else:
@@ -35,7 +32,7 @@ class ItemPort(Port):
             return await opened.change(
                 lambda work: tables.put(
                     work,
-                    opened.resource(TABLE, table),
+                    opened.resource(TABLE, operation.table),
                     opened.fanout,
                     value,
                     encoded,
@@ -44,55 +41,40 @@ class ItemPort(Port):
                 )
             )
 
-    async def get_item(
-        self, project: str, table: str, key: str | float, sort: str | float | None = None
-    ) -> Item:
-        """Return an item."""
-        async with self._projects.use(project) as opened:
-            found = opened.resource(TABLE, table)
+    @performs(GetItem)
+    async def _get_item(self, operation: GetItem) -> Item:
+        key, sort = operation.key, operation.sort
+        async with self._projects.use(operation.project) as opened:
+            found = opened.resource(TABLE, operation.table)
             return await opened.read(lambda connection: tables.get(connection, found, key, sort))
 
-    async def delete_item(
-        self,
-        project: str,
-        table: str,
-        key: str | float,
-        sort: str | float | None = None,
-        *,
-        if_revision: int | None = None,
-    ) -> None:
-        """Delete an item."""
-        limits.require_revision(if_revision, least=0)
-        async with self._projects.use(project) as opened:
+    @performs(DeleteItem)
+    async def _delete_item(self, operation: DeleteItem) -> None:
+        limits.require_revision(operation.if_revision, least=0)
+        async with self._projects.use(operation.project) as opened:
             await opened.change(
                 lambda work: tables.delete(
-                    work, opened.resource(TABLE, table), opened.fanout, key, sort, if_revision
+                    work,
+                    opened.resource(TABLE, operation.table),
+                    opened.fanout,
+                    operation.key,
+                    operation.sort,
+                    operation.if_revision,
                 )
             )
 
-    async def query_items(
-        self,
-        project: str,
-        table: str,
-        *,
-        key: str | float | None = None,
-        index: str | None = None,
-        sort: Range | None = None,
-        after: str | None = None,
-        limit: int = 100,
-        descending: bool = False,
-    ) -> ItemPage:
-        """Return a page of items."""
-        limits.require_limit(limit)
-        async with self._projects.use(project) as opened:
+    @performs(QueryItems)
+    async def _query_items(self, operation: QueryItems) -> ItemPage:
+        limits.require_limit(operation.limit)
+        async with self._projects.use(operation.project) as opened:
             query = Query(
-                opened.resource(TABLE, table),
-                key=key,
-                index=index,
-                sort=sort,
-                after=after,
-                limit=limit,
-                descending=descending,
+                opened.resource(TABLE, operation.table),
+                key=operation.key,
+                index=operation.index,
+                sort=operation.sort,
+                after=operation.after,
+                limit=operation.limit,
+                descending=operation.descending,
                 secret=opened.marks_key,
             )
             return await opened.read(query.run)

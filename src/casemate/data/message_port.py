@@ -1,220 +1,180 @@
-"""The port's calls about messages, each checked and handed to a writer or reader."""
+"""The operations on messages, each checked and handed to a writer or reader."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Coroutine
+from typing import Any
 
-from casemate.data import leasing, letters, limits, queues
-from casemate.data.port import Port
-from casemate.data.project import OpenProject
-from casemate.data.registry import INBOX, QUEUE, TOPIC, Resource
-from casemate.data.work import Work
-from casemate.model.messages import DeadLetter, Lease, Message, NewMessage, QueueInfo, Settlement
+from casemate.data import leasing, limits, queues
+from casemate.data.port import LEASED, AtPlace, Place, Port
+from casemate.data.registry import INBOX, QUEUE, TOPIC
+from casemate.model.messages import Message, NewMessage, QueueInfo
+from casemate.operations.inboxes import PurgeInbox, ShowInbox
+from casemate.operations.leases import (
+    AcknowledgeMessages,
+    ExtendLeases,
+    FindNextDue,
+    KeepMessages,
+    LeaseMessages,
+    ReceiveMessages,
+    SettleMessages,
+)
+from casemate.operations.messages import (
+    PublishMessage,
+    Purged,
+    PurgeQueue,
+    PurgeTopic,
+    SendMessage,
+    Sent,
+    ShowQueue,
+    ShowTopic,
+)
+from casemate.operations.performing import Performers
 
-KINDS = (QUEUE, TOPIC, INBOX)
-_LEASED = (QUEUE, INBOX)
+_KINDS = (QUEUE, TOPIC, INBOX)
+_RECEIVED = (QUEUE, TOPIC)
+
+performs = Performers()
 
 
 class MessagePort(Port):
-    """Messages of queues, topics and inboxes. `ProjectData` documents the calls."""
+    """Messages of queues, topics and inboxes."""
 
-    async def send(
-        self,
-        project: str,
-        kind: str,
-        name: str,
-        body: bytes,
-        *,
-        delay: float = 0.0,
-        deduplication: str | None = None,
-        key: str = "",
-        priority: int = 0,
-        labels: bytes = b"",
-        attributes: dict[str, str] | None = None,
-    ) -> str:
-        """Keep a message."""
+    @performs(SendMessage)
+    async def _send(self, operation: SendMessage) -> Sent:
         new = NewMessage(
-            body=body,
-            delay=delay,
-            deduplication=deduplication,
-            key=key,
-            priority=priority,
-            labels=labels,
-            attributes=attributes or {},
+            body=operation.content,
+            delay=operation.delay,
+            deduplication=operation.deduplication,
+            key=operation.key,
+            priority=operation.priority,
+            labels=operation.labels,
+            attributes=operation.attributes or {},
         )
-        (identity,) = await self.send_many(project, kind, name, (new,))
-        return identity
+        (identity,) = await self._keep(Place(operation.project, QUEUE, operation.queue), (new,))
+        return Sent(id=identity)
 
-    async def send_many(
-        self, project: str, kind: str, name: str, messages: Sequence[NewMessage]
-    ) -> tuple[str, ...]:
-        """Keep messages, all of them or none."""
+    @performs(PublishMessage)
+    async def _publish(self, operation: PublishMessage) -> Sent:
+        new = NewMessage(
+            body=operation.content,
+            deduplication=operation.deduplication,
+            labels=operation.labels,
+            attributes=operation.attributes or {},
+        )
+        (identity,) = await self._keep(Place(operation.project, TOPIC, operation.topic), (new,))
+        return Sent(id=identity)
+
+    @performs(KeepMessages)
+    async def _keep_messages(self, operation: KeepMessages) -> tuple[str, ...]:
+        return await self._keep(operation, operation.messages)
+
+    def _keep(
+        self, place: AtPlace, messages: tuple[NewMessage, ...]
+    ) -> Coroutine[Any, Any, tuple[str, ...]]:
         limits.require_whole("number of messages", len(messages), 0, limits.MAX_BATCH)
         new = [queues.require_new(message) for message in messages]
-        return await self._change_queue(
-            project,
-            kind,
-            name,
-            KINDS,
+        return self._change_queue(
+            place,
+            _KINDS,
             lambda work, opened, queue: opened.fanout.send(work, queue.kind, queue.name, new),
         )
 
-    async def receive(
-        self, project: str, kind: str, name: str, *, limit: int = 1, lease: float = 30.0
-    ) -> tuple[Message, ...]:
-        """Lease the oldest messages."""
-        return await self._lease(project, kind, name, (QUEUE, TOPIC), limit, lease)
+    @performs(ReceiveMessages)
+    async def _receive(self, operation: ReceiveMessages) -> tuple[Message, ...]:
+        return await self._lease_from(operation, _RECEIVED)
 
-    async def lease(
-        self, project: str, kind: str, name: str, *, limit: int, lease: float
-    ) -> tuple[Message, ...]:
-        """Lease messages by priority, then age."""
-        return await self._lease(project, kind, name, _LEASED, limit, lease)
+    @performs(LeaseMessages)
+    async def _lease(self, operation: LeaseMessages) -> tuple[Message, ...]:
+        return await self._lease_from(operation, LEASED)
 
-    async def _lease(
-        self, project: str, kind: str, name: str, kinds: tuple[str, ...], limit: int, lease: float
-    ) -> tuple[Message, ...]:
+    def _lease_from(
+        self, operation: ReceiveMessages | LeaseMessages, kinds: tuple[str, ...]
+    ) -> Coroutine[Any, Any, tuple[Message, ...]]:
+        limit = operation.limit
         limits.require_limit(limit)
-        seconds = limits.require_seconds("lease", lease, limits.MAX_LEASE)
-        return await self._change_queue(
-            project,
-            kind,
-            name,
+        seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
+        return self._change_queue(
+            operation,
             kinds,
             lambda work, opened, queue: leasing.lease(work, queue, opened.fanout, limit, seconds),
             emptying=True,
         )
 
-    async def settle(
-        self, project: str, kind: str, name: str, settlements: Sequence[Settlement]
-    ) -> int:
-        """End attempts."""
+    @performs(SettleMessages)
+    async def _settle(self, operation: SettleMessages) -> int:
+        settlements = operation.settlements
         limits.require_whole("number of settlements", len(settlements), 0, limits.MAX_BATCH)
         checked = [leasing.require_settlement(settlement) for settlement in settlements]
         return await self._change_queue(
-            project,
-            kind,
-            name,
-            _LEASED,
+            operation,
+            LEASED,
             lambda work, opened, queue: leasing.settle(work, queue, opened.fanout, checked),
             emptying=True,
         )
 
-    async def extend(
-        self, project: str, kind: str, name: str, leases: Sequence[Lease], *, lease: float
-    ) -> int:
-        """Have leases end later, or earlier."""
+    @performs(ExtendLeases)
+    async def _extend(self, operation: ExtendLeases) -> int:
+        leases = operation.leases
         limits.require_whole("number of leases", len(leases), 0, limits.MAX_BATCH)
         leasing.require_leases(leases)
-        seconds = limits.require_seconds("lease", lease, limits.MAX_LEASE)
+        seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
         return await self._change_queue(
-            project,
-            kind,
-            name,
-            KINDS,
+            operation,
+            _KINDS,
             lambda work, _, queue: leasing.extend(work, queue, leases, seconds),
             emptying=True,
         )
 
-    async def acknowledge(self, project: str, kind: str, name: str, leases: Sequence[Lease]) -> int:
-        """Delete messages that were handled."""
+    @performs(AcknowledgeMessages)
+    async def _acknowledge(self, operation: AcknowledgeMessages) -> int:
+        leases = operation.leases
         leasing.require_leases(leases)
         return await self._change_queue(
-            project,
-            kind,
-            name,
-            (QUEUE, TOPIC),
+            operation,
+            _RECEIVED,
             lambda work, _, queue: leasing.acknowledge(work, queue, leases),
             emptying=True,
         )
 
-    async def next_due(self, project: str, kind: str, name: str) -> float | None:
-        """Return when the next message can be leased."""
-        return await self._read_queue(project, kind, name, _LEASED, queues.next_due)
+    @performs(FindNextDue)
+    async def _next_due(self, operation: FindNextDue) -> float | None:
+        return await self._read_queue(operation, LEASED, queues.next_due)
 
-    async def queue_info(self, project: str, kind: str, name: str) -> QueueInfo:
-        """Return how much waits."""
-        return await self._read_queue(project, kind, name, KINDS, queues.info)
+    # -- how much waits ------------------------------------------------------------------------
 
-    async def purge(self, project: str, kind: str, name: str) -> int:
-        """Delete every message."""
-        return await self._change_queue(
-            project,
-            kind,
-            name,
-            KINDS,
+    @performs(ShowQueue)
+    async def _show_queue(self, operation: ShowQueue) -> QueueInfo:
+        return await self._show(Place(operation.project, QUEUE, operation.queue))
+
+    @performs(ShowTopic)
+    async def _show_topic(self, operation: ShowTopic) -> QueueInfo:
+        return await self._show(Place(operation.project, TOPIC, operation.topic))
+
+    @performs(ShowInbox)
+    async def _show_inbox(self, operation: ShowInbox) -> QueueInfo:
+        return await self._show(Place(operation.project, INBOX, operation.function))
+
+    async def _show(self, place: Place) -> QueueInfo:
+        return await self._read_queue(place, _KINDS, queues.info)
+
+    @performs(PurgeQueue)
+    async def _purge_queue(self, operation: PurgeQueue) -> Purged:
+        return await self._purge(Place(operation.project, QUEUE, operation.queue))
+
+    @performs(PurgeTopic)
+    async def _purge_topic(self, operation: PurgeTopic) -> Purged:
+        return await self._purge(Place(operation.project, TOPIC, operation.topic))
+
+    @performs(PurgeInbox)
+    async def _purge_inbox(self, operation: PurgeInbox) -> Purged:
+        return await self._purge(Place(operation.project, INBOX, operation.function))
+
+    async def _purge(self, place: Place) -> Purged:
+        deleted = await self._change_queue(
+            place,
+            _KINDS,
             lambda work, opened, queue: queues.purge(work, queue, opened.fanout.routes),
             emptying=True,
         )
-
-    # Dead letters
-
-    async def dead_letters(
-        self, project: str, kind: str, name: str, *, after: str | None = None, limit: int = 100
-    ) -> tuple[DeadLetter, ...]:
-        """Return dead letters, oldest first."""
-        limits.require_limit(limit)
-        if after is not None:
-            queues.require_ids([after])
-        return await self._read_queue(
-            project,
-            kind,
-            name,
-            _LEASED,
-            lambda connection, queue: letters.page(connection, queue, after, limit),
-        )
-
-    async def dead_letter(self, project: str, letter: str) -> tuple[DeadLetter, bytes]:
-        """Return one with its body."""
-        queues.require_ids([letter])
-        async with self._projects.use(project) as opened:
-            return await opened.read(lambda connection: letters.find(connection, letter))
-
-    async def redrive(self, project: str, kind: str, name: str, ids: Sequence[str] | None) -> int:
-        """Send dead letters again."""
-        return await self._each_letter(project, kind, name, ids, redrive=True)
-
-    async def purge_dead(
-        self, project: str, kind: str, name: str, ids: Sequence[str] | None
-    ) -> int:
-        """Delete dead letters."""
-        return await self._each_letter(project, kind, name, ids, redrive=False)
-
-    async def _each_letter(
-        self, project: str, kind: str, name: str, ids: Sequence[str] | None, *, redrive: bool
-    ) -> int:
-        """Handle letters in batches, so that others can write between them.
-
-        All that are there now, if `ids` is None: what dies in the meantime is left.
-        """
-        if ids is not None:
-            queues.require_ids(ids)
-        numbers = None if ids is None else [int(text, 16) for text in ids]
-        last = await self._read_queue(project, kind, name, _LEASED, letters.last)
-        done = 0
-        at: int | None = 0
-        while at is not None:
-            handled, at = await self._change_queue(
-                project,
-                kind,
-                name,
-                _LEASED,
-                partial(self._handle, numbers, at, last, redrive),
-                emptying=True,
-            )
-            done += handled
-        return done
-
-    @staticmethod
-    def _handle(
-        numbers: Sequence[int] | None,
-        at: int,
-        last: int,
-        redrive: bool,
-        work: Work,
-        _: OpenProject,
-        queue: Resource,
-    ) -> tuple[int, int | None]:
-        return letters.handle(work, queue, numbers, at, last, time.time(), redrive=redrive)
+        return Purged(deleted=deleted)

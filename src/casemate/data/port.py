@@ -6,24 +6,53 @@ import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.projects import Created, Keys, Projects
-from casemate.data.registry import Resource, require_kind
+from casemate.data.registry import INBOX, QUEUE, Resource, require_kind
 from casemate.data.uploads import Uploads
 from casemate.data.work import Work
 from casemate.sqlite.connecting import reserve
 from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
+LEASED = (QUEUE, INBOX)
+"""Kinds of places whose messages are leased by delivery, and become dead letters."""
+
+
+class AtPlace(Protocol):
+    """What says where messages are, as many operations do."""
+
+    @property
+    def project(self) -> str:
+        """The project."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What they are in: a queue, a topic or an inbox."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where messages are, where an operation says it otherwise."""
+
+    project: str
+    kind: str
+    name: str
 
 
 class Port:
-    """The open projects, and how a call about messages reaches one."""
+    """The open projects, and how an operation on messages reaches one."""
 
     def __init__(
         self,
@@ -52,35 +81,31 @@ class Port:
 
     async def _change_queue(
         self,
-        project: str,
-        kind: str,
-        name: str,
+        place: AtPlace,
         kinds: tuple[str, ...],
         change: Callable[[Work, OpenProject, Resource], T],
         *,
         emptying: bool = False,
     ) -> T:
         """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
-        require_kind(kind, kinds)
+        require_kind(place.kind, kinds)
         if not emptying:
             self._disk.require()
-        async with self._projects.use(project) as opened:
+        async with self._projects.use(place.project) as opened:
 
             def run(work: Work) -> T:
                 with reserve(work.connection) if emptying else nullcontext():
-                    return change(work, opened, opened.resource(kind, name))
+                    return change(work, opened, opened.resource(place.kind, place.name))
 
             return await opened.change(run)
 
     async def _read_queue(
         self,
-        project: str,
-        kind: str,
-        name: str,
+        place: AtPlace,
         kinds: tuple[str, ...],
         question: Callable[[Connection, Resource], T],
     ) -> T:
-        require_kind(kind, kinds)
-        async with self._projects.use(project) as opened:
-            found = opened.resource(kind, name)
+        require_kind(place.kind, kinds)
+        async with self._projects.use(place.project) as opened:
+            found = opened.resource(place.kind, place.name)
             return await opened.read(lambda connection: question(connection, found))

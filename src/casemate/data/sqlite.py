@@ -1,30 +1,47 @@
-"""`SqliteProjectData`: the port's methods, each checked and handed to a writer or reader."""
+"""`SqliteProjectData`: the port on one encrypted database for each project."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
-from casemate.data import limits, resources, rotation
-from casemate.data.delivery_port import DeliveryPort
-from casemate.data.item_port import ItemPort
-from casemate.data.message_port import MessagePort
-from casemate.data.object_port import ObjectPort
-from casemate.data.performing import AnswerT, perform
-from casemate.data.project import OpenProject, change_resources
-from casemate.data.registry import declared as declared_in
-from casemate.data.registry import find, specs
+from casemate.data import (
+    delivery_port,
+    item_port,
+    letter_port,
+    limits,
+    message_port,
+    object_port,
+    resource_port,
+)
+from casemate.data.project import OpenProject
 from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
-from casemate.model.data import ObjectInfo
-from casemate.model.errors import NotFoundError
-from casemate.model.grant import Resources
 from casemate.operations.declaration import Operation
-from casemate.operations.objects import ReadObject
+from casemate.operations.performing import Performed
 from casemate.vault.interface import Purpose
 
+AnswerT = TypeVar("AnswerT")
 
-class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
+_PERFORMED = Performed(
+    resource_port.performs,
+    object_port.performs,
+    item_port.performs,
+    message_port.performs,
+    letter_port.performs,
+    delivery_port.performs,
+)
+
+
+class SqliteProjectData(
+    resource_port.ResourcePort,
+    object_port.ObjectPort,
+    item_port.ItemPort,
+    message_port.MessagePort,
+    letter_port.LetterPort,
+    delivery_port.DeliveryPort,
+):
     """Satisfies `casemate.data.interface.ProjectData`, which documents the calls.
 
     One encrypted database for each project, and files for large objects. A change whose awaiter
@@ -32,46 +49,19 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
     inherited by fork: children must exec.
     """
 
-    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+    # Both return what awaits the answer: a coroutine of their own would be one more for each step.
+
+    def read(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Answer an operation that changes nothing."""
-        return await perform(self, operation, reads=True)
+        return _PERFORMED.reading(operation)(self, operation)
 
-    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+    def change(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Do an operation, durably."""
-        return await perform(self, operation, reads=False)
+        return _PERFORMED.changing(operation)(self, operation)
 
-    def recent(self, operation: ReadObject) -> tuple[ObjectInfo, bytes] | None:
-        """Return the present revision if that takes no waiting."""
-        return self.get_recent_object(
-            operation.project,
-            operation.bucket,
-            operation.key,
-            offset=operation.offset,
-            length=operation.length,
-        )
-
-    async def ensure(self, project: str, declared: Resources) -> None:
-        """Make what is declared and missing, and change limits to what is declared."""
-        limits.require_project(project)
-        resources.require_valid(declared)
-        if not any(specs(declared)):
-            return
-        async with self._projects.use(project, create=True) as opened:
-            await opened.writer.submit_job(
-                change_resources(
-                    opened,
-                    lambda connection, registry: resources.ensure(connection, registry, declared),
-                )
-            )
-
-    async def resources(self, project: str) -> Resources:
-        """Return what a project has."""
-        limits.require_project(project)
-        try:
-            async with self._projects.use(project) as opened:
-                return declared_in(opened.registry)
-        except NotFoundError:
-            return Resources()
+    def watch(self, ready: Callable[[str, str, str], None]) -> None:
+        """Have `ready` called on the running loop when a message can be leased."""
+        self._projects.watch(ready)
 
     def open_projects(self) -> list[str]:
         """Return the names of the projects that are open now."""
@@ -92,26 +82,6 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
             opened.users -= 1
             if not opened.users:
                 self._projects.released.set()
-
-    async def drop(self, project: str, kind: str, name: str) -> None:
-        """Delete a resource with all that is in it."""
-        limits.require_project(project)
-        async with self._projects.use(project) as opened:
-            opened.resource(kind, name)
-            await opened.writer.submit_job(
-                change_resources(
-                    opened,
-                    lambda connection, registry: resources.drop(
-                        connection, find(registry, project, kind, name)
-                    ),
-                )
-            )
-
-    async def rekey(self, project: str) -> None:
-        """Encrypt what is stored with the newest data keys."""
-        limits.require_project(project)
-        async with self._projects.use(project) as opened:
-            await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""
@@ -135,7 +105,11 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         return self._projects.faults()
 
     async def snapshot(self, folder: Path) -> None:
-        """Copy everything into `folder`, each project as it is at one moment."""
+        """Copy the data of all projects into `folder`, each as it is at one moment, for backups.
+
+        Leaves there what a data folder has: databases, and files of objects below `objects/`, all
+        encrypted as they are. Calls go on meanwhile.
+        """
         await snapshot(self._projects, folder)
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from casemate.delivery.wish import Wish
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Sealed
+from casemate.operations.invocations import AbandonInvocation, FinishInvocation
 from casemate.seal.close import problem
 
 _NOT_RUN = NOTHING_RAN | {Outcome.INVALID, Outcome.DENIED, Outcome.NOT_FOUND}
@@ -46,25 +47,23 @@ class Acceptance:
         accepted_at = time.time()
         sealed = await self._run(raw)
         if sealed.outcome in _NOT_RUN:
-            await self._data.abandon_invocation(raw.project, raw.id)
+            await self._data.change(AbandonInvocation(project=raw.project, invocation=raw.id))
             return sealed.response
         succeeded = sealed.outcome is Outcome.OK
-        await self._data.finish_invocation(
-            raw.project,
-            InvocationStatus(
-                id=raw.id,
-                function=raw.function,
-                state=InvocationState.SUCCEEDED if succeeded else InvocationState.FAILED,
-                attempts=1,
-                accepted_at=accepted_at,
-                finished_at=time.time(),
-                status=sealed.response.status,
-                content_type=content_type_of(sealed.response),
-                result=body_of(sealed.response) if succeeded else None,
-                reason="" if succeeded else sealed.outcome.value,
-                error_id=sealed.error_id,
-            ),
+        ended = InvocationStatus(
+            id=raw.id,
+            function=raw.function,
+            state=InvocationState.SUCCEEDED if succeeded else InvocationState.FAILED,
+            attempts=1,
+            accepted_at=accepted_at,
+            finished_at=time.time(),
+            status=sealed.response.status,
+            content_type=content_type_of(sealed.response),
+            result=body_of(sealed.response) if succeeded else None,
+            reason="" if succeeded else sealed.outcome.value,
+            error_id=sealed.error_id,
         )
+        await self._data.change(FinishInvocation(project=raw.project, status=ended))
         return sealed.response
 
 

@@ -20,6 +20,8 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import INBOX, QueueTrigger
+from casemate.operations.inboxes import ResumeDelivery
+from casemate.operations.leases import FindNextDue, LeaseMessages
 
 _log = logging.getLogger(__name__)
 _SLOTS_FOR_EACH_CORE = 32
@@ -117,7 +119,7 @@ class Delivery:
         await asyncio.shield(task)
 
     async def _resume_project(self, project: str) -> None:
-        for kind, name, at in await self._data.resume(project):
+        for kind, name, at in await self._data.change(ResumeDelivery(project=project)):
             self.due((project, kind, name), at)
 
     # -- what tells that there is something to do ----------------------------------------------
@@ -213,11 +215,15 @@ class Delivery:
             if self._stopping or self._owner(place) is None:
                 continue
             try:
-                later = await self._data.next_due(*place)
+                later = await self._next_due(place)
             except CasemateError:
                 later = time.time() + _FAILED_SECONDS
             if later is not None:
                 self.due(place, later)
+
+    async def _next_due(self, place: Place) -> float | None:
+        project, kind, name = place
+        return await self._data.read(FindNextDue(project=project, kind=kind, name=name))
 
     def _give_back(self, lane: Lane) -> None:
         for leased in lane.unfinished():
@@ -305,8 +311,11 @@ class Delivery:
         try:
             await self._resume(lane.project)
             until, lease_ends = self._loop.time() + seconds, time.time() + seconds
-            found = await self._data.lease(*place, limit=limit, lease=seconds)
-            later = await self._data.next_due(*place) if len(found) < limit else None
+            project, kind, name = place
+            found = await self._data.change(
+                LeaseMessages(project=project, kind=kind, name=name, limit=limit, lease=seconds)
+            )
+            later = await self._next_due(place) if len(found) < limit else None
         except NotFoundError:
             return  # nothing was ever sent there
         except CasemateError as error:

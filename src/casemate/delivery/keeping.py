@@ -32,6 +32,8 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request
 from casemate.model.principal import ANONYMOUS
 from casemate.model.trigger import INBOX
+from casemate.operations.invocations import BeginInvocation
+from casemate.operations.leases import KeepMessages
 from casemate.seal import Seal
 from casemate.seal.ids import new_invocation_id
 
@@ -110,13 +112,18 @@ class Keeping:
 
     async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
         raw = admitted.request.raw
-        messages = _messages(admitted, wish, identities)
+        kept = KeepMessages(
+            project=raw.project,
+            kind=INBOX,
+            name=raw.function,
+            messages=_messages(admitted, wish, identities),
+        )
         try:
             try:
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
+                await self._data.change(kept)
             except NotFoundError:
                 await self._ensure_inbox(raw.project)
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
+                await self._data.change(kept)
         except (LimitError, UnavailableError) as error:
             raise _not_kept(error) from error
 
@@ -130,13 +137,15 @@ class Keeping:
         raw = admitted.request.raw
         try:
             await self._ensure_inbox(raw.project)
-            return await self._data.begin_invocation(
-                raw.project,
-                raw.function,
-                _scoped(admitted, key),
-                _fingerprint(admitted),
-                admitted.request.id,
-                event=event,
+            return await self._data.change(
+                BeginInvocation(
+                    project=raw.project,
+                    function=raw.function,
+                    idempotency=_scoped(admitted, key),
+                    fingerprint=_fingerprint(admitted),
+                    invocation=admitted.request.id,
+                    event=event,
+                )
             )
         except LimitError as error:
             raise _not_kept(error) from error

@@ -13,6 +13,7 @@ from casemate.data.errors import LimitError
 from casemate.data.interface import ProjectData, Settlement
 from casemate.delivery.leased import Place
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.operations.leases import SettleMessages
 
 _log = logging.getLogger(__name__)
 MOST_AT_ONCE = 500
@@ -125,7 +126,12 @@ class Settler:
         tries = 0
         while True:
             try:
-                await self._data.settle(*place, settlements)
+                project, kind, name = place
+                await self._data.change(
+                    SettleMessages(
+                        project=project, kind=kind, name=name, settlements=tuple(settlements)
+                    )
+                )
             except (LimitError, NotFoundError, InvalidInputError) as error:
                 await self._write_each(place, settlements, error)
             except CasemateError as error:

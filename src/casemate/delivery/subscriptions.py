@@ -10,6 +10,7 @@ from casemate.admission import Catalogue
 from casemate.data.interface import ProjectData, Subscription
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
+from casemate.operations.inboxes import Subscribe
 
 _logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Subscriptions:
     async def _tell(self, project: str, subscriptions: tuple[Subscription, ...]) -> None:
         async with self._telling:
             if self._told.get(project) != subscriptions:
-                await self._data.subscribe(project, subscriptions)
+                await self._data.change(Subscribe(project=project, subscriptions=subscriptions))
                 self._told[project] = subscriptions
 
     def _wanted(self) -> dict[str, tuple[Subscription, ...]]:

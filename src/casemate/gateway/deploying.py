@@ -19,6 +19,7 @@ from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
+from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
@@ -113,7 +114,7 @@ class Deploying:
         with _about(Deployment(new.project, new.function, new.digest)):
             zygote = await self._start(tentative)
             undo.callback(zygote.close)
-            await self._data.ensure(new.project, resources)
+            await self._data.change(EnsureResources(project=new.project, resources=resources))
         return zygote
 
     def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:

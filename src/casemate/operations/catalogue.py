@@ -15,14 +15,19 @@ from casemate.operations import (
     delivery,
     functions,
     grants,
+    inboxes,
+    invocations,
     items,
+    leases,
     login,
     messages,
     node,
     objects,
     oidc,
     policies,
+    positions,
     records,
+    resources,
     routes,
     secrets,
     sources,
@@ -31,7 +36,7 @@ from casemate.operations import (
     uses,
     vault,
 )
-from casemate.operations.declaration import Effect, Operation
+from casemate.operations.declaration import Decided, Effect, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
@@ -42,6 +47,7 @@ MODULES: tuple[ModuleType, ...] = (
     delivery,
     routes,
     *(objects, items, messages, uses),
+    *(resources, leases, inboxes, invocations, positions),
     *(login, users, tokens, oidc),
     *(policies, secrets, vault),
 )
@@ -77,7 +83,10 @@ def _require_sound(form: Form) -> None:
         raise DeclarationError(
             f"{name} declares an action and that there is none, or neither; expected one of them."
         )
-    if not declared.http and not declared.capability:
+    reached = bool(declared.http or declared.capability)
+    if declared.decided is Decided.INSIDE and reached:
+        raise DeclarationError(f"{name} is the node's own and can be reached from outside.")
+    if declared.decided is not Decided.INSIDE and not reached:
         raise DeclarationError(f"{name} cannot be reached by anything.")
     named = {*form.in_path, declared.content, declared.key, *declared.inside, *declared.secret}
     named -= {""}

@@ -46,6 +46,7 @@ class Decided(StrEnum):
     OPEN = "nobody: it needs no credential"
     SELF = "nobody: it is about the caller alone"
     CREDENTIAL = "nobody: it is the same for everybody, and any credential will do"
+    INSIDE = "nobody: only the node itself asks for it, for something that was decided"
 
 
 @dataclass(frozen=True, kw_only=True)

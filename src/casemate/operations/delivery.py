@@ -9,7 +9,7 @@ import msgspec
 from casemate.model.data import MAX_PAGE
 from casemate.model.messages import DeadLetter, InvocationState
 from casemate.model.principal import Action, ResourceKind
-from casemate.operations.declaration import Declaration, Effect, Operation, on, on_function
+from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on, on_function
 from casemate.operations.fields import Id, Name, number
 
 MAX_IDS = 1000
@@ -95,6 +95,14 @@ class ShowInvocationStatus(Operation[Status], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
+    id: Id
+
+
+class ReadDeadLetter(Operation[tuple[DeadLetter, bytes]], frozen=True, kw_only=True):
+    """Return a dead letter of a project with its body (NotFoundError)."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
     id: Id
 
 

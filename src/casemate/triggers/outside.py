@@ -35,6 +35,7 @@ from casemate.model.trigger import (
     ValkeyTrigger,
     kind_of,
 )
+from casemate.operations.leases import KeepMessages
 from casemate.sources import Received, SourceKey, SourcesClient, SourceStatus
 from casemate.vault.interface import Vault
 
@@ -154,7 +155,7 @@ class OutsideTriggers:
     def replace(self, live: Iterable[Version]) -> None:
         """Take over the outside triggers of these versions, one for each function.
 
-        Their inboxes must be there (`ProjectData.subscribe`); until then events wait outside.
+        Their inboxes must be there (`Subscribe`); until then events wait outside.
         """
         wanted = {
             SourceKey(version.project, version.function, trigger.name): _Wanted(
@@ -189,15 +190,17 @@ class OutsideTriggers:
             return False
         now = time.time()
         try:
-            messages = [
+            messages = tuple(
                 NewMessage(
                     body=msgspec.json.encode(event_of(wanted.trigger, received, now)),
                     deduplication=deduplication_of(wanted.trigger, received),
                     expires_at=now + wanted.delivery.max_age,
                 )
                 for received in events
-            ]
-            await self._data.send_many(key.project, INBOX, key.function, messages)
+            )
+            await self._data.change(
+                KeepMessages(project=key.project, kind=INBOX, name=key.function, messages=messages)
+            )
         except CasemateError as error:
             # No room, a full disk: the server outside keeps them until there is.
             _log.warning("events for %s/%s wait outside: %s", key.project, key.function, error)

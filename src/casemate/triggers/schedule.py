@@ -23,6 +23,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event
 from casemate.model.function import Delivery
 from casemate.model.trigger import ScheduleStatus, ScheduleTrigger, TriggerKind
+from casemate.operations.positions import AdvancePosition, ShowPosition
 from casemate.triggers.schedule_times import (
     MOST_MISSED,
     Tick,
@@ -129,7 +130,7 @@ class Schedules:
         """Take over the schedules of what is live: of each function the version that declares.
 
         Functions that are not named have none any more. Those named must have their inboxes
-        (`ProjectData.subscribe`).
+        (`Subscribe`).
         """
         wanted = {
             (version.project, version.function, trigger.name): _Wanted(
@@ -261,7 +262,9 @@ class Schedules:
         """Send what is due by `now`; return when it is due again."""
         project, wanted = schedule.key[0], schedule.wanted
         if not schedule.loaded:
-            schedule.stored = await self._data.position(project, schedule.position)
+            schedule.stored = await self._data.read(
+                ShowPosition(project=project, position=schedule.position)
+            )
             schedule.loaded = True
         before = _decode(schedule.stored)
         if wanted is None:
@@ -314,8 +317,14 @@ class Schedules:
         sends: tuple[tuple[str, str, NewMessage], ...],
     ) -> bool:
         value = msgspec.json.encode(position)
-        written = await self._data.advance(
-            schedule.key[0], schedule.position, value, expected=schedule.stored, sends=sends
+        written = await self._data.change(
+            AdvancePosition(
+                project=schedule.key[0],
+                position=schedule.position,
+                value=value,
+                expected=schedule.stored,
+                sends=sends,
+            )
         )
         if written:
             schedule.stored = value

@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from casemate.data import SqliteProjectData
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
 from casemate.store.sqlite import SqliteStore
 from casemate.vault.interface import DataKey, Purpose
+from support.data_calls import CalledData
 
 RESOURCES = Resources(
     buckets=(BucketSpec(name="files"),),
@@ -43,7 +43,7 @@ class Keeper:
     """A project's data and a store below one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.data = SqliteProjectData(folder / "data", data_key)
+        self.data = CalledData(folder / "data", data_key)
         self.store = SqliteStore.open(folder / "store", key=STORE_KEY)
 
     async def ensure(self) -> None:
@@ -100,7 +100,7 @@ class Keeper:
     async def reopen(self) -> None:
         """Forget what is in the caches of the engine."""
         await self.data.close()
-        self.data = SqliteProjectData(self.data._projects.folder.path, data_key)
+        self.data = CalledData(self.data._projects.folder.path, data_key)
 
     async def faults(self) -> list[str]:
         return [*self.data.faults(), *self.store.faults()]

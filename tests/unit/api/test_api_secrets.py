@@ -21,6 +21,7 @@ from casemate.api.problems import response_to
 from casemate.api.secrets import BINARY, OPERATIONS
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, Principal, PrincipalKind, ResourceKind
+from casemate.operations.resources import RekeyProject
 from casemate.vault.sealed import MAX_SEALED_BYTES, seal_value
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
@@ -39,6 +40,9 @@ class Rekeyed:
         self.projects.append(what)
         if what == "empty":
             raise NotFoundError
+
+    async def change(self, operation: RekeyProject) -> None:
+        await self.rekey(operation.project)
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ from casemate.data import (
     Fate,
     Message,
     Settlement,
-    SqliteProjectData,
     delivery_port,
     fanout,
     leasing,
-    message_port,
+    letter_port,
     objects,
     queries,
     queues,
@@ -27,6 +26,7 @@ from casemate.data import (
 )
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.vault.interface import DataKey, Purpose
+from support.data_calls import CalledData
 
 RESOURCES = Resources(
     buckets=(
@@ -53,7 +53,7 @@ RESOURCES = Resources(
 )
 
 
-TIMED = (delivery_port, fanout, leasing, message_port, objects, queries, queues, sweep, tables)
+TIMED = (delivery_port, fanout, leasing, letter_port, objects, queries, queues, sweep, tables)
 """The modules that ask what time it is."""
 
 
@@ -114,8 +114,8 @@ class Data:
             self.run(self.port.ensure("p", resources))
 
     def open(self) -> None:
-        async def make() -> SqliteProjectData:
-            return SqliteProjectData(self.folder, self.vault.data_key, self.options)
+        async def make() -> CalledData:
+            return CalledData(self.folder, self.vault.data_key, self.options)
 
         self.port = self.run(make())
 

@@ -21,9 +21,9 @@ KILLS = 8
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parents[1])]
 from data_support import RESOURCES, FakeVault
-from casemate.data import SqliteProjectData
+from support.data_calls import CalledData
 
 START = sys.argv[3]
 NEWEST = Path(sys.argv[1]).parent / "newest"
@@ -65,7 +65,7 @@ async def keys(data, vault):
 async def main():
     vault = FakeVault()
     vault.newest = int(NEWEST.read_text())
-    data = SqliteProjectData(Path(sys.argv[1]), vault.data_key)
+    data = CalledData(Path(sys.argv[1]), vault.data_key)
     await data.ensure("p", RESOURCES)
     os.write(1, b"open\\n")
     await asyncio.gather(

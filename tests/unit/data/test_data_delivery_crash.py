@@ -15,10 +15,11 @@ KILLS = 8
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parents[1])]
 from data_support import RESOURCES, FakeVault, end_of
-from casemate.data import Fate, NewMessage, SqliteProjectData, Subscription
+from casemate.data import Fate, NewMessage, Subscription
 from casemate.model.trigger import TableTrigger, TopicTrigger
+from support.data_calls import CalledData
 
 START = sys.argv[3]
 STEPS = ((Fate.DONE,), (Fate.RETRY, Fate.DONE), (Fate.DEAD,))
@@ -67,7 +68,7 @@ async def redrive(data):
 
 
 async def main():
-    data = SqliteProjectData(Path(sys.argv[1]), FakeVault().data_key)
+    data = CalledData(Path(sys.argv[1]), FakeVault().data_key)
     await data.ensure("p", RESOURCES)
     topic = TopicTrigger(name="t", topic="jobs")
     told = Subscription(function="g", trigger=topic)

@@ -16,8 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from data_support import FakeVault
 
 from casemate.admission import Catalogue
-from casemate.data import SqliteProjectData
-from casemate.data.interface import Message, NewMessage
+from casemate.data.interface import NewMessage
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.model.event import Event
@@ -26,7 +25,9 @@ from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import TriggerKind
+from casemate.operations.leases import LeaseMessages, SettleMessages
 from support.core import deployed, version
+from support.data_calls import CalledData
 
 QUEUES = Resources(queues=tuple(QueueSpec(name=n) for n in ("jobs", "told", "other")))
 OK = Sealed(
@@ -41,7 +42,7 @@ def ended(outcome: Outcome, *, status: int = 500, body: bytes = b"{}", **rest: A
     return Sealed(outcome=outcome, response=response, error_id="err_1", **rest)
 
 
-class Counting(SqliteProjectData):
+class Counting(CalledData):
     """Counts what is asked of it; `fault` is raised by the next settlements."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,14 +50,11 @@ class Counting(SqliteProjectData):
         self.leases = 0
         self.faults: list[Exception] = []
 
-    async def lease(self, *place: str, limit: int, lease: float) -> tuple[Message, ...]:
-        self.leases += 1
-        return await super().lease(*place, limit=limit, lease=lease)
-
-    async def settle(self, project: str, kind: str, name: str, settlements: Any) -> int:
-        if self.faults:
+    async def change(self, operation: Any) -> Any:
+        self.leases += isinstance(operation, LeaseMessages)
+        if isinstance(operation, SettleMessages) and self.faults:
             raise self.faults.pop(0)
-        return await super().settle(project, kind, name, settlements)
+        return await super().change(operation)
 
 
 class World:

@@ -23,6 +23,8 @@ from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Caller, Flow, RawInvocation, Sealed
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.operations.invocations import BeginInvocation
+from casemate.operations.leases import KeepMessages
 from casemate.policy import CedarPolicy
 from casemate.seal import Redactor, Seal
 from support.core import INVOKER_TOKEN, MemoryStore, TwoTokens, raw
@@ -39,6 +41,18 @@ BEARER = f"Bearer {INVOKER_TOKEN}"
 class Vault:
     def known_secrets(self, project: str) -> bool | None:
         return False
+
+
+def fail(patched: pytest.MonkeyPatch, world: World, fault: Exception) -> None:
+    """Have nothing kept in an inbox: `fault` is raised instead."""
+    change = world.data.change
+
+    async def fails(operation: Any) -> Any:
+        if isinstance(operation, KeepMessages | BeginInvocation):
+            raise fault
+        return await change(operation)
+
+    patched.setattr(world.data, "change", fails)
 
 
 class Door:
@@ -142,13 +156,8 @@ def test_what_cannot_be_kept_is_not_acknowledged(
     wish: Wish,
 ) -> None:
     async def scene(world: World, door: Door) -> None:
-        async def fails(*_: Any, **__: Any) -> tuple[str, ...]:
-            raise fault
-
         with monkeypatch.context() as patched:
-            patched.setattr(world.data, "send_many", fails)
-            if wish is KEYED_LATER:
-                patched.setattr(world.data, "begin_invocation", fails)
+            fail(patched, world, fault)
             answer = await door.take(wish)
         assert answer.status == status
         assert headers(answer)[b"retry-after"] == b"5"
@@ -164,10 +173,7 @@ def test_a_fault_of_ours_is_a_sealed_answer(
     at: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(world: World, door: Door) -> None:
-        async def fails(*_: Any, **__: Any) -> tuple[str, ...]:
-            raise RuntimeError("planted")
-
-        monkeypatch.setattr(world.data, "send_many", fails)
+        fail(monkeypatch, world, RuntimeError("planted"))
         answer = await door.take(LATER)
         assert answer.status == 500 and b"planted" not in answer.body  # type: ignore[operator]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 from casemate.data.interface import Fate, Settlement
 from casemate.delivery import settling
 from casemate.delivery.settling import MOST_WAITING, Settler
+from casemate.operations.leases import SettleMessages
 
 PLACE = ("p", "inbox", "f")
 LONG = 30.0
@@ -22,12 +22,10 @@ class Data:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def settle(self, *call: object) -> int:
+    async def change(self, operation: SettleMessages) -> int:
         await self.gate.wait()
-        settlements = call[-1]
-        assert isinstance(settlements, Sequence)
-        self.written.append([one.id for one in settlements])
-        return len(settlements)
+        self.written.append([one.id for one in operation.settlements])
+        return len(operation.settlements)
 
 
 def end(number: int) -> Settlement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from casemate.admission import Catalogue
 from casemate.admission.grants import WideningError
 from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter
-from casemate.data.interface import Subscription
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway.control import NodeControl
@@ -34,6 +33,8 @@ from casemate.model.invocation import RecordFilter
 from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.operations.inboxes import Subscribe
+from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.store.denials import DenialRecorder
@@ -127,15 +128,15 @@ class Data:
         self.subscribed: dict[str, list[tuple[str, str]]] = {}
         self.fault: Exception | None = None
 
-    async def ensure(self, project: str, resources: Resources) -> None:
+    async def change(self, operation: EnsureResources | Subscribe) -> None:
+        if isinstance(operation, Subscribe):
+            self.subscribed[operation.project] = [
+                (s.function, s.trigger.name if s.trigger else "") for s in operation.subscriptions
+            ]
+            return
         if self.fault is not None:
             raise self.fault
-        self.ensured.append((project, resources))
-
-    async def subscribe(self, project: str, subscriptions: Sequence[Subscription]) -> None:
-        self.subscribed[project] = [
-            (s.function, s.trigger.name if s.trigger else "") for s in subscriptions
-        ]
+        self.ensured.append((operation.project, operation.resources))
 
 
 class Delivery:

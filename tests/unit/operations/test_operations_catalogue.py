@@ -139,6 +139,15 @@ def test_what_nothing_can_reach() -> None:
     assert "reached" in refused(made(http=""))
 
 
+def test_what_is_the_nodes_own_is_reached_by_nothing_outside() -> None:
+    own: dict[str, Any] = {"action": None, "decided": Decided.INSIDE}
+    (form,) = checked([made(http="", **own)])
+    assert form.effect is Effect.CHANGE
+    assert "outside" in refused(made(**own))
+    assert "outside" in refused(made(http="", capability="thing.read", **own))
+    assert "expected one" in refused(made(http="", decided=Decided.INSIDE, action=Action.NODE_READ))
+
+
 def test_what_is_for_functions_and_of_no_project() -> None:
     assert "project" in refused(made(capability="thing.read"))
 

@@ -30,6 +30,7 @@ from casemate.model.trigger import (
     RabbitmqTrigger,
     ValkeyTrigger,
 )
+from casemate.operations.leases import KeepMessages
 from casemate.sources import Received, SourceKey
 from casemate.triggers.outside import (
     OutsideTriggers,
@@ -145,12 +146,11 @@ class Data:
         self.sent: list[tuple[str, str, str, NewMessage]] = []
         self.error: Exception | None = None
 
-    async def send_many(
-        self, project: str, kind: str, name: str, messages: list[NewMessage]
-    ) -> tuple[str, ...]:
+    async def change(self, operation: KeepMessages) -> tuple[str, ...]:
         if self.error is not None:
             raise self.error
-        self.sent += [(project, kind, name, message) for message in messages]
+        place = operation.project, operation.kind, operation.name
+        self.sent += [(*place, message) for message in operation.messages]
         return ()
 
 

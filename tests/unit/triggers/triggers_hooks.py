@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +19,8 @@ from casemate.model.event import Event
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.trigger import AnyTrigger, RepositoryTrigger, S3Trigger
+from casemate.operations.invocations import FindInvocation
+from casemate.operations.leases import KeepMessages
 from casemate.policy import CedarPolicy
 from casemate.triggers.hooks import Hooks
 from casemate.vault.interface import Mac
@@ -64,13 +65,12 @@ class HookData:
         """Invocations whose end is not remembered any more."""
         self.fault: CasemateError | None = None
 
-    async def send_many(
-        self, project: str, kind: str, name: str, messages: Sequence[NewMessage]
-    ) -> tuple[str, ...]:
+    async def change(self, operation: KeepMessages) -> tuple[str, ...]:
         if self.fault is not None:
             raise self.fault
+        project, kind, name = operation.project, operation.kind, operation.name
         ids = []
-        for message in messages:
+        for message in operation.messages:
             token = f"{project} {name} {message.deduplication}"
             if message.deduplication is None or token not in self.known:
                 self.known[token] = f"{len(self.kept):016x}"
@@ -78,7 +78,8 @@ class HookData:
             ids.append(self.known[token])
         return tuple(ids)
 
-    async def invocation_status(self, project: str, invocation: str) -> InvocationStatus:
+    async def read(self, operation: FindInvocation) -> InvocationStatus:
+        project, invocation = operation.project, operation.invocation
         for in_project, _, name, message in self.kept:
             if invocation in self.forgotten:
                 raise NotFoundError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import msgspec
 
@@ -13,6 +12,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.event import Event
 from casemate.model.function import Delivery, FunctionSpec
 from casemate.model.trigger import ScheduleTrigger
+from casemate.operations.positions import AdvancePosition, ShowPosition
 from casemate.triggers.schedule import Schedules
 
 START = 1_800_000_000.0
@@ -44,32 +44,25 @@ class MemoryData:
         self.positions: dict[tuple[str, str], bytes] = {}
         self.sent: list[tuple[str, str, str, NewMessage]] = []
         self.fail_before = 0
-        """How many calls of `advance` fail and write nothing."""
+        """How many changes fail and write nothing."""
         self.fail_after = 0
-        """How many calls of `advance` write, and fail then."""
+        """How many changes write, and fail then."""
         self.writes = 0
 
-    async def position(self, project: str, position: str) -> bytes | None:
-        return self.positions.get((project, position))
+    async def read(self, operation: ShowPosition) -> bytes | None:
+        return self.positions.get((operation.project, operation.position))
 
-    async def advance(
-        self,
-        project: str,
-        position: str,
-        value: bytes,
-        *,
-        expected: bytes | None,
-        sends: Sequence[tuple[str, str, NewMessage]] = (),
-    ) -> bool:
+    async def change(self, operation: AdvancePosition) -> bool:
+        project, position = operation.project, operation.position
         await asyncio.sleep(0)
         if self.fail_before:
             self.fail_before -= 1
             raise UnavailableError
-        if self.positions.get((project, position)) != expected:
+        if self.positions.get((project, position)) != operation.expected:
             return False
-        self.positions[project, position] = value
+        self.positions[project, position] = operation.value
         self.writes += 1
-        self.sent += [(project, *send) for send in sends]
+        self.sent += [(project, *send) for send in operation.sends]
         if self.fail_after:
             self.fail_after -= 1
             raise UnavailableError

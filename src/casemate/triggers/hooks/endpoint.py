@@ -21,7 +21,9 @@ from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.model.principal import ANONYMOUS, Action, Decision, Principal, Resource, ResourceKind
 from casemate.model.problem import problem_response
-from casemate.model.trigger import RepositoryTrigger, S3Trigger
+from casemate.model.trigger import INBOX, RepositoryTrigger, S3Trigger
+from casemate.operations.invocations import FindInvocation
+from casemate.operations.leases import KeepMessages
 from casemate.policy import Policy
 from casemate.triggers.hooks.declared import Hook, Key, split_hook_path
 from casemate.triggers.hooks.failures import Failures
@@ -180,7 +182,14 @@ class Hooks:
         alone = messages[0] if len(messages) == 1 else None
         known = alone is not None and await self._is_known(hook, alone)
         if not known:
-            await self._data.send_many(hook.key[0], "inbox", hook.key[1], messages)
+            await self._data.change(
+                KeepMessages(
+                    project=hook.key[0],
+                    kind=INBOX,
+                    name=hook.key[1],
+                    messages=tuple(messages),
+                )
+            )
             # Without a status nothing was kept now: what came before is remembered for longer
             # than how it ended.
             known = alone is not None and not await self._is_known(hook, alone)
@@ -208,7 +217,9 @@ class Hooks:
     async def _is_known(self, hook: Hook, message: NewMessage) -> bool:
         """Tell whether there is a status of it. That it is kept once is up to its deduplication."""
         try:
-            await self._data.invocation_status(hook.key[0], message.invocation)
+            await self._data.read(
+                FindInvocation(project=hook.key[0], invocation=message.invocation)
+            )
         except NotFoundError:
             return False
         return True

@@ -1,0 +1,114 @@
+"""The operations on dead letters, each checked and handed to a writer or reader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from casemate.data import letters, limits, queues
+from casemate.data.port import LEASED, Place, Port
+from casemate.data.project import OpenProject
+from casemate.data.registry import INBOX, QUEUE, Resource
+from casemate.data.work import Work
+from casemate.model.messages import DeadLetter
+from casemate.operations.delivery import (
+    Counted,
+    Letters,
+    ListFunctionDeadLetters,
+    ListQueueDeadLetters,
+    PurgeFunctionDeadLetters,
+    PurgeQueueDeadLetters,
+    ReadDeadLetter,
+    RedriveFunctionDeadLetters,
+    RedriveQueueDeadLetters,
+)
+from casemate.operations.performing import Performers
+
+performs = Performers()
+
+
+class LetterPort(Port):
+    """Dead letters of queues and inboxes."""
+
+    @performs(ListFunctionDeadLetters)
+    @performs(ListQueueDeadLetters)
+    async def _list_letters(
+        self, operation: ListFunctionDeadLetters | ListQueueDeadLetters
+    ) -> Letters:
+        after, limit = operation.after, operation.limit
+        limits.require_limit(limit)
+        if after is not None:
+            queues.require_ids([after])
+        found = await self._read_queue(
+            _place(operation),
+            LEASED,
+            lambda connection, queue: letters.page(connection, queue, after, limit),
+        )
+        return Letters(letters=found, after=found[-1].id if len(found) == limit else None)
+
+    @performs(ReadDeadLetter)
+    async def _read_letter(self, operation: ReadDeadLetter) -> tuple[DeadLetter, bytes]:
+        letter = operation.id
+        queues.require_ids([letter])
+        async with self._projects.use(operation.project) as opened:
+            return await opened.read(lambda connection: letters.find(connection, letter))
+
+    @performs(RedriveFunctionDeadLetters)
+    @performs(RedriveQueueDeadLetters)
+    async def _redrive(
+        self, operation: RedriveFunctionDeadLetters | RedriveQueueDeadLetters
+    ) -> Counted:
+        return await self._each_letter(_place(operation), operation.ids, redrive=True)
+
+    @performs(PurgeFunctionDeadLetters)
+    @performs(PurgeQueueDeadLetters)
+    async def _purge_letters(
+        self, operation: PurgeFunctionDeadLetters | PurgeQueueDeadLetters
+    ) -> Counted:
+        return await self._each_letter(_place(operation), operation.ids, redrive=False)
+
+    async def _each_letter(
+        self, place: Place, ids: Sequence[str] | None, *, redrive: bool
+    ) -> Counted:
+        """Handle letters in batches, so that others can write between them.
+
+        All that are there now, if `ids` is None: what dies in the meantime is left.
+        """
+        if ids is not None:
+            queues.require_ids(ids)
+        numbers = None if ids is None else [int(text, 16) for text in ids]
+        last = await self._read_queue(place, LEASED, letters.last)
+        done = 0
+        at: int | None = 0
+        while at is not None:
+            handled, at = await self._change_queue(
+                place,
+                LEASED,
+                partial(self._handle, numbers, at, last, redrive),
+                emptying=True,
+            )
+            done += handled
+        return Counted(letters=done)
+
+    @staticmethod
+    def _handle(
+        numbers: Sequence[int] | None,
+        at: int,
+        last: int,
+        redrive: bool,
+        work: Work,
+        _: OpenProject,
+        queue: Resource,
+    ) -> tuple[int, int | None]:
+        return letters.handle(work, queue, numbers, at, last, time.time(), redrive=redrive)
+
+
+_OfFunction = ListFunctionDeadLetters | RedriveFunctionDeadLetters | PurgeFunctionDeadLetters
+_OfQueue = ListQueueDeadLetters | RedriveQueueDeadLetters | PurgeQueueDeadLetters
+
+
+def _place(operation: _OfFunction | _OfQueue) -> Place:
+    if isinstance(operation, _OfFunction):
+        return Place(operation.project, INBOX, operation.function)
+    return Place(operation.project, QUEUE, operation.queue)

@@ -1,0 +1,56 @@
+"""What performs an operation is found by its type, and never the wrong way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from casemate.operations.errors import DeclarationError
+from casemate.operations.items import GetItem, PutItem
+from casemate.operations.performing import Performed, Performers
+
+ONE, ANOTHER = Performers(), Performers()
+
+
+class Adapter:
+    @ONE(GetItem)
+    async def _get(self, operation: GetItem) -> str:  # type: ignore[misc]
+        return f"got {operation.key}"
+
+    @ANOTHER(PutItem)
+    async def _put(self, operation: PutItem) -> str:  # type: ignore[misc]
+        return f"put {operation.value}"
+
+
+PERFORMED = Performed(ONE, ANOTHER)
+GET = GetItem(project="p", table="t", key="a")
+PUT = PutItem(project="p", table="t", value={"id": 1})
+
+
+def test_each_is_found_by_its_type() -> None:
+    assert asyncio.run(PERFORMED.reading(GET)(Adapter(), GET)) == "got a"
+    assert asyncio.run(PERFORMED.changing(PUT)(Adapter(), PUT)) == "put {'id': 1}"
+    assert (set(PERFORMED.reads), set(PERFORMED.changes)) == ({GetItem}, {PutItem})
+
+
+def test_a_change_is_not_asked_for_as_if_it_read_nor_the_other_way() -> None:
+    with pytest.raises(TypeError, match="PutItem is asked for by the wrong one"):
+        PERFORMED.reading(PUT)
+    with pytest.raises(TypeError, match="GetItem is asked for by the wrong one"):
+        PERFORMED.changing(GET)
+
+
+def test_what_nothing_performs_is_refused() -> None:
+    for find in (Performed(ANOTHER).reading, Performed(ANOTHER).changing):
+        with pytest.raises(TypeError, match="GetItem is not among"):
+            find(GET)
+
+
+def test_what_is_performed_twice_does_not_build() -> None:
+    with pytest.raises(DeclarationError, match="More than one method performs GetItem"):
+        ONE(GetItem)(Adapter._get)
+    twice = Performers()
+    twice(GetItem)(Adapter._get)
+    with pytest.raises(DeclarationError, match="More than one method performs GetItem"):
+        Performed(ONE, twice)
