@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.api.app import OPERATIONS, PREFIX
@@ -90,7 +90,7 @@ class Callers:
     """A client for each role on the whole node and in project `own`, and the ids there are."""
 
     node: TestNode
-    clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
+    clients: dict[tuple[str, str], httpx2.Client] = field(default_factory=dict)
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     principals: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ def callers(node: TestNode) -> Iterator[Callers]:
         )
         assert answer.status_code == 201, answer.text
         headers = {"authorization": f"Bearer {answer.json()['text']}"}
-        made.clients[role, scope] = httpx.Client(headers=headers, timeout=30)
+        made.clients[role, scope] = httpx2.Client(headers=headers, timeout=30)
         made.principals[role, scope] = f"token:{answer.json()['token']['id']}"
     for project in (OWN, OTHER):
         node.deploy(FAILING, name="f", project=project)
@@ -155,8 +155,8 @@ def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
 
 
 def _ask(
-    callers: Callers, operation: Operation, client: httpx.Client, where: str, role: str = "owner"
-) -> httpx.Response:
+    callers: Callers, operation: Operation, client: httpx2.Client, where: str, role: str = "owner"
+) -> httpx2.Response:
     """Ask in a way that is refused for its form, or finds nothing, where it is allowed."""
     body = None
     if operation.id == "addToken":
@@ -207,7 +207,7 @@ def test_a_role_may_what_it_may_and_not_more(
 def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Operation) -> None:
     for where in _places(operation):
         since = time.time()
-        with httpx.Client() as client:
+        with httpx2.Client() as client:
             answer = _ask(callers, operation, client, where)
         assert answer.status_code == 401
         (denial, *_) = denials(callers.node, kind=AUTHENTICATION, since=since)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.cli.authority import client_context
@@ -56,13 +56,13 @@ class NodeClient:
         """Prepare to speak to the node; nothing is sent yet."""
         require_safe_transport(credentials)
         self.credentials = credentials
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=credentials.url,
             follow_redirects=False,
             verify=client_context(credentials.ca) if credentials.ca else True,
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback(credentials.url),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         )
 
     @property
@@ -97,30 +97,30 @@ class NodeClient:
             path,
             content=msgspec.json.encode(body),
             headers={"content-type": "application/json"},
-            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
         )
         return self.decode(response, kind)
 
-    def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Return a response that is a success; raise the error that any other stands for."""
         response = self.exchange(method, path, **rest)
         if not response.is_success:
             raise self.failure(response)
         return response
 
-    def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Return whatever the node answers, read to its end."""
         headers = {**self._authorization(), **rest.pop("headers", {})}
         try:
             return self._http.request(method, path, headers=headers, **rest)
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
 
     @contextmanager
     def stream(self, path: str, *, query: Mapping[str, Any], seconds: float) -> Iterator[Any]:
         """Give the lines of a response as they come. `seconds` is the longest silence."""
         params = {name: value for name, value in query.items() if value is not None}
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
             with self._http.stream(
                 "GET", path, params=params, headers=self._authorization(), timeout=timeout
@@ -129,14 +129,14 @@ class NodeClient:
                     response.read()
                     raise self.failure(response)
                 yield response.iter_lines()
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
 
     def _authorization(self) -> dict[str, str]:
         key = self.credentials.key
         return {} if key is None else {"authorization": f"Bearer {key}"}
 
-    def decode(self, response: httpx.Response, kind: type[T]) -> T:
+    def decode(self, response: httpx2.Response, kind: type[T]) -> T:
         """Return a response's JSON as `kind`."""
         try:
             return msgspec.json.decode(response.content, type=kind)
@@ -147,7 +147,7 @@ class NodeClient:
                 f"{self.url}/api/v1/health, and check that it is a Casemate node.",
             ) from error
 
-    def failure(self, response: httpx.Response) -> CommandError:
+    def failure(self, response: httpx2.Response) -> CommandError:
         """Return the error that a response stands for."""
         problem = _read_problem(response)
         what = problem.detail or (f"{problem.title}." if problem.title else "")
@@ -182,7 +182,7 @@ class NodeClient:
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         reason = str(error) or type(error).__name__
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx2.TimeoutException):
             reason = "it took too long"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return UnreachableError(
@@ -197,7 +197,7 @@ class NodeClient:
         )
 
 
-def _read_problem(response: httpx.Response) -> _Problem:
+def _read_problem(response: httpx2.Response) -> _Problem:
     if response.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
         return _Problem()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient
 
@@ -17,7 +17,7 @@ def download(client: NodeClient, path: str, *, seconds: float) -> Iterator[Itera
     Raises the error that a response which is no success stands for, UnreachableError if the node
     goes away.
     """
-    timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+    timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
     try:
         with client._http.stream(
             "GET", path, headers=client._authorization(), timeout=timeout
@@ -26,5 +26,5 @@ def download(client: NodeClient, path: str, *, seconds: float) -> Iterator[Itera
                 response.read()
                 raise client.failure(response)
             yield response.iter_raw()
-    except (httpx.TransportError, httpx.DecodingError) as error:
+    except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise client._unreachable(error) from error

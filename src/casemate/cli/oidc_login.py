@@ -8,7 +8,7 @@ import secrets
 import webbrowser
 from urllib.parse import urlencode, urlsplit
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.cli.client import NodeClient
@@ -113,7 +113,7 @@ def _exchange(start: _Start, code: str, verifier: str, redirect: str) -> str:
         "code_verifier": verifier,
     }
     try:
-        response = httpx.post(
+        response = httpx2.post(
             start.token_endpoint,
             data=form,
             headers={"accept": "application/json"},
@@ -128,7 +128,7 @@ def _exchange(start: _Start, code: str, verifier: str, redirect: str) -> str:
                 "loopback redirects and PKCE.",
             )
         return msgspec.json.decode(response.content, type=_Tokens).id_token
-    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (httpx2.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CommandError(
             f"The provider gave no ID token ({type(error).__name__}).",
             next_step="Check that the client may ask for the scope `openid`.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.cli.client import NodeClient, path_of
@@ -38,7 +38,7 @@ def unset_secrets(client: NodeClient, project: str, specs: Iterable[FunctionSpec
     if not wanted:
         return []
     response = client.exchange("GET", path_of("secrets", project))
-    if response.status_code == httpx.codes.FORBIDDEN:
+    if response.status_code == httpx2.codes.FORBIDDEN:
         return []
     if not response.is_success:
         raise client.failure(response)

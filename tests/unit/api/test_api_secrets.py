@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -72,10 +72,10 @@ def ask(service):
 
     app = Starlette(routes=[route(operation) for operation in OPERATIONS])
 
-    def call(method: str, path: str, **rest) -> httpx.Response:
-        async def body() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    def call(method: str, path: str, **rest) -> httpx2.Response:
+        async def body() -> httpx2.Response:
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.request(method, path, **rest)
 
         return asyncio.run(body())
@@ -83,7 +83,7 @@ def ask(service):
     return call
 
 
-def send(ask, path: str, content: bytes, kind: str = BINARY) -> httpx.Response:
+def send(ask, path: str, content: bytes, kind: str = BINARY) -> httpx2.Response:
     return ask("PUT", path, content=content, headers={"content-type": kind})
 
 

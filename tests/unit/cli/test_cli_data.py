@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from starlette.applications import Starlette
@@ -53,12 +53,12 @@ class FakeNode:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def ask(self, method: str, path: str, **rest) -> httpx.Response:
+    def ask(self, method: str, path: str, **rest) -> httpx2.Response:
         rest.pop("timeout", None)
 
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
+        async def call() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app)
+            async with httpx2.AsyncClient(transport=transport, base_url=self.url) as client:
                 return await client.request(method, path, **rest)
 
         response = self.data.run(call())
@@ -75,7 +75,7 @@ class FakeNode:
     def send(self, method: str, path: str, kind, body):
         return self.decode(self.ask(method, path, json=body), kind)
 
-    def decode(self, response: httpx.Response, kind):
+    def decode(self, response: httpx2.Response, kind):
         return msgspec.json.decode(response.content, type=kind)
 
 
