@@ -27,7 +27,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.vault.interface import Purpose, SecretInfo, SecretVersion, VaultStatus
-from casemate.vault.sealed import MAX_SEALED_BYTES
+from casemate.vault.sealed import ALGORITHM, MAX_SEALED_BYTES
 
 BINARY = "application/octet-stream"
 
@@ -39,7 +39,7 @@ class VaultKey(msgspec.Struct, frozen=True, kw_only=True):
 
     algorithm: str
     public_key: bytes
-    """X25519, 32 bytes, in base64."""
+    """ML-KEM-768, then X25519: 1216 bytes, in base64."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
 async def _key(request: Request, service: Service) -> Response:
     Query(request).end()
     public = await service.vault.public_key()
-    return json_response(VaultKey(algorithm="X25519", public_key=public))
+    return json_response(VaultKey(algorithm=ALGORITHM, public_key=public))
 
 
 async def _status(request: Request, service: Service) -> Response:
@@ -184,7 +184,8 @@ async def _delete(request: Request, service: Service) -> Response:
 
 _SEALED = (
     "The body is the value sealed to the key of `GET /vault/key` and to this project and name "
-    "(`casemate secrets set` does it): an X25519 key agreement, HKDF-SHA-256, AES-256-GCM. "
+    "(`casemate secrets set` does it): HPKE with ML-KEM-768 and X25519, HKDF-SHA-256, "
+    "AES-256-GCM. "
 )
 
 OPERATIONS = (

@@ -285,11 +285,13 @@ class VaultEngine:
         )
         wrapping = wrapping_key(opened.vault, new.key)
         try:
+            sealing, sealing_x25519 = opened.rewrapped_sealing(wrapping)
             state = replace(
                 opened.state,
                 keys=self._keys.rewrapped(wrapping),
                 signing=self._signing.rewrapped(wrapping),
-                sealing=opened.rewrapped_sealing(wrapping),
+                sealing=sealing,
+                sealing_x25519=sealing_x25519,
             )
         except DecryptionError as error:
             raise VaultDamagedError(

@@ -93,7 +93,7 @@ class Vault(Protocol):
         ...
 
     async def public_key(self) -> bytes:
-        """Return the X25519 public key (32 bytes) to which values are sealed on their way in."""
+        """Return the public key (ML-KEM-768, X25519) to which values are sealed on their way in."""
         ...
 
     async def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:

@@ -20,6 +20,7 @@ from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
+from casemate.vault.sealed import ALGORITHM
 
 
 class FakeNode:
@@ -40,7 +41,7 @@ class FakeNode:
     def get(self, path: str, kind):
         parts = path.split("/")[3:]
         if kind is VaultKey:
-            return VaultKey(algorithm="X25519", public_key=self.engine.public_key())
+            return VaultKey(algorithm=ALGORITHM, public_key=self.engine.public_key())
         if kind is Secrets:
             return Secrets(secrets=self.engine.secrets(parts[1] if len(parts) > 1 else None))
         return self.engine.status()
