@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm lint bench bench-parts docs
+.PHONY: help demo test storm lint bench bench-parts constraints docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -11,10 +11,11 @@ help:
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
-	@printf 'make lint    check style, types, layers and known bad patterns\n'
+	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
 	@printf '             capabilities, delivery, overload, sources\n'
+	@printf 'make constraints  write constraints.txt, the exact versions that uv.lock has\n'
 	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
 
 demo:
@@ -36,6 +37,7 @@ lint:
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/demo
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 
 bench:
@@ -48,6 +50,11 @@ bench-parts:
 	@for part in policy contracts guard capabilities delivery overload sources; do \
 		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
 	done
+
+# After `uv lock`: the exact versions for whoever installs a wheel.
+constraints:
+	@scripts/bootstrap
+	versions=$$(scripts/constraints) && printf '%s\n' "$$versions" >constraints.txt
 
 # Each page is written only when it could be made: a failure must not leave an empty one.
 docs:
