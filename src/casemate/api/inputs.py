@@ -194,8 +194,14 @@ async def _read(request: Request, maximum: int) -> bytes:
     return bytes(body)
 
 
-async def json_body(request: Request, kind: type[BodyT], *, default: BodyT | None = None) -> BodyT:
-    """Return the JSON body as `kind`, whose unknown fields are refused.
+async def json_body(
+    request: Request,
+    kind: type[BodyT],
+    *,
+    default: BodyT | None = None,
+    most: int = MAX_JSON_BYTES,
+) -> BodyT:
+    """Return the JSON body (`most` bytes) as `kind`, whose unknown fields are refused.
 
     An empty body without a type gives `default` where there is one.
     """
@@ -203,7 +209,7 @@ async def json_body(request: Request, kind: type[BodyT], *, default: BodyT | Non
     if default is not None and untyped and await _read(request, MAX_JSON_BYTES) == b"":
         return default
     require_media_type(request, "application/json")
-    body = await _read(request, MAX_JSON_BYTES)
+    body = await _read(request, most)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

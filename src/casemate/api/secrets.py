@@ -25,11 +25,15 @@ from casemate.api.operations import Operation, Service, json_response
 from casemate.api.problems import RequestError
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
+from casemate.model.grant import RESOURCE_PATTERN
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.vault.interface import Purpose, SecretInfo, SecretVersion, VaultStatus
+from casemate.vault.protocol import MAX_AT_ONCE
 from casemate.vault.sealed import ALGORITHM, MAX_SEALED_BYTES
 
 BINARY = "application/octet-stream"
+MAX_TOGETHER_BYTES = 1024 * 1024
+"""Of the body that sets several secrets."""
 
 _secret = named(ResourceKind.SECRET, "name")
 
@@ -40,6 +44,26 @@ class VaultKey(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: str
     public_key: bytes
     """ML-KEM-768, then X25519: 1216 bytes, in base64."""
+
+
+class SealedSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A secret's name and its value, sealed for this project and name."""
+
+    name: Annotated[str, msgspec.Meta(pattern=whole(RESOURCE_PATTERN))]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+    """In base64."""
+
+
+class SealedSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Secrets of one project that are set together, each of another name."""
+
+    secrets: Annotated[tuple[SealedSecret, ...], msgspec.Meta(min_length=1, max_length=MAX_AT_ONCE)]
+
+
+class SecretVersions(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions that secrets have now, in the order in which they were given."""
+
+    versions: tuple[SecretVersion, ...]
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +200,21 @@ async def _put(request: Request, service: Service) -> Response:
     return json_response(version, HTTPStatus.CREATED)
 
 
+async def _put_all(request: Request, service: Service) -> Response:
+    Query(request).end()
+    where = path_name(request, "project")
+    body = await json_body(request, SealedSecrets, most=MAX_TOGETHER_BYTES)
+    for one in body.secrets:
+        service.require(
+            request,
+            Action.SECRET_WRITE,
+            Resource(kind=ResourceKind.SECRET, project=where, name=one.name),
+        )
+    sealed = [(one.name, one.sealed) for one in body.secrets]
+    versions = await service.vault.put_secrets(where, sealed, principal(request).text)
+    return json_response(SecretVersions(versions=versions), HTTPStatus.CREATED)
+
+
 async def _delete(request: Request, service: Service) -> Response:
     Query(request).end()
     await service.vault.delete_secret(path_name(request, "project"), path_name(request, "name"))
@@ -289,6 +328,20 @@ OPERATIONS = (
         problems=(409, 413, 415, 422),
         action=Action.SECRET_WRITE,
         resource=_secret,
+    ),
+    Operation(
+        method="PUT",
+        path="/secrets/{project}",
+        id="putSecrets",
+        tag="secrets",
+        summary="Keep a new version of several secrets, all of them or none",
+        description="Each value is sealed as that of `PUT /secrets/{project}/{name}`. The action "
+        "`secret:write` is decided for each name before anything is kept.",
+        endpoint=_put_all,
+        body=SealedSecrets,
+        status=HTTPStatus.CREATED,
+        response=SecretVersions,
+        problems=(403, 409, 413, 415, 422),
     ),
     Operation(
         method="DELETE",

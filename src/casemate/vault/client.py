@@ -205,6 +205,17 @@ class VaultClient:
         finally:
             self._changed(project)
 
+    async def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """See `Vault.put_secrets`."""
+        try:
+            return await self._ask(
+                tuple[SecretVersion, ...], protocol.PutSecrets, project, tuple(sealed), by
+            )
+        finally:
+            self._changed(project)
+
     async def deliver_secret(
         self, project: str, name: str, version: int | None, descriptor: int
     ) -> SecretVersion:

@@ -34,7 +34,7 @@ from casemate.vault.interface import (
     VaultStatus,
 )
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
-from casemate.vault.protocol import MAX_WRAPPED_VALUE
+from casemate.vault.protocol import MAX_AT_ONCE, MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import seal
 from casemate.vault.secret_values import SecretValues
@@ -145,15 +145,30 @@ class VaultEngine:
 
     def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
         """See `Vault.put_secret`."""
+        [version] = self.put_secrets(project, ((name, sealed),), by)
+        return version
+
+    def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """See `Vault.put_secrets`."""
         _check("project's name", _PROJECT, project)
-        _check("secret's name", _SECRET, name)
+        for name, _value in sealed:
+            _check("secret's name", _SECRET, name)
+        names = {name for name, _value in sealed}
+        if not 1 <= len(sealed) <= MAX_AT_ONCE or len(names) != len(sealed):
+            raise VaultInputError(
+                f"{len(sealed)} values for {len(names)} names, expected one for each of 1 to "
+                f"{MAX_AT_ONCE}.",
+                next_step="send them in several parts",
+            )
         if _BY.match(by) is None:
             raise VaultInputError(
                 "Who sets the secret is not named by 1 to 200 printable characters.",
                 next_step="give the principal's text",
             )
         try:
-            return self._secrets.put(project, name, sealed, by)
+            return self._secrets.put(project, sealed, by)
         finally:
             self._redactors.pop(project, None)
 

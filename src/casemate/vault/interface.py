@@ -100,6 +100,12 @@ class Vault(Protocol):
         """Keep a new version of a secret, given as `casemate.vault.seal_value` made it."""
         ...
 
+    async def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """Keep a new version of each secret (name, sealed value), all of them or none."""
+        ...
+
     async def deliver_secret(
         self, project: str, name: str, version: int | None, descriptor: int
     ) -> SecretVersion:

@@ -22,6 +22,8 @@ CONNECT = b"connect"
 """What the supervisor says with the descriptor of a new connection."""
 MAX_FRAME = 16 * 1024 * 1024
 MAX_WRAPPED_VALUE = 64 * 1024
+MAX_AT_ONCE = 100
+"""Secrets that are set together."""
 MAX_CLAIMS_BYTES = 16 * 1024
 
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
@@ -55,6 +57,17 @@ class PutSecret(Message, frozen=True, tag=3):
     project: Name
     name: Name
     sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+    by: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+Sealed = tuple[Name, Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]]
+
+
+class PutSecrets(Message, frozen=True, tag=22):
+    """`Vault.put_secrets`."""
+
+    project: Name
+    sealed: Annotated[tuple[Sealed, ...], msgspec.Meta(max_length=MAX_AT_ONCE)]
     by: Annotated[str, msgspec.Meta(max_length=200)]
 
 
@@ -174,6 +187,7 @@ Request = (
     GetDataKey
     | GetPublicKey
     | PutSecret
+    | PutSecrets
     | DeliverSecret
     | ListSecrets
     | DeleteSecret

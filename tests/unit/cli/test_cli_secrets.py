@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "vault"))
 
 from vault_samples import VALUE, master_key, open_engine, value_of
 
-from casemate.api.secrets import Rotated, Secrets, VaultKey
+from casemate.api.secrets import Rotated, Secrets, SecretVersions, VaultKey
 from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
 from casemate.vault.errors import WrongMasterKeyError
@@ -46,7 +46,12 @@ class FakeNode:
             return Secrets(secrets=self.engine.secrets(parts[1] if len(parts) > 1 else None))
         return self.engine.status()
 
-    def send(self, method: str, path: str, kind, body, *, seconds: float):
+    def send(self, method: str, path: str, kind, body, *, seconds: float = 0.0):
+        if method == "PUT":
+            sealed = [(one["name"], one["sealed"]) for one in body["secrets"]]
+            self.sent += [one for _name, one in sealed]
+            versions = self.engine.put_secrets(path.split("/")[4], sealed, "user:ada")
+            return SecretVersions(versions=versions)
         if body["key"] == "signing":
             return Rotated(kid=self.engine.rotate_signing_key())
         return Rotated(projects=self.engine.rotate_data_keys(body["project"]))
@@ -205,3 +210,60 @@ def test_a_command_that_only_the_file_names_is_not_run(cli, fake, monkeypatch) -
     assert result.code == 2
     assert "--from" in result.err
     assert not (fake.base / "ran").exists()
+
+
+ENV = b"API_KEY=correct-horse\nexport DB_PASSWORD='battery staple'\n"
+
+
+@pytest.mark.parametrize("way", ["file", "-"])
+def test_an_env_file_is_imported_and_not_shown(cli, fake, way) -> None:
+    path = fake.base / ".env"
+    path.write_bytes(ENV)
+    path.chmod(0o600)
+    result = cli("secrets", "import", "shop", "-" if way == "-" else str(path), stdin=ENV)
+    assert result.code == 0, result.err
+    assert result.out == "shop/api-key has version 1.\nshop/db-password has version 1.\n"
+    assert value_of(fake.engine, "api-key") == b"correct-horse"
+    assert value_of(fake.engine, "db-password") == b"battery staple"
+    shown = result.out + result.err + repr(fake.node.sent)
+    assert "correct-horse" not in shown and "battery" not in shown
+    assert "Other users" not in result.err
+    again = json.loads(cli("secrets", "import", "shop", "-", "--json", stdin=ENV).out)
+    assert {name: one["version"] for name, one in again["versions"].items()} == {
+        "api-key": 2,
+        "db-password": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"A_KEY=long enough\n",
+        b"A_KEY=short\n",
+        b"A_KEY=long-enough\nB_KEY=short\n",
+        b"A_KEY=long-enough\na_key=long-enough\n",
+        b"_A=long-enough\n",
+        b"A_KEY=long-enough\nB\n",
+        b"".join(b"A%d=long-enough\n" % number for number in range(101)),
+    ],
+)
+def test_an_env_file_that_is_refused_sets_nothing(cli, fake, content) -> None:
+    result = cli("secrets", "import", "shop", "-", stdin=content)
+    assert result.code == 1
+    assert "long-enough" not in result.err and "long enough" not in result.err
+    assert not fake.node.sent and fake.engine.secrets(None) == ()
+
+
+def test_a_file_that_others_may_read_is_told(cli, fake) -> None:
+    path = fake.base / ".env"
+    path.write_bytes(ENV)
+    path.chmod(0o644)
+    assert "Other users" in cli("secrets", "import", "shop", str(path)).err
+    assert cli("secrets", "import", "shop", str(fake.base / "absent")).code == 1
+    assert cli("secrets", "import", "Shop", str(path)).code == 2
+
+
+def test_what_would_be_typed_visibly_is_not_asked_for(fake, terminal) -> None:
+    result = terminal("secrets", "import", "shop", "-")
+    assert result.code == 2 and "would show what is typed" in result.out

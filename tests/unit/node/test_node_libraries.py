@@ -13,9 +13,7 @@ from casemate.node.libraries import libraries
 
 
 def test_every_openssl_is_told_apart() -> None:
-    found = {
-        one.bundled_in.split()[0]: one.version for one in libraries() if one.name == "OpenSSL"
-    }
+    found = {one.bundled_in.split()[0]: one.version for one in libraries() if one.name == "OpenSSL"}
     assert found["cryptography"] == backend.openssl_version_text()
     assert found["Python"] == ssl.OPENSSL_VERSION
     assert re.match(r"OpenSSL \d+\.\d+\.\d+", found["sqlcipher3"] or "")
