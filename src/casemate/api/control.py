@@ -25,6 +25,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.log_filter import LineFilter
 from casemate.model.protection import ProtectionStatus
 from casemate.model.route import RouteClaim
 
@@ -213,6 +214,7 @@ class Control(Protocol):
         invocation: str | None,
         after: int,
         limit: int,
+        only: LineFilter,
     ) -> tuple[LogLine, ...]:
         """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
         ...

@@ -142,6 +142,10 @@ class Query:
         """Take one of the values of an enumeration."""
         return self._take(name, "|".join(map(re.escape, kind)), kind, None)
 
+    def words(self, name: str, most: int) -> str | None:
+        """Take 1 to `most` characters, none of them a control character."""
+        return self._take(name, rf"[^\x00-\x1f\x7f]{{1,{most}}}", lambda value: value, None)
+
     def end(self) -> None:
         """Refuse the request if a parameter was not taken."""
         if self._values:

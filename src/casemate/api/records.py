@@ -36,6 +36,13 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.log_filter import (
+    EVERY_LINE,
+    MAX_LINES_SEARCHED,
+    MAX_SEARCH,
+    LineFilter,
+    LogLevel,
+)
 from casemate.model.principal import NODE, Action, Resource
 
 MAX_INVOCATIONS = 1000
@@ -183,30 +190,60 @@ class _LogFilter:
     project: str | None
     function: str | None
     invocation: str | None
+    only: LineFilter
 
-    async def read(self, service: Service, after: int, limit: int) -> tuple[LogLine, ...]:
+    async def read(
+        self, service: Service, after: int, limit: int, only: LineFilter = EVERY_LINE
+    ) -> tuple[LogLine, ...]:
         return await service.control.logs(
             project=self.project,
             function=self.function,
             invocation=self.invocation,
             after=after,
             limit=limit,
+            only=only,
         )
+
+    async def begin(
+        self, service: Service, after: int, limit: int
+    ) -> tuple[tuple[LogLine, ...], int]:
+        """Return the first lines of a followed log, and from where it goes on.
+
+        A log is followed line by line and filtered here: the place to go on from would stand
+        still else, as long as no line is wanted, and each look would begin there again.
+        """
+        if after:
+            read = await self.read(service, after, limit)
+            lines = tuple(line for line in read if self.only.wants(line))
+            return lines, read[-1].sequence if read else after
+        newest = await self.read(service, 0, 1)
+        lines = await self.read(service, 0, limit, self.only)
+        return lines, max((line.sequence for line in (*newest, *lines)), default=0)
 
 
 async def _logs(request: Request, service: Service) -> Response:
     query = Query(request)
-    wanted = _LogFilter(*_scope(query), query.id("invocation"))
+    wanted = _LogFilter(*_scope(query), query.id("invocation"), _lines_of(query))
     after = query.number("after", default=0, minimum=0, maximum=MAX_SEQUENCE)
     limit = query.number("limit", default=1000, minimum=1, maximum=MAX_LINES)
     follow = query.flag("follow")
     query.end()
-    if follow:
-        service.followers.require()
-    lines = await wanted.read(service, after, limit)
     if not follow:
+        lines = await wanted.read(service, after, limit, wanted.only)
         return Response(_encoder.encode_lines(lines), media_type=NDJSON)
+    service.followers.require()
+    lines, after = await wanted.begin(service, after, limit)
     return StreamingResponse(_follow(request, service, wanted, lines, after), media_type=NDJSON)
+
+
+def _lines_of(query: Query) -> LineFilter:
+    version = query.number("version", default=0, minimum=0, maximum=MAX_SEQUENCE)
+    return LineFilter(
+        since=query.moment("since"),
+        level=query.choice("level", LogLevel),
+        search=query.words("search", MAX_SEARCH),
+        version=version or None,
+    )
 
 
 def _still_may(request: Request, service: Service, resource: Resource) -> bool:
@@ -229,18 +266,19 @@ async def _follow(
         yield _encoder.encode_lines(lines) or b"\n"
         sent = loop.time()
         while True:
-            after = lines[-1].sequence if lines else after
             await asyncio.sleep(POLL_SECONDS)
             if not _still_may(request, service, resource):
                 return
             try:
-                lines = await wanted.read(service, after, MAX_LINES)
+                read = await wanted.read(service, after, MAX_LINES)
             except UnavailableError:
                 return  # the node stops
             except Exception:  # noqa: BLE001 - logged
                 # The head of the response is sent: all that is left is to end it early.
                 _log.exception("a followed log ended")
                 return
+            after = read[-1].sequence if read else after
+            lines = tuple(line for line in read if wanted.only.wants(line))
             if lines:
                 yield _encoder.encode_lines(lines)
                 sent = loop.time()
@@ -351,7 +389,8 @@ OPERATIONS = (
         description=(
             "One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the "
             "answer goes on with new lines until the client ends it; an empty line says only "
-            "that the node is there."
+            "that the node is there. For `since`, `level`, `search` and `version` the newest "
+            f"{MAX_LINES_SEARCHED} lines are looked at."
         ),
         endpoint=_logs,
         action=Action.LOG_READ,
@@ -373,6 +412,25 @@ OPERATIONS = (
             ),
             number_parameter(
                 "limit", "How many at most at once.", default=1000, minimum=1, maximum=MAX_LINES
+            ),
+            _moment("since", "Only lines that were written at this Unix time or later."),
+            QueryParameter(
+                name="level",
+                description="Only lines of this level or a more severe one; plain output counts "
+                "as `info`.",
+                schema={"type": "string", "enum": [level.value for level in LogLevel]},
+            ),
+            QueryParameter(
+                name="search",
+                description="Only lines with this text; letters of ASCII match in both cases.",
+                schema={"type": "string", "minLength": 1, "maxLength": MAX_SEARCH},
+            ),
+            number_parameter(
+                "version",
+                "Only lines of this version; 0 is all.",
+                default=0,
+                minimum=0,
+                maximum=MAX_SEQUENCE,
             ),
             QueryParameter(
                 name="follow",
