@@ -58,6 +58,7 @@ ENTRIES = (
     Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
+    Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
     Entry("serve", NODE, "Run a node"),
     Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
     Entry("tls", NODE, "The certificate of a node"),
