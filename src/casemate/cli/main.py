@@ -60,6 +60,7 @@ ENTRIES = (
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
     Entry("serve", NODE, "Run a node"),
+    Entry("service", NODE, "Run a node as a service of systemd"),
     Entry("doctor", NODE, "Probe every protection on this host and say what holds"),
     Entry("tls", NODE, "The certificate of a node"),
     Entry("vault", NODE, "Look at the vault and rotate its keys"),
