@@ -205,6 +205,7 @@ class Gateway:
             ).prepare,
             sources=self.outside.statuses,
             schedules=self.schedules.statuses,
+            ensure_inbox=self.control.ensure_inbox,
             health=self.health.now,
         )
         self.trigger = HttpTrigger(

@@ -34,7 +34,8 @@ ROLES: dict[str, set[str]] = {
     "owner": EVERYTHING,
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
-        "function:invoke-version", "secret:list", "secret:write", "queue:read", "token:write",
+        "function:invoke-version", "trigger:fire", "secret:list", "secret:write", "queue:read",
+        "token:write",
         "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },

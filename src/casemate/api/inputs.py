@@ -60,6 +60,11 @@ def path_name(request: Request, parameter: str) -> str:
     return _matching(request, parameter, NAME_PATTERN)
 
 
+def path_matching(request: Request, parameter: str, pattern: str) -> str:
+    """Return a path parameter that matches a pattern as a whole."""
+    return _matching(request, parameter, pattern)
+
+
 def path_digest(request: Request) -> str:
     """Return the path parameter `digest`."""
     return _matching(request, "digest", DIGEST_PATTERN)

@@ -361,6 +361,10 @@ class NodeControl:
             only=only,
         )
 
+    async def ensure_inbox(self, project: str) -> None:
+        """Have every function of a project an inbox."""
+        await self._subscriptions.ensure(project)
+
     async def denials(
         self, *, project: str | None, function: str | None, invocation: str | None, limit: int
     ) -> tuple[Denial, ...]:

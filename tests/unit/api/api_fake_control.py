@@ -329,6 +329,10 @@ async def _no_backup() -> Any:
     raise InvalidInputError("There is no backup here.")
 
 
+async def _no_inbox(_project: str) -> None:
+    """Stands for the inboxes of a project."""
+
+
 class Parts:
     """The parts of a service, of which those on trial are real or kept in memory."""
 
@@ -353,6 +357,7 @@ class Parts:
             checks=FakeChecks(),
             sources=lambda: self.sources,
             schedules=lambda *_: self.schedules,
+            ensure_inbox=_no_inbox,
             health=lambda: self.health,
         )
 

@@ -116,6 +116,7 @@ class Node:
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,
             schedules=lambda *_: (),
+            ensure_inbox=None,  # type: ignore[arg-type]
         )
         self.by = OWNER
 
