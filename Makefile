@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm lint bench bench-parts constraints docs
+.PHONY: help demo test storm lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -15,8 +15,7 @@ help:
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
 	@printf '             capabilities, delivery, overload, sources\n'
-	@printf 'make constraints  write constraints.txt, the exact versions that uv.lock has\n'
-	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
+	@printf 'make docs    write what is made from code and lock: parts of docs/reference, constraints.txt\n'
 
 demo:
 	@scripts/bootstrap
@@ -51,14 +50,10 @@ bench-parts:
 		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
 	done
 
-# After `uv lock`: the exact versions for whoever installs a wheel.
-constraints:
-	@scripts/bootstrap
-	versions=$$(scripts/constraints) && printf '%s\n' "$$versions" >constraints.txt
-
 # Each page is written only when it could be made: a failure must not leave an empty one.
 docs:
 	@scripts/bootstrap
 	$(BIN)/python -m casemate.manifest docs/reference
 	page=$$($(BIN)/python -m casemate.api.reference) && printf '%s\n' "$$page" >docs/reference/api.md
 	page=$$($(BIN)/python -m casemate.cli.reference) && printf '%s\n' "$$page" >docs/reference/cli.md
+	versions=$$(scripts/constraints) && printf '%s\n' "$$versions" >constraints.txt

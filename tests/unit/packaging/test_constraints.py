@@ -28,7 +28,7 @@ def test_it_is_what_the_lock_gives() -> None:
     made = subprocess.run(
         [_ROOT / "scripts" / "constraints"], stdout=subprocess.PIPE, timeout=60, check=True
     )
-    assert made.stdout.decode() == _CONSTRAINTS.read_text(encoding="utf-8"), "`make constraints`"
+    assert made.stdout.decode() == _CONSTRAINTS.read_text(encoding="utf-8"), "`make docs`"
 
 
 def test_every_version_is_exact_and_in_its_range() -> None:
