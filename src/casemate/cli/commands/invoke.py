@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import typer
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
@@ -132,7 +132,7 @@ def invoke(
             _path(name),
             content=event,
             headers=headers,
-            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
         )
         duration = (time.perf_counter() - started) * 1000
         _show(client, response, duration, output, json=json)
@@ -196,7 +196,7 @@ def _check_json(event: bytes) -> None:
 
 def _show(
     client: NodeClient,
-    response: httpx.Response,
+    response: httpx2.Response,
     duration: float,
     output: Path | None,
     *,
@@ -213,13 +213,13 @@ def _show(
         _tell_failure(client, response)
 
 
-def _is_problem(response: httpx.Response) -> bool:
+def _is_problem(response: httpx2.Response) -> bool:
     """Tell whether the node answered in the place of the function."""
     kind = response.headers.get("content-type", "").partition(";")[0]
     return response.status_code >= HTTPStatus.BAD_REQUEST and kind == PROBLEM_TYPE
 
 
-def _error_id(response: httpx.Response) -> str | None:
+def _error_id(response: httpx2.Response) -> str | None:
     if not _is_problem(response):
         return None
     try:
@@ -230,7 +230,7 @@ def _error_id(response: httpx.Response) -> str | None:
     return error_id if isinstance(error_id, str) else None
 
 
-def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
+def _tell_failure(client: NodeClient, response: httpx2.Response) -> None:
     if not _is_problem(response):
         note(f"The function itself answered with status {response.status_code}.", RED)
         note("Next: its body, above, and `casemate logs` tell what the handler meant by it.")
@@ -244,7 +244,7 @@ def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
         note(f"Next: {error.next_step}")
 
 
-def _document(response: httpx.Response, duration: float) -> dict[str, Any]:
+def _document(response: httpx2.Response, duration: float) -> dict[str, Any]:
     document: dict[str, Any] = {
         "status": response.status_code,
         "headers": dict(response.headers),
@@ -262,7 +262,7 @@ def _document(response: httpx.Response, duration: float) -> dict[str, Any]:
         return {**document, "body": text}
 
 
-def _print_body(response: httpx.Response) -> None:
+def _print_body(response: httpx2.Response) -> None:
     """Print the body as it is, but never raw to a terminal: a function wrote it."""
     if not sys.stdout.isatty():
         sys.stdout.buffer.write(response.content)
