@@ -28,6 +28,64 @@ PROBLEM_TYPE = "application/problem+json"
 INVOCATION_HEADER = "x-request-id"
 _EXIT_CODES = {401: ExitCode.DENIED, 403: ExitCode.DENIED, 404: ExitCode.NOT_FOUND}
 
+QualifiedArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FUNCTION",
+        help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
+    ),
+]
+EventArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
+    ),
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
+]
+ContentTypeOption = Annotated[str, typer.Option("--content-type", help="What the event is.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
+]
+LaterOption = Annotated[
+    bool,
+    typer.Option(
+        "--async",
+        help="Do not wait: print the id once the event is kept, and let the node run it.",
+    ),
+]
+DelayOption = Annotated[
+    float | None,
+    typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Handle events with this key one after the other; --async."),
+]
+PriorityOption = Annotated[
+    int | None,
+    typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
+]
+MaxAgeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
+    ),
+]
+IdempotencyOption = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="Calls with the same one are one call."),
+]
+WholeAnswerOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
+]
+
 
 @command(
     app,
@@ -39,66 +97,20 @@ $ casemate invoke thumbnail '{"key": "a.jpg"}' --async --delay 30
 """,
 )
 def invoke(
-    function: Annotated[
-        str,
-        typer.Argument(
-            metavar="FUNCTION",
-            help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
-        ),
-    ],
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA",
-            help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
-        ),
-    ] = None,
+    function: QualifiedArgument,
+    data: EventArgument = None,
     *,
-    file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
-    ] = None,
-    content_type: Annotated[
-        str, typer.Option("--content-type", help="What the event is.")
-    ] = JSON_TYPE,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
-    ] = 930.0,
-    later: Annotated[
-        bool,
-        typer.Option(
-            "--async",
-            help="Do not wait: print the id once the event is kept, and let the node run it.",
-        ),
-    ] = False,
-    delay: Annotated[
-        float | None,
-        typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", help="Handle events with this key one after the other; --async."),
-    ] = None,
-    priority: Annotated[
-        int | None,
-        typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
-    ] = None,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
-        ),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        typer.Option("--idempotency-key", help="Calls with the same one are one call."),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
-    ] = False,
+    file: FileOption = None,
+    content_type: ContentTypeOption = JSON_TYPE,
+    output: OutputOption = None,
+    timeout: TimeoutOption = 930.0,
+    later: LaterOption = False,
+    delay: DelayOption = None,
+    key: KeyOption = None,
+    priority: PriorityOption = None,
+    max_age: MaxAgeOption = None,
+    idempotency_key: IdempotencyOption = None,
+    json: WholeAnswerOption = False,
 ) -> None:
     """Call a function and print its answer.
 
