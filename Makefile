@@ -11,11 +11,11 @@ help:
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
-	@printf 'make lint    check style, types, layers and known bad patterns\n'
+	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
 	@printf '             capabilities, delivery, overload, sources\n'
-	@printf 'make docs    write the parts of docs/reference that are made from the code\n'
+	@printf 'make docs    write what is made from code and lock: parts of docs/reference, constraints.txt\n'
 
 demo:
 	@scripts/bootstrap
@@ -36,6 +36,7 @@ lint:
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/demo
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 
 bench:
@@ -55,3 +56,4 @@ docs:
 	$(BIN)/python -m casemate.manifest docs/reference
 	page=$$($(BIN)/python -m casemate.api.reference) && printf '%s\n' "$$page" >docs/reference/api.md
 	page=$$($(BIN)/python -m casemate.cli.reference) && printf '%s\n' "$$page" >docs/reference/cli.md
+	versions=$$(scripts/constraints) && printf '%s\n' "$$versions" >constraints.txt

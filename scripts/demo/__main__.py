@@ -14,7 +14,7 @@ import signal
 import sys
 from types import FrameType
 
-import httpx
+import httpx2
 from calls import CALLS, call_example, call_refused
 from events import show_events
 from node import (
@@ -46,7 +46,7 @@ def demonstrate(node: Node) -> None:
     say(f"    {deploy(orders, node)}")
     receipt_key = set_receipt_key(orders, node)
     say("\n==> Calling each with real data")
-    with httpx.Client(base_url=node.url, timeout=CALL_SECONDS) as client:
+    with httpx2.Client(base_url=node.url, timeout=CALL_SECONDS) as client:
         for call in CALLS:
             call_example(client, call, node.token)
         call_orders(client, node, receipt_key)
@@ -58,7 +58,7 @@ def demonstrate(node: Node) -> None:
 
 def print_how_to_go_on(node: Node, *, stays: bool) -> None:
     """Print the address, where the owner's token is, and commands to go on with."""
-    port = httpx.URL(node.url).port or USUAL_PORT
+    port = httpx2.URL(node.url).port or USUAL_PORT
     say(f"\n==> To go on\n    address        {node.url}")
     say(f"    owner's token  in {TOKEN_FILE.relative_to(ROOT)}\n")
     if not stays:
@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> int:
         # Whoever read our output has gone. What Python still holds of it must go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (DemoError, httpx.HTTPError, OSError, ValueError, KeyError) as error:
+    except (DemoError, httpx2.HTTPError, OSError, ValueError, KeyError) as error:
         say(f"\nThe demo failed: {error or type(error).__name__}")
         say(f"Next: `.venv/bin/casemate doctor`, and see {NODE_LOG.relative_to(ROOT)}.")
         return 1

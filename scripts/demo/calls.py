@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 from workspace import EXAMPLES, OUT, ROOT, DemoError, say
 
 LATER_CALLS = 20
@@ -24,7 +24,7 @@ class Call:
     path: str
     content_type: str
     file: str
-    show: Callable[[httpx.Response], str]
+    show: Callable[[httpx2.Response], str]
     """Checks an answer and returns what to print of it."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Call:
         return EXAMPLES / self.project / "data" / self.file
 
 
-def show_thumbnail(response: httpx.Response) -> str:
+def show_thumbnail(response: httpx2.Response) -> str:
     """Save the thumbnail."""
     picture = response.content
     if response.headers["content-type"] != "image/jpeg" or picture[:3] != b"\xff\xd8\xff":
@@ -47,7 +47,7 @@ def show_thumbnail(response: httpx.Response) -> str:
     return f"a JPEG of {size} pixels, {len(picture)} bytes: {path.relative_to(ROOT)}"
 
 
-def show_summary(response: httpx.Response) -> str:
+def show_summary(response: httpx2.Response) -> str:
     """Print a line for each column."""
     summary = response.json()
     lines = [f"{summary['rows']} rows"]
@@ -61,7 +61,7 @@ def show_summary(response: httpx.Response) -> str:
     return "\n".join(lines)
 
 
-def show_html(response: httpx.Response) -> str:
+def show_html(response: httpx2.Response) -> str:
     """Save the HTML and print its beginning."""
     if "<script" in response.text or "<h1>" not in response.text:
         raise DemoError("expected rendered Markdown without any script of its author")
@@ -88,8 +88,8 @@ CALLS = (
 
 
 def send(
-    client: httpx.Client, call: Call, token: str | None, headers: dict[str, str] | None = None
-) -> tuple[httpx.Response, float]:
+    client: httpx2.Client, call: Call, token: str | None, headers: dict[str, str] | None = None
+) -> tuple[httpx2.Response, float]:
     """Send a call; return the answer and the milliseconds until it was there."""
     sent = {"content-type": call.content_type, **call.headers, **(headers or {})}
     if token:
@@ -98,7 +98,7 @@ def send(
     return timed(lambda: client.post(call.path, content=body, headers=sent))
 
 
-def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+def timed(ask: Callable[[], httpx2.Response]) -> tuple[httpx2.Response, float]:
     """Return an answer and the milliseconds until it was there."""
     start = time.perf_counter()
     response = ask()
@@ -113,7 +113,7 @@ def say_times(first_ms: float, later: list[float]) -> None:
     )
 
 
-def expect(response: httpx.Response, status: int, what: str) -> None:
+def expect(response: httpx2.Response, status: int, what: str) -> None:
     """Raise DemoError if an answer has another status."""
     if response.status_code != status:
         raise DemoError(
@@ -121,7 +121,7 @@ def expect(response: httpx.Response, status: int, what: str) -> None:
         )
 
 
-def call_example(client: httpx.Client, call: Call, token: str) -> None:
+def call_example(client: httpx2.Client, call: Call, token: str) -> None:
     """Call an example 1 + 20 times; print its answer and how long it took."""
     used = None if call.public else token
     first, first_ms = send(client, call, used)
@@ -137,7 +137,7 @@ def call_example(client: httpx.Client, call: Call, token: str) -> None:
     say_times(first_ms, later)
 
 
-def call_refused(client: httpx.Client) -> None:
+def call_refused(client: httpx2.Client) -> None:
     """Show that what should be refused is."""
     markdown, webhook = CALLS[2], CALLS[3]
     say("\n--> What is refused")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from calls import expect
 from node import Node
 from orders import ORDER
@@ -26,7 +26,7 @@ SOONER = 'every = "1s"\n'
 FoundT = TypeVar("FoundT")
 
 
-def show_events(client: httpx.Client, node: Node) -> None:
+def show_events(client: httpx2.Client, node: Node) -> None:
     """Have something happen of each kind, and print what became of it."""
     say("\n==> Events: functions that nobody calls")
     _show_bucket(node)
@@ -68,7 +68,7 @@ def _show_bucket(node: Node) -> None:
     say(f"    its thumbnail has {path.stat().st_size} bytes: {path.relative_to(ROOT)}")
 
 
-def _show_table_and_schedule(client: httpx.Client, node: Node) -> None:
+def _show_table_and_schedule(client: httpx2.Client, node: Node) -> None:
     project = copy_project("ledger")
     manifest = project / "casemate.toml"
     # Nobody waits for the night: in the demo's copy the report is due every second.
@@ -101,7 +101,7 @@ def _when(trail: dict[str, Any]) -> float:
     return float(trail["at"])
 
 
-def _show_pipeline(client: httpx.Client, node: Node) -> None:
+def _show_pipeline(client: httpx2.Client, node: Node) -> None:
     placed = {}
     for name, quantity in (("light", 1), ("heavy", 20), ("impossible", 1000)):
         order = json.loads(ORDER.read_text(encoding="utf-8"))

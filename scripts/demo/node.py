@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import httpx
+import httpx2
 from workspace import CASEMATE, HOME, ROOT, DemoError, environment, say
 
 from casemate.model.errors import ProtectionMissingError
@@ -128,8 +128,8 @@ def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
     for _ in _ticks(process):
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/api/v1/health", timeout=5).is_success:
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"{url}/api/v1/health", timeout=5).is_success:
                 return
     raise DemoError(f"the node is not healthy after {START_SECONDS} s:\n{last_words()}")
 

@@ -8,7 +8,7 @@ import json
 import secrets
 from pathlib import Path
 
-import httpx
+import httpx2
 from calls import LATER_CALLS, expect, say_times, timed
 from node import Node
 from workspace import CASEMATE, EXAMPLES, ROOT, DemoError, run, say
@@ -26,14 +26,14 @@ def set_receipt_key(project: Path, node: Node) -> str:
     return key
 
 
-def call_orders(client: httpx.Client, node: Node, key: str) -> None:
+def call_orders(client: httpx2.Client, node: Node, key: str) -> None:
     """Place one order 1 + 20 times, and fetch and verify its receipt."""
     # A reference of its own makes it a new order on a data folder with those of earlier runs.
     order = json.loads(ORDER.read_text(encoding="utf-8"))
     order["reference"] = f"demo-{secrets.token_hex(6)}"
     headers = {"authorization": f"Bearer {node.token}"}
 
-    def place() -> httpx.Response:
+    def place() -> httpx2.Response:
         return client.post("/orders", json=order, headers=headers)
 
     say(f"\n--> POST /orders  {ORDER.name}, as {order['reference']}")
@@ -68,7 +68,7 @@ def show_grants(project: Path, node: Node) -> None:
     _print(run([CASEMATE, "grants", "show", "place"], project, node.variables, whole=True))
 
 
-def show_denial(client: httpx.Client, project: Path, node: Node) -> None:
+def show_denial(client: httpx2.Client, project: Path, node: Node) -> None:
     """Call, as the owner, what only functions may call, and find it among the denials."""
     headers = {"authorization": f"Bearer {node.token}"}
     refused = client.post(f"/invoke/{INTERNAL}", json={"lines": []}, headers=headers)

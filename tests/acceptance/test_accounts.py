@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.accounts.totp import code_at
@@ -54,11 +54,11 @@ def owner(cli: Run, node: TestNode, *arguments: str) -> str:
 def enrol(node: TestNode, name: str, code: str) -> bytes:
     """Enrol over HTTP, as `casemate login --enrol` does; return the second factor's secret."""
     body = {"name": name, "code": code}
-    begun = httpx.post(f"{node.url}/api/v1/enrol", json={**body, "password": PASSWORD})
+    begun = httpx2.post(f"{node.url}/api/v1/enrol", json={**body, "password": PASSWORD})
     assert begun.status_code == 200, begun.text
     secret = secret_of(begun.json()["otpauth_uri"])
     totp = code_at(secret, int(time.time()) // 30 - 1)  # so that the present one is still unused
-    done = httpx.post(f"{node.url}/api/v1/enrol/confirm", json={**body, "totp": totp})
+    done = httpx2.post(f"{node.url}/api/v1/enrol/confirm", json={**body, "totp": totp})
     assert done.status_code == 200, done.text
     return secret
 
@@ -96,7 +96,7 @@ def test_logout_ends_the_session_on_the_node(node: TestNode, cli: Run, tmp_path:
     assert log_in(cli, node, "bob", secret).returncode == 0
     stored = json.loads((tmp_path / "bob/config/casemate/credentials.json").read_text())
     assert cli("logout", who="bob").returncode == 0
-    asked = httpx.get(
+    asked = httpx2.get(
         f"{node.url}/api/v1/whoami", headers={"authorization": f"Bearer {stored['key']}"}
     )
     assert asked.status_code == 401
@@ -108,7 +108,7 @@ def test_a_token_does_what_its_role_says_until_it_is_revoked(node: TestNode, cli
     node.deploy("def handler(event, context):\n    return {'ok': True}\n", name="g", project="u")
     text = owner(cli, node, "tokens", "add", "web", "--role", "invoker@t").strip()
     assert re.fullmatch(r"cm_[0-9a-f]{16}_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}", text)
-    with httpx.Client(headers={"authorization": f"Bearer {text}"}) as caller:
+    with httpx2.Client(headers={"authorization": f"Bearer {text}"}) as caller:
         assert caller.post(f"{node.url}/invoke/t/f", json={}).status_code == 200
         assert caller.post(f"{node.url}/invoke/u/g", json={}).status_code in (403, 404)
         assert caller.get(f"{node.url}/api/v1/users").status_code == 403
@@ -130,7 +130,7 @@ def test_the_last_owner_cannot_be_locked_out(node: TestNode, cli: Run) -> None:
 def test_guessing_is_slowed_down_and_recorded(node: TestNode, cli: Run) -> None:
     owner(cli, node, "users", "add", "carl")
     body = {"name": "carl", "password": PASSWORD, "code": "000000"}
-    statuses = [httpx.post(f"{node.url}/api/v1/login", json=body).status_code for _ in range(8)]
+    statuses = [httpx2.post(f"{node.url}/api/v1/login", json=body).status_code for _ in range(8)]
     assert statuses[:5] == [401] * 5
     assert 429 in statuses
     node.wait_until(lambda: "user:carl" in json.dumps(node.get("/denials")))
@@ -145,8 +145,8 @@ def test_tokens_and_people_survive_a_restart(fresh_node: TestNode) -> None:
     secret = enrol(node, "ada", added["code"])
     node.stop()
     node.start()
-    asked = httpx.get(f"{node.url}/api/v1/whoami", headers={"authorization": f"Bearer {made}"})
+    asked = httpx2.get(f"{node.url}/api/v1/whoami", headers={"authorization": f"Bearer {made}"})
     assert asked.json()["roles"] == ["auditor"]
     body = {"name": "ada", "password": PASSWORD, "code": code_at(secret, int(time.time()) // 30)}
-    assert httpx.post(f"{node.url}/api/v1/login", json=body).status_code == 201
-    assert httpx.post(f"{node.url}/api/v1/login", json=body).status_code == 401
+    assert httpx2.post(f"{node.url}/api/v1/login", json=body).status_code == 201
+    assert httpx2.post(f"{node.url}/api/v1/login", json=body).status_code == 401

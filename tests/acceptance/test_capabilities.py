@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -312,9 +312,9 @@ def test_an_identity_token_is_verified_with_the_keys_of_the_node(
 ) -> None:
     token = do("token", audience="https://service.example.com")["token"]
     # As a service outside does it: from the issuer to its keys.
-    found = httpx.get(f"{deployed.url}/.well-known/openid-configuration").json()
+    found = httpx2.get(f"{deployed.url}/.well-known/openid-configuration").json()
     assert found["issuer"] == deployed.url
-    keys = KeySet.import_key_set(httpx.get(found["jwks_uri"]).json())
+    keys = KeySet.import_key_set(httpx2.get(found["jwks_uri"]).json())
     decoded = jwt.decode(token, keys, algorithms=found["id_token_signing_alg_values_supported"])
     claims = decoded.claims
     jwt.JWTClaimsRegistry(
@@ -332,7 +332,7 @@ def test_an_identity_token_is_verified_with_the_keys_of_the_node(
 def test_an_identity_token_is_no_credential_of_the_node(do: Do, deployed: TestNode) -> None:
     for audience in (deployed.url, "casemate", "t"):
         token = do("token", audience=audience)["token"]
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{deployed.url}/invoke/t/f",
             json={"do": "environment"},
             headers={"authorization": f"Bearer {token}"},

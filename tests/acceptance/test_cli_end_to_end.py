@@ -114,6 +114,7 @@ def test_from_nothing_to_a_running_function(terminal: Terminal) -> None:
     assert made["project"] == "first"
     assert {Path(file).name for file in made["files"]} == {
         "app.py", "test_app.py", "README.md", ".gitignore", "casemate.toml", "__init__.pyi",
+            "casemate.schema.json",
     }  # fmt: skip
     user.folder = terminal.home / "first"
     tested = subprocess.run(

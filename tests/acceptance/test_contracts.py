@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -135,7 +135,7 @@ def test_a_call_that_breaks_its_contract_is_refused_and_recorded(node: TestNode)
 
 
 def test_who_may_not_call_hears_nothing_of_it(node: TestNode) -> None:
-    answer = httpx.post(f"{node.url}/invoke/t/pay", json={"amount": 10})
+    answer = httpx2.post(f"{node.url}/invoke/t/pay", json={"amount": 10})
     assert answer.status_code == 401
     assert "contract" not in answer.text
 

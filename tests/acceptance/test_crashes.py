@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.bundles import Bundle, deploy, make_bundle, publish, upload
@@ -74,7 +74,7 @@ class Deployer:
     def _run(self) -> None:
         url = f"{self._node.url}/api/v1/functions/t"
         headers = {"authorization": f"Bearer {self._node.key}"}
-        with httpx.Client(timeout=20, headers=headers) as client:
+        with httpx2.Client(timeout=20, headers=headers) as client:
             turn = 0
             while not self._stop.is_set():
                 bundle = self._bundles[turn % len(self._bundles)]
@@ -82,7 +82,7 @@ class Deployer:
                 name = bundle.manifest.function.name
                 try:
                     answer = client.post(f"{url}/{name}/versions", json={"digest": bundle.digest})
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     time.sleep(0.02)
                     continue
                 if answer.status_code == 201:
@@ -100,14 +100,14 @@ def stored_versions(node: TestNode) -> set[tuple[str, int, str]]:
 def answers(node: TestNode, function: str = "t/f") -> bool:
     try:
         return node.invoke({}, function=function).status_code == 200
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return False
 
 
 def healthy(node: TestNode) -> bool:
     try:
         return node.client.get(f"{node.url}/api/v1/health").status_code == 200
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return False
 
 

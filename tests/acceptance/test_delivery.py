@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -143,7 +143,7 @@ def seen(node: TestNode, prefix: str) -> list[dict[str, Any]]:
             return sorted((v for v in found if v["id"].startswith(prefix)), key=lambda v: v["at"])
 
 
-def later(node: TestNode, event: Any, function: str = "t/note", **headers: str) -> httpx.Response:
+def later(node: TestNode, event: Any, function: str = "t/note", **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return node.invoke(event, function=function, headers={**PREFER, **named})
 
@@ -270,7 +270,7 @@ def test_kept_events_get_their_turn_beside_callers_and_lose_no_attempt(node: Tes
     stop = threading.Event()
 
     def press() -> None:
-        with httpx.Client(timeout=30, headers=dict(node.client.headers)) as client:
+        with httpx2.Client(timeout=30, headers=dict(node.client.headers)) as client:
             while not stop.is_set():
                 client.post(f"{node.url}/invoke/t/slow", json={"n": -1})
 
@@ -368,10 +368,10 @@ def test_calls_with_one_key_are_one_call(node: TestNode) -> None:
 
 def test_a_call_with_the_key_of_one_under_way_is_a_conflict(node: TestNode) -> None:
     event, key = {"name": "long", "sleep": 2.0}, {"idempotency-key": "long-1"}
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     def call() -> None:
-        with httpx.Client(timeout=30, headers=dict(node.client.headers)) as client:
+        with httpx2.Client(timeout=30, headers=dict(node.client.headers)) as client:
             answers.append(client.post(f"{node.url}/invoke/t/note", json=event, headers=key))
 
     caller = threading.Thread(target=call)

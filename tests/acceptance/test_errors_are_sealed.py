@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -164,19 +164,19 @@ def deployed(node: TestNode) -> Iterator[None]:
     yield
 
 
-def fail(node: TestNode, trigger: str, how: str, function: str = "fails") -> httpx.Response:
+def fail(node: TestNode, trigger: str, how: str, function: str = "fails") -> httpx2.Response:
     if trigger == "invoke":
         return node.invoke({"how": how}, function=f"t/{function}")
     return node.client.get(f"{node.url}/{function}", params={"how": how})
 
 
-def everything(answer: httpx.Response) -> str:
+def everything(answer: httpx2.Response) -> str:
     """Return all that a caller sees."""
     headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     return f"{answer.status_code} {answer.reason_phrase}\n{headers}\n\n{answer.text}"
 
 
-def assert_sealed(answer: httpx.Response, status: int, members: set[str] = MEMBERS) -> None:
+def assert_sealed(answer: httpx2.Response, status: int, members: set[str] = MEMBERS) -> None:
     assert answer.status_code == status, answer.text
     seen = everything(answer).replace("Internal Server Error", "")
     assert [word for word in INSIDE if word in seen] == []
@@ -187,7 +187,7 @@ def assert_sealed(answer: httpx.Response, status: int, members: set[str] = MEMBE
     assert answer.headers["cache-control"] == "no-store"
 
 
-def owners_view(node: TestNode, answer: httpx.Response, name: str) -> dict[str, Any]:
+def owners_view(node: TestNode, answer: httpx2.Response, name: str) -> dict[str, Any]:
     error = node.error(answer)
     assert error["id"] == answer.json()["error_id"]
     assert error["invocation"] == answer.headers["x-request-id"]
@@ -275,7 +275,7 @@ def test_a_long_message_does_not_hide_where_it_was_raised(node: TestNode) -> Non
 
 def test_a_full_queue_is_sealed(node: TestNode) -> None:
     node.deploy(FAILS, name="narrow", limits='concurrency = 1\nqueue = 1\ntimeout = "1s"')
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     def call() -> None:
         answers.append(node.invoke({"how": "timeout"}, function="t/narrow"))
@@ -298,13 +298,13 @@ def test_an_error_id_is_not_enough(node: TestNode) -> None:
     """Only owners read errors: neither nobody nor a token that may only call."""
     error_id = fail(node, "invoke", "raise").json()["error_id"]
     url = f"{node.url}/api/v1/errors/{error_id}"
-    assert httpx.get(url).status_code == 401
+    assert httpx2.get(url).status_code == 401
     made = node.client.post(
         f"{node.url}/api/v1/tokens", json={"name": "caller", "roles": ["invoker"]}
     )
     headers = {"authorization": f"Bearer {made.json()['text']}"}
-    answer = httpx.get(url, headers=headers)
-    unknown = httpx.get(f"{node.url}/api/v1/errors/err_{'0' * 24}", headers=headers)
+    answer = httpx2.get(url, headers=headers)
+    unknown = httpx2.get(f"{node.url}/api/v1/errors/err_{'0' * 24}", headers=headers)
     assert answer.status_code == unknown.status_code == 404, "not even that there is one"
     assert SECRET not in answer.text
 

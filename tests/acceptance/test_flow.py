@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.attacks import Attempt, attempt, denials
@@ -135,7 +135,7 @@ def test_no_token_reaches_an_internal_function(
     flow: TestNode, tokens: dict[str, str], who: str, name: str
 ) -> None:
     for method in ("POST", "GET"):
-        answer = httpx.request(
+        answer = httpx2.request(
             method,
             f"{flow.url}/invoke/flow/{name}",
             content=b'{"do": "remaining"}',
@@ -158,7 +158,7 @@ def test_nor_does_the_command_line_of_the_owner(flow: TestNode) -> None:
 
 def test_the_identity_token_of_a_function_that_may_is_of_no_use_outside(flow: TestNode) -> None:
     token = do(flow, "token")["token"]
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{flow.url}/invoke/flow/middle",
         json={"do": "remaining"},
         headers={"authorization": f"Bearer {token}"},

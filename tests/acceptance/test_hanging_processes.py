@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -80,14 +80,14 @@ def test_one_that_hangs_is_replaced_and_callers_are_answered(busy_node, what) ->
         while not answers or answers[-1] != 200 or stopped.lives:
             assert time.monotonic() - started < HANG_SECONDS, (answers, stopped.lives)
             try:
-                answer = httpx.post(
+                answer = httpx2.post(
                     f"{busy_node.url}/invoke/t/f",
                     json=0,
                     headers={"authorization": f"Bearer {busy_node.key}"},
                     timeout=HANG_SECONDS,
                 )
                 answers.append(answer.status_code)
-            except httpx.RemoteProtocolError:  # a call of a gateway that was ended
+            except httpx2.RemoteProtocolError:  # a call of a gateway that was ended
                 answers.append(0)
             time.sleep(0.05)
         assert busy_node.invoke(0, function="t/g").json() == 403
@@ -128,11 +128,11 @@ class Caller:
             started = time.monotonic()
             try:
                 url = f"{self._node.url}/invoke/t/f"
-                answer = httpx.post(url, json=0, headers=headers, timeout=40)
+                answer = httpx2.post(url, json=0, headers=headers, timeout=40)
                 what = str(answer.status_code)
-            except httpx.ConnectError as error:
+            except httpx2.ConnectError as error:
                 what = f"refused: {error}"
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 what = type(error).__name__
             self.seen.append((time.monotonic() - started, what))
             time.sleep(0.01)
@@ -153,7 +153,7 @@ def killed_again_and_again(node: TestNode, times: int) -> list[float]:
         assert gateway is not None
         os.kill(gateway, signal.SIGKILL)
         started = time.monotonic()
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{node.url}/invoke/t/f",
             json=0,
             headers={"authorization": f"Bearer {node.key}"},

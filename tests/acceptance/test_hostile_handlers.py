@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.model.invocation import Outcome
@@ -58,7 +58,7 @@ def hostile(node: TestNode) -> TestNode:
 
 def run(
     node: TestNode, do: str, outcomes: set[Outcome], *, function: str = "t/hostile"
-) -> tuple[httpx.Response, dict[str, Any]]:
+) -> tuple[httpx2.Response, dict[str, Any]]:
     """Let it happen among bystanders; return the sealed answer and the owner's view of it."""
     with Bystanders(node, function) as bystanders:
         answer = node.invoke({"do": do}, function=function)
@@ -477,7 +477,7 @@ def test_what_it_writes_costs_the_gateway_little(costly: TestNode, do: str) -> N
     until = time.monotonic() + 0.5
     usual = _median_call(costly, lambda: time.monotonic() < until)
     thread = threading.Thread(
-        target=httpx.post,
+        target=httpx2.post,
         args=(f"{costly.url}/invoke/t/costly",),
         kwargs={
             "json": {"do": do},

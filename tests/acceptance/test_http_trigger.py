@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.bundles import deploy, make_bundle, publish, upload
@@ -61,7 +61,7 @@ def deployed(node: TestNode) -> Iterator[None]:
     yield
 
 
-def call(node: TestNode, method: str, path: str, **rest: Any) -> httpx.Response:
+def call(node: TestNode, method: str, path: str, **rest: Any) -> httpx2.Response:
     return node.client.request(method, node.url + path, **rest)
 
 
@@ -72,8 +72,8 @@ def event(node: TestNode, method: str, path: str, **rest: Any) -> dict[str, Any]
     return found
 
 
-def anonymous(node: TestNode, method: str, path: str, **rest: Any) -> httpx.Response:
-    return httpx.request(method, node.url + path, **rest)
+def anonymous(node: TestNode, method: str, path: str, **rest: Any) -> httpx2.Response:
+    return httpx2.request(method, node.url + path, **rest)
 
 
 # -- the event ---------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_repeated_headers_are_joined_in_order(node: TestNode) -> None:
         headers=(("X-Many", "one"), ("x-many", "two"), ("X-MANY", "three")),
     )
     answer = exchange(node.port, raw, "GET")
-    found = httpx.Response(200, content=answer.body).json()
+    found = httpx2.Response(200, content=answer.body).json()
     assert found["headers"]["x-many"] == "one, two, three"
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.load import Load
@@ -133,11 +133,11 @@ def test_a_project_that_is_not_there_is_not_found(fresh_node: TestNode) -> None:
 
 def _rotate_until_killed(node: TestNode) -> None:
     try:
-        httpx.post(
+        httpx2.post(
             f"{node.url}/api/v1/vault/rotate",
             json={"key": "data"},
             headers={"authorization": f"Bearer {node.key}"},
             timeout=20,
         )
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.model.function import Limits
@@ -176,7 +176,7 @@ def limited(node: TestNode) -> TestNode:
     return node
 
 
-def attempt(node: TestNode, do: str, **event: Any) -> httpx.Response:
+def attempt(node: TestNode, do: str, **event: Any) -> httpx2.Response:
     return node.invoke({"do": do, **event}, function="t/probe")
 
 
@@ -341,7 +341,7 @@ def test_log(limited: TestNode, do: str) -> None:
         logs = limited.client.get(
             f"{limited.url}/api/v1/logs", params={"invocation": answer.headers["x-request-id"]}
         )
-        return [httpx.Response(200, content=line).json() for line in logs.iter_lines()]
+        return [httpx2.Response(200, content=line).json() for line in logs.iter_lines()]
 
     within = lines(200)
     assert [line["text"] for line in within] == [f"{n:09d}" for n in range(200)]
@@ -365,12 +365,12 @@ class Callers:
         self._function = function
         self._pool = ThreadPoolExecutor(32)
 
-    def call(self, event: dict[str, Any]) -> Future[tuple[httpx.Response, float]]:
+    def call(self, event: dict[str, Any]) -> Future[tuple[httpx2.Response, float]]:
         return self._pool.submit(self._call, event)
 
-    def _call(self, event: dict[str, Any]) -> tuple[httpx.Response, float]:
+    def _call(self, event: dict[str, Any]) -> tuple[httpx2.Response, float]:
         started = time.monotonic()
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{self._node.url}/invoke/{self._function}",
             json=event,
             headers={"authorization": f"Bearer {self._node.key}"},

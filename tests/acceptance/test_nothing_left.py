@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.model.processes import SANDBOX_UID
@@ -133,7 +133,7 @@ def state(node: TestNode) -> State:
     assert node.process is not None
     pid = node.process.pid
     node.client.close()
-    node.client = httpx.Client(timeout=60, headers={"authorization": f"Bearer {node.key}"})
+    node.client = httpx2.Client(timeout=60, headers={"authorization": f"Bearer {node.key}"})
     node.wait_until(lambda: _rests(node), 30)
     zygotes = zygotes_of(pid)
     # Supervisor, gateway, vault, and the three of a base zygote.
@@ -171,7 +171,7 @@ class Soak:
 
     def _call(self) -> None:
         headers = {"authorization": f"Bearer {self._node.key}"}
-        with httpx.Client(timeout=60, headers=headers) as client:
+        with httpx2.Client(timeout=60, headers=headers) as client:
             while self._wanted(number := next(self._numbers)):
                 do = PLAN[number % len(PLAN)]
                 answer = client.post(f"{self._node.url}/invoke/t/f", json={"do": do, "n": number})
@@ -296,6 +296,6 @@ def _alive(pids: list[int]) -> list[int]:
 def _ignore_errors(node: TestNode) -> None:
     headers = {"authorization": f"Bearer {node.key}"}
     try:
-        httpx.post(f"{node.url}/invoke/t/f", json={"do": "overtime"}, headers=headers, timeout=60)
-    except httpx.HTTPError:
+        httpx2.post(f"{node.url}/invoke/t/f", json={"do": "overtime"}, headers=headers, timeout=60)
+    except httpx2.HTTPError:
         return

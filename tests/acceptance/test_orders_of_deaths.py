@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -65,7 +65,7 @@ def serves(node: TestNode) -> None:
         try:
             if node.invoke(7, timeout=5).status_code == 200:
                 return
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             pass
         time.sleep(0.05)
     raise AssertionError(f"it serves no more: {node.errors.read_text()[-3000:]}")

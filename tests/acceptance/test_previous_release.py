@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.model.processes import GATEWAY_UID
@@ -80,7 +80,7 @@ def test_the_functions_answer(taken: TestNode) -> None:
         {"second": True, "length": 24, "event": {"b": 2}},
     )
     assert taken.client.get(f"{taken.url}/old/7").status_code == 200
-    assert httpx.post(f"{taken.url}/invoke/t/open", json={}).json() == "open"
+    assert httpx2.post(f"{taken.url}/invoke/t/open", json={}).json() == "open"
     rolled = taken.client.post(f"{taken.url}/api/v1/functions/t/f/rollback", json={"to": 1})
     assert rolled.status_code == 200, rolled.text
     assert "second" not in taken.invoke({}).json()
@@ -92,10 +92,10 @@ def test_the_functions_answer(taken: TestNode) -> None:
 
 def test_an_invoke_key_still_invokes_and_no_more(taken: TestNode) -> None:
     headers = {"authorization": f"Bearer {ABOUT['invoke']}"}
-    assert httpx.post(f"{taken.url}/invoke/t/f", json={}, headers=headers).status_code == 200
-    assert httpx.get(f"{taken.url}/api/v1/users", headers=headers).status_code == 403
+    assert httpx2.post(f"{taken.url}/invoke/t/f", json={}, headers=headers).status_code == 200
+    assert httpx2.get(f"{taken.url}/api/v1/users", headers=headers).status_code == 403
     gone = {"authorization": f"Bearer {ABOUT['revoked']}"}
-    assert httpx.post(f"{taken.url}/invoke/t/f", json={}, headers=gone).status_code == 401
+    assert httpx2.post(f"{taken.url}/invoke/t/f", json={}, headers=gone).status_code == 401
 
 
 def test_the_records_are_there(taken: TestNode) -> None:

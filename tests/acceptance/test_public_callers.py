@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -39,14 +39,14 @@ def deployed(node: TestNode) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30) as client:
+def stranger() -> Iterator[httpx2.Client]:
+    with httpx2.Client(timeout=30) as client:
         yield client
 
 
 @pytest.mark.parametrize("pump", ["${", "{%", "<%", "__proto__", '"', "[[", "\\ud83d\\ude00"])
 def test_no_event_of_a_stranger_holds_the_node(
-    node: TestNode, stranger: httpx.Client, pump: str
+    node: TestNode, stranger: httpx2.Client, pump: str
 ) -> None:
     raw = json.dumps({"a": pump * (192_000 // len(pump))})
     before = time.monotonic()
@@ -57,7 +57,7 @@ def test_no_event_of_a_stranger_holds_the_node(
     assert time.monotonic() - before < 5, "it was 37 s"
 
 
-def test_what_json_sends_for_an_emoji_is_taken(node: TestNode, stranger: httpx.Client) -> None:
+def test_what_json_sends_for_an_emoji_is_taken(node: TestNode, stranger: httpx2.Client) -> None:
     raw = b'{"text":"hi \\ud83d\\ude00"}'
     headers = {"content-type": "application/json"}
     answer = stranger.post(f"{node.url}/invoke/t/echo", content=raw, headers=headers)
@@ -70,7 +70,7 @@ def test_what_json_sends_for_an_emoji_is_taken(node: TestNode, stranger: httpx.C
 
 @pytest.mark.parametrize("header", ["Casemate-Delay", "Casemate-Priority", "Casemate-Max-Age"])
 def test_a_stranger_does_not_choose_how_an_event_is_kept(
-    node: TestNode, stranger: httpx.Client, header: str
+    node: TestNode, stranger: httpx2.Client, header: str
 ) -> None:
     headers = {"prefer": "respond-async"}
     url = f"{node.url}/invoke/t/echo"
@@ -79,7 +79,7 @@ def test_a_stranger_does_not_choose_how_an_event_is_kept(
 
 
 def test_a_function_that_was_closed_is_closed_by_its_old_versions(
-    node: TestNode, stranger: httpx.Client
+    node: TestNode, stranger: httpx2.Client
 ) -> None:
     node.deploy(ECHO, name="door", settings="public = true")
     assert stranger.post(f"{node.url}/invoke/t/door", json=1).status_code == 200
@@ -94,7 +94,7 @@ def test_a_function_that_was_closed_is_closed_by_its_old_versions(
     assert removed.status_code == 409
 
 
-def test_random_names_leave_what_is_on_record(node: TestNode, stranger: httpx.Client) -> None:
+def test_random_names_leave_what_is_on_record(node: TestNode, stranger: httpx2.Client) -> None:
     node.client.post(f"{node.url}/invoke/t/none-such", headers={"authorization": "Bearer x"})
     before = node.get("/denials", limit=1000)["denials"]
     for number in range(200):
@@ -111,7 +111,7 @@ def test_another_project_cannot_cover_a_route(node: TestNode) -> None:
 
 
 def test_on_a_shared_host_an_answer_sets_nothing_for_all_of_it(
-    node: TestNode, stranger: httpx.Client
+    node: TestNode, stranger: httpx2.Client
 ) -> None:
     node.deploy(ECHO, name="other", project="u")
     answer = stranger.get(f"{node.url}/pay/1")
@@ -134,7 +134,7 @@ def test_on_a_shared_host_an_answer_sets_nothing_for_all_of_it(
         assert node.client.put(claims, json={}).status_code == 200
 
 
-def test_head_405_404_and_preflights_are_true(node: TestNode, stranger: httpx.Client) -> None:
+def test_head_405_404_and_preflights_are_true(node: TestNode, stranger: httpx2.Client) -> None:
     url = f"{node.url}/pay/1"
     got, head = stranger.get(url), stranger.head(url)
     assert (head.status_code, head.content) == (200, b"")

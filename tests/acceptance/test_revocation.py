@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 from test_accounts import PASSWORD, enrol
 
@@ -23,7 +23,7 @@ def deployed(node: TestNode) -> None:
     node.deploy(HANDLER)
 
 
-def send(node: TestNode, method: str, path: str, body: object = None) -> httpx.Response:
+def send(node: TestNode, method: str, path: str, body: object = None) -> httpx2.Response:
     answer = node.client.request(method, f"{node.url}/api/v1{path}", json=body)
     assert answer.is_success, answer.text
     return answer
@@ -34,7 +34,7 @@ def person(node: TestNode, name: str, *roles: str) -> str:
     code = send(node, "POST", "/users", {"name": name, "roles": roles}).json()["code"]
     secret = enrol(node, name, code)
     body = {"name": name, "password": PASSWORD, "code": code_at(secret, int(time.time()) // 30)}
-    answer = httpx.post(f"{node.url}/api/v1/login", json=body)
+    answer = httpx2.post(f"{node.url}/api/v1/login", json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["text"])
 
@@ -97,8 +97,8 @@ def test_what_was_taken_stays_taken_after_a_kill(fresh_node: TestNode) -> None:
     node.deploy(HANDLER)
     made = send(node, "POST", "/tokens", {"name": "web", "roles": ["invoker"]}).json()
     headers = {"authorization": f"Bearer {made['text']}"}
-    assert httpx.post(f"{node.url}/invoke/t/f", json={}, headers=headers).status_code == 200
+    assert httpx2.post(f"{node.url}/invoke/t/f", json={}, headers=headers).status_code == 200
     send(node, "DELETE", f"/tokens/{made['token']['id']}")
     node.stop(9)
     node.start()
-    assert httpx.post(f"{node.url}/invoke/t/f", json={}, headers=headers).status_code == 401
+    assert httpx2.post(f"{node.url}/invoke/t/f", json={}, headers=headers).status_code == 401

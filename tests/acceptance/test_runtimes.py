@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.build import RuntimeStatus, find_interpreters
@@ -109,10 +109,10 @@ class Function:
     def __init__(self, node: TestNode, name: str, minor: str) -> None:
         self.node, self.name, self.minor = node, name, minor
 
-    def invoke(self, kind: str) -> httpx.Response:
+    def invoke(self, kind: str) -> httpx2.Response:
         return self.node.invoke({"kind": kind}, function=f"t/{self.name}")
 
-    def http(self, kind: str, method: str = "GET") -> httpx.Response:
+    def http(self, kind: str, method: str = "GET") -> httpx2.Response:
         return self.node.client.request(method, f"{self.node.url}/{self.name}/{kind}")
 
 
@@ -214,7 +214,7 @@ def test_print_logging_and_the_context_reach_the_log(function: Function) -> None
     response = function.node.client.get(
         f"{function.node.url}/api/v1/logs", params={"invocation": invocation}
     )
-    lines = [httpx.Response(200, text=line).json() for line in response.text.splitlines()]
+    lines = [httpx2.Response(200, text=line).json() for line in response.text.splitlines()]
     assert {line["invocation"] for line in lines} == {invocation}
     assert {(line["project"], line["function"]) for line in lines} == {("t", function.name)}
     assert [line["sequence"] for line in lines] == sorted(line["sequence"] for line in lines)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
+
 from support.node import TestNode
 from support.processes import command
 
@@ -55,6 +57,32 @@ def test_set_list_and_remove(node: TestNode) -> None:
     assert "listed" in [info["name"] for info in listed["secrets"]]
     assert run(node, "secrets", "rm", "t/listed", "--yes").returncode == 0
     assert run(node, "secrets", "rm", "t/listed", "--yes").returncode == 3
+
+
+def test_an_env_file_is_imported_all_or_none(node: TestNode) -> None:
+    content = f"FROM_FILE='{VALUE}'\nSECOND=long-enough\n".encode()
+    done = run(node, "secrets", "import", "t", "-", stdin=content)
+    assert done.returncode == 0, done.stderr
+    assert VALUE.encode() not in done.stdout + done.stderr
+    listed = json.loads(run(node, "secrets", "ls", "t", "--json").stdout)["secrets"]
+    assert {"from-file", "second"} <= {info["name"] for info in listed}
+    done = run(node, "secrets", "import", "t", "-", stdin=b"THIRD=long-enough\nFOURTH=short\n")
+    assert done.returncode == 1
+    listed = json.loads(run(node, "secrets", "ls", "t", "--json").stdout)["secrets"]
+    assert "third" not in {info["name"] for info in listed}
+
+
+def test_several_secrets_need_the_right_to_each(node: TestNode) -> None:
+    made = run(node, "tokens", "add", "narrow", "--role", "invoker@t", "--json")
+    assert made.returncode == 0, made.stderr
+    key = json.loads(made.stdout)["text"]
+    answer = httpx2.put(
+        f"{node.url}/api/v1/secrets/t",
+        headers={"authorization": f"Bearer {key}"},
+        json={"secrets": [{"name": "mine", "sealed": ""}]},
+    )
+    assert answer.status_code == 403, answer.text
+    assert "secret:write" in answer.text
 
 
 def test_no_answer_of_the_api_holds_a_value(node: TestNode) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from support.cli import casemate
 from support.node import TestNode
@@ -53,13 +53,13 @@ def test_notifications_of_an_s3_server(fresh_node: TestNode, tmp_path: Path) -> 
     server = S3Server(tmp_path)
     try:
         server.notify(f"{node.url}/hooks/t/f/uploads", TOKEN)
-        with httpx.Client(trust_env=False) as client:
+        with httpx2.Client(trust_env=False) as client:
             for name, content in (
                 ("in/grün + 1.txt", b"hello"),
                 ("out/other", b"not for us"),
                 ("in/empty", b""),
             ):
-                path = server.url + "/" + httpx.URL(path="/" + name).raw_path.decode()[1:]
+                path = server.url + "/" + httpx2.URL(path="/" + name).raw_path.decode()[1:]
                 answer = client.put(path.replace("+", "%2B"), content=content)
                 assert answer.status_code == 200, answer.text
             assert client.delete(f"{server.url}/in/empty").status_code == 204
@@ -74,7 +74,7 @@ def test_notifications_of_an_s3_server(fresh_node: TestNode, tmp_path: Path) -> 
 
         # With another token nothing comes, and that is recorded.
         server.notify(f"{node.url}/hooks/t/f/uploads", "a-token-of-another")
-        httpx.put(f"{server.url}/in/forged", content=b"x", trust_env=False)
+        httpx2.put(f"{server.url}/in/forged", content=b"x", trust_env=False)
         node.wait_until(lambda: denials(node), 20)
         assert TOKEN not in json.dumps(denials(node))
         assert len(seen(node)) == 3

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -92,8 +92,10 @@ class Calls:
     def _call(self, node: TestNode, seconds: float) -> None:
         headers = {"authorization": f"Bearer {node.key}"}
         try:
-            answer = httpx.post(f"{node.url}/invoke/t/f", json=seconds, headers=headers, timeout=30)
-        except httpx.HTTPError:
+            answer = httpx2.post(
+                f"{node.url}/invoke/t/f", json=seconds, headers=headers, timeout=30
+            )
+        except httpx2.HTTPError:
             self.statuses.append(0)
         else:
             self.statuses.append(answer.status_code)

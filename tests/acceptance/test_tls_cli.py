@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode, default_risks
@@ -95,8 +95,8 @@ def test_without_the_fingerprint_nobody_trusts_the_node(outside: Outside) -> Non
     assert done.returncode == 5, done.stderr
     assert "--ca-fingerprint" in done.stderr
     assert outside.stored == []
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{outside.url}/api/v1/health")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{outside.url}/api/v1/health")
 
 
 def test_login_with_the_fingerprint_pins_the_authority(outside: Outside) -> None:
@@ -143,9 +143,9 @@ def test_the_authority_stays_over_a_restart_until_a_new_one_is_asked_for(tmp_pat
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             path = f"{node.url}/.well-known/casemate-ca.pem"
-            pem = httpx.get(path, verify=context).text
+            pem = httpx2.get(path, verify=context).text
             trusting = ssl.create_default_context(cadata=pem)
-            answer = httpx.get(f"{node.url}/api/v1/health", verify=trusting)
+            answer = httpx2.get(f"{node.url}/api/v1/health", verify=trusting)
             assert answer.status_code == 200
             return str(node.fingerprint)
         finally:
@@ -163,7 +163,7 @@ def test_plaintext_outside_is_a_risk_that_is_accepted_by_name(tmp_path: Path) ->
         assert node.fingerprint is None
         url = f"http://127.0.0.1:{node.port}"
         headers = {"authorization": f"Bearer {node.key}"}
-        assert httpx.get(f"{url}/api/v1/node", headers=headers).status_code == 200
+        assert httpx2.get(f"{url}/api/v1/node", headers=headers).status_code == 200
         said = (tmp_path / "stderr").read_text()
         assert "risk accepted by the operator: plaintext" in said
         done = node.run("login", url, "--ca-fingerprint", "0" * 64, stdin=node.key)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.bundles import make_bundle, publish
@@ -110,7 +110,7 @@ def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled:
 def answers(node: TestNode) -> bool:
     try:
         return node.invoke({}).status_code == 200
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return False
 
 

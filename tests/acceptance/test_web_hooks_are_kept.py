@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-import httpx
+import httpx2
 
 from support.node import TestNode
 
@@ -52,10 +52,10 @@ class Sender(threading.Thread):
             headers = {"x-github-event": "push", "x-hub-signature-256": f"sha256={signature}"}
             while not self.over.is_set():
                 try:
-                    answer = httpx.post(
+                    answer = httpx2.post(
                         f"{self.node.url}/hooks/t/f/code", content=body, headers=headers, timeout=5
                     )
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     time.sleep(0.05)
                     continue
                 if answer.status_code in (200, 202):

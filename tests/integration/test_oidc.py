@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.cli import oidc_login
@@ -157,8 +157,8 @@ def test_what_carries_another_state_does_not_end_the_wait(ask, provider, monkeyp
     def disturbed(url: str) -> None:
         redirect = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         for query in ("", "?state=x&code=evil", "?code=evil", "?state=x&state=y", "?%ff"):
-            seen.append(httpx.get(redirect + query, trust_env=False).status_code)
-        seen.append(httpx.get(redirect.replace("callback", "other")).status_code)
+            seen.append(httpx2.get(redirect + query, trust_env=False).status_code)
+        seen.append(httpx2.get(redirect.replace("callback", "other")).status_code)
         provider.log_in(url, "ada")
 
     faults = browse(monkeypatch, disturbed)
@@ -187,7 +187,7 @@ def test_an_answer_of_another_provider(ask, provider, monkeypatch) -> None:
     def mixed_up(url: str) -> None:
         query = parse_qs(urlsplit(url).query)
         params = {"state": query["state"][0], "code": "x", "iss": "https://evil.example.org"}
-        httpx.get(query["redirect_uri"][0], params=params, trust_env=False)
+        httpx2.get(query["redirect_uri"][0], params=params, trust_env=False)
 
     browse(monkeypatch, mixed_up)
     with pytest.raises(DeniedError, match="another provider"):
@@ -200,7 +200,7 @@ def test_the_provider_says_no(ask, provider, monkeypatch) -> None:
     def refused(url: str) -> None:
         query = parse_qs(urlsplit(url).query)
         params = {"state": query["state"][0], "error": "access_denied"}
-        httpx.get(query["redirect_uri"][0], params=params, trust_env=False)
+        httpx2.get(query["redirect_uri"][0], params=params, trust_env=False)
 
     browse(monkeypatch, refused)
     with pytest.raises(DeniedError, match="access_denied"):

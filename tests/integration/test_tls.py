@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvloop
 
@@ -115,9 +115,9 @@ class Server:
         self.port = self.server.port
         self.url = f"https://127.0.0.1:{self.port}"
 
-    def client(self, **rest: Any) -> httpx.Client:
+    def client(self, **rest: Any) -> httpx2.Client:
         context = client_context(self.source.authority.decode())
-        return httpx.Client(base_url=self.url, verify=context, timeout=10, **rest)
+        return httpx2.Client(base_url=self.url, verify=context, timeout=10, **rest)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -370,7 +370,7 @@ def test_plain_http_is_told_to_speak_tls(server: Server, method: bytes) -> None:
     assert b"content-length: %d" % len(body) in head
     assert b"cm_x" not in said
     wait_for(server.idle)
-    assert httpx.get(server.url.replace("https", "http")).status_code == 400
+    assert httpx2.get(server.url.replace("https", "http")).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_files_are_reloaded_by_a_running_server(tmp_path: Path) -> None:
         assert given() == before
         write()
         wait_for(lambda: given() != before)
-        with httpx.Client(verify=context) as client:
+        with httpx2.Client(verify=context) as client:
             # The authority is not the node's, so it gives none.
             answer = client.get(f"https://localhost:{server.port}/.well-known/casemate-ca.pem")
             assert answer.content == b""

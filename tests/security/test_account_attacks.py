@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.accounts import Accounts, LoginRefusedError, TooManyAttemptsError, parse_binding
@@ -131,10 +131,10 @@ def test_headers_that_are_nearly_right(ask: Asking, header: str) -> None:
 
 
 def test_two_headers_are_refused(world: World) -> None:
-    transport = httpx.ASGITransport(application(world))
+    transport = httpx2.ASGITransport(application(world))
 
     async def work() -> int:
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
             value = f"Bearer {world.owner_text}"
             headers = [("authorization", value), ("authorization", value)]
             return (await client.get(PREFIX + "/whoami", headers=headers)).status_code

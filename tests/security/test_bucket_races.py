@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.attacks import attempt
@@ -148,8 +148,8 @@ def test_a_race_of_writers_leaves_one_of_them_whole(bucket: TestNode) -> None:
     """Never a mixture, and never what was deleted: each name leads to the one that was last."""
     headers = {"authorization": f"Bearer {bucket.key}"}
 
-    def call(event: dict[str, str]) -> httpx.Response:
-        return httpx.post(f"{bucket.url}/invoke/t/f", json=event, headers=headers, timeout=60)
+    def call(event: dict[str, str]) -> httpx2.Response:
+        return httpx2.post(f"{bucket.url}/invoke/t/f", json=event, headers=headers, timeout=60)
 
     events = [
         {"how": how, "key": "raced", "letter": letter}

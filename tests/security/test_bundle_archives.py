@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -146,7 +146,7 @@ def test_a_race_of_uploads_leaves_the_true_one(node: TestNode, bundle: Bundle) -
     true = other.archive()
     changed = Bundle(other.manifest, {p: b"#" * len(c) for p, c in other.files.items()})
     false = [archive(other, first=LINKS["symlink-over-file"]), archive(changed)]
-    with ThreadPoolExecutor(10) as pool, httpx.Client(headers=node.client.headers) as client:
+    with ThreadPoolExecutor(10) as pool, httpx2.Client(headers=node.client.headers) as client:
 
         def send(packed: bytes) -> int:
             return client.put(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.attacks import CAPABILITY, INJECTION, Attempt, attempt, until
@@ -198,7 +198,7 @@ def test_an_upload_is_of_the_invocation_that_began_it(
 ) -> None:
     """Neither a later invocation nor one at the same time, of the same function, can go on."""
     before = set(told(granted))
-    with httpx.Client(headers=granted.client.headers) as client, ThreadPoolExecutor(1) as pool:
+    with httpx2.Client(headers=granted.client.headers) as client, ThreadPoolExecutor(1) as pool:
         event = {"attack": "unfinished", "seconds": seconds}
         begun = pool.submit(client.post, f"{granted.url}/invoke/t/granted", json=event, timeout=30)
         if not seconds:

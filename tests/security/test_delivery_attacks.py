@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.admission import Admission, Catalogue
@@ -65,8 +65,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 
 
 @pytest.fixture(scope="module")
-def clients(node: TestNode) -> Iterator[dict[str, httpx.Client]]:
-    made: dict[str, httpx.Client] = {}
+def clients(node: TestNode) -> Iterator[dict[str, httpx2.Client]]:
+    made: dict[str, httpx2.Client] = {}
     for role in ("invoker@own", "developer@own", "operator@own", "auditor@own"):
         answer = node.client.post(
             f"{node.url}/api/v1/tokens",
@@ -74,8 +74,8 @@ def clients(node: TestNode) -> Iterator[dict[str, httpx.Client]]:
         )
         assert answer.status_code == 201, answer.text
         headers = {"authorization": f"Bearer {answer.json()['text']}"}
-        made[role] = httpx.Client(headers=headers, timeout=30, base_url=node.url)
-    made["nobody"] = httpx.Client(timeout=30, base_url=node.url)
+        made[role] = httpx2.Client(headers=headers, timeout=30, base_url=node.url)
+    made["nobody"] = httpx2.Client(timeout=30, base_url=node.url)
     yield made
     for client in made.values():
         client.close()
@@ -96,7 +96,7 @@ def ended(node: TestNode, identity: str, project: str = "own") -> dict[str, Any]
 @pytest.mark.parametrize("who", ["nobody", "auditor@own", "wrong token", "other project"])
 @pytest.mark.parametrize("path", ["/invoke/own/f", "/own/later"])
 def test_who_may_not_call_has_nothing_kept(
-    node: TestNode, clients: dict[str, httpx.Client], who: str, path: str
+    node: TestNode, clients: dict[str, httpx2.Client], who: str, path: str
 ) -> None:
     headers = {**PREFER, "idempotency-key": "k"}
     client = clients.get(who, clients["invoker@own"])
@@ -120,7 +120,7 @@ def test_an_internal_function_is_not_reached_by_its_inbox(node: TestNode) -> Non
 
 
 def test_who_may_not_call_cannot_claim_or_read_a_key(
-    node: TestNode, clients: dict[str, httpx.Client]
+    node: TestNode, clients: dict[str, httpx2.Client]
 ) -> None:
     key = {"idempotency-key": "shared"}
     mine = clients["invoker@own"].post("/invoke/own/f", json={}, headers=key)
@@ -134,7 +134,7 @@ def test_who_may_not_call_cannot_claim_or_read_a_key(
 
 
 def test_a_status_is_shown_only_where_one_may_see_it(
-    node: TestNode, clients: dict[str, httpx.Client]
+    node: TestNode, clients: dict[str, httpx2.Client]
 ) -> None:
     ids = {
         project: node.invoke({}, function=f"{project}/f", headers=PREFER).json()["id"]
@@ -162,7 +162,7 @@ def test_a_status_is_shown_only_where_one_may_see_it(
 
 
 def test_the_content_of_a_dead_letter_is_for_who_may_see_it_and_without_secrets(
-    node: TestNode, clients: dict[str, httpx.Client]
+    node: TestNode, clients: dict[str, httpx2.Client]
 ) -> None:
     event = {"fail": "planted-content", "copied": SECRET}
     identity = node.invoke(event, function="own/f", headers=PREFER).json()["id"]
@@ -216,7 +216,7 @@ def test_an_id_that_is_none_finds_nothing(node: TestNode, letter: str) -> None:
     ],
 )
 def test_no_header_makes_a_caller_a_trigger(
-    node: TestNode, clients: dict[str, httpx.Client], header: str
+    node: TestNode, clients: dict[str, httpx2.Client], header: str
 ) -> None:
     forged = {header: "trigger:own/f/inbox", **PREFER}
     assert clients["nobody"].post("/invoke/own/f", json={}, headers=forged).status_code == 401

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.egress.config import EgressLimits
@@ -289,7 +289,7 @@ def test_a_second_request_on_a_connection_that_was_allowed(
 )
 def test_a_redirect_from_a_granted_host(start: Start, dialled: LoopbackConnector, url: str) -> None:
     proxy = start()
-    with httpx.Client(proxy=proxy.url, follow_redirects=True, trust_env=False) as client:
+    with httpx2.Client(proxy=proxy.url, follow_redirects=True, trust_env=False) as client:
         answer = client.get(f"http://{HOST}/to?{url}")
     assert answer.status_code in (400, 403) and len(dialled.dialled) == 1 and proxy.denial()
 

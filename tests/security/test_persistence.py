@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.attacks import EGRESS, Attack, Attempt, attempt, denials, until
@@ -166,7 +166,7 @@ def test_at_the_same_time_nothing_is_shared_either(node: TestNode, leave: Attack
     requests = 8
 
     def call(kind: str) -> dict[str, object]:
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{node.url}/invoke/t/leaver",
             json={"attack": kind},
             headers={"authorization": f"Bearer {node.key}"},

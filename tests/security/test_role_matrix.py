@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.api.app import OPERATIONS, PREFIX
@@ -34,7 +34,8 @@ ROLES: dict[str, set[str]] = {
     "owner": EVERYTHING,
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
-        "function:invoke-version", "secret:list", "secret:write", "queue:read", "token:write",
+        "function:invoke-version", "trigger:fire", "secret:list", "secret:write", "queue:read",
+        "token:write",
         "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },
@@ -68,6 +69,7 @@ BY_THE_ENDPOINT = {
     "hasBundle": "function:deploy",
     "putBundle": "function:deploy",
     "addToken": "token:write",
+    "putSecrets": "secret:write",
     "deployFunctions": "function:deploy",
     "revokeToken": "account:write",
     "showInvocation": "invocation:read",
@@ -90,7 +92,7 @@ class Callers:
     """A client for each role on the whole node and in project `own`, and the ids there are."""
 
     node: TestNode
-    clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
+    clients: dict[tuple[str, str], httpx2.Client] = field(default_factory=dict)
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     principals: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -108,7 +110,7 @@ def callers(node: TestNode) -> Iterator[Callers]:
         )
         assert answer.status_code == 201, answer.text
         headers = {"authorization": f"Bearer {answer.json()['text']}"}
-        made.clients[role, scope] = httpx.Client(headers=headers, timeout=30)
+        made.clients[role, scope] = httpx2.Client(headers=headers, timeout=30)
         made.principals[role, scope] = f"token:{answer.json()['token']['id']}"
     for project in (OWN, OTHER):
         node.deploy(FAILING, name="f", project=project)
@@ -155,14 +157,16 @@ def _allowed(operation: Served, role: str, scope: str, where: str) -> bool:
 
 
 def _ask(
-    callers: Callers, operation: Served, client: httpx.Client, where: str, role: str = "owner"
-) -> httpx.Response:
+    callers: Callers, operation: Served, client: httpx2.Client, where: str, role: str = "owner"
+) -> httpx2.Response:
     """Ask in a way that is refused for its form, or finds nothing, where it is allowed."""
     body = None
     if operation.id == "addToken":
         body = {"name": f"x{secrets.token_hex(8)}", "roles": [f"{role}@{where}"]}
     elif operation.id == "deployFunctions":
         body = {"functions": [{"project": where, "function": "ghost", "digest": "0" * 64}]}
+    elif operation.id == "putSecrets":
+        body = {"secrets": [{"name": "ghost", "sealed": ""}]}
     url = callers.node.url + _path(callers, operation, where)
     with client.stream(operation.method, url, json=body) as answer:
         answer.read()
@@ -207,7 +211,7 @@ def test_a_role_may_what_it_may_and_not_more(
 def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Served) -> None:
     for where in _places(operation):
         since = time.time()
-        with httpx.Client() as client:
+        with httpx2.Client() as client:
             answer = _ask(callers, operation, client, where)
         assert answer.status_code == 401
         (denial, *_) = denials(callers.node, kind=AUTHENTICATION, since=since)

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from support.attacks import SYSTEM_CALL, Attack, denials
@@ -108,7 +108,7 @@ def _meet(node: TestNode, listener: str, sender: str) -> tuple[dict[str, Any], d
     """Let one instance listen on an abstract address, and another one send to it."""
 
     def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{node.url}/invoke/{function}",
             json=event,
             headers={"authorization": f"Bearer {node.key}"},

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.model.processes import SANDBOX_UID
@@ -43,7 +43,7 @@ def ask(several: TestNode) -> Ask:
     """Have a function do something; return what it says."""
 
     def call(function: str, what: str, /, **event: Any) -> Any:
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{several.url}/invoke/{function}",
             json={"attack": what, **event},
             headers={"authorization": f"Bearer {several.key}"},

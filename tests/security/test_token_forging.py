@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import joserfc.jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -43,7 +43,7 @@ def _is_refused(node: TestNode, **request: object) -> None:
     """Neither the API nor a function is reached, and both attempts are on record."""
     for method, path in (("GET", "/api/v1/whoami"), ("POST", "/invoke/t/f")):
         since = time.time()
-        with httpx.Client() as client:
+        with httpx2.Client() as client:
             answer = client.request(method, f"{node.url}{path}", **request)  # type: ignore[arg-type]
         assert answer.status_code == 401, answer.text
         assert "token:" not in answer.text
@@ -101,7 +101,7 @@ def two(target: TestNode) -> tuple[str, str]:
 def test_the_token_itself_is_let_in(target: TestNode, two: tuple[str, str]) -> None:
     """Or the tests below would prove nothing."""
     for text in two:
-        with httpx.Client(headers={"authorization": f"Bearer {text}"}) as client:
+        with httpx2.Client(headers={"authorization": f"Bearer {text}"}) as client:
             assert client.get(f"{target.url}/api/v1/whoami").status_code == 200
             assert client.post(f"{target.url}/invoke/t/f", json={"attack": "x"}).status_code == 500
 
@@ -143,7 +143,7 @@ def test_a_token_in_the_query_is_none(target: TestNode, two: tuple[str, str]) ->
 def test_two_tokens_are_none(target: TestNode, two: tuple[str, str]) -> None:
     """Which one counts must not depend on who reads. The parser refuses it, of nobody."""
     pairs = [("authorization", f"Bearer {text}") for text in two]
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         for path in ("/api/v1/whoami", "/invoke/t/f"):
             since = time.time()
             method = "GET" if "api" in path else "POST"
@@ -161,7 +161,7 @@ def test_a_revoked_token_is_refused_at_once(target: TestNode) -> None:
 def test_a_token_that_revokes_itself_is_over(target: TestNode) -> None:
     identity, text = make_token(target, "itself", "invoker@t")
     headers = {"authorization": f"Bearer {text}"}
-    with httpx.Client(headers=headers) as client:
+    with httpx2.Client(headers=headers) as client:
         assert client.delete(f"{target.url}/api/v1/tokens/{identity}").status_code == 200
     _is_refused(target, headers=headers)
 
@@ -200,7 +200,7 @@ def issued(target: TestNode) -> str:
 
 def _verify(node: TestNode, text: str) -> dict[str, object]:
     """Verify as a careful service does: published keys, EdDSA alone. Raises JoseError."""
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         keys = client.get(f"{node.url}/.well-known/jwks.json").json()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -228,7 +228,7 @@ def _unsigned(text: str, algorithm: str) -> str:
 
 def _with_public_key_as_secret(node: TestNode, text: str) -> str:
     """HS256 with the bytes of the public key as the secret: the old confusion."""
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         key = client.get(f"{node.url}/.well-known/jwks.json").json()["keys"][0]
     raw = base64.urlsafe_b64decode(key["x"] + "==")
     pem = Ed25519PublicKey.from_public_bytes(raw).public_bytes(
@@ -295,7 +295,7 @@ def test_an_audience_changes_no_other_claim(target: TestNode, audience: str) -> 
 
 def test_what_is_public_signs_nothing(target: TestNode) -> None:
     """The published keys hold no private part."""
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         keys = client.get(f"{target.url}/.well-known/jwks.json").json()["keys"]
     assert keys
     assert {name for key in keys for name in key} <= {"kty", "crv", "x", "kid", "alg", "use"}

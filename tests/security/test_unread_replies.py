@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -53,7 +53,7 @@ class Neighbour:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        with httpx.Client(headers=self._node.client.headers, timeout=60) as client:
+        with httpx2.Client(headers=self._node.client.headers, timeout=60) as client:
             while not self._ended.is_set():
                 started = time.monotonic()
                 answer = client.post(f"{self._node.url}/invoke/other/honest", json=1)

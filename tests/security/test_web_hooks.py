@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-import httpx
+import httpx2
 import pytest
 
 from support.node import TestNode
@@ -56,9 +56,9 @@ def hooks(node: TestNode) -> TestNode:
     return node
 
 
-def send(node: TestNode, name: str, headers: dict[str, str], body: bytes) -> httpx.Response:
+def send(node: TestNode, name: str, headers: dict[str, str], body: bytes) -> httpx2.Response:
     """Send a request as a stranger does: without a token."""
-    return httpx.post(f"{node.url}/hooks/t/f/{name}", content=body, headers=headers, timeout=30)
+    return httpx2.post(f"{node.url}/hooks/t/f/{name}", content=body, headers=headers, timeout=30)
 
 
 def github(payload: object, key: str = KEYS["hub-key"], **headers: str):
@@ -80,7 +80,7 @@ def told(node: TestNode) -> int:
     return len(node.get("/buckets/t/told/objects", limit=1000)["objects"])
 
 
-def seen(response: httpx.Response) -> tuple[object, ...]:
+def seen(response: httpx2.Response) -> tuple[object, ...]:
     """Return what a stranger sees of an answer, ids of requests and errors left out."""
     body = response.json()
     assert set(body) == {"type", "title", "status", "detail", "error_id"}
@@ -94,18 +94,18 @@ def test_a_hook_looks_to_strangers_like_a_path_that_there_is_not(hooks: TestNode
     paths = ["hooks/t/f/hub", "hooks/t/f/none", "hooks/x/y/z", "nothing/t/f/hub"]
     for headers in ({}, github(PUSH, "wrong")[0], {"authorization": "Bearer wrong"}):
         answers = {
-            seen(httpx.post(f"{hooks.url}/{path}", content=body, headers=headers, timeout=30))
+            seen(httpx2.post(f"{hooks.url}/{path}", content=body, headers=headers, timeout=30))
             for path in paths
         }
         assert len(answers) == 1
     for size in (100_000, 5 * 1024 * 1024):
         statuses = {
-            httpx.post(f"{hooks.url}/{path}", content=bytes(size), timeout=30).status_code
+            httpx2.post(f"{hooks.url}/{path}", content=bytes(size), timeout=30).status_code
             for path in paths[:3]
         }
         assert statuses == ({401} if size == 100_000 else {413})
     methods = {
-        seen(httpx.request(method, f"{hooks.url}/{path}", timeout=30))
+        seen(httpx2.request(method, f"{hooks.url}/{path}", timeout=30))
         for method in ("GET", "PUT", "DELETE")
         for path in paths
     }

@@ -7,7 +7,7 @@ import functools
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -77,21 +77,21 @@ def _endpoint(methods: dict[str, Served], service: Service) -> Any:
     return endpoint
 
 
-class ApplicationTransport(httpx.BaseTransport):
+class ApplicationTransport(httpx2.BaseTransport):
     """Lets a synchronous client ask an application without a network."""
 
     def __init__(self, app: Starlette, remote: str = "10.0.0.9") -> None:
         self._app = app
         self.remote = remote
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, client=(self.remote, 1))
-            async with httpx.AsyncClient(transport=transport) as client:
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        async def ask() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self._app, client=(self.remote, 1))
+            async with httpx2.AsyncClient(transport=transport) as client:
                 answer = await client.request(
                     request.method, request.url, headers=request.headers, content=request.read()
                 )
-                return httpx.Response(
+                return httpx2.Response(
                     answer.status_code, headers=answer.headers, content=answer.content
                 )
 
@@ -100,9 +100,9 @@ class ApplicationTransport(httpx.BaseTransport):
 
 def use_in_cli(monkeypatch: Any, transport: ApplicationTransport) -> None:
     """Let the command line's client, and nothing else, ask the application."""
-    client = functools.partial(httpx.Client, transport=transport)
-    patched = SimpleNamespace(**{**vars(httpx), "Client": client})
-    monkeypatch.setattr("casemate.cli.client.httpx", patched)
+    client = functools.partial(httpx2.Client, transport=transport)
+    patched = SimpleNamespace(**{**vars(httpx2), "Client": client})
+    monkeypatch.setattr("casemate.cli.client.httpx2", patched)
 
 
 class Asking:
@@ -114,13 +114,13 @@ class Asking:
 
     def __call__(
         self, method: str, path: str, *, token: str | None = "", **rest: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Ask; without `token` as the owner, with None as nobody."""
         headers = dict(rest.pop("headers", {}))
         text = self.world.owner_text if token == "" else token
         if text is not None:
             headers["authorization"] = f"Bearer {text}"
-        with httpx.Client(transport=self.transport, base_url="http://127.0.0.1") as client:
+        with httpx2.Client(transport=self.transport, base_url="http://127.0.0.1") as client:
             return client.request(method, PREFIX + path, headers=headers, **rest)
 
     def token(self, name: str, *roles: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from support.node import TestNode
 
@@ -66,7 +66,7 @@ class Attempt:
 
     node: TestNode
     function: str
-    response: httpx.Response
+    response: httpx2.Response
     started: float
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.build import build, pack
@@ -77,7 +77,7 @@ def make_bundle(
         return Bundle(made.manifest, files)
 
 
-def upload(node: TestNode, digest: str, archive: bytes, **headers: str) -> httpx.Response:
+def upload(node: TestNode, digest: str, archive: bytes, **headers: str) -> httpx2.Response:
     """Upload an archive under a digest, whether or not it is that of the archive."""
     return node.client.put(
         f"{node.url}/api/v1/bundles/{digest}",
@@ -86,7 +86,7 @@ def upload(node: TestNode, digest: str, archive: bytes, **headers: str) -> httpx
     )
 
 
-def deploy(node: TestNode, bundle: Bundle, *, name: str | None = None) -> httpx.Response:
+def deploy(node: TestNode, bundle: Bundle, *, name: str | None = None) -> httpx2.Response:
     """Deploy a bundle that was uploaded before, under its own name unless another is given."""
     name = name or f"{bundle.manifest.project}/{bundle.manifest.function.name}"
     return node.client.post(

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from support.node import TestNode
 
@@ -31,7 +31,7 @@ class Bystanders:
         self.calls: list[tuple[str, int, str, float]] = []
 
     def _run(self) -> None:
-        with httpx.Client(timeout=30, headers=self._headers) as client:
+        with httpx2.Client(timeout=30, headers=self._headers) as client:
             last = False
             while not last:
                 last = self._over.is_set()
@@ -39,11 +39,11 @@ class Bystanders:
                 self._call(client, self._same, {"do": "nothing"})
                 time.sleep(0.05)
 
-    def _call(self, client: httpx.Client, function: str, event: dict[str, Any]) -> None:
+    def _call(self, client: httpx2.Client, function: str, event: dict[str, Any]) -> None:
         started = time.monotonic()
         try:
             answer = client.post(f"{self._node.url}/invoke/{function}", json=event)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             self.calls.append((function, 0, repr(error), time.monotonic() - started))
             return
         seconds = time.monotonic() - started
@@ -67,7 +67,7 @@ class Bystanders:
             assert seconds < SLOWEST, (function, seconds)
 
 
-def assert_sealed(answer: httpx.Response, status: int) -> None:
+def assert_sealed(answer: httpx2.Response, status: int) -> None:
     """An RFC 9457 problem with an error id, and nothing of the inside in body or headers."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 
 from support.bystanders import processes_named
 from support.node import TestNode
@@ -18,7 +18,7 @@ def lingering(node: TestNode, function: str, name: str, seconds: float = 10) -> 
     failures: list[str] = []
 
     def call() -> None:
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{node.url}/invoke/{function}",
             json={"attack": "linger", "name": name, "seconds": seconds},
             headers={"authorization": f"Bearer {node.key}"},

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from casemate.build import build, pack
 from casemate.manifest import load
@@ -68,7 +68,7 @@ class TestNode:
         self.key = ""
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
-        self.client = httpx.Client(timeout=60)
+        self.client = httpx2.Client(timeout=60)
         self.errors = data.parent / f"{data.name}.stderr"
         self.master_key = data.absolute().parent / f"{data.name}.key"
         """Used unless the arguments name another source: the default is outside of any test."""
@@ -194,7 +194,7 @@ class TestNode:
         assert answer.status_code == expect, answer.text
         return answer.json()
 
-    def invoke(self, event: Any = None, *, function: str = "t/f", **rest: Any) -> httpx.Response:
+    def invoke(self, event: Any = None, *, function: str = "t/f", **rest: Any) -> httpx2.Response:
         return self.client.post(f"{self.url}/invoke/{function}", json=event, **rest)
 
     def get(self, path: str, **query: Any) -> Any:
@@ -202,11 +202,11 @@ class TestNode:
         answer.raise_for_status()
         return answer.json()
 
-    def error(self, response: httpx.Response) -> dict[str, Any]:
+    def error(self, response: httpx2.Response) -> dict[str, Any]:
         """Return the owner's view of a sealed error."""
         return self.get(f"/errors/{response.json()['error_id']}")
 
-    def outcome(self, response: httpx.Response) -> str:
+    def outcome(self, response: httpx2.Response) -> str:
         """Return how the invocation behind a response ended."""
         return self.get(f"/invocations/{response.headers['x-request-id']}")["outcome"]
 

@@ -28,6 +28,7 @@ from casemate.api import (
     routes,
     secrets,
     sources,
+    triggers,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -61,6 +62,7 @@ OPERATIONS = (
     *check.OPERATIONS,
     *routes.OPERATIONS,
     *sources.OPERATIONS,
+    *triggers.OPERATIONS,
 )
 """Every operation of the API; there is no route that is not declared here."""
 

@@ -22,6 +22,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.log_filter import LineFilter
 from casemate.model.node import NodeStatus
 from casemate.model.route import RouteClaim
 
@@ -184,6 +185,7 @@ class Control(Protocol):
         invocation: str | None,
         after: int,
         limit: int,
+        only: LineFilter,
     ) -> tuple[LogLine, ...]:
         """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
         ...

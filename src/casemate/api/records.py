@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
-import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from casemate.api.authorization import function_of
@@ -16,6 +15,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, RecordFilter
+from casemate.model.log_filter import EVERY_LINE, LineFilter
 from casemate.model.principal import NODE, Action, Resource
 from casemate.operations import records
 from casemate.operations.declaration import NDJSON
@@ -140,25 +140,52 @@ async def _denials(wanted: ListDenials, call: Call) -> Denials:
     return Denials(denials=found)
 
 
-async def _read(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...]:
+def _lines_of(wanted: ReadLogs) -> LineFilter:
+    return LineFilter(
+        since=wanted.since,
+        level=wanted.level,
+        search=wanted.search,
+        version=wanted.version or None,
+    )
+
+
+async def _read(
+    wanted: ReadLogs, call: Call, after: int, limit: int, only: LineFilter = EVERY_LINE
+) -> tuple[LogLine, ...]:
     return await call.service.control.logs(
         project=wanted.project,
         function=wanted.function,
         invocation=wanted.invocation,
-        after=wanted.after,
-        limit=wanted.limit,
+        after=after,
+        limit=limit,
+        only=only,
     )
+
+
+async def _begin(wanted: ReadLogs, call: Call) -> tuple[tuple[LogLine, ...], int]:
+    """Return the first lines of a followed log, and from where it goes on.
+
+    A log is followed line by line and filtered here: the place to go on from would stand still
+    else, as long as no line is wanted, and each look would begin there again.
+    """
+    only, after = _lines_of(wanted), wanted.after
+    if after:
+        read = await _read(wanted, call, after, wanted.limit)
+        lines = tuple(line for line in read if only.wants(line))
+        return lines, read[-1].sequence if read else after
+    newest = await _read(wanted, call, 0, 1)
+    lines = await _read(wanted, call, 0, wanted.limit, only)
+    return lines, max((line.sequence for line in (*newest, *lines)), default=0)
 
 
 @performs(ReadLogs)
 async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     _require_whole(wanted)
-    if wanted.follow:
-        call.service.followers.require()
-    lines = await _read(wanted, call)
     if not wanted.follow:
-        return lines
-    return StreamingResponse(_follow(wanted, call, lines), media_type=NDJSON)
+        return await _read(wanted, call, wanted.after, wanted.limit, _lines_of(wanted))
+    call.service.followers.require()
+    lines, after = await _begin(wanted, call)
+    return StreamingResponse(_follow(wanted, call, lines, after), media_type=NDJSON)
 
 
 def _still_may(call: Call, resource: Resource) -> bool:
@@ -168,27 +195,29 @@ def _still_may(call: Call, resource: Resource) -> bool:
     return asking is not None and service.policy.allows(asking, Action.LOG_READ, resource)
 
 
-async def _follow(wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...]) -> AsyncIterator[bytes]:
+async def _follow(
+    wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...], after: int
+) -> AsyncIterator[bytes]:
     """Yield `lines`, then what is written later, until the client is gone or may no more."""
-    resource = resource_of(form_of(ReadLogs), call.request)
+    resource, only = resource_of(form_of(ReadLogs), call.request), _lines_of(wanted)
     loop = asyncio.get_running_loop()
     with call.service.followers.counted():
         yield encode_lines(lines) or b"\n"
         sent = loop.time()
         while True:
-            after = lines[-1].sequence if lines else wanted.after
-            wanted = msgspec.structs.replace(wanted, after=after, limit=MAX_LINES)
             await asyncio.sleep(POLL_SECONDS)
             if not _still_may(call, resource):
                 return
             try:
-                lines = await _read(wanted, call)
+                read = await _read(wanted, call, after, MAX_LINES)
             except UnavailableError:
                 return  # the node stops
             except Exception:  # noqa: BLE001 - logged
                 # The head of the response is sent: all that is left is to end it early.
                 _log.exception("a followed log ended")
                 return
+            after = read[-1].sequence if read else after
+            lines = tuple(line for line in read if only.wants(line))
             if lines:
                 yield encode_lines(lines)
                 sent = loop.time()

@@ -14,7 +14,7 @@ from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
-from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import MAX_SEALED_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.operations import secrets, vault
 from casemate.operations.declaration import BINARY
 from casemate.operations.resources import RekeyProject
@@ -24,7 +24,9 @@ from casemate.operations.secrets import (
     ListProjectSecrets,
     ListSecrets,
     PutSecret,
+    PutSecrets,
     Secrets,
+    SecretVersions,
 )
 from casemate.operations.vault import (
     PublicKey,
@@ -35,14 +37,14 @@ from casemate.operations.vault import (
     VaultKey,
 )
 from casemate.vault.interface import Purpose
-from casemate.vault.sealed import MAX_SEALED_BYTES
+from casemate.vault.sealed import ALGORITHM
 
 performs = Performers()
 
 
 @performs(VaultKey)
 async def _key(_operation: VaultKey, call: Call) -> PublicKey:
-    return PublicKey(algorithm="X25519", public_key=await call.service.vault.public_key())
+    return PublicKey(algorithm=ALGORITHM, public_key=await call.service.vault.public_key())
 
 
 @performs(vault.VaultStatus)
@@ -138,6 +140,19 @@ async def _put(operation: PutSecret, call: Call) -> SecretVersion:
     return await call.service.vault.put_secret(
         operation.project, operation.name, sealed, call.principal.text
     )
+
+
+@performs(PutSecrets)
+async def _put_all(operation: PutSecrets, call: Call) -> SecretVersions:
+    where = operation.project
+    for one in operation.secrets:
+        call.require(
+            Action.SECRET_WRITE,
+            Resource(kind=ResourceKind.SECRET, project=where, name=one.name),
+        )
+    sealed = [(one.name, one.sealed) for one in operation.secrets]
+    versions = await call.service.vault.put_secrets(where, sealed, call.principal.text)
+    return SecretVersions(versions=versions)
 
 
 @performs(DeleteSecret)

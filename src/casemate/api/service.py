@@ -109,6 +109,8 @@ class Service:
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
     schedules: Callable[[str, str], tuple[ScheduleStatus, ...]]
+    ensure_inbox: Callable[[str], Awaitable[None]]
+    """Has every function of a project an inbox."""
     health: Callable[[], NodeHealth] = nothing_known
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))

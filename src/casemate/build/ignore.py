@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
 
 from casemate.build.errors import SourceTreeError
 
 IGNORE_FILE = ".casemateignore"
 _MAX_BYTES = 64 * 1024
+_MAX_PATTERN = 500
+_MAX_STARS = 4
+"""In one name of a pattern, and of `**` in a pattern: each multiplies the time of a match."""
+_BACKEND = "simple"
+"""The one that is everywhere: what stays out must not depend on what else is installed."""
 DEFAULT_PATTERNS = (
     # Secrets.
     *(".env*", ".netrc", ".pypirc", ".npmrc", ".aws/", ".ssh/", "id_rsa", "id_ed25519"),
@@ -23,7 +31,7 @@ DEFAULT_PATTERNS = (
 
 
 class Ignore:
-    """A set of patterns, matched as git does, without negation.
+    """A set of patterns, matched as git does (gitignore(5)), without negation.
 
     A pattern with a `/` other than at its end is matched from the root, any other at every depth;
     a trailing `/` matches folders only; `*` and `?` stay within a name, `**` crosses folders.
@@ -31,14 +39,12 @@ class Ignore:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Compile the patterns. Raises SourceTreeError for one that cannot be used."""
-        self._rules = [_compile(pattern) for pattern in patterns]
+        checked = [_checked(pattern) for pattern in patterns]
+        self._spec = GitIgnoreSpec.from_lines(checked, backend=_BACKEND)
 
     def matches(self, path: str, *, folder: bool) -> bool:
         """Tell if a path relative to the root stays out."""
-        return any(
-            (folder or not only_folders) and regex.fullmatch(path)
-            for regex, only_folders in self._rules
-        )
+        return bool(path) and self._spec.match_file(f"{path}/" if folder else path)
 
 
 def read_ignore(root: Path) -> Ignore:
@@ -60,41 +66,39 @@ def read_ignore(root: Path) -> Ignore:
     return Ignore([*DEFAULT_PATTERNS, *(p for p in own if p and not p.startswith("#"))])
 
 
-def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:
+def _checked(pattern: str) -> str:
+    """Return the pattern as it is compiled. Raises SourceTreeError."""
     if pattern.startswith("!"):
         raise SourceTreeError(
             f"{IGNORE_FILE}: {pattern[:80]!r} negates, which is not supported.",
             next_step="List only what stays out.",
         )
-    only_folders = pattern.endswith("/")
-    body = pattern.rstrip("/")
-    prefix = "" if "/" in body else "(?:.*/)?"
-    body = body.removeprefix("/")
-    if not body or len(pattern) > 500:
-        raise SourceTreeError(f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.")
-    regex, position = "", 0
-    while position < len(body):
-        step, text = _translate(body, position)
-        regex, position = regex + text, position + step
+    refused = SourceTreeError(f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.")
+    if not pattern.strip("/ ") or len(pattern) > _MAX_PATTERN:
+        raise refused
+    names = pattern.split("/")
+    if names.count("**") > _MAX_STARS or any(_stars(name) > _MAX_STARS for name in names):
+        raise SourceTreeError(
+            f"{IGNORE_FILE}: {pattern[:80]!r} has more than {_MAX_STARS} `*` in one name.",
+            next_step="Write it as several patterns.",
+        )
+    literal = _with_open_brackets_literal(pattern)
     try:
-        return re.compile(prefix + regex, re.DOTALL), only_folders
-    except re.error as error:
-        raise SourceTreeError(f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # sets that Python reads in two ways
+            [compiled] = GitIgnoreSpec.from_lines([literal], backend=_BACKEND).patterns
+    except (ValueError, IndexError, FutureWarning, re.error) as error:
+        raise refused from error
+    if not compiled.include:  # it would keep nothing out, without a word
+        raise refused
+    return literal
 
 
-def _translate(body: str, position: int) -> tuple[int, str]:
-    """Return how many characters of a pattern were read and the expression they mean."""
-    if body.startswith("**/", position):
-        return 3, "(?:.*/)?"
-    if body.startswith("**", position):
-        return 2, ".*"
-    character = body[position]
-    if character == "*":
-        return 1, "[^/]*"
-    if character == "?":
-        return 1, "[^/]"
-    end = body.find("]", position + 2)
-    if character == "[" and end > 0:
-        inner = body[position + 1 : end].replace("\\", "\\\\")
-        return end + 1 - position, "[" + re.sub("^!", "^", inner) + "]"
-    return 1, re.escape(character)
+def _stars(name: str) -> int:
+    return len(re.findall(r"\*+", name))
+
+
+def _with_open_brackets_literal(pattern: str) -> str:
+    """Escape each `[` that no `]` closes: else the whole pattern would match nothing."""
+    last = pattern.rfind("]")
+    return pattern[: last + 1] + re.sub(r"(?<!\\)\[", r"\\[", pattern[last + 1 :])

@@ -12,7 +12,7 @@ import hmac
 import re
 import ssl
 
-import httpx
+import httpx2
 
 from casemate.cli.credentials import is_loopback_url
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
@@ -98,7 +98,7 @@ def _get(url: str, context: ssl.SSLContext) -> str:
     """Return the text at the authority's address, at most `_MOST_BYTES` of it."""
     try:
         with (
-            httpx.Client(
+            httpx2.Client(
                 verify=context, timeout=_CONNECT_SECONDS, trust_env=not is_loopback_url(url)
             ) as client,
             client.stream("GET", url + AUTHORITY_PATH) as answer,
@@ -114,7 +114,7 @@ def _get(url: str, context: ssl.SSLContext) -> str:
                     next_step="If its certificate is one that your system trusts, leave out "
                     "--ca-fingerprint.",
                 )
-    except (httpx.TransportError, httpx.DecodingError) as error:
+    except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise UnreachableError(
             f"{url} does not answer: {str(error) or type(error).__name__}.",
             next_step="Check the address: it must be one of the names of the node's certificate.",

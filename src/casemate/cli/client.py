@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.cli.authority import client_context
@@ -57,13 +57,13 @@ class NodeClient:
         """Prepare to speak to the node; nothing is sent yet."""
         require_safe_transport(credentials)
         self.credentials = credentials
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=credentials.url,
             follow_redirects=False,
             verify=client_context(credentials.ca) if credentials.ca else True,
             # A proxy from the environment has no business with this machine's own addresses.
             trust_env=not is_loopback_url(credentials.url),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         )
 
     @property
@@ -85,18 +85,23 @@ class NodeClient:
         self._http.close()
 
     def call(self, operation: Operation[T], *, seconds: float = ANSWER_SECONDS, **rest: Any) -> T:
-        """Have the node do an operation, and return its answer. `rest` is what carries it."""
+        """Have the node do an operation, and return its answer. `rest` is as `request` has it."""
         return self.answer(operation, self.request(operation, seconds=seconds, **rest))
 
     def request(
-        self, operation: Operation[Any], *, seconds: float = ANSWER_SECONDS, **rest: Any
-    ) -> httpx.Response:
+        self,
+        operation: Operation[Any],
+        *,
+        seconds: float = ANSWER_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+        **rest: Any,
+    ) -> httpx2.Response:
         """Ask the node for an operation, and return whatever it answers.
 
         Raises UsageError for what is not text: the shell hands on any bytes.
         """
         try:
-            return self._request(operation, seconds, rest)
+            return self._request(operation, httpx2.Timeout(seconds, connect=connect_seconds), rest)
         except UnicodeEncodeError:
             # Not the cause of it: that holds the text, which may be a password.
             raise UsageError(
@@ -105,8 +110,8 @@ class NodeClient:
             ) from None
 
     def _request(
-        self, operation: Operation[Any], seconds: float, rest: dict[str, Any]
-    ) -> httpx.Response:
+        self, operation: Operation[Any], timeout: httpx2.Timeout, rest: dict[str, Any]
+    ) -> httpx2.Response:
         form = form_of(type(operation))
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
@@ -114,11 +119,11 @@ class NodeClient:
             form.method,
             PREFIX + form.target(operation),
             params=form.query(operation),
-            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+            timeout=timeout,
             **rest,
         )
 
-    def answer(self, operation: Operation[T], response: httpx.Response) -> T:
+    def answer(self, operation: Operation[T], response: httpx2.Response) -> T:
         """Return what an operation is answered with; raise the error that a refusal stands for."""
         if not response.is_success:
             raise self.failure(response)
@@ -134,16 +139,16 @@ class NodeClient:
             answer = self.decode(response, form.answer)
         return cast("T", answer)
 
-    def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Return whatever the node answers, read to its end."""
         headers = {**self._authorization(), **rest.pop("headers", {})}
         try:
             return self._http.request(method, path, headers=headers, **rest)
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
 
     @contextmanager
-    def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx.Response]:
+    def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx2.Response]:
         """Give an answer that is read as it comes. `seconds` is the longest silence."""
         form = form_of(type(operation))
         try:
@@ -152,13 +157,13 @@ class NodeClient:
                 PREFIX + form.target(operation),
                 params=form.query(operation),
                 headers=self._authorization(),
-                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+                timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
             ) as response:
                 if not response.is_success:
                     response.read()
                     raise self.failure(response)
                 yield response
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
 
     @contextmanager
@@ -175,7 +180,7 @@ class NodeClient:
         key = self.credentials.key
         return {} if key is None else {"authorization": f"Bearer {key}"}
 
-    def decode(self, response: httpx.Response, kind: type[T]) -> T:
+    def decode(self, response: httpx2.Response, kind: type[T]) -> T:
         """Return a response's JSON as `kind`."""
         try:
             return msgspec.json.decode(response.content, type=kind)
@@ -195,7 +200,7 @@ class NodeClient:
                 next_step="Compare `casemate --version` with the version of the node.",
             ) from error
 
-    def failure(self, response: httpx.Response) -> CommandError:
+    def failure(self, response: httpx2.Response) -> CommandError:
         """Return the error that a response stands for."""
         problem = _read_problem(response)
         what = problem.detail or (f"{problem.title}." if problem.title else "")
@@ -230,7 +235,7 @@ class NodeClient:
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         reason = str(error) or type(error).__name__
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx2.TimeoutException):
             reason = "it took too long"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return UnreachableError(
@@ -264,7 +269,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             )
 
 
-def _read_problem(response: httpx.Response) -> _Problem:
+def _read_problem(response: httpx2.Response) -> _Problem:
     if response.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
         return _Problem()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.admission.grants import GrantDifference, spec_difference
@@ -123,7 +123,7 @@ def _add_versions(
         return dict(zip((one.name for one in changing), made, strict=True))
     refused = _refused(response)
     failure = client.failure(response)
-    if response.status_code == httpx.codes.CONFLICT and refused.grants is not None:
+    if response.status_code == httpx2.codes.CONFLICT and refused.grants is not None:
         named = [one.name for one in changing if str(one.name) == refused.function]
         name = (named or [changing[0].name])[0]
         raise ApprovalNeededError([(name, refused.grants)]) from failure
@@ -132,7 +132,7 @@ def _add_versions(
     raise failure
 
 
-def _refused(response: httpx.Response) -> _Refused:
+def _refused(response: httpx2.Response) -> _Refused:
     try:
         return msgspec.json.decode(response.content, type=_Refused)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -170,7 +170,7 @@ def upload(client: NodeClient, name: FunctionName, built: BuiltBundle) -> bool:
     held = client.request(HasBundle(digest=built.digest))
     if held.is_success:
         return False
-    if held.status_code != httpx.codes.NOT_FOUND:
+    if held.status_code != httpx2.codes.NOT_FOUND:
         raise client.failure(held)
     with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
         file = Path(folder) / "bundle.tar.gz"

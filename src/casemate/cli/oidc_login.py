@@ -8,7 +8,7 @@ import secrets
 import webbrowser
 from urllib.parse import urlencode, urlsplit
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.cli.client import NodeClient
@@ -107,7 +107,7 @@ def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str
         "code_verifier": verifier,
     }
     try:
-        response = httpx.post(
+        response = httpx2.post(
             start.token_endpoint,
             data=form,
             headers={"accept": "application/json"},
@@ -122,7 +122,7 @@ def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str
                 "loopback redirects and PKCE.",
             )
         return msgspec.json.decode(response.content, type=_Tokens).id_token
-    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (httpx2.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CommandError(
             f"The provider gave no ID token ({type(error).__name__}).",
             next_step="Check that the client may ask for the scope `openid`.",

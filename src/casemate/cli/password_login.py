@@ -9,6 +9,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.errors import UsageError
 from casemate.cli.login_requests import post, require_answer
 from casemate.cli.prompts import read_secret
+from casemate.cli.qr_code import show_qr_code
 from casemate.cli.terminal import note, print_line
 from casemate.operations.login import BeginEnrolment, ConfirmEnrolment, Login, OpenedSession
 
@@ -32,6 +33,7 @@ def enrol(client: NodeClient, name: str) -> None:
         )
     factor = post(client, BeginEnrolment(name=name, code=code, password=password))
     note("Add this to your authenticator, by hand or as a QR code:")
+    show_qr_code(factor.otpauth_uri)
     print_line(factor.otpauth_uri)
     secret = parse_qs(urlsplit(factor.otpauth_uri).query).get("secret", [""])[0]
     note(f"Secret to type: {' '.join(secret[i : i + 4] for i in range(0, len(secret), 4))}")

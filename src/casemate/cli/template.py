@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from casemate.cli.errors import CommandError
+from casemate.cli.project_schema import DIRECTIVE, SCHEMA_PATH
 from casemate.cli.stubs import STUB_PATH, stub_text
+from casemate.manifest.schema import schema_text
 
 MANIFEST = """\
-# docs/reference/manifest.md describes every key.
+{directive}
+# Every key is described in that schema, which editors show, and in docs/reference/manifest.md.
 
 [project]
 name = "{name}"
@@ -80,8 +83,8 @@ $ casemate invoke hello '{{"name": "Ada"}}'       # call
 $ casemate logs -f hello                        # watch
 ```
 
-`typings/` tells editors and type checkers what `from casemate import Context` is; `casemate stubs`
-renews it.
+`typings/` tells editors and type checkers what `from casemate import Context` is and what
+`casemate.toml` may say; `casemate stubs` renews it.
 """
 
 GITIGNORE = """\
@@ -100,7 +103,8 @@ def files(name: str) -> dict[str, str]:
         "README.md": README.format(name=name),
         ".gitignore": GITIGNORE,
         STUB_PATH.as_posix(): stub_text(),
-        "casemate.toml": MANIFEST.format(name=name),
+        SCHEMA_PATH.as_posix(): schema_text(),
+        "casemate.toml": MANIFEST.format(name=name, directive=DIRECTIVE),
     }
 
 

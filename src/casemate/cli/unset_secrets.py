@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import httpx
+import httpx2
 
 from casemate.cli.client import NodeClient
 from casemate.model.function import FunctionSpec
@@ -31,7 +31,7 @@ def unset_secrets(client: NodeClient, project: str, specs: Iterable[FunctionSpec
         return []
     listing = ListProjectSecrets(project=project)
     response = client.request(listing)
-    if response.status_code == httpx.codes.FORBIDDEN:
+    if response.status_code == httpx2.codes.FORBIDDEN:
         return []
     there = {secret.name for secret in client.answer(listing, response).secrets}
     return sorted(wanted - there)

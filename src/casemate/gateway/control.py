@@ -32,6 +32,7 @@ from casemate.model.invocation import (
     RecordFilter,
     RunningInvocation,
 )
+from casemate.model.log_filter import LineFilter
 from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
@@ -353,13 +354,19 @@ class NodeControl:
         invocation: str | None,
         after: int,
         limit: int,
+        only: LineFilter,
     ) -> tuple[LogLine, ...]:
         """See Control."""
         if self._stopping:
             raise UnavailableError("The node is stopping.", next_step="try again soon")
         await self._flush()
         return await self._store.logs(
-            project=project, function=function, invocation=invocation, after=after, limit=limit
+            project=project,
+            function=function,
+            invocation=invocation,
+            after=after,
+            limit=limit,
+            only=only,
         )
 
     async def denials(

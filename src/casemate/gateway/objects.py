@@ -244,6 +244,7 @@ class Gateway:
             make_backup=backups.prepare,
             sources=self.outside.statuses,
             schedules=self.schedules.statuses,
+            ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
         )
 

@@ -58,19 +58,9 @@ def render(admitted: Admitted) -> bytes:
     """Return the body of the invoke frame, JSON."""
     request = admitted.request
     raw = request.raw
-    if _is_aws(admitted):
-        events = events_of(request)
-        shown = aws_event(
-            events,
-            request.id,
-            batch=raw.batch,
-            event_format=admitted.version.spec.event_format,
-        )
-        return _encode({"aws": shown, "events": [_event(event) for event in events]})
-    if raw.events:
-        if raw.batch:
-            return _encode([_event(event) for event in raw.events])
-        return _encode(_event(raw.events[0]))
+    if raw.events or _is_aws(admitted):
+        form = admitted.version.spec.event_format if _is_aws(admitted) else EventFormat.CASEMATE
+        return rendered(events_of(request), form, request.id, batch=raw.batch)[1]
     if raw.event is None:
         return request.event
     more = {
@@ -83,6 +73,19 @@ def render(admitted: Admitted) -> bytes:
         return _encode({**raw.event, **more})
     # `raw.event` as it was encoded once: with a large body that takes its time.
     return b"".join((memoryview(request.event)[:-1], b",", memoryview(_encode(more))[1:]))
+
+
+def rendered(
+    events: tuple[Event, ...], event_format: EventFormat, request_id: str, *, batch: bool
+) -> tuple[Shape, bytes]:
+    """Return events in the shape that a handler of this format reads, and which it is."""
+    if event_format is not EventFormat.CASEMATE:
+        shown = aws_event(events, request_id, batch=batch, event_format=event_format)
+        told = {"aws": shown, "events": [_event(event) for event in events]}
+        return Shape.AWS, _encode(told)
+    if batch:
+        return Shape.BATCH, _encode([_event(event) for event in events])
+    return Shape.EVENT, _encode(_event(events[0]))
 
 
 def events_of(request: Request) -> tuple[Event, ...]:

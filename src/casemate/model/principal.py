@@ -80,6 +80,8 @@ class Action(StrEnum):
     FUNCTION_ALIAS = "function:alias"
     """Point aliases, roll back, promote."""
     FUNCTION_REMOVE = "function:remove"
+    TRIGGER_FIRE = "trigger:fire"
+    """Have a trigger of a function bring a sample event, as if its source had."""
     GRANT_READ = "grant:read"
     GRANT_APPROVE = "grant:approve"
     """Let a deploy widen what a function is granted."""

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+MAX_VALUE_BYTES = 64 * 1024
+"""Of a secret."""
+SEAL_OVERHEAD = 1137
+"""By which a value is longer once it is sealed: format, encapsulated key and tag, as
+`casemate.vault.sealed` writes them."""
+MAX_SEALED_BYTES = MAX_VALUE_BYTES + SEAL_OVERHEAD
+MAX_AT_ONCE = 100
+"""Secrets that are set together."""
+
 
 class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a secret, without its value."""

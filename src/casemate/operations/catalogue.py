@@ -32,6 +32,7 @@ from casemate.operations import (
     secrets,
     sources,
     tokens,
+    triggers,
     users,
     uses,
     vault,
@@ -42,7 +43,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, grants, sources, bundles),
+    *(functions, triggers, grants, sources, bundles),
     records,
     delivery,
     routes,

@@ -83,8 +83,8 @@ class Declaration:
     """Media type of the answer. An answer of NDJSON is a tuple: one of its parts a line."""
     body_optional: bool = False
     max_body: int | None = None
-    """Most bytes of a body, where that is less than for others; what a request says is held
-    against it even where no body is expected."""
+    """Most bytes of a body, where that is not as for others; what a request says is held against
+    it even where no body is expected."""
     secret: frozenset[str] = frozenset()
     """Fields that are in no text of it: they never stand in a path or a query, and are left out
     where the operation is shown."""

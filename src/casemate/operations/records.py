@@ -15,9 +15,10 @@ from casemate.model.invocation import (
     Outcome,
     RunningInvocation,
 )
+from casemate.model.log_filter import MAX_SEARCH, LogLevel
 from casemate.model.principal import Action
 from casemate.operations.declaration import NDJSON, Decided, Declaration, Operation, on_chosen
-from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number
+from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number, whole
 
 MAX_RECORDS = 1000
 MAX_LINES = 10_000
@@ -32,6 +33,16 @@ _Until = Annotated[
     Moment, msgspec.Meta(description="Only those that began, or happened, before this Unix time.")
 ]
 _OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this invocation.")]
+_Search = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=whole(rf"^[^\x00-\x1f\x7f]{{1,{MAX_SEARCH}}}$"),
+        min_length=1,
+        max_length=MAX_SEARCH,
+        description="Only lines with this text; letters of ASCII match in both cases.",
+        examples=["timeout"],
+    ),
+]
 _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS)]
 
 
@@ -149,7 +160,8 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     """Read what functions wrote.
 
     One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer goes on
-    with new lines until the client ends it; an empty line says only that the node is there.
+    with new lines until the client ends it; an empty line says only that the node is there. For
+    `since`, `level`, `search` and `version` the newest 100000 lines are looked at.
     """
 
     declared = Declaration(
@@ -168,6 +180,25 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
         int, number("Only lines with a greater `sequence`; 0 gives the newest ones.")
     ] = 0
     limit: Annotated[int, number("How many at most at once.", least=1, most=MAX_LINES)] = 1000
+    since: (
+        Annotated[
+            Moment,
+            msgspec.Meta(description="Only lines that were written at this Unix time or later."),
+        ]
+        | None
+    ) = None
+    level: (
+        Annotated[
+            LogLevel,
+            msgspec.Meta(
+                description="Only lines of this level or a more severe one; plain output counts "
+                "as `info`."
+            ),
+        ]
+        | None
+    ) = None
+    search: _Search | None = None
+    version: Annotated[int, number("Only lines of this version; 0 is all.")] = 0
     follow: Annotated[
         bool, msgspec.Meta(description="Go on with new lines as they are written.")
     ] = False

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 
+from casemate.model.grant import RESOURCE_PATTERN
 from casemate.model.principal import Action, ResourceKind
-from casemate.model.vault import SecretInfo, SecretVersion
+from casemate.model.vault import MAX_AT_ONCE, MAX_SEALED_BYTES, SecretInfo, SecretVersion
 from casemate.operations.declaration import Decided, Declaration, Operation, on, on_project
-from casemate.operations.fields import Name
+from casemate.operations.fields import Name, whole
 
 _secret = on(ResourceKind.SECRET, "name")
 _PATH = "/secrets/{project}/{name}"
+MAX_TOGETHER_BYTES = 1024 * 1024
+"""Of the body that sets several secrets."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets and their versions, without values; sorted by project and name."""
 
     secrets: tuple[SecretInfo, ...]
+
+
+class SealedSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A secret's name and its value, sealed for this project and name."""
+
+    name: Annotated[str, msgspec.Meta(pattern=whole(RESOURCE_PATTERN))]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+    """In base64."""
+
+
+class SecretVersions(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions that secrets have now, in the order in which they were given."""
+
+    versions: tuple[SecretVersion, ...]
 
 
 class ListSecrets(Operation[Secrets], frozen=True, kw_only=True):
@@ -54,8 +72,8 @@ class PutSecret(Operation[SecretVersion], frozen=True, kw_only=True):
     """Keep a new version of a secret.
 
     The body is the value sealed to the key of `GET /vault/key` and to this project and name
-    (`casemate secrets set` does it): an X25519 key agreement, HKDF-SHA-256, AES-256-GCM. The same
-    body again is the same version.
+    (`casemate secrets set` does it): HPKE with ML-KEM-768 and X25519, HKDF-SHA-256, AES-256-GCM.
+    The same body again is the same version.
     """
 
     declared = Declaration(
@@ -69,6 +87,30 @@ class PutSecret(Operation[SecretVersion], frozen=True, kw_only=True):
     )
     project: Name
     name: Name
+
+
+class PutSecrets(Operation[SecretVersions], frozen=True, kw_only=True):
+    """Keep a new version of several secrets, all of them or none.
+
+    Each value is sealed as that of `PUT /secrets/{project}/{name}`. The action `secret:write` is
+    decided for each name before anything is kept.
+    """
+
+    declared = Declaration(
+        http="PUT /secrets/{project}",
+        tag="secrets",
+        decided=Decided.FOR_EACH,
+        max_body=MAX_TOGETHER_BYTES,
+        status=HTTPStatus.CREATED,
+        problems=(409, 413, 415, 422),
+    )
+    project: Name
+    secrets: Annotated[
+        tuple[SealedSecret, ...],
+        msgspec.Meta(
+            min_length=1, max_length=MAX_AT_ONCE, description="Secrets, each of another name."
+        ),
+    ]
 
 
 class DeleteSecret(Operation[None], frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
 
     algorithm: str
     public_key: bytes
-    """X25519, 32 bytes, in base64."""
+    """ML-KEM-768, then X25519: 1216 bytes, in base64."""
 
 
 class RotatedKey(StrEnum):

@@ -7,7 +7,7 @@ the pages in the write-ahead log and in a rollback journal. No other module impo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from casemate.model.errors import InvalidInputError
 
@@ -81,6 +81,27 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+class LibraryVersions(NamedTuple):
+    """What the binding was built with, as the libraries say themselves."""
+
+    sqlite: str
+    sqlcipher: str
+    provider: str
+    """The library that encrypts the pages."""
+
+
+def library_versions() -> LibraryVersions:
+    """Ask a database in memory."""
+    connection = driver.connect(":memory:")
+    try:
+        cast(Any, connection).set_key(raw_key(bytes(KEY_BYTES)))  # else there is no cipher to ask
+        asked = ("cipher_version", "cipher_provider_version")
+        cipher, provider = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked)
+    finally:
+        connection.close()
+    return LibraryVersions(driver.sqlite_version, cipher, provider)
 
 
 def connect_plain(path: Path) -> Connection:

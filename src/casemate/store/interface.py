@@ -19,6 +19,7 @@ from casemate.model.invocation import (
     LogLine,
     RecordFilter,
 )
+from casemate.model.log_filter import EVERY_LINE, LineFilter
 
 
 class Store(Protocol):
@@ -245,6 +246,7 @@ class Store(Protocol):
         invocation: str | None = None,
         after: int = 0,
         limit: int = 1000,
+        only: LineFilter = EVERY_LINE,
     ) -> tuple[LogLine, ...]:
         """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
         ...

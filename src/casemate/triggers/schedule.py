@@ -331,22 +331,28 @@ class Schedules:
         return written
 
     def _message(self, key: _Key, wanted: _Wanted, tick: Tick) -> NewMessage:
-        project, function, name = key
-        source = f"/projects/{project}/schedules/{function}/{name}"
-        digest = hashlib.sha256(f"{source} {tick.at!r}".encode()).hexdigest()
-        event = Event(
-            id=f"tick_{digest[:24]}",
-            source=source,
-            type=_EVENT_TYPE,
-            time=tick.at,
-            kind=TriggerKind.SCHEDULE,
-            trigger=name,
-            data=msgspec.Raw(wanted.trigger.data.encode()),
-            detail={"name": name, "scheduled_at": tick.at, "missed": tick.missed},
-        )
+        event = event_of_tick(key[0], key[1], wanted.trigger, tick.at, tick.missed)
         return NewMessage(
             body=msgspec.json.encode(event), expires_at=self._clock() + wanted.delivery.max_age
         )
+
+
+def event_of_tick(
+    project: str, function: str, trigger: ScheduleTrigger, at: float, missed: int
+) -> Event:
+    """Return the event of a schedule at one of its times; the same time has the same id."""
+    source = f"/projects/{project}/schedules/{function}/{trigger.name}"
+    digest = hashlib.sha256(f"{source} {at!r}".encode()).hexdigest()
+    return Event(
+        id=f"tick_{digest[:24]}",
+        source=source,
+        type=_EVENT_TYPE,
+        time=at,
+        kind=TriggerKind.SCHEDULE,
+        trigger=trigger.name,
+        data=msgspec.Raw(trigger.data.encode()),
+        detail={"name": trigger.name, "scheduled_at": at, "missed": missed},
+    )
 
 
 def _same(present: _Wanted | None, wanted: _Wanted | None) -> bool:

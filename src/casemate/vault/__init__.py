@@ -6,7 +6,7 @@ secret is decided before it is asked. May import `casemate.model` and, as a proc
 `casemate.child`.
 """
 
-from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault.client import VaultClient
 from casemate.vault.errors import (
     DecryptionError,
@@ -25,7 +25,7 @@ from casemate.vault.interface import (
     Purpose,
     Vault,
 )
-from casemate.vault.sealed import MAX_VALUE_BYTES, MIN_VALUE_BYTES, seal_value
+from casemate.vault.sealed import MIN_VALUE_BYTES, seal_value
 from casemate.vault.start import VaultProcess, start_vault
 from casemate.vault.stream import (
     decrypt_range,

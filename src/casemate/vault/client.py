@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from casemate.child.calls import Callee, Calls
-from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (
@@ -18,7 +18,6 @@ from casemate.vault.interface import (
     Mac,
     Purpose,
 )
-from casemate.vault.sealed import MAX_VALUE_BYTES
 from casemate.vault.state import STATE_FILE
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
@@ -75,6 +74,17 @@ class VaultClient:
         """See `Vault.put_secret`."""
         try:
             return await self._ask(SecretVersion, protocol.PutSecret, project, name, sealed, by)
+        finally:
+            self._changed(project)
+
+    async def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """See `Vault.put_secrets`."""
+        try:
+            return await self._ask(
+                tuple[SecretVersion, ...], protocol.PutSecrets, project, tuple(sealed), by
+            )
         finally:
             self._changed(project)
 

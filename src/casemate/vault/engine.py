@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
-from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import MAX_AT_ONCE, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
@@ -143,15 +143,30 @@ class VaultEngine:
 
     def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
         """See `Vault.put_secret`."""
+        [version] = self.put_secrets(project, ((name, sealed),), by)
+        return version
+
+    def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """See `Vault.put_secrets`."""
         _check("project's name", _PROJECT, project)
-        _check("secret's name", _SECRET, name)
+        for name, _value in sealed:
+            _check("secret's name", _SECRET, name)
+        names = {name for name, _value in sealed}
+        if not 1 <= len(sealed) <= MAX_AT_ONCE or len(names) != len(sealed):
+            raise VaultInputError(
+                f"{len(sealed)} values for {len(names)} names, expected one for each of 1 to "
+                f"{MAX_AT_ONCE}.",
+                next_step="send them in several parts",
+            )
         if _BY.match(by) is None:
             raise VaultInputError(
                 "Who sets the secret is not named by 1 to 200 printable characters.",
                 next_step="give the principal's text",
             )
         try:
-            return self._secrets.put(project, name, sealed, by)
+            return self._secrets.put(project, sealed, by)
         finally:
             self._redactors.pop(project, None)
 
@@ -283,11 +298,13 @@ class VaultEngine:
         )
         wrapping = wrapping_key(opened.vault, new.key)
         try:
+            sealing, sealing_x25519 = opened.rewrapped_sealing(wrapping)
             state = replace(
                 opened.state,
                 keys=self._keys.rewrapped(wrapping),
                 signing=self._signing.rewrapped(wrapping),
-                sealing=opened.rewrapped_sealing(wrapping),
+                sealing=sealing,
+                sealing_x25519=sealing_x25519,
             )
         except DecryptionError as error:
             raise VaultDamagedError(

@@ -59,11 +59,17 @@ class Vault(Protocol):
         ...
 
     async def public_key(self) -> bytes:
-        """Return the X25519 public key (32 bytes) to which values are sealed on their way in."""
+        """Return the public key (ML-KEM-768, X25519) to which values are sealed on their way in."""
         ...
 
     async def put_secret(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
         """Keep a new version of a secret, given as `casemate.vault.seal_value` made it."""
+        ...
+
+    async def put_secrets(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """Keep a new version of each secret (name, sealed value), all of them or none."""
         ...
 
     async def deliver_secret(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from casemate.vault import envelope
+from casemate.vault import envelope, sealed_x25519
 from casemate.vault.envelope import context
 from casemate.vault.errors import VaultDamagedError, VaultError, VaultMissingError
 from casemate.vault.folder import MAX_FILE, VaultFolder
-from casemate.vault.sealed import unseal
+from casemate.vault.sealed import PUBLIC_KEY_BYTES, new_private_key, public_key_of, refused, unseal
 from casemate.vault.sources import KeyParameters
 from casemate.vault.state import (
     STATE_FILE,
@@ -22,6 +21,9 @@ from casemate.vault.state import (
     read_header,
     wrapping_key,
 )
+
+_HYBRID, _X25519 = "hybrid sealing", "sealing"
+"""What the wrapped private keys are bound to."""
 
 
 class MasterKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ class OpenState:
     def create(cls, folder: VaultFolder, master: MasterKey) -> OpenState:
         """Make a new vault. Raises VaultError."""
         now = time.time()
-        private = X25519PrivateKey.generate()
+        private = new_private_key()
         header = Header(
             vault=envelope.new_key().hex()[:32],
             generation=1,
@@ -74,10 +76,10 @@ class OpenState:
             parameters=master.parameters,
             key_id=envelope.key_id(master.key),
             rotated_at=now,
-            public_key=private.public_key().public_bytes_raw(),
+            public_key=public_key_of(private),
         )
         opened = cls(folder, header, State(sealing=b""), master.key)
-        sealing = opened.wrap_key("sealing", private.private_bytes_raw())
+        sealing = opened.wrap_key(_HYBRID, private)
         opened.state = State(sealing=sealing)
         folder.write(STATE_FILE, encode_state(header, opened.state, master.key))
         return opened
@@ -91,8 +93,20 @@ class OpenState:
             raise VaultMissingError(
                 f"There is no vault in {folder.path}.", next_step="restore it from a backup"
             )
-        header, state = decode_state(data, master)
-        return cls(folder, header, state, master)
+        opened = cls(folder, *decode_state(data, master), master)
+        if len(opened.header.public_key) != PUBLIC_KEY_BYTES:
+            opened._add_hybrid()
+        return opened
+
+    def _add_hybrid(self) -> None:
+        """Give a vault from before the hybrid a key of it; what was sealed to the old one opens."""
+        private = new_private_key()
+        header = msgspec.structs.replace(self.header, public_key=public_key_of(private))
+        sealing = self.wrap_key(_HYBRID, private)
+        state = msgspec.structs.replace(
+            self.state, sealing=sealing, sealing_x25519=self.state.sealing
+        )
+        self.commit(state, header=header)
 
     @property
     def vault(self) -> str:
@@ -144,9 +158,20 @@ class OpenState:
 
     def unseal(self, info: bytes, sealed: bytes) -> bytes:
         """Return a value sealed to the vault's public key. Raises VaultInputError."""
-        return unseal(self.unwrap_key("sealing", self.state.sealing), info, sealed)
+        if sealed[:1] != sealed_x25519.FORMAT:
+            return unseal(self.unwrap_key(_HYBRID, self.state.sealing), info, sealed)
+        if self.state.sealing_x25519 is None:
+            raise refused()
+        private = self.unwrap_key(_X25519, self.state.sealing_x25519)
+        return sealed_x25519.unseal(private, info, sealed)
 
-    def rewrapped_sealing(self, wrapping: bytes) -> bytes:
-        """Return the private key of sealed values as another wrapping key protects it."""
-        private = self.unwrap_key("sealing", self.state.sealing)
-        return self.wrap_key("sealing", private, wrapping=wrapping)
+    def rewrapped_sealing(self, wrapping: bytes) -> tuple[bytes, bytes | None]:
+        """Return both private keys of sealed values as another wrapping key protects them."""
+        old = self.state.sealing_x25519
+        return (
+            self._rewrapped(_HYBRID, self.state.sealing, wrapping),
+            None if old is None else self._rewrapped(_X25519, old, wrapping),
+        )
+
+    def _rewrapped(self, label: str, wrapped: bytes, wrapping: bytes) -> bytes:
+        return self.wrap_key(label, self.unwrap_key(label, wrapped), wrapping=wrapping)

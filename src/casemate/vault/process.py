@@ -13,8 +13,6 @@ import signal
 import sys
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from casemate.child.confinement import forbid_dumps
 from casemate.child.process import Supervised, main
 from casemate.child.proof import Held
@@ -28,7 +26,7 @@ from casemate.vault.errors import DecryptionError, VaultError
 from casemate.vault.folder import VaultFolder
 from casemate.vault.key_material import read_descriptor
 from casemate.vault.redaction import Redactor
-from casemate.vault.sealed import seal, unseal
+from casemate.vault.sealed import new_private_key, public_key_of, seal, unseal
 from casemate.vault.server import Server
 from casemate.vault.signing import sign_with_new_key
 from casemate.vault.sources import KeySource, SourceKind, parse_source
@@ -43,9 +41,8 @@ def _warm_up() -> None:
     key = new_key()
     with contextlib.suppress(DecryptionError):
         decrypt(key, encrypt(key, b"", b""), b"another context")
-    private = X25519PrivateKey.generate()
-    public = private.public_key().public_bytes_raw()
-    unseal(private.private_bytes_raw(), b"", seal(public, b"", b""))
+    private = new_private_key()
+    unseal(private, b"", seal(public_key_of(private), b"", b""))
     Redactor([("warm", b"warm up")]).redact(b'{"a": "\\u0077arm%20up"}')
     sign_with_new_key()
 

@@ -14,9 +14,9 @@ import msgspec
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
 from casemate.model.errors import NotFoundError
+from casemate.model.vault import MAX_AT_ONCE, MAX_SEALED_BYTES, MAX_VALUE_BYTES
 from casemate.vault import errors
 from casemate.vault.interface import Mac, Purpose
-from casemate.vault.sealed import MAX_SEALED_BYTES, MAX_VALUE_BYTES
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_FRAME = 16 * 1024 * 1024
@@ -55,6 +55,17 @@ class PutSecret(Message, frozen=True, tag=3):
     project: Name
     name: Name
     sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+    by: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+Sealed = tuple[Name, Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]]
+
+
+class PutSecrets(Message, frozen=True, tag=22):
+    """`Vault.put_secrets`."""
+
+    project: Name
+    sealed: Annotated[tuple[Sealed, ...], msgspec.Meta(max_length=MAX_AT_ONCE)]
     by: Annotated[str, msgspec.Meta(max_length=200)]
 
 
@@ -174,6 +185,7 @@ Request = (
     GetDataKey
     | GetPublicKey
     | PutSecret
+    | PutSecrets
     | DeliverSecret
     | ListSecrets
     | DeleteSecret

@@ -1,25 +1,38 @@
 """Values sealed to the vault's public key, so that who passes them on cannot read them.
 
-An ephemeral X25519 key (RFC 7748), HKDF-SHA-256 over the shared secret, AES-256-GCM. Each key
-encrypts one value only, hence the constant nonce. Layout: format byte, ephemeral public key
-(32 bytes), ciphertext and tag.
+HPKE (RFC 9180) with the hybrid of ML-KEM-768 and X25519 (draft-ietf-hpke-pq), HKDF-SHA-256 and
+AES-256-GCM: what is recorded on the way stays closed to whoever can break one of the two later.
+Layout: format byte, encapsulated key (1120 bytes), ciphertext and tag. What was sealed before, to
+X25519 alone, is opened by `sealed_x25519`.
 """
 
 from __future__ import annotations
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
 
-from casemate.vault.envelope import KEY_BYTES, NONCE_BYTES, TAG_BYTES, context, derive
+from casemate.model.vault import MAX_VALUE_BYTES, SEAL_OVERHEAD
+from casemate.vault.envelope import KEY_BYTES, context
 from casemate.vault.errors import VaultInputError
 
 MIN_VALUE_BYTES = 6
-MAX_VALUE_BYTES = 64 * 1024
-_FORMAT = b"\x01"
-_NONCE = bytes(NONCE_BYTES)
-SEAL_OVERHEAD = len(_FORMAT) + KEY_BYTES + TAG_BYTES
-MAX_SEALED_BYTES = MAX_VALUE_BYTES + SEAL_OVERHEAD
+ALGORITHM = "MLKEM768-X25519"
+FORMAT = b"\x02"
+_SEED_BYTES = 64
+"""Of ML-KEM (FIPS 203, d and z)."""
+_MLKEM_PUBLIC_BYTES = 1184
+PRIVATE_KEY_BYTES = _SEED_BYTES + KEY_BYTES
+PUBLIC_KEY_BYTES = _MLKEM_PUBLIC_BYTES + KEY_BYTES
+_SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 def check_value(value: bytes) -> None:
@@ -32,41 +45,63 @@ def check_value(value: bytes) -> None:
         )
 
 
-def _key(shared: bytes, ephemeral: bytes, recipient: bytes, info: bytes) -> bytes:
-    return derive(shared, context("sealed", info), salt=ephemeral + recipient)
+def new_private_key() -> bytes:
+    """Return a new private key: the seed of ML-KEM-768, then X25519, independent of each other."""
+    mlkem, x25519 = MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()
+    return mlkem.private_bytes_raw() + x25519.private_bytes_raw()
+
+
+def _private(private_key: bytes) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+    return (
+        MLKEM768PrivateKey.from_seed_bytes(private_key[:_SEED_BYTES]),
+        X25519PrivateKey.from_private_bytes(private_key[_SEED_BYTES:]),
+    )
+
+
+def public_key_of(private_key: bytes) -> bytes:
+    """Return the public key (1216 bytes): ML-KEM-768, then X25519."""
+    mlkem, x25519 = _private(private_key)
+    return mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+
+
+def refused() -> VaultInputError:
+    """Return the one error for whatever does not open: it says nothing of why."""
+    return VaultInputError(
+        "The sealed value was not sealed to this vault for this use, or was changed on the way.",
+        next_step="seal it again, with the public key of GET /api/v1/vault/key",
+    )
+
+
+def _info(info: bytes) -> bytes:
+    return context("sealed", FORMAT, info)
 
 
 def seal(public_key: bytes, info: bytes, value: bytes) -> bytes:
-    """Seal `value` to an X25519 public key (32 bytes), bound to `info`. Raises VaultInputError."""
-    private = X25519PrivateKey.generate()
-    ephemeral = private.public_key().public_bytes_raw()
+    """Seal `value` to a public key, bound to `info`. Raises VaultInputError."""
     try:
-        shared = private.exchange(X25519PublicKey.from_public_bytes(public_key))
+        recipient = MLKEM768X25519PublicKey(
+            MLKEM768PublicKey.from_public_bytes(public_key[:_MLKEM_PUBLIC_BYTES]),
+            X25519PublicKey.from_public_bytes(public_key[_MLKEM_PUBLIC_BYTES:]),
+        )
+        return FORMAT + _SUITE.encrypt(value, recipient, _info(info))
     except ValueError:
         raise VaultInputError(
-            f"The public key is not one ({len(public_key)} bytes), expected 32 bytes of X25519.",
-            next_step="get it again: GET /api/v1/vault/key",
+            f"The public key is not one ({len(public_key)} bytes), expected {PUBLIC_KEY_BYTES} "
+            f"bytes of {ALGORITHM}.",
+            next_step="get it again: GET /api/v1/vault/key; one of 32 bytes is that of an older "
+            "node, which has to be updated",
         ) from None
-    key = _key(shared, ephemeral, public_key, info)
-    return _FORMAT + ephemeral + AESGCM(key).encrypt(_NONCE, value, _FORMAT + info)
 
 
 def unseal(private_key: bytes, info: bytes, sealed: bytes) -> bytes:
     """Return what was sealed. Raises VaultInputError unless it is exactly that, for `info`."""
-    refused = VaultInputError(
-        "The sealed value was not sealed to this vault for this use, or was changed on the way.",
-        next_step="seal it again, with the public key of GET /api/v1/vault/key",
-    )
-    if len(sealed) < SEAL_OVERHEAD or sealed[:1] != _FORMAT:
-        raise refused
-    private = X25519PrivateKey.from_private_bytes(private_key)
-    ephemeral = sealed[1 : 1 + KEY_BYTES]
+    if len(sealed) < SEAL_OVERHEAD or sealed[:1] != FORMAT:
+        raise refused()
     try:
-        shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
-        key = _key(shared, ephemeral, private.public_key().public_bytes_raw(), info)
-        return AESGCM(key).decrypt(_NONCE, sealed[1 + KEY_BYTES :], _FORMAT + info)
+        recipient = MLKEM768X25519PrivateKey(*_private(private_key))
+        return _SUITE.decrypt(sealed[1:], recipient, _info(info))
     except (ValueError, InvalidTag):
-        raise refused from None
+        raise refused() from None
 
 
 def secret_info(project: str, name: str) -> bytes:

@@ -12,7 +12,7 @@ import hmac
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -137,43 +137,79 @@ class SecretValues:
         record = self.find(project, name, version)
         return shown(record), lambda: self.value(record)
 
-    def put(self, project: str, name: str, sealed: bytes, by: str) -> SecretVersion:
-        """Keep a new version. The same sealed value again is the same version.
+    def put(
+        self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
+    ) -> tuple[SecretVersion, ...]:
+        """Keep a new version of each of these secrets, by name, all of them or none.
 
-        Raises VaultInputError, VaultConflictError for a sealed value of an earlier version.
+        The same sealed value again is the same version. Raises VaultInputError,
+        VaultConflictError for a sealed value of an earlier version.
         """
-        value = self._opened.unseal(secret_info(project, name), sealed)
-        check_value(value)
-        seal = hashlib.sha256(sealed).digest()[:_SEAL_BYTES]
-        before = self._by_name.get(project, {}).get(name, [])
+        kept: list[SecretRecord] = []
+        fresh: list[tuple[SecretRecord, bytes]] = []
+        dropped: list[SecretRecord] = []
+        for name, one in sealed:
+            value = self._opened.unseal(secret_info(project, name), one)
+            check_value(value)
+            seal = hashlib.sha256(one).digest()[:_SEAL_BYTES]
+            before = self._by_name.get(project, {}).get(name, [])
+            record = self._same(before, seal)
+            if record is None:
+                record = self._record(project, name, before, by, seal)
+                fresh.append((record, value))
+                dropped += before[: max(0, len(before) + 1 - MAX_VERSIONS)]
+            kept.append(record)
+        self._add(fresh, dropped)
+        return tuple(map(shown, kept))
+
+    def _same(self, before: Sequence[SecretRecord], seal: bytes) -> SecretRecord | None:
+        """Return the newest version if it is this sealed value. Raises VaultConflictError."""
         for record in before:
             if hmac.compare_digest(record.seal, seal):
                 if record is before[-1]:
-                    return shown(record)
+                    return record
                 raise VaultConflictError(
-                    f"This sealed value already is version {record.version} of {project}/{name}.",
+                    f"This sealed value already is version {record.version} of "
+                    f"{record.project}/{record.name}.",
                     next_step="seal the value anew to make a version of it",
                 )
-        if len(self._opened.state.secrets) >= MAX_RECORDS:
-            raise VaultError(
-                f"The vault keeps {MAX_RECORDS} versions of secrets, the most it can.",
-                next_step="remove secrets that nobody uses: casemate secrets ls",
-            )
-        key = self._keys.newest(project)
-        record = SecretRecord(
+        return None
+
+    def _record(
+        self, project: str, name: str, before: Sequence[SecretRecord], by: str, seal: bytes
+    ) -> SecretRecord:
+        return SecretRecord(
             project=project,
             name=name,
             version=before[-1].version + 1 if before else 1,
             created_at=time.time(),
             created_by=by,
-            key=key,
+            key=self._keys.newest(project),
             file=self._new_file(),
             seal=seal,
         )
-        self._write(record, value)
-        dropped = before[: max(0, len(before) + 1 - MAX_VERSIONS)]
-        self._commit(added=(record,), removed=dropped)
-        return shown(record)
+
+    def _add(
+        self, fresh: Sequence[tuple[SecretRecord, bytes]], dropped: list[SecretRecord]
+    ) -> None:
+        """Write new values, then name all of them in one commit. Raises VaultError."""
+        if not fresh:
+            return
+        if len(self._opened.state.secrets) + len(fresh) > MAX_RECORDS:
+            raise VaultError(
+                f"The vault keeps {MAX_RECORDS} versions of secrets, the most it can.",
+                next_step="remove secrets that nobody uses: casemate secrets ls",
+            )
+        written: list[str] = []
+        try:
+            for record, value in fresh:
+                written.append(record.file)
+                self._write(record, value)
+        except VaultError:
+            for file in written:
+                self._opened.folder.remove(file)
+            raise
+        self._commit(added=tuple(record for record, _ in fresh), removed=dropped)
 
     def delete(self, project: str, name: str) -> None:
         """Forget a secret. Raises NotFoundError."""

@@ -36,6 +36,7 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.GetDataKey: lambda v, r: v.data_key(r.project, r.purpose, r.version),
     protocol.GetPublicKey: lambda v, r: v.public_key(),
     protocol.PutSecret: lambda v, r: v.put_secret(r.project, r.name, r.sealed, r.by),
+    protocol.PutSecrets: lambda v, r: v.put_secrets(r.project, r.sealed, r.by),
     protocol.ListSecrets: lambda v, r: v.secrets(r.project),
     protocol.DeleteSecret: lambda v, r: v.delete_secret(r.project, r.name),
     protocol.HasSecrets: lambda v, r: v.has_secrets(r.project),

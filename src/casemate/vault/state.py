@@ -15,7 +15,9 @@ from typing import Annotated
 import msgspec
 
 from casemate.vault import envelope
+from casemate.vault.envelope import KEY_BYTES
 from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError
+from casemate.vault.sealed import PUBLIC_KEY_BYTES
 from casemate.vault.sources import KeyParameters
 
 STATE_FILE = "vault.sealed"
@@ -39,8 +41,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     parameters: KeyParameters
     key_id: str
     rotated_at: float
-    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-    """X25519, to which values are sealed."""
+    public_key: Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=PUBLIC_KEY_BYTES)]
+    """To which values are sealed. 32 bytes in a vault that was last opened before the hybrid."""
 
 
 class DataKeyRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +82,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The body."""
 
     sealing: bytes
-    """The X25519 private key, wrapped."""
+    """The private key of `Header.public_key`, wrapped."""
+    sealing_x25519: bytes | None = None
+    """That of X25519 alone, wrapped, in a vault that had one before the hybrid."""
     keys: tuple[DataKeyRecord, ...] = ()
     secrets: tuple[SecretRecord, ...] = ()
     signing: tuple[SigningRecord, ...] = ()

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-import httpx
+import httpx2
 
 HERE = Path(__file__).parent
 
@@ -36,7 +36,7 @@ class TestProvider:
 
     def rotate(self) -> None:
         """Replace the signing keys."""
-        httpx.post(f"{self.issuer}/rotate", trust_env=False).raise_for_status()
+        httpx2.post(f"{self.issuer}/rotate", trust_env=False).raise_for_status()
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -50,7 +50,7 @@ class TestProvider:
 
         That address is a listener on this machine, which is asked as a browser would.
         """
-        with httpx.Client(trust_env=False, timeout=15) as browser:
+        with httpx2.Client(trust_env=False, timeout=15) as browser:
             answer = browser.get(url)
             for _ in range(12):
                 if answer.is_redirect:

@@ -101,6 +101,7 @@ class FakeControl:
         self.invocation_records: list[InvocationRecord] = []
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
+        self.asked_after: list[int] = []
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
@@ -262,8 +263,11 @@ class FakeControl:
             raise NotFoundError(f"There is no error {error_id}.")
         return self.error_records[error_id]
 
-    async def logs(self, *, project, function, invocation, after, limit) -> tuple[LogLine, ...]:
+    async def logs(
+        self, *, project, function, invocation, after, limit, only
+    ) -> tuple[LogLine, ...]:
         self._check()
+        self.asked_after.append(after)
         found = [
             line
             for line in self.lines
@@ -271,6 +275,7 @@ class FakeControl:
             and project in (None, line.project)
             and function in (None, line.function)
             and invocation in (None, line.invocation)
+            and only.wants(line)
         ]
         return tuple(found[:limit] if after else found[-limit:])
 
@@ -324,6 +329,10 @@ async def _no_backup() -> Any:
     raise InvalidInputError("There is no backup here.")
 
 
+async def _no_inbox(_project: str) -> None:
+    """Stands for the inboxes of a project."""
+
+
 class Parts:
     """The parts of a service, of which those on trial are real or kept in memory."""
 
@@ -348,6 +357,7 @@ class Parts:
             checks=FakeChecks(),
             sources=lambda: self.sources,
             schedules=lambda *_: self.schedules,
+            ensure_inbox=_no_inbox,
             health=lambda: self.health,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from api_fake_control import OWNER_TEXT, FakeControl, Parts
 
@@ -21,14 +21,14 @@ class Client:
 
     def __call__(
         self, method: str, path: str, *, key: str | None = OWNER_TEXT, headers=None, **rest
-    ) -> httpx.Response:
-        sent = httpx.Headers(headers or {})
+    ) -> httpx2.Response:
+        sent = httpx2.Headers(headers or {})
         if key is not None:
             sent["authorization"] = f"Bearer {key}"
 
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, client=("192.0.2.9", 999))
-            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        async def ask() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app, client=("192.0.2.9", 999))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.request(method, "/api/v1" + path, headers=sent, **rest)
 
         return asyncio.run(ask())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-import httpx
+import httpx2
 import pytest
 from api_fake_control import GUEST_TEXT, INVOKER_TEXT, OWNER_TEXT
 
@@ -100,9 +100,9 @@ def test_wrong_credentials(ask, value) -> None:
 
 
 def test_two_authorization_headers_are_refused(ask) -> None:
-    async def twice() -> httpx.Response:
-        transport = httpx.ASGITransport(ask.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async def twice() -> httpx2.Response:
+        transport = httpx2.ASGITransport(ask.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
             return await client.get(
                 "/api/v1/functions",
                 headers=[("authorization", f"Bearer {OWNER_TEXT}")] * 2,

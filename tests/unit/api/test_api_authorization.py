@@ -39,6 +39,7 @@ DECIDED_INSIDE = {
     "listQueues": "each that is listed",
     "listSources": "the function of each that is listed",
     "listSecrets": "each project that is listed",
+    "putSecrets": "each secret that is named",
     "listTokens": "each token that is listed",
     "decide": "whether it is about the caller or about others",
     "addToken": "each role that is given",

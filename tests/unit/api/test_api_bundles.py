@@ -93,7 +93,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(ask, control) -> None
 
 def test_uploads_at_the_same_time_are_bounded(ask) -> None:
     async def run() -> list[int]:
-        import httpx
+        import httpx2
 
         gate = asyncio.Event()
 
@@ -102,9 +102,9 @@ def test_uploads_at_the_same_time_are_bounded(ask) -> None:
             await gate.wait()
             yield b"y"
 
-        transport = httpx.ASGITransport(ask.app)
+        transport = httpx2.ASGITransport(ask.app)
         headers = {**GZIP, "authorization": f"Bearer {OWNER_TEXT}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
             url = "/api/v1" + PATH
             waiting = [
                 asyncio.create_task(client.put(url, content=slow(), headers=headers))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -48,7 +48,7 @@ def service(data, hidden):
 
 
 @pytest.fixture
-def ask(data, service) -> Callable[..., httpx.Response]:
+def ask(data, service) -> Callable[..., httpx2.Response]:
     def route(path: str) -> Route:
         methods = {o.method: o for o in OPERATIONS if o.path == path}
 
@@ -64,10 +64,10 @@ def ask(data, service) -> Callable[..., httpx.Response]:
 
     app = Starlette(routes=[route(path) for path in dict.fromkeys(o.path for o in OPERATIONS)])
 
-    def call(method: str, path: str, **rest) -> httpx.Response:
-        async def body() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    def call(method: str, path: str, **rest) -> httpx2.Response:
+        async def body() -> httpx2.Response:
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.request(method, path, **rest)
 
         return data.run(body())

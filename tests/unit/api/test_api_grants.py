@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from starlette.applications import Starlette
@@ -111,10 +111,10 @@ def ask(fake: FakeNode):
 
     app = Starlette(routes=[Route(operation.path, endpoint)])
 
-    def get(path: str) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    def get(path: str) -> httpx2.Response:
+        async def send() -> httpx2.Response:
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.get(path)
 
         return asyncio.run(send())
@@ -122,7 +122,7 @@ def ask(fake: FakeNode):
     return get
 
 
-def shown(response: httpx.Response) -> FunctionGrants:
+def shown(response: httpx2.Response) -> FunctionGrants:
     assert response.status_code == 200, response.text
     return msgspec.json.decode(response.content, type=FunctionGrants)
 

@@ -132,6 +132,7 @@ def test_described_query_parameters_are_those_that_are_read(ask) -> None:
         "invocation": "i",
         "follow": "false",
         "outcome": "ok",
+        "level": "info",
     }
     asked = set()
     for operation in OPERATIONS:

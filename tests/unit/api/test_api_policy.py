@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from starlette.applications import Starlette
@@ -116,6 +116,7 @@ class Node:
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,
             schedules=lambda *_: (),
+            ensure_inbox=None,  # type: ignore[arg-type]
         )
         self.by = OWNER
 
@@ -135,15 +136,15 @@ class Node:
             routes=[Route(o.path, endpoint(o), methods=[o.method]) for o in OPERATIONS]
         )
 
-    async def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async def ask(self, method: str, path: str, **rest: Any) -> httpx2.Response:
+        transport = httpx2.ASGITransport(self.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
             return await client.request(method, path, **rest)
 
-    def __call__(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def __call__(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         return asyncio.run(self.ask(method, path, **rest))
 
-    def can(self, principal: str, action: str, resource: str) -> httpx.Response:
+    def can(self, principal: str, action: str, resource: str) -> httpx2.Response:
         question = {"principal": principal, "action": action, "resource": resource}
         return self("POST", "/policy/decide", json=question)
 
@@ -153,7 +154,7 @@ def node() -> Node:
     return Node()
 
 
-def put(node: Node, text: str = ROLE, name: str = "deployer") -> httpx.Response:
+def put(node: Node, text: str = ROLE, name: str = "deployer") -> httpx2.Response:
     return node("PUT", f"/policies/{name}", json={"text": text})
 
 
@@ -205,7 +206,7 @@ def test_what_cannot_be_stored_is_not_in_force(node: Node) -> None:
 
 
 def test_changes_at_the_same_time_are_all_kept(node: Node) -> None:
-    async def together() -> list[httpx.Response]:
+    async def together() -> list[httpx2.Response]:
         texts = {f"r{n}": ROLE.replace("deployer", f"r{n}") for n in range(6)}
         return await asyncio.gather(
             *(node.ask("PUT", f"/policies/{n}", json={"text": t}) for n, t in texts.items())

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from api_fake_control import OWNER_TEXT, log_line
+from msgspec.structs import replace
 
 from casemate.api import records
 from casemate.model.http import HttpHead, HttpRequest
@@ -97,6 +98,83 @@ def test_logs_as_ndjson(ask, control) -> None:
     assert len(ask("GET", "/logs?after=1").text.splitlines()) == 1
     assert json.loads(ask("GET", "/logs?invocation=inv_1").text)["sequence"] == 1
     assert ask("GET", "/logs?project=other").text == ""
+
+
+def shaped(number: int, text: str, level: str = "info", version: int = 1, at: float = 1.0):
+    return replace(log_line(number, text), level=level, version=version, at=at)
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [1, 2, 3, 4]),
+        ("since=2.5", [3, 4]),
+        ("level=debug", [1, 2, 3, 4]),
+        ("level=info", [2, 3, 4]),
+        ("level=warning", [3, 4]),
+        ("level=error", [4]),
+        ("level=critical", []),
+        ("search=TIMED%20out", [3]),
+        ("search=%C3%9C", [4]),
+        ("search=%C3%BC", []),
+        ("version=2", [2]),
+        ("version=0", [1, 2, 3, 4]),
+        ("since=1.5&level=warning&search=out&version=1", [3]),
+        ("level=info&limit=1", [4]),
+    ],
+)
+def test_which_lines_are_wanted(ask, control, query, numbers) -> None:
+    control.lines = [
+        shaped(1, "starting", "debug", at=1.0),
+        shaped(2, "printed", "stdout", version=2, at=2.0),
+        shaped(3, "it timed out", "warning", at=3.0),
+        shaped(4, "\u00dcber", "error", at=4.0),
+    ]
+    answer = ask("GET", f"/logs?{query}" if query else "/logs")
+    assert answer.status_code == 200, answer.text
+    assert [json.loads(line)["sequence"] for line in answer.text.splitlines()] == numbers
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "level=worst",
+        "level=",
+        "search=",
+        "search=%00",
+        "search=%0A",
+        f"search={'x' * 201}",
+        "since=yesterday",
+        "since=-1",
+        "version=-1",
+        "version=x",
+        "level=info&level=error",
+        "until=1",
+    ],
+)
+def test_filters_that_are_none_are_refused(ask, control, query) -> None:
+    assert ask("GET", f"/logs?{query}").status_code == 400
+    assert ask("GET", f"/logs?follow=true&{query}").status_code == 400
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_followed_log_leaves_out_what_is_not_wanted_and_goes_on(
+    ask, control, fast, after
+) -> None:
+    async def run() -> bytes:
+        control.lines = [shaped(1, "old fault", "error"), shaped(2, "noise"), shaped(3, "noise")]
+        client = Following(ask.app, f"follow=true&level=error&after={after}")
+        await client.until(b"\n")
+        control.lines += [shaped(4, "noise"), shaped(5, "new fault", "error"), shaped(6, "noise")]
+        await client.until(b"new fault")
+        control.lines.append(shaped(7, "last", "critical"))
+        await client.until(b"last")
+        await client.leave()
+        return b"".join(client.chunks)
+
+    numbers = [json.loads(line)["sequence"] for line in asyncio.run(run()).splitlines() if line]
+    assert numbers == ([1] if after == 0 else []) + [5, 7]
+    assert control.asked_after[-1] >= 6, "what was looked at is not looked at again"
 
 
 class Following:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -21,8 +21,9 @@ from casemate.api.problems import response_to
 from casemate.api.secrets import BINARY, OPERATIONS
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, Principal, PrincipalKind, ResourceKind
+from casemate.model.vault import MAX_SEALED_BYTES
 from casemate.operations.resources import RekeyProject
-from casemate.vault.sealed import MAX_SEALED_BYTES, seal_value
+from casemate.vault.sealed import seal_value
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
 
@@ -48,6 +49,7 @@ class Rekeyed:
 @pytest.fixture
 def service(tmp_path):
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
+    asked: list[tuple[Action, str]] = []
     yield SimpleNamespace(
         vault=EngineVault(engine),
         engine=engine,
@@ -57,6 +59,8 @@ def service(tmp_path):
         may=lambda request, action, resource: (
             action is Action.SECRET_LIST and resource.project == "shop"
         ),
+        asked=asked,
+        require=lambda request, action, resource: asked.append((action, resource.text)),
     )
     engine.close()
 
@@ -76,10 +80,10 @@ def ask(service):
 
     app = Starlette(routes=[route(operation) for operation in OPERATIONS])
 
-    def call(method: str, path: str, **rest) -> httpx.Response:
-        async def body() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    def call(method: str, path: str, **rest) -> httpx2.Response:
+        async def body() -> httpx2.Response:
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
                 return await client.request(method, path, **rest)
 
         return asyncio.run(body())
@@ -87,7 +91,7 @@ def ask(service):
     return call
 
 
-def send(ask, path: str, content: bytes, kind: str = BINARY) -> httpx.Response:
+def send(ask, path: str, content: bytes, kind: str = BINARY) -> httpx2.Response:
     return ask("PUT", path, content=content, headers={"content-type": kind})
 
 
@@ -123,7 +127,7 @@ def test_no_operation_returns_a_value() -> None:
         ("DELETE", "/secrets/{project}/{name}"),
     }
     undecided = {o.path for o in OPERATIONS if o.action is None}
-    assert undecided == {"/vault/key", "/secrets"}
+    assert undecided == {"/vault/key", "/secrets", "/secrets/{project}"}
     assert all(o.authenticated for o in OPERATIONS)
 
 
@@ -158,6 +162,34 @@ def test_bodies_that_are_refused(ask, service) -> None:
     assert send(ask, "/secrets/shop/key", sealed, "application/json").status_code == 415
     assert send(ask, "/secrets/shop/key", bytes(MAX_SEALED_BYTES + 1)).status_code == 413
     assert service.engine.secrets(None) == ()
+
+
+def test_several_at_once(ask, service) -> None:
+    def entry(name: str, value: bytes = VALUE, place: str = "shop") -> dict[str, str]:
+        sealed = seal_value(service.engine.public_key(), place, name, value)
+        return {"name": name, "sealed": base64.b64encode(sealed).decode()}
+
+    body = {"secrets": [entry("key"), entry("other")]}
+    kept = ask("PUT", "/secrets/shop", json=body)
+    assert kept.status_code == 201, kept.text
+    assert [one["version"] for one in kept.json()["versions"]] == [1, 1]
+    assert [action for action, _ in service.asked] == [Action.SECRET_WRITE] * 2
+    assert [text.rpartition("/")[2] for _, text in service.asked] == ["key", "other"]
+    count = len(service.engine.secrets("shop"))
+    refused = (
+        ({"secrets": []}, 422),
+        ({"secrets": [entry("third"), entry("third")]}, 422),
+        ({"secrets": [entry("third"), entry("fourth", place="mail")]}, 422),
+        ({"secrets": [entry("third"), {"name": "K", "sealed": ""}]}, 422),
+        ({"secrets": [entry("third"), {"name": "k", "sealed": "?"}]}, 422),
+        ({"secrets": [entry("third")] * 101}, 422),
+        ({"secrets": [entry(f"large-{n}", b"x" * 60_000) for n in range(20)]}, 413),
+    )
+    for wrong, status in refused:
+        answer = ask("PUT", "/secrets/shop", json=wrong)
+        assert answer.status_code in (status, 400), (status, answer.text)
+        assert VALUE.decode() not in answer.text
+    assert len(service.engine.secrets("shop")) == count
 
 
 def test_a_replay_of_an_older_value(ask, service) -> None:

@@ -50,6 +50,15 @@ def test_the_rest_stays_in(path: str) -> None:
         ("a.b", "axb", False, False),
         ("a+(b)", "a+(b)", False, True),
         ("[", "[", False, True),
+        ("a[1", "a[1", False, True),
+        ("[ab][1", "b[1", False, True),
+        ("\\[a", "[a", False, True),
+        ("\\#x", "#x", False, True),
+        ("a\\*b", "a*b", False, True),
+        ("a\\*b", "axb", False, False),
+        ("x/y", "a/x/y", False, False),
+        ("**/x/y", "a/x/y", False, True),
+        ("*.cp3*-*.l*k", "a.cp312-x.lock", False, True),
     ],
 )
 def test_patterns(pattern: str, path: str, folder: bool, expected: bool) -> None:
@@ -64,11 +73,34 @@ def test_the_file_adds_patterns(tmp_path: Path) -> None:
     assert not ignore.matches("# notes", folder=False)
 
 
-@pytest.mark.parametrize("text", ["!keep", "/", "x" * 501])
+@pytest.mark.parametrize("text", ["!keep", "/", "//", "x" * 501, "a\\", "[z-a]x", "[[:alpha:]]"])
 def test_unusable_patterns_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / ".casemateignore").write_text(text)
     with pytest.raises(SourceTreeError, match=r"\.casemateignore"):
         read_ignore(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 5, "**/" * 5 + "x", "x" + "a**" * 5])
+def test_patterns_of_many_stars_are_refused(pattern: str) -> None:
+    with pytest.raises(SourceTreeError, match=r"several patterns|more than 4"):
+        Ignore([pattern])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pattern", ["*a*a*a*b", "**/a/**/a/**/a/**/b", "*[a]*[a]*a*b"])
+def test_the_most_stars_are_matched_in_bounded_time(pattern: str) -> None:
+    assert not Ignore([pattern]).matches("a" * 255, folder=False)
+    assert not Ignore([pattern]).matches("a/" * 60 + "c", folder=False)
+
+
+@given(st.text(alphabet="ab*?[]!^-/\\#. \n", max_size=20), st.text(alphabet="ab[]/*", max_size=12))
+def test_a_pattern_of_marks_is_taken_or_refused(pattern: str, path: str) -> None:
+    try:
+        ignore = Ignore([pattern])
+    except SourceTreeError:
+        return
+    ignore.matches(path, folder=False)
+    ignore.matches(path, folder=True)
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

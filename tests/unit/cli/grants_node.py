@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.admission.grants import WideningError, require_approval
@@ -89,12 +89,12 @@ class GrantsNode:
             )
         )
 
-    def exchange(self, method: str, path: str, **rest: Any) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Stand in for `NodeClient.exchange`."""
         body = msgspec.json.decode(rest["content"]) if method == "POST" else None
         self.requests.append((method, path, body))
         if method == "HEAD":
-            return httpx.Response(200)
+            return httpx2.Response(200)
         if path == "/api/v1/functions":
             return self._json({"functions": [self._deployed(name) for name in self.versions]})
         if path == "/api/v1/secrets/shop":
@@ -119,7 +119,7 @@ class GrantsNode:
             project="shop", name=name, versions=tuple(self.versions[name]), aliases=(alias,)
         )
 
-    def _grants(self, name: str, query: dict[str, Any]) -> httpx.Response:
+    def _grants(self, name: str, query: dict[str, Any]) -> httpx2.Response:
         if not self.may_see_grants:
             return self._problem(403, "You may not.")
         if name not in self.versions:
@@ -139,7 +139,7 @@ class GrantsNode:
             }
         )
 
-    def _deploy_all(self, body: dict[str, Any]) -> httpx.Response:
+    def _deploy_all(self, body: dict[str, Any]) -> httpx2.Response:
         before = {name: list(versions) for name, versions in self.versions.items()}
         made = []
         for one in body["functions"]:
@@ -148,7 +148,7 @@ class GrantsNode:
             if not answer.is_success:
                 self.versions = before
                 problem = {**json.loads(answer.content), "function": f"shop/{name}"}
-                return httpx.Response(
+                return httpx2.Response(
                     answer.status_code,
                     content=json.dumps(problem).encode(),
                     headers={"content-type": "application/problem+json"},
@@ -156,7 +156,7 @@ class GrantsNode:
             made.append(self.versions[name][-1])
         return self._json({"versions": made}, 201)
 
-    def _deploy(self, name: str, body: dict[str, Any]) -> httpx.Response:
+    def _deploy(self, name: str, body: dict[str, Any]) -> httpx2.Response:
         live = self.versions[name][-1].spec if name in self.versions else None
         spec = self.specs[body["digest"]]
         try:
@@ -166,15 +166,15 @@ class GrantsNode:
             return self._problem(409, error.message, **grants)
         return self._json(self.deploy(spec), 201)
 
-    def _json(self, value: Any, status: int = 200) -> httpx.Response:
-        return httpx.Response(
+    def _json(self, value: Any, status: int = 200) -> httpx2.Response:
+        return httpx2.Response(
             status,
             content=msgspec.json.encode(value),
             headers={"content-type": "application/json"},
         )
 
-    def _problem(self, status: int, detail: str, **more: Any) -> httpx.Response:
-        return httpx.Response(
+    def _problem(self, status: int, detail: str, **more: Any) -> httpx2.Response:
+        return httpx2.Response(
             status,
             content=msgspec.json.encode({"detail": detail, "status": status, **more}),
             headers={"content-type": "application/problem+json"},

@@ -97,6 +97,19 @@ def enrol(run, node: Asking, monkeypatch, name: str, code: str) -> Result:
     return result
 
 
+def test_enrolling_draws_the_second_factor_on_a_terminal_alone(owner, node, monkeypatch) -> None:
+    drawn: list[str] = []
+    code = owner("users", "add", "ada").out.strip()
+    with monkeypatch.context() as patched:
+        patched.setattr(password_login, "show_qr_code", drawn.append)
+        assert enrol(owner, node, patched, "ada", code).code == 0
+    assert [secret_of(uri) for uri in drawn] == [node.world.secrets["ada"]]
+    code = owner("users", "reset", "ada", "--yes").out.strip()
+    with monkeypatch.context() as patched:
+        result = enrol(owner, node, patched, "ada", code)
+    assert result.code == 0 and not set("▀▄█") & set(result.out + result.err)
+
+
 def test_a_person_from_added_to_logged_out(owner, node, monkeypatch, tmp_path) -> None:
     added = owner("users", "add", "ada", "--role", "developer@shop")
     code = added.out.strip()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -46,12 +46,12 @@ class FakeNode(NodeClient):
         paths = dict.fromkeys(o.path for o in OPERATIONS)
         self.app = Starlette(routes=[route(path) for path in paths])
 
-    def exchange(self, method: str, path: str, **rest) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest) -> httpx2.Response:
         rest.pop("timeout", None)
 
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
+        async def call() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app)
+            async with httpx2.AsyncClient(transport=transport, base_url=self.url) as client:
                 return await client.request(method, path, **rest)
 
         return self.data.run(call())

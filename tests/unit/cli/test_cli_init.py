@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from casemate.cli import template
+from casemate.cli.errors import CommandError
+from casemate.cli.project_schema import SCHEMA_PATH, write_schema
 from casemate.cli.stubs import STUB_PATH, stub_text
 from casemate.manifest import load
+from casemate.manifest.schema import schema_text
 
 
 def test_the_project_is_valid_and_its_test_passes(cli, home) -> None:
@@ -23,6 +29,7 @@ def test_the_project_is_valid_and_its_test_passes(cli, home) -> None:
     assert project.name == "my-shop"
     assert project.function("hello").limits.memory == 128 << 20
     assert (home / "my_Shop" / STUB_PATH).read_text() == stub_text()
+    assert (home / "my_Shop" / SCHEMA_PATH).read_text() == schema_text()
     done = subprocess.run(
         [sys.executable, "-m", "unittest", "discover", "tests"],
         cwd=home / "my_Shop",
@@ -60,7 +67,8 @@ def test_here_and_with_a_name(cli, home) -> None:
 
 
 @pytest.mark.parametrize(
-    "existing", ["README.md", "src/app.py", "casemate.toml", ".gitignore", str(STUB_PATH)]
+    "existing",
+    ["README.md", "src/app.py", "casemate.toml", ".gitignore", str(STUB_PATH), str(SCHEMA_PATH)],
 )
 def test_nothing_is_overwritten_and_nothing_else_written(cli, home, existing) -> None:
     path = home / "p" / existing
@@ -96,3 +104,54 @@ def test_a_failure_in_the_middle_leaves_nothing(cli, home, monkeypatch, failure)
 
 def test_the_manifest_comes_last() -> None:
     assert list(template.files("x"))[-1] == "casemate.toml"
+
+
+def test_the_first_line_names_the_schema_by_a_path_that_is_there(cli, home) -> None:
+    cli("init", "shop")
+    first = (home / "shop/casemate.toml").read_text().splitlines()[0]
+    kind, _, reference = first.partition(" ")
+    assert kind == "#:schema"
+    schema = json.loads((home / "shop" / reference).read_text())
+    manifest = tomllib.loads((home / "shop/casemate.toml").read_text())
+    assert jsonschema_rs.is_valid(schema, manifest)
+    assert not jsonschema_rs.is_valid(schema, {**manifest, "unknown": 1})
+
+
+@pytest.mark.skipif(shutil.which("taplo") is None, reason="taplo is not installed here")
+def test_taplo_checks_the_manifest_offline(cli, home) -> None:
+    cli("init", "shop")
+    manifest = home / "shop/casemate.toml"
+    environ = {
+        **os.environ,
+        "https_proxy": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+
+    def check() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["taplo", "lint", "shop/casemate.toml"],
+            cwd=home, env=environ, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert check().returncode == 0
+    manifest.write_text(manifest.read_text().replace('name = "shop"', 'name = "No Name"'))
+    done = check()
+    assert done.returncode != 0
+    assert b"does not match" in done.stdout + done.stderr
+
+
+def test_a_schema_of_an_earlier_version_is_replaced_and_nothing_else(home) -> None:
+    path, changed = write_schema(home)
+    assert changed and not write_schema(home)[1]
+    path.write_text(json.dumps({"title": "Casemate manifest", "type": "object"}))
+    assert write_schema(home)[1] and path.read_text() == schema_text()
+    for other in ("", "{", "[]", '{"title": "Mine"}', "[" * 100_000):
+        path.write_text(other)
+        with pytest.raises(CommandError, match="not overwritten"):
+            write_schema(home)
+        assert path.read_text() == other
+    path.unlink()
+    path.symlink_to("elsewhere")
+    with pytest.raises(CommandError, match="symbolic link"):
+        write_schema(home)
+    assert not (home / "typings/elsewhere").exists()

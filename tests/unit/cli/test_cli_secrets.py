@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
 from casemate.cli.credentials import Credentials
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
 
@@ -42,6 +43,16 @@ class Rekeyed:
         pass
 
 
+class _Together(msgspec.Struct):
+    secrets: tuple[SealedSecret, ...]
+
+
+def _sealed_in(content: bytes, kind: str) -> list[bytes]:
+    if kind != "application/json":
+        return [content]
+    return [one.sealed for one in msgspec.json.decode(content, type=_Together).secrets]
+
+
 class FakeNode(NodeClient):
     """Answers what the API would, from a vault in this process; `sent` is what went out sealed."""
 
@@ -55,6 +66,7 @@ class FakeNode(NodeClient):
             data=nothing,
             control=nothing,
             may=lambda *_: True,
+            require=lambda *_: None,
         )
 
         def route(path: str) -> Route:
@@ -72,14 +84,14 @@ class FakeNode(NodeClient):
         paths = dict.fromkeys(o.path for o in OPERATIONS)
         self.app = Starlette(routes=[route(path) for path in paths])
 
-    def exchange(self, method: str, path: str, **rest) -> httpx.Response:
+    def exchange(self, method: str, path: str, **rest) -> httpx2.Response:
         rest.pop("timeout", None)
         if method == "PUT":
-            self.sent.append(rest["content"])
+            self.sent += _sealed_in(rest["content"], rest["headers"]["content-type"])
 
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
+        async def call() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app)
+            async with httpx2.AsyncClient(transport=transport, base_url=self.url) as client:
                 return await client.request(method, path, **rest)
 
         return asyncio.run(call())
@@ -226,3 +238,60 @@ def test_a_command_that_only_the_file_names_is_not_run(cli, fake, monkeypatch) -
     assert result.code == 2
     assert "--from" in result.err
     assert not (fake.base / "ran").exists()
+
+
+ENV = b"API_KEY=correct-horse\nexport DB_PASSWORD='battery staple'\n"
+
+
+@pytest.mark.parametrize("way", ["file", "-"])
+def test_an_env_file_is_imported_and_not_shown(cli, fake, way) -> None:
+    path = fake.base / ".env"
+    path.write_bytes(ENV)
+    path.chmod(0o600)
+    result = cli("secrets", "import", "shop", "-" if way == "-" else str(path), stdin=ENV)
+    assert result.code == 0, result.err
+    assert result.out == "shop/api-key has version 1.\nshop/db-password has version 1.\n"
+    assert value_of(fake.engine, "api-key") == b"correct-horse"
+    assert value_of(fake.engine, "db-password") == b"battery staple"
+    shown = result.out + result.err + repr(fake.node.sent)
+    assert "correct-horse" not in shown and "battery" not in shown
+    assert "Other users" not in result.err
+    again = json.loads(cli("secrets", "import", "shop", "-", "--json", stdin=ENV).out)
+    assert {name: one["version"] for name, one in again["versions"].items()} == {
+        "api-key": 2,
+        "db-password": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"A_KEY=long enough\n",
+        b"A_KEY=short\n",
+        b"A_KEY=long-enough\nB_KEY=short\n",
+        b"A_KEY=long-enough\na_key=long-enough\n",
+        b"_A=long-enough\n",
+        b"A_KEY=long-enough\nB\n",
+        b"".join(b"A%d=long-enough\n" % number for number in range(101)),
+    ],
+)
+def test_an_env_file_that_is_refused_sets_nothing(cli, fake, content) -> None:
+    result = cli("secrets", "import", "shop", "-", stdin=content)
+    assert result.code == 1
+    assert "long-enough" not in result.err and "long enough" not in result.err
+    assert not fake.node.sent and fake.engine.secrets(None) == ()
+
+
+def test_a_file_that_others_may_read_is_told(cli, fake) -> None:
+    path = fake.base / ".env"
+    path.write_bytes(ENV)
+    path.chmod(0o644)
+    assert "Other users" in cli("secrets", "import", "shop", str(path)).err
+    assert cli("secrets", "import", "shop", str(fake.base / "absent")).code == 1
+    assert cli("secrets", "import", "Shop", str(path)).code == 2
+
+
+def test_what_would_be_typed_visibly_is_not_asked_for(fake, terminal) -> None:
+    result = terminal("secrets", "import", "shop", "-")
+    assert result.code == 2 and "would show what is typed" in result.out

@@ -85,3 +85,12 @@ def test_caps_are_sizes_and_a_number(cli, served) -> None:
         result = cli("serve", "--max-memory", wrong)
         assert result.code == 2
         assert "expected a size such as 512MB" in result.err
+
+
+def test_doctor_tells_the_versions_of_c_libraries(cli, monkeypatch) -> None:
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    found = json.loads(cli("doctor", "--json").out)["libraries"]
+    assert {"OpenSSL", "SQLite", "SQLCipher", "libuv", "llhttp"} <= {one["name"] for one in found}
+    shown = cli("doctor").out
+    assert all(one["version"] in shown for one in found if one["version"])
+    assert "does not say" in shown

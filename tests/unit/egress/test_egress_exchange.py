@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from casemate.egress.config import EgressLimits
@@ -95,8 +95,8 @@ def test_paths(proxy: RunningProxy, origin: HttpOrigin, method: str, url: str, l
 
 
 def test_a_client_keeps_its_connection(proxy: RunningProxy, origin: HttpOrigin) -> None:
-    one = httpx.Limits(max_connections=1)
-    with httpx.Client(proxy=proxy.url, limits=one, trust_env=False) as client:
+    one = httpx2.Limits(max_connections=1)
+    with httpx2.Client(proxy=proxy.url, limits=one, trust_env=False) as client:
         for number in range(20):
             assert client.post(f"http://{HOST}/", content=str(number)).text == f"hello {number}"
         assert client.head(f"http://{HOST}/").status_code == 200

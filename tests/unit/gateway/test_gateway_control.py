@@ -30,6 +30,7 @@ from casemate.model.errors import (
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.invocation import RecordFilter
+from casemate.model.log_filter import EVERY_LINE
 from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
@@ -44,6 +45,15 @@ from support.core import MemoryStore, spec
 READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
 WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
 RESOURCES = Resources(buckets=(BucketSpec(name="uploads"),))
+
+EVERY_LOG = {
+    "project": None,
+    "function": None,
+    "invocation": None,
+    "after": 0,
+    "limit": 1,
+    "only": EVERY_LINE,
+}
 
 
 class Zygote:
@@ -843,7 +853,7 @@ def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
         every = RecordFilter()
         await node.control.invocations(project=None, function=None, limit=1, only=every)
         await node.control.errors(project=None, function=None, limit=1, only=every)
-        await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+        await node.control.logs(**EVERY_LOG)
         await node.control.denials(project=None, function=None, invocation=None, limit=1)
         # What still waits to be redacted first, then what waits to be written.
         assert (node.redactor.flushed, node.store.flushed) == (6, 6)
@@ -855,7 +865,7 @@ def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         node.control.stop()
         with pytest.raises(UnavailableError):
-            await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
+            await node.control.logs(**EVERY_LOG)
 
     on_node(scene)
 

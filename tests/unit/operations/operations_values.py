@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import httpx
+import httpx2
 import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect as types
@@ -18,6 +18,11 @@ from casemate.operations.reading import pairs_of, read_body, read_path, read_que
 TEXT = st.characters(exclude_categories=("Cs",))
 LONGEST = 40
 """Of texts and lists whose type allows more: the rest is more of the same."""
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(TEXT, max_size=LONGEST),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(TEXT), parts, max_size=3),
+    max_leaves=8,
+)
 
 
 def of(kind: Any) -> st.SearchStrategy[Any]:
@@ -56,6 +61,10 @@ def _of(kind: types.Type) -> st.SearchStrategy[Any]:
             return st.lists(_of(item), min_size=least, max_size=most).map(tuple)
         case types.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=min(kind.max_length or 4, 4))
+        case types.BytesType():
+            return st.binary(max_size=min(kind.max_length or LONGEST, LONGEST))
+        case types.AnyType():
+            return JSON
         case types.StructType():
             return _struct(kind.cls, {f.name: f.type for f in kind.fields})
     raise TypeError(f"No values are made for {kind}.")
@@ -76,10 +85,10 @@ def operations_of_form(form: Form) -> st.SearchStrategy[Operation[Any]]:
     return _struct(form.kind, filled)
 
 
-def request_for(form: Form, operation: Operation[Any]) -> httpx.Request:
+def request_for(form: Form, operation: Operation[Any]) -> httpx2.Request:
     """Return the request that the client makes of an operation."""
     body = form.json(operation)
-    return httpx.Request(
+    return httpx2.Request(
         form.method,
         "http://node" + form.target(operation),
         params=form.query(operation),
@@ -87,7 +96,7 @@ def request_for(form: Form, operation: Operation[Any]) -> httpx.Request:
     )
 
 
-def read_back(form: Form, request: httpx.Request) -> Operation[Any]:
+def read_back(form: Form, request: httpx2.Request) -> Operation[Any]:
     """Return the operation that the server understands of a request."""
     path, _, query = request.url.raw_path.partition(b"?")
     matched = compile_path(form.path)[0].match(unquote_to_bytes(path).decode())

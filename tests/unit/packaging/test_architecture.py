@@ -1,4 +1,4 @@
-"""The page on the architecture names rooms, files and things that are there, in the layers' order."""
+"""The page on the architecture names what is there, its rooms in the order of the layers."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MAY: dict[str, set[str]] = {
     "owner": {action.value for action in Action} - {"secret:read", "egress:connect"},
     "developer": {
         *("function:read", "function:deploy", "function:alias", "function:invoke", "grant:read"),
-        "function:invoke-version",
+        *("function:invoke-version", "trigger:fire"),
         *("secret:list", "secret:write", "queue:read", "token:write", "invocation:status"),
         *("queue:purge", "queue:drop", "table:drop", "bucket:drop"),
         *(RECORDS | DATA | DEAD_LETTERS),

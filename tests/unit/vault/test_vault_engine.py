@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -205,6 +206,73 @@ def test_a_sealed_value_is_worth_nothing_for_another_name(engine, project, name)
     with pytest.raises(errors.VaultInputError):
         engine.put_secret(project, name, sealed, "user:mallory")
     assert engine.secrets(None) == ()
+
+
+def test_several_are_set_together_or_none(engine, tmp_path) -> None:
+    def sealed(name, value=VALUE):
+        return name, seal_value(engine.public_key(), "shop", name, value)
+
+    put(engine, "key")
+    versions = engine.put_secrets("shop", (sealed("key", b"rotated"), sealed("other")), "user:ada")
+    assert [one.version for one in versions] == [2, 1]
+    assert value_of(engine, "key") == b"rotated" and value_of(engine, "other") == VALUE
+    before = contents(tmp_path / "vault")
+    wrong = ("third", sealed("fourth")[1])
+    refused = [
+        (sealed("third"), wrong),
+        (sealed("third"), sealed("third")),
+        (sealed("third"), ("no name", sealed("x")[1])),
+        (),
+        tuple(sealed(f"many-{number}") for number in range(101)),
+    ]
+    for entries in refused:
+        with pytest.raises(errors.VaultInputError):
+            engine.put_secrets("shop", entries, "user:mallory")
+    assert contents(tmp_path / "vault") == before
+
+
+def test_a_disk_that_fills_up_in_between_sets_none(engine, tmp_path, monkeypatch) -> None:
+    put(engine, "key")
+    before = contents(tmp_path / "vault")
+    names = ("a", "b", "c")
+    entries = [(name, seal_value(engine.public_key(), "shop", name, VALUE)) for name in names]
+    real, calls = os.rename, []
+
+    def full(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments, **named)
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(errors.VaultError):
+        engine.put_secrets("shop", entries, "user:ada")
+    monkeypatch.undo()
+    assert contents(tmp_path / "vault") == before
+    assert [info.name for info in engine.secrets("shop")] == ["key"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_killed_while_several_are_set_there_is_none_of_them(
+    engine, tmp_path, monkeypatch, reopen, at
+) -> None:
+    put(engine, "key")
+    entries = [(name, seal_value(engine.public_key(), "shop", name, VALUE)) for name in ("a", "b")]
+    real, calls = os.rename, []
+
+    def killed(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KilledError
+        real(*arguments, **named)
+
+    monkeypatch.setattr(os, "rename", killed)
+    with pytest.raises(KilledError):
+        engine.put_secrets("shop", entries, "user:ada")
+    monkeypatch.undo()
+    opened = reopen()
+    assert [info.name for info in opened.secrets("shop")] == ["key"]
+    assert len(contents(tmp_path / "vault")) == 2, "what was half-written is swept"
 
 
 def test_redaction_knows_all_versions_and_forgets_the_deleted(engine) -> None:

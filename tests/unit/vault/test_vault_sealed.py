@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.model.vault import MAX_SEALED_BYTES, MAX_VALUE_BYTES, SEAL_OVERHEAD
 from casemate.vault.errors import VaultInputError
 from casemate.vault.sealed import (
-    MAX_SEALED_BYTES,
-    MAX_VALUE_BYTES,
+    PUBLIC_KEY_BYTES,
+    new_private_key,
+    public_key_of,
     seal,
     seal_value,
     secret_info,
     unseal,
 )
 
-PRIVATE = X25519PrivateKey.generate()
-PUBLIC = PRIVATE.public_key().public_bytes_raw()
-SECRET = PRIVATE.private_bytes_raw()
+SECRET = new_private_key()
+PUBLIC = public_key_of(SECRET)
 
 
 @pytest.mark.parametrize("size", [6, 1000, MAX_VALUE_BYTES])
 def test_round_trip(size) -> None:
     sealed = seal_value(PUBLIC, "shop", "key", b"v" * size)
-    assert len(sealed) <= MAX_SEALED_BYTES
+    assert len(sealed) == size + SEAL_OVERHEAD <= MAX_SEALED_BYTES
     assert unseal(SECRET, secret_info("shop", "key"), sealed) == b"v" * size
 
 
@@ -46,7 +46,7 @@ def test_not_for_another_name(info) -> None:
 def test_not_with_another_key() -> None:
     sealed = seal(PUBLIC, b"info", b"value!")
     with pytest.raises(VaultInputError):
-        unseal(X25519PrivateKey.generate().private_bytes_raw(), b"info", sealed)
+        unseal(new_private_key(), b"info", sealed)
 
 
 @given(st.data())
@@ -73,7 +73,33 @@ def test_public_keys_that_are_none_or_of_low_order(public) -> None:
     with pytest.raises(VaultInputError):
         seal(public, b"", b"value!")
     with pytest.raises(VaultInputError):
-        unseal(SECRET, b"", b"\x01" + public.ljust(32, b"\0") + bytes(40))
+        seal(PUBLIC[:-32] + public, b"", b"value!")
+    with pytest.raises(VaultInputError):
+        unseal(SECRET, b"", b"\x02" + bytes(1088) + public.ljust(32, b"\0") + bytes(40))
+
+
+@pytest.mark.parametrize("half", [slice(64), slice(64, None)], ids=["ML-KEM", "X25519"])
+def test_one_half_of_the_private_key_opens_nothing(half) -> None:
+    """Whoever broke one of the two still lacks the other."""
+    sealed = seal(PUBLIC, b"info", b"value!")
+    other = bytearray(new_private_key())
+    other[half] = SECRET[half]
+    with pytest.raises(VaultInputError):
+        unseal(bytes(other), b"info", sealed)
+
+
+def test_the_halves_of_a_key_are_independent() -> None:
+    first, second = new_private_key(), new_private_key()
+    mixed = public_key_of(first[:64] + second[64:])
+    assert mixed[:1184] == public_key_of(first)[:1184]
+    assert mixed[1184:] == public_key_of(second)[1184:]
+    assert len(mixed) == PUBLIC_KEY_BYTES
+
+
+def test_a_key_of_an_older_node_is_refused_with_its_reason() -> None:
+    with pytest.raises(VaultInputError) as caught:
+        seal(PUBLIC[-32:], b"", b"value!")
+    assert "older node" in (caught.value.next_step or "")
 
 
 def test_the_same_value_never_looks_the_same() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import msgspec
 
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
@@ -79,7 +79,7 @@ class Provider:
             return
         self._tried_at = now
         base = self.settings.issuer.rstrip("/")
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             follow_redirects=False,
             timeout=SECONDS,
             trust_env=not is_loopback(urlsplit(base).hostname or ""),
@@ -89,7 +89,7 @@ class Provider:
                     document = await _get(client, f"{base}/.well-known/openid-configuration")
                     discovery = self._checked(document)
                     keys = import_keys(await _get(client, discovery.jwks_uri))
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
                 raise self._failed(f"gives no usable answer ({type(error).__name__})") from error
         if not keys:
             raise self._failed("publishes no key that can verify ID tokens")
@@ -116,16 +116,16 @@ class Provider:
         )
 
 
-async def _get(client: httpx.AsyncClient, url: str) -> Any:
-    """Return a JSON document. Raises httpx.HTTPError or ValueError."""
+async def _get(client: httpx2.AsyncClient, url: str) -> Any:
+    """Return a JSON document. Raises httpx2.HTTPError or ValueError."""
     async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
-        if response.status_code != httpx.codes.OK:
-            raise httpx.HTTPError(f"status {response.status_code}")
+        if response.status_code != httpx2.codes.OK:
+            raise httpx2.HTTPError(f"status {response.status_code}")
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAX_BYTES:
-                raise httpx.HTTPError("the answer is too large")
+                raise httpx2.HTTPError("the answer is too large")
     try:
         return json.loads(bytes(body))
     except RecursionError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import typer
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect
@@ -28,6 +28,64 @@ PROBLEM_TYPE = "application/problem+json"
 INVOCATION_HEADER = "x-request-id"
 _EXIT_CODES = {401: ExitCode.DENIED, 403: ExitCode.DENIED, 404: ExitCode.NOT_FOUND}
 
+QualifiedArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FUNCTION",
+        help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
+    ),
+]
+EventArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
+    ),
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
+]
+ContentTypeOption = Annotated[str, typer.Option("--content-type", help="What the event is.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
+]
+LaterOption = Annotated[
+    bool,
+    typer.Option(
+        "--async",
+        help="Do not wait: print the id once the event is kept, and let the node run it.",
+    ),
+]
+DelayOption = Annotated[
+    float | None,
+    typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Handle events with this key one after the other; --async."),
+]
+PriorityOption = Annotated[
+    int | None,
+    typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
+]
+MaxAgeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
+    ),
+]
+IdempotencyOption = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="Calls with the same one are one call."),
+]
+WholeAnswerOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
+]
+
 
 @command(
     app,
@@ -39,66 +97,20 @@ $ casemate invoke thumbnail '{"key": "a.jpg"}' --async --delay 30
 """,
 )
 def invoke(
-    function: Annotated[
-        str,
-        typer.Argument(
-            metavar="FUNCTION",
-            help="PROJECT/FUNCTION or FUNCTION; @ALIAS or @VERSION behind it chooses one.",
-        ),
-    ],
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA",
-            help="The event; `-` or nothing reads standard input, and at a terminal sends {}.",
-        ),
-    ] = None,
+    function: QualifiedArgument,
+    data: EventArgument = None,
     *,
-    file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
-    ] = None,
-    content_type: Annotated[
-        str, typer.Option("--content-type", help="What the event is.")
-    ] = JSON_TYPE,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer.")
-    ] = 930.0,
-    later: Annotated[
-        bool,
-        typer.Option(
-            "--async",
-            help="Do not wait: print the id once the event is kept, and let the node run it.",
-        ),
-    ] = False,
-    delay: Annotated[
-        float | None,
-        typer.Option("--delay", min=0.0, metavar="SECONDS", help="Not before so long; --async."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", help="Handle events with this key one after the other; --async."),
-    ] = None,
-    priority: Annotated[
-        int | None,
-        typer.Option("--priority", min=-9, max=9, help="The higher the sooner; --async."),
-    ] = None,
-    max_age: Annotated[
-        float | None,
-        typer.Option(
-            "--max-age", min=0.0, metavar="SECONDS", help="Give it up when it is older; --async."
-        ),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        typer.Option("--idempotency-key", help="Calls with the same one are one call."),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Print status, headers, timing, ids and body as JSON."),
-    ] = False,
+    file: FileOption = None,
+    content_type: ContentTypeOption = JSON_TYPE,
+    output: OutputOption = None,
+    timeout: TimeoutOption = 930.0,
+    later: LaterOption = False,
+    delay: DelayOption = None,
+    key: KeyOption = None,
+    priority: PriorityOption = None,
+    max_age: MaxAgeOption = None,
+    idempotency_key: IdempotencyOption = None,
+    json: WholeAnswerOption = False,
 ) -> None:
     """Call a function and print its answer.
 
@@ -132,7 +144,7 @@ def invoke(
             _path(name),
             content=event,
             headers=headers,
-            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
         )
         duration = (time.perf_counter() - started) * 1000
         _show(client, response, duration, output, json=json)
@@ -196,7 +208,7 @@ def _check_json(event: bytes) -> None:
 
 def _show(
     client: NodeClient,
-    response: httpx.Response,
+    response: httpx2.Response,
     duration: float,
     output: Path | None,
     *,
@@ -213,13 +225,13 @@ def _show(
         _tell_failure(client, response)
 
 
-def _is_problem(response: httpx.Response) -> bool:
+def _is_problem(response: httpx2.Response) -> bool:
     """Tell whether the node answered in the place of the function."""
     kind = response.headers.get("content-type", "").partition(";")[0]
     return response.status_code >= HTTPStatus.BAD_REQUEST and kind == PROBLEM_TYPE
 
 
-def _error_id(response: httpx.Response) -> str | None:
+def _error_id(response: httpx2.Response) -> str | None:
     if not _is_problem(response):
         return None
     try:
@@ -230,7 +242,7 @@ def _error_id(response: httpx.Response) -> str | None:
     return error_id if isinstance(error_id, str) else None
 
 
-def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
+def _tell_failure(client: NodeClient, response: httpx2.Response) -> None:
     if not _is_problem(response):
         note(f"The function itself answered with status {response.status_code}.", RED)
         note("Next: its body, above, and `casemate logs` tell what the handler meant by it.")
@@ -244,7 +256,7 @@ def _tell_failure(client: NodeClient, response: httpx.Response) -> None:
         note(f"Next: {error.next_step}")
 
 
-def _document(response: httpx.Response, duration: float) -> dict[str, Any]:
+def _document(response: httpx2.Response, duration: float) -> dict[str, Any]:
     document: dict[str, Any] = {
         "status": response.status_code,
         "headers": dict(response.headers),
@@ -262,7 +274,7 @@ def _document(response: httpx.Response, duration: float) -> dict[str, Any]:
         return {**document, "body": text}
 
 
-def _print_body(response: httpx.Response) -> None:
+def _print_body(response: httpx2.Response) -> None:
     """Print the body as it is, but never raw to a terminal: a function wrote it."""
     if not sys.stdout.isatty():
         sys.stdout.buffer.write(response.content)

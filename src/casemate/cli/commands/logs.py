@@ -12,6 +12,7 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UnreachableError
+from casemate.cli.filters import VersionOption
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import (
@@ -24,7 +25,9 @@ from casemate.cli.terminal import (
     print_line,
 )
 from casemate.cli.text import clock, moment
+from casemate.cli.times import SinceOption, moment_of
 from casemate.model.invocation import LogLine
+from casemate.model.log_filter import LogLevel
 from casemate.operations.functions import ShowFunction
 from casemate.operations.records import ReadLogs
 
@@ -41,6 +44,8 @@ _STYLES = {"debug": DIM, "warning": YELLOW, "error": RED, "critical": RED}
     examples="""\
 $ casemate logs hello
 $ casemate logs -f shop/cart
+$ casemate logs --since 10m --level warning
+$ casemate logs hello --search timeout --version 7
 $ casemate logs --invocation 0198c1f2
 """,
 )
@@ -54,6 +59,15 @@ def logs(
     invocation: Annotated[
         str | None, typer.Option("--invocation", "-i", help="Only lines of this invocation.")
     ] = None,
+    since: SinceOption = None,
+    level: Annotated[
+        LogLevel | None,
+        typer.Option("--level", metavar="LEVEL", help="Only lines of this level or a worse one."),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="Only lines with this text.")
+    ] = None,
+    version: VersionOption = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many past lines at most.")
     ] = 100,
@@ -66,13 +80,18 @@ def logs(
 
     The oldest line comes first. Control characters in it are shown as escapes such as `\\x1b`, so
     that a function cannot steer your terminal. A lost connection is taken up again where it broke
-    off.
+    off. Levels are `debug`, `info`, `warning`, `error` and `critical`; what is printed counts as
+    `info`. Text is found in capital and small letters, among the newest 100,000 lines.
     """
     name = resolve(function) if function is not None else None
     wanted = ReadLogs(
         project=name.project if name else None,
         function=name.function if name else None,
         invocation=invocation,
+        since=moment_of(since, "--since"),
+        level=level,
+        search=search,
+        version=version or 0,
         limit=limit,
     )
     with connect() as client:
@@ -88,7 +107,14 @@ def logs(
     for line in lines:
         _print(line, moment(line.at))
     if not lines:
-        note("There are no lines yet. `casemate logs -f` waits for them.")
+        note(_empty(wanted))
+
+
+def _empty(wanted: ReadLogs) -> str:
+    parts = (wanted.since, wanted.level, wanted.search, wanted.version or None)
+    if any(part is not None for part in parts):
+        return "There are no such lines among those that are kept."
+    return "There are no lines yet. `casemate logs -f` waits for them."
 
 
 def _require_function(client: NodeClient, name: FunctionName) -> None:

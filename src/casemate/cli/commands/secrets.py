@@ -29,6 +29,14 @@ from casemate.operations.vault import VaultKey
 
 app = new_app("Set, list and remove secrets. Values go in, and only functions get them.")
 
+VaultKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--vault-key",
+        metavar="SHA256",
+        help="Refuse to seal to any other key than this; see `casemate vault status`.",
+    ),
+]
 SecretArgument = Annotated[
     str, typer.Argument(metavar="PROJECT/NAME", help="The secret, such as shop/stripe-key.")
 ]
@@ -48,7 +56,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 def _read_value(*, exact: bool) -> bytes:
     """Return the value: typed twice unseen, or all of standard input."""
-    from casemate.vault.sealed import MAX_VALUE_BYTES
+    from casemate.model.vault import MAX_VALUE_BYTES
 
     if not sys.stdin.isatty():
         value = sys.stdin.buffer.read(MAX_VALUE_BYTES + 2)
@@ -89,14 +97,7 @@ def set_value(
     exact: Annotated[
         bool, typer.Option("--exact", help="Keep the line end at the end of standard input.")
     ] = False,
-    vault_key: Annotated[
-        str | None,
-        typer.Option(
-            "--vault-key",
-            metavar="SHA256",
-            help="Refuse to seal to any other key than this; see `casemate vault status`.",
-        ),
-    ] = None,
+    vault_key: VaultKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Keep a new version of a secret.
@@ -118,6 +119,50 @@ def set_value(
         print_json(kept)
     else:
         print_line(f"{project}/{name} has version {kept.version}.")
+
+
+@command(
+    app,
+    name="import",
+    examples="""\
+$ casemate secrets import shop .env
+$ sops decrypt prod.env | casemate secrets import shop -
+""",
+)
+def import_values(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Whose secrets they are.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The env file; `-` is stdin.")],
+    vault_key: VaultKeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Set the secrets of an env file, all of them or none.
+
+    API_KEY=... becomes the secret `api-key`. Lines are NAME=value; a value with spaces or other
+    marks is put in '...'. What programs read in different ways is refused, by its line. Values are
+    sealed here, as by `secrets set`, and shown nowhere.
+    """
+    from casemate.cli.secret_import import put_all, read_env_file, secrets_of
+    from casemate.vault.errors import VaultInputError
+    from casemate.vault.sealed import seal_value
+
+    _parts(f"{project}/any")
+    values = secrets_of(read_env_file(file))
+    with connect() as client:
+        key = vault_public_key(client, vault_key)
+        sealed = {}
+        for name, value in values.items():
+            try:
+                sealed[name] = seal_value(key, project, name, value)
+            except VaultInputError as error:
+                raise CommandError(
+                    f"{name}: {error.message} Nothing was set.", next_step=error.next_step
+                ) from error
+        versions = put_all(client, project, sealed)
+    if json:
+        print_json({"versions": dict(zip(sealed, versions, strict=True))})
+        return
+    for name, version in zip(sealed, versions, strict=True):
+        print_line(f"{project}/{name} has version {version.version}.")
 
 
 @command(app, examples="$ casemate secrets ls\n$ casemate secrets ls shop")

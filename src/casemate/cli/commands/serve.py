@@ -16,6 +16,38 @@ app = new_app()
 
 DEFAULT_PORT = 8787
 
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="<path>",
+        help="Folder for everything the node keeps; without it /var/lib/casemate as root, "
+        "else ~/.local/share/casemate.",
+    ),
+]
+HostOption = Annotated[
+    str, typer.Option("--host", help="Address to listen on; 0.0.0.0 and :: are all.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+]
+RiskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-risk",
+        metavar="PROTECTION",
+        help="Start although this protection, as `casemate doctor` names it, does not hold on "
+        "this host. Can be given several times; each is recorded.",
+    ),
+]
+PythonOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--python",
+        metavar="MINOR",
+        help="Offer only this version of Python, such as 3.12. Can be given several times.",
+    ),
+]
 CertificateOption = Annotated[
     Path | None,
     typer.Option(
@@ -155,6 +187,28 @@ def _size(option: str, text: str | None) -> int | None:
     return size
 
 
+def _require_sound(data: str | None, cert: Path | None, key: Path | None, *, owned: bool) -> None:
+    """Raise UsageError for options that do not go together, or whose text is none.
+
+    `owned` tells that something is asked of the node's own authority.
+    """
+    if (cert is None) != (key is None):
+        raise UsageError(
+            "--tls-cert and --tls-key are only of use together.", next_step="Give both or neither."
+        )
+    if cert is not None and owned:
+        raise UsageError(
+            "A given certificate has its names already, and needs no authority of the node.",
+            next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
+        )
+    if data == "":
+        # As a path it would be the folder where this is run, whose rights would change.
+        raise UsageError(
+            "--data is empty, expected a folder.",
+            next_step="Name it, or leave the option out; is a variable of the shell unset?",
+        )
+
+
 def default_data_folder() -> Path:
     """Return where a node keeps its data: /var/lib/casemate as root, else in the home folder."""
     if os.geteuid() == 0:
@@ -174,38 +228,11 @@ $ casemate serve --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key pr
 """,
 )
 def serve(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            metavar="<path>",
-            help="Folder for everything the node keeps; without it /var/lib/casemate as root, "
-            "else ~/.local/share/casemate.",
-        ),
-    ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 and :: are all.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = DEFAULT_PORT,
-    accept_risk: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-risk",
-            metavar="PROTECTION",
-            help="Start although this protection, as `casemate doctor` names it, does not hold on "
-            "this host. Can be given several times; each is recorded.",
-        ),
-    ] = None,
-    python: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--python",
-            metavar="MINOR",
-            help="Offer only this version of Python, such as 3.12. Can be given several times.",
-        ),
-    ] = None,
+    data: DataOption = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = DEFAULT_PORT,
+    accept_risk: RiskOption = None,
+    python: PythonOption = None,
     tls_cert: CertificateOption = None,
     tls_key: KeyOption = None,
     tls_name: NamesOption = None,
@@ -231,21 +258,7 @@ def serve(
     On an address that others can reach everything is TLS; the start shows the fingerprint by
     which clients know the node. `--accept-risk plaintext` leaves that to a proxy in front.
     """
-    if (tls_cert is None) != (tls_key is None):
-        raise UsageError(
-            "--tls-cert and --tls-key are only of use together.", next_step="Give both or neither."
-        )
-    if tls_cert is not None and (tls_name or tls_new_authority):
-        raise UsageError(
-            "A given certificate has its names already, and needs no authority of the node.",
-            next_step="Leave out --tls-name and --tls-new-authority, or --tls-cert and --tls-key.",
-        )
-    if data == "":
-        # As a path it would be the folder where this is run, whose rights would change.
-        raise UsageError(
-            "--data is empty, expected a folder.",
-            next_step="Name it, or leave the option out; is a variable of the shell unset?",
-        )
+    _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.supervisor.options import ServeOptions
     from casemate.supervisor.serve import serve as run
 

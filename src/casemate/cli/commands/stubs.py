@@ -25,10 +25,14 @@ def stubs(
 
     They go to `typings/casemate/__init__.pyi`, where Pyright and editors built on it find them; for
     mypy set `mypy_path = "typings"`. Then `from casemate import Context` is known there without the
-    platform installed. Run it again after an update of Casemate. A file of your own in that place
-    is not overwritten.
+    platform installed. The manifest's schema goes to `typings/casemate.schema.json`, for the line
+    `#:schema ./typings/casemate.schema.json` at the head of `casemate.toml`. Run it again after an
+    update of Casemate. A file of your own in these places is not overwritten.
     """
+    from casemate.cli.project_schema import write_schema
+
     path, changed = write_stub(folder)
+    changed = write_schema(folder)[1] or changed
     if json:
         print_json({"file": str(path), "changed": changed})
     elif changed:

@@ -5,6 +5,6 @@ platform's own types, and nothing imports it: it is copied into projects, for pe
 installed the platform. May import nothing of ours but the command line's errors.
 """
 
-from casemate.cli.stubs.writing import STUB_PATH, stub_text, write_stub
+from casemate.cli.stubs.writing import STUB_PATH, stub_text, write_ours, write_stub
 
-__all__ = ["STUB_PATH", "stub_text", "write_stub"]
+__all__ = ["STUB_PATH", "stub_text", "write_ours", "write_stub"]

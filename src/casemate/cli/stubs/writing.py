@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.cli.errors import CommandError
@@ -22,17 +23,28 @@ def write_stub(folder: Path) -> tuple[Path, bool]:
     A stub of an earlier version is replaced. Raises CommandError if something else is in its
     place, if there is no such folder, or if it cannot be written; then all is as it was.
     """
-    path = folder / STUB_PATH
+
+    def is_ours(text: str) -> bool:
+        return text.partition("\n")[0] == stub_text().partition("\n")[0]
+
+    return write_ours(folder, STUB_PATH, stub_text(), is_ours)
+
+
+def write_ours(
+    folder: Path, below: Path, text: str, is_ours: Callable[[str], bool]
+) -> tuple[Path, bool]:
+    """Write a file that is ours into a project's folder, as `write_stub` does."""
+    path = folder / below
     if not folder.is_dir():
         raise CommandError(
             f"{folder} is not a folder.", next_step="Give the folder of a project that is there."
         )
     try:
-        found = _found(path)
-        if found == stub_text():
+        found = _found(folder, below, is_ours)
+        if found == text:
             return path, False
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, stub_text())
+        _replace(path, text)
     except OSError as error:
         raise CommandError(
             f"{error.filename or path} cannot be written: {error.strerror}.",
@@ -41,10 +53,12 @@ def write_stub(folder: Path) -> tuple[Path, bool]:
     return path, True
 
 
-def _found(path: Path) -> str | None:
-    """Return the stub that is there, None without one; CommandError if it is not one of ours."""
+def _found(folder: Path, below: Path, is_ours: Callable[[str], bool]) -> str | None:
+    """Return the file that is there, None without one; CommandError if it is not one of ours."""
     # A link could lead out of the project: what is written through it would be anywhere.
-    links = [one for one in (path.parent.parent, path.parent, path) if one.is_symlink()]
+    path = folder / below
+    inside = [folder / parent for parent in reversed(below.parents[:-1])]
+    links = [one for one in (*inside, path) if one.is_symlink()]
     if links:
         raise CommandError(
             f"{links[0]} is a symbolic link, expected a folder or file of the project.",
@@ -54,7 +68,7 @@ def _found(path: Path) -> str | None:
         text = path.read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    if text.partition("\n")[0] != stub_text().partition("\n")[0]:
+    if not is_ours(text):
         raise CommandError(
             f"{path} was not written by `casemate stubs`, and is not overwritten.",
             next_step="Move it away if it is not needed, and run it again.",

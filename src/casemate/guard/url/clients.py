@@ -250,7 +250,7 @@ def patch_urllib3(guard: Guard, module: ModuleType) -> None:
 
 
 def patch_httpx(guard: Guard, module: ModuleType) -> None:
-    """Watch httpx: URLs and base URLs of clients."""
+    """Watch httpx, or httpx2 which took its names over: URLs and base URLs of clients."""
     judged, library = judge_of(guard), vars(module)
     wrap(library["BaseClient"], "build_request", lambda a, n: judged.url(argument(a, n, 2, "url")))
 
@@ -262,7 +262,7 @@ def patch_httpx(guard: Guard, module: ModuleType) -> None:
 
 
 def patch_httpx_transport(guard: Guard, module: ModuleType) -> None:
-    """Watch what httpx sends, redirects among it."""
+    """Watch what httpx or httpx2 sends, redirects among it."""
     judged, library = judge_of(guard), vars(module)
     for owner, name in (
         ("HTTPTransport", "handle_request"),
@@ -305,6 +305,8 @@ PATCHES: dict[str, Patch] = {
     "urllib3.poolmanager": patch_urllib3,
     "httpx._client": patch_httpx,
     "httpx._transports.default": patch_httpx_transport,
+    "httpx2._client": patch_httpx,
+    "httpx2._transports.default": patch_httpx_transport,
     "aiohttp.client": patch_aiohttp,
     "aiohttp.client_reqrep": patch_aiohttp_request,
     "botocore.session": patch_botocore_session,

@@ -28,7 +28,6 @@ _TABLE: dict[str, tuple[Entry, ...]] = {
         ("Session.request", URL, 1, "url"),
         ("AsyncSession.request", URL, 1, "url"),
     ),
-    "httpx2._client": (("BaseClient.build_request", URL, 1, "url"),),
     "tornado.httpclient": (("HTTPRequest.__init__", URL, 0, "url"),),
     "scrapy.http.request": (("Request.__init__", URL, 0, "url"),),
     "feedparser.api": (("_open_resource", URL, 0, "url_file_stream_or_string"),),

@@ -18,6 +18,7 @@ from casemate.model.invocation import (
     Outcome,
     RecordFilter,
 )
+from casemate.model.log_filter import EVERY_LINE, MAX_LINES_SEARCHED, LineFilter
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
@@ -173,8 +174,12 @@ def logs(
     invocation: str | None,
     after: int,
     limit: int,
+    only: LineFilter = EVERY_LINE,
 ) -> tuple[LogLine, ...]:
-    """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0."""
+    """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0.
+
+    For what has no index, MAX_LINES_SEARCHED lines are looked at, in the same order.
+    """
     where, values = conditions(
         (("invocation", invocation), ("function", function), ("project", project))
     )
@@ -182,8 +187,28 @@ def logs(
         where = f"{where} AND sequence > ?" if where else "WHERE sequence > ?"
         values = (*values, after)
     order = _OLDEST if after else _NEWEST
-    rows = connection.execute(_SELECT_LINES + where + order, (*values, limit)).fetchall()
+    query = _SELECT_LINES + where + order
+    if only != EVERY_LINE:
+        wanted, more = _wanted(only)
+        query = f"SELECT * FROM ({query}) WHERE {wanted}{order}"  # noqa: S608 - constants alone
+        values = (*values, MAX_LINES_SEARCHED, *more)
+    rows = connection.execute(query, (*values, limit)).fetchall()
     return tuple(_to_line(row) for row in (rows if after else reversed(rows)))
+
+
+def _wanted(only: LineFilter) -> tuple[str, tuple[str | int | float, ...]]:
+    """Return the condition that `LineFilter.wants` is, and its values."""
+    parts: list[tuple[str, tuple[str | int | float, ...]]] = [("TRUE", ())]
+    if only.since is not None:
+        parts.append(("at >= ?", (only.since,)))
+    if only.version is not None:
+        parts.append(("version = ?", (only.version,)))
+    if unwanted := only.unwanted_levels:
+        parts.append((f"level NOT IN ({','.join('?' * len(unwanted))})", unwanted))
+    if only.search is not None:
+        parts.append(("instr(lower(text), lower(?)) > 0", (only.search,)))
+    condition = " AND ".join(condition for condition, _ in parts)
+    return condition, tuple(value for _, values in parts for value in values)
 
 
 def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float) -> None:

@@ -16,6 +16,7 @@ from casemate.model.invocation import (
     LogLine,
     RecordFilter,
 )
+from casemate.model.log_filter import EVERY_LINE, LineFilter
 from casemate.store.sqlite import denials, deployments, records
 from casemate.store.sqlite.account_calls import AccountCalls
 from casemate.store.sqlite.grant_calls import GrantCalls
@@ -142,6 +143,7 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         invocation: str | None = None,
         after: int = 0,
         limit: int = 1000,
+        only: LineFilter = EVERY_LINE,
     ) -> tuple[LogLine, ...]:
         """Return log lines."""
         require_range("limit", limit, MAX_LIMIT)
@@ -153,6 +155,7 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
             invocation=invocation,
             after=after,
             limit=limit,
+            only=only,
         )
 
     def deny(self, denial: Denial) -> None:

@@ -1,0 +1,115 @@
+"""`casemate service`: a node as a service of systemd."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import DIM, GREEN, note, print_json, print_line, print_text
+
+app = new_app("Run a node as a service of systemd.")
+
+_SYSTEM = ("etc", "systemd", "system")
+_USER = ("systemd", "user")
+
+
+@command(
+    app,
+    examples="""\
+$ casemate service install --print
+$ casemate service install --data /srv/casemate -- --port 443 --tls-name node.example.org
+$ casemate service install --user
+""",
+)
+def install(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- OPTION]", help="Options of `casemate serve`, behind `--`."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="The node's data folder.")
+    ] = None,
+    user: Annotated[
+        bool, typer.Option("--user", help="A service of yours, not of the system.")
+    ] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print the unit and write nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a unit that was changed by hand.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write the systemd unit of a node.
+
+    It is hardened as far as the sandbox bears, watched by systemd's watchdog, and started anew
+    when it ends. A unit that somebody changed is not replaced without --force, and nothing is
+    written through a symbolic link. Nothing is started: the commands for that are printed.
+    """
+    from casemate.cli.systemd_unit import SERVICE, is_unchanged, unit_text
+    from casemate.cli.unit_file import require_safe_program, write_unit
+
+    given = list(arguments or ())
+    _require_serve_options(given)
+    folder = data.absolute() if data is not None else None
+    program = _program()
+    text = unit_text(program, given, user=user, data=folder)
+    if only_print:
+        print_text(text.rstrip("\n"))
+        return
+    if not user and os.geteuid() == 0:
+        require_safe_program(program)
+    base, below = (_config_home(), _USER) if user else (Path("/"), _SYSTEM)
+    changed = write_unit(
+        base, below, SERVICE, text, may_replace=lambda found: force or is_unchanged(found)
+    )
+    path = base.joinpath(*below, SERVICE)
+    if json:
+        print_json({"file": str(path), "changed": changed})
+        return
+    if changed:
+        print_line(f"{path} is written.", GREEN)
+    else:
+        print_line(f"{path} is as it should be.", DIM)
+    manager = "systemctl --user" if user else "systemctl"
+    note(f"Next: {manager} daemon-reload && {manager} enable --now casemate")
+    if user:
+        note("It ends when you log out, unless `loginctl enable-linger` was run once.")
+    journal = "journalctl --user -u casemate" if user else "journalctl -u casemate"
+    note(f"The owner's token is shown once, in its journal: {journal}")
+
+
+def _require_serve_options(arguments: list[str]) -> None:
+    """Have `serve` read its options now, not in a service that does not start."""
+    from casemate.cli.commands import serve
+
+    if "--data" in arguments or any(one.startswith("--data=") for one in arguments):
+        raise UsageError("--data is given behind `--`.", next_step="Give it before.")
+    command = typer.main.get_command(serve.app)
+    command.make_context("serve", list(arguments))
+
+
+def _program() -> Path:
+    """Return the command's own file, beside the interpreter that runs it."""
+    program = Path(sys.executable).absolute().with_name("casemate")
+    if not os.access(program, os.X_OK):
+        raise CommandError(
+            f"There is no program {program}.",
+            next_step="Install Casemate into an environment: `uv tool install`.",
+        )
+    return program
+
+
+def _config_home() -> Path:
+    found = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    if not found.is_absolute() or not found.is_dir():
+        raise CommandError(
+            f"{found} is no folder.", next_step="Make it, or set XDG_CONFIG_HOME to one."
+        )
+    return found

@@ -1,0 +1,93 @@
+"""`casemate trigger`: events as the sources of a function bring them, on demand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from casemate.cli.client import connect
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.names import resolve
+from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
+from casemate.cli.terminal import note, print_json, print_line
+from casemate.operations.triggers import FireTrigger
+
+app = new_app("Have a trigger of a function bring a sample event.")
+
+MAX_DATA_BYTES = 60 * 1024
+
+
+@command(
+    app,
+    examples="""\
+$ casemate trigger fire shop/resize bucket-1
+$ casemate trigger fire resize bucket-1 --data '{"key": "photos/cat.jpg"}'
+$ casemate trigger fire nightly schedule-1 --data @night.json
+""",
+)
+def fire(
+    function: FunctionArgument,
+    trigger: Annotated[
+        str, typer.Argument(metavar="TRIGGER", help="Its name, see `casemate show FUNCTION`.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="JSON",
+            help="In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a function an event as one of its triggers would bring it.
+
+    Any kind: a schedule's time, a message, a change of a bucket or table, a web hook, a message of
+    a server outside. It fits the trigger's filters and goes the way of real ones: contract,
+    batches, attempts, dead letters. Bucket, table, queue and topic stay as they are. Who may
+    `trigger:fire` may do this.
+    """
+    name = resolve(function)
+    wanted = FireTrigger(
+        project=name.project,
+        function=name.function,
+        trigger=trigger,
+        data=msgspec.UNSET if data is None else _read(data),
+    )
+    with connect() as client:
+        fired = client.call(wanted)
+    if json:
+        print_json(fired)
+        return
+    print_line(fired.id)
+    note(f"{fired.event.type} is kept for {name}: `casemate logs -i {fired.id}` shows its lines.")
+
+
+def _read(text: str) -> Any:
+    if text == "-":
+        content = sys.stdin.buffer.read(MAX_DATA_BYTES + 1)
+    elif text.startswith("@"):
+        try:
+            with Path(text[1:]).open("rb") as file:
+                content = file.read(MAX_DATA_BYTES + 1)
+        except OSError as error:
+            raise CommandError(
+                f"{text[1:]} cannot be read: {error.strerror}.", next_step="Check the path."
+            ) from error
+    else:
+        content = text.encode("utf-8", "surrogateescape")
+    if len(content) > MAX_DATA_BYTES:
+        raise UsageError(
+            f"The data has more than {MAX_DATA_BYTES} bytes.", next_step="Send less of it."
+        )
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"--data is no JSON: {error}", next_step="Quote it as one word."
+        ) from error

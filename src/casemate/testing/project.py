@@ -1,0 +1,135 @@
+"""A project for tests of its handlers: contexts and events as a node gives them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from casemate.invocation.rendering import rendered
+from casemate.manifest import load
+from casemate.model.deployment import Version
+from casemate.model.errors import NotFoundError
+from casemate.model.function import FunctionSpec
+from casemate.model.granted import CompiledGrants
+from casemate.model.http import HttpHead, HttpRequest
+from casemate.runner import event as runner_event
+from casemate.runner.channel import Channel
+from casemate.runner.context import Context, Log
+from casemate.runner.event import Event
+from casemate.testing.channel import FakeChannel, Fakes, Handler
+from casemate.testing.memory import MemoryBucket, MemoryMessages, MemoryTable
+from casemate.triggers.http_event import http_event
+from casemate.triggers.samples import sample_event
+
+
+class TestProject:
+    """The functions of a manifest, with their resources in memory."""
+
+    __test__ = False
+    """Not a class of tests, whatever its name begins with."""
+
+    def __init__(self, manifest: str | Path = "casemate.toml") -> None:
+        """Read the manifest. Raises ManifestError."""
+        self._project = load(Path(manifest))
+        resources = self._project.resources
+        self.buckets = {one.name: MemoryBucket(one.name) for one in resources.buckets}
+        self.tables = {one.name: MemoryTable(one) for one in resources.tables}
+        self.queues = {one.name: MemoryMessages(one.name) for one in resources.queues}
+        self.topics = {one.name: MemoryMessages(one.name) for one in resources.topics}
+        self.lines: list[tuple[str, str]] = []
+        """What `context.log` wrote: level and text."""
+        self._fakes = Fakes(
+            buckets=self.buckets, tables=self.tables, queues=self.queues, topics=self.topics
+        )
+
+    def set_secret(self, name: str, value: str | bytes) -> None:
+        """Set a secret's value."""
+        self._fakes.secrets[name] = value.encode() if isinstance(value, str) else value
+
+    def answer(self, function: str, handler: Handler) -> None:
+        """Have `context.invoke(function, event)` return what `handler(event)` does."""
+        self._fakes.functions[function] = handler
+
+    def context(self, function: str, event: Event | None = None) -> Context:
+        """Return the context of an invocation: what the function is granted, and no more."""
+        spec = self._spec(function)
+        identity = f"inv_{secrets.token_hex(12)}"
+        channel = FakeChannel(
+            self._fakes, CompiledGrants(spec.grants), self._project.name, function
+        )
+        return Context(
+            event=event if event is not None else Event({}, self._origin(function), lambda: None),
+            request_id=identity,
+            deadline=time.time() + spec.limits.timeout,
+            project=self._project.name,
+            function_name=function,
+            function_version="1",
+            memory_limit=spec.limits.memory,
+            log=Log(lambda level, text: self.lines.append((level, text))),
+            channel=cast(Channel, channel),
+        )
+
+    def event(self, function: str, trigger: str, data: object = msgspec.UNSET) -> Any:
+        """Return a sample event of a trigger, as the handler is handed it; `data` as of
+        `casemate trigger fire`. Several of a trigger with a batch come as its one event."""
+        spec = self._spec(function)
+        declared = spec.trigger(trigger)
+        if declared is None:
+            raise NotFoundError(f"{function} has no trigger {trigger}.")
+        sample = sample_event(
+            self._version(spec), declared, time.time(), resources=self._project.resources, data=data
+        )
+        batch = getattr(declared, "batch", 1) > 1
+        shape, body = rendered((sample,), spec.event_format, sample.id, batch=batch)
+        return runner_event.read(shape, msgspec.json.decode(body), self._origin(function))[0]
+
+    def request(
+        self,
+        function: str,
+        method: str,
+        path: str,
+        *,
+        route: str | None = None,
+        path_parameters: dict[str, str] | None = None,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Event:
+        """Return the event of a request to a route, as a handler of Casemate's format gets it."""
+        self._spec(function)
+        given = tuple((n.lower().encode(), v.encode()) for n, v in (headers or {}).items())
+        head = HttpHead(method=method, path=path, query=query, headers=given, peer="127.0.0.1")
+        keys = {
+            **http_event(HttpRequest(head, body), route or path, path_parameters or {}),
+            "id": f"inv_{secrets.token_hex(12)}",
+            "source": f"/projects/{self._project.name}/functions/{function}",
+            "type": "casemate.http.request",
+            "time": time.time(),
+        }
+        return cast(Event, runner_event.read("http", keys, self._origin(function))[0])
+
+    def _spec(self, function: str) -> FunctionSpec:
+        spec = self._project.function(function)
+        if spec is None:
+            names = ", ".join(one.name for one in self._project.functions)
+            raise NotFoundError(f"The manifest has no function {function}; it has {names}.")
+        return spec
+
+    def _version(self, spec: FunctionSpec) -> Version:
+        return Version(
+            project=self._project.name,
+            function=spec.name,
+            number=1,
+            digest="0" * 64,
+            spec=spec,
+            created_at=time.time(),
+            created_by="user:test",
+        )
+
+    def _origin(self, function: str) -> runner_event.Origin:
+        head = {"id": f"inv_{secrets.token_hex(12)}", "at": time.time()}
+        return runner_event.Origin(head, self._project.name, function)
