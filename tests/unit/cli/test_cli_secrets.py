@@ -39,6 +39,9 @@ class Rekeyed:
     async def rekey(self, _what: object) -> None:
         pass
 
+    async def change(self, _operation: object) -> None:
+        pass
+
     async def reseal_bundles(self) -> None:
         pass
 
