@@ -99,7 +99,7 @@ def test_every_interpreter_rewrites_for_itself_and_repeats(
         kept = base / "one/code" / name
         data = kept.read_bytes()
         assert data[4:8] == b"\x01\0\0\0", "unchecked, hash-based (PEP 552)"
-        assert b"__casemate_join__" in data and b"/function/code/app.py" in data
+        assert b"__casemate_note__" in data and b"/function/code/app.py" in data
         assert str(tmp_path).encode() not in data
         assert kept.stat().st_mode & 0o777 == 0o644
         assert loaded(interpreter, base / "one/code") == [
