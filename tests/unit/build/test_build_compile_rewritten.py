@@ -59,7 +59,7 @@ def parse(*given, **named): raise SystemExit("parsed")
 ast.parse = parse
 import app, latin, package
 print(ascii(app.handler("event", None)), ascii(latin.NAME))
-print(guard.constants.holds("Hello "), "__casemate_join__" in app.handler.__code__.co_names)
+print(guard.constants.holds("Hello "), "__casemate_note__" in app.handler.__code__.co_names)
 import package.deep
 """
 
