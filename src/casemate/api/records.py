@@ -14,7 +14,9 @@ from casemate.api.authorization import function_of
 from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
+from casemate.facts import Feed
 from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.facts import LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, RecordFilter
 from casemate.model.principal import NODE, Action, Resource
 from casemate.operations import records
@@ -33,7 +35,8 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 
-POLL_SECONDS = 0.2
+CHECK_SECONDS = 0.2
+"""A followed log looks this often whether it may still be read, and reads no more often."""
 HEARTBEAT_SECONDS = 10.0
 """A followed log that stays silent sends an empty line this often: a dead client is noticed."""
 
@@ -168,21 +171,37 @@ def _still_may(call: Call, resource: Resource) -> bool:
     return asking is not None and service.policy.allows(asking, Action.LOG_READ, resource)
 
 
+def _feed(wanted: ReadLogs, call: Call) -> Feed:
+    """Return what tells that there are lines to read; UnavailableError if there are too many."""
+
+    def concerns(written: LogsWritten) -> bool:
+        return (
+            wanted.project in (None, written.project)
+            and wanted.function in (None, written.function)
+            and wanted.invocation in (None, written.invocation)
+        )
+
+    return call.service.facts.feed(LogsWritten, only=concerns)
+
+
 async def _follow(wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...]) -> AsyncIterator[bytes]:
     """Yield `lines`, then what is written later, until the client is gone or may no more."""
     resource = resource_of(form_of(ReadLogs), call.request)
     loop = asyncio.get_running_loop()
-    with call.service.followers.counted():
+    with call.service.followers.counted(), _feed(wanted, call) as feed:
         yield encode_lines(lines) or b"\n"
         sent = loop.time()
+        told = True  # nobody told of what was written before there was a feed
         while True:
             after = lines[-1].sequence if lines else wanted.after
             wanted = msgspec.structs.replace(wanted, after=after, limit=MAX_LINES)
-            await asyncio.sleep(POLL_SECONDS)
-            if not _still_may(call, resource):
+            # What they say is in the store: one look there brings what all of them tell of.
+            if not told:
+                told = any(await feed.take(CHECK_SECONDS))
+            if feed.ended or not _still_may(call, resource):
                 return
             try:
-                lines = await _read(wanted, call)
+                lines = await _read(wanted, call) if told else ()
             except UnavailableError:
                 return  # the node stops
             except Exception:  # noqa: BLE001 - logged
@@ -195,6 +214,10 @@ async def _follow(wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...]) -> A
             elif loop.time() - sent >= HEARTBEAT_SECONDS:
                 yield b"\n"
                 sent = loop.time()
+            if told:
+                # However much is written, the store is asked no more often than this.
+                await asyncio.sleep(CHECK_SECONDS)
+                told = len(lines) == MAX_LINES
 
 
 OPERATIONS = all_served(records, performs)

@@ -136,7 +136,7 @@ class Following:
 
 @pytest.fixture
 def fast(monkeypatch):
-    monkeypatch.setattr(records, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.01)
 
 
 def test_follow_until_the_client_leaves(ask, control, fast) -> None:
@@ -144,8 +144,8 @@ def test_follow_until_the_client_leaves(ask, control, fast) -> None:
         control.lines = [log_line(1, "first")]
         client = Following(ask.app)
         await client.until(b"first")
-        control.lines.append(log_line(2, "second"))
-        control.lines.append(log_line(3, "third"))
+        control.write(log_line(2, "second"))
+        control.write(log_line(3, "third"))
         await client.until(b"third")
         await client.leave()
         return b"".join(client.chunks)
@@ -168,10 +168,10 @@ def test_follow_through_the_bridge_of_the_http_server(ask, control, fast) -> Non
         response = await handle(HttpRequest(head, b""))
         parts = aiter(response.body)
         assert b"first" in await anext(parts)
-        control.lines.append(log_line(2, "second"))
+        control.write(log_line(2, "second"))
         assert b"second" in await anext(parts)
         await response.body.aclose()
-        control.lines.append(log_line(3, "third"))
+        control.write(log_line(3, "third"))
         async with asyncio.timeout(5):
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.01)
@@ -195,6 +195,7 @@ def test_a_fault_ends_the_stream_and_is_logged(ask, control, fast, caplog) -> No
         client = Following(ask.app)
         await client.until(b"\n")
         control.fault = RuntimeError("disk gone")
+        control.write(log_line(1))
         async with asyncio.timeout(5):
             await client.task
         assert b"disk gone" not in b"".join(client.chunks)
@@ -231,7 +232,7 @@ def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast
         else:
             parts.accounts.add(OWNER_TEXT)
         await asyncio.sleep(0.05)
-        control.lines.append(log_line(2, "later"))
+        control.write(log_line(2, "later"))
         await asyncio.sleep(0.1)
         await client.leave()
         return b"".join(client.chunks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from casemate.capabilities import UseCounter
+from casemate.capabilities import UseCounter, use_of
 from casemate.model.denial import GrantUse
 from support.core import MemoryStore, version
 
@@ -28,7 +28,7 @@ def test_a_flush_waits_for_the_write_that_took_what_was_counted() -> None:
     async def run() -> None:
         store = SlowStore()
         counter = UseCounter(store)
-        counter.note(version(1), "function price", "invoke", "")
+        counter.note(use_of(version(1), "function price", "invoke", at=1.0))
         first = asyncio.ensure_future(counter.flush())
         await asyncio.sleep(0)
         second = asyncio.ensure_future(counter.flush())

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import pytest
 
+from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Finished
@@ -51,7 +52,7 @@ class Stage:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.vault = Vault()
-        self.redactor = Redactor(self.store, self.vault)
+        self.redactor = Redactor(self.store, self.vault, FactStream())
 
     def record(
         self,
@@ -126,7 +127,7 @@ def test_a_secret_is_taken_out_of_logs_and_errors() -> None:
 def test_a_secret_over_several_lines_is_found() -> None:
     async def scene(stage: Stage) -> None:
         stage.vault.fault = None
-        joined = Redactor(stage.store, _Joined())
+        joined = Redactor(stage.store, _Joined(), FactStream())
         stage.redactor = joined
         stage.record("a", "first", "second", "z")
         await joined.flush()

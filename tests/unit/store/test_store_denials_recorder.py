@@ -13,7 +13,7 @@ from casemate.store.denials import BURST, EXAMPLES, MAX_KINDS, OTHERS, DenialRec
 
 
 def denial(action: str = "a", **rest: object) -> Denial:
-    fields = {"at": 1.0, "kind": DenialKind.AUTHENTICATION, "principal": "p", "resource": "r"}
+    fields = {"at": 1.0, "kind": DenialKind.AUTHENTICATION, "by": "p", "resource": "r"}
     return Denial(**{**fields, "action": action, "reason": "no", **rest})  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ def test_none_is_lost_whatever_comes(attempts: list[tuple[str, int]]) -> None:
 
 def test_names_that_nobody_vouches_for_are_a_few_examples_and_a_number() -> None:
     flood = [
-        denial("function:invoke", principal=ANONYMOUS.text, resource=f"function:p/{n}", project="p")
+        denial("function:invoke", by=ANONYMOUS.text, resource=f"function:p/{n}", project="p")
         for n in range(100_000)
     ]
     found = recorded(*flood)
@@ -87,7 +87,7 @@ def test_names_that_nobody_vouches_for_are_a_few_examples_and_a_number() -> None
 
 
 def test_an_example_is_recorded_again_and_who_is_known_is_never_folded_by_names() -> None:
-    name = denial(principal=ANONYMOUS.text, resource="function:p/f")
+    name = denial(by=ANONYMOUS.text, resource="function:p/f")
     assert recorded(*[name] * 5, flush=False) == [name] * 5
     known = [denial(resource=f"function:p/{n}") for n in range(EXAMPLES + 10)]
     assert recorded(*known, flush=False) == known
