@@ -158,6 +158,7 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     _require_whole(wanted)
     if wanted.follow:
         call.service.followers.require()
+        call.service.facts.require_room()
     lines = await _read(wanted, call)
     if not wanted.follow:
         return lines
@@ -172,7 +173,7 @@ def _still_may(call: Call, resource: Resource) -> bool:
 
 
 def _feed(wanted: ReadLogs, call: Call) -> Feed:
-    """Return what tells that there are lines to read; UnavailableError if there are too many."""
+    """Return what tells that there are lines to read. Room for it was asked for before."""
 
     def concerns(written: LogsWritten) -> bool:
         return (

@@ -14,6 +14,7 @@ from casemate.store.interface import Store
 
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING = 50_000
+_FUNCTION = PrincipalKind.FUNCTION.value
 _log = logging.getLogger(__name__)
 
 _Key = tuple[str, str, int, str, str, str]
@@ -33,7 +34,7 @@ def use_of(
     project, function = version.project, version.function
     return GrantUsed(
         at=at,
-        by=f"{PrincipalKind.FUNCTION.value}:{project}/{function}",
+        by=f"{_FUNCTION}:{project}/{function}",
         project=project,
         function=function,
         version=version.number,

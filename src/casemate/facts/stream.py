@@ -116,13 +116,17 @@ class FactStream:
         """Tell whether anybody listens: what is costly to tell is not made for nobody."""
         return kind in self._listeners
 
+    def require_room(self) -> None:
+        """Raise TooManyFeedsError if `feed` would."""
+        if len(self._feeds) >= MAX_FEEDS:
+            raise TooManyFeedsError
+
     def feed(self, *kinds: type[FactT], only: Callable[[FactT], bool] = _any) -> Feed:
         """Return a feed of those facts of these types of which `only` holds. TooManyFeedsError.
 
         Its reader closes it.
         """
-        if len(self._feeds) >= MAX_FEEDS:
-            raise TooManyFeedsError
+        self.require_room()
         feed = Feed(self, frozenset(kinds), only)
         self._feeds.add(feed)
         for kind in feed.kinds:

@@ -34,8 +34,8 @@ class FunctionPlace(NamedTuple):
     """Empty where there is none, or several."""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all facts."""
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all facts. They hold no references to others: the collector need not look at them."""
 
     at: float
     """Unix time."""

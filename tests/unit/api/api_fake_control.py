@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
-from casemate.api import StartFailedError
+from casemate.api import StartFailedError, create_app
 from casemate.api.control import Deploys
 from casemate.api.service import Service, nothing_known
 from casemate.facts import FactStream
@@ -104,6 +106,7 @@ class FakeControl:
         self.invocation_records: list[InvocationRecord] = []
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
+        self.reads = 0
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
@@ -279,6 +282,7 @@ class FakeControl:
         return self.error_records[error_id]
 
     async def logs(self, *, project, function, invocation, after, limit) -> tuple[LogLine, ...]:
+        self.reads += 1
         self._check()
         found = [
             line
@@ -367,6 +371,28 @@ class Parts:
             schedules=lambda *_: self.schedules,
             health=lambda: self.health,
         )
+
+
+class Client:
+    """Asks the application one request after the other, as an owner unless told otherwise."""
+
+    def __init__(self, parts: Parts, spool: Path) -> None:
+        self.app = create_app(parts.service)
+        self.spool = spool
+
+    def __call__(
+        self, method: str, path: str, *, key: str | None = OWNER_TEXT, headers=None, **rest
+    ) -> httpx.Response:
+        sent = httpx.Headers(headers or {})
+        if key is not None:
+            sent["authorization"] = f"Bearer {key}"
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, client=("192.0.2.9", 999))
+            async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+                return await client.request(method, "/api/v1" + path, headers=sent, **rest)
+
+        return asyncio.run(ask())
 
 
 def log_line(sequence: int, text: str = "hello", invocation: str = "inv_1") -> LogLine:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 from api_fake_control import OWNER_TEXT, log_line
 
 from casemate.api import records
+from casemate.facts.stream import MAX_FEEDS, MAX_WAITING
+from casemate.model.facts import LogsWritten
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import (
     ErrorRecord,
@@ -106,6 +109,9 @@ class Following:
         self.chunks: list[bytes] = []
         self.status = 0
         self.gone = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Not set: it reads nothing for the moment."""
+        self.reading.set()
         scope = {
             "type": "http",
             "method": "GET",
@@ -122,6 +128,7 @@ class Following:
     async def send(self, message) -> None:
         self.status = message.get("status", self.status)
         self.chunks.append(message.get("body", b""))
+        await self.reading.wait()
 
     async def until(self, text: bytes) -> None:
         async with asyncio.timeout(5):
@@ -238,3 +245,96 @@ def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast
         return b"".join(client.chunks)
 
     assert b"later" not in asyncio.run(run())
+
+
+def test_the_log_is_read_when_there_is_something_to_read(ask, control, parts, fast) -> None:
+    """However long a log is followed, what does not concern it costs the store nothing."""
+
+    async def run() -> list[int]:
+        client = Following(ask.app, "follow=true&project=shop&function=cart")
+        await client.until(b"\n")
+        await asyncio.sleep(0.1)
+        reads = [control.reads]
+        other = msgspec.structs.replace(log_line(5), function="mail")
+        for _ in range(20):
+            control.write(other)
+            await asyncio.sleep(0.01)
+        reads.append(control.reads)
+        control.write(log_line(6, "wanted"))
+        await client.until(b"wanted")
+        await asyncio.sleep(0.1)
+        reads.append(control.reads)
+        await client.leave()
+        assert not parts.facts.wanted(LogsWritten)
+        return reads
+
+    # The first lines, and what was written until there was somebody to tell.
+    assert asyncio.run(run()) == [2, 2, 3]
+
+
+def test_a_burst_is_read_at_most_so_often(ask, control, monkeypatch) -> None:
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.2)
+
+    async def run() -> int:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        for number in range(1, 2001):
+            control.write(log_line(number))
+            if number % 100 == 0:
+                await asyncio.sleep(0.02)
+        await client.until(b'"sequence":2000')
+        await client.leave()
+        chunks = b"".join(client.chunks).splitlines()
+        assert [json.loads(line)["sequence"] for line in chunks if line] == list(range(1, 2001))
+        return control.reads
+
+    assert asyncio.run(run()) <= 6
+
+
+def test_a_reader_that_is_slow_holds_no_facts_and_misses_no_line(ask, control, parts, fast) -> None:
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        client.reading.clear()
+        control.write(log_line(1, "first"))
+        await asyncio.sleep(0.05)
+        for number in range(2, 5 * MAX_WAITING):
+            control.write(log_line(number))
+        [feed] = parts.facts._feeds
+        assert len(feed._waiting) == MAX_WAITING
+        assert feed.missed > 3 * MAX_WAITING
+        client.reading.set()
+        await client.until(b'"sequence":%d' % (5 * MAX_WAITING - 1))
+        await client.leave()
+        lines = b"".join(client.chunks).splitlines()
+        found = [json.loads(line)["sequence"] for line in lines if line]
+        assert found == list(range(1, 5 * MAX_WAITING))
+
+    asyncio.run(run())
+
+
+def test_a_followed_log_ends_with_the_node(ask, control, parts, monkeypatch) -> None:
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.05)
+
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        await asyncio.sleep(0.1)
+        parts.facts.end_feeds()
+        async with asyncio.timeout(2):
+            await client.task
+
+    asyncio.run(run())
+
+
+def test_more_readers_than_there_may_be_are_refused(ask, parts, fast) -> None:
+    async def run() -> None:
+        feeds = [parts.facts.feed(LogsWritten) for _ in range(MAX_FEEDS)]
+        refused = Following(ask.app)
+        async with asyncio.timeout(2):
+            await refused.task
+        assert refused.status == 503
+        for feed in feeds:
+            feed.close()
+
+    asyncio.run(run())
