@@ -16,6 +16,7 @@ from casemate.cli import oidc_login
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, DeniedError
+from casemate.model.facts import SignedIn
 from casemate.operations.login import OidcLogin, OpenedSession
 from support.accounts import World
 from support.accounts_node import Asking, use_in_cli
@@ -80,8 +81,11 @@ def test_a_person_whom_the_provider_knows(ask, provider, monkeypatch, algorithm,
     body = {"name": "ada", "roles": ["auditor"], "oidc_subject": "ada-at-provider"}
     assert ask("POST", "/users", json=body).status_code == 201
     faults = browse(monkeypatch, lambda url: provider.log_in(url, "ada-at-provider"))
+    told: list[SignedIn] = []
+    ask.world.facts.listen(SignedIn, told.append)
     session = login()
     assert not faults
+    assert [(fact.by, fact.method) for fact in told] == [("user:ada", "provider")]
     me = ask("GET", "/whoami", token=session.text).json()
     assert (me["principal"], me["roles"]) == ("user:ada", ["auditor"])
     assert session.text not in "".join(capsys.readouterr())
@@ -89,6 +93,7 @@ def test_a_person_whom_the_provider_knows(ask, provider, monkeypatch, algorithm,
     assert ask("GET", "/whoami", token=session.text).status_code == 401
     with pytest.raises(DeniedError):
         login()
+    assert len(told) == 1
 
 
 def test_a_stranger_gets_no_account(ask, provider, monkeypatch) -> None:

@@ -21,6 +21,7 @@ from casemate.model.account import Token, User, UserRoles
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.principal import BUILT_IN_ROLES, OWNER, Principal, PrincipalKind, RoleBinding
+from support.facts import stream
 
 T = TypeVar("T")
 PASSWORD = "violin-otter-granite-seven"
@@ -172,6 +173,7 @@ class World:
         self.store = MemoryStore(self.clock)
         self.vault = MemoryVault()
         self.denials: list[Denial] = []
+        self.facts = stream(self.denials.append)
         self.role_names = frozenset(BUILT_IN_ROLES) | {"deployer"}
         self.settings = settings
         self.secrets: dict[str, bytes] = {}
@@ -184,7 +186,7 @@ class World:
             self.store,  # type: ignore[arg-type]
             self.vault,  # type: ignore[arg-type]
             roles=lambda: self.role_names,
-            deny=self.denials.append,
+            happened=self.facts.happened,
             clock=self.clock,
             **{"hashing": PasswordHashing(FAST), **self.settings},
         )

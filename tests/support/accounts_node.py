@@ -29,7 +29,7 @@ def application(world: World) -> Starlette:
     """Return the application, which authenticates and decides as the whole API does."""
     # Only what these operations use: the rest of the service is built by the whole node.
     service: Any = SimpleNamespace(
-        accounts=_Present(world), policy=CedarPolicy(), deny=world.denials.append
+        accounts=_Present(world), policy=CedarPolicy(), facts=world.facts
     )
     service.may = functools.partial(Service.may, service)
     service.require = functools.partial(Service.require, service)
@@ -45,7 +45,7 @@ def application(world: World) -> Starlette:
             Middleware(
                 RequireCredential,
                 authenticate=lambda *shown: world.accounts.authenticate(*shown),
-                deny=world.denials.append,
+                happened=world.facts.happened,
                 open_paths=frozenset(
                     (o.method, PREFIX + o.path) for o in OPERATIONS if not o.authenticated
                 ),

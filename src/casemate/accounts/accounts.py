@@ -17,8 +17,8 @@ from casemate.accounts.provider_login import ProviderLogin
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.service_tokens import RECOVERY_SECONDS, ServiceTokens
 from casemate.accounts.sessions import Sessions
-from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
+from casemate.model.facts import Fact
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.store.interface import Store
@@ -47,13 +47,14 @@ class Accounts:
         vault: Vault,
         *,
         roles: Callable[[], frozenset[str]],
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
         clock: Callable[[], float] = time.time,
         session_seconds: float = SESSION_SECONDS,
         session_idle: float | None = None,
         hashing: PasswordHashing | None = None,
     ) -> None:
-        """Work on the store. `roles` gives the roles that exist, `deny` records a refusal.
+        """Work on the store. `roles` gives the roles that exist, `happened` is told who
+        signed in and who was refused.
 
         `hashing` is how passwords are hashed, without one as PasswordHashing does by itself.
 
@@ -62,7 +63,7 @@ class Accounts:
         """
         self._store = store
         self._directory = Directory(store, clock, session_idle)
-        self._refusals = Refusals(deny, clock)
+        self._refusals = Refusals(happened, clock)
         self._hashing = hashing or PasswordHashing()
         attempts = Attempts(clock)
         guards = (attempts, self._refusals)
@@ -70,9 +71,16 @@ class Accounts:
         self.tokens = ServiceTokens(self._directory, roles)
         self.enrolment = Enrolment(self._directory, vault, self._hashing, *guards)
         self.sessions = Sessions(
-            self._directory, vault, self._hashing, *guards, seconds=session_seconds
+            self._directory,
+            vault,
+            self._hashing,
+            *guards,
+            happened=happened,
+            seconds=session_seconds,
         )
-        self.provider = ProviderLogin(store, self._directory, self.sessions, *guards)
+        self.provider = ProviderLogin(
+            store, self._directory, self.sessions, *guards, happened=happened
+        )
 
     def check(self, authorization: str | None) -> Checked:
         """Return what `authenticate` finds, to be confirmed by it a moment later."""

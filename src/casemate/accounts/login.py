@@ -11,6 +11,8 @@ from casemate.accounts.errors import LoginRefusedError, TooManyAttemptsError
 from casemate.accounts.people import is_account_name
 from casemate.accounts.refusals import Refusals
 from casemate.model.errors import CasemateError
+from casemate.model.facts import SignedIn
+from casemate.model.principal import PrincipalKind
 
 CLOCK_NEXT_STEP = (
     "Set the clock of the device with the authenticator, or of the node (both should follow NTP), "
@@ -28,6 +30,12 @@ def clock_message(step: int, now: float) -> str:
     off = totp.steps_off(step, now) * totp.PERIOD
     word = "ahead of" if off > 0 else "behind"
     return f"The code is right but not of now: its clock is about {abs(off)} s {word} the node's."
+
+
+def signed_in(name: str, remote: str, method: str, at: float) -> SignedIn:
+    """Return that a person has a session now."""
+    by = f"{PrincipalKind.USER.value}:{name}"
+    return SignedIn(at=at, by=by, remote_address=remote, method=method)
 
 
 class Attempt:

@@ -6,6 +6,7 @@ People are known by issuer and subject, and added beforehand: a provider opens n
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,7 +15,7 @@ from casemate.accounts.bindings import require_covered
 from casemate.accounts.directory import Directory
 from casemate.accounts.errors import LoginRefusedError
 from casemate.accounts.issuing import Issued
-from casemate.accounts.login import guarded
+from casemate.accounts.login import guarded, signed_in
 from casemate.accounts.oidc import Identity, Nonces, Provider, verify_id_token
 from casemate.accounts.oidc.id_token import candidates, read_header, same_subject
 from casemate.accounts.oidc.settings import require_valid
@@ -22,6 +23,7 @@ from casemate.accounts.refusals import Refusals
 from casemate.accounts.sessions import Sessions
 from casemate.model.account import User
 from casemate.model.errors import NotFoundError
+from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
 from casemate.store.interface import Store
@@ -41,8 +43,11 @@ class ProviderLogin:
         sessions: Sessions,
         attempts: Attempts,
         refusals: Refusals,
+        *,
+        happened: Callable[[Fact], None],
     ) -> None:
-        """Act on these."""
+        """Act on these; `happened` is told who signed in."""
+        self._happened = happened
         self._store = store
         self._directory = directory
         self._sessions = sessions
@@ -119,6 +124,7 @@ class ProviderLogin:
                 issued = await self._sessions.open(user.name)
             attempt.succeed()
         _log.info("user %s logged in by %s from %s", user.name, identity.issuer, remote)
+        self._happened(signed_in(user.name, remote, "provider", self._directory.clock()))
         return issued
 
     async def _identity(self, provider: Provider, id_token: str) -> Identity:

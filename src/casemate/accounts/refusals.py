@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from casemate.accounts.attempts import address_group
-from casemate.model.denial import Denial, DenialKind
-from casemate.model.principal import ANONYMOUS
+from casemate.model.denial import DenialKind, denied_on
+from casemate.model.facts import Actor, Fact
+from casemate.model.principal import ANONYMOUS, NODE
 
 PERIOD = 10.0
 MAX_ADDRESSES = 1024
@@ -21,9 +22,9 @@ OTHERS = "others"
 class Refusals:
     """Counts refused credentials and records them."""
 
-    def __init__(self, deny: Callable[[Denial], None], clock: Callable[[], float]) -> None:
-        """Record with `deny`."""
-        self._deny = deny
+    def __init__(self, happened: Callable[[Fact], None], clock: Callable[[], float]) -> None:
+        """Tell it by `happened`."""
+        self._happened = happened
         self._clock = clock
         self._open: dict[tuple[str, str], tuple[float, int]] = {}
 
@@ -55,15 +56,14 @@ class Refusals:
 
     def _record(self, key: tuple[str, str], at: float, count: int) -> None:
         principal, action, reason = key[1].split("\n")
-        self._deny(
-            Denial(
+        self._happened(
+            denied_on(
+                NODE,
                 at=at,
                 kind=DenialKind.AUTHENTICATION,
-                principal=principal,
+                by=Actor(principal, key[0]),
                 action=action,
-                resource="node",
                 reason=reason,
-                remote_address=key[0],
                 count=count,
             )
         )

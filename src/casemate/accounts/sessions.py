@@ -7,6 +7,7 @@ is wrong: a hash is computed and a second factor opened for those who do not exi
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,10 +17,17 @@ from casemate.accounts.credential import token_id_of
 from casemate.accounts.directory import Directory
 from casemate.accounts.errors import LoginRefusedError, PasswordRefusedError
 from casemate.accounts.issuing import SESSION_NAME, Issued, issue
-from casemate.accounts.login import CLOCK_NEXT_STEP, clock_message, guarded, totp_context
+from casemate.accounts.login import (
+    CLOCK_NEXT_STEP,
+    clock_message,
+    guarded,
+    signed_in,
+    totp_context,
+)
 from casemate.accounts.passwords import PasswordHashing, prepared
 from casemate.accounts.refusals import Refusals
 from casemate.model.account import User
+from casemate.model.facts import Fact
 from casemate.vault.interface import Vault
 
 MAX_SESSIONS = 50
@@ -49,9 +57,11 @@ class Sessions:
         attempts: Attempts,
         refusals: Refusals,
         *,
+        happened: Callable[[Fact], None],
         seconds: float,
     ) -> None:
-        """Act on these; a session lasts `seconds`."""
+        """Act on these; a session lasts `seconds`. `happened` is told who signed in."""
+        self._happened = happened
         self._directory = directory
         self._vault = vault
         self._hashing = hashing
@@ -67,6 +77,7 @@ class Sessions:
             issued = await self._open_by_code(user, step, password)
             attempt.succeed()
         _log.info("user %s logged in from %s", name, remote)
+        self._happened(signed_in(name, remote, "password", self._directory.clock()))
         return issued
 
     async def _verified(self, name: str, password: str, code: str) -> tuple[User, int]:

@@ -12,8 +12,9 @@ from casemate.admission.catalogue import Catalogue, Closure
 from casemate.admission.contract import contract_text
 from casemate.admission.inspection import reason as reason_to_refuse
 from casemate.contracts import Violation
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
+from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, RawInvocation, RefusedError, Request
 from casemate.model.principal import (
@@ -102,13 +103,13 @@ class Admission:
         catalogue: Catalogue,
         accounts: Authenticator,
         policy: Policy,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
     ) -> None:
-        """Decide by these; every denial goes to `deny` as well."""
+        """Decide by these; every denial is told by `happened` as well."""
         self._catalogue = catalogue
         self._accounts = accounts
         self._policy = policy
-        self._deny = deny
+        self._happened = happened
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
@@ -252,19 +253,14 @@ class Admission:
         version: int = 0,
         action: Action = Action.FUNCTION_INVOKE,
     ) -> None:
-        self._deny(
-            Denial(
+        self._happened(
+            denied_at(
+                FunctionPlace(raw.project, raw.function, version, invocation),
                 at=time.time(),
                 kind=kind,
-                principal=principal.text,
+                by=Actor(principal.text, raw.remote_address),
                 action=action.value,
-                resource=f"function:{raw.project}/{raw.function}",
                 reason=reason,
-                project=raw.project,
-                function=raw.function,
-                version=version,
-                invocation=invocation,
-                remote_address=raw.remote_address,
             )
         )
 

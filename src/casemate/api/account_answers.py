@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.accounts import EscalationError, LoginRefusedError, TooManyAttemptsError
-from casemate.api.authorization import principal
+from casemate.api.authorization import actor
 from casemate.api.performing import Call
 from casemate.api.problems import RequestError, problem_response
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import Denial, DenialKind, denied_on
+from casemate.model.principal import NODE
 
 OperationT = TypeVar("OperationT")
 AnswerT = TypeVar("AnswerT")
@@ -36,7 +37,7 @@ def answering(
                 HTTPStatus.UNAUTHORIZED, error.message, next_step=error.next_step
             ) from error
         except EscalationError as error:
-            call.service.deny(_escalation(call.request))
+            call.service.facts.happened(_escalation(call.request))
             raise RequestError(
                 HTTPStatus.FORBIDDEN, error.message, next_step=error.next_step
             ) from error
@@ -52,17 +53,11 @@ def answering(
 
 
 def _escalation(request: Request) -> Denial:
-    return Denial(
+    return denied_on(
+        NODE,
         at=time.time(),
         kind=DenialKind.AUTHORIZATION,
-        principal=principal(request).text,
+        by=actor(request),
         action=f"{request.method} accounts",
-        resource="node",
         reason="more than the caller has itself",
-        remote_address=remote_address(request),
     )
-
-
-def remote_address(request: Request) -> str:
-    """Return the address that the request came from; empty for a Unix socket."""
-    return request.client.host if request.client is not None else ""

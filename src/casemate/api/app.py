@@ -86,7 +86,7 @@ def create_app(service: Service) -> Starlette:
             Middleware(
                 RequireCredential,
                 authenticate=service.accounts.authenticate,
-                deny=service.deny,
+                happened=service.facts.happened,
                 open_paths=frozenset(
                     (operation.method, PREFIX + operation.path)
                     for operation in OPERATIONS

@@ -16,8 +16,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casemate.api.problems import problem_response, response_to
-from casemate.model.denial import Denial, DenialKind
-from casemate.model.principal import ANONYMOUS, Checked, Principal
+from casemate.model.denial import DenialKind, denied_on
+from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
+from casemate.model.principal import ANONYMOUS, NODE, Checked, Principal
 from casemate.model.problem import CHALLENGE
 
 CHECKED = "casemate.checked"
@@ -41,13 +42,13 @@ class RequireCredential:
         self,
         app: ASGIApp,
         authenticate: Authenticate,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
         open_paths: frozenset[tuple[str, str]],
     ) -> None:
         """`open_paths` are the methods and paths that need none."""
         self._app = app
         self._authenticate = authenticate
-        self._deny = deny
+        self._happened = happened
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,15 +89,15 @@ class RequireCredential:
         return asking
 
     def _denied(self, scope: Scope, detail: str) -> Response:
-        self._deny(
-            Denial(
+        remote, *_ = scope.get("client") or (NOT_BY_NETWORK,)
+        self._happened(
+            denied_on(
+                NODE,
                 at=time.time(),
                 kind=DenialKind.AUTHENTICATION,
-                principal=ANONYMOUS.text,
+                by=Actor(ANONYMOUS.text, remote),
                 action=f"{scope['method']} api",
-                resource="node",
                 reason=detail,
-                remote_address=(scope.get("client") or ("",))[0],
             )
         )
         return _unauthenticated(detail)

@@ -14,6 +14,7 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.errors import InvalidInputError
+from casemate.model.facts import Actor
 from casemate.model.invocation import (
     ErrorRecord,
     ErrorSummary,
@@ -63,8 +64,8 @@ class Control(Protocol):
     """A node's control service.
 
     Every method may raise NotFoundError, ConflictError, InvalidInputError or UnavailableError (of
-    `casemate.model.errors`); the API turns each into its status. `by` names the principal that
-    asks. A change that has returned is durable.
+    `casemate.model.errors`); the API turns each into its status. `by` is who asks, for
+    facts that tell of a change with the address. A change that has returned is durable.
     """
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
@@ -75,7 +76,7 @@ class Control(Protocol):
         """Return one deployed function (NotFoundError if there is none)."""
         ...
 
-    async def remove(self, project: str, function: str, *, by: str) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
         ...
 
@@ -83,14 +84,14 @@ class Control(Protocol):
         """Return which paths and hosts were given to which projects, sorted by project."""
         ...
 
-    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
         """Give a project these, in place of what it had; ConflictError if another has or uses them.
 
         An empty claim takes back what the project had.
         """
         ...
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         """Remove a version that no alias leads to (NotFoundError, ConflictError)."""
         ...
 
@@ -126,7 +127,7 @@ class Control(Protocol):
         ...
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: str
+        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
     ) -> Version:
         """Start the bundle once (see `start_once`), add a version, point `live` at it.
 
@@ -135,7 +136,7 @@ class Control(Protocol):
         ...
 
     async def deploy_all(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
     ) -> tuple[Version, ...]:
         """Do the same with several, of which all are live afterwards or none.
 
@@ -144,12 +145,12 @@ class Control(Protocol):
         ...
 
     async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: str
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: Actor
     ) -> Alias:
         """Point an alias at versions; their weights add up to 100 (checked by the API)."""
         ...
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
+    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         """Point `live` at version `to`, or at the one that all callers were sent to before."""
         ...
 

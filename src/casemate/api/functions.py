@@ -56,13 +56,13 @@ async def _show(operation: ShowFunction, call: Call) -> DeployedFunction:
 
 @performs(RemoveFunction)
 async def _remove(operation: RemoveFunction, call: Call) -> None:
-    await call.service.control.remove(operation.project, operation.function, by=call.principal.text)
+    await call.service.control.remove(operation.project, operation.function, by=call.actor)
 
 
 @performs(RemoveVersion)
 async def _remove_version(operation: RemoveVersion, call: Call) -> None:
     await call.service.control.remove_version(
-        operation.project, operation.function, operation.number, by=call.principal.text
+        operation.project, operation.function, operation.number, by=call.actor
     )
 
 
@@ -75,9 +75,7 @@ async def _deploy(operation: DeployVersion, call: Call) -> Version | Response:
         return json_response(Started(digest=digest))
     if operation.approve:
         call.require(Action.GRANT_APPROVE, function_of(project, name))
-    return await control.deploy(
-        project, name, digest, approve=operation.approve, by=call.principal.text
-    )
+    return await control.deploy(project, name, digest, approve=operation.approve, by=call.actor)
 
 
 @performs(DeployFunctions)
@@ -94,7 +92,7 @@ async def _deploy_all(operation: DeployFunctions, call: Call) -> Deployed:
     versions = await call.service.control.deploy_all(
         [Deployment(one.project, one.function, one.digest) for one in operation.functions],
         approve=operation.approve,
-        by=call.principal.text,
+        by=call.actor,
     )
     return Deployed(versions=versions)
 
@@ -116,14 +114,14 @@ async def _set_alias(operation: SetAlias, call: Call) -> Alias:
         operation.function,
         operation.name,
         [AliasTarget(version=target.version, weight=target.weight) for target in targets],
-        by=call.principal.text,
+        by=call.actor,
     )
 
 
 @performs(Rollback)
 async def _rollback(operation: Rollback, call: Call) -> Alias:
     return await call.service.control.rollback(
-        operation.project, operation.function, operation.to, by=call.principal.text
+        operation.project, operation.function, operation.to, by=call.actor
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from casemate.accounts import Issued, binding_text
-from casemate.api.account_answers import answering, remote_address
+from casemate.api.account_answers import answering
+from casemate.api.authorization import remote_address
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.oidc import ProviderLoginStart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from casemate.api.authorization import principal
+from casemate.api.authorization import actor, principal
 from casemate.api.inputs import (
     MAX_JSON_BYTES,
     MAX_QUERY_BYTES,
@@ -21,8 +22,9 @@ from casemate.api.inputs import (
 )
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
+from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import Action, Principal, Resource, ResourceKind
-from casemate.operations.declaration import NDJSON, Operation
+from casemate.operations.declaration import NDJSON, Effect, Operation
 from casemate.operations.form import Form, form_of
 from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
 
@@ -79,6 +81,11 @@ class Call:
         """Who asks."""
         return principal(self.request)
 
+    @property
+    def actor(self) -> Actor:
+        """Who asks, and from where, as facts tell it."""
+        return actor(self.request)
+
 
 Perform = Callable[[Any, Call], Awaitable[Any]]
 """Returns the answer, or a whole response where the declaration is not all there is to it."""
@@ -118,6 +125,8 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     values |= read_query(form, _query(form, request))
     values |= await _body(form, request)
     answer = await perform(form.make(values), call)
+    if form.effect is not Effect.READ:
+        _tell(form, call, answer)
     if isinstance(answer, Response):
         return answer
     if form.answer is None:
@@ -125,6 +134,30 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     if form.line is not None:
         return Response(encode_lines(answer), media_type=NDJSON)
     return json_response(answer, form.declared.status)
+
+
+def _tell(form: Form, call: Call, answer: Any) -> None:
+    """Tell who had what done, unless it was refused: nothing was changed then."""
+    facts = call.service.facts
+    refused = isinstance(answer, Response) and answer.status_code >= HTTPStatus.BAD_REQUEST
+    if refused or not facts.wanted(OperationPerformed):
+        return
+    # What is decided for each thing is on none of them by itself; their own facts name them.
+    action = form.declared.action or form.declared.anywhere
+    on = resource_of(form, call.request) if form.declared.action is not None else None
+    facts.happened(
+        OperationPerformed(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            project=on.project if on is not None else "",
+            function=on.name if on is not None and on.kind is ResourceKind.FUNCTION else "",
+            operation=form.id,
+            effect=form.effect.value,
+            action=action.value if action is not None else "",
+            resource=on.text if on is not None else "",
+        )
+    )
 
 
 def resource_of(form: Form, request: Request) -> Resource:

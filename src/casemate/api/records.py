@@ -13,7 +13,9 @@ from casemate.api.authorization import function_of
 from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
+from casemate.facts import Feed
 from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.facts import LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, RecordFilter
 from casemate.model.log_filter import EVERY_LINE, LineFilter
 from casemate.model.principal import NODE, Action, Resource
@@ -33,7 +35,8 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 
-POLL_SECONDS = 0.2
+CHECK_SECONDS = 0.2
+"""A followed log looks this often whether it may still be read, and reads no more often."""
 HEARTBEAT_SECONDS = 10.0
 """A followed log that stays silent sends an empty line this often: a dead client is noticed."""
 
@@ -184,6 +187,7 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     if not wanted.follow:
         return await _read(wanted, call, wanted.after, wanted.limit, _lines_of(wanted))
     call.service.followers.require()
+    call.service.facts.require_room()
     lines, after = await _begin(wanted, call)
     return StreamingResponse(_follow(wanted, call, lines, after), media_type=NDJSON)
 
@@ -195,21 +199,37 @@ def _still_may(call: Call, resource: Resource) -> bool:
     return asking is not None and service.policy.allows(asking, Action.LOG_READ, resource)
 
 
+def _feed(wanted: ReadLogs, call: Call) -> Feed:
+    """Return what tells that there are lines to read. Room for it was asked for before."""
+
+    def concerns(written: LogsWritten) -> bool:
+        return (
+            wanted.project in (None, written.project)
+            and wanted.function in (None, written.function)
+            and wanted.invocation in (None, written.invocation)
+        )
+
+    return call.service.facts.feed(LogsWritten, only=concerns)
+
+
 async def _follow(
     wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...], after: int
 ) -> AsyncIterator[bytes]:
     """Yield `lines`, then what is written later, until the client is gone or may no more."""
     resource, only = resource_of(form_of(ReadLogs), call.request), _lines_of(wanted)
     loop = asyncio.get_running_loop()
-    with call.service.followers.counted():
+    with call.service.followers.counted(), _feed(wanted, call) as feed:
         yield encode_lines(lines) or b"\n"
         sent = loop.time()
+        told = True  # nobody told of what was written before there was a feed
         while True:
-            await asyncio.sleep(POLL_SECONDS)
-            if not _still_may(call, resource):
+            # What they say is in the store: one look there brings what all of them tell of.
+            if not told:
+                told = any(await feed.take(CHECK_SECONDS))
+            if feed.ended or not _still_may(call, resource):
                 return
             try:
-                read = await _read(wanted, call, after, MAX_LINES)
+                read = await _read(wanted, call, after, MAX_LINES) if told else ()
             except UnavailableError:
                 return  # the node stops
             except Exception:  # noqa: BLE001 - logged
@@ -224,6 +244,10 @@ async def _follow(
             elif loop.time() - sent >= HEARTBEAT_SECONDS:
                 yield b"\n"
                 sent = loop.time()
+            if told:
+                # However much is written, the store is asked no more often than this.
+                await asyncio.sleep(CHECK_SECONDS)
+                told = len(read) == MAX_LINES
 
 
 OPERATIONS = all_served(records, performs)

@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.accounts import Accounts
-from casemate.api.authorization import function_of, principal
+from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
-from casemate.model.denial import Denial, DenialKind
+from casemate.facts import FactStream
+from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
 from casemate.model.node import NodeHealth
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
@@ -104,7 +105,7 @@ class Service:
     vault: Vault
     data: ProjectData
     store: Store
-    deny: Callable[[Denial], None]
+    facts: FactStream
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
@@ -126,17 +127,14 @@ class Service:
         if self.policy.allows(asking, action, resource):
             return
         decided = self.policy.decide(asking, action, resource)
-        self.deny(
-            Denial(
+        self.facts.happened(
+            denied_on(
+                resource,
                 at=time.time(),
                 kind=DenialKind.AUTHORIZATION,
-                principal=asking.text,
+                by=actor(request),
                 action=action.value,
-                resource=resource.text,
                 reason=decided.why,
-                project=resource.project,
-                function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
-                remote_address=request.client.host if request.client else "",
             )
         )
         raise RequestError(

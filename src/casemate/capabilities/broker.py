@@ -23,10 +23,12 @@ from casemate.capabilities import requests
 from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
 from casemate.capabilities.flow import caller_of, require_within
 from casemate.capabilities.operations import Answer, Operations
-from casemate.capabilities.uses import UseCounter
-from casemate.model.denial import Denial, DenialKind
+from casemate.capabilities.uses import use_of
+from casemate.facts import FactStream
+from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.facts import FunctionPlace, GrantUsed
 from casemate.model.grant import GrantKind
 from casemate.model.granted import CompiledGrants, learned_prefix
 from casemate.model.http import HttpResponse
@@ -122,8 +124,7 @@ class Broker:
         *,
         policy: Policy,
         operations: Operations,
-        uses: UseCounter,
-        deny: Callable[[Denial], None],
+        facts: FactStream,
         keep: Invoke,
         learn: bool = False,
     ) -> None:
@@ -132,8 +133,7 @@ class Broker:
         `learn` lets everything through that is not granted, and notes it; for development."""
         self.policy = policy
         self.operations = operations
-        self.uses = uses
-        self.deny = deny
+        self.facts = facts
         self._keep = keep
         self.learn = learn
         self.room = ReplyRoom()
@@ -348,7 +348,7 @@ class Session:
         within = all(ceiling.find(kind, name, action, key) for ceiling in self._ceilings)
         if broker.learn and within:
             prefix = learned_prefix(key) if kind is GrantKind.BUCKET else ""
-            broker.uses.note(rights.version, f"{kind.value} {name}", action, prefix)
+            self._tell_use(f"{kind.value} {name}", action, prefix)
             return
         asked = Action(f"{kind.value}:{action}")
         if (
@@ -357,7 +357,7 @@ class Session:
             and broker.policy.allows(rights.principal, asked, resource, granted=True)
         ):
             grant, prefix = found
-            broker.uses.note(rights.version, grant.text, action, prefix)
+            self._tell_use(grant.text, action, prefix)
             return
         if not granted:
             listed = any(g.kind is kind and g.name == name for g in rights.version.spec.grants)
@@ -374,21 +374,28 @@ class Session:
             else None,
         )
 
+    def _tell_use(self, grant: str, action: str, prefix: str) -> None:
+        facts = self._broker.facts
+        if facts.wanted(GrantUsed):
+            invocation = self._admitted.request.id
+            facts.happened(
+                use_of(self._rights.version, grant, action, prefix, invocation, at=time.time())
+            )
+
     def record(self, action: Action, resource: Resource, reason: str) -> None:
         """Record that something was denied to this invocation."""
         version = self._rights.version
-        self._broker.deny(
-            Denial(
+        place = FunctionPlace(
+            version.project, version.function, version.number, self._admitted.request.id
+        )
+        self._broker.facts.happened(
+            denied_to(
+                place,
                 at=time.time(),
                 kind=DenialKind.CAPABILITY,
-                principal=self._rights.principal.text,
                 action=action.value,
                 resource=resource.text,
                 reason=reason,
-                project=version.project,
-                function=version.function,
-                version=version.number,
-                invocation=self._admitted.request.id,
             )
         )
 

@@ -4,22 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from casemate.model.denial import GrantUse
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
+from casemate.model.facts import GrantUsed
+from casemate.model.principal import PrincipalKind
 from casemate.store.interface import Store
 
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING = 50_000
+_FUNCTION = PrincipalKind.FUNCTION.value
 _log = logging.getLogger(__name__)
 
 _Key = tuple[str, str, int, str, str, str]
 
 
+def use_of(
+    version: Version,
+    grant: str,
+    action: str,
+    prefix: str = "",
+    invocation: str = "",
+    *,
+    at: float,
+    count: int = 1,
+) -> GrantUsed:
+    """Return that a version used a grant; several of its invocations did if none is named."""
+    project, function = version.project, version.function
+    return GrantUsed(
+        at=at,
+        by=f"{_FUNCTION}:{project}/{function}",
+        project=project,
+        function=function,
+        version=version.number,
+        invocation=invocation,
+        grant=grant,
+        action=action,
+        prefix=prefix,
+        count=count,
+    )
+
+
 class UseCounter:
-    """Counts uses by version, grant, action and prefix. On the event loop only."""
+    """Counts what `GrantUsed` tells by version, grant, action and prefix. On the loop only."""
 
     def __init__(self, store: Store) -> None:
         """Write to `store`."""
@@ -29,16 +57,15 @@ class UseCounter:
         self._begun: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
-    def note(self, version: Version, grant: str, action: str, prefix: str, count: int = 1) -> None:
+    def note(self, use: GrantUsed) -> None:
         """Count one use, or several alike."""
-        key = (version.project, version.function, version.number, grant, action, prefix)
-        now = time.time()
+        key = (use.project, use.function, use.version, use.grant, use.action, use.prefix)
         counted = self._pending.get(key)
         if counted is not None:
-            counted[1] = now
-            counted[2] += count
+            counted[1] = use.at
+            counted[2] += use.count
         elif len(self._pending) < _MAX_PENDING:
-            self._pending[key] = [now, now, float(count)]
+            self._pending[key] = [use.at, use.at, float(use.count)]
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_FLUSH_SECONDS, self._begin)

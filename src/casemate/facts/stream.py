@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from casemate.model.errors import UnavailableError
 from casemate.model.facts import Fact
 
 FactT = TypeVar("FactT", bound=Fact)
@@ -25,25 +26,38 @@ MAX_FEEDS = 256
 _log = logging.getLogger(__name__)
 
 
-class TooManyFeedsError(Exception):
-    """There are as many readers as there may be."""
+class TooManyFeedsError(UnavailableError):
+    """There are as many readers of what happens as there may be."""
 
 
 class Feed:
     """What happened since a reader last asked, of the types that it wants. Close it."""
 
-    def __init__(self, stream: FactStream, kinds: frozenset[type[Fact]]) -> None:
-        """Begin to listen."""
+    def __init__(
+        self, stream: FactStream, kinds: frozenset[type[Fact]], only: Callable[[Any], bool]
+    ) -> None:
+        """Hold nothing yet; the stream puts in what is of its `kinds` and of which `only` holds."""
         self._stream = stream
-        self._kinds = kinds
+        self.kinds = kinds
+        self._only = only
         self._waiting: deque[Fact] = deque(maxlen=MAX_WAITING)
         self._ready = asyncio.Event()
         self.missed = 0
         """Facts that gave way since the last `take`."""
+        self.ended = False
+        """Whether nothing is put in any more: it was closed, or the process stops."""
+
+    def __enter__(self) -> Feed:
+        """Return it; leaving closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
 
     def put(self, fact: Fact) -> None:
         """Add one; the oldest gives way to it where there is no room."""
-        if type(fact) not in self._kinds:
+        if not self._only(fact):
             return
         if len(self._waiting) == MAX_WAITING:
             self.missed += 1
@@ -52,7 +66,7 @@ class Feed:
 
     async def take(self, seconds: float) -> tuple[list[Fact], int]:
         """Return what waits, oldest first, and how many gave way; waits `seconds` at most."""
-        if not self._waiting:
+        if not self._waiting and not self.ended:
             try:
                 await asyncio.wait_for(self._ready.wait(), seconds)
             except TimeoutError:
@@ -65,7 +79,16 @@ class Feed:
 
     def close(self) -> None:
         """Listen no more. Closing twice is fine."""
-        self._stream.end(self)
+        self._stream.drop(self)
+
+    def end(self) -> None:
+        """Have the reader know that nothing comes any more."""
+        self.ended = True
+        self._ready.set()
+
+
+def _any(_: object) -> bool:
+    return True
 
 
 class FactStream:
@@ -74,6 +97,7 @@ class FactStream:
     def __init__(self) -> None:
         """Start without listeners."""
         self._listeners: dict[type[Fact], tuple[Callable[[Any], None], ...]] = {}
+        """The feeds of a type are among its listeners."""
         self._feeds: set[Feed] = set()
 
     def listen(self, kind: type[FactT], listener: Callable[[FactT], None]) -> None:
@@ -87,21 +111,42 @@ class FactStream:
                 listener(fact)
             except Exception:  # noqa: BLE001 - logged; what happened is told to the others
                 _log.exception("a listener failed at %s", type(fact).__name__)
-        for feed in self._feeds:
-            feed.put(fact)
 
     def wanted(self, kind: type[Fact]) -> bool:
         """Tell whether anybody listens: what is costly to tell is not made for nobody."""
-        return kind in self._listeners or bool(self._feeds)
+        return kind in self._listeners
 
-    def feed(self, *kinds: type[Fact]) -> Feed:
-        """Return a feed of these types, which its reader closes. TooManyFeedsError."""
+    def require_room(self) -> None:
+        """Raise TooManyFeedsError if `feed` would."""
         if len(self._feeds) >= MAX_FEEDS:
             raise TooManyFeedsError
-        feed = Feed(self, frozenset(kinds))
+
+    def feed(self, *kinds: type[FactT], only: Callable[[FactT], bool] = _any) -> Feed:
+        """Return a feed of those facts of these types of which `only` holds. TooManyFeedsError.
+
+        Its reader closes it.
+        """
+        self.require_room()
+        feed = Feed(self, frozenset(kinds), only)
         self._feeds.add(feed)
+        for kind in feed.kinds:
+            self._listeners[kind] = (*self._listeners.get(kind, ()), feed.put)
         return feed
 
-    def end(self, feed: Feed) -> None:
-        """Forget a feed."""
+    def drop(self, feed: Feed) -> None:
+        """Forget a feed, which has its end. Doing so twice is fine."""
+        feed.end()
+        if feed not in self._feeds:
+            return
         self._feeds.discard(feed)
+        for kind in feed.kinds:
+            left = tuple(each for each in self._listeners[kind] if each != feed.put)
+            if left:
+                self._listeners[kind] = left
+            else:
+                del self._listeners[kind]
+
+    def end_feeds(self) -> None:
+        """End all feeds, whose readers would hold up the end of the process."""
+        for feed in tuple(self._feeds):
+            self.drop(feed)

@@ -13,11 +13,12 @@ from http import HTTPStatus
 
 from casemate.admission import Authenticator
 from casemate.front.asking import Asking
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_on
+from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation
-from casemate.model.principal import ANONYMOUS, Action, Principal
+from casemate.model.principal import ANONYMOUS, NODE, Action, Principal
 from casemate.seal import Seal
 from casemate.triggers.http_server import server_problem
 
@@ -30,14 +31,16 @@ _FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 class Nowhere:
     """Answers requests that nobody serves, and records who sent them."""
 
-    def __init__(self, accounts: Authenticator, seal: Seal, deny: Callable[[Denial], None]) -> None:
+    def __init__(
+        self, accounts: Authenticator, seal: Seal, happened: Callable[[Fact], None]
+    ) -> None:
         """Close requests by `seal`.
 
-        Those without a valid token, or of who may not know, go to `deny` as well.
+        Those without a valid token, or of who may not know, are told by `happened` as well.
         """
         self._accounts = accounts
         self._seal = seal
-        self._deny = deny
+        self._happened = happened
 
     def find(self, head: HttpHead, asking: Asking, *, known: bool = False) -> Destination:
         """Lead a request nowhere; see `not_found`."""
@@ -140,27 +143,27 @@ class Nowhere:
     def malformed(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
         """Answer what is no request that the server takes, and record it."""
         if status not in _FAULTS:
-            self._deny(
-                Denial(
+            self._happened(
+                denied_on(
+                    NODE,
                     at=time.time(),
                     kind=DenialKind.REQUEST,
-                    principal=ANONYMOUS.text,
+                    # The server does not say whose request it could not read.
+                    by=Actor(ANONYMOUS.text, NOT_BY_NETWORK),
                     action="http",
-                    resource="node",
                     reason=f"{status}: {detail}",
                 )
             )
         return server_problem(status, detail, error_id)
 
     def _record(self, head: HttpHead, who: Principal, kind: DenialKind, reason: str) -> None:
-        self._deny(
-            Denial(
+        self._happened(
+            denied_on(
+                NODE,
                 at=time.time(),
                 kind=kind,
-                principal=who.text,
+                by=Actor(who.text, head.peer),
                 action=Action.FUNCTION_INVOKE.value,
-                resource="node",
                 reason=reason,
-                remote_address=head.peer,
             )
         )

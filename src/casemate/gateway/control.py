@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from casemate import __version__
@@ -16,6 +16,8 @@ from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
+from casemate.facts import FactStream
+from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
@@ -24,6 +26,7 @@ from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.facts import Actor
 from casemate.model.invocation import (
     ErrorRecord,
     ErrorSummary,
@@ -61,6 +64,7 @@ class NodeControl:
         uses: UseCounter,
         redactor: Redactor,
         denials: DenialRecorder,
+        facts: FactStream,
         subscriptions: Subscriptions,
         delivery: Delivery,
         on_live: Callable[[], None],
@@ -80,6 +84,7 @@ class NodeControl:
         self._uses = uses
         self._redactor = redactor
         self._denials = denials
+        self._facts = facts
         self._subscriptions = subscriptions
         self._delivery = delivery
         self._deploying = Deploying(
@@ -91,7 +96,7 @@ class NodeControl:
             client=client,
             bundles=bundles,
             data=data,
-            deny=denials.deny,
+            happened=facts.happened,
         )
         self._changing = asyncio.Lock()
         self._uploads = Uploads()
@@ -102,6 +107,7 @@ class NodeControl:
     def stop(self) -> None:
         """End followed logs, which would otherwise hold up the end of the node."""
         self._stopping = True
+        self._facts.end_feeds()
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -123,7 +129,7 @@ class NodeControl:
         """See Control."""
         return self._catalogue.claims
 
-    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
             self._catalogue.check_claim(claim)
@@ -146,21 +152,25 @@ class NodeControl:
                 return function
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
 
-    async def remove(self, project: str, function: str, *, by: str) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
             unused = await self._store.remove_function(project, function)
-            await self._reload()
-            for digest in unused:
-                await self._bundles.remove(digest)
+            await self._removed(project, function, 0, unused, by)
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
             unused = await self._store.remove_version(project, function, number)
-            await self._reload()
-            for digest in unused:
-                await self._bundles.remove(digest)
+            await self._removed(project, function, number, unused, by)
+
+    async def _removed(
+        self, project: str, function: str, number: int, unused: Iterable[str], by: Actor
+    ) -> None:
+        self._facts.happened(changes.removed(project, function, number, by))
+        await self._reload()
+        for digest in unused:
+            await self._bundles.remove(digest)
 
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
@@ -234,14 +244,14 @@ class NodeControl:
         await self._deploying.start_once(Deployment(project, function, digest))
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: str
+        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
     ) -> Version:
         """See Control."""
         wanted = (Deployment(project, function, digest),)
         return (await self.deploy_all(wanted, approve=approve, by=by))[0]
 
     async def deploy_all(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
     ) -> tuple[Version, ...]:
         """See Control."""
         async with self._changing:
@@ -252,14 +262,14 @@ class NodeControl:
             return versions
 
     async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: str
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: Actor
     ) -> Alias:
         """See Control."""
         async with self._changing:
-            return await self._point(project, function, name, targets)
+            return await self._point(project, function, name, targets, by)
 
     async def _point(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
+        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], by: Actor
     ) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
         if name == LIVE:
@@ -271,16 +281,17 @@ class NodeControl:
                 self._catalogue.check_routes(project, function, newest)
                 self._catalogue.check_consumers(project, function, newest)
         alias = await self._store.set_alias(project, function, name, targets)
+        self._facts.happened(changes.moved(alias, by))
         await self._reload()
         return alias
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
+    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         """See Control."""
         async with self._changing:
             if to is None:
                 to = await self._stable_before(project, function)
             targets = (AliasTarget(version=to, weight=100),)
-            return await self._point(project, function, LIVE, targets)
+            return await self._point(project, function, LIVE, targets, by)
 
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)

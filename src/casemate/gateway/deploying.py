@@ -11,12 +11,18 @@ from casemate.admission.grants import GrantDifference, WideningError, require_ap
 from casemate.api.control import Deployment, StartFailedError
 from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
+from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.manifest import check_received
 from casemate.model.caps import Caps
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.facts import (
+    Actor,
+    Fact,
+    FunctionPlace,
+)
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 from casemate.operations.resources import EnsureResources
@@ -39,7 +45,7 @@ class Deploying:
         client: SandboxClient,
         bundles: BundleStore,
         data: ProjectData,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
     ) -> None:
         """Act on these; `pythons` are the minor versions that the node offers.
 
@@ -53,7 +59,7 @@ class Deploying:
         self._client = client
         self._bundles = bundles
         self._data = data
-        self._deny = deny
+        self._happened = happened
 
     async def start_once(self, wanted: Deployment) -> None:
         """Start a bundle's function and end it again."""
@@ -62,7 +68,7 @@ class Deploying:
         zygote.close()
 
     async def deploy(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
     ) -> tuple[Version, ...]:
         """Add a version for each and point `live` at it: all in one transaction, or none.
 
@@ -72,7 +78,7 @@ class Deploying:
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
             news = [new for new, _, _ in checked]
-            versions = await self._store.deploy_all(news, created_by=by)
+            versions = await self._store.deploy_all(news, created_by=by.principal)
             undo.pop_all()
         for version, zygote in zip(versions, zygotes, strict=True):
             # The first call finds the zygote that has just shown that the handler imports. Only
@@ -80,10 +86,13 @@ class Deploying:
             zygote.version = version
             zygote.let_out()
             self._dispatcher.adopt(version, zygote)
+        for version, new in zip(versions, news, strict=True):
+            for fact in changes.deployed(version, new, by):
+                self._happened(fact)
         return versions
 
     async def _check(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: str
+        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
     ) -> list[tuple[NewVersion, Version, Resources]]:
         """Check all that needs no start, each as if the others were live already."""
         found = []
@@ -117,7 +126,7 @@ class Deploying:
             await self._data.change(EnsureResources(project=new.project, resources=resources))
         return zygote
 
-    def _require_approval(self, tentative: Version, *, approve: bool, by: str) -> GrantDifference:
+    def _require_approval(self, tentative: Version, *, approve: bool, by: Actor) -> GrantDifference:
         """Return what a deploy changes; WideningError, and a record, if it may not."""
         live = self._catalogue.most_live(tentative.project, tentative.function)
         try:
@@ -125,16 +134,14 @@ class Deploying:
                 live.spec if live is not None else None, tentative.spec, approve=approve
             )
         except WideningError as error:
-            self._deny(
-                Denial(
+            self._happened(
+                denied_at(
+                    FunctionPlace(tentative.project, tentative.function, 0, invocation=""),
                     at=time.time(),
                     kind=DenialKind.GRANTS,
-                    principal=by,
+                    by=by,
                     action="function:deploy",
-                    resource=f"function:{tentative.project}/{tentative.function}",
                     reason=error.message,
-                    project=tentative.project,
-                    function=tentative.function,
                 )
             )
             raise

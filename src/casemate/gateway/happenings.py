@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from casemate.capabilities import UseCounter
+from casemate.capabilities import use_of
 from casemate.egress.interface import EgressEvent
-from casemate.model.denial import Denial, DenialKind
+from casemate.facts import FactStream
+from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
+from casemate.model.facts import FunctionPlace, GrantUsed
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes
 
 
 class Happenings:
-    """Makes denials and uses of what is told of a zygote."""
+    """Tells of denials and uses by what is told of a zygote."""
 
-    def __init__(self, zygotes: Zygotes, uses: UseCounter, deny: Callable[[Denial], None]) -> None:
+    def __init__(self, zygotes: Zygotes, facts: FactStream) -> None:
         """Find out of which function it is by `zygotes`."""
         self._zygotes = zygotes
-        self._uses = uses
-        self._deny = deny
+        self._facts = facts
 
     def on_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""
         serving = {i.serving for i in zygote.instances.values() if i.serving}
-        self._deny(
+        self._facts.happened(
             _denial(
                 zygote.version,
                 DenialKind.SYSTEM_CALL,
@@ -42,7 +42,7 @@ class Happenings:
 
     def on_kill(self, zygote: Zygote, invocation: str) -> None:
         """Record that a function's filter has ended an instance."""
-        self._deny(
+        self._facts.happened(
             _denial(
                 zygote.version,
                 DenialKind.SYSTEM_CALL,
@@ -61,9 +61,12 @@ class Happenings:
         if version is None:
             return
         if event.allowed:
-            self._uses.note(version, event.grant, "connect", "", event.count)
+            if self._facts.wanted(GrantUsed):
+                self._facts.happened(
+                    use_of(version, event.grant, "connect", at=time.time(), count=event.count)
+                )
             return
-        self._deny(
+        self._facts.happened(
             _denial(
                 version,
                 DenialKind.EGRESS,
@@ -88,16 +91,12 @@ def _denial(
     at: float,
     count: int,
 ) -> Denial:
-    return Denial(
+    return denied_to(
+        FunctionPlace(version.project, version.function, version.number, invocation),
         at=at,
         kind=kind,
-        principal=f"function:{version.project}/{version.function}",
         action=action,
         resource=resource,
         reason=reason,
-        project=version.project,
-        function=version.function,
-        version=version.number,
-        invocation=invocation,
         count=count,
     )

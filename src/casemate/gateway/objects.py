@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 import traceback
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
+from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
 from casemate.front import (
@@ -55,6 +57,8 @@ from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.invocation import LoadRefusals, Pipeline
+from casemate.model.denial import Denial
+from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.policy import CedarPolicy
@@ -99,13 +103,18 @@ class Gateway:
         self.store = store
         self.vault = vault
         self.tls = _tls(config, store, vault)
+        self.facts = FactStream()
         self.denials = DenialRecorder(store.deny, loop)
+        self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
-        self.accounts = Accounts(store, vault, roles=self.policy.roles, deny=self.denials.deny)
+        self.accounts = Accounts(
+            store, vault, roles=self.policy.roles, happened=self.facts.happened
+        )
         self.catalogue = Catalogue()
-        self.redactor = Redactor(store, vault)
+        self.redactor = Redactor(store, vault, self.facts)
         self.seal = Seal(self.redactor)
         self.uses = UseCounter(store)
+        self.facts.listen(GrantUsed, self.uses.note)
         self._build_data()
         self._build_sandboxes()
         self._build_path(url)
@@ -128,7 +137,7 @@ class Gateway:
         """Build what has instances run, and hears of what they were not let do."""
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
-        happenings = Happenings(zygotes, self.uses, self.denials.deny)
+        happenings = Happenings(zygotes, self.facts)
         self.egress = EgressClient(
             None,
             loop,
@@ -154,20 +163,19 @@ class Gateway:
 
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
-        config, loop, deny = self._config, self._loop, self.denials.deny
+        config, loop, happened = self._config, self._loop, self.facts.happened
         self.dispatcher = Dispatcher(self.client)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
-        admission = Admission(self.catalogue, self.accounts, self.policy, deny)
+        admission = Admission(self.catalogue, self.accounts, self.policy, happened)
         keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure)
         broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),
-            uses=self.uses,
-            deny=deny,
+            facts=self.facts,
             keep=keeping.keep,
             learn=config.learn,
         )
-        self.refusals = LoadRefusals(self.seal, self.policy, deny, loop)
+        self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
         pipeline = Pipeline(admission, self.dispatcher, broker, self.seal, self.refusals)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
         self.delivery = Delivery(
@@ -180,14 +188,14 @@ class Gateway:
 
     def _build_triggers(self) -> None:
         """Build what turns happenings outside into events."""
-        deny = self.denials.deny
-        self.nowhere = Nowhere(self.accounts, self.seal, deny)
+        happened = self.facts.happened
+        self.nowhere = Nowhere(self.accounts, self.seal, happened)
         self.schedules = Schedules(self.data)
-        self.hooks = Hooks(self.vault, self.data, self.policy, deny, self.nowhere.no_hook)
+        self.hooks = Hooks(self.vault, self.data, self.policy, happened, self.nowhere.no_hook)
         self.outside = OutsideTriggers(
             self.data,
             self.vault,
-            deny,
+            happened,
             socket.socket(fileno=self._config.sources),
             self._loop,
         )
@@ -205,6 +213,7 @@ class Gateway:
             uses=self.uses,
             redactor=self.redactor,
             denials=self.denials,
+            facts=self.facts,
             subscriptions=self.subscriptions,
             delivery=self.delivery,
             on_live=self._follow_live,
@@ -239,7 +248,7 @@ class Gateway:
             vault=self.vault,
             data=self.data,
             store=self.store,
-            deny=self.denials.deny,
+            facts=self.facts,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -286,6 +295,8 @@ class Gateway:
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         self.health.start()
+        for risk in self._config.accepted_risks:
+            self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
 
     async def close(self) -> None:

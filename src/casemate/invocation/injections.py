@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
+from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.function import GuardMode
 from casemate.model.path import Admitted
 from casemate.sandbox.frames import GuardHead
@@ -18,24 +19,20 @@ _MAX_SHOWN = 200
 _MAX_DECODINGS = 6
 
 
-def recorder(admitted: Admitted, deny: Callable[[Denial], None]) -> Callable[[GuardHead], None]:
-    """Return what takes the guard's frames of one invocation and records them with `deny`."""
+def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> Callable[[GuardHead], None]:
+    """Return what takes the guard's frames of one invocation and tells them by `happened`."""
 
     def record(head: GuardHead) -> None:
-        version = admitted.version
-        deny(
-            Denial(
+        version, request = admitted.version, admitted.request
+        happened(
+            denied_at(
+                FunctionPlace(version.project, version.function, version.number, request.id),
                 at=time.time(),
                 kind=DenialKind.INJECTION,
-                principal=admitted.principal.text,
+                by=Actor(admitted.principal.text, request.raw.remote_address),
                 action=f"guard:{_plain(head.sink)}",
-                resource=_plain(head.place),
                 reason=_reason(head, version.function),
-                project=version.project,
-                function=version.function,
-                version=version.number,
-                invocation=admitted.request.id,
-                remote_address=admitted.request.raw.remote_address,
+                resource=_plain(head.place),
             )
         )
 

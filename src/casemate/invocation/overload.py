@@ -16,12 +16,13 @@ import msgspec
 from casemate.admission import Closure
 from casemate.dispatch import Dispatcher
 from casemate.invocation.unfinished import refused
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
+from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Request, Sealed
-from casemate.model.principal import Action, Principal, Resource, ResourceKind
+from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.policy.interface import Policy
 from casemate.seal import Seal
 
@@ -57,13 +58,13 @@ class LoadRefusals:
         self,
         seal: Seal,
         policy: Policy,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Close refusals with `seal`; `deny` gets one denial for all that were only counted."""
+        """Close refusals with `seal`; `happened` hears one denial of all that are only counted."""
         self._seal = seal
         self._policy = policy
-        self._deny = deny
+        self._happened = happened
         self._loop = loop
         self._windows: dict[_Key, _Window] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -152,17 +153,16 @@ class LoadRefusals:
         windows, self._windows = self._windows, {}
         for (project, function, number, principal), window in windows.items():
             if window.folded:
-                self._deny(
-                    Denial(
+                self._happened(
+                    denied_at(
+                        FunctionPlace(project, function, number, invocation=""),
                         at=window.began,
                         kind=DenialKind.LOAD,
-                        principal=principal,
+                        # Those of several addresses are one.
+                        by=Actor(principal, NOT_BY_NETWORK),
                         action=Action.FUNCTION_INVOKE.value,
-                        resource=f"function:{project}/{function}" if function else "node",
                         reason=window.reason,
-                        project=project,
-                        function=function,
-                        version=number,
+                        resource="" if function else NODE.text,
                         count=window.folded,
                     )
                 )

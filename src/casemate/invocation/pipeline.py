@@ -126,7 +126,7 @@ class Pipeline:
                 render(admitted),
                 output,
                 session.on_request,
-                recorder(admitted, self._broker.deny),
+                recorder(admitted, self._broker.facts.happened),
             )
         except BaseException:
             # Nobody waits for its answer any more: it must not meet the next caller.

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.grant import Grant
+from casemate.model.principal import PrincipalKind, Resource, ResourceKind
 
 
 class DenialKind(StrEnum):
@@ -30,24 +32,105 @@ class DenialKind(StrEnum):
     """Calls for which there was no room, beyond the first of each second, which have records."""
 
 
-class Denial(msgspec.Struct, frozen=True, kw_only=True):
-    """One denied attempt, or many alike. Never holds a payload or a secret."""
+class Denial(Fact, frozen=True, kw_only=True, rename={"by": "principal"}):
+    """One denied attempt, or many alike. Never holds a payload or a secret.
 
-    at: float
-    """Unix time of the first in seconds."""
-    kind: DenialKind
-    principal: str
+    Made by one of the functions below, each of which asks for all that its kind of place knows.
+    """
+
+    by: str
     """As `Principal.text`; `anonymous:public` for a caller without credentials."""
+    kind: DenialKind
     action: str
     resource: str
     reason: str
-    project: str = ""
-    function: str = ""
-    version: int = 0
-    invocation: str = ""
-    remote_address: str = ""
     count: int = 1
     """How many alike this one record stands for, when they came too fast to record each."""
+
+    @property
+    def principal(self) -> str:
+        """Who was denied something: the name that `by` has in records and answers."""
+        return self.by
+
+
+def denied_on(
+    resource: Resource,
+    *,
+    at: float,
+    kind: DenialKind,
+    by: Actor,
+    action: str,
+    reason: str,
+    count: int = 1,
+) -> Denial:
+    """Return that somebody was refused something by the node itself, such as its API."""
+    return Denial(
+        at=at,
+        by=by.principal,
+        remote_address=by.remote_address,
+        project=resource.project,
+        function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
+        kind=kind,
+        action=action,
+        resource=resource.text,
+        reason=reason,
+        count=count,
+    )
+
+
+def denied_at(
+    function: FunctionPlace,
+    *,
+    at: float,
+    kind: DenialKind,
+    by: Actor,
+    action: str,
+    reason: str,
+    resource: str = "",
+    count: int = 1,
+) -> Denial:
+    """Return that somebody was refused something of a function: a call, a deploy, an event.
+
+    Without `resource` it is the function itself.
+    """
+    return Denial(
+        at=at,
+        by=by.principal,
+        remote_address=by.remote_address,
+        project=function.project,
+        function=function.function,
+        version=function.version,
+        invocation=function.invocation,
+        kind=kind,
+        action=action,
+        resource=resource or f"function:{function.project}/{function.function}",
+        reason=reason,
+        count=count,
+    )
+
+
+def denied_to(
+    function: FunctionPlace,
+    *,
+    at: float,
+    kind: DenialKind,
+    action: str,
+    resource: str,
+    reason: str,
+    count: int = 1,
+) -> Denial:
+    """Return that a function was refused something while it ran."""
+    principal = f"{PrincipalKind.FUNCTION.value}:{function.project}/{function.function}"
+    return denied_at(
+        function,
+        at=at,
+        kind=kind,
+        by=Actor(principal, NOT_BY_NETWORK),
+        action=action,
+        resource=resource,
+        reason=reason,
+        count=count,
+    )
 
 
 class GrantUse(msgspec.Struct, frozen=True, kw_only=True):

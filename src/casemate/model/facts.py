@@ -6,11 +6,36 @@ secret or a text of a caller beyond names and reasons. `casemate.model.denial.De
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
+NOT_BY_NETWORK = ""
+"""The remote address of what no request from a network caused."""
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all facts."""
+
+class Actor(NamedTuple):
+    """Who does something, and from where: asked for together, so that neither is forgotten."""
+
+    principal: str
+    """As `Principal.text`."""
+    remote_address: str
+    """`NOT_BY_NETWORK` where nobody asked over one."""
+
+
+class FunctionPlace(NamedTuple):
+    """Of which function something is: which version, and in which invocation, where it is known."""
+
+    project: str
+    function: str
+    version: int
+    """0 where none was chosen yet."""
+    invocation: str
+    """Empty where there is none, or several."""
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all facts. They hold no references to others: the collector need not look at them."""
 
     at: float
     """Unix time."""

@@ -50,6 +50,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     recover_owner: bool = False
     accepted_losses: tuple[str, ...] = ()
+    accepted_risks: tuple[str, ...] = ()
+    """What the operator goes without, told once for each start of the node."""
     learn: bool = False
     heart: int | None = None
     """Descriptor to beat on once it serves; None: nobody watches."""

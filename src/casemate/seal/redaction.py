@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 import msgspec
 
+from casemate.facts import FactStream
+from casemate.model.facts import InvocationEnded, LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
 from casemate.store.interface import Store
@@ -25,9 +28,10 @@ _log = logging.getLogger(__name__)
 class Redactor:
     """Records what invocations leave behind, without the secrets of their projects."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
-        """Record into `store` what `vault` has looked through."""
+    def __init__(self, store: Store, vault: Vault, facts: FactStream) -> None:
+        """Record into `store` what `vault` has looked through, and tell `facts` that it is."""
         self._store = store
+        self._facts = facts
         self._vault = vault
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -36,11 +40,11 @@ class Redactor:
     ) -> None:
         """Record, at once where there is nothing to look for."""
         if not (log or error) or self._vault.known_secrets(invocation.project) is False:
-            self._store.record(invocation, error, log)
+            self._keep(invocation, error, log)
             return
         if len(self._waiting) >= _MAX_WAITING:
             error, log = _withhold(error, log)
-            self._store.record(invocation, error, log)
+            self._keep(invocation, error, log)
             return
         task = asyncio.get_running_loop().create_task(self._record(invocation, error, log))
         self._waiting.add(task)
@@ -56,7 +60,7 @@ class Redactor:
             texts += [error.message.encode(), error.trace.encode(), error.type.encode()]
         try:
             if not await self._vault.has_secrets(invocation.project):
-                self._store.record(invocation, error, log)
+                self._keep(invocation, error, log)
                 return
             clean = [
                 text.decode(errors="replace")
@@ -71,7 +75,34 @@ class Redactor:
                     error, message=clean[1], trace=clean[2], type=clean[3]
                 )
             log = _split(clean[0], log)
+        self._keep(invocation, error, log)
+
+    def _keep(
+        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+    ) -> None:
         self._store.record(invocation, error, log)
+        facts = self._facts
+        if log and facts.wanted(LogsWritten):
+            facts.happened(
+                LogsWritten(
+                    at=time.time(),
+                    project=invocation.project,
+                    function=invocation.function,
+                    version=invocation.version,
+                    invocation=invocation.id,
+                )
+            )
+        if facts.wanted(InvocationEnded):
+            facts.happened(
+                InvocationEnded(
+                    at=time.time(),
+                    project=invocation.project,
+                    function=invocation.function,
+                    version=invocation.version,
+                    invocation=invocation.id,
+                    outcome=invocation.outcome.value,
+                )
+            )
 
     async def redact(self, finished: Finished) -> Finished:
         """Return an invocation's end without secrets in its answer."""

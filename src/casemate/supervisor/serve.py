@@ -259,6 +259,7 @@ class Node:
             recover_owner=options.recover_owner and not self._gateway.started,
             # What is lost later is not what the operator knows of.
             accepted_losses=options.accepted_losses if not self._gateway.started else (),
+            accepted_risks=options.accepted_risks if not self._gateway.started else (),
             learn=options.learn,
             trusted_proxies=options.trusted_proxies,
         )

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.event import MAX_CLOCK_AHEAD, Event
+from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.function import Delivery
 from casemate.model.principal import Action, Principal, PrincipalKind
 from casemate.model.trigger import (
@@ -138,13 +139,13 @@ class OutsideTriggers:
         self,
         data: ProjectData,
         vault: Vault,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
         starter: socket.socket,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Keep events in `data`. Nothing happens before `replace`."""
         self._data = data
-        self._deny = deny
+        self._happened = happened
         self._wanted: dict[SourceKey, _Wanted] = {}
 
         async def deliver(project: str, secret: str, descriptor: int) -> object:
@@ -219,17 +220,16 @@ class OutsideTriggers:
             kind=PrincipalKind.TRIGGER, id=f"{key.project}/{key.function}/{key.trigger}"
         )
         server = f"{wanted.trigger.host}:{wanted.trigger.port}" if wanted is not None else ""
-        self._deny(
-            Denial(
+        version = wanted.version if wanted is not None else 0
+        self._happened(
+            denied_at(
+                FunctionPlace(key.project, key.function, version, invocation=""),
                 at=time.time(),
                 kind=DenialKind.EGRESS if denied else DenialKind.REQUEST,
-                principal=principal.text,
+                by=Actor(principal.text, NOT_BY_NETWORK),
                 action=(Action.EGRESS_CONNECT if denied else Action.FUNCTION_INVOKE).value,
-                resource=(f"host:{server}" if denied else f"function:{key.project}/{key.function}"),
                 reason=reason,
-                project=key.project,
-                function=key.function,
-                version=wanted.version if wanted is not None else 0,
+                resource=f"host:{server}" if denied else "",
                 count=count,
             )
         )

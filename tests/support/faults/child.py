@@ -91,9 +91,7 @@ class Keeper:
 
     async def deny(self) -> None:
         self.store.deny(
-            Denial(
-                at=0.0, kind=DenialKind.REQUEST, principal="p", action="a", resource="r", reason="x"
-            )
+            Denial(at=0.0, kind=DenialKind.REQUEST, by="p", action="a", resource="r", reason="x")
         )
         await self.store.flush()
 

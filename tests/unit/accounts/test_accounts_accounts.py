@@ -46,7 +46,7 @@ def test_recovery_is_asked_for_and_short(world: World) -> None:
 def test_nobody_is_let_in_before_load(world: World) -> None:
     from casemate.accounts import Accounts
 
-    fresh = Accounts(world.store, world.vault, roles=frozenset, deny=print)  # type: ignore[arg-type]
+    fresh = Accounts(world.store, world.vault, roles=frozenset, happened=print)  # type: ignore[arg-type]
     assert fresh.authenticate(f"Bearer {world.owner_text}") is None
 
 

@@ -15,6 +15,7 @@ from casemate.accounts.passwords import PasswordHashing, prepared
 from casemate.accounts.sessions import MAX_SESSIONS
 from casemate.accounts.totp import code_at
 from casemate.model.errors import UnavailableError
+from casemate.model.facts import SignedIn
 from support.accounts import PASSWORD, World
 
 
@@ -213,3 +214,16 @@ def test_the_code_of_another_person(ada: World) -> None:
     ada.person("bob")
     with pytest.raises(LoginRefusedError):
         attempt(ada, code=code_at(ada.secrets["bob"], int(ada.clock()) // 30))
+
+
+def test_who_signed_in_is_told_and_nobody_else(ada: World) -> None:
+    told: list[SignedIn] = []
+    ada.facts.listen(SignedIn, told.append)
+    with pytest.raises(LoginRefusedError):
+        attempt(ada, password="wrong-otter-granite-seven")
+    assert told == []
+    assert [denial.by for denial in ada.denials] == ["user:ada"]
+    attempt(ada, remote="198.51.100.4")
+    [fact] = told
+    assert (fact.by, fact.remote_address, fact.method) == ("user:ada", "198.51.100.4", "password")
+    assert fact.at == ada.clock()

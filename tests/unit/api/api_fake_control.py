@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import msgspec
 
 from casemate.admission.grants import GrantDifference, WideningError
-from casemate.api import StartFailedError
+from casemate.api import StartFailedError, create_app
 from casemate.api.control import Deploys
 from casemate.api.service import Service, nothing_known
+from casemate.facts import FactStream
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     LIVE,
@@ -22,6 +25,7 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
+from casemate.model.facts import Actor, LogsWritten
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.integrity import CheckReport, CheckState
@@ -40,6 +44,7 @@ from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.policy import CedarPolicy, parse_binding
+from support.facts import stream
 
 OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
     f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")
@@ -102,10 +107,24 @@ class FakeControl:
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
         self.asked_after: list[int] = []
+        self.reads = 0
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
         self.asked_by: list[str] = []
         self.claims: tuple[RouteClaim, ...] = ()
+        self.facts = FactStream()
+
+    def write(self, line: LogLine) -> None:
+        """Have a line in the log, and tell who follows it."""
+        self.lines.append(line)
+        self.facts.happened(
+            LogsWritten(
+                at=line.at,
+                project=line.project,
+                function=line.function,
+                invocation=line.invocation,
+            )
+        )
 
     def _check(self) -> None:
         if self.fault is not None:
@@ -122,21 +141,21 @@ class FakeControl:
         except KeyError:
             raise NotFoundError(f"There is no function {project}/{name}.") from None
 
-    async def remove(self, project: str, function: str, *, by: str) -> None:
+    async def remove(self, project: str, function: str, *, by: Actor) -> None:
         await self.function(project, function)
-        self.asked_by.append(by)
+        self.asked_by.append(by.principal)
         del self.deployed[project, function]
 
     async def route_claims(self) -> tuple[RouteClaim, ...]:
         return self.claims
 
-    async def claim_routes(self, claim: RouteClaim, *, by: str) -> None:
-        self.asked_by.append(by)
+    async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
+        self.asked_by.append(by.principal)
         self.claims = (claim,)
 
-    async def remove_version(self, project: str, function: str, number: int, *, by: str) -> None:
+    async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         await self.function(project, function)
-        self.asked_by.append(by)
+        self.asked_by.append(by.principal)
 
     async def has_bundle(self, digest: str, *, by: str, deploys: Deploys) -> bool:
         return digest in self.bundles
@@ -161,13 +180,13 @@ class FakeControl:
             raise NotFoundError("There is no such bundle.", next_step="Upload it first.")
 
     async def deploy(
-        self, project: str, function: str, digest: str, *, approve: bool, by: str
+        self, project: str, function: str, digest: str, *, approve: bool, by: Actor
     ) -> Version:
         self._check()
         if digest == WIDE_DIGEST and not approve:
             raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
         await self.start_once(project, function, digest)
-        self.asked_by.append(by)
+        self.asked_by.append(by.principal)
         old = self.deployed.get((project, function))
         versions = old.versions if old else ()
         version = Version(
@@ -177,7 +196,7 @@ class FakeControl:
             digest=digest,
             spec=self.specs.get(digest, FunctionSpec(name=function, handler="handler:handle")),
             created_at=1_700_000_000.0,
-            created_by=by,
+            created_by=by.principal,
         )
         self.deployed[project, function] = DeployedFunction(
             project=project, name=function, versions=(*versions, version), aliases=()
@@ -185,7 +204,7 @@ class FakeControl:
         self._point(project, function, LIVE, (AliasTarget(version=version.number, weight=100),))
         return version
 
-    async def deploy_all(self, wanted, *, approve: bool, by: str) -> tuple[Version, ...]:
+    async def deploy_all(self, wanted, *, approve: bool, by: Actor) -> tuple[Version, ...]:
         before = dict(self.deployed)
         versions = []
         for one in wanted:
@@ -217,7 +236,7 @@ class FakeControl:
             raise NotFoundError(f"There is no version {missing[0]} of {project}/{function}.")
         return self._point(project, function, name, tuple(targets))
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: str) -> Alias:
+    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)
         if to is not None:
             target = AliasTarget(version=to, weight=100)
@@ -266,6 +285,7 @@ class FakeControl:
     async def logs(
         self, *, project, function, invocation, after, limit, only
     ) -> tuple[LogLine, ...]:
+        self.reads += 1
         self._check()
         self.asked_after.append(after)
         found = [
@@ -340,6 +360,7 @@ class Parts:
         self.control, self.accounts = FakeControl(), FakeAccounts()
         self.policy = CedarPolicy()
         self.denied: list[Denial] = []
+        self.facts = self.control.facts = stream(self.denied.append)
         self.sources: tuple[SourceStatus, ...] = ()
         self.schedules: tuple[ScheduleStatus, ...] = ()
         self.health = nothing_known()
@@ -352,7 +373,7 @@ class Parts:
             vault=SimpleNamespace(),  # type: ignore[arg-type]
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=SimpleNamespace(),  # type: ignore[arg-type]
-            deny=self.denied.append,
+            facts=self.facts,
             make_backup=make_backup,
             checks=FakeChecks(),
             sources=lambda: self.sources,
@@ -360,6 +381,28 @@ class Parts:
             ensure_inbox=_no_inbox,
             health=lambda: self.health,
         )
+
+
+class Client:
+    """Asks the application one request after the other, as an owner unless told otherwise."""
+
+    def __init__(self, parts: Parts, spool: Path) -> None:
+        self.app = create_app(parts.service)
+        self.spool = spool
+
+    def __call__(
+        self, method: str, path: str, *, key: str | None = OWNER_TEXT, headers=None, **rest
+    ) -> httpx2.Response:
+        sent = httpx2.Headers(headers or {})
+        if key is not None:
+            sent["authorization"] = f"Bearer {key}"
+
+        async def ask() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app, client=("192.0.2.9", 999))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
+                return await client.request(method, "/api/v1" + path, headers=sent, **rest)
+
+        return asyncio.run(ask())
 
 
 def log_line(sequence: int, text: str = "hello", invocation: str = "inv_1") -> LogLine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from api_fake_control import GUEST_TEXT, OWNER_TEXT, WIDE, WIDE_DIGEST, log_line
 from test_api_records import invocation
@@ -117,7 +119,10 @@ def test_a_fault_of_the_record_denies(ask, parts, control) -> None:
     def broken(_: Denial) -> None:
         raise OSError("disk full")
 
-    object.__setattr__(parts.service, "deny", broken)
+    parts.facts.listen(Denial, broken)
+    assert ask("DELETE", "/functions/shop/cart", key=GUEST_TEXT).status_code == 403
+    assert control.asked_by == []
+    object.__setattr__(parts.service, "facts", SimpleNamespace(happened=broken))
     assert ask("DELETE", "/functions/shop/cart", key=GUEST_TEXT).status_code == 500
     assert control.asked_by == []
 
@@ -239,7 +244,7 @@ def test_records_are_shown_to_who_may_read_their_scope(ask, parts, control) -> N
         Denial(
             at=1.0,
             kind=DenialKind.CAPABILITY,
-            principal="function:shop/cart",
+            by="function:shop/cart",
             action="bucket:read",
             resource="bucket:shop/uploads",
             reason="not granted",

@@ -20,6 +20,7 @@ from casemate.api.buckets import MAX_OBJECT_BODY
 from casemate.api.data import OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
+from casemate.facts import FactStream
 from casemate.model.principal import Action, ResourceKind
 
 OBJECT = "/buckets/p/files/object"
@@ -41,6 +42,7 @@ def hidden() -> set[tuple[Action, str]]:
 @pytest.fixture
 def service(data, hidden):
     return SimpleNamespace(
+        facts=FactStream(),
         data=data.port,
         uploads=Slots("uploads", 1),
         may=lambda request, action, resource: (action, resource.name) not in hidden,

@@ -54,7 +54,7 @@ def denial(kind: DenialKind) -> Denial:
     return Denial(
         at=1.0,
         kind=kind,
-        principal="function:shop/cart",
+        by="function:shop/cart",
         action="bucket:read",
         resource="bucket:shop/uploads",
         reason="not granted",

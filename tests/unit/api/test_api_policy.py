@@ -24,6 +24,7 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.policy import CedarPolicy, parse_principal
+from support.facts import stream
 
 ROLE = """\
 @id("deployer")
@@ -111,7 +112,7 @@ class Node:
             vault=SimpleNamespace(),  # type: ignore[arg-type]
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
-            deny=self.denials.append,
+            facts=stream(self.denials.append),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 from api_fake_control import OWNER_TEXT, log_line
 from msgspec.structs import replace
 
 from casemate.api import records
+from casemate.facts.stream import MAX_FEEDS, MAX_WAITING
+from casemate.model.facts import LogsWritten
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import (
     ErrorRecord,
@@ -184,6 +187,9 @@ class Following:
         self.chunks: list[bytes] = []
         self.status = 0
         self.gone = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Not set: it reads nothing for the moment."""
+        self.reading.set()
         scope = {
             "type": "http",
             "method": "GET",
@@ -200,6 +206,7 @@ class Following:
     async def send(self, message) -> None:
         self.status = message.get("status", self.status)
         self.chunks.append(message.get("body", b""))
+        await self.reading.wait()
 
     async def until(self, text: bytes) -> None:
         async with asyncio.timeout(5):
@@ -214,7 +221,7 @@ class Following:
 
 @pytest.fixture
 def fast(monkeypatch):
-    monkeypatch.setattr(records, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.01)
 
 
 def test_follow_until_the_client_leaves(ask, control, fast) -> None:
@@ -222,8 +229,8 @@ def test_follow_until_the_client_leaves(ask, control, fast) -> None:
         control.lines = [log_line(1, "first")]
         client = Following(ask.app)
         await client.until(b"first")
-        control.lines.append(log_line(2, "second"))
-        control.lines.append(log_line(3, "third"))
+        control.write(log_line(2, "second"))
+        control.write(log_line(3, "third"))
         await client.until(b"third")
         await client.leave()
         return b"".join(client.chunks)
@@ -246,10 +253,10 @@ def test_follow_through_the_bridge_of_the_http_server(ask, control, fast) -> Non
         response = await handle(HttpRequest(head, b""))
         parts = aiter(response.body)
         assert b"first" in await anext(parts)
-        control.lines.append(log_line(2, "second"))
+        control.write(log_line(2, "second"))
         assert b"second" in await anext(parts)
         await response.body.aclose()
-        control.lines.append(log_line(3, "third"))
+        control.write(log_line(3, "third"))
         async with asyncio.timeout(5):
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.01)
@@ -273,6 +280,7 @@ def test_a_fault_ends_the_stream_and_is_logged(ask, control, fast, caplog) -> No
         client = Following(ask.app)
         await client.until(b"\n")
         control.fault = RuntimeError("disk gone")
+        control.write(log_line(1))
         async with asyncio.timeout(5):
             await client.task
         assert b"disk gone" not in b"".join(client.chunks)
@@ -309,9 +317,102 @@ def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast
         else:
             parts.accounts.add(OWNER_TEXT)
         await asyncio.sleep(0.05)
-        control.lines.append(log_line(2, "later"))
+        control.write(log_line(2, "later"))
         await asyncio.sleep(0.1)
         await client.leave()
         return b"".join(client.chunks)
 
     assert b"later" not in asyncio.run(run())
+
+
+def test_the_log_is_read_when_there_is_something_to_read(ask, control, parts, fast) -> None:
+    """However long a log is followed, what does not concern it costs the store nothing."""
+
+    async def run() -> list[int]:
+        client = Following(ask.app, "follow=true&project=shop&function=cart")
+        await client.until(b"\n")
+        await asyncio.sleep(0.1)
+        reads = [control.reads]
+        other = msgspec.structs.replace(log_line(5), function="mail")
+        for _ in range(20):
+            control.write(other)
+            await asyncio.sleep(0.01)
+        reads.append(control.reads)
+        control.write(log_line(6, "wanted"))
+        await client.until(b"wanted")
+        await asyncio.sleep(0.1)
+        reads.append(control.reads)
+        await client.leave()
+        assert not parts.facts.wanted(LogsWritten)
+        return reads
+
+    # The first lines, and what was written until there was somebody to tell.
+    assert asyncio.run(run()) == [2, 2, 3]
+
+
+def test_a_burst_is_read_at_most_so_often(ask, control, monkeypatch) -> None:
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.2)
+
+    async def run() -> int:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        for number in range(1, 2001):
+            control.write(log_line(number))
+            if number % 100 == 0:
+                await asyncio.sleep(0.02)
+        await client.until(b'"sequence":2000')
+        await client.leave()
+        chunks = b"".join(client.chunks).splitlines()
+        assert [json.loads(line)["sequence"] for line in chunks if line] == list(range(1, 2001))
+        return control.reads
+
+    assert asyncio.run(run()) <= 6
+
+
+def test_a_reader_that_is_slow_holds_no_facts_and_misses_no_line(ask, control, parts, fast) -> None:
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        client.reading.clear()
+        control.write(log_line(1, "first"))
+        await asyncio.sleep(0.05)
+        for number in range(2, 5 * MAX_WAITING):
+            control.write(log_line(number))
+        [feed] = parts.facts._feeds
+        assert len(feed._waiting) == MAX_WAITING
+        assert feed.missed > 3 * MAX_WAITING
+        client.reading.set()
+        await client.until(b'"sequence":%d' % (5 * MAX_WAITING - 1))
+        await client.leave()
+        lines = b"".join(client.chunks).splitlines()
+        found = [json.loads(line)["sequence"] for line in lines if line]
+        assert found == list(range(1, 5 * MAX_WAITING))
+
+    asyncio.run(run())
+
+
+def test_a_followed_log_ends_with_the_node(ask, control, parts, monkeypatch) -> None:
+    monkeypatch.setattr(records, "CHECK_SECONDS", 0.05)
+
+    async def run() -> None:
+        client = Following(ask.app)
+        await client.until(b"\n")
+        await asyncio.sleep(0.1)
+        parts.facts.end_feeds()
+        async with asyncio.timeout(2):
+            await client.task
+
+    asyncio.run(run())
+
+
+def test_more_readers_than_there_may_be_are_refused(ask, parts, fast) -> None:
+    async def run() -> None:
+        feeds = [parts.facts.feed(LogsWritten) for _ in range(MAX_FEEDS)]
+        refused = Following(ask.app)
+        async with asyncio.timeout(2):
+            await refused.task
+        assert refused.status == 503
+        for feed in feeds:
+            feed.close()
+
+    asyncio.run(run())

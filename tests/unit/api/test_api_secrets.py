@@ -19,6 +19,7 @@ from vault_samples import VALUE, EngineVault, master_key, open_engine, put, valu
 
 from casemate.api.problems import response_to
 from casemate.api.secrets import BINARY, OPERATIONS
+from casemate.facts import FactStream
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, Principal, PrincipalKind, ResourceKind
 from casemate.model.vault import MAX_SEALED_BYTES
@@ -51,6 +52,7 @@ def service(tmp_path):
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
     asked: list[tuple[Action, str]] = []
     yield SimpleNamespace(
+        facts=FactStream(),
         vault=EngineVault(engine),
         engine=engine,
         store=Rekeyed(),

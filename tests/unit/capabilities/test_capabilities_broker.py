@@ -33,6 +33,7 @@ from casemate.runner import wire
 from casemate.sandbox.frames import Output
 from casemate.vault.interface import SecretVersion
 from support.core import InstancePeer, MemoryStore, PlainPolicy, request, version
+from support.facts import stream
 
 BUCKET = Grant(
     kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("in/", "own/")
@@ -107,8 +108,7 @@ class Stage:
         self.broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, Vault(), "https://node.test"),
-            uses=self.uses,
-            deny=self.store.deny,
+            facts=stream(self.store.deny, self.uses),
             keep=self.keep,
             learn=rest.pop("learn", False),
         )

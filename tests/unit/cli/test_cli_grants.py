@@ -304,7 +304,7 @@ def used(grants_node: GrantsNode) -> GrantsNode:
         Denial(
             at=1.0,
             kind=DenialKind.CAPABILITY,
-            principal="function:shop/cart",
+            by="function:shop/cart",
             action="secret:read",
             resource="secret:shop/\x1b[2Jkey",
             reason="not granted",

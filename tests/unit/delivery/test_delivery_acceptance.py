@@ -17,6 +17,7 @@ from casemate.data.errors import DataBusyError, DataFullError, LimitError
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.keeping import Keeping
 from casemate.delivery.wish import LATER, NOTHING, Wish
+from casemate.facts import FactStream
 from casemate.model.function import HttpTrigger, Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
@@ -60,7 +61,7 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self.world, self.store = world, MemoryStore()
-        seal = Seal(Redactor(self.store, Vault()))  # type: ignore[arg-type]
+        seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
         admission = Admission(world.catalogue, TwoTokens(), CedarPolicy(), self.store.deny)
         self.keeping = Keeping(admission, seal, world.data, world.subscriptions.ensure)
         self.acceptance = Acceptance(self.keeping, world.data, self._run)

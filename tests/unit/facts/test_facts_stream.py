@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -53,6 +54,93 @@ def test_a_feed_gives_what_came_and_says_what_gave_way() -> None:
         feed.close()
         stream.happened(signed_in())
         assert await feed.take(0.01) == ([], 0)
+
+    asyncio.run(run())
+
+
+def test_a_slow_reader_cannot_hold_memory_and_is_told() -> None:
+    async def run() -> None:
+        stream = FactStream()
+        feed = stream.feed(SignedIn)
+        for number in range(50 * MAX_WAITING):
+            stream.happened(signed_in(f"user:u{number}"))
+        held = sum(isinstance(each, SignedIn) for each in gc.get_referents(feed._waiting))
+        assert held == MAX_WAITING
+        found, missed = await feed.take(1)
+        assert (len(found), missed) == (MAX_WAITING, 49 * MAX_WAITING)
+        assert found[-1].by == f"user:u{50 * MAX_WAITING - 1}"
+        # What it was told is over with that: it hears all again.
+        stream.happened(signed_in())
+        assert await feed.take(1) == ([signed_in()], 0)
+
+    asyncio.run(run())
+
+
+def test_a_slow_reader_takes_nothing_from_the_others() -> None:
+    async def run() -> None:
+        stream = FactStream()
+        slow, quick = stream.feed(SignedIn), stream.feed(SignedIn)
+        heard = list[Fact]()
+        stream.listen(SignedIn, heard.append)
+        for number in range(3 * MAX_WAITING):
+            stream.happened(signed_in(f"user:u{number}"))
+            if number % 100 == 0:
+                found, missed = await quick.take(1)
+                assert found and not missed
+        assert len(heard) == 3 * MAX_WAITING
+        assert (await slow.take(1))[1] == 2 * MAX_WAITING
+
+    asyncio.run(run())
+
+
+def test_a_feed_holds_only_what_its_reader_wants() -> None:
+    async def run() -> None:
+        stream = FactStream()
+        with stream.feed(SignedIn, only=lambda fact: fact.by == "user:eve") as feed:
+            assert stream.wanted(SignedIn)
+            assert not stream.wanted(LogsWritten)
+            for name in ("ada", "eve", "bob"):
+                stream.happened(signed_in(f"user:{name}"))
+            assert await feed.take(1) == ([signed_in("user:eve")], 0)
+        assert not stream.wanted(SignedIn)
+        assert feed.ended
+
+    asyncio.run(run())
+
+
+def test_a_condition_that_raises_keeps_nobody_from_hearing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        stream = FactStream()
+        broken = stream.feed(SignedIn, only=lambda fact: fact.nothing)
+        sound = stream.feed(SignedIn)
+        stream.happened(signed_in())
+        assert await sound.take(1) == ([signed_in()], 0)
+        assert await broken.take(0.01) == ([], 0)
+
+    asyncio.run(run())
+    assert "a listener failed at SignedIn" in caplog.text
+
+
+def test_readers_learn_that_the_process_stops() -> None:
+    async def run() -> None:
+        stream, heard = FactStream(), list[Fact]()
+        stream.listen(SignedIn, heard.append)
+        feed = stream.feed(SignedIn)
+        stream.happened(signed_in())
+        waiting = asyncio.ensure_future(feed.take(60))
+        await asyncio.sleep(0)
+        assert await waiting == ([signed_in()], 0)
+        waiting = asyncio.ensure_future(feed.take(60))
+        await asyncio.sleep(0)
+        stream.end_feeds()
+        assert await asyncio.wait_for(waiting, 1) == ([], 0)
+        assert feed.ended
+        stream.happened(signed_in())
+        assert await feed.take(60) == ([], 0)
+        assert len(heard) == 2  # what listens goes on to the very end
+        feed.close()
 
     asyncio.run(run())
 

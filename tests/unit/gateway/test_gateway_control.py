@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from casemate.admission import Catalogue
 from casemate.admission.grants import WideningError
 from casemate.api.control import Deployment, StartFailedError
-from casemate.capabilities import UseCounter
+from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway.control import NodeControl
@@ -27,6 +28,7 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
+from casemate.model.facts import Actor
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.invocation import RecordFilter
@@ -41,6 +43,7 @@ from casemate.sandbox.frames import ErrorHead
 from casemate.store.denials import DenialRecorder
 from casemate.store.errors import StoreError
 from support.core import MemoryStore, spec
+from support.facts import ADA, stream
 
 READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
 WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
@@ -195,6 +198,7 @@ class Node:
         self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
         self.catalogue, self.uses = Catalogue(), UseCounter(self.store)
         self.denials = DenialRecorder(self.store.deny, asyncio.get_running_loop())
+        self.facts = stream(self.denials.deny, self.uses)
         config = GatewayConfig(
             data=str(folder),
             listener=0,
@@ -222,6 +226,7 @@ class Node:
             uses=self.uses,
             redactor=self.redactor,  # type: ignore[arg-type]
             denials=self.denials,
+            facts=self.facts,
             subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
             delivery=self.delivery,  # type: ignore[arg-type]
             on_live=lambda: None,
@@ -250,7 +255,7 @@ class Node:
         self, name: str = "f", *, project: str = "t", approve: bool = False, **changes: Any
     ) -> Version:
         digest = self.bundle(name, project=project, **changes)
-        return await self.control.deploy(project, name, digest, approve=approve, by="user:ada")
+        return await self.control.deploy(project, name, digest, approve=approve, by=ADA)
 
     def live(self, name: str = "f") -> int | None:
         found = self.catalogue.find("t", name)
@@ -283,7 +288,7 @@ OnNode = Callable[[Callable[[Node], Awaitable[None]]], None]
 def test_a_deploy_starts_stores_and_serves(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         digest = node.bundle(routes=["GET /a"])
-        version = await node.control.deploy("t", "f", digest, approve=False, by="key-1")
+        version = await node.control.deploy("t", "f", digest, approve=False, by=Actor("key-1", ""))
         assert (version.number, version.digest, version.created_by) == (1, digest, "key-1")
         [(adopted, zygote)] = node.dispatcher.adopted
         assert adopted == version and zygote in node.client.opened and not zygote.closed
@@ -310,7 +315,7 @@ def test_a_version_that_some_alias_leads_to_is_kept(on_node: OnNode) -> None:
         await node.deploy()
         await node.deploy()
         targets = [AliasTarget(version=1, weight=100), AliasTarget(version=2, weight=0)]
-        await node.control.set_alias("t", "f", "old", targets, by="k")
+        await node.control.set_alias("t", "f", "old", targets, by=Actor("k", ""))
         assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 3)}
 
     on_node(scene)
@@ -370,7 +375,7 @@ def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
         digest = node.bundle("g", project="other")
         for project, name in (("t", "g"), ("other", "f"), ("t", "f")):
             with pytest.raises(NotFoundError) as refused:
-                await node.control.deploy(project, name, digest, approve=False, by="k")
+                await node.control.deploy(project, name, digest, approve=False, by=Actor("k", ""))
             assert "other/g" not in str(refused.value)
             with pytest.raises(NotFoundError):
                 await node.control.start_once(project, name, digest)
@@ -415,7 +420,7 @@ def test_a_bundle_that_no_manifest_made_is_refused(
 def test_a_bundle_that_is_not_there_is_not_found(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         with pytest.raises(NotFoundError):
-            await node.control.deploy("t", "f", "0" * 64, approve=False, by="k")
+            await node.control.deploy("t", "f", "0" * 64, approve=False, by=Actor("k", ""))
         assert not await node.control.has_bundle("0" * 64, by="k", deploys=lambda *_: True)
 
     on_node(scene)
@@ -495,7 +500,7 @@ def test_several_are_live_at_once_and_hand_routes_over(on_node: OnNode) -> None:
                 ("f", node.bundle("f", routes=["GET /b"] if order == 1 else ["GET /a"])),
                 ("g", node.bundle("g", routes=["GET /a"] if order == 1 else ["GET /b"])),
             ][::order]
-            made = await node.control.deploy_all(wanted(node, *both), approve=False, by="user:ada")
+            made = await node.control.deploy_all(wanted(node, *both), approve=False, by=ADA)
             assert [v.function for v in made] == [name for name, _ in both]
             assert node.route("/a") == ("g" if order == 1 else "f")
         assert node.route("/b") == "g"
@@ -508,13 +513,13 @@ def test_of_several_all_are_deployed_or_none(on_node: OnNode) -> None:
         good, bad = node.bundle("f"), node.bundle("g", python="3.10")
         with pytest.raises(InvalidInputError) as refused:
             await node.control.deploy_all(
-                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+                wanted(node, ("f", good), ("g", bad)), approve=False, by=Actor("k", "")
             )
         assert refused.value.about == "t/g"
         clash = node.bundle("f", routes=["GET /a"]), node.bundle("g", routes=["GET /a"])
         with pytest.raises(ConflictError) as refused_too:
             await node.control.deploy_all(
-                wanted(node, ("f", clash[0]), ("g", clash[1])), approve=False, by="k"
+                wanted(node, ("f", clash[0]), ("g", clash[1])), approve=False, by=Actor("k", "")
             )
         assert refused_too.value.about in ("t/f", "t/g")
         assert node.client.opened == [] and node.nothing_changed()
@@ -537,7 +542,7 @@ def test_what_was_started_is_ended_if_another_cannot_be(on_node: OnNode) -> None
         node.client.open = opening  # type: ignore[method-assign]
         with pytest.raises(StartFailedError) as refused:
             await node.control.deploy_all(
-                wanted(node, ("f", good), ("g", bad)), approve=False, by="k"
+                wanted(node, ("f", good), ("g", bad)), approve=False, by=Actor("k", "")
             )
         assert refused.value.about == "t/g"
         assert [zygote.closed for zygote in node.client.opened] == [True]
@@ -566,7 +571,7 @@ def test_a_route_of_another_function_stops_a_deploy_before_it_starts(on_node: On
 def test_a_route_is_free_once_its_function_is_removed(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy(routes=["GET /a"])
-        await node.control.remove("t", "f", by="k")
+        await node.control.remove("t", "f", by=Actor("k", ""))
         assert node.route("/a") is None
         await node.deploy("g", routes=["GET /a"])
         assert node.route("/a") == "g"
@@ -583,10 +588,10 @@ def test_going_back_takes_no_route_from_another_function(on_node: OnNode, way: s
         with pytest.raises(ConflictError, match="t/g"):
             if way == "alias":
                 targets = [AliasTarget(version=1, weight=100)]
-                await node.control.set_alias("t", "f", LIVE, targets, by="k")
+                await node.control.set_alias("t", "f", LIVE, targets, by=Actor("k", ""))
             else:
                 to = 1 if way == "rollback to" else None
-                await node.control.rollback("t", "f", to, by="k")
+                await node.control.rollback("t", "f", to, by=Actor("k", ""))
         assert node.live() == 2 and node.route("/a") == "g"
 
     on_node(scene)
@@ -598,7 +603,7 @@ def test_another_alias_has_no_routes(on_node: OnNode) -> None:
         await node.deploy()
         await node.deploy("g", routes=["GET /a"])
         targets = [AliasTarget(version=1, weight=100)]
-        await node.control.set_alias("t", "f", "old", targets, by="k")
+        await node.control.set_alias("t", "f", "old", targets, by=Actor("k", ""))
         assert node.route("/a") == "g"
         found = node.catalogue.find("t", "f", "old")
         assert found is not None and found.number == 1
@@ -613,14 +618,14 @@ def test_rollback_goes_back_to_what_was_and_further(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         for _ in range(3):
             await node.deploy()
-        alias = await node.control.rollback("t", "f", None, by="k")
+        alias = await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert alias.targets == (AliasTarget(version=2, weight=100),) and node.live() == 2
-        await node.control.rollback("t", "f", None, by="k")
+        await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert node.live() == 1
         with pytest.raises(ConflictError):
-            await node.control.rollback("t", "f", None, by="k")
-        await node.control.rollback("t", "f", 3, by="k")
-        await node.control.rollback("t", "f", 1, by="k")
+            await node.control.rollback("t", "f", None, by=Actor("k", ""))
+        await node.control.rollback("t", "f", 3, by=Actor("k", ""))
+        await node.control.rollback("t", "f", 1, by=Actor("k", ""))
         assert node.live() == 1
         assert node.dispatcher.kept[-1] == {("t", "f", 1)}
 
@@ -632,9 +637,9 @@ def test_rollback_passes_over_a_trial(on_node: OnNode) -> None:
         await node.deploy()
         await node.deploy()
         weights = (AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10))
-        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        await node.control.set_alias("t", "f", LIVE, weights, by=Actor("k", ""))
         await node.deploy()
-        alias = await node.control.rollback("t", "f", None, by="k")
+        alias = await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert alias.targets == (AliasTarget(version=2, weight=100),)
         assert node.dispatcher.kept[-1] == {("t", "f", 2)}
 
@@ -645,7 +650,7 @@ def test_there_is_nothing_before_the_first(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy()
         with pytest.raises(ConflictError) as refused:
-            await node.control.rollback("t", "f", None, by="k")
+            await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert refused.value.next_step
         assert node.live() == 1
 
@@ -656,7 +661,7 @@ def test_there_is_nothing_before_the_first(on_node: OnNode) -> None:
 def test_rolling_back_what_is_not_there(on_node: OnNode, to: int | None) -> None:
     async def scene(node: Node) -> None:
         with pytest.raises(NotFoundError):
-            await node.control.rollback("t", "nothing", to, by="k")
+            await node.control.rollback("t", "nothing", to, by=Actor("k", ""))
 
     on_node(scene)
 
@@ -665,10 +670,10 @@ def test_rolling_back_to_a_version_that_is_not_there_changes_nothing(on_node: On
     async def scene(node: Node) -> None:
         await node.deploy()
         with pytest.raises(NotFoundError):
-            await node.control.rollback("t", "f", 9, by="k")
+            await node.control.rollback("t", "f", 9, by=Actor("k", ""))
         with pytest.raises(NotFoundError):
             await node.control.set_alias(
-                "t", "f", "x", [AliasTarget(version=9, weight=100)], by="k"
+                "t", "f", "x", [AliasTarget(version=9, weight=100)], by=Actor("k", "")
             )
         assert node.live() == 1
 
@@ -680,14 +685,14 @@ def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: On
         first = await node.deploy()
         second = await node.deploy(description="b")
         other = await node.deploy("g")
-        await node.control.remove("t", "f", by="k")
+        await node.control.remove("t", "f", by=Actor("k", ""))
         assert node.live() is None and node.live("g") == 1
         assert node.dispatcher.kept[-1] == {("t", "g", 1)}
         kept = set(node.bundles.manifests)
         assert kept == {other.digest}
         assert not {first.digest, second.digest} & kept
         with pytest.raises(NotFoundError):
-            await node.control.remove("t", "f", by="k")
+            await node.control.remove("t", "f", by=Actor("k", ""))
         with pytest.raises(NotFoundError):
             await node.control.function("t", "f")
         assert [f.name for f in await node.control.functions()] == ["g"]
@@ -758,7 +763,7 @@ def test_it_is_the_version_most_callers_get_that_counts(on_node: OnNode) -> None
         await node.deploy(grants=(WRITE,), approve=True)
         await node.deploy()
         weights = [AliasTarget(version=1, weight=5), AliasTarget(version=2, weight=95)]
-        await node.control.set_alias("t", "f", LIVE, weights, by="k")
+        await node.control.set_alias("t", "f", LIVE, weights, by=Actor("k", ""))
         with pytest.raises(WideningError):
             await node.deploy(grants=(READ,))
 
@@ -780,7 +785,7 @@ def test_a_widening_that_cannot_be_recorded_makes_no_version(on_node: OnNode, fa
         assert node.store.approved == []
         with pytest.raises(NotFoundError):
             targets = [AliasTarget(version=2, weight=100)]
-            await node.control.set_alias("t", "f", LIVE, targets, by="user:mallory")
+            await node.control.set_alias("t", "f", LIVE, targets, by=Actor("user:mallory", ""))
 
     on_node(scene)
 
@@ -808,7 +813,7 @@ def test_a_bundle_with_a_grant_of_what_it_does_not_declare_is_refused(on_node: O
 def test_uses_are_told_up_to_this_moment(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         version = await node.deploy(grants=(READ,), approve=True)
-        node.uses.note(version, "bucket uploads", "read", "")
+        node.facts.happened(use_of(version, "bucket uploads", "read", at=time.time()))
         [use] = await node.control.grant_uses("t", "f")
         assert (use.version, use.grant, use.count) == (1, "bucket uploads", 1)
         node.uses.close()
@@ -902,9 +907,9 @@ def test_what_is_live_is_subscribed(on_node: OnNode) -> None:
         assert node.data.subscribed["t"][2:] == [("g", "")]
         await node.deploy()
         assert node.data.subscribed == {"t": [("f", ""), ("g", "")]}
-        await node.control.rollback("t", "f", None, by="k")
+        await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert ("f", "nightly") in node.data.subscribed["t"]
-        await node.control.remove("t", "f", by="k")
+        await node.control.remove("t", "f", by=Actor("k", ""))
         assert node.data.subscribed == {"t": [("g", "")]}
         assert (node.delivery.started, node.delivery.updated) == (0, 5)
 
@@ -931,7 +936,7 @@ def test_going_back_takes_no_queue_from_another_function(on_node: OnNode) -> Non
         await node.deploy()
         await node.deploy("g", **WITH_JOBS, triggers=(JOBS,))
         with pytest.raises(ConflictError, match=r"t/g"):
-            await node.control.rollback("t", "f", 1, by="k")
+            await node.control.rollback("t", "f", 1, by=Actor("k", ""))
         assert node.live() == 2
 
     on_node(scene)
@@ -954,13 +959,15 @@ def test_a_start_subscribes_what_is_stored(on_node: OnNode) -> None:
 def test_what_was_given_to_a_project_is_kept_and_holds(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         claim = RouteClaim(project="t", prefixes=("/pay",), hosts=("t.example.com",))
-        await node.control.claim_routes(claim, by="user:ada")
+        await node.control.claim_routes(claim, by=ADA)
         assert await node.control.route_claims() == (claim,)
         with pytest.raises(ConflictError):
-            await node.control.claim_routes(RouteClaim(project="u", prefixes=("/pay",)), by="k")
+            await node.control.claim_routes(
+                RouteClaim(project="u", prefixes=("/pay",)), by=Actor("k", "")
+            )
         await node.control.load()
         assert await node.control.route_claims() == (claim,)
-        await node.control.claim_routes(RouteClaim(project="t"), by="user:ada")
+        await node.control.claim_routes(RouteClaim(project="t"), by=ADA)
         assert await node.control.route_claims() == ()
 
     on_node(scene)
@@ -979,8 +986,8 @@ def test_a_version_is_removed_with_a_bundle_that_nothing_else_uses(on_node: OnNo
     async def scene(node: Node) -> None:
         first, second = node.bundle(), node.bundle(description="new")
         for digest in (first, second):
-            await node.control.deploy("t", "f", digest, approve=False, by="k")
-        await node.control.remove_version("t", "f", 1, by="k")
+            await node.control.deploy("t", "f", digest, approve=False, by=Actor("k", ""))
+        await node.control.remove_version("t", "f", 1, by=Actor("k", ""))
         assert node.catalogue.find("t", "f", "1") is None
         everything = {"by": "k", "deploys": lambda *_: True}
         assert not await node.control.has_bundle(first, **everything)

@@ -15,6 +15,7 @@ import pytest
 from casemate.admission import Admission, Catalogue
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.dispatch import Dispatcher
+from casemate.facts import FactStream
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.invocation.unfinished import failure_of
 from casemate.model.function import Limits
@@ -48,6 +49,7 @@ from support.core import (
     request,
     version,
 )
+from support.facts import stream
 
 CREDENTIAL = f"Bearer {INVOKER_TOKEN}"
 MARK = "s3cr3t"
@@ -142,11 +144,10 @@ class Path:
         self.broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, self.vault, "https://node.test"),
-            uses=self.uses,
-            deny=self.store.deny,
+            facts=stream(self.store.deny, self.uses),
             keep=self._keep,
         )
-        seal = Seal(Redactor(self.store, self.vault))
+        seal = Seal(Redactor(self.store, self.vault, FactStream()))
         self.pipeline = Pipeline(
             self.admission,
             self.dispatcher,

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import pytest
 
+from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
+from casemate.model.facts import InvocationEnded, LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Finished
 from casemate.seal import Redactor, Seal
@@ -51,7 +53,8 @@ class Stage:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.vault = Vault()
-        self.redactor = Redactor(self.store, self.vault)
+        self.facts = FactStream()
+        self.redactor = Redactor(self.store, self.vault, self.facts)
 
     def record(
         self,
@@ -126,7 +129,7 @@ def test_a_secret_is_taken_out_of_logs_and_errors() -> None:
 def test_a_secret_over_several_lines_is_found() -> None:
     async def scene(stage: Stage) -> None:
         stage.vault.fault = None
-        joined = Redactor(stage.store, _Joined())
+        joined = Redactor(stage.store, _Joined(), FactStream())
         stage.redactor = joined
         stage.record("a", "first", "second", "z")
         await joined.flush()
@@ -270,5 +273,54 @@ def test_the_answer_of_no_invocation_is_left_alone() -> None:
         finished = Finished(outcome=Outcome.INVALID)
         assert await stage.redactor.redact(finished) is finished
         assert stage.vault.asked == []
+
+    play(scene)
+
+
+def test_lines_are_told_of_once_the_store_has_them_without_their_secrets() -> None:
+    async def scene(stage: Stage) -> None:
+        seen: list[tuple[LogsWritten, list[str]]] = []
+
+        def look(fact: LogsWritten) -> None:
+            _, _, lines = stage.store.records[-1]
+            seen.append((fact, [line.text for line in lines]))
+
+        stage.facts.listen(LogsWritten, look)
+        stage.record(f"it is {SECRET.decode()}!")
+        assert seen == []  # the vault is asked first
+        await stage.redactor.flush()
+        [(fact, texts)] = seen
+        assert texts == ["it is [redacted:s]!"]
+        assert (fact.project, fact.function, fact.version) == ("t", "f", 1)
+        assert fact.invocation == "inv_1"
+        stage.record()
+        assert len(seen) == 1  # no line, nothing to read
+
+    play(scene)
+
+
+def test_the_end_of_an_invocation_is_told_with_its_outcome() -> None:
+    async def scene(stage: Stage) -> None:
+        ended: list[InvocationEnded] = []
+        stage.facts.listen(InvocationEnded, ended.append)
+        stage.record()
+        stage.record("line", error="bad")
+        await stage.redactor.flush()
+        assert [fact.outcome for fact in ended] == ["ok", "ok"]
+        assert {fact.invocation for fact in ended} == {"inv_1"}
+
+    play(scene)
+
+
+def test_nothing_is_made_where_nobody_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(stage: Stage) -> None:
+        made: list[object] = []
+        for name in ("LogsWritten", "InvocationEnded"):
+            kind = type(name, (), {"__init__": lambda self, **_: made.append(self)})
+            monkeypatch.setattr(f"casemate.seal.redaction.{name}", kind)
+        stage.record("line")
+        await stage.redactor.flush()
+        assert len(stage.store.records) == 1
+        assert made == []
 
     play(scene)

@@ -50,7 +50,7 @@ def denial(**changes: object) -> Denial:
     values: dict[str, object] = {
         "at": 1000.0,
         "kind": DenialKind.CAPABILITY,
-        "principal": "function:demo/thumbs",
+        "by": "function:demo/thumbs",
         "action": "bucket:write",
         "resource": "bucket:demo/uploads",
         "reason": "no grant covers it",

@@ -96,9 +96,7 @@ def test_any_text_is_kept_bounded_and_readable(
 ) -> None:
     connection = memory()
     migrate(connection)
-    given = denial(
-        kind=kind, reason=text * 10**size, principal=text, remote_address=text, count=count
-    )
+    given = denial(kind=kind, reason=text * 10**size, by=text, remote_address=text, count=count)
     assert insert_denials(connection, [given], 5.0) == 0
     (found,) = denials(connection, project=None, function=None, invocation=None, limit=5)
     assert found.kind is kind

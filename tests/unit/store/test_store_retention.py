@@ -163,10 +163,10 @@ def principals(connection: engine.Connection) -> dict[str, int]:
 
 def test_a_flood_of_denials_pushes_out_none_but_its_own() -> None:
     connection = filled(0)
-    known = [denial(principal=f"token:t{n % 3}", reason=str(n)) for n in range(30)]
+    known = [denial(by=f"token:t{n % 3}", reason=str(n)) for n in range(30)]
     insert_denials(connection, known, NOW)
     for _ in range(10):
-        flood = [denial(principal="anonymous:public", resource=f"r{n}") for n in range(500)]
+        flood = [denial(by="anonymous:public", resource=f"r{n}") for n in range(500)]
         insert_denials(connection, flood, NOW)
         run_all(connection, SqliteOptions(max_denials=200), batch=1000)
     assert principals(connection) == {
@@ -181,17 +181,17 @@ def test_a_flood_of_denials_pushes_out_none_but_its_own() -> None:
 
 def test_who_has_a_token_pushes_out_none_but_its_own_either() -> None:
     connection = filled(0)
-    insert_denials(connection, [denial(principal="token:quiet") for _ in range(5)], NOW)
-    insert_denials(connection, [denial(principal="token:loud") for _ in range(500)], NOW)
-    insert_denials(connection, [denial(principal="token:other") for _ in range(400)], NOW)
+    insert_denials(connection, [denial(by="token:quiet") for _ in range(5)], NOW)
+    insert_denials(connection, [denial(by="token:loud") for _ in range(500)], NOW)
+    insert_denials(connection, [denial(by="token:other") for _ in range(400)], NOW)
     run_all(connection, SqliteOptions(max_denials=105), batch=7)
     assert principals(connection) == {"token:quiet": 5, "token:loud": 50, "token:other": 50}
 
 
 def test_where_the_disk_is_full_the_largest_give_way_first() -> None:
     connection = filled(0)
-    insert_denials(connection, [denial(principal="token:quiet") for _ in range(5)], NOW)
-    insert_denials(connection, [denial(principal="token:loud") for _ in range(3000)], NOW)
+    insert_denials(connection, [denial(by="token:quiet") for _ in range(5)], NOW)
+    insert_denials(connection, [denial(by="token:loud") for _ in range(3000)], NOW)
     limit = used_bytes(connection) // 2
     run_all(connection, SqliteOptions(max_bytes=limit), batch=100)
     assert principals(connection)["token:quiet"] == 5

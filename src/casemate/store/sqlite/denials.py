@@ -58,7 +58,7 @@ def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
         now,
         denial.at,
         denial.kind.value,
-        clean(denial.principal),
+        clean(denial.by),
         clean(denial.action),
         clean(denial.resource, MAX_REASON),
         clean(denial.reason, MAX_REASON),
@@ -73,4 +73,5 @@ def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
 
 def _denial(row: tuple[Any, ...]) -> Denial:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    return Denial(**{**values, "kind": DenialKind(values["kind"])})
+    kind, by = DenialKind(values["kind"]), values.pop("principal")
+    return Denial(**{**values, "kind": kind, "by": by})

@@ -15,9 +15,10 @@ import msgspec
 
 from casemate.accounts.attempts import address_group
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.model.denial import Denial, DenialKind
+from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
+from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.model.principal import ANONYMOUS, Action, Decision, Principal, Resource, ResourceKind
 from casemate.model.problem import problem_response
@@ -66,20 +67,20 @@ class Hooks:
         vault: Vault,
         data: ProjectData,
         policy: Policy,
-        deny: Callable[[Denial], None],
+        happened: Callable[[Fact], None],
         nowhere: Nowhere,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep events in `data`; every refusal goes to `deny`.
+        """Keep events in `data`; every refusal is told by `happened`.
 
         `nowhere` answers as for a path that there is not.
         """
         self._vault = vault
         self._data = data
         self._policy = policy
-        self._deny = deny
+        self._happened = happened
         self._nowhere = nowhere
         self._clock = clock
         self._hooks: dict[Key, Hook] = {}
@@ -233,18 +234,14 @@ class Hooks:
         reason: str,
     ) -> None:
         project, function, _ = hook.key
-        self._deny(
-            Denial(
+        self._happened(
+            denied_at(
+                FunctionPlace(project, function, hook.version.number, invocation=""),
                 at=self._clock(),
                 kind=kind,
-                principal=principal.text,
+                by=Actor(principal.text, request.head.peer),
                 action=Action.FUNCTION_INVOKE.value,
-                resource=f"function:{project}/{function}",
                 reason=reason,
-                project=project,
-                function=function,
-                version=hook.version.number,
-                remote_address=request.head.peer,
             )
         )
 

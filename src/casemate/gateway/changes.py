@@ -1,0 +1,50 @@
+"""What a change of deployed functions is told as: who, from where, on what, and what it became."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from casemate.model.deployment import Alias, NewVersion, Version
+from casemate.model.facts import (
+    Actor,
+    AliasMoved,
+    Fact,
+    FunctionRemoved,
+    GrantsApproved,
+    VersionDeployed,
+)
+
+
+def removed(project: str, function: str, version: int, by: Actor) -> FunctionRemoved:
+    """Return that a function is gone; one version of it where `version` is not 0."""
+    return FunctionRemoved(**_about(project, function, version, by))
+
+
+def moved(alias: Alias, by: Actor) -> AliasMoved:
+    """Return that an alias leads somewhere else."""
+    targets = tuple((target.version, target.weight) for target in alias.targets)
+    # Of one that leads to several versions they are all in `targets`.
+    version = targets[0][0] if len(targets) == 1 else 0
+    about = _about(alias.project, alias.function, version, by)
+    return AliasMoved(**about, alias=alias.name, targets=targets)
+
+
+def deployed(version: Version, new: NewVersion, by: Actor) -> Iterator[Fact]:
+    """Give that a version is in force, and what it may do that the one before might not."""
+    about = _about(version.project, version.function, version.number, by)
+    yield VersionDeployed(**about, digest=version.digest)
+    if new.approved:
+        yield GrantsApproved(**about, added=tuple(grant.text for grant in new.approved))
+
+
+def _about(project: str, function: str, version: int, by: Actor) -> dict[str, Any]:
+    return {
+        "at": time.time(),
+        "by": by.principal,
+        "remote_address": by.remote_address,
+        "project": project,
+        "function": function,
+        "version": version,
+    }

@@ -1,0 +1,144 @@
+"""What is told of operations: each that changes something, once, with who, from where, on what."""
+
+from __future__ import annotations
+
+import dataclasses
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from api_fake_control import GUEST_TEXT, OWNER_TEXT, Client
+
+import casemate.api.app as api
+from casemate.api.problems import problem_response
+from casemate.model.errors import ConflictError
+from casemate.model.facts import OperationPerformed
+from casemate.model.principal import ANONYMOUS
+from casemate.operations import samples
+from casemate.operations.catalogue import FORMS
+from casemate.operations.declaration import Decided, Effect
+from casemate.operations.form import Form
+
+CHANGING = [form for form in FORMS if form.effect is not Effect.READ and form.declared.http]
+READING = [form for form in FORMS if form.effect is Effect.READ and form.declared.http]
+
+
+@pytest.fixture
+def told(parts) -> list[OperationPerformed]:
+    heard: list[OperationPerformed] = []
+    parts.facts.listen(OperationPerformed, heard.append)
+    return heard
+
+
+@pytest.fixture
+def performing(monkeypatch):
+    """Have every operation performed by a function of the form instead of by the node."""
+
+    def use(perform) -> None:
+        async def performed(_operation, call):
+            return perform(call)
+
+        replaced = tuple(dataclasses.replace(one, perform=performed) for one in api.OPERATIONS)
+        monkeypatch.setattr(api, "OPERATIONS", replaced)
+
+    return use
+
+
+@pytest.fixture
+def send(performing, parts, told):
+    """Ask for an example of a form; what was told before is forgotten."""
+
+    def sent(form: Form, key: str | None = OWNER_TEXT) -> httpx2.Response:
+        told.clear()
+        operation = samples.request_of(form)
+        rest: dict[str, Any] = {"params": form.query(operation)}
+        if form.declared.content:
+            rest["content"] = getattr(operation, form.declared.content)
+        elif not form.declared.raw_content:
+            body = form.json(operation)
+            rest["content"] = None if body is None else msgspec.json.encode(body)
+            rest["headers"] = {"content-type": "application/json"}
+        client = Client(parts, parts.service.spool)
+        return client(form.method, form.target(operation), key=key, **rest)
+
+    return sent
+
+
+def test_every_operation_that_changes_something_is_told_once(performing, send, told) -> None:
+    assert len(CHANGING) > 30
+    for form in CHANGING:
+        performing(lambda _call, form=form: samples.answer_of(form))
+        answer = send(form)
+        assert answer.is_success, (form.id, answer.text)
+        [fact] = told
+        is_open = form.declared.decided is Decided.OPEN
+        assert fact.by == (ANONYMOUS.text if is_open else "token:owner")
+        assert fact.remote_address == "192.0.2.9"
+        assert (fact.operation, fact.effect) == (form.id, form.effect.value)
+        if form.declared.action is not None:
+            assert fact.action == form.declared.action.value
+            assert fact.resource
+            assert fact.resource == "node" or fact.project in fact.resource
+            assert fact.at > 1_700_000_000
+
+
+def test_what_it_was_done_to_is_named(performing, send, told) -> None:
+    performing(lambda _call: None)
+    (form,) = [form for form in CHANGING if form.id == "removeFunction"]
+    send(form)
+    assert (told[0].resource, told[0].project) == ("function:shop/checkout", "shop")
+    assert (told[0].function, told[0].action) == ("checkout", "function:remove")
+
+
+def test_reading_is_not_told(performing, send, told) -> None:
+    for form in READING:
+        performing(lambda _call, form=form: samples.answer_of(form))
+        send(form)
+        assert told == [], form.id
+
+
+def fails(_call) -> None:
+    raise ConflictError("It is in use.")
+
+
+def answers_with_a_problem(_call):
+    return problem_response(HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts.")
+
+
+@pytest.mark.parametrize("refuses", [fails, answers_with_a_problem])
+def test_what_was_refused_while_it_was_done_is_not_told(performing, send, told, refuses) -> None:
+    performing(refuses)
+    for form in CHANGING:
+        assert send(form).is_client_error, form.id
+        assert told == [], form.id
+
+
+def test_what_was_not_allowed_is_not_told_as_done(performing, send, told, parts) -> None:
+    performing(lambda _call: None)
+    for form in CHANGING:
+        if form.declared.action is not None or form.declared.anywhere is not None:
+            assert send(form, GUEST_TEXT).status_code == 403, form.id
+            assert told == [], form.id
+            assert parts.denied[-1].by == "token:guest"
+            assert parts.denied[-1].remote_address == "192.0.2.9"
+        if form.declared.decided is not Decided.OPEN:
+            assert send(form, None).status_code == 401, form.id
+            assert told == [], form.id
+
+
+def test_malformed_requests_are_not_told(performing, ask, told) -> None:
+    performing(lambda _call: None)
+    assert ask("DELETE", "/functions/shop/Not-A-Name").status_code == 400
+    assert ask("PUT", "/users/ada/roles", json={"nothing": 1}).is_client_error
+    assert told == []
+
+
+def test_nothing_is_made_where_nobody_listens(performing, monkeypatch, parts) -> None:
+    made: list[object] = []
+    performing(lambda _call: None)
+    monkeypatch.setattr("casemate.api.performing.resource_of", lambda *asked: made.append(asked))
+    ask = Client(parts, parts.service.spool)
+    assert ask("DELETE", "/functions/shop/cart").is_success
+    assert made == []

@@ -1,0 +1,143 @@
+"""What is told of deployed functions: who changed what, from where, and what it is now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from test_gateway_control import READ, Node
+
+from casemate.admission.grants import WideningError
+from casemate.model.denial import Denial
+from casemate.model.deployment import LIVE, AliasTarget
+from casemate.model.errors import CasemateError
+from casemate.model.facts import (
+    AliasMoved,
+    Fact,
+    FunctionRemoved,
+    GrantsApproved,
+    VersionDeployed,
+)
+from support.facts import ADA, EVE
+
+KINDS = (VersionDeployed, FunctionRemoved, AliasMoved, GrantsApproved, Denial)
+
+
+def play(folder: Path, scene: Callable[[Node, list[Fact]], Awaitable[None]]) -> None:
+    async def run() -> None:
+        node, told = Node(folder), list[Fact]()
+        for kind in KINDS:
+            node.facts.listen(kind, told.append)
+        await asyncio.wait_for(scene(node, told), 10)
+
+    asyncio.run(run())
+
+
+def is_by(fact: Fact, who: tuple[str, str]) -> bool:
+    return (fact.by, fact.remote_address) == who and (fact.project, fact.function) == ("t", "f")
+
+
+def test_a_deploy(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        version = await node.deploy()
+        [fact] = told
+        assert isinstance(fact, VersionDeployed)
+        assert is_by(fact, ADA)
+        assert (fact.version, fact.digest) == (1, version.digest)
+
+    play(tmp_path, scene)
+
+
+def test_an_approval_says_what_was_added(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        await node.deploy(grants=(READ,), approve=True)
+        deployed, approved = told
+        assert isinstance(deployed, VersionDeployed)
+        assert isinstance(approved, GrantsApproved)
+        assert is_by(approved, ADA)
+        assert (approved.version, approved.added) == (1, (READ.text,))
+
+    play(tmp_path, scene)
+
+
+def test_a_deploy_that_would_have_widened_is_a_denial_with_an_address(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        await node.deploy()
+        told.clear()
+        with pytest.raises(WideningError):
+            await node.deploy(grants=(READ,))
+        [denial] = told
+        assert isinstance(denial, Denial)
+        assert is_by(denial, ADA)
+        assert (denial.action, denial.resource) == ("function:deploy", "function:t/f")
+
+    play(tmp_path, scene)
+
+
+def test_removals(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        for _ in range(2):
+            await node.deploy()
+        told.clear()
+        await node.control.remove_version("t", "f", 1, by=EVE)
+        await node.control.remove("t", "f", by=ADA)
+        one, whole = told
+        assert isinstance(one, FunctionRemoved) and is_by(one, EVE) and one.version == 1
+        assert isinstance(whole, FunctionRemoved) and is_by(whole, ADA) and whole.version == 0
+
+    play(tmp_path, scene)
+
+
+def test_an_alias_and_a_rollback(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        for _ in range(3):
+            await node.deploy()
+        told.clear()
+        split = [AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10)]
+        await node.control.set_alias("t", "f", "canary", split, by=EVE)
+        await node.control.rollback("t", "f", None, by=ADA)
+        await node.control.rollback("t", "f", 1, by=EVE)
+        alias, back, further = told
+        assert isinstance(alias, AliasMoved) and is_by(alias, EVE)
+        assert (alias.alias, alias.version) == ("canary", 0)
+        assert alias.targets == ((1, 90), (2, 10))
+        assert isinstance(back, AliasMoved) and is_by(back, ADA)
+        assert (back.alias, back.version, back.targets) == (LIVE, 2, ((2, 100),))
+        assert isinstance(further, AliasMoved) and is_by(further, EVE)
+        assert further.version == 1
+
+    play(tmp_path, scene)
+
+
+def test_what_failed_is_not_told(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        await node.deploy()
+        told.clear()
+        control = node.control
+        for attempt in (
+            lambda: control.remove("t", "nothing", by=ADA),
+            lambda: control.remove_version("t", "f", 9, by=ADA),
+            lambda: control.set_alias("t", "f", "x", [AliasTarget(version=9, weight=100)], by=ADA),
+            lambda: control.rollback("t", "f", None, by=ADA),
+            lambda: control.rollback("t", "f", 9, by=ADA),
+            lambda: control.deploy("t", "f", "0" * 64, approve=True, by=ADA),
+        ):
+            with pytest.raises(CasemateError):
+                await attempt()
+        assert told == []
+
+    play(tmp_path, scene)
+
+
+def test_who_reads_what_happens_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async def scene(node: Node, told: list[Fact]) -> None:
+        feed = node.facts.feed(VersionDeployed)
+        waiting = asyncio.ensure_future(feed.take(60))
+        await asyncio.sleep(0)
+        node.control.stop()
+        assert await asyncio.wait_for(waiting, 1) == ([], 0)
+        assert feed.ended
+
+    play(tmp_path, scene)

@@ -1,0 +1,73 @@
+"""What sandboxes and the egress proxy tell becomes facts about the function that it is of."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from casemate.egress.interface import EgressEvent
+from casemate.facts import FactStream
+from casemate.gateway.happenings import Happenings
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.facts import Fact, GrantUsed
+from support.core import version
+
+VERSION = version(3)
+NAME = f"{VERSION.project}/{VERSION.function}"
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.facts, self.told = FactStream(), list[Fact]()
+        known = SimpleNamespace(version_of={7: VERSION}.get)
+        self.happenings = Happenings(known, self.facts)  # type: ignore[arg-type]
+        for kind in (Denial, GrantUsed):
+            self.facts.listen(kind, self.told.append)
+
+    @staticmethod
+    def zygote(*serving: str) -> Any:
+        instances = {n: SimpleNamespace(serving=each) for n, each in enumerate(serving)}
+        return SimpleNamespace(version=VERSION, instances=instances)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def of_the_function(fact: Fact) -> bool:
+    whose = (fact.project, fact.function, fact.version)
+    return fact.by == f"function:{NAME}" and whose == (VERSION.project, VERSION.function, 3)
+
+
+@pytest.mark.parametrize(
+    ("serving", "known"), [(("inv_1",), "inv_1"), (("inv_1", "inv_2"), ""), (("",), "")]
+)
+def test_a_denied_call(scene: Scene, serving: tuple[str, ...], known: str) -> None:
+    call: Any = SimpleNamespace(name="ptrace", at=5.0, count=3)
+    scene.happenings.on_call(scene.zygote(*serving), call)
+    [denial] = scene.told
+    assert isinstance(denial, Denial) and of_the_function(denial)
+    assert (denial.kind, denial.action) == (DenialKind.SYSTEM_CALL, "ptrace")
+    assert (denial.at, denial.count, denial.invocation) == (5.0, 3, known)
+
+
+def test_an_instance_that_was_ended(scene: Scene) -> None:
+    scene.happenings.on_kill(scene.zygote(), "inv_9")
+    [denial] = scene.told
+    assert isinstance(denial, Denial) and of_the_function(denial)
+    assert (denial.resource, denial.invocation) == ("kernel", "inv_9")
+
+
+def test_connections(scene: Scene) -> None:
+    event = {"zygote": 7, "at": 5.0, "host": "api.example", "port": 443, "count": 2}
+    scene.happenings.on_connection(EgressEvent(**event, allowed=False, reason="not granted"))
+    scene.happenings.on_connection(EgressEvent(**event, allowed=True, grant="host api.example"))
+    scene.happenings.on_connection(EgressEvent(**{**event, "zygote": 8}, allowed=True))
+    denial, use = scene.told
+    assert isinstance(denial, Denial) and of_the_function(denial)
+    assert (denial.kind, denial.resource) == (DenialKind.EGRESS, "host:api.example:443")
+    assert isinstance(use, GrantUsed) and of_the_function(use)
+    assert (use.grant, use.action, use.count) == ("host api.example", "connect", 2)

@@ -1,0 +1,35 @@
+"""What a gateway tells when it starts, and that what listens in it is put together."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from casemate.facts import FactStream
+from casemate.gateway.objects import Gateway
+from casemate.model.facts import RiskAccepted
+
+
+async def _nothing(*_: object, **__: object) -> tuple[()]:
+    return ()
+
+
+def test_each_risk_that_the_operator_accepted_is_told() -> None:
+    facts, told = FactStream(), list[RiskAccepted]()
+    facts.listen(RiskAccepted, told.append)
+    gateway: Any = SimpleNamespace(
+        _config=SimpleNamespace(accepted_risks=("landlock", "shared-uid")),
+        _lost=frozenset(),
+        facts=facts,
+        data=SimpleNamespace(projects=tuple),
+        known=SimpleNamespace(require=_nothing),
+        store=SimpleNamespace(policies=_nothing),
+        policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
+        accounts=SimpleNamespace(load=_nothing),
+        control=SimpleNamespace(load=_nothing),
+        health=SimpleNamespace(start=lambda: None),
+    )
+    asyncio.run(Gateway.load(gateway))
+    assert [fact.risk for fact in told] == ["landlock", "shared-uid"]
+    assert all(fact.at > 1_700_000_000 for fact in told)
