@@ -21,6 +21,8 @@ BUILT_WHILE_RUNNING = {
     "casemate.operations.reading": "patterns of operations' own fields, on at most a URL's text",
     "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
+    "casemate.guard.binary": "runs of two literal units, of bounded length",
+    "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
     "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",

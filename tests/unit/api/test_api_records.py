@@ -168,9 +168,10 @@ def test_a_followed_log_leaves_out_what_is_not_wanted_and_goes_on(
         control.lines = [shaped(1, "old fault", "error"), shaped(2, "noise"), shaped(3, "noise")]
         client = Following(ask.app, f"follow=true&level=error&after={after}")
         await client.until(b"\n")
-        control.lines += [shaped(4, "noise"), shaped(5, "new fault", "error"), shaped(6, "noise")]
+        for line in (shaped(4, "noise"), shaped(5, "new fault", "error"), shaped(6, "noise")):
+            control.write(line)
         await client.until(b"new fault")
-        control.lines.append(shaped(7, "last", "critical"))
+        control.write(shaped(7, "last", "critical"))
         await client.until(b"last")
         await client.leave()
         return b"".join(client.chunks)
@@ -346,8 +347,8 @@ def test_the_log_is_read_when_there_is_something_to_read(ask, control, parts, fa
         assert not parts.facts.wanted(LogsWritten)
         return reads
 
-    # The first lines, and what was written until there was somebody to tell.
-    assert asyncio.run(run()) == [2, 2, 3]
+    # The newest and the first lines, and what was written until there was somebody to tell.
+    assert asyncio.run(run()) == [3, 3, 4]
 
 
 def test_a_burst_is_read_at_most_so_often(ask, control, monkeypatch) -> None:
