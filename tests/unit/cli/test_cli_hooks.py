@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from casemate.certificates.issuing import Names, issue, new_authority
+from casemate.model.facts import Actor
 from casemate.model.function import FunctionSpec
 from casemate.model.http import HttpHead
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
@@ -46,7 +47,7 @@ def told(node):
     """A node on which shop/tell is live."""
     node.control.bundles["a" * 64] = b""
     node.control.specs["a" * 64] = SPEC
-    asyncio.run(node.control.deploy("shop", "tell", "a" * 64, approve=False, by="admin"))
+    asyncio.run(node.control.deploy("shop", "tell", "a" * 64, approve=False, by=Actor("admin", "")))
     return node
 
 

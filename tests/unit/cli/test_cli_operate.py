@@ -15,6 +15,7 @@ from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
 from casemate.cli.commands.show import listens_to
 from casemate.cli.errors import UsageError
+from casemate.model.facts import Actor
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 from casemate.model.trigger import (
@@ -46,7 +47,9 @@ def shop(node):
     for digest in ("a" * 64, "b" * 63 + "c"):
         node.control.bundles[digest] = b""
         node.control.specs[digest] = SPEC
-        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by="admin"))
+        asyncio.run(
+            node.control.deploy("shop", "cart", digest, approve=False, by=Actor("admin", ""))
+        )
     return node
 
 
@@ -109,7 +112,7 @@ def test_show_tells_of_schedules(cli, node) -> None:
     nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
     node.control.bundles["d" * 64] = b""
     node.control.specs["d" * 64] = msgspec.structs.replace(SPEC, triggers=(nightly,))
-    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by="admin"))
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=Actor("admin", "")))
     status = {"name": "nightly", "cron": "0 3 * * *", "every": 0.0, "timezone": "UTC"}
     node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
     node.control.invocation_records = [
