@@ -62,6 +62,14 @@ def _syscall(name: str, *arguments: object) -> int:
     return result
 
 
+def call(name: str, *arguments: object) -> int:
+    """Make a call by its name, for the modules of this package; the errno is ctypes'.
+
+    Raises UnknownMachineError, an OSError, where its number is not known.
+    """
+    return _syscall(name, *arguments)
+
+
 def _check(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
