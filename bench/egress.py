@@ -118,7 +118,7 @@ async def _measure(core: int, origin_core: int, count: int, rounds: int) -> Resu
     ours, theirs = protocol.BOUNDS.pair()
     with theirs:
         process.pass_connection(theirs.fileno())
-    client = EgressClient(ours, asyncio.get_running_loop())
+    client = EgressClient(ours, asyncio.get_running_loop(), on_event=lambda _event: None)
     inside = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.2"
     grant = Grant(
         kind=GrantKind.EGRESS,

@@ -99,7 +99,10 @@ class _Inbox:
 
     async def handle(self, limit: int = BATCH) -> int:
         found = await self._data.lease(_PROJECT, "inbox", _FUNCTION, limit=limit, lease=60.0)
-        ends = [Settlement(id=m.id, attempt=m.attempts, fate=Fate.DONE, status=200) for m in found]
+        ends = [
+            Settlement(id=m.id, fence=m.fence, attempt=m.attempts, fate=Fate.DONE, status=200)
+            for m in found
+        ]
         return await self._data.settle(_PROJECT, "inbox", _FUNCTION, ends)
 
     async def fill(self, number: int) -> None:

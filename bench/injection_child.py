@@ -105,7 +105,7 @@ def main(family: str) -> dict[str, int]:
     """Return the figures of a family."""
     from casemate.guard import setting_up
     from casemate.guard.core import Guard
-    from casemate.guard.sink import BlockedError
+    from casemate.guard.verdict import BlockedError
 
     asked = json.load(sys.stdin)
     fakes = Path(__file__).parents[1] / "tests" / "support" / "guard_fakes"

@@ -280,9 +280,9 @@ def test_a_path_without_a_route_is_404(node: TestNode, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", "/users/7", {"GET", "PUT"}),
-        ("POST", "/users/me", {"GET", "PUT"}),
-        ("POST", "/files/a/b", {"GET"}),
+        ("DELETE", "/users/7", {"GET", "HEAD", "PUT"}),
+        ("POST", "/users/me", {"GET", "HEAD", "PUT"}),
+        ("POST", "/files/a/b", {"GET", "HEAD"}),
         ("PUT", "/raw/x", {"POST"}),
     ],
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from casemate.folder.options import SANDBOX_UID
+from casemate.model.processes import SANDBOX_UID
 from casemate.supervisor.function_ids import DEFAULT_COUNT, DEFAULT_START
 from support.node import TestNode, cgroups_of
 from support.processes import children, gateway_of, memory, zygotes_of

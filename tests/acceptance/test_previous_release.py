@@ -1,7 +1,8 @@
-"""The data folder of the release before encryption is taken over, and nothing stays in clear.
+"""A data folder with the first schema and unsealed bundles is taken over; nothing stays in clear.
 
-`tests/support/previous_release` holds such a folder as that release left it: two functions, the
-keys of an owner and of a caller, one revoked key, a log and an error.
+`tests/support/previous_release` holds such a folder as the state before encryption left it: two
+functions, the keys of an owner and of a caller, one revoked key, a log and an error. The store of
+it is encrypted first; one in clear is refused.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from casemate.folder.options import GATEWAY_UID
+from casemate.model.processes import GATEWAY_UID
 from support.node import TestNode, default_risks
+from support.sealed_store import encrypt_store
 
 RELEASE = Path(__file__).parents[1] / "support" / "previous_release"
 ABOUT = json.loads((RELEASE / "about.json").read_text())
@@ -52,6 +54,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     data = unpack(tmp_path_factory.mktemp("release"))
     assert {line.partition(": ")[2] for line in in_clear(data)} >= {p.decode() for p in PLANTED}
     node = TestNode(data)
+    encrypt_store(node)
     node.key = ABOUT["admin"]
     node.start()
     assert node.key == ABOUT["admin"], "there was an owner already: no other is made"
@@ -114,6 +117,7 @@ def test_nothing_is_left_in_clear(taken: TestNode) -> None:
 
 def test_a_first_start_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     node = TestNode(unpack(tmp_path))
+    encrypt_store(node)
     node.key = ABOUT["admin"]
     for delay in (0.3, 0.7, 1.0, 1.3):
         _start_and_kill(node, delay)
@@ -132,6 +136,7 @@ def test_what_cannot_be_sealed_is_kept_and_named(tmp_path: Path) -> None:
     with (bundle / "code" / "app.py").open("a") as file:
         file.write("# changed")
     node = TestNode(data)
+    encrypt_store(node)
     node.start()
     node.close()
     assert (bundle / "code" / "app.py").read_text().endswith("# changed")

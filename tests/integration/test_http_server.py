@@ -16,6 +16,7 @@ import uvloop
 
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
+from support.destinations import leading_to
 
 _CLIENTS = 16
 
@@ -48,8 +49,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _loop, what: self.errors.append(what))
         self.server = HttpServer(
-            self._handle,
-            lambda _head: 1_000_000,
+            leading_to(self._handle, lambda _head: 1_000_000),
             self._limits,
             on_error=lambda error: (self.errors.append(error), "id")[1],
         )
@@ -257,12 +257,12 @@ def test_a_duplicate_of_the_socket_keeps_its_queue_over_a_restart() -> None:
             return HttpResponse(200, (), b"by-" + request.head.path.encode())
 
         listener = socket.create_server(("127.0.0.1", 0))
-        first = HttpServer(ok, lambda _h: 0, on_error=str)
+        first = HttpServer(leading_to(ok, lambda _h: 0), on_error=str)
         await first.start(sock=listener.dup())
         await first.drain(1)
         client = socket.create_connection(listener.getsockname(), timeout=5)
         client.sendall(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
-        second = HttpServer(ok, lambda _h: 0, on_error=str)
+        second = HttpServer(leading_to(ok, lambda _h: 0), on_error=str)
         await second.start(sock=listener.dup())
         answer = await asyncio.to_thread(client.recv, 65536)
         assert answer.endswith(b"by-/second")

@@ -14,19 +14,22 @@ import msgspec
 import pytest
 
 from casemate.egress.interface import NoEgress
-from casemate.folder.options import SANDBOX_UID
 from casemate.kernel import linux
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
+from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.sandbox import layouts
-from casemate.sandbox.client import SandboxClient, Zygote
+from casemate.sandbox.client import SandboxClient
+from casemate.sandbox.frames import Output
 from casemate.sandbox.identities import Identities
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.instance import Instance
 from casemate.sandbox.staging import Staging
+from casemate.sandbox.zygote import Zygote
+from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
-from casemate.supervisor.sandboxes import Supervisor
-from casemate.supervisor.serve import offered_interpreters
+from casemate.supervisor.host import offered_interpreters
+from casemate.supervisor.sandboxes import Sandboxes
 from support.node import default_risks
 from support.processes import children
 
@@ -59,6 +62,7 @@ class Node:
         self.client = SandboxClient(
             gateway,
             self.loop,
+            zygotes=Zygotes(self.loop),
             bundles=Bundles(),
             egress=NoEgress(),
             on_denied_call=lambda *_: None,
@@ -108,7 +112,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str,
     uid = SANDBOX_UID if os.geteuid() == 0 else None
     reports: list[str] = []
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    made: list[tuple[Supervisor, Staging]] = []
+    made: list[tuple[Sandboxes, Staging]] = []
 
     def run() -> None:
         # Staging moves its thread to a mount namespace of its own; the others stay.
@@ -119,7 +123,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str,
         (code / "app.py").write_text(SOURCE)
         for path in (Path(staging.bundles), code.parent, code):
             path.chmod(0o755)
-        supervisor = Supervisor(
+        supervisor = Sandboxes(
             runtimes={runtime.minor: runtime},
             staging=staging,
             cgroups=None,

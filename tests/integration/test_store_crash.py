@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from casemate.model.invocation import LogLine
+from casemate.sqlite import engine
 from casemate.store import StoreKeyError
-from casemate.store.sqlite import SqliteStore, engine
-from casemate.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.schema import migrate
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
@@ -153,15 +152,6 @@ def test_kill_during_creation_leaves_a_store_that_opens(tmp_path: Path) -> None:
         asyncio.run(check(folder, {}, []))
 
 
-CONVERTER = """
-import sys
-from pathlib import Path
-from casemate.store.sqlite import SqliteStore
-print("ready", flush=True)
-SqliteStore.open(Path(sys.argv[1]), key=bytes(range(32)))
-print("open", flush=True)
-"""
-
 UPKEEP = """
 import asyncio, sys
 from pathlib import Path
@@ -201,14 +191,10 @@ def killed_after(seconds: float, code: str, *arguments: str) -> bool:
     return bool(output)
 
 
-def plain_database(folder: Path) -> None:
+def filled_database(folder: Path) -> None:
     folder.mkdir(mode=0o700)
-    database = sqlite3.connect(folder / "records.db", isolation_level=None)
-    database.execute("PRAGMA journal_mode = WAL")
-    for statement in MIGRATIONS[0]:
-        database.execute(statement)
-    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    database.execute("PRAGMA user_version = 1")
+    database = engine.connect(folder / "records.db", KEY, create=True)
+    migrate(database)
     database.execute("BEGIN")
     database.executemany(
         "INSERT INTO log_line (stored_at, invocation, project, function, version, at, level, text) "
@@ -227,25 +213,8 @@ async def count_lines(folder: Path, key: bytes) -> int:
         await store.close()
 
 
-def test_kill_during_the_conversion_of_a_plaintext_store(tmp_path: Path) -> None:
-    plain_database(tmp_path / "original")
-    moments = random.Random(4713)
-    unfinished = 0
-    for start in range(12):
-        folder = tmp_path / str(start)
-        shutil.copytree(tmp_path / "original", folder)
-        killed_after(moments.uniform(0, 0.25), CONVERTER, str(folder))
-        head = (folder / "records.db").read_bytes()[:15]
-        unfinished += head == b"SQLite format 3"
-        assert asyncio.run(count_lines(folder, KEY)) == 20_000
-        names = sorted(p.name for p in folder.iterdir())
-        assert names == ["owner.pid", "records.db", "records.db-count"]
-        assert b"xxxxxxxx" not in (folder / "records.db").read_bytes()
-    assert unfinished > 0
-
-
 def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Path) -> None:
-    plain_database(tmp_path / "s")
+    filled_database(tmp_path / "s")
     asyncio.run(count_lines(tmp_path / "s", KEY))
     moments = random.Random(4714)
     keys, number, changed = (KEY, OTHER_KEY), 0, 0
@@ -264,7 +233,7 @@ def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Pat
 
 
 def test_kill_during_a_snapshot_leaves_no_half_made_one(tmp_path: Path) -> None:
-    plain_database(tmp_path / "s")
+    filled_database(tmp_path / "s")
     asyncio.run(count_lines(tmp_path / "s", KEY))
     moments = random.Random(4715)
     for _ in range(10):

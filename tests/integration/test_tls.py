@@ -24,14 +24,16 @@ from casemate.certificates import issuing as certificates
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.issuing import KeyPair, Names
 from casemate.certificates.server_context import server_context
-from casemate.certificates.tls import AuthorityRoute, NodeTls
+from casemate.certificates.tls import NodeTls
 from casemate.cli.authority import client_context, fetch_ca
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import tls as show
 from casemate.cli.credentials import Credentials
 from casemate.cli.errors import CommandError, UnreachableError, UsageError
-from casemate.model.http import HttpRequest, HttpResponse
+from casemate.front import AUTHORITY_PATH, Authority, Nowhere
+from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer, asgi_handler
+from support.destinations import leading_to
 
 NOW = datetime.now(UTC)
 NAMES = Names.of(["localhost", "127.0.0.1", "node.example.org"])
@@ -100,8 +102,15 @@ class Server:
             self.errors.append(repr(error))
             return "err_1"
 
-        route = AuthorityRoute(self.tls, handler, lambda _head: 1 << 20)
-        self.server = HttpServer(route.handle, route.body_limit, self.limits, on_error=on_error)
+        others = leading_to(handler, lambda _head: 1 << 20)
+        authority = Authority(self.tls, Nowhere(None, None, None))  # type: ignore[arg-type]
+
+        def route(head: HttpHead) -> Destination | HttpResponse:
+            if head.path == AUTHORITY_PATH and self.tls.authority:
+                return authority.find(head, None)  # type: ignore[arg-type]
+            return others(head)
+
+        self.server = HttpServer(route, self.limits, on_error=on_error)
         await self.server.start(tls=self.tls.context)
         self.port = self.server.port
         self.url = f"https://127.0.0.1:{self.port}"

@@ -19,6 +19,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
     "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
     "casemate.operations.reading": "patterns of operations' own fields, on at most a URL's text",
+    "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",

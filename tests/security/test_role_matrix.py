@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from casemate.api.app import OPERATIONS, PREFIX
-from casemate.api.operations import Operation
+from casemate.api.served import Served
 from casemate.model.principal import BUILT_IN_ROLES
 from support.attacks import AUTHENTICATION, AUTHORIZATION, REQUEST, denials
 from support.cli import casemate
@@ -120,11 +120,11 @@ def callers(node: TestNode) -> Iterator[Callers]:
         client.close()
 
 
-def _path(callers: Callers, operation: Operation, project: str) -> str:
+def _path(callers: Callers, operation: Served, project: str) -> str:
     """Return the path with things that are not there, but for records."""
     identity = callers.ids.get((operation.id, project), "0123456789abcdef")
     filled = operation.path.format_map(_Filled(project=project or OWN, id=identity))
-    query = {parameter.name for parameter in operation.query} & {"project"}
+    query = set(operation.form.in_query) & {"project"}
     return PREFIX + filled + (f"?project={project}" if query and project else "")
 
 
@@ -133,13 +133,13 @@ class _Filled(dict[str, str]):
         return {"digest": "0" * 64, "number": "1"}.get(name, "ghost")
 
 
-def _is_of_projects(operation: Operation) -> bool:
+def _is_of_projects(operation: Served) -> bool:
     """Tell whether where it acts is for the request to say: in a project, or on the node."""
-    named = "{project}" in operation.path or any(q.name == "project" for q in operation.query)
+    named = "{project}" in operation.path or "project" in operation.form.in_query
     return named or operation.id in BY_WHAT_THEY_NAME
 
 
-def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
+def _allowed(operation: Served, role: str, scope: str, where: str) -> bool:
     """Say what must come out, from the tables above alone."""
     if operation.id in OF_EVERYBODY:
         return True
@@ -155,7 +155,7 @@ def _allowed(operation: Operation, role: str, scope: str, where: str) -> bool:
 
 
 def _ask(
-    callers: Callers, operation: Operation, client: httpx.Client, where: str, role: str = "owner"
+    callers: Callers, operation: Served, client: httpx.Client, where: str, role: str = "owner"
 ) -> httpx.Response:
     """Ask in a way that is refused for its form, or finds nothing, where it is allowed."""
     body = None
@@ -169,7 +169,7 @@ def _ask(
     return answer
 
 
-def _places(operation: Operation) -> tuple[str, ...]:
+def _places(operation: Served) -> tuple[str, ...]:
     if not _is_of_projects(operation):
         return (NODE,)
     on_node_too = operation.id not in BY_WHAT_THEY_NAME and "{project}" not in operation.path
@@ -185,7 +185,7 @@ CASES = [
 
 @pytest.mark.parametrize(("operation", "role"), CASES)
 def test_a_role_may_what_it_may_and_not_more(
-    callers: Callers, operation: Operation, role: str
+    callers: Callers, operation: Served, role: str
 ) -> None:
     for scope, where in product((NODE, OWN), _places(operation)):
         since = time.time()
@@ -204,7 +204,7 @@ def test_a_role_may_what_it_may_and_not_more(
 @pytest.mark.parametrize(
     "operation", [pytest.param(o, id=o.id) for o in OPERATIONS if o.id not in OPEN]
 )
-def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Operation) -> None:
+def test_without_a_token_nothing_is_allowed(callers: Callers, operation: Served) -> None:
     for where in _places(operation):
         since = time.time()
         with httpx.Client() as client:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.folder.options import GATEWAY_UID, SANDBOX_UID
+from casemate.model.processes import GATEWAY_UID, SANDBOX_UID
 from support.attacks import Attack, attempt
 from support.lingering import lingering
 from support.node import TestNode, default_risks

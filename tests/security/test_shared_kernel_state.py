@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from casemate.folder.options import SANDBOX_UID
+from casemate.model.processes import SANDBOX_UID
 from casemate.sandbox.layouts import LAYOUTS
 from support.attacks import attempt
 from support.lingering import lingering

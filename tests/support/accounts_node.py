@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from casemate.api.accounts import OPERATIONS
 from casemate.api.authentication import RequireCredential
-from casemate.api.operations import Operation, Service
 from casemate.api.problems import response_to
+from casemate.api.served import Served
+from casemate.api.service import Service
 from casemate.policy import CedarPolicy
 from support.accounts import World
 
@@ -32,7 +33,7 @@ def application(world: World) -> Starlette:
     )
     service.may = functools.partial(Service.may, service)
     service.require = functools.partial(Service.require, service)
-    by_path: dict[str, dict[str, Operation]] = {}
+    by_path: dict[str, dict[str, Served]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return Starlette(
@@ -43,7 +44,7 @@ def application(world: World) -> Starlette:
         middleware=[
             Middleware(
                 RequireCredential,
-                authenticate=lambda header: world.accounts.authenticate(header),
+                authenticate=lambda *shown: world.accounts.authenticate(*shown),
                 deny=world.denials.append,
                 open_paths=frozenset(
                     (o.method, PREFIX + o.path) for o in OPERATIONS if not o.authenticated
@@ -63,7 +64,7 @@ class _Present:
         return getattr(self._world.accounts, name)
 
 
-def _endpoint(methods: dict[str, Operation], service: Service) -> Any:
+def _endpoint(methods: dict[str, Served], service: Service) -> Any:
     async def endpoint(request: Request) -> Response:
         operation = methods.get(request.method) or methods["GET"]
         try:

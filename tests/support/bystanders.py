@@ -74,7 +74,8 @@ def assert_sealed(answer: httpx.Response, status: int) -> None:
     assert answer.headers["cache-control"] == "no-store"
     document = answer.json()
     assert set(document) <= {"type", "title", "status", "error_id", "detail"}
-    assert (document["type"], document["status"]) == ("about:blank", status)
+    assert document["type"].startswith("urn:casemate:problem:")
+    assert document["status"] == status
     assert document["error_id"].startswith("err_")
     seen = answer.text.lower() + "".join(f"{k}: {v}\n" for k, v in answer.headers.items()).lower()
     assert not [word for word in INSIDE if word in seen], seen

@@ -28,6 +28,7 @@ from casemate.model.principal import (
     INVOKER,
     OWNER,
     Action,
+    Checked,
     Decision,
     Principal,
     PrincipalKind,
@@ -133,7 +134,12 @@ class TwoTokens:
             for text, role in ((OWNER_TOKEN, OWNER), (INVOKER_TOKEN, INVOKER))
         }
 
-    def authenticate(self, authorization: str | None) -> Principal | None:
+    def check(self, authorization: str | None) -> Checked:
+        return Checked(self.authenticate(authorization), 0, 0.0)
+
+    def authenticate(
+        self, authorization: str | None, checked: Checked | None = None
+    ) -> Principal | None:
         return self.known.get(authorization or "")
 
 

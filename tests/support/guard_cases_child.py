@@ -21,8 +21,8 @@ sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, place_of
-from casemate.guard.sink import BlockedError
 from casemate.guard.sinks import response
+from casemate.guard.verdict import BlockedError
 
 _SECONDS = 20
 _lookup = socket.getaddrinfo

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, Rule
-from casemate.guard.sink import BlockedError
+from casemate.guard.verdict import BlockedError
 
 
 def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:

@@ -19,7 +19,7 @@ sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard
-from casemate.guard.sink import BlockedError
+from casemate.guard.verdict import BlockedError
 
 
 def _given(template: str, value: str) -> str:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 from casemate.guard import setting_up
 from casemate.guard.core import Guard
 from casemate.guard.labels import Labels
-from casemate.guard.sink import BlockedError
+from casemate.guard.verdict import BlockedError
 from casemate.runner import wire
 from casemate.runner.capabilities import Queue, Table
 from casemate.runner.channel import Channel

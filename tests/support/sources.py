@@ -10,8 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from casemate.folder.options import SOURCES_UID
 from casemate.model.errors import NotFoundError
+from casemate.model.processes import SOURCES_UID
 from casemate.model.trigger import OutsideTrigger
 from casemate.sources import Received, SourceKey, SourcesClient, SourceStatus
 from casemate.sources.config import SourceLimits

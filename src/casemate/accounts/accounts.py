@@ -20,7 +20,7 @@ from casemate.accounts.sessions import Sessions
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.function import NAME_PATTERN
-from casemate.model.principal import ANONYMOUS, Principal, PrincipalKind
+from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -74,9 +74,18 @@ class Accounts:
         )
         self.provider = ProviderLogin(store, self._directory, self.sessions, *guards)
 
-    def authenticate(self, authorization: str | None) -> Principal | None:
-        """Return the principal of an Authorization header's value, or None. A few microseconds."""
-        return self._directory.index.authenticate(authorization)
+    def check(self, authorization: str | None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later."""
+        return self._directory.index.check(authorization)
+
+    def authenticate(
+        self, authorization: str | None, checked: Checked | None = None
+    ) -> Principal | None:
+        """Return the principal of an Authorization header's value, or None. A few microseconds.
+
+        `checked` is what was found a moment ago; it is used if nothing has changed since.
+        """
+        return self._directory.index.authenticate(authorization, checked)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return the text of a new owner's token if one was made.

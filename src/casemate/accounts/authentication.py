@@ -13,9 +13,11 @@ from hashlib import sha256
 
 from casemate.accounts.credential import ID_END, PREFIX, bearer_text
 from casemate.model.account import Token
-from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.model.principal import Checked, Principal, PrincipalKind, RoleBinding
 
 _ID_START = len(PREFIX)
+_HOLDS_SECONDS = 1.0
+"""How long a check holds at most, so that a session that nobody uses ends in time."""
 
 
 class _Entry:
@@ -41,9 +43,23 @@ class TokenIndex:
         self._clock = clock
         self._idle_limit = math.inf if idle_limit is None else idle_limit
         self._entries: dict[str, _Entry] = {}
+        self._revision = 0
+        """Counts what has changed who is let in."""
 
-    def authenticate(self, authorization: str | None) -> Principal | None:
-        """Return the principal of the token in an Authorization header's value, or None."""
+    def check(self, authorization: str | None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later."""
+        return Checked(self.authenticate(authorization), self._revision, self._clock())
+
+    def authenticate(
+        self, authorization: str | None, checked: Checked | None = None
+    ) -> Principal | None:
+        """Return the principal of the token in an Authorization header's value, or None.
+
+        `checked` spares a second look if nothing can have changed since: a token that was revoked
+        or has expired meanwhile, be it while a body was sent, is not let in.
+        """
+        if checked is not None and self._holds(checked):
+            return checked.principal
         text = bearer_text(authorization)
         if text is None:
             return None
@@ -56,8 +72,16 @@ class TokenIndex:
         entry.used_at = now
         return entry.principal
 
+    def _holds(self, checked: Checked) -> bool:
+        now = self._clock()
+        if checked.revision != self._revision or not 0 <= now - checked.at <= _HOLDS_SECONDS:
+            return False
+        principal = checked.principal
+        return principal is None or principal.expires_at is None or now < principal.expires_at
+
     def put(self, token: Token, bindings: tuple[RoleBinding, ...]) -> None:
         """Let a token in, in place of the one of its id. A revoked one is left out."""
+        self._revision += 1
         if token.revoked_at is not None:
             self._entries.pop(token.id, None)
             return
@@ -76,6 +100,7 @@ class TokenIndex:
 
     def remove(self, token_ids: Iterable[str]) -> None:
         """Let these tokens in no more."""
+        self._revision += 1
         for token_id in token_ids:
             self._entries.pop(token_id, None)
 

@@ -19,6 +19,7 @@ from casemate.model.path import Admitted, Failure, RawInvocation, RefusedError, 
 from casemate.model.principal import (
     ANONYMOUS,
     Action,
+    Checked,
     Decision,
     Principal,
     PrincipalKind,
@@ -43,8 +44,17 @@ _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 class Authenticator(Protocol):
     """Tells whose credential an Authorization header's value holds."""
 
-    def authenticate(self, authorization: str | None) -> Principal | None:
-        """Return the principal, None if the value holds no valid credential."""
+    def check(self, authorization: str | None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later."""
+        ...
+
+    def authenticate(
+        self, authorization: str | None, checked: Checked | None = None
+    ) -> Principal | None:
+        """Return the principal, None if the value holds no valid credential.
+
+        `checked` is what was found a moment ago; it is used if nothing has changed since.
+        """
         ...
 
 
@@ -168,7 +178,7 @@ class Admission:
             return raw.caller.principal
         if raw.credential is None:
             return ANONYMOUS
-        principal = self._accounts.authenticate(raw.credential)
+        principal = self._accounts.authenticate(raw.credential, raw.checked)
         if principal is None:
             # A wrong token is refused even where none is needed: its owner should learn of it.
             self._record(raw, invocation, ANONYMOUS, "no valid token", DenialKind.AUTHENTICATION)

@@ -5,10 +5,12 @@ behind `Control`, which the node implements. Imports `model` and Starlette, noth
 """
 
 from casemate.api.app import PREFIX, create_app
+from casemate.api.authentication import CHECKED
 from casemate.api.control import Control, StartFailedError
 from casemate.model.node import NodeStatus
 
 __all__ = [
+    "CHECKED",
     "PREFIX",
     "Control",
     "NodeStatus",

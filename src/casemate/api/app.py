@@ -30,11 +30,11 @@ from casemate.api import (
     sources,
 )
 from casemate.api.authentication import RequireCredential
-from casemate.api.derived import all_derived
 from casemate.api.openapi import describe
-from casemate.api.operations import Operation, Service
 from casemate.api.performing import Call
 from casemate.api.problems import problem_response, response_to
+from casemate.api.served import Served, all_served
+from casemate.api.service import Service
 from casemate.operations import node as node_operations
 from casemate.operations.node import Openapi
 
@@ -47,7 +47,7 @@ async def _openapi(_operation: Openapi, _call: Call) -> dict[str, Any]:
 
 
 OPERATIONS = (
-    *all_derived(node_operations, node.performs),
+    *all_served(node_operations, node.performs),
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *records.OPERATIONS,
@@ -67,12 +67,12 @@ OPERATIONS = (
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the API."""
-    return describe(PREFIX, OPERATIONS)
+    return describe(PREFIX, [operation.form for operation in OPERATIONS])
 
 
 def create_app(service: Service) -> Starlette:
     """Return the API on top of `service`, to be mounted where paths start with `/api/v1`."""
-    by_path: dict[str, dict[str, Operation]] = {}
+    by_path: dict[str, dict[str, Served]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     app = Starlette(
@@ -99,7 +99,7 @@ def create_app(service: Service) -> Starlette:
 
 
 def _dispatch(
-    operations: dict[str, Operation], service: Service
+    operations: dict[str, Served], service: Service
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint of one path: decides, acts, turns what is raised into a problem."""
 

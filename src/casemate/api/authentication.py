@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,9 +17,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casemate.api.problems import problem_response, response_to
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.principal import ANONYMOUS, Principal
+from casemate.model.principal import ANONYMOUS, Checked, Principal
+from casemate.model.problem import CHALLENGE
 
-Authenticate = Callable[[str | None], Principal | None]
+CHECKED = "casemate.checked"
+"""Where in the scope it is told what a check of the credential has found already."""
+
+
+class Authenticate(Protocol):
+    """Tells whose credential an Authorization header's value holds, None if it holds none."""
+
+    def __call__(
+        self, authorization: str | None, checked: Checked | None = None
+    ) -> Principal | None:
+        """`checked` is what was found a moment ago; it is used if nothing has changed since."""
+        ...
 
 
 class RequireCredential:
@@ -45,7 +58,9 @@ class RequireCredential:
         if scope["type"] != "http":
             return  # no WebSocket here: a connection that is not accepted is refused
         send = _safe(send, without_body=scope["method"] == "HEAD")
-        if (scope["method"], scope["path"]) in self._open_paths:
+        # RFC 9110, 9.3.2: HEAD is GET without the content.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if (method, scope["path"]) in self._open_paths:
             await self._app({**scope, "casemate.principal": ANONYMOUS}, receive, send)
             return
         asking = self._check(scope)
@@ -60,7 +75,7 @@ class RequireCredential:
         if len(values) > 1:
             return self._denied(scope, "There is more than one Authorization header.")
         try:
-            asking = self._authenticate(values[0] if values else None)
+            asking = self._authenticate(values[0] if values else None, scope.get(CHECKED))
         except Exception as error:  # noqa: BLE001 - whatever happens inside a check denies
             return response_to(error)
         if not isinstance(asking, Principal):
@@ -92,7 +107,7 @@ def _unauthenticated(detail: str) -> Response:
         HTTPStatus.UNAUTHORIZED,
         detail,
         next_step="Send `Authorization: Bearer cm_...`; `casemate login` gets one.",
-        headers={"WWW-Authenticate": 'Bearer realm="casemate"'},
+        headers={"WWW-Authenticate": CHALLENGE},
     )
 
 

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.api.service import PreparedBackup
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
-
-
-class PreparedBackup(Protocol):
-    """A backup that is ready to be sent, once. Close it in any case."""
-
-    size: int
-    """Bytes that `pieces` gives."""
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Give the archive."""
-        ...
-
-    async def close(self) -> None:
-        """Remove what was kept for it."""
-        ...
-
-
-MakeBackup = Callable[[], Awaitable[PreparedBackup]]
 
 
 class _BackupResponse(StreamingResponse):
@@ -69,4 +50,4 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         return _BackupResponse(made, stack.pop_all())
 
 
-OPERATIONS = all_derived(backup, performs)
+OPERATIONS = all_served(backup, performs)

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from casemate.api.inputs import declared_length, too_large
-from casemate.api.operations import json_response
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.service import json_response
 from casemate.capabilities.labels import FROM_API
 from casemate.data.errors import LimitError
 from casemate.data.interface import ObjectInfo, ProjectData

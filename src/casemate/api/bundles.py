@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from casemate.api.authorization import function_of
 from casemate.api.control import Deploys
-from casemate.api.derived import all_derived
 from casemate.api.inputs import declared_length, require_media_type, too_large
-from casemate.api.operations import json_response
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.api.service import json_response
 from casemate.model.principal import Action
 from casemate.operations import bundles
 from casemate.operations.bundles import HasBundle, PutBundle, Uploaded
@@ -87,4 +87,4 @@ async def _receive(request: Request, file: IO[bytes]) -> int:
     return size
 
 
-OPERATIONS = all_derived(bundles, performs)
+OPERATIONS = all_served(bundles, performs)

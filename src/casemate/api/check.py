@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.model.integrity import CheckReport
 from casemate.operations import check
-
-
-class Checks(Protocol):
-    """Checks the node, one check at a time."""
-
-    def report(self) -> CheckReport:
-        """Return how the present or latest check stands."""
-        ...
-
-    def start(self) -> CheckReport:
-        """Begin a check unless one is under way."""
-        ...
-
 
 performs = Performers()
 
@@ -35,4 +20,4 @@ async def _start(_operation: check.StartCheck, call: Call) -> CheckReport:
     return call.service.checks.start()
 
 
-OPERATIONS = all_derived(check, performs)
+OPERATIONS = all_served(check, performs)

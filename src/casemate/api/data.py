@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from casemate.api import buckets, queues, tables
-from casemate.api.derived import derived
 from casemate.api.performing import Call, Perform
+from casemate.api.served import Served
 from casemate.operations import items, messages, objects
 from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Effect, Operation
@@ -30,7 +30,7 @@ _SPECIAL: dict[type[Operation[Any]], Perform] = {
 }
 
 OPERATIONS = tuple(
-    derived(form_of(kind), _SPECIAL.get(kind, _by_data))
+    Served(form_of(kind), _SPECIAL.get(kind, _by_data))
     for module in (objects, items, messages)
     for kind in operations_of(module)
     if kind.declared.http

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from casemate.api.derived import all_derived
-from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
@@ -211,4 +211,4 @@ def _no_id(identity: str | None) -> RequestError:
     )
 
 
-OPERATIONS = all_derived(delivery, performs)
+OPERATIONS = all_served(delivery, performs)

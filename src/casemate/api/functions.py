@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from casemate.api.authorization import function_of
 from casemate.api.control import Deployment
-from casemate.api.derived import all_derived
-from casemate.api.operations import json_response
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.api.service import json_response
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord, RecordFilter
 from casemate.model.principal import Action
@@ -140,4 +140,4 @@ async def _schedules(operation: ListSchedules, call: Call) -> Schedules:
     )
 
 
-OPERATIONS = all_derived(functions, performs)
+OPERATIONS = all_served(functions, performs)

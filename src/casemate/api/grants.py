@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.model.denial import DenialKind
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
@@ -61,4 +61,4 @@ def _version(deployed: DeployedFunction, number: int) -> Version:
     )
 
 
-OPERATIONS = all_derived(grants, performs)
+OPERATIONS = all_served(grants, performs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from casemate.accounts import Issued, binding_text
 from casemate.api.account_answers import answering, remote_address
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations import login
 from casemate.operations.login import (
@@ -91,4 +91,4 @@ async def _whoami(_operation: Whoami, call: Call) -> WhoAmI:
     )
 
 
-OPERATIONS = all_derived(login, performs)
+OPERATIONS = all_served(login, performs)

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 import casemate
-from casemate.api.operations import json_response
 from casemate.api.performing import Call, Performers
+from casemate.api.service import json_response
 from casemate.model import node
 from casemate.operations.node import Health, NodeHealth, NodeStatus, Readiness, Ready, Wellbeing
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from casemate.api.account_answers import answering
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.model.oidc import OidcSettings
 from casemate.operations import oidc
 from casemate.operations.oidc import OidcState, RemoveOidc, SetOidc, ShowOidc
@@ -38,4 +38,4 @@ async def _remove(_operation: RemoveOidc, call: Call) -> OidcState:
     return _state(call)
 
 
-OPERATIONS = all_derived(oidc, performs)
+OPERATIONS = all_served(oidc, performs)

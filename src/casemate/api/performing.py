@@ -19,8 +19,8 @@ from casemate.api.inputs import (
     optional_body,
     required_body,
 )
-from casemate.api.operations import Service, json_response
 from casemate.api.problems import RequestError
+from casemate.api.service import Service, json_response
 from casemate.model.principal import Action, Principal, Resource, ResourceKind
 from casemate.operations.declaration import NDJSON, Operation
 from casemate.operations.form import Form, form_of

@@ -7,9 +7,9 @@ import time
 
 import msgspec
 
-from casemate.api.derived import all_derived
-from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.api.service import Service
 from casemate.model.account import PolicyFile
 from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec
@@ -172,4 +172,4 @@ def _anywhere(grants: tuple[Grant, ...]) -> CompiledGrants:
     return CompiledGrants(msgspec.structs.replace(grant, prefixes=()) for grant in grants)
 
 
-OPERATIONS = all_derived(policies, performs)
+OPERATIONS = all_served(policies, performs)

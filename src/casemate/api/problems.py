@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api.control import StartFailedError
+from casemate.model import problem
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -25,25 +26,7 @@ from casemate.model.errors import (
 )
 from casemate.operations.errors import MalformedError
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
-
-_KINDS = {
-    400: ("bad-request", "Bad request"),
-    401: ("unauthenticated", "Not authenticated"),
-    403: ("forbidden", "Not allowed"),
-    404: ("not-found", "Not found"),
-    405: ("method-not-allowed", "Method not allowed"),
-    409: ("conflict", "Conflict"),
-    413: ("too-large", "Body too large"),
-    414: ("query-too-long", "Query too long"),
-    415: ("unsupported-media-type", "Unsupported media type"),
-    422: ("unprocessable", "Cannot be processed"),
-    429: ("too-many-requests", "Too many requests"),
-    500: ("internal", "Internal error"),
-    503: ("unavailable", "Unavailable"),
-}
-"""What never changes of a problem: the last part of its type, and its title."""
 
 _RETRYABLE = (429, 503)
 _STATUSES: tuple[tuple[type[CasemateError], HTTPStatus], ...] = (
@@ -74,17 +57,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     trace: str
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Problem(problem.Problem, frozen=True, kw_only=True, omit_defaults=True):
     """A problem detail (RFC 9457, section 3.1) with our extension members."""
 
-    type: str
-    """`urn:casemate:problem:` and a word that does not change; `about:blank` (RFC 9457) where the
-    server refused the request before it reached the API."""
-    title: str
-    status: int
     detail: str
-    error_id: str | None = None
-    """Missing where it was refused before: then the node keeps nothing about it."""
     next_step: str | None = None
     failure: Failure | None = None
     grants: GrantDifference | None = None
@@ -110,10 +86,10 @@ def problem_response(
     error_id: str | None = None,
 ) -> Response:
     """Return a problem detail as a response. Statuses of 500 and over are logged by the caller."""
-    kind, title = _KINDS[status.value]
-    problem = Problem(
-        type=f"urn:casemate:problem:{kind}",
-        title=title,
+    kind = problem.kind_of(status.value)
+    described = Problem(
+        type=problem.TYPE_PREFIX + kind.word,
+        title=kind.title,
         status=status.value,
         detail=detail,
         error_id=error_id or new_error_id(),
@@ -123,7 +99,7 @@ def problem_response(
         function=function,
     )
     return Response(
-        msgspec.json.encode(problem), status.value, headers=headers, media_type=MEDIA_TYPE
+        msgspec.json.encode(described), status.value, headers=headers, media_type=problem.MEDIA_TYPE
     )
 
 

@@ -11,9 +11,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from casemate.api.authorization import function_of
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, RecordFilter
 from casemate.model.principal import NODE, Action, Resource
@@ -197,4 +197,4 @@ async def _follow(wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...]) -> A
                 sent = loop.time()
 
 
-OPERATIONS = all_derived(records, performs)
+OPERATIONS = all_served(records, performs)

@@ -12,6 +12,7 @@ from casemate.api.app import document
 
 _METHODS = ("get", "head", "put", "post", "delete")
 _TAGS = {
+    "invocation": "functions: invoking them",
     "node": "the node",
     "functions": "functions",
     "bundles": "bundles",
@@ -67,11 +68,13 @@ def _label(schema: dict[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     lines = [f"### `{method.upper()} {path}`", "", operation["summary"] + ".", ""]
-    if "description" in operation:
+    if operation["description"] != f"{operation['summary']}.":
         lines += [operation["description"], ""]
     for parameter in operation.get("parameters", ()):
         label = _label(parameter["schema"])
-        lines.append(f"- query `{parameter['name']}`: {label}. {parameter['description']}")
+        text = f". {parameter['description']}" if "description" in parameter else ""
+        needed = ", needed" if parameter["required"] else ""
+        lines.append(f"- {parameter['in']} `{parameter['name']}`: {label}{needed}{text}")
     if "requestBody" in operation:
         body = operation["requestBody"]
         for media_type, content in body["content"].items():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
 from casemate.model.route import RouteClaim, is_reserved
 from casemate.operations import routes
 from casemate.operations.routes import ClaimRoutes, Claims, ListRouteClaims
@@ -31,4 +31,4 @@ async def _claim(operation: ClaimRoutes, call: Call) -> RouteClaim:
     return claim
 
 
-OPERATIONS = all_derived(routes, performs)
+OPERATIONS = all_served(routes, performs)

@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
 
-from casemate.api.derived import all_derived
 from casemate.api.inputs import declared_length, require_media_type, too_large
-from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.api.service import Service
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
@@ -144,4 +144,4 @@ async def _delete(operation: DeleteSecret, call: Call) -> None:
     await call.service.vault.delete_secret(operation.project, operation.name)
 
 
-OPERATIONS = (*all_derived(vault, performs), *all_derived(secrets, performs))
+OPERATIONS = (*all_served(vault, performs), *all_served(secrets, performs))

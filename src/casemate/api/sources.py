@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from casemate.api.authorization import function_of
-from casemate.api.derived import all_derived
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
 from casemate.model.principal import Action
 from casemate.operations import sources
 from casemate.operations.sources import ListSources, Sources
@@ -24,4 +24,4 @@ async def _list(operation: ListSources, call: Call) -> Sources:
     )
 
 
-OPERATIONS = all_derived(sources, performs)
+OPERATIONS = all_served(sources, performs)

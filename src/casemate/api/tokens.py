@@ -12,9 +12,9 @@ import msgspec
 
 from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings, token_id_of
 from casemate.api.account_answers import answering
-from casemate.api.derived import all_derived
-from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.api.service import Service
 from casemate.model.account import Token
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import (
@@ -122,4 +122,4 @@ async def _revoke(operation: RevokeToken, call: Call) -> RevokedToken:
     return RevokedToken(**shown, line=tuple(_view(t, service) for t in line))
 
 
-OPERATIONS = all_derived(tokens, performs)
+OPERATIONS = all_served(tokens, performs)

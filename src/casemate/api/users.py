@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from casemate.accounts import binding_text, parse_bindings
 from casemate.api.account_answers import answering
-from casemate.api.derived import all_derived
-from casemate.api.operations import Service
 from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.api.service import Service
 from casemate.operations import users
 from casemate.operations.users import (
     AddUser,
@@ -99,4 +99,4 @@ async def _remove(operation: RemoveUser, call: Call) -> UserChanged:
     return UserChanged(user=view, tokens_left=_tokens_left(name, service))
 
 
-OPERATIONS = all_derived(users, performs)
+OPERATIONS = all_served(users, performs)

@@ -29,7 +29,7 @@ from casemate.backup.archive import (
     require_valid,
 )
 from casemate.data.interface import ProjectData
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.model.errors import UnavailableError
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault

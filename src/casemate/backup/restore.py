@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
-from casemate.folder.options import GATEWAY_UID, VAULT_UID, Folders
+from casemate.folder.folders import Folders
+from casemate.model.processes import GATEWAY_UID, VAULT_UID
 
 _PIECE = 1024 * 1024
 _SPARE = 64 * 1024 * 1024

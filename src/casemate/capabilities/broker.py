@@ -115,11 +115,7 @@ class Rights:
 
 
 class Broker:
-    """One per gateway. `invoke` is the path itself, `keep` takes what runs later; both are set
-    once they are built."""
-
-    invoke: Invoke
-    keep: Invoke
+    """One per gateway."""
 
     def __init__(
         self,
@@ -128,31 +124,35 @@ class Broker:
         operations: Operations,
         uses: UseCounter,
         deny: Callable[[Denial], None],
+        keep: Invoke,
         learn: bool = False,
     ) -> None:
-        """`learn` lets everything through that is not granted, and notes it; for development."""
+        """`keep` takes what a function has run later.
+
+        `learn` lets everything through that is not granted, and notes it; for development."""
         self.policy = policy
         self.operations = operations
         self.uses = uses
         self.deny = deny
+        self._keep = keep
         self.learn = learn
         self.room = ReplyRoom()
         self._rights: dict[tuple[str, str, int], Rights] = {}
         self._calls: set[asyncio.Task[HttpResponse]] = set()
 
-    async def call(self, raw: RawInvocation, *, wait: bool = True) -> HttpResponse:
-        """Invoke a function for another one, or keep the event for it.
+    async def call(self, raw: RawInvocation, invoke: Invoke | None) -> HttpResponse:
+        """Invoke a function for another one, or keep the event for it where `invoke` is None.
 
         If the caller ends first, the call goes on until it has to end, which is no later than the
         caller's deadline: taken back half-way, it would leave no record.
         """
-        call: asyncio.Task[HttpResponse] = asyncio.ensure_future(self._whole(raw, wait))
+        call: asyncio.Task[HttpResponse] = asyncio.ensure_future(self._whole(raw, invoke))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return await asyncio.shield(call)
 
-    async def _whole(self, raw: RawInvocation, wait: bool) -> HttpResponse:
-        return await (self.invoke if wait else self.keep)(raw)
+    async def _whole(self, raw: RawInvocation, invoke: Invoke | None) -> HttpResponse:
+        return await (invoke or self._keep)(raw)
 
     def rights(self, version: Version) -> Rights:
         """Return what a version is granted."""
@@ -164,10 +164,13 @@ class Broker:
             rights = self._rights[key] = Rights(version)
         return rights
 
-    def serve(self, admitted: Admitted, deadline: float) -> Session:
-        """Return what serves one invocation's requests. RefusedError if it may not run at all."""
+    def serve(self, admitted: Admitted, deadline: float, invoke: Invoke) -> Session:
+        """Return what serves one invocation's requests. RefusedError if it may not run at all.
+
+        `invoke` is the path that it is on itself, which functions that it invokes take as well.
+        """
         rights = self.rights(admitted.version)
-        session = Session(self, rights, admitted, deadline)
+        session = Session(self, rights, admitted, deadline, invoke)
         try:
             require_within(admitted, rights.version.spec.grants)
         except RefusedError as refusal:
@@ -190,14 +193,23 @@ class Session:
         "_ceilings",
         "_deadline",
         "_denied",
+        "_path",
         "_rights",
         "_tasks",
         "_turn",
         "_uploads",
     )
 
-    def __init__(self, broker: Broker, rights: Rights, admitted: Admitted, deadline: float) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        rights: Rights,
+        admitted: Admitted,
+        deadline: float,
+        path: Invoke,
+    ) -> None:
         self._broker = broker
+        self._path = path
         self._rights = rights
         self._admitted = admitted
         self._deadline = deadline
@@ -395,7 +407,7 @@ class Session:
                 received_at=time.time(),
                 caller=caller,
             ),
-            wait=operation.wait,
+            self._path if operation.wait else None,
         )
         content = response.body if isinstance(response.body, bytes) else b""
         media_type = next((v for n, v in response.headers if n == b"content-type"), b"")

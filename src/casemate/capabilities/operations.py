@@ -69,7 +69,7 @@ class Operations:
         """`issuer` is what identity tokens name as theirs: the node's address."""
         self._data = data
         self._vault = vault
-        self.issuer = issuer
+        self._issuer = issuer
 
     def perform_at_once(self, operation: Operation[Any]) -> Answer | None:
         """Return the answer if it takes no waiting, None if it does."""
@@ -113,7 +113,7 @@ class Operations:
             raise InvalidInputError("The audience has characters that cannot be printed.")
         now = int(time.time())
         claims: dict[str, object] = {
-            "iss": self.issuer,
+            "iss": self._issuer,
             "sub": f"function:{version.project}/{version.function}",
             "aud": audience,
             "iat": now,

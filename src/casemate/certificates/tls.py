@@ -1,20 +1,15 @@
-"""TLS of a running node: the present context, what changes it, and the authority for clients."""
+"""TLS of a running node: the present context, and what changes it."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from casemate.certificates.issuing import KeyPair, ends_at, fingerprint
 from casemate.certificates.server_context import server_context
 from casemate.model.errors import CasemateError
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
-
-AUTHORITY_PATH = "/.well-known/casemate-ca.pem"
-"""Where clients without any credentials find the authority's certificate."""
-_PEM = (b"content-type", b"application/x-pem-file")
 
 
 class CertificateSource(Protocol):
@@ -121,35 +116,3 @@ class NodeTls:
         if message != self._reported:
             self._reported = message
             self._report(message)
-
-
-Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
-BodyLimit = Callable[[HttpHead], int | HttpResponse]
-
-
-class AuthorityRoute:
-    """Answers GET of the authority's certificate; passes every other request on.
-
-    It is public, so it needs no credentials: a client compares its fingerprint with the one that
-    the operator gave it.
-    """
-
-    def __init__(self, tls: NodeTls, handler: Handler, body_limit: BodyLimit) -> None:
-        """Stand before `handler` and `body_limit`, as `HttpServer` takes them."""
-        self._tls = tls
-        self._handler = handler
-        self._body_limit = body_limit
-
-    def _answer(self, head: HttpHead) -> HttpResponse | None:
-        authority = self._tls.authority
-        if head.path != AUTHORITY_PATH or head.method not in ("GET", "HEAD") or authority is None:
-            return None
-        return HttpResponse(200, (_PEM, (b"cache-control", b"no-store")), authority)
-
-    def body_limit(self, head: HttpHead) -> int | HttpResponse:
-        """Answer before a body is read, or ask the other one."""
-        return self._answer(head) or self._body_limit(head)
-
-    async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Pass a request on that `body_limit` let through."""
-        return await self._handler(request)

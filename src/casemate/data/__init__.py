@@ -2,7 +2,8 @@
 
 Durable when a call returns, encrypted at rest, bounded in size. What it is not: it decides nothing
 about who may ask (that is `policy`, and the caller's duty), keeps no keys (`vault` does), and is no
-place for the node's own records (`store`). May import `store`, `vault` (its interface) and `model`.
+place for the node's own records (`store`). May import `sqlite`, `vault` (its interface) and
+`model`.
 """
 
 from casemate.data.errors import (
@@ -30,6 +31,7 @@ from casemate.data.interface import (
     InvocationStatus,
     Item,
     ItemPage,
+    Lease,
     Message,
     NewMessage,
     ObjectInfo,
@@ -66,6 +68,7 @@ __all__ = [
     "InvocationStatus",
     "Item",
     "ItemPage",
+    "Lease",
     "LimitError",
     "Message",
     "NewMessage",

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from casemate.data.errors import LimitError
-from casemate.data.interface import MAX_KEY_BYTES
 from casemate.data.limits import MAX_DEPTH, MAX_ITEM_BYTES, require_text
+from casemate.model.data import MAX_KEY_BYTES
 from casemate.model.errors import InvalidInputError
 
 Scalar = str | int | float

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from casemate.data import invocations, leasing, limits, positions, queues, routes
-from casemate.data.database import Connection
-from casemate.data.interface import InvocationStatus, NewMessage, Subscription
+from casemate.data import invocations, leasing, limits, positions, queues, subscribing
 from casemate.data.port import Port
 from casemate.data.project import change_resources
-from casemate.data.resources import INBOX, Registry
+from casemate.data.registry import INBOX, Registry
 from casemate.data.sweep import drain
-from casemate.data.writer import Work
+from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.messages import InvocationStatus, NewMessage, Subscription
+from casemate.sqlite.engine import Connection
 
 
 class DeliveryPort(Port):
@@ -25,14 +25,14 @@ class DeliveryPort(Port):
         limits.require_whole(
             "number of subscriptions", len(subscriptions), 0, limits.MAX_SUBSCRIPTIONS
         )
-        wanted = routes.lean(subscriptions)
+        wanted = subscribing.lean(subscriptions)
 
         def replace(connection: Connection, registry: Registry) -> None:
-            routes.replace(connection, registry, wanted)
+            subscribing.replace(connection, registry, wanted)
 
         try:
             async with self._projects.use(project, create=bool(wanted)) as opened:
-                if not routes.are_kept(opened.fanout.routes, opened.registry, wanted):
+                if not subscribing.are_kept(opened.fanout.routes, opened.registry, wanted):
                     await opened.writer.submit_job(change_resources(opened, replace))
                 while await opened.change(lambda work: drain(work, opened.fanout)):
                     pass

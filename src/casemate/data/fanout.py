@@ -10,23 +10,22 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from casemate.data import messages, queues
-from casemate.data.interface import NewMessage, ObjectInfo
+from casemate.data.attributes import Scalar
 from casemate.data.limits import MAX_MESSAGE_KEY_BYTES
 from casemate.data.messages import text_of
-from casemate.data.resources import INBOX, QUEUE, TOPIC, Registry, Resource, find, require_kind
+from casemate.data.registry import INBOX, QUEUE, TOPIC, Registry, Resource, find, require_kind
+from casemate.data.routes import Route, Routes
+from casemate.data.work import Work
+from casemate.model.data import ObjectInfo
 from casemate.model.event import Event
+from casemate.model.messages import NewMessage
 from casemate.model.trigger import BucketTrigger, TableTrigger, TopicTrigger, TriggerKind
-
-if TYPE_CHECKING:
-    from casemate.data.attributes import Scalar
-    from casemate.data.database import Connection
-    from casemate.data.routes import Route, Routes
-    from casemate.data.writer import Work
+from casemate.sqlite.engine import Connection
 
 _DRAINED_AT_ONCE = 1000
 _ABSENT = object()

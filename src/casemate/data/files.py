@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -22,26 +21,11 @@ from casemate.data.content import (
     file_size,
     wrong_size,
 )
-from casemate.data.errors import DataCorruptError, DataError, DataFullError, DataMediumError
+from casemate.data.errors import DataCorruptError, DataError
+from casemate.data.faults import PASSING, disk_error
 
 _FILE_NAME = re.compile(r"[0-9a-f]{32}\Z")
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-"""What may be over the next time."""
-
-
-def disk_error(what: str, error: OSError) -> DataError:
-    """Return our error for one of the system's while a file is written or read."""
-    kind: type[DataError] = DataError
-    if error.errno in _FULL:
-        kind = DataFullError
-    elif error.errno in _PASSING:
-        kind = DataMediumError
-    return kind(
-        f"{what}: {error.strerror}.",
-        next_step="Make room on the data's file system and check its rights.",
-    )
 
 
 class ObjectFiles:
@@ -85,7 +69,7 @@ class ObjectFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            if error.errno in _PASSING:
+            if error.errno in PASSING:
                 raise disk_error("An object's file cannot be opened", error) from error
             raise DataCorruptError(
                 f"An object's file cannot be opened: {error.strerror}.",

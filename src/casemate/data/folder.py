@@ -22,7 +22,7 @@ from casemate.data.errors import (
     DataLockedError,
 )
 from casemate.data.limits import require_project
-from casemate.store.sqlite.commit_count import SUFFIX
+from casemate.sqlite.commit_count import SUFFIX
 
 OBJECTS = "objects"
 _DATABASE = re.compile(

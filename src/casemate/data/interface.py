@@ -27,6 +27,7 @@ from casemate.model.messages import (
     Fate,
     InvocationState,
     InvocationStatus,
+    Lease,
     Message,
     NewMessage,
     QueueInfo,
@@ -230,8 +231,17 @@ class ProjectData(Protocol):
         """Lease the oldest messages; who does not `acknowledge` in time sees them again."""
         ...
 
-    async def acknowledge(self, project: str, kind: str, name: str, ids: Sequence[str]) -> int:
-        """Delete messages that were handled; return how many were there."""
+    async def extend(
+        self, project: str, kind: str, name: str, leases: Sequence[Lease], *, lease: float
+    ) -> int:
+        """Have leases end `lease` seconds from now; return how many were still held.
+
+        A lease of a message that was leased again since is left alone.
+        """
+        ...
+
+    async def acknowledge(self, project: str, kind: str, name: str, leases: Sequence[Lease]) -> int:
+        """Delete messages that were handled; return how many were there, not leased again since."""
         ...
 
     async def queue_info(self, project: str, kind: str, name: str) -> QueueInfo:
@@ -275,7 +285,8 @@ class ProjectData(Protocol):
     ) -> int:
         """End attempts, all in one transaction; return how many were still leased.
 
-        A lease is lost when a later call to `lease` finds it over. If something in `sends` cannot
+        A lease is lost when a later call to `lease` finds it over; a number (`fence`) tells it from
+        those after it. If something in `sends` cannot
         be kept (NotFoundError, LimitError), nothing is settled.
         """
         ...
@@ -403,6 +414,7 @@ __all__ = [
     "InvocationStatus",
     "Item",
     "ItemPage",
+    "Lease",
     "Message",
     "NewMessage",
     "ObjectInfo",

@@ -6,17 +6,15 @@ for as long as its function says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from casemate.data import kept
-from casemate.data.database import Connection
-from casemate.data.interface import InvocationState, InvocationStatus
 from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
 from casemate.data.messages import State
+from casemate.data.registry import Resource
 from casemate.model.errors import ConflictError, NotFoundError
-
-if TYPE_CHECKING:
-    from casemate.data.resources import Resource
+from casemate.model.messages import InvocationState, InvocationStatus
+from casemate.sqlite.engine import Connection
 
 _FIELDS = (
     "invocation, function, state, attempts, accepted_at, finished_at, http_status, content_type, "

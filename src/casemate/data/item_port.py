@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from casemate.data import attributes, limits, tables
-from casemate.data.interface import Item, ItemPage, Range
 from casemate.data.port import Port
 from casemate.data.queries import Query
-from casemate.data.resources import TABLE
+from casemate.data.registry import TABLE
+from casemate.model.data import Item, ItemPage, Range
 
 
 class ItemPort(Port):

@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from casemate.data.database import Connection
 from casemate.data.errors import DataFullError, LimitError
-
-if TYPE_CHECKING:
-    from casemate.data.resources import Resource
+from casemate.data.registry import Resource
+from casemate.sqlite.engine import Connection
 
 MAX_QUEUE_BYTES = 4 << 30
 """Bytes of messages and dead letters in one queue, topic or inbox."""

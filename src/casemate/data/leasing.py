@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from casemate.data import invocations, letters, messages
-from casemate.data.interface import (
-    Fate,
-    InvocationState,
-    InvocationStatus,
-    Message,
-    Settlement,
-)
+from casemate.data.fanout import Fanout
 from casemate.data.limits import (
     MAX_RESULT_BYTES,
     MAX_TIME,
@@ -28,16 +22,21 @@ from casemate.data.limits import (
 )
 from casemate.data.messages import State
 from casemate.data.queues import next_due, require_ids, require_new, spec_of
-from casemate.data.resources import INBOX, QUEUE
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.resources import Registry, Resource
-    from casemate.data.writer import Work
-
+from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.data.work import Work
+from casemate.model.errors import InvalidInputError
+from casemate.model.messages import (
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Lease,
+    Message,
+    Settlement,
+)
 
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
+_MAX_FENCE = 2**62
 
 
 def lease(
@@ -63,10 +62,11 @@ def lease(
         size += len(row[1])
         if found and size > MAX_RESULT_BYTES:
             break
-        found.append(messages.message((*row[:3], row[3] + 1, *row[4:])))
+        found.append(messages.message((*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)))
     rows.close()
     connection.executemany(
-        "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1 WHERE id = ?",
+        "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, fence = fence + 1 "
+        "WHERE id = ?",
         [(now + seconds, int(one.id, 16)) for one in found],
     )
     return tuple(found)
@@ -89,14 +89,39 @@ def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]
     return tuple(found)
 
 
-def acknowledge(work: Work, queue: Resource, ids: Sequence[str]) -> int:
-    """Delete messages; return how many were there."""
+def require_leases(leases: Sequence[Lease]) -> Sequence[Lease]:
+    """Return leases if they can be some. Raises InvalidInputError."""
+    if isinstance(leases, str) or not all(isinstance(lease, Lease) for lease in leases):
+        raise InvalidInputError(
+            "A lease is not one of a message.", next_step="Pass leases that `receive` returned."
+        )
+    require_ids([lease.id for lease in leases])
+    for lease in leases:
+        require_whole("fence", lease.fence, 0, _MAX_FENCE)
+    return leases
+
+
+def extend(work: Work, queue: Resource, leases: Sequence[Lease], seconds: float) -> int:
+    """Have leases end so many seconds from now; return how many were still held."""
+    spec_of(queue)
+    until, held = time.time() + seconds, 0
+    for lease in leases:
+        held += work.connection.execute(
+            "UPDATE message SET visible_at = ? "
+            "WHERE id = ? AND queue = ? AND state = 3 AND fence = ?",
+            (until, int(lease.id, 16), queue.id, lease.fence),
+        ).rowcount
+    return held
+
+
+def acknowledge(work: Work, queue: Resource, leases: Sequence[Lease]) -> int:
+    """Delete messages that nobody has leased since; return how many were there."""
     spec_of(queue)
     keys: list[str] = []
-    for text in ids:
+    for lease in leases:
         rows = work.connection.execute(
-            "DELETE FROM message WHERE id = ? AND queue = ? RETURNING key",
-            (int(text, 16), queue.id),
+            "DELETE FROM message WHERE id = ? AND queue = ? AND fence = ? RETURNING key",
+            (int(lease.id, 16), queue.id, lease.fence),
         ).fetchall()
         keys += [row[0] for row in rows]
     messages.removed(work, queue, keys, len(keys), time.time())
@@ -110,6 +135,7 @@ def require_settlement(settlement: Settlement) -> Settlement:
     message back for ever, and a reason can hold what an event brought.
     """
     require_ids([settlement.id])
+    require_whole("fence", settlement.fence, 1, _MAX_FENCE)
     require_whole("attempt", settlement.attempt, 1, 2**31)
     require_seconds("again_at", settlement.again_at, MAX_TIME)
     for _, _, new in settlement.sends:
@@ -133,8 +159,8 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
     for settlement in settlements:
         row = work.connection.execute(
             "SELECT id, key, invocation, sent_at FROM message "
-            "WHERE id = ? AND queue = ? AND state = 3 AND attempts = ?",
-            (int(settlement.id, 16), queue.id, settlement.attempt),
+            "WHERE id = ? AND queue = ? AND state = 3 AND attempts = ? AND fence = ?",
+            (int(settlement.id, 16), queue.id, settlement.attempt, settlement.fence),
         ).fetchone()
         if row is None:
             continue
@@ -191,15 +217,19 @@ def retire(
     What a function would have got becomes a dead letter, anything else is dropped.
     """
     rows = work.connection.execute(
-        "SELECT id, key, invocation, sent_at, attempts FROM message "
+        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
         "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
         "ORDER BY sent_at LIMIT ?",
         (queue.id, now - spec_of(queue).retention, now, batch),
     ).fetchall()
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE
-    for *row, attempts in rows:
+    for *row, attempts, fence in rows:
         settlement = Settlement(
-            id=messages.text_of(row[0]), attempt=attempts, fate=fate, reason="retention"
+            id=messages.text_of(row[0]),
+            fence=fence,
+            attempt=attempts,
+            fate=fate,
+            reason="retention",
         )
         _end(work, queue, fanout, settlement, row, now)
     return len(rows)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from casemate.data import invocations, messages
-from casemate.data.database import Connection
-from casemate.data.interface import DeadLetter, NewMessage
 from casemate.data.limits import storable
 from casemate.data.messages import text_of
-from casemate.data.resources import INBOX
+from casemate.data.registry import INBOX, Resource
+from casemate.data.routes import Routes
+from casemate.data.work import Work
 from casemate.model.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from casemate.data.resources import Resource
-    from casemate.data.routes import Routes
-    from casemate.data.writer import Work
+from casemate.model.messages import DeadLetter, NewMessage
+from casemate.sqlite.engine import Connection
 
 _BATCH = 500
 _QUEUE_MESSAGE = "casemate.queue.message"

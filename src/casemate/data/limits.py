@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from casemate.data.interface import MAX_KEY_BYTES, MAX_PAGE
+from casemate.model.data import MAX_KEY_BYTES, MAX_PAGE
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN

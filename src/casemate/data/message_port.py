@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from casemate.data import leasing, letters, limits, queues
-from casemate.data.interface import (
-    DeadLetter,
-    Message,
-    NewMessage,
-    QueueInfo,
-    Settlement,
-)
 from casemate.data.port import Port
 from casemate.data.project import OpenProject
-from casemate.data.resources import INBOX, QUEUE, TOPIC, Resource
-from casemate.data.writer import Work
+from casemate.data.registry import INBOX, QUEUE, TOPIC, Resource
+from casemate.data.work import Work
+from casemate.model.messages import DeadLetter, Lease, Message, NewMessage, QueueInfo, Settlement
 
 KINDS = (QUEUE, TOPIC, INBOX)
 _LEASED = (QUEUE, INBOX)
@@ -108,15 +102,31 @@ class MessagePort(Port):
             emptying=True,
         )
 
-    async def acknowledge(self, project: str, kind: str, name: str, ids: Sequence[str]) -> int:
+    async def extend(
+        self, project: str, kind: str, name: str, leases: Sequence[Lease], *, lease: float
+    ) -> int:
+        """Have leases end later, or earlier."""
+        limits.require_whole("number of leases", len(leases), 0, limits.MAX_BATCH)
+        leasing.require_leases(leases)
+        seconds = limits.require_seconds("lease", lease, limits.MAX_LEASE)
+        return await self._change_queue(
+            project,
+            kind,
+            name,
+            KINDS,
+            lambda work, _, queue: leasing.extend(work, queue, leases, seconds),
+            emptying=True,
+        )
+
+    async def acknowledge(self, project: str, kind: str, name: str, leases: Sequence[Lease]) -> int:
         """Delete messages that were handled."""
-        queues.require_ids(ids)
+        leasing.require_leases(leases)
         return await self._change_queue(
             project,
             kind,
             name,
             (QUEUE, TOPIC),
-            lambda work, _, queue: leasing.acknowledge(work, queue, ids),
+            lambda work, _, queue: leasing.acknowledge(work, queue, leases),
             emptying=True,
         )
 

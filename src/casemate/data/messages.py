@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from casemate.data.database import Connection
 from casemate.data.errors import LimitError
-from casemate.data.interface import Message, NewMessage
 from casemate.data.limits import MAX_MESSAGES
-from casemate.data.resources import TOPIC
-
-if TYPE_CHECKING:
-    from casemate.data.resources import Resource
-    from casemate.data.writer import Work
+from casemate.data.registry import TOPIC, Resource
+from casemate.data.work import Work
+from casemate.model.messages import Message, NewMessage
+from casemate.sqlite.engine import Connection
 
 
 class State(IntEnum):
@@ -36,7 +33,7 @@ class State(IntEnum):
 
 COLUMNS = (
     "id, body, sent_at, attempts, key, priority, expires_at, invocation, qualifier, labels, "
-    "attributes"
+    "attributes, fence"
 )
 """What `message` takes, in its order."""
 
@@ -55,6 +52,7 @@ def message(row: Any) -> Message:
         qualifier=row[8],
         labels=row[9],
         attributes=unpacked(row[10]),
+        fence=row[11],
     )
 
 

@@ -8,17 +8,18 @@ from typing import TypeVar
 
 from casemate.data import limits, objects
 from casemate.data.content import FILE_KEY_BYTES, context_of
-from casemate.data.database import Connection
 from casemate.data.errors import DataCorruptError
 from casemate.data.files import FileWriter, read_range
-from casemate.data.interface import MAX_PART, ObjectInfo
-from casemate.data.objects import FoundObject, NewObject
+from casemate.data.objects import NewObject
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
-from casemate.data.resources import BUCKET
-from casemate.data.writer import Work
+from casemate.data.recent import FoundObject
+from casemate.data.registry import BUCKET
+from casemate.data.work import Work
+from casemate.model.data import MAX_PART, ObjectInfo
 from casemate.model.errors import InvalidInputError
-from casemate.store.sqlite.answers import Answers, Waiter
+from casemate.sqlite.answers import Answers, Waiter
+from casemate.sqlite.engine import Connection
 from casemate.vault.interface import Purpose
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ import hashlib
 import time
 
 from casemate.data import limits, object_calls, objects
-from casemate.data.interface import MAX_KEY_BYTES, MAX_PART, ObjectInfo, ObjectPage
 from casemate.data.objects import NewObject
 from casemate.data.port import Port
-from casemate.data.resources import BUCKET
+from casemate.data.registry import BUCKET
+from casemate.model.data import MAX_KEY_BYTES, MAX_PART, ObjectInfo, ObjectPage
 from casemate.model.errors import InvalidInputError
 
 

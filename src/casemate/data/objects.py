@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from casemate.data.content import ObjectKey, context_of
-from casemate.data.database import Connection, one_state
 from casemate.data.errors import LimitError
-from casemate.data.interface import ObjectInfo, ObjectPage
+from casemate.data.fanout import Fanout
 from casemate.data.limits import MAX_OBJECTS, successor
+from casemate.data.recent import FoundObject
+from casemate.data.registry import Resource
 from casemate.data.tables import raise_floor
+from casemate.data.work import Work
+from casemate.model.data import ObjectInfo, ObjectPage
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.resources import Resource
-    from casemate.data.writer import Work
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import one_state
 
 _INFO = "key, revision, size, content_type, metadata, modified_at, sha256, labels"
 
@@ -36,15 +36,6 @@ class NewObject(NamedTuple):
     secret: bytes
     file: str | None = None
     labels: bytes = b""
-
-
-class FoundObject(NamedTuple):
-    """An object as stored."""
-
-    info: ObjectInfo
-    key_version: int
-    file: str | None
-    sealed: bytes
 
 
 def spec_of(resource: Resource) -> BucketSpec:

@@ -8,16 +8,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from casemate.data import resources
-from casemate.data.database import Connection, reserve
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
-from casemate.data.projects import Keys, Projects
-from casemate.data.resources import Resource
+from casemate.data.projects import Created, Keys, Projects
+from casemate.data.registry import Resource, require_kind
 from casemate.data.uploads import Uploads
-from casemate.data.writer import Work
+from casemate.data.work import Work
+from casemate.sqlite.connecting import reserve
+from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
 
@@ -32,16 +32,20 @@ class Port:
         options: DataOptions | None = None,
         *,
         accepted_losses: frozenset[str] = frozenset(),
+        on_created: Created | None = None,
     ) -> None:
         """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
 
         Projects in `accepted_losses` are opened once without the commits that their log has lost.
+        `on_created` is awaited when a project has got its database, before anything is kept in it.
 
         Raises DataLockedError if another process has it, DataForeignError, DataError.
         """
         self._options = options or DataOptions()
         self._keys = keys
-        self._projects = Projects(DataFolder(folder), keys, self._options, accepted_losses)
+        self._projects = Projects(
+            DataFolder(folder), keys, self._options, accepted_losses, on_created
+        )
         self._uploads = Uploads(self._projects)
         self._claimant = secrets.token_hex(8)
         self._disk = DiskReserve(folder)
@@ -57,7 +61,7 @@ class Port:
         emptying: bool = False,
     ) -> T:
         """Make a change to a queue; one that is `emptying` it is made in a full project, too."""
-        resources.require_kind(kind, kinds)
+        require_kind(kind, kinds)
         if not emptying:
             self._disk.require()
         async with self._projects.use(project) as opened:
@@ -76,7 +80,7 @@ class Port:
         kinds: tuple[str, ...],
         question: Callable[[Connection, Resource], T],
     ) -> T:
-        resources.require_kind(kind, kinds)
+        require_kind(kind, kinds)
         async with self._projects.use(project) as opened:
             found = opened.resource(kind, name)
             return await opened.read(lambda connection: question(connection, found))

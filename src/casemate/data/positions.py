@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from casemate.data.database import Connection
-from casemate.data.interface import NewMessage
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.writer import Work
+from casemate.data.fanout import Fanout
+from casemate.data.work import Work
+from casemate.model.messages import NewMessage
+from casemate.sqlite.engine import Connection
 
 
 def get(connection: Connection, name: str) -> bytes | None:

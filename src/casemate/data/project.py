@@ -8,22 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from casemate.data import resources, routes, sweep
-from casemate.data.connections import Connections
+from casemate.data import routes, sweep
 from casemate.data.content import ObjectKey
-from casemate.data.database import Connection
+from casemate.data.errors import DataGoneError
 from casemate.data.fanout import Fanout
+from casemate.data.faults import DATA, disk_error
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
 from casemate.data.recent import RecentObjects
-from casemate.data.resources import Registry, Resource
+from casemate.data.registry import Registry, Resource, find, load
 from casemate.data.schema import migrate
-from casemate.data.writer import Work, Writer
+from casemate.data.work import ProjectDuties, Work
 from casemate.model.errors import CasemateError
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.connecting import Room
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.writer import Writer
 from casemate.vault.interface import DataKey
 
 T = TypeVar("T")
+_CHANGES_PER_COMMIT = 256
+_LOOK_SECONDS = 1.0
+"""How often reads look whether the file is at its place; commits always do."""
+_READER_CACHE_KIB = 4096
+_WRITER_CACHE_KIB = 8192
 
 
 class MissingKeyError(CasemateError):
@@ -64,9 +74,18 @@ class OpenProject:
         self._reads = reads
         self._object_keys = {object_key.version: ObjectKey(object_key)}
         self._newest = object_key.version
-        self.connections = Connections(name, path, page_key, max_bytes=options.max_project_bytes)
+        self.page_version = page_key.version
+        """Version of the key that the database is encrypted with."""
+        self.connections = Connections(
+            f"the data of {name}",
+            guard_of(path),
+            page_key.key,
+            DATA,
+            room(options),
+            look_seconds=_LOOK_SECONDS,
+        )
         try:
-            connection = self._connect()
+            connection = self.connections.open_writer(prepare=self._prepare)
         except Exception as error:
             told = self.connections.explain(error)
             self.connections.close()
@@ -76,35 +95,23 @@ class OpenProject:
         self.writer = Writer(
             connection,
             self.connections,
-            self._sweep,
-            self.recent,
-            every=options.sweep_seconds,
-            name=name,
-            announce=lambda hints: ready(name, hints),
+            ProjectDuties(self.recent, self._sweep, lambda hints: ready(name, hints)),
+            name=f"data-{name}",
+            upkeep_seconds=options.sweep_seconds,
+            changes_per_commit=_CHANGES_PER_COMMIT,
         )
 
-    def _connect(self) -> Connection:
-        connection = self.connections.open_writer()
-        try:
-            migrate(connection)
-            self.reload(connection)
-            self.marks_key: bytes = connection.execute(
-                "SELECT value FROM meta WHERE name = 'marks'"
-            ).fetchone()[0]
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def _prepare(self, connection: Connection) -> None:
+        migrate(connection)
+        self.reload(connection)
+        self.marks_key: bytes = connection.execute(
+            "SELECT value FROM meta WHERE name = 'marks'"
+        ).fetchone()[0]
 
     def reload(self, connection: Connection) -> None:
         """Learn what the project has and who is subscribed to it, after that has changed."""
-        self.registry: Registry = resources.load(connection)
+        self.registry: Registry = load(connection)
         self.fanout = Fanout(self.name, self.registry, routes.load(connection, self.registry))
-
-    @property
-    def page_version(self) -> int:
-        """Version of the key that the database is encrypted with."""
-        return self.connections.key.version
 
     @property
     def path(self) -> Path:
@@ -113,7 +120,7 @@ class OpenProject:
 
     def resource(self, kind: str, name: str) -> Resource:
         """Return a resource as it is now. Raises NotFoundError."""
-        return resources.find(self.registry, self.name, kind, name)
+        return find(self.registry, self.name, kind, name)
 
     def object_key(self, version: int) -> ObjectKey:
         """Return a version of the objects' key. Raises MissingKeyError."""
@@ -144,7 +151,12 @@ class OpenProject:
     @property
     def page_key(self) -> bytes:
         """The key that the database is encrypted with."""
-        return self.connections.key.key
+        return self.connections.key
+
+    def move(self, guard: CommitGuard, key: DataKey) -> None:
+        """Go on with another file under another key, which the writer has open."""
+        self.connections.move(guard, key.key)
+        self.page_version = key.version
 
     def close(self) -> None:
         """Write what is queued and close everything. Blocks."""
@@ -156,8 +168,7 @@ class OpenProject:
 
     def abandon(self) -> None:
         """Close what was opened of a project that will not be used; its writer has not begun."""
-        self.connections.closing()
-        self.writer.connection.close()
+        self.connections.end(self.writer.connection)
         self.connections.close()
 
     def _sweep(self, work: Work) -> bool:
@@ -166,6 +177,25 @@ class OpenProject:
     def __repr__(self) -> str:
         """Leave out the keys."""
         return f"OpenProject({self.name!r})"
+
+
+def room(options: DataOptions) -> Room:
+    """Return what a project's database and its connections may take."""
+    return Room(
+        reader_cache_kib=_READER_CACHE_KIB,
+        writer_cache_kib=_WRITER_CACHE_KIB,
+        max_bytes=options.max_project_bytes,
+    )
+
+
+def guard_of(path: Path) -> CommitGuard:
+    """Return what looks at the files of a database. Raises DataError."""
+    try:
+        return CommitGuard(path)
+    except FileNotFoundError as error:
+        raise DataGoneError(f"{path.name} is gone.") from error
+    except OSError as error:
+        raise disk_error(f"{path.name} cannot be looked at", error) from error
 
 
 def change_resources(

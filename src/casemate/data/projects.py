@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from casemate.data.database import RESTORE, Connection, open_writer, translated
 from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
-from casemate.data.files import ObjectFiles, disk_error
+from casemate.data.faults import DATA, RESTORE, disk_error
+from casemate.data.files import ObjectFiles
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
-from casemate.data.project import OpenProject
+from casemate.data.project import OpenProject, room
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
 from casemate.model.errors import NotFoundError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite.connecting import open_writer
+from casemate.sqlite.copying import sync_file
+from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
 Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
+Created = Callable[[str], Awaitable[None]]
 _WAIT_FOR_ROOM = 5.0
 
 
@@ -75,9 +78,13 @@ class Projects:
         keys: Keys,
         options: DataOptions,
         accepted_losses: frozenset[str] = frozenset(),
+        on_created: Created | None = None,
     ) -> None:
-        """Open nothing yet."""
-        self.on_created: Callable[[str], Awaitable[None]] = _nothing
+        """Open nothing yet.
+
+        `on_created` is awaited when a project has got its database, before anything is kept in it.
+        """
+        self._on_created = on_created or _nothing
         self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
         self.released = asyncio.Event()
@@ -148,7 +155,7 @@ class Projects:
             self._refused.pop(name, None)
             if file is None:
                 try:
-                    await self.on_created(name)
+                    await self._on_created(name)
                 except BaseException:
                     await self.in_thread(project.abandon)
                     project.files.close()
@@ -170,7 +177,7 @@ class Projects:
                 file = self._create(name, page_key)
             require_regular(file.path)
             self._require_whole_log(name, file.path)
-            with translated():
+            with DATA.translated():
                 project = OpenProject(
                     name,
                     file.path,
@@ -215,9 +222,9 @@ class Projects:
         final = self.folder.file(name, key.version)
         try:
             draft = self.folder.draft(name)
-            with translated():
+            with DATA.translated():
                 engine.connect(draft, key.key).close()
-                connection = open_writer(draft, key.key, max_bytes=self._options.max_project_bytes)
+                connection = open_writer(draft, key.key, DATA, room(self._options))
                 try:
                     migrate(connection)
                 finally:
@@ -309,15 +316,6 @@ async def _nothing(_project: str) -> None:
 def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
     for kind, name in hints:
         ready(project, kind, name)
-
-
-def sync_file(path: Any) -> None:
-    """Make a file's content durable. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _require_none(files: ObjectFiles, project: str) -> None:

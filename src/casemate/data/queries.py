@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 from casemate.data.attributes import Scalar, require_key
-from casemate.data.database import Connection, one_state
-from casemate.data.interface import MAX_KEY_BYTES, Item, ItemPage, Range
 from casemate.data.limits import MAX_RESULT_BYTES, require_text, successor
 from casemate.data.marks import read_mark, write_mark
-from casemate.data.resources import Resource
+from casemate.data.registry import Resource
 from casemate.data.tables import item, spec_of
+from casemate.model.data import MAX_KEY_BYTES, Item, ItemPage, Range
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import one_state
 
 Condition = tuple[str, list[Any]]
 """SQL made of constant text only, and the values that belong to it."""

@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from casemate.data import invocations, kept, messages
-from casemate.data.database import Connection
 from casemate.data.errors import LimitError
-from casemate.data.interface import NewMessage, QueueInfo
 from casemate.data.limits import (
     DEDUPLICATION_SECONDS,
     INBOX_DEDUPLICATION_SECONDS,
@@ -32,14 +29,13 @@ from casemate.data.limits import (
     require_whole,
 )
 from casemate.data.messages import text_of
-from casemate.data.resources import INBOX
+from casemate.data.registry import INBOX, Resource
+from casemate.data.routes import Routes
+from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
-
-if TYPE_CHECKING:
-    from casemate.data.resources import Resource
-    from casemate.data.routes import Routes
-    from casemate.data.writer import Work
+from casemate.model.messages import NewMessage, QueueInfo
+from casemate.sqlite.engine import Connection
 
 MAX_CALLER_NAME_BYTES = 512
 _ID = re.compile(r"[0-7][0-9a-f]{15}\Z")

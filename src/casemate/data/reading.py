@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from casemate.data.database import DatabaseFault, translate
 from casemate.data.errors import DataClosedError
 
 T = TypeVar("T")
@@ -57,9 +56,6 @@ class ReadThreads:
             failure: Exception | None = None
             try:
                 value = question()
-            except DatabaseFault as error:
-                failure = translate(error)
-                failure.__cause__ = error
             except Exception as error:  # noqa: BLE001 - carried to whoever asked
                 failure = error
             with suppress(RuntimeError):  # a closed loop has nobody left who waits

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from casemate.data.objects import FoundObject
+from casemate.model.data import ObjectInfo
 
 MAX_OBJECT_BYTES = 8 * 1024
 """Larger ones take so long to decrypt that it is not for the event loop."""
 MAX_BYTES = 1 << 20
 """All of one project, as stored and with what is known of them."""
 _ENTRY_BYTES = 512
+
+
+class FoundObject(NamedTuple):
+    """An object as stored."""
+
+    info: ObjectInfo
+    key_version: int
+    file: str | None
+    sealed: bytes
 
 
 class RecentObjects:

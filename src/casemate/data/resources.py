@@ -1,115 +1,17 @@
-"""What a project has: its buckets, tables, queues and topics, made, changed and dropped."""
+"""The buckets, tables, queues and topics of a project, made, changed and dropped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
-
 import msgspec
 
-from casemate.data import limits, tables
-from casemate.data.database import Connection, transaction
-from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.data import limits
+from casemate.data.faults import DATA
+from casemate.data.indexes import build_index, set_expiry
+from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, specs
+from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
-
-BUCKET, TABLE, QUEUE, TOPIC, INBOX = "bucket", "table", "queue", "topic", "inbox"
-KINDS = (BUCKET, TABLE, QUEUE, TOPIC)
-"""What a manifest declares. An inbox comes with its function (`casemate.data.routes`)."""
-Spec = BucketSpec | TableSpec | QueueSpec
-_SPECS: dict[str, type[Spec]] = {
-    BUCKET: BucketSpec,
-    TABLE: TableSpec,
-    QUEUE: QueueSpec,
-    TOPIC: QueueSpec,
-    INBOX: QueueSpec,
-}
-
-
-class Resource(NamedTuple):
-    """One resource as it is stored. `indexes` are ids of secondary indexes by name."""
-
-    id: int
-    kind: str
-    name: str
-    spec: Spec
-    indexes: Mapping[str, int]
-
-
-Registry = Mapping[tuple[str, str], Resource]
-
-
-def load(connection: Connection) -> Registry:
-    """Return everything a project has."""
-    indexes: dict[int, dict[str, int]] = {}
-    for identity, table, name in connection.execute("SELECT id, tab, name FROM secondary"):
-        indexes.setdefault(table, {})[name] = identity
-    return {
-        (kind, name): Resource(
-            identity,
-            kind,
-            name,
-            msgspec.json.decode(spec, type=_SPECS[kind]),
-            indexes.get(identity, {}),
-        )
-        for identity, kind, name, spec in connection.execute(
-            "SELECT id, kind, name, spec FROM resource ORDER BY name"
-        )
-    }
-
-
-def find(registry: Registry, project: str, kind: str, name: str) -> Resource:
-    """Return a resource. Raises NotFoundError, InvalidInputError for a name that cannot be one."""
-    found = registry.get((kind, name)) if isinstance(name, str) else None
-    if found is None:
-        require_kind(kind, (*KINDS, INBOX))
-        limits.require_resource(kind, name)
-        if kind == INBOX:
-            raise NotFoundError(
-                f"The project {project} has no function {name} that takes events.",
-                next_step="Deploy it, or check the name.",
-            )
-        raise NotFoundError(
-            f"The project {project} has no {kind} {name}.",
-            next_step=f"Declare it in the manifest as [{kind}.{name}] and deploy.",
-        )
-    return found
-
-
-def require_kind(kind: str, kinds: tuple[str, ...] = KINDS) -> None:
-    """Refuse what is not a kind of resource."""
-    if kind not in kinds:
-        raise InvalidInputError(f"The kind is not one of {', '.join(kinds)}.")
-
-
-def declared(registry: Registry) -> Resources:
-    """Return the registry in the form of a manifest."""
-    by_kind: dict[str, list[Spec]] = {kind: [] for kind in KINDS}
-    for resource in registry.values():
-        if resource.kind not in by_kind:
-            continue
-        by_kind[resource.kind].append(resource.spec)
-    return msgspec.convert(
-        {
-            "buckets": by_kind[BUCKET],
-            "tables": by_kind[TABLE],
-            "queues": by_kind[QUEUE],
-            "topics": by_kind[TOPIC],
-        },
-        Resources,
-        from_attributes=True,
-    )
-
-
-def specs(resources: Resources) -> Iterator[tuple[str, Spec]]:
-    """Go through what is declared."""
-    for kind, group in (
-        (BUCKET, resources.buckets),
-        (TABLE, resources.tables),
-        (QUEUE, resources.queues),
-        (TOPIC, resources.topics),
-    ):
-        for spec in group:
-            yield kind, spec
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import transaction
 
 
 def require_valid(resources: Resources) -> None:
@@ -165,7 +67,7 @@ def ensure(connection: Connection, registry: Registry, resources: Resources) -> 
     One transaction. Raises ConflictError if a table is there with other key attributes.
     """
     freed: list[str] = []
-    with transaction(connection):
+    with transaction(connection, DATA):
         for kind, spec in specs(resources):
             present = registry.get((kind, spec.name))
             if present is None:
@@ -241,7 +143,7 @@ def _change_table(
         if before.get(name) != index:
             _build_index(connection, present.id, index)
     if old.ttl != spec.ttl:
-        tables.set_expiry(connection, present.id, spec.ttl)
+        set_expiry(connection, present.id, spec.ttl)
 
 
 def _drop_index(connection: Connection, identity: int) -> None:
@@ -253,7 +155,7 @@ def _build_index(connection: Connection, table: int, index: TableIndex) -> None:
     identity = connection.execute(
         "INSERT INTO secondary (tab, name) VALUES (?, ?)", (table, index.name)
     ).lastrowid
-    tables.build_index(connection, table, int(identity or 0), index)
+    build_index(connection, table, int(identity or 0), index)
 
 
 def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
@@ -278,7 +180,7 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
 
 def drop(connection: Connection, resource: Resource) -> None:
     """Delete a resource at once; what is in it is deleted bit by bit afterwards (`sweep`)."""
-    with transaction(connection):
+    with transaction(connection, DATA):
         connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
         connection.execute(
             "INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind)

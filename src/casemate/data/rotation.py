@@ -8,21 +8,23 @@ which is why that takes no time for their size. Whatever is interrupted goes on 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from casemate.data.content import ObjectKey, context_of
-from casemate.data.database import Connection, open_writer, translated
 from casemate.data.errors import DataError
-from casemate.data.files import disk_error
+from casemate.data.faults import DATA, disk_error
 from casemate.data.folder import DataFolder
 from casemate.data.limits import DataOptions
-from casemate.data.project import MissingKeyError, OpenProject
-from casemate.data.projects import Keys, sync_file
-from casemate.data.resources import BUCKET
-from casemate.data.writer import Work
-from casemate.store.sqlite import engine
+from casemate.data.project import MissingKeyError, OpenProject, guard_of, room
+from casemate.data.projects import Keys
+from casemate.data.registry import BUCKET
+from casemate.data.work import Work
+from casemate.sqlite import engine
+from casemate.sqlite.connecting import open_writer
+from casemate.sqlite.copying import copy_pages, sync_file
+from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 
 _BATCH = 64
@@ -59,7 +61,7 @@ def _exchange(
     old, final = project.path, folder.file(project.name, key.version)
     try:
         draft = folder.draft(project.name)
-        with translated():
+        with DATA.translated():
             _copy(connection, draft, project.page_key, key.key)
         sync_file(draft)
         draft.rename(final)
@@ -74,12 +76,12 @@ def _exchange(
 
 
 def _open_renamed(
-    project: OpenProject, folder: DataFolder, final: Any, key: DataKey, options: DataOptions
+    project: OpenProject, folder: DataFolder, final: Path, key: DataKey, options: DataOptions
 ) -> Connection:
     try:
-        renewed = open_writer(final, key.key, max_bytes=options.max_project_bytes)
+        renewed = open_writer(final, key.key, DATA, room(options))
         try:
-            project.connections.move(final, key)
+            project.move(guard_of(final), key)
         except BaseException:
             renewed.close()
             raise
@@ -92,17 +94,14 @@ def _open_renamed(
     return renewed
 
 
-def _copy(connection: Connection, draft: Any, old_key: bytes, new_key: bytes) -> None:
-    copy: Any = engine.connect(draft, old_key)
-    try:
-        connection.backup(copy)
+def _copy(connection: Connection, draft: Path, old_key: bytes, new_key: bytes) -> None:
+    copy_pages(connection, draft, old_key)
+    with closing(engine.connect(draft, old_key)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
         # Nobody has this file yet: until it has its name, nothing of it needs to be durable.
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
-        copy.reset_key(engine.raw_key(new_key))
-    finally:
-        copy.close()
+        engine.rekey(copy, new_key)
     engine.connect(draft, new_key).close()
 
 

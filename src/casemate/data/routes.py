@@ -7,17 +7,17 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from casemate.data.database import Connection, transaction
 from casemate.data.errors import DataCorruptError
-from casemate.data.interface import Subscription
-from casemate.data.limits import require_resource
-from casemate.data.resources import INBOX, QUEUE, Registry, Resource, create_inbox
+from casemate.data.registry import INBOX, QUEUE, Registry, Resource
 from casemate.model.function import Delivery
+from casemate.model.messages import Subscription
 from casemate.model.trigger import BucketTrigger, QueueTrigger, TableTrigger, TopicTrigger
+from casemate.sqlite.engine import Connection
 
 T = TypeVar("T", TopicTrigger, BucketTrigger, TableTrigger)
 _DEFAULT = Delivery()
-_META = "subscriptions"
+META = "subscriptions"
+"""The name under which a database keeps them."""
 
 
 class Route(NamedTuple, Generic[T]):
@@ -83,7 +83,7 @@ def _append(
 
 def load(connection: Connection, registry: Registry) -> Routes:
     """Return the subscriptions that were kept. Raises DataCorruptError."""
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (_META,)).fetchone()
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (META,)).fetchone()
     if row is None:
         return Routes((), registry)
     try:
@@ -94,38 +94,3 @@ def load(connection: Connection, registry: Registry) -> Routes:
             next_step="Start the Casemate that wrote them, or restore the data from a backup.",
         ) from error
     return Routes(found, registry)
-
-
-def lean(subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
-    """Return subscriptions without what only admission needs. Raises InvalidInputError."""
-    for subscription in subscriptions:
-        require_resource("function", subscription.function)
-    return tuple(
-        subscription
-        if subscription.trigger is None or not subscription.trigger.contract
-        else msgspec.structs.replace(
-            subscription, trigger=msgspec.structs.replace(subscription.trigger, contract="")
-        )
-        for subscription in subscriptions
-    )
-
-
-def are_kept(routes: Routes, registry: Registry, wanted: tuple[Subscription, ...]) -> bool:
-    """Tell whether these are the subscriptions already, and no inbox is missing."""
-    return routes.subscriptions == wanted and all(
-        (INBOX, subscription.function) in registry for subscription in wanted
-    )
-
-
-def replace(
-    connection: Connection, registry: Registry, subscriptions: Sequence[Subscription]
-) -> None:
-    """Keep these instead of those before; make the inboxes that are missing."""
-    with transaction(connection):
-        for function in {subscription.function for subscription in subscriptions}:
-            if (INBOX, function) not in registry:
-                create_inbox(connection, function)
-        connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            (_META, msgspec.json.encode(subscriptions)),
-        )

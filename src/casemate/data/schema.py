@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from casemate.data.database import Connection, transaction
-from casemate.data.errors import DataForeignError, DataVersionError
+from casemate.data.errors import DataForeignError
+from casemate.data.faults import DATA
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.migrating import migrate as bring_forward
 
 APPLICATION_ID = 0x434D5044
 """`CMPD`, in the database's header: tells our files from those of others."""
@@ -308,7 +310,16 @@ _FOURTH = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+# Authenticates page marks (`casemate.data.marks`); outlives rotations of the data keys.
+_MARKS = "INSERT OR IGNORE INTO meta VALUES ('marks', randomblob(32))"
+
+_FIFTH = (
+    # Counts the leases of a message; unlike `attempts` it never goes back, so no two have one
+    # number. A lease that was taken before this has 0, which nobody who holds one can name.
+    "ALTER TABLE message ADD COLUMN fence INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 
@@ -324,18 +335,4 @@ def migrate(connection: Connection) -> None:
             f"The database has application id {found:#x}, expected {APPLICATION_ID:#x}.",
             next_step="Give the data a folder of its own, or restore it from a backup.",
         )
-    if version > len(MIGRATIONS):
-        raise DataVersionError(
-            f"The data has schema version {version}; this Casemate knows up to {len(MIGRATIONS)}.",
-            next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
-        )
-    if version == len(MIGRATIONS):
-        return
-    with transaction(connection):
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                connection.execute(statement)
-        # Authenticates page marks (`casemate.data.marks`); outlives rotations of the data keys.
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('marks', randomblob(32))")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    bring_forward(connection, DATA, APPLICATION_ID, MIGRATIONS, (_MARKS,))

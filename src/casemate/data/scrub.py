@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from casemate.data.content import CHUNK_BYTES, context_of
-from casemate.data.database import Connection
 from casemate.data.errors import DataCorruptError, DataError
 from casemate.data.files import read_range
 from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
-from casemate.data.resources import BUCKET
-from casemate.store.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
+from casemate.data.registry import BUCKET
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
 _BATCH = 100
 _PIECE = 64 * CHUNK_BYTES
@@ -36,7 +36,7 @@ async def scrub_project(projects: Projects, name: str, pace: Pace, fetch: Keys) 
     async with projects.use(name) as opened:
         connections = opened.connections
         # Not on the threads for files, which uploads need: it may take hours.
-        found = await asyncio.to_thread(scrub, connections.guard.file, connections.key.key, pace)
+        found = await asyncio.to_thread(scrub, connections.guard.file, connections.key, pace)
         if found:
             return tuple(found)
         found = await asyncio.to_thread(connections.read, _wrong_counters)

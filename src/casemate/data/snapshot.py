@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from casemate.data.database import translated
-from casemate.data.files import disk_error
+from casemate.data.faults import DATA, disk_error
 from casemate.data.folder import OBJECTS
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
+from casemate.sqlite.copying import copy_pages, sync_file
 
 
 async def snapshot(projects: Projects, target: Path) -> None:
@@ -38,19 +39,14 @@ def _copy(project: OpenProject, target: Path) -> None:
     try:
         copy.touch(mode=0o600, exist_ok=False)
         objects.mkdir(mode=0o700)
-        with translated():
-            source = project.connections.open_copy_source()
-            try:
-                destination = engine.connect(copy, project.page_key)
-                try:
-                    source.backup(destination)
-                    files = destination.execute(
-                        "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
-                    ).fetchall()
-                finally:
-                    destination.close()
-            finally:
-                source.close()
+        with DATA.translated():
+            with closing(project.connections.open_copy_source()) as source:
+                copy_pages(source, copy, project.page_key)
+            with closing(engine.connect(copy, project.page_key)) as made:
+                files = made.execute(
+                    "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
+                ).fetchall()
+        sync_file(copy)
         for (file,) in files:
             project.files.link(file, objects / file)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.data import limits, resources, rotation
@@ -12,6 +12,8 @@ from casemate.data.message_port import MessagePort
 from casemate.data.object_port import ObjectPort
 from casemate.data.performing import AnswerT, perform
 from casemate.data.project import OpenProject, change_resources
+from casemate.data.registry import declared as declared_in
+from casemate.data.registry import find, specs
 from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.model.data import ObjectInfo
@@ -52,7 +54,7 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         """Make what is declared and missing, and change limits to what is declared."""
         limits.require_project(project)
         resources.require_valid(declared)
-        if not any(resources.specs(declared)):
+        if not any(specs(declared)):
             return
         async with self._projects.use(project, create=True) as opened:
             await opened.writer.submit_job(
@@ -67,7 +69,7 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         limits.require_project(project)
         try:
             async with self._projects.use(project) as opened:
-                return resources.declared(opened.registry)
+                return declared_in(opened.registry)
         except NotFoundError:
             return Resources()
 
@@ -100,7 +102,7 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
                 change_resources(
                     opened,
                     lambda connection, registry: resources.drop(
-                        connection, resources.find(registry, project, kind, name)
+                        connection, find(registry, project, kind, name)
                     ),
                 )
             )
@@ -110,15 +112,6 @@ class SqliteProjectData(ObjectPort, ItemPort, MessagePort, DeliveryPort):
         limits.require_project(project)
         async with self._projects.use(project) as opened:
             await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
-
-    @property
-    def on_created(self) -> Callable[[str], Awaitable[None]]:
-        """Awaited when a project has got its database, before anything is kept in it."""
-        return self._projects.on_created
-
-    @on_created.setter
-    def on_created(self, remember: Callable[[str], Awaitable[None]]) -> None:
-        self._projects.on_created = remember
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""

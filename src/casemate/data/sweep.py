@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 
 from casemate.data import invocations, leasing, letters, queues, tables
-from casemate.data.database import Connection, savepoint
 from casemate.data.errors import LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.limits import INBOX_DEDUPLICATION_SECONDS
-from casemate.data.resources import INBOX, QUEUE, TABLE, TOPIC, Registry
-from casemate.data.writer import Work
+from casemate.data.registry import INBOX, QUEUE, TABLE, TOPIC, Registry
+from casemate.data.work import Work
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import savepoint
 
 BATCH = 500
 

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from casemate.data.attributes import Scalar, indexed, is_number, require_key
-from casemate.data.database import Connection
+from casemate.data.attributes import Scalar, require_key
 from casemate.data.errors import LimitError
-from casemate.data.interface import Item
+from casemate.data.fanout import Fanout
+from casemate.data.indexes import NO_SORT, add_entries, entries, expiry_of, remove_entries
+from casemate.data.registry import Resource
+from casemate.data.work import Work
+from casemate.model.data import Item
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
-from casemate.model.grant import TableIndex, TableSpec
-
-if TYPE_CHECKING:
-    from casemate.data.fanout import Fanout
-    from casemate.data.resources import Resource
-    from casemate.data.writer import Work
-
-NO_SORT = ""
-"""What stands in the sort column of tables and indexes without a sort attribute."""
-
-Entry = tuple[int, Scalar, Scalar, Scalar, Scalar]
-"""A row of an index: its id, the item's indexed values, and the item's own key."""
+from casemate.model.grant import TableSpec
+from casemate.sqlite.engine import Connection
 
 
 def spec_of(resource: Resource) -> TableSpec:
@@ -58,12 +51,6 @@ def given_key(spec: TableSpec, key: object, sort: object) -> tuple[Scalar, Scala
     return require_key("key", key), NO_SORT if sort is None else require_key("sort value", sort)
 
 
-def expiry_of(ttl: str | None, value: Mapping[str, Any]) -> float | None:
-    """Return when an item is over; None if it has no number for that."""
-    moment = value.get(ttl) if ttl is not None else None
-    return float(moment) if is_number(moment) else None  # type: ignore[arg-type]
-
-
 def put(
     work: Work,
     table: Resource,
@@ -86,7 +73,7 @@ def put(
     row = _row(connection, table.id, key, sort)
     _require_revision(row, if_revision, now)
     revision = 1 + (row[1] if row is not None else _floor(connection, table.id))
-    new = _entries(spec, table.indexes, key, sort, value)
+    new = entries(spec, table.indexes, key, sort, value)
     expiry = expiry_of(spec.ttl, value)
     if row is None:
         connection.execute(
@@ -94,7 +81,7 @@ def put(
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (table.id, key, sort, revision, now, expiry, encoded, labels),
         )
-        _add_entries(connection, new)
+        add_entries(connection, new)
     else:
         connection.execute(
             "UPDATE item SET revision = ?, modified_at = ?, expires_at = ?, value = ? WHERE id = ?",
@@ -103,9 +90,9 @@ def put(
         if labels != row[4]:
             connection.execute("UPDATE item SET labels = ? WHERE id = ?", (labels, row[0]))
         if table.indexes:
-            old = _entries(spec, table.indexes, key, sort, msgspec.json.decode(row[3]))
-            _remove_entries(connection, old - new)
-            _add_entries(connection, new - old)
+            old = entries(spec, table.indexes, key, sort, msgspec.json.decode(row[3]))
+            remove_entries(connection, old - new)
+            add_entries(connection, new - old)
     if table.name in fanout.routes.tables:
         _tell_put(work, table, fanout, (key, sort), row, encoded, revision, labels, now)
     return Item(value=value, revision=revision, modified_at=now, labels=labels)
@@ -195,7 +182,7 @@ def remove(
     connection = work.connection
     if table.indexes:
         value = msgspec.json.decode(row[3])
-        _remove_entries(connection, _entries(spec_of(table), table.indexes, *place, value))
+        remove_entries(connection, entries(spec_of(table), table.indexes, *place, value))
     if table.name in fanout.routes.tables:
         tell_gone(work, table, fanout, event, place, row, now)
     connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
@@ -235,31 +222,6 @@ def item(value: bytes, revision: int, modified_at: float, labels: bytes) -> Item
     )
 
 
-def build_index(connection: Connection, table: int, identity: int, index: TableIndex) -> None:
-    """Fill an index from the items that are there."""
-
-    def rows() -> Any:
-        found = connection.execute("SELECT key, sort, value FROM item WHERE tab = ?", (table,))
-        for key, sort, value in found:
-            entry = _entry(identity, index, key, sort, msgspec.json.decode(value))
-            if entry is not None:
-                yield entry
-
-    connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", rows())
-
-
-def set_expiry(connection: Connection, table: int, ttl: str | None) -> None:
-    """Compute anew when the items of a table are over, after its TTL attribute changed."""
-
-    def rows() -> Any:
-        # By id, which the update does not change: no row is seen twice or missed.
-        found = connection.execute("SELECT id, value FROM item WHERE tab = ? ORDER BY id", (table,))
-        for identity, value in found.fetchall():
-            yield expiry_of(ttl, msgspec.json.decode(value)), identity
-
-    connection.executemany("UPDATE item SET expires_at = ? WHERE id = ?", rows())
-
-
 def _row(connection: Connection, table: int, key: Scalar, sort: Scalar) -> Any:
     return connection.execute(
         "SELECT id, revision, expires_at, value, labels FROM item "
@@ -286,38 +248,3 @@ def _require_revision(row: Any, expected: int | None, now: float) -> None:
 
 def _is_over(row: Any, now: float) -> bool:
     return row[2] is not None and row[2] <= now
-
-
-def _entries(
-    spec: TableSpec,
-    identities: Mapping[str, int],
-    key: Scalar,
-    sort: Scalar,
-    value: Mapping[str, Any],
-) -> set[Entry]:
-    entries = (_entry(identities[index.name], index, key, sort, value) for index in spec.indexes)
-    return {entry for entry in entries if entry is not None}
-
-
-def _entry(
-    identity: int, index: TableIndex, key: Scalar, sort: Scalar, value: Mapping[str, Any]
-) -> Entry | None:
-    first = indexed(value.get(index.key))
-    second = NO_SORT if index.sort is None else indexed(value.get(index.sort))
-    if first is None or second is None:
-        return None
-    return identity, first, second, key, sort
-
-
-def _add_entries(connection: Connection, entries: set[Entry]) -> None:
-    if entries:
-        connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", entries)
-
-
-def _remove_entries(connection: Connection, entries: set[Entry]) -> None:
-    if entries:
-        connection.executemany(
-            "DELETE FROM entry WHERE secondary = ? AND key = ? AND sort = ? "
-            "AND item_key = ? AND item_sort = ?",
-            entries,
-        )

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from casemate.data import objects
 from casemate.data.errors import LimitError
 from casemate.data.files import FileWriter, ObjectFiles
-from casemate.data.interface import MAX_PART, ObjectInfo
 from casemate.data.limits import MAX_UPLOADS, UPLOAD_SECONDS
 from casemate.data.object_calls import finished
 from casemate.data.objects import NewObject
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
-from casemate.data.resources import BUCKET
+from casemate.data.registry import BUCKET
+from casemate.model.data import MAX_PART, ObjectInfo
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec
 

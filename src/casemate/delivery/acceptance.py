@@ -1,137 +1,46 @@
-"""The way in of what runs later: admitted as if it ran now, kept, and only then acknowledged.
+"""The way in of calls that may ask for more than an answer.
 
-    (1) request  = parse(raw)
-    (2) admitted = admission.admit(request)     all that is asked of a call that is waited for
-    (-) the event is durable in the function's inbox, or the caller is told that it is not
-    (5) 202 with an id, or a sealed refusal
-
-Calls with an idempotency key that are waited for take the same two stages first: whoever may not
-call a function must not be able to claim a key of it.
+Calls with an idempotency key that are waited for take the first two stages before the key is
+claimed: whoever may not call a function must not be able to claim a key of it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
-from casemate.admission import Admission
-from casemate.data.errors import DataFullError, LimitError
-from casemate.data.interface import (
-    InvocationState,
-    InvocationStatus,
-    NewMessage,
-    ProjectData,
-)
+from casemate.data.interface import InvocationState, InvocationStatus, ProjectData
+from casemate.delivery.keeping import Keeping, under_way
 from casemate.delivery.verdict import NOTHING_RAN, body_of, content_type_of
-from casemate.delivery.wish import AGE, DELAY, PRIORITY, Wish
-from casemate.invocation.parse import new_invocation_id, parse
-from casemate.invocation.rendering import events_of
-from casemate.invocation.unfinished import broken, refused
-from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.delivery.wish import Wish
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request, Sealed
-from casemate.model.principal import ANONYMOUS
-from casemate.model.trigger import INBOX
-from casemate.seal import Seal
+from casemate.model.path import Admitted, RawInvocation, RefusedError, Sealed
 from casemate.seal.close import problem
 
-_RETRY_SECONDS = 5
 _NOT_RUN = NOTHING_RAN | {Outcome.INVALID, Outcome.DENIED, Outcome.NOT_FOUND}
-_JSON = (b"content-type", b"application/json")
-_NO_STORE = (b"cache-control", b"no-store")
 
 Run = Callable[[RawInvocation], Awaitable[Sealed]]
 
 
 class Acceptance:
-    """Takes calls that ask for more than an answer."""
+    """Takes calls as they wish: at once, later, or once for each idempotency key."""
 
-    def __init__(
-        self,
-        admission: Admission,
-        seal: Seal,
-        data: ProjectData,
-        run: Run,
-        ensure_inbox: Callable[[str], Awaitable[None]],
-    ) -> None:
-        """Keep in `data`; `run` is the path; `ensure_inbox` makes the inboxes of a project."""
-        self._admission = admission
-        self._seal = seal
+    def __init__(self, keeping: Keeping, data: ProjectData, run: Run) -> None:
+        """Keep by `keeping`, and answers in `data`; `run` is the path."""
+        self._keeping = keeping
         self._data = data
         self._run = run
-        self._ensure_inbox = ensure_inbox
 
     async def take(self, raw: RawInvocation, wish: Wish) -> HttpResponse:
         """Answer a call as it wishes. Never raises."""
         if not wish.later and wish.idempotency is None:
             return (await self._run(raw)).response
-        request: Request | None = None
-        admitted: Admitted | None = None
-        finished: Finished
-        try:
-            raw = raw if raw.id else msgspec.structs.replace(raw, id=new_invocation_id())
-            request = parse(raw, later=wish.later)
-            admitted = self._admission.admit(request)
-            _require_choice(admitted, wish)
-            return await (self._keep if wish.later else self._once)(admitted, wish)
-        except RefusedError as refusal:
-            finished = refused(raw, request, admitted, refusal)
-        except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
-            finished = broken(raw, request, error)
-        return self._seal.close(finished)
-
-    # -- later ---------------------------------------------------------------------------------
-
-    async def _keep(self, admitted: Admitted, wish: Wish) -> HttpResponse:
-        identity = admitted.request.id
-        if admitted.flow is not None and admitted.flow.ceilings:
-            # What is kept outlives the flow, and with it what the caller narrowed.
-            raise RefusedError(
-                Outcome.INVALID,
-                "What a calling function narrows with `allow` holds only while it waits.",
-            )
-        count = len(admitted.request.raw.events)
-        if wish.idempotency is not None:
-            if count > 1:
-                raise RefusedError(
-                    Outcome.INVALID,
-                    "An idempotency key is for one event; send them one by one.",
-                    status=400,
-                )
-            # Claim and event in one transaction: whatever becomes of this call, a second one with
-            # the key finds both or neither.
-            (event,) = _messages(admitted, wish, (identity,))
-            first = await self._claim(admitted, wish.idempotency, event)
-            if first is not None:
-                if first.state is InvocationState.RUNNING and not first.attempts:
-                    raise _under_way()  # claimed by a call that is waited for
-                return _accepted(first.id, wish)
-            return _accepted(identity, wish)
-        identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
-        await self._send(admitted, wish, identities)
-        return _accepted(identity, wish, identities)
-
-    async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
-        raw = admitted.request.raw
-        messages = _messages(admitted, wish, identities)
-        try:
-            try:
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
-            except NotFoundError:
-                await self._ensure_inbox(raw.project)
-                await self._data.send_many(raw.project, INBOX, raw.function, messages)
-        except (LimitError, UnavailableError) as error:
-            raise _not_kept(error) from error
-
-    # -- once ----------------------------------------------------------------------------------
+        return await self._keeping.take(raw, wish, self._once)
 
     async def _once(self, admitted: Admitted, wish: Wish) -> HttpResponse:
         raw = admitted.request.raw
-        first = await self._claim(admitted, wish.idempotency or "")
+        first = await self._keeping.claim(admitted, wish.idempotency or "")
         if first is not None:
             return _replayed(first)
         accepted_at = time.time()
@@ -158,149 +67,11 @@ class Acceptance:
         )
         return sealed.response
 
-    async def _claim(
-        self, admitted: Admitted, key: str, event: NewMessage | None = None
-    ) -> InvocationStatus | None:
-        """Claim an idempotency key, and keep the event with it; return the call that has it.
-
-        Raises RefusedError.
-        """
-        raw = admitted.request.raw
-        try:
-            await self._ensure_inbox(raw.project)
-            return await self._data.begin_invocation(
-                raw.project,
-                raw.function,
-                _scoped(admitted, key),
-                _fingerprint(admitted),
-                admitted.request.id,
-                event=event,
-            )
-        except LimitError as error:
-            raise _not_kept(error) from error
-        except ConflictError as error:
-            raise RefusedError(
-                Outcome.INVALID,
-                "The idempotency key was used for another request; choose a new one.",
-                status=409,
-            ) from error
-        except UnavailableError as error:
-            status = 507 if isinstance(error, DataFullError) else None
-            raise RefusedError(
-                Outcome.UNAVAILABLE,
-                "The idempotency key cannot be kept now.",
-                status=status,
-                retry_after=_RETRY_SECONDS,
-            ) from error
-
-
-def _messages(
-    admitted: Admitted, wish: Wish, identities: tuple[str, ...]
-) -> tuple[NewMessage, ...]:
-    """Return what is to be kept, an event for each identity."""
-    now = time.time()
-    return tuple(
-        NewMessage(
-            body=msgspec.json.encode(event),
-            delay=wish.delay,
-            key=wish.key,
-            priority=wish.priority,
-            expires_at=None if wish.max_age is None else now + wish.max_age,
-            invocation=identity,
-            qualifier=admitted.request.raw.qualifier or "",
-            caller=admitted.principal.text,
-            anonymous=admitted.principal is ANONYMOUS,
-        )
-        for event, identity in zip(events_of(admitted.request), identities, strict=True)
-    )
-
-
-def _not_kept(error: LimitError | UnavailableError) -> RefusedError:
-    """Return what a caller is told whose event could not be kept."""
-    if isinstance(error, LimitError):
-        return RefusedError(
-            Outcome.THROTTLED,
-            "The function's inbox is full, or the event is larger than it takes.",
-            retry_after=_RETRY_SECONDS,
-        )
-    if isinstance(error, DataFullError):
-        return RefusedError(
-            Outcome.UNAVAILABLE,
-            "The node has no room for the event.",
-            status=507,
-            retry_after=_RETRY_SECONDS,
-        )
-    return RefusedError(
-        Outcome.UNAVAILABLE, "The event cannot be kept now.", retry_after=_RETRY_SECONDS
-    )
-
-
-def _require_choice(admitted: Admitted, wish: Wish) -> None:
-    """Refuse what a caller without a token chose of how its event is kept, unless it may.
-
-    An event that nobody vouches for would lie on the disk for weeks, or overtake all others.
-    """
-    chosen = [
-        name.decode()
-        for name, given in (
-            (DELAY, wish.delay > 0),
-            (PRIORITY, wish.priority != 0),
-            (AGE, wish.max_age is not None),
-        )
-        if given
-    ]
-    if not chosen or admitted.principal is not ANONYMOUS:
-        return
-    event = admitted.request.raw.event
-    trigger = admitted.version.spec.route(event) if event is not None else None
-    if trigger is None or not trigger.delivery_headers:
-        raise RefusedError(
-            Outcome.DENIED, f"A caller without a token does not choose {', '.join(chosen)} here."
-        )
-
-
-def _scoped(admitted: Admitted, key: str) -> str:
-    """Return a key of this caller's own: nobody is shown an answer to somebody else."""
-    return hashlib.sha256(f"{admitted.principal.text}\n{key}".encode()).hexdigest()
-
-
-def _fingerprint(admitted: Admitted) -> str:
-    """Return a digest of all that makes a request this request."""
-    raw = admitted.request.raw
-    event = raw.event or {}
-    named = (
-        raw.qualifier or "",
-        raw.attributes,
-        *(event.get(n) for n in ("method", "path", "query")),
-    )
-    told = hashlib.sha256(msgspec.json.encode(named))
-    told.update(b"\n" + raw.content_type.encode() + b"\n" + raw.body)
-    return told.hexdigest()
-
-
-def _under_way() -> RefusedError:
-    return RefusedError(
-        Outcome.INVALID,
-        "The call with this idempotency key is still under way.",
-        status=409,
-        retry_after=1,
-    )
-
-
-def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:
-    headers = [_JSON, _NO_STORE, (b"x-request-id", identity.encode())]
-    if wish.preferred:
-        headers.append((b"preference-applied", b"respond-async"))
-    told: dict[str, object] = {"id": identity}
-    if len(all_of_them) > 1:
-        told["ids"] = all_of_them
-    return HttpResponse(202, tuple(headers), msgspec.json.encode(told))
-
 
 def _replayed(first: InvocationStatus) -> HttpResponse:
     """Return the answer of the call that was first. Raises RefusedError if there is none."""
     if first.finished_at is None:
-        raise _under_way()
+        raise under_way()
     status = first.status or 500
     if first.state is not InvocationState.SUCCEEDED:
         answer = problem(status, first.error_id)

@@ -51,6 +51,7 @@ def give_back(message: Message) -> Settlement:
     """Return the end of an attempt that did not begin: it can be leased again at once."""
     return Settlement(
         id=message.id,
+        fence=message.fence,
         attempt=message.attempts,
         fate=Fate.RETRY,
         counted=False,
@@ -177,6 +178,7 @@ class Attempts:
             (
                 Settlement(
                     id=message.id,
+                    fence=message.fence,
                     attempt=message.attempts,
                     fate=verdict.fate,
                     again_at=again_at,

@@ -13,8 +13,9 @@ from casemate.dispatch.shares import Shares
 from casemate.model.deployment import Version
 from casemate.model.invocation import RunningInvocation
 from casemate.model.path import Admitted, Placed, RefusedError
-from casemate.sandbox.client import SandboxClient, Zygote
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.zygote import Zygote
 
 _TEND_SECONDS = 1.0
 _CALLED_SECONDS = 2.0

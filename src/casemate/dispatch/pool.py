@@ -6,15 +6,16 @@ import asyncio
 from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
+from casemate.dispatch.failed_starts import not_imported, start_failed, unavailable
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
 from casemate.dispatch.shares import ProjectShare
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Isolation, Trust
-from casemate.model.invocation import Outcome
-from casemate.model.path import Failure, RefusedError
-from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.model.path import RefusedError
+from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.zygote import Zygote
 
 _MAX_STARTING = 4
 """Forks under way at once: a zygote forks one after the other, and others want the cores too."""
@@ -30,7 +31,6 @@ _UNCALLED_SECONDS = 10.0
 """How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
 PATIENT_SECONDS = 30.0
 """How long an event that is kept waits in the queue, at least."""
-_CANNOT_START = "The function cannot be started."
 _FAILED_IMPORT_SECONDS = 1.0
 """How long a failed import is remembered, so that a flood of calls does not repeat it."""
 _SETTLED_SECONDS = 1.0
@@ -183,7 +183,7 @@ class Pool:
         try:
             instance = zygote.spawn(self._on_ready, self._on_end)
         except (OSError, CasemateError) as error:
-            self._refuse_all(self._unavailable(error))
+            self._refuse_all(unavailable(error))
             return False
         self._starting[instance] = self._loop.time()
         return True
@@ -222,23 +222,12 @@ class Pool:
         asked = self.version
         try:
             zygote = await self._client.open(asked)
-        except ImportFailedError as error:
-            failure = Failure(
-                type=error.error.type,
-                message=error.error.message,
-                trace=error.error.trace + error.output,
-            )
-            refusal = RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
-            self._import_failed = (self._loop.time(), refusal)
-            self._refuse_all(refusal)
-        except NotFoundError as error:
-            # The bundle is gone or damaged: that does not pass, so nobody is told to try again.
-            failure = Failure(type="BundleDamaged", message=str(error))
-            refusal = RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
+        except (ImportFailedError, NotFoundError) as error:
+            refusal = not_imported(error)
             self._import_failed = (self._loop.time(), refusal)
             self._refuse_all(refusal)
         except (OSError, CasemateError) as error:
-            self._refuse_all(self._unavailable(error))
+            self._refuse_all(unavailable(error))
         else:
             self.adopt(zygote)
             if asked.spec.grants != self.version.spec.grants:
@@ -278,23 +267,12 @@ class Pool:
         self._spares = deque(s for s in self._spares if s[0] is not instance)
         if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
-            self._refuse_next(self._start_failed(instance))
+            self._refuse_next(
+                start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)
+            )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
         if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
             self._loop.call_soon(self._supply)
-
-    def _start_failed(self, instance: Instance) -> RefusedError:
-        reply = instance.last
-        if reply is None:
-            return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1)
-        failure = Failure(type=reply.type, message=reply.message, trace=reply.trace)
-        late = reply.outcome is Outcome.TIMEOUT
-        if late:
-            message = f"the instance was not ready after {self._start_seconds:g} s"
-            failure = Failure(type="StartTimeout", message=message)
-        if reply.outcome is Outcome.INIT_ERROR or (late and self._imports_late):
-            return RefusedError(Outcome.INIT_ERROR, _CANNOT_START, failure=failure)
-        return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1, failure=failure)
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
@@ -315,11 +293,6 @@ class Pool:
             waiter.future.set_result(instance)
 
     resume = _match
-
-    @staticmethod
-    def _unavailable(error: Exception) -> RefusedError:
-        failure = Failure(type=type(error).__qualname__, message=str(error))
-        return RefusedError(Outcome.UNAVAILABLE, _CANNOT_START, retry_after=1, failure=failure)
 
     def _refuse_all(self, refusal: RefusedError) -> None:
         while self._waiting:

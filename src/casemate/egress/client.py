@@ -43,17 +43,20 @@ class EgressClient:
         sock: socket.socket | None,
         loop: asyncio.AbstractEventLoop,
         starter: socket.socket | None = None,
+        *,
+        on_event: Callable[[EgressEvent], None],
     ) -> None:
         """Speak over a connected stream socket, which becomes the client's.
 
         With `starter`, the gateway's end of an `EgressStarter`, instead of `sock`: a process is
-        asked for when there is something to say, and another one when that ends.
+        asked for when there is something to say, and another one when that ends. `on_event` is
+        told of connections that were let through, and of those that were not.
         """
         self._loop = loop
         self._ungranted: dict[int, UngrantedListeners] = {}
+        self._on_event = on_event
         self._open: dict[int, tuple[bytes, tuple[int, ...]]] = {}
         """What each zygote was opened with, and its listeners for another process."""
-        self.on_event: Callable[[EgressEvent], None] = lambda event: None
         self._process = KeptProcess(
             "egress proxy",
             starter,
@@ -61,7 +64,7 @@ class EgressClient:
             bounds=protocol.BOUNDS,
             backoff=Backoff(longest=2.0),
             started=self._say_all,
-            received=lambda body: self.on_event(protocol.decode_observed(body).event()),
+            received=lambda body: on_event(protocol.decode_observed(body).event()),
             lost=self._lost,
         )
         self.lost = self._process.gone
@@ -145,4 +148,4 @@ class EgressClient:
         self._open.clear()
 
     def _refused(self, zygote: int, reason: str) -> None:
-        self.on_event(event_now(zygote, "", 0, allowed=False, reason=reason))
+        self._on_event(event_now(zygote, "", 0, allowed=False, reason=reason))

@@ -6,7 +6,6 @@ proxy accepts there, outside of it resolves and connects, and lets through what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -38,8 +37,6 @@ class Egress(Protocol):
     When the proxy process is gone, functions reach nothing; nothing falls back to anything.
     """
 
-    on_event: Callable[[EgressEvent], None]
-
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """Serve a zygote's namespace. `listeners` maps local ports to listening descriptors.
 
@@ -59,8 +56,6 @@ class Egress(Protocol):
 
 class NoEgress:
     """Leads nowhere: for nodes and tests without a proxy process."""
-
-    on_event: Callable[[EgressEvent], None]
 
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """Serve nothing: what connects is never accepted."""

@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.store.errors import StoreGoneError
@@ -69,7 +69,7 @@ class Presence:
     @property
     def may_make_vault(self) -> bool:
         """Whether nothing is there that only another vault could open."""
-        return not self.data and not self.bundles
+        return not self.store and not self.data and not self.bundles
 
     def begin(self) -> None:
         """Mark a first start, before anything is made. Raises OSError."""

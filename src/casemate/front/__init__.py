@@ -1,5 +1,33 @@
-"""What stands in front of everything that answers a request.
+"""What stands in front of everything that answers: the one route table.
 
-Not the server that reads requests from the network (`triggers.http_server`), and not what answers
-them: it imports what answers, nothing of that imports it.
+Invocations by name, declared HTTP routes, web hooks, identity, the authority's certificate and the
+control API are places in it. It is asked once for each request, by its head; who asks is checked
+once. Not the server that reads requests from the network (`triggers.http_server`), and not what
+answers them: it imports that, and nothing of that imports it.
 """
+
+from casemate.front.authority import AUTHORITY_PATH, Authority
+from casemate.front.calls import Calls
+from casemate.front.declared import DeclaredRoutes
+from casemate.front.identity import DISCOVERY_PATH, KEYS_PATH, Identity
+from casemate.front.named import INVOKE_PREFIX, NamedCalls
+from casemate.front.nowhere import Nowhere
+from casemate.front.places import API_PREFIX, ControlApi, WebHooks
+from casemate.front.table import RouteTable
+
+__all__ = [
+    "API_PREFIX",
+    "AUTHORITY_PATH",
+    "DISCOVERY_PATH",
+    "INVOKE_PREFIX",
+    "KEYS_PATH",
+    "Authority",
+    "Calls",
+    "ControlApi",
+    "DeclaredRoutes",
+    "Identity",
+    "NamedCalls",
+    "Nowhere",
+    "RouteTable",
+    "WebHooks",
+]

@@ -7,60 +7,56 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.front.asking import Asking
+from casemate.front.nowhere import Nowhere
+from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.vault.interface import Vault
 
 KEYS_PATH = "/.well-known/jwks.json"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
+_READING = ("GET", "HEAD")
 _CACHE_SECONDS = 2.0
 _HEADERS = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"public, max-age=30"),
 )
-Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
-BodyLimit = Callable[[HttpHead], "int | HttpResponse"]
 
 
-class IdentityRoutes:
-    """Answers GET of the keys and of the discovery document; passes every other request on.
+class Identity:
+    """Answers with the keys and the discovery document.
 
     Both are public: they hold no more than what verifies a signature.
     """
 
-    def __init__(
-        self, vault: Vault, issuer: Callable[[], str], handler: Handler, body_limit: BodyLimit
-    ) -> None:
-        """Stand before `handler` and `body_limit`, as `HttpServer` takes them."""
+    def __init__(self, vault: Vault, issuer: str, nowhere: Nowhere) -> None:
+        """`issuer` is what identity tokens name as theirs: the node's address."""
         self._vault = vault
-        self._issuer = issuer
-        self._handler = handler
-        self._body_limit = body_limit
+        self._nowhere = nowhere
         self._keys: tuple[float, bytes] = (0.0, b"")
         self._asking: asyncio.Future[bytes] | None = None
+        self._discovery = msgspec.json.encode(
+            {
+                "issuer": issuer,
+                "jwks_uri": issuer + KEYS_PATH,
+                "id_token_signing_alg_values_supported": ["EdDSA"],
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+            }
+        )
 
-    def body_limit(self, head: HttpHead) -> int | HttpResponse:
-        """Let these be asked without a body, or ask the other one."""
-        return 0 if _is_ours(head) else self._body_limit(head)
+    def find(self, head: HttpHead, asking: Asking) -> Destination:
+        """Let these be asked for without a body."""
+        if head.method not in _READING:
+            return self._nowhere.only(head, asking, _READING)
+        return Destination(0, self._answer)
 
-    async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer or pass on."""
-        if not _is_ours(request.head):
-            return await self._handler(request)
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.head.path == KEYS_PATH:
             return HttpResponse(200, _HEADERS, await self._public_keys())
-        issuer = self._issuer()
-        document = {
-            "issuer": issuer,
-            "jwks_uri": issuer + KEYS_PATH,
-            "id_token_signing_alg_values_supported": ["EdDSA"],
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-        }
-        return HttpResponse(200, _HEADERS, msgspec.json.encode(document))
+        return HttpResponse(200, _HEADERS, self._discovery)
 
     async def _public_keys(self) -> bytes:
         """Return the JWKS, asked for again every two seconds: a flood costs the vault nothing."""
@@ -78,7 +74,3 @@ class IdentityRoutes:
             return keys
         finally:
             self._asking = None
-
-
-def _is_ours(head: HttpHead) -> bool:
-    return head.method in ("GET", "HEAD") and head.path in (KEYS_PATH, DISCOVERY_PATH)

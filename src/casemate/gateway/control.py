@@ -16,7 +16,6 @@ from casemate.data.interface import ProjectData
 from casemate.delivery import Delivery
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
-from casemate.folder.options import GatewayConfig
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
@@ -34,6 +33,7 @@ from casemate.model.invocation import (
     RunningInvocation,
 )
 from casemate.model.node import NodeStatus
+from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
@@ -62,8 +62,13 @@ class NodeControl:
         denials: DenialRecorder,
         subscriptions: Subscriptions,
         delivery: Delivery,
+        on_live: Callable[[], None],
     ) -> None:
-        """Act on these."""
+        """Act on these.
+
+        `on_live` is called once what is live has changed and is subscribed: for what follows it
+        besides.
+        """
         self._config = config
         self._store = store
         self._catalogue = catalogue
@@ -90,10 +95,12 @@ class NodeControl:
         self._changing = asyncio.Lock()
         self._uploads = Uploads()
         self._expiring: set[asyncio.Task[None]] = set()
-        self.stopping = False
-        """True ends followed logs, which would otherwise hold up the end of the node."""
-        self.live_changed: Callable[[], None] = lambda: None
-        """Called once what is live has changed and is subscribed: for what follows it besides."""
+        self._stopping = False
+        self._on_live = on_live
+
+    def stop(self) -> None:
+        """End followed logs, which would otherwise hold up the end of the node."""
+        self._stopping = True
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -107,7 +114,7 @@ class NodeControl:
                 self._client.prepare(minor)
         await self._subscriptions.start()
         self._delivery.start()
-        self.live_changed()
+        self._on_live()
 
     # -- whose routes are whose --
 
@@ -168,7 +175,7 @@ class NodeControl:
         self._dispatcher.retire(keep)
         await self._subscriptions.update()
         self._delivery.update()
-        self.live_changed()
+        self._on_live()
 
     # -- bundles and versions ------------------------------------------------------------------
 
@@ -348,7 +355,7 @@ class NodeControl:
         limit: int,
     ) -> tuple[LogLine, ...]:
         """See Control."""
-        if self.stopping:
+        if self._stopping:
             raise UnavailableError("The node is stopping.", next_step="try again soon")
         await self._flush()
         return await self._store.logs(

@@ -19,7 +19,8 @@ from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
-from casemate.sandbox.client import ImportFailedError, SandboxClient, Zygote
+from casemate.sandbox.client import ImportFailedError, SandboxClient
+from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 
 

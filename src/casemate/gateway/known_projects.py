@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -22,19 +22,21 @@ _PARTS = 16
 class KnownProjects:
     """The names that the store keeps. Belongs to one event loop."""
 
-    def __init__(self, store: Store, present: Callable[[], list[str]]) -> None:
-        """`present` returns the projects that have a database."""
+    def __init__(self, store: Store) -> None:
+        """Keep them in `store`."""
         self._store = store
-        self._present = present
         self._known: list[set[str]] = [set() for _ in range(_PARTS)]
         self._changing = asyncio.Lock()
 
-    async def require(self, accepted: frozenset[str]) -> frozenset[str]:
+    async def require(
+        self, present: Iterable[str], accepted: frozenset[str] = frozenset()
+    ) -> frozenset[str]:
         """Refuse to start without a database that was there; remember all that are there.
 
-        Returns those of `accepted` that are gone. Raises DataGoneError.
+        `present` are the projects that have a database. Returns those of `accepted`
+        that are gone. Raises DataGoneError.
         """
-        present = set(await asyncio.to_thread(self._present))
+        present = set(present)
         for part in range(_PARTS):
             value = await self._store.node_value(_name(part))
             self._known[part] = set(msgspec.json.decode(value, type=list[str])) if value else set()

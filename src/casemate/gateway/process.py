@@ -24,11 +24,12 @@ import uvloop
 
 from casemate.certificates.tls import NodeTls
 from casemate.child.heartbeat import Heart
-from casemate.folder.options import START_FAILED, Folders, GatewayConfig
+from casemate.folder.folders import Folders
 from casemate.folder.presence import STORE, end_first_start
 from casemate.gateway.objects import Gateway
 from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
+from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.store.errors import StoreKeyError
 from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.vault import VaultClient
@@ -103,6 +104,13 @@ async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> Sq
     return store
 
 
+def _address(listener: socket.socket, *, tls: bool) -> str:
+    """Return the URL of a socket that the supervisor has bound."""
+    host, port = listener.getsockname()[:2]
+    host = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{host}:{port}"
+
+
 def _end_at_once() -> None:
     """End a process whose orderly end takes too long: the supervisor waits to start another."""
     _log.error("the gateway did not end in its time; what it had acknowledged is kept")
@@ -121,7 +129,11 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
     store = await open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
     end_first_start(folders)
-    gateway = Gateway(config, folders, store, vault, loop)
+    listener = socket.socket(fileno=config.listener)
+    url = _address(listener, tls=config.tls)
+    gateway = Gateway(
+        config, folders, config.public_url or url, store=store, vault=vault, loop=loop
+    )
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
     gateway.check.keep_checking()
     try:
@@ -134,13 +146,8 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         # keep every call waiting for more than 10 ms.
         gc.collect()
         gc.freeze()
-        listener = socket.socket(fileno=config.listener)
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
-        host, port = gateway.server.address[:2]
-        host = f"[{host}]" if ":" in host else host
-        url = f"{'https' if tls is not None else 'http'}://{host}:{port}"
-        gateway.operations.issuer = config.public_url or url
         _announce(config, url, token, tls)
         serving.set()
         Heart(config.heart).beat_in(loop)
@@ -151,7 +158,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
             return_when=asyncio.FIRST_COMPLETED,
         )
         waiting.cancel()
-        gateway.control.stopping = True
+        gateway.control.stop()
         if egress.done():
             _log.error("no egress proxy can be had any more; the gateway starts anew")
         drains = stopping.is_set() or egress.done()

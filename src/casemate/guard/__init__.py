@@ -2,10 +2,12 @@
 
     origin.py       where a piece of text came from
     decoding.py     the forms in which an application may have decoded it
+    batches.py      what is done for thousands of texts at once
     taint.py        all texts of one invocation's event, found again in other texts
     provenance.py   how the function's own code put its texts together
     quick.py        the part of it that loops call, in as few steps as can be
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance
+    inlining.py     what of it is written into functions instead of called
     bytecode.py     the file in which the build keeps that rewritten form
     loading.py      finds those modules, and patches modules of others once they are imported
     sink.py         what a sink is: hooks, and the verdict it comes to

@@ -14,6 +14,10 @@ MAX_DECODED_IN_ALL = 32_000_000
 """The same for one invocation, however many answers it reads."""
 TEXT_COST = 300
 """What a text with signs costs beside its characters, in characters: it is handled in Python."""
+EASY_COST = 100
+"""What a text costs that is handled together with others, beside its characters."""
+QUOTED_COST = 200
+"""The same with quotes: there are four ways to write it."""
 FORM_COST = 800
 """What each form that a text was decoded to costs beside its own characters."""
 ESCAPE_COST = 30

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from .batches import lowered
 from .origin import Origin, Span
-from .taint import lowered
 
 Step = Sequence[tuple[str, bool]]
 """What one turn of a loop added: pieces, and whether each is a literal of the code."""

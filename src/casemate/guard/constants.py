@@ -31,6 +31,8 @@ class Constants:
         self._words: set[str] = set()
         self._documentation: set[str] = set()
         self._parts: list[str] | None = None
+        self.literals: dict[int, str] = {}
+        """The very objects of literals in the code, no docstrings, by `id`: nothing made them."""
 
     def add_code(self, code: CodeType) -> None:
         """Take the constants and names of a module's code and of all code in it."""
@@ -44,7 +46,11 @@ class Constants:
             elif isinstance(item, (tuple, frozenset)):
                 todo += item
             else:
+                if type(item) is str:
+                    self.literals[id(item)] = item
                 self.take(item)
+        for key in [k for k, text in self.literals.items() if not self.holds(text)]:
+            del self.literals[key]
 
     def _add_documentation(self, code: CodeType) -> None:
         """What a docstring says is said to people, whatever else it is equal to."""

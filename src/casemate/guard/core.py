@@ -14,9 +14,9 @@ from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
 from .provenance import Provenance
-from .sink import BlockedError, Judge, Verdict
 from .taint import Taint
 from .tracing import Tracer, as_text
+from .verdict import BlockedError, Judge, Verdict
 
 BLOCK, REPORT = "block", "report"
 MAX_RECORDS = 50
@@ -119,6 +119,8 @@ class Guard:
         """Tell whether a text is one of the code as it is written: most statements are, always."""
         if type(value) is not str or not self.constants.holds(value):
             return False
+        if id(value) in self.constants.literals:
+            return True
         return not self.provenance.has(value)
 
     def _judged(self, value: str | bytes, judge: Judge) -> Verdict | None:

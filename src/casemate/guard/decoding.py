@@ -33,6 +33,7 @@ _WITH_SPACE = ("Beare", "beare", "data:")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?(?:[0-9a-fA-F]{2}){3,}")
+is_hex = _HEX.fullmatch
 _JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _ESCAPES = re.compile(
@@ -41,7 +42,7 @@ _ESCAPES = re.compile(
 )
 """A character beyond the first 65,536 is two escapes (RFC 8259, section 7), all others are one."""
 _URL_ESCAPES = re.compile(r"((?:%[0-9a-fA-F]{2})+)")
-_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
+CONTROL = re.compile(r"[\x01-\x08\x0e-\x1f\x7f]")
 _PART = re.compile(r"\r?\n\r?\n")
 _WHITESPACE = re.compile(r"\s+")
 
@@ -52,7 +53,7 @@ def readable(data: bytes) -> str | None:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    return None if _CONTROL.search(text) else text
+    return None if CONTROL.search(text) else text
 
 
 def inflated(data: bytes) -> bytes | None:
@@ -92,7 +93,8 @@ def _unzipped(data: bytes) -> dict[str, object]:
     return found
 
 
-def _bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+def bytes_forms(data: bytes, how: str) -> Iterator[tuple[str, object]]:
+    """Yield what bytes hold: an archive's texts, what was compressed, or text as it is."""
     if data[:4] == b"PK\x03\x04":
         texts = _unzipped(data)
         if texts:
@@ -127,13 +129,14 @@ def _base64(text: str) -> Iterator[tuple[str, object]]:
     data_url = _DATA_URL.match(text)
     data = base64_bytes(text[data_url.end() :] if data_url else text)
     if data:
-        yield from _bytes_forms(data, "base64")
+        yield from bytes_forms(data, "base64")
 
 
-def _hex(text: str) -> Iterator[tuple[str, object]]:
+def hex_forms(text: str) -> Iterator[tuple[str, object]]:
+    """Yield what hexadecimal digits hold."""
     if _HEX.fullmatch(text):
         digits = text[2:] if text[:2] in ("0x", "0X", "\\x") else text
-        yield from _bytes_forms(bytes.fromhex(digits), "hex")
+        yield from bytes_forms(bytes.fromhex(digits), "hex")
 
 
 def _jwt(text: str) -> Iterator[tuple[str, object]]:
@@ -143,7 +146,7 @@ def _jwt(text: str) -> Iterator[tuple[str, object]]:
     for name, segment in zip(("head", "body"), token.split("."), strict=False):
         data = base64_bytes(segment)
         if data is not None:
-            for _how, decoded in _bytes_forms(data, ""):
+            for _how, decoded in bytes_forms(data, ""):
                 yield f"a token's {name}", decoded
 
 
@@ -270,4 +273,4 @@ def decoded(text: str) -> Iterator[tuple[str, object]]:
         if "." in text:
             yield from _jwt(text)
         yield from _base64(text)
-        yield from _hex(text)
+        yield from hex_forms(text)

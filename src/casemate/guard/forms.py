@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .decoding import MAX_INFLATED, base64_bytes, decoded, inflated, readable
@@ -55,8 +55,8 @@ _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
 _PUNYCODE = re.compile(r"xn--([A-Za-z0-9-]{1,63})")
 _MARK = re.compile(r"['\"`<>|]|\.\.|--|\$\(|&&|;(?![^=;]*=)")
 """What a payload has, and its reverse; parameters of a header have `;` and `=`."""
-_PLAIN = re.compile(r"[\w.@:/-]*")
-"""Identifiers, addresses, paths and dates: of text in base85 all of it is so by chance only."""
+_PLAIN = re.compile(r"[\w.@:/-]*={0,2}")
+"""Identifiers, addresses, paths, dates and base64: of base85 all of it is so by chance only."""
 _BINARY = re.compile(r"[\udc80-\udcff]")
 _UNREADABLE = (ValueError, LookupError, EOFError, OverflowError, RuntimeError, RecursionError)
 
@@ -74,6 +74,33 @@ class Forms:
     def of(self, text: str) -> Iterator[tuple[str, object]]:
         """Yield how one encoding was undone and what came of it: a text, or JSON with texts."""
         yield from decoded(text)
+        yield from self.seldom(text)
+
+    @property
+    def open(self) -> bool:
+        """Tell whether `seldom` still looks at any text."""
+        return self._left > _OVERHEAD + _MIN_CODED
+
+    @property
+    def turns(self) -> bool:
+        """Tell whether texts are still turned round, or read as labels."""
+        return self.open and self._slow > _OVERHEAD
+
+    def likely(self, texts: Sequence[str]) -> list[str]:
+        """Return those of base64's digits, without `+`, of which `seldom` may make anything."""
+        if not self.open:
+            return []
+        if _has_library():
+            return list(texts)
+        # A label, UTF-16 by its null bytes, base32 by its case.
+        return [
+            text
+            for text in texts
+            if "-" in text or "00" in text or _is_null(text) or not _has_both_cases(text)
+        ]
+
+    def seldom(self, text: str) -> Iterator[tuple[str, object]]:
+        """Yield the seldom forms alone."""
         size = len(text)
         coded = size >= _MIN_CODED and " " not in text
         if not (coded or _TELLING.search(text)) or not 3 <= size <= min(
@@ -97,7 +124,7 @@ class Forms:
         yield from self._turned(text)
         if coded:
             yield from _of_digits(text)
-            if size <= MAX_SLOW:
+            if size <= MAX_SLOW and size <= self._slow:
                 yield from self._by_slow_decoders(text)
 
     def _of_mail(self, text: str) -> Iterator[tuple[str, object]]:
@@ -165,14 +192,27 @@ class Forms:
 
 def _of_digits(text: str) -> Iterator[tuple[str, object]]:
     """Undo base64 and hex of what is no text by itself."""
-    # Of null bytes, every other one in UTF-16, come many of these digits.
-    known = not _LIBRARIES.isdisjoint(sys.modules)
-    coded = base64_bytes(text) if known or text.count("A") * 5 >= len(text) else None
+    known = _has_library()
+    coded = base64_bytes(text) if known or _is_null(text) else None
     if coded:
         yield from _of_binary(coded, "base64")
     wide = known or text.count("00") * 6 >= len(text)
     if wide and len(text) % 2 == 0 and _HEX.fullmatch(text):
         yield from _of_binary(bytes.fromhex(text), "hex")
+
+
+def _is_null(text: str) -> bool:
+    """Tell whether base64 may hold UTF-16: every other byte is null, which makes many of an A."""
+    return text.count("A") * 5 >= len(text)
+
+
+def _has_both_cases(text: str) -> bool:
+    return not (text.isupper() or text.islower() or text.strip("=").isdigit())
+
+
+def _has_library() -> bool:
+    # A set that is asked about a dict goes through all of it: a thousand modules, for each text.
+    return not sys.modules.keys().isdisjoint(_LIBRARIES)
 
 
 def _word(match: re.Match[str]) -> str:
@@ -218,7 +258,7 @@ def _of_binary(data: bytes, how: str) -> Iterator[tuple[str, object]]:
         return
     if b"\x00" in data[:64] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from _wide(data, how)
-    if not _LIBRARIES.isdisjoint(sys.modules):
+    if _has_library():
         yield from _of_libraries(data, how)
 
 

@@ -11,9 +11,10 @@ them for chance.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .budget import MAX_COMPARED, Budget
 
@@ -24,8 +25,13 @@ MIN_SAME = 8
 """Characters in a row that are the same by no chance; fewer count if they are most of the text."""
 _WINDOW = 5
 _MAX_SIGNS = 64
+_MANY = 2000
+"""Texts that are not cut into pieces at once."""
+_UNCUT = 2
+"""Questions before they are."""
 _MAX_PLACES = 4
-_SIGN = re.compile(r"""['\"`;|&$<>(){}\\#*!\r\n\[\]]|--|\.\.|//""")
+_SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
+_SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
@@ -45,21 +51,26 @@ class Fragments:
         """Begin empty."""
         self._waiting: list[tuple[str, object]] = []
         self._pieces: dict[str, list[Piece]] = {}
+        self._asked = 0
 
     def add(self, text: str, about: object) -> None:
         """Take a text in lower case that has a sign."""
         if _WINDOW <= len(text) <= MAX_TEXT:
             self._waiting.append((text, about))
 
+    def add_all(self, texts: Sequence[str], about: Sequence[object]) -> None:
+        """Take many, with what is known of each; none of them is longer than MAX_TEXT."""
+        self._waiting += zip(texts, about, strict=True)
+
     def find(self, inside: str) -> Iterator[tuple[int, int, object]]:
         """Yield where pieces are in a text in lower case: start, end, and what is known of them."""
-        self._cut()
-        if not self._pieces:
+        pieces = self._pieces_for(inside)
+        if not pieces:
             return
         budget = Budget(MAX_COMPARED // 8)
         done: dict[int, int] = {}
         for start in range(len(inside) - _WINDOW + 1):
-            for text, place, about in self._pieces.get(inside[start : start + _WINDOW], ()):
+            for text, place, about in pieces.get(inside[start : start + _WINDOW], ()):
                 if done.get(id(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
@@ -69,22 +80,71 @@ class Fragments:
                     done[id(text)] = right
                     yield left, right, about
 
-    def _cut(self) -> None:
-        for text, about in self._waiting:
-            if len(self._pieces) > MAX_PIECES:
-                break
-            signs = _SIGN.finditer(text)
-            if len(text) <= _MAX_HOST:  # where a host may be
-                signs = itertools.chain(signs, _DOT.finditer(text))
-            for match in itertools.islice(signs, _MAX_SIGNS):
-                at = match.start()
-                for place in {at, at - _WINDOW // 2, match.end() - _WINDOW}:
-                    piece = text[place : place + _WINDOW] if place >= 0 else ""
-                    if len(piece) == _WINDOW:
-                        known = self._pieces.setdefault(piece, [])
-                        if len(known) < _MAX_PLACES:
-                            known.append((text, place, about))
-        self._waiting.clear()
+    def _pieces_for(self, inside: str) -> dict[str, list[Piece]]:
+        """Return the pieces that can be in a text: at first only of those that have one of it."""
+        waiting = self._waiting
+        if len(waiting) < _MANY or self._asked >= _UNCUT or len(inside) > MAX_TEXT:
+            _cut(waiting, self._pieces)
+            waiting.clear()
+            return self._pieces
+        # To cut thousands takes longer than to look through them once.
+        self._asked += 1
+        pieces: dict[str, list[Piece]] = {}
+        _cut(_alike(waiting, inside), pieces)
+        for piece, places in self._pieces.items():
+            pieces[piece] = places + pieces.get(piece, [])
+        return pieces
+
+
+def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, object]]:
+    """Return the texts that have a piece of another text, of each piece the first few."""
+    joined = "\0".join([text for text, _ in texts])
+    both = [_beside(sign, inside) for sign in _SIGNS if sign in inside and sign in joined]
+    both += [_DOT.pattern] if "." in inside and "." in joined else []
+    if not both:
+        return []
+    left = {inside[n : n + _WINDOW]: _MAX_PLACES for n in range(len(inside) - _WINDOW + 1)}
+    found: list[int] = []
+    for match in re.finditer("|".join(both), joined):
+        at, end = match.span()
+        for place in (at, at - _WINDOW // 2, end - _WINDOW):
+            piece = joined[place : place + _WINDOW]
+            if piece in left and left[piece] and place >= 0:
+                left[piece] -= 1
+                found.append(at)
+    ends = list(itertools.accumulate(len(text) + 1 for text, _ in texts)) if found else []
+    return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
+
+
+def _beside(sign: str, inside: str) -> str:
+    """Return an expression for a sign that has a neighbour which it has in another text, too."""
+    before, after = set(), set()
+    place = inside.find(sign)
+    while place >= 0:
+        before.add(re.escape(inside[place - 1 : place] if place else ""))
+        after.add(re.escape(inside[place + len(sign) :][:1]))
+        place = inside.find(sign, place + 1)
+    left, right = "".join(sorted(before)), "".join(sorted(after))
+    ways = [f"(?<=[{left}]){re.escape(sign)}"] if left else []
+    ways += [f"{re.escape(sign)}(?=[{right}])"] if right else []
+    return "|".join(ways) or re.escape(sign)
+
+
+def _cut(texts: Iterable[tuple[str, object]], pieces: dict[str, list[Piece]]) -> None:
+    for text, about in texts:
+        if len(pieces) > MAX_PIECES:
+            break
+        signs = _SIGN.finditer(text)
+        if len(text) <= _MAX_HOST:  # where a host may be
+            signs = itertools.chain(signs, _DOT.finditer(text))
+        for match in itertools.islice(signs, _MAX_SIGNS):
+            at = match.start()
+            for place in {at, at - _WINDOW // 2, match.end() - _WINDOW}:
+                piece = text[place : place + _WINDOW] if place >= 0 else ""
+                if len(piece) == _WINDOW:
+                    known = pieces.setdefault(piece, [])
+                    if len(known) < _MAX_PLACES:
+                        known.append((text, place, about))
 
 
 def _is_name(inside: str, start: int, end: int) -> bool:

@@ -21,7 +21,8 @@ from types import CodeType
 
 from .bytecode import read_kept
 from .core import Guard
-from .rewriting import NAMES, PREFIX, SUFFIX, compile_rewritten
+from .inlining import PREFIX, SUFFIX
+from .rewriting import NAMES, compile_rewritten
 
 
 class _Loader(SourceFileLoader):

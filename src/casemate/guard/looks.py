@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 
 from .names import METHODS, NAMESPACES, OWN_KINDS
 
@@ -164,6 +165,25 @@ def text_names(body: list[ast.stmt]) -> frozenset[str]:
                 if is_text(value, frozenset()):
                     found.add(target.id)
     return frozenset(found)
+
+
+def formatted_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Return the names that are only ever read to be formatted, as in `{name:<20}`.
+
+    What is formatted is another text, of which no note says what it was made of.
+    """
+    loads: collections.Counter[str] = collections.Counter()
+    others: set[str] = set()
+    for node in ast.walk(ast.Module(body, [])):
+        if isinstance(node, ast.Name):
+            loads[node.id] += isinstance(node.ctx, ast.Load)
+        elif isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+            loads[node.value.id] -= node.format_spec is not None
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            others.update(node.names)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            others.add(node.target.id)
+    return frozenset(name for name, left in loads.items() if not left) - others
 
 
 def _given(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:

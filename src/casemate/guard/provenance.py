@@ -36,11 +36,15 @@ from .quick import (
     MAX_WAITING,
     adder,
     again_cutter,
+    all_finder,
     caller,
     cutter,
     finder,
     giver,
     joiner,
+    longer,
+    turner,
+    written_out,
 )
 from .substituting import held
 
@@ -50,6 +54,8 @@ MAX_GROWN = 4096
 """Characters up to which a text that is added to is noted."""
 MAX_NOTED = 8192
 MAX_CHARACTERS = 4 << 20
+MAX_PENDING = 1 << 20
+"""Characters of longer texts, and of what they were made from, that wait until a sink asks."""
 MAX_HELD = 16 << 20
 """Characters that are kept from being freed, since texts were made of them."""
 MAX_OBJECTS = 8192
@@ -60,6 +66,7 @@ _WORD_CHECKS = frozenset(
     ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
 )
 _FINDERS = frozenset(("findall", "groups"))
+_SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _FILTERS = frozenset(("sub",))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
@@ -86,10 +93,12 @@ class Provenance:
         "_made_before",
         "_members",
         "_objects_before",
+        "_pending",
         "_turn",
         "_waiting",
         "active",
         "add",
+        "all_found",
         "called",
         "cut",
         "cut_again",
@@ -97,8 +106,15 @@ class Provenance:
         "given",
         "join",
         "kept",
+        "known",
+        "len",
+        "long",
+        "note",
         "numbers",
         "objects",
+        "str",
+        "turned",
+        "type",
         "watchers",
     )
 
@@ -126,6 +142,8 @@ class Provenance:
         """Notes as in `Made` that nobody has asked about."""
         self._listed = 0
         """Texts in lists among these, at least."""
+        self._pending = 0
+        """Characters of texts among these that are too long for `quick`, at most."""
         self._turn = _thread.RLock()
         """Held while these become known: a thread must not miss what another has in its hands."""
         append = self._waiting.append
@@ -133,8 +151,15 @@ class Provenance:
         self.add = adder(append, self._add_made)
         self.called = caller(append, self._noted)
         self.given = giver(append, self._noted)
+        self.note = append
+        self.long = longer(self._note_made)
+        self.turned = turner(append, self._note_made)
+        self.len, self.type, self.str = len, type, str  # by names that no code uses for others
         self._members: dict[str, tuple[str, ...]] = {}
-        self.found = finder(self._members)
+        self.known: list[str] = []
+        """The first few texts that were found in a collection of literals: most are found again."""
+        self.found = finder(self._members, self.known)
+        self.all_found = all_finder(self._members, self.found)
         self.cut = cutter(append, self._note_made)
         self.cut_again = again_cutter(append, self._note_made)
 
@@ -147,11 +172,12 @@ class Provenance:
         """Forget everything, and take no notes."""
         self.active = False
         self._waiting.clear()
-        self._listed = 0
+        self._listed = self._pending = 0
         self._made = {}
         self._made_before = {}
         self._checked.clear()
         self._members.clear()
+        self.known.clear()
         self._asked.clear()
         self.numbers.clear()
         self.objects = {}
@@ -220,21 +246,32 @@ class Provenance:
         with self._turn:
             if not self.active:
                 waiting.clear()
-            self._listed = 0
+            self._listed = self._pending = 0
             while waiting:
                 # Away only when it is known: without the turn, others look whether it is empty.
                 self._keep(waiting[0])
                 waiting.popleft()
 
     def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
-        if self._waiting:
-            self._settle()  # notes stay in their order
-        self._keep((value, kind, parts, constant))
+        length = len(value)
+        if not 1 <= length <= MAX_TEXT:
+            return
+        if kind is not JOINED:
+            length += sum(len(p) for p in parts if type(p) is str or type(p) is bytes)
+        self._pending += length
+        if self._pending > MAX_PENDING:
+            self._settle()
+            self._pending = length
+        self._waiting.append((value, kind, parts, constant))
 
     def _keep(self, note: tuple[Any, ...]) -> None:
-        # The short form of the ring: a text, and the one that it was derived from.
-        if len(note) == 2:
-            note = (note[0], DERIVED, note[1:], 0)
+        if type(note[1]) is not str or len(note) < 4:
+            for each in written_out(note):
+                self._keep_whole(each)
+        else:
+            self._keep_whole(note)
+
+    def _keep_whole(self, note: tuple[Any, ...]) -> None:
         value = note[0]
         if note[1] is SPREAD:
             sources = note[2]
@@ -325,6 +362,8 @@ class Provenance:
         if type(parts) not in (list, tuple):
             parts = list(parts)
         result = function(parts)
+        if len(result) > MAX_TEXT:
+            return result
         if len(parts) > 1 and len(parts) <= _MAX_ITEMS and all(result is not p for p in parts):
             pieces = [parts[0]]
             for part in parts[1:]:
@@ -415,8 +454,10 @@ class Provenance:
             if result:
                 self._checked_by(function, arguments)
         elif kind in (list, tuple, dict):
-            self._spread(result, sources_of(function, arguments, named))
-            if getattr(function, "__name__", "") in _FINDERS:
+            name = getattr(function, "__name__", "")
+            split = name in _SPLITTERS and type(getattr(function, "__self__", None)) in TEXTS
+            self._spread(result, sources_of(function, arguments, named), split=split)
+            if name in _FINDERS:
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
@@ -506,8 +547,8 @@ class Provenance:
         if len(asked) < _MAX_QUESTIONS:
             asked.append(question)
 
-    def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
-        """Note every text in what a call returned."""
+    def _spread(self, result: Any, sources: tuple[Any, ...], *, split: bool = False) -> None:
+        """Note every text in what a call returned. What split a text returned nothing but texts."""
         if not sources:
             return
         self._hold(sources)
@@ -529,7 +570,7 @@ class Provenance:
                 todo += item.values()
             elif kind in (list, tuple):
                 self.objects[id(item)] = (item, sources)
-                if set(map(type, item[:room])) <= _ONLY_TEXTS:
+                if split or set(map(type, item[:room])) <= _ONLY_TEXTS:
                     # Most calls return a list of texts.
                     texts += item[:room]
                     room -= len(item)

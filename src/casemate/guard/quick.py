@@ -7,7 +7,7 @@ short text made of texts goes the long way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinMethodType
 from typing import Any
 
@@ -19,6 +19,11 @@ MAX_SHORT = 256
 """Characters of a text that is noted in the ring: so it holds no more than four million."""
 MAX_CUT_FROM = 1024
 """Characters of a text that a note in the ring may hold for a text that was made from it."""
+
+MAX_KNOWN = 8
+"""Texts found among literals of which rewritten code knows itself: it looks at one by one."""
+MAX_ALL = 16
+"""Literals of a collection up to which it is found out whether all of them were found."""
 
 Append = Callable[[tuple[Any, ...]], None]
 Note = Callable[[Any, str, tuple[Any, ...], int], None]
@@ -129,12 +134,83 @@ def again_cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any, An
     return cut_again
 
 
-def finder(members: dict[str, tuple[str, ...]]) -> Callable[[Any, tuple[str, ...]], bool]:
-    """Return what notes that a value was found among texts that the code has written."""
+def finder(
+    members: dict[str, tuple[str, ...]], known: list[str]
+) -> Callable[[Any, tuple[str, ...]], bool]:
+    """Return what notes that a value was found among texts that the code has written.
+
+    The first few are in `known` as well, where rewritten code looks before it calls this.
+    """
 
     def found(value: Any, texts: tuple[str, ...]) -> bool:
         if type(value) is str:
             members[value] = texts
+            if len(known) < MAX_KNOWN:
+                known.append(value)
         return True
 
     return found
+
+
+def all_finder(
+    members: dict[str, tuple[str, ...]], found: Callable[[Any, tuple[str, ...]], bool]
+) -> Callable[[Any, tuple[str, ...]], bool]:
+    """Return what does the same, and tells whether all of these texts were found by now."""
+
+    def all_found(value: Any, texts: tuple[str, ...]) -> bool:
+        found(value, texts)
+        return len(texts) <= MAX_ALL and all(text in members for text in texts)
+
+    return all_found
+
+
+def longer(note: Note) -> Callable[..., str]:
+    """Return what notes an f-string that is too long for the ring. The call empties its names."""
+
+    def long(text: str, template: tuple[str | None, ...], values: tuple[str, ...], *_: None) -> str:
+        parts, constant = parts_of(template, values)
+        note(text, JOINED, parts, constant)
+        return text
+
+    return long
+
+
+def turner(append: Append, note: Note) -> Callable[..., Any]:
+    """Return what notes a chain of methods that was called on a long text, or on no text."""
+
+    def turned(result: Any, whole: Any, between: tuple[str, ...], _: None = None) -> Any:
+        kind = type(result)
+        if (kind is str or kind is bytes) and type(whole) is kind and result is not whole:
+            if len(whole) <= MAX_CUT_FROM:
+                append((result, whole, between))
+            else:
+                for made in written_out((result, whole, between)):
+                    note(*made)
+        return result
+
+    return turned
+
+
+def parts_of(
+    template: tuple[str | None, ...], values: Sequence[str]
+) -> tuple[tuple[str, ...], int]:
+    """Return the parts of an f-string in order, and the bits of those that are literals."""
+    given = iter(values)
+    constant = sum(1 << n for n, part in enumerate(template) if part is not None)
+    return tuple(next(given) if part is None else part for part in template), constant
+
+
+def written_out(note: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the notes, as in `Made`, that a shorter one stands for."""
+    value, source = note[:2]
+    if type(source) is tuple:
+        parts, constant = parts_of(source, note[2:])
+        yield value, JOINED, parts, constant
+        return
+    for method in note[2] if len(note) > 2 else ():
+        made = getattr(source, method)()
+        if made is not source:
+            yield made, DERIVED, (source,), 0
+        source = made
+    if value is not source:
+        yield value, DERIVED, (source,), 0

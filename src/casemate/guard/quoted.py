@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .origin import Span
-from .sink import Verdict
+from .verdict import Verdict
 
 STRING, WORD, NUMBER, OPERATOR, COMMENT, BROKEN = (
     "string literal",

@@ -33,12 +33,16 @@ numeric code.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import importlib.util
+from collections.abc import Iterator
 from types import CodeType
 
+from .inlining import PREFIX, SUFFIX, Room, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
+    formatted_names,
     is_literal,
     is_namespace,
     is_number,
@@ -52,8 +56,14 @@ from .looks import (
 )
 from .names import CALLED, FUNCTIONS, SEEN, WATCHED
 
-PREFIX, SUFFIX = "__casemate_", "__"
 NAMES = (
+    "note",
+    "long",
+    "turned",
+    "known",
+    "len",
+    "type",
+    "str",
     "join",
     "add",
     "augment",
@@ -68,6 +78,7 @@ NAMES = (
     "cut_again",
     "member",
     "found",
+    "all_found",
     "same",
     "differs",
     "matched",
@@ -79,10 +90,14 @@ NAMES = (
 class Rewriter(ast.NodeTransformer):
     """Rewrites one module."""
 
-    def __init__(self, module: ast.Module) -> None:
-        """Take what is known of the module's names."""
+    def __init__(self, module: ast.Module, *, names: bool = True) -> None:
+        """Take what is known of the module's names; `names` says whether functions get others."""
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
+        self._room: Room | None = None
+        """The names to spare where the visited code stands; None outside functions."""
+        self._sealed = not names
+        """True where no function may have any."""
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
@@ -104,9 +119,78 @@ class Rewriter(ast.NodeTransformer):
 
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         returns, node.returns = node.returns, None
-        self.generic_visit(node)
+        body, node.body = node.body, []
+        room = None if self._sealed else Room.of(ast.Module(body, []))
+        if room is not None:
+            room.formatted = formatted_names(body)
+        with self._with_room(None):
+            self.generic_visit(node)
+        with self._with_room(room):
+            node.body = [self.visit(statement) for statement in body]
+        node.body = node.body if room is None else room.begun(node.body)
         node.returns = returns
         return node
+
+    @contextlib.contextmanager
+    def _with_room(self, room: Room | None) -> Iterator[None]:
+        outer, self._room = self._room, room
+        try:
+            yield
+        finally:
+            self._room = outer
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        """Do its defaults outside, and its body inside."""
+        with self._with_room(None):
+            self.visit(node.args)
+        with self._with_room(None if self._sealed else Room.of(node.body)):
+            node.body = self.visit(node.body)
+        return node
+
+    def _visit_apart(self, node: ast.AST) -> ast.AST:
+        """Do what has names of its own, or runs whenever it is asked, without further names."""
+        with self._with_room(None):
+            return self.generic_visit(node)
+
+    visit_ClassDef = _visit_apart  # noqa: N815
+    visit_TypeAlias = _visit_apart  # noqa: N815
+
+    def _visit_items(self, node: ast.expr) -> ast.expr:
+        """Do what a comprehension gets its items from: nothing in it may set a name, no lambda."""
+        sealed, self._sealed = self._sealed, True
+        with self._with_room(None):
+            visited: ast.expr = self.visit(node)
+        self._sealed = sealed
+        return visited
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        """Do it without names: it runs whenever it is asked."""
+        with self._with_room(None):
+            return self._visit_comprehension(node)
+
+    def _visit_comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    ) -> ast.AST:
+        for source in node.generators:
+            source.target = self.visit(source.target)
+            source.iter = self._visit_items(source.iter)
+        room = self._room
+        before = room is not None and room.comprehended
+        if room is not None:
+            room.comprehended = True
+        for source in node.generators:
+            source.ifs = [self.visit(test) for test in source.ifs]
+        if isinstance(node, ast.DictComp):
+            node.key, node.value = self.visit(node.key), self.visit(node.value)
+        else:
+            node.elt = self.visit(node.elt)
+        if room is not None:
+            room.comprehended = before
+        return node
+
+    visit_ListComp = _visit_comprehension  # noqa: N815
+    visit_SetComp = _visit_comprehension  # noqa: N815
+    visit_DictComp = _visit_comprehension  # noqa: N815
 
     visit_FunctionDef = _visit_function  # noqa: N815
     visit_AsyncFunctionDef = _visit_function  # noqa: N815
@@ -136,7 +220,11 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Do an f-string of at least two parts."""
-        values = [self.visit(value) for value in node.values]
+        made = sum(not isinstance(value, ast.Constant) for value in node.values)
+        with self._spare(1 + made if len(node.values) > 1 else 0) as names:
+            values = [self.visit(value) for value in node.values]
+            if names:
+                return joined(node, values, names)
         if len(values) < 2:
             node.values = values
             return node
@@ -203,6 +291,11 @@ class Rewriter(ast.NodeTransformer):
             return self._if_short(
                 ast.copy_location(ast.Name(target.id, ast.Load()), node), node, plain
             )
+        if isinstance(target, ast.Name) and self._room and target.id in self._room.formatted:
+            whole, methods = chain_of(node.value)
+            if methods and len(node.targets) == 1:
+                node.value = chained(node.value, self.visit(whole), methods)
+                return node
         self.generic_visit(node)
         return node
 
@@ -223,8 +316,21 @@ class Rewriter(ast.NodeTransformer):
         test = self._call(noted, test_name, text)
         return ast.copy_location(ast.If(test, [noted], [plain]), noted)
 
-    def visit_Call(self, node: ast.Call) -> ast.Call:
+    @contextlib.contextmanager
+    def _spare(self, count: int) -> Iterator[list[str] | None]:
+        """Give local names, none if there are none here to be had."""
+        if self._room is None or not count:
+            yield None
+            return
+        with self._room.names(count) as names:
+            yield names
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
+        whole, methods = chain_of(node)
+        with self._spare(2 if methods else 0) as names:
+            if names:
+                return turned(node, self.visit(whole), methods, names)
         self.generic_visit(node)
         name = ""
         if isinstance(node.func, ast.Attribute):
@@ -308,19 +414,20 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(op, (ast.In, ast.NotIn)) or isinstance(left, ast.Constant):
             return node
         again = loaded(left) if isinstance(left, (ast.Name, ast.Subscript)) else None
+        noted: ast.expr
         texts = texts_of(right)
         if texts is not None and again is not None:
             # Most values are not found, and cost nothing then.
             among = ast.Tuple([ast.copy_location(t, node) for t in texts], ast.Load())
             ast.copy_location(among, node)
-            plain = ast.copy_location(ast.Compare(left, [ast.In()], [right]), node)
-            noted = self._call(node, "found", again, among)
-            found: ast.expr = ast.copy_location(ast.BoolOp(ast.And(), [plain, noted]), node)
+            with self._spare(0 if isinstance(left, ast.Name) else 1) as names:
+                flag = self._room.flag() if self._room is not None else None
+                noted = found(node, among, again, names or (), flag)
         else:
-            found = self._call(node, "member", left, right)
+            noted = self._call(node, "member", left, right)
         if isinstance(op, ast.In):
-            return found
-        return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+            return noted
+        return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
 
     def visit_Match(self, node: ast.Match) -> ast.Match:
         """Do the comparisons of a subject with the texts of its cases."""
@@ -340,17 +447,22 @@ class Rewriter(ast.NodeTransformer):
         return node
 
 
-def rewrite(module: ast.Module) -> ast.Module:
-    """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply."""
-    Rewriter(module).visit(module)
+def rewrite(module: ast.Module, *, names: bool = True) -> ast.Module:
+    """Return a module's tree, rewritten in place. RecursionError if it is nested too deeply.
+
+    Without `names`, functions get no further local names, and all is done by calls.
+    """
+    Rewriter(module, names=names).visit(module)
     return module
 
 
 def compile_rewritten(source: bytes, path: str) -> CodeType | None:
     """Return a module's rewritten code; None if it cannot be rewritten, or is not valid Python."""
-    try:
-        tree = ast.parse(importlib.util.decode_source(source), path)
-        code: CodeType = compile(rewrite(tree), path, "exec", dont_inherit=True)
-    except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
-        return None
-    return code
+    for names in (True, False):  # in which places names can be set is for the compiler to say
+        try:
+            tree = rewrite(ast.parse(importlib.util.decode_source(source), path), names=names)
+            code: CodeType = compile(tree, path, "exec", dont_inherit=True)
+        except (SyntaxError, RecursionError, MemoryError, UnicodeDecodeError, ValueError):
+            continue
+        return code
+    return None

@@ -6,30 +6,13 @@ and its name to `sink_names.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from .origin import Origin, Span
 
 if TYPE_CHECKING:
     from .core import Guard
 
-
-class Verdict(NamedTuple):
-    """That data from outside changed the structure of what an interpreter was given."""
-
-    origin: Origin
-    """Which part of which source."""
-    changed: str
-    """What structure changed, in words without the payload: `ends a string literal`."""
-    fix: str
-    """What to write instead: `pass it as a parameter: execute("... = ?", (value,))`."""
-
-
-Judge = Callable[[str, Sequence[Span]], Verdict | None]
-"""Takes a text and the parts of it that came from outside, in order and not overlapping (never
-none). Returns None if the structure is as the code meant it. What it raises blocks the call."""
 
 AuditHook = Callable[["Guard", tuple[Any, ...]], None]
 """Takes the arguments of an audit event (PEP 578)."""
@@ -55,11 +38,3 @@ class Sink(NamedTuple):
     calls: Mapping[str, CallHook] = {}
     """By the name that the function's own code calls, whatever it belongs to: for methods of C
     types, which cannot be wrapped. The hook looks at what is called first, and does little else."""
-
-
-class BlockedError(BaseException):
-    """The sink guard stopped a call that the event's data would have changed.
-
-    Not an Exception: a handler's `except Exception` must not turn it into success. The record is
-    sent before it is raised, and the invocation's outcome is `blocked` whoever catches it.
-    """

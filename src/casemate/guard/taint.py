@@ -14,19 +14,23 @@ import gc
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
 from .binary import is_binary, texts_in
 from .budget import (
+    EASY_COST,
     ESCAPE_COST,
     FORM_COST,
     MAX_DECODED,
     MAX_DECODED_IN_ALL,
+    QUOTED_COST,
     TEXT_COST,
     Budget,
     ExhaustedError,
 )
+from .decoding import bytes_forms, hex_forms, is_hex
 from .forms import Forms
 from .fragments import Fragments
 from .needles import Needles
@@ -53,16 +57,20 @@ _WITHOUT = frozenset((int, float, bool, type(None)))
 """Kinds of which objects are shared all over the interpreter."""
 MAX_OBJECTS = 200_000
 _QUOTES = "'\"`"
+_LETTERS = "A-Za-z0-9_.,:@/-"  # spelled out: sets with classes in them take twice the time
 _PLAIN = re.compile(
-    r"[\w.,:@/-]{1,7}|(?!bearer )[\w.,:@/-]+ (?:[\w.,:@/ -]*[\w.,:@/-])?", re.ASCII | re.IGNORECASE
+    rf"[{_LETTERS}]{{1,7}}|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
-_WORD = re.compile(r"[\w.,:@/-]+", re.ASCII)
-"""One that can be an encoding of another, but is always written as it is."""
+_TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
+"""What an easy text has that is decoded in a seldom way, or turned round."""
+_BATCH = 1024
+"""Texts whose cost is taken from the budget at once."""
 
 _Node = tuple[Any, Any, Any]
-"""The node above and the step from there, or None and the origin of a value; then the object whose
-texts have this node, or None if the node is a text's own. So a text costs no object of its own."""
+"""The node above and the step from there; or None and the origin of a value; or None and a text
+with how it was decoded. Then the object whose texts have this node, or None if the node is a text's
+own. So a text costs no object of its own."""
 
 
 class Taint:
@@ -74,6 +82,7 @@ class Taint:
         self._waiting: list[tuple[str, str, object]] = []
         self._undecoded: list[list[str]] = [[] for _ in range(MAX_DEPTH + 1)]
         """By how many encodings were undone already."""
+        self._unread: list[tuple[bytes, _Node, int]] = []
         self._texts: dict[str, _Node] = {}
         self._numbers: dict[float, _Node] = {}
         self._data: dict[bytes, _Node] = {}
@@ -122,44 +131,63 @@ class Taint:
     def _decode(self) -> None:
         """Know their forms as well, and what to search for. Costs far more: only when needed."""
         self._index()
-        if not any(self._undecoded) and not self._numbers:
+        if not any(self._undecoded) and not self._numbers and not self._unread:
             return
         with self._turn, _uncollected():
             self._joined = self._sizes = None
             self._take_numbers()
             try:
                 for depth, texts in enumerate(self._undecoded):
+                    while self._unread:
+                        self._read(*self._unread.pop(0))
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     other = [text for text in texts if not _PLAIN.fullmatch(text)]
                     self._plain(texts, set(other))
-                    for text in other:
-                        self._forms_of(text, depth)
+                    self._signed(other, depth)
                     texts.clear()
             except ExhaustedError:
                 for texts in self._undecoded:
                     texts.clear()
+                self._unread.clear()
                 self.overflown = True
 
     def _plain(self, texts: list[str], other: set[str]) -> None:
         """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
         self._characters += sum(map(len, texts))
         is_code = self._is_code
+        if len(other) == len(texts):
+            return
         searched = [
             text
             for text in texts
-            if len(text) >= MIN_SEARCHED and text not in other and not is_code(text)
+            if len(text) >= MIN_SEARCHED
+            and text not in other
+            and (" " in text or not is_code(text))  # a word of the code has no blank
         ]
         self._needles.add_all(
             dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
         )
 
-    def _forms_of(self, text: str, depth: int) -> None:
-        """Prepare a text for searches, and take in what it may be decoded to."""
-        word = _WORD.fullmatch(text)
-        if word:
-            if not self._is_code(text):
-                self._needles.add(text.lower(), text)
-        else:
+    def _signed(self, texts: list[str], depth: int) -> None:
+        """Prepare texts with signs for searches, and take in what they may be decoded to."""
+        words, coded, easy, quoted, hard = sort_out(texts)
+        is_code = self._is_code
+        searched = [text for text in words if not is_code(text)]
+        self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
+        whole = [text for text in easy if len(text) >= MIN_SEARCHED]
+        for batch in _batches([*whole, *(set(coded) - set(words))]):
+            self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
+            lower = all_lowered(batch)
+            self._needles.add_all(dict(zip(lower, batch, strict=True)))
+            self._fragments.add_all(lower, batch)
+        for batch in _batches(quoted):
+            self._quoted(batch)
+        if depth < MAX_DEPTH:
+            self._seldom_forms([*easy, *quoted], depth)
+            self._coded(coded, depth)
+            for text in set(words) - set(coded):
+                self._take_forms(text, self._forms.of(text), depth)
+        for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
             self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)
             if len(text) < _LARGE:
@@ -167,11 +195,69 @@ class Taint:
                 self._fragments.add(lowered(text), text)
             else:
                 self._large.append(text)
-        if depth < MAX_DEPTH:
-            for how, form in self._forms.of(text):
-                self._budget.spend(FORM_COST)
-                origin = self._origin_of(text).decoded(how)
-                self._walk(form, (None, origin, None), depth + 1)
+            if depth < MAX_DEPTH:
+                self._take_forms(text, self._forms.of(text), depth)
+
+    def _quoted(self, texts: list[str]) -> None:
+        """Have texts with quotes found as they are, with these escaped or doubled, or without."""
+        self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
+        lower = all_lowered(texts)
+        self._fragments.add_all(lower, texts)
+        self._needles.add_all(
+            {low: text for low, text in zip(lower, texts, strict=True) if self._is_searched(low)}
+        )
+        for forms in requoted(lower):
+            pairs = zip(forms, texts, strict=True)
+            self._needles.add_all({form: text for form, text in pairs if len(form) >= MIN_SEARCHED})
+        for text in texts:
+            if text[0] in _QUOTES or text[-1] in _QUOTES:
+                bare = text.strip(_QUOTES)
+                self._texts.setdefault(bare, self._texts[text])
+                if self._is_searched(bare):
+                    self._needles.add(bare.lower(), text)
+
+    def _is_searched(self, text: str) -> bool:
+        return len(text) >= MIN_SEARCHED and not self._is_code(text)
+
+    def _take_forms(self, text: str, forms: Iterable[tuple[str, object]], depth: int) -> None:
+        for how, form in forms:
+            self._budget.spend(FORM_COST)
+            self._walk(form, (None, (text, how), None), depth + 1)
+
+    def _seldom_forms(self, texts: list[str], depth: int) -> None:
+        """Of easy texts, these few forms are the only ones, as long as they are looked for."""
+        for text in texts:
+            if not self._forms.turns:
+                return
+            if _TURNED.search(text):
+                self._take_forms(text, self._forms.seldom(text), depth)
+
+    def _coded(self, texts: list[str], depth: int) -> None:
+        """Take in what base64 looks like: thousands of short ones are decoded together."""
+        data = base64_of(texts)
+        for batch in _batches(texts):
+            self._budget.spend(EASY_COST * len(batch))
+            plain, others = plain_of(batch, data)
+            self._take_plain(plain, "base64", depth + 1)
+            for text in others:
+                self._take_forms(text, bytes_forms(data[text], "base64"), depth)
+            for text in self._forms.likely(batch):
+                self._take_forms(text, self._forms.seldom(text), depth)
+            for text in filter(is_hex, batch):
+                self._take_forms(text, hex_forms(text), depth)
+
+    def _take_plain(self, forms: dict[str, str], how: str, depth: int) -> None:
+        """Take what texts were decoded to, by the text."""
+        known, new = self._texts, self._undecoded[depth]
+        fresh: dict[str, _Node] = {
+            form: (None, (text, how), None) for text, form in forms.items() if form not in known
+        }
+        self._characters += sum(map(len, fresh))
+        if self._characters > MAX_CHARACTERS or len(known) + len(fresh) > MAX_TEXTS:
+            self.overflown = True
+            return
+        known.update(fresh)
+        new += fresh
 
     def _walk(self, value: object, node: _Node, depth: int) -> None:  # noqa: PLR0912
         """Take every text in a value: the loop over ten thousand rows, with nothing for show."""
@@ -262,11 +348,16 @@ class Taint:
         )
 
     def _take_data(self, data: bytes, node: _Node, depth: int) -> None:
+        """Take bytes. What is in them is looked at when forms are: most are never asked about."""
         self._characters += len(data)
         if self._characters > MAX_CHARACTERS or len(self._data) >= MAX_DATA:
             self.overflown = True
             return
         self._data.setdefault(data, node)
+        self._unread.append((data, node, depth))
+
+    def _read(self, data: bytes, node: _Node, depth: int) -> None:
+        """Know the texts in bytes."""
         if is_binary(data):
             for text in texts_in(data):
                 if text not in self._texts:
@@ -307,7 +398,7 @@ class Taint:
         if not text.isascii():
             forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
         for form in forms:
-            if len(form) >= MIN_SEARCHED and not self._is_code(form):
+            if self._is_searched(form):
                 self._needles.add(lowered(form), text)
 
     def _origin(self, node: _Node, value: object) -> Origin:
@@ -319,6 +410,9 @@ class Taint:
         while above is not None:
             steps.append(step)
             above, step, _ = above
+        if type(step) is tuple:
+            text, how = step
+            step = self._origin_of(text).decoded(how)
         origin: Origin = step
         if not steps:
             return origin
@@ -469,12 +563,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def lowered(text: str) -> str:
-    """Return a text in lower case, of the same length."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(low if len(low := c.lower()) == 1 else c for c in text)
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(texts), _BATCH):
+        yield texts[start : start + _BATCH]
 
 
 def merged(spans: list[Span]) -> list[Span]:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import characters
+from .batches import lowered
 from .characters import Step
 from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
 from .provenance import MAX_NOTED, Provenance
 from .substituting import pieces as substituted
-from .taint import MIN_SEARCHED, Taint, lowered, merged
+from .taint import MIN_SEARCHED, Taint, merged
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""
@@ -221,18 +222,24 @@ class Tracer:
         Words alone are left: they are in every text by chance.
         """
         found: list[Span] = []
+        lower = lowered(text)
         self._searching = True
         try:
             for value, *_ in notes:
-                if type(value) is not str or value not in text or len(value) < MIN_SEARCHED:
+                if type(value) is not str or len(value) < MIN_SEARCHED or value == text:
                     continue
-                if value == text or value.isalnum() or self._is_constant(value):
+                part = value if value in text else value.strip()
+                if len(part) < MIN_SEARCHED or (low := lowered(part)) not in lower:
+                    continue
+                if value.isalnum() or self._is_constant(value):
                     continue
                 inside = self._spans(value, _NOTED_DEPTH)
-                start = text.find(value) if inside else -1
+                if part is not value:  # trimmed since, by what takes no notes
+                    inside = _within(inside, len(value) - len(value.lstrip()), len(part))
+                start = lower.find(low) if inside else -1
                 while start >= 0:
                     found += [span.moved(start)._replace(exact=False) for span in inside]
-                    start = text.find(value, start + len(value))
+                    start = lower.find(low, start + len(low))
         finally:
             self._searching = False
         return found
@@ -426,6 +433,12 @@ def _ends_in_characters(made: Made) -> bool:
         for number, part in enumerate(made.parts)
         if number
     )
+
+
+def _within(spans: list[Span], start: int, size: int) -> list[Span]:
+    """Return spans as they are in a part of their text."""
+    moved = [s._replace(start=max(s.start - start, 0), end=min(s.end - start, size)) for s in spans]
+    return [span for span in moved if span.start < span.end]
 
 
 def _chance(span: Span, standing: list[tuple[int, int]]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import GuardMode
 from casemate.model.path import Admitted
-from casemate.sandbox.instance import GuardHead
+from casemate.sandbox.frames import GuardHead
 
 _MAX_SHOWN = 200
 _MAX_DECODINGS = 6

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.admission import Authenticator, Closure
+from casemate.admission import Closure
 from casemate.dispatch import Dispatcher
 from casemate.invocation.unfinished import refused
 from casemate.model.denial import Denial, DenialKind
@@ -21,7 +21,7 @@ from casemate.model.deployment import Version
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, RawInvocation, RefusedError, Request, Sealed
-from casemate.model.principal import ANONYMOUS, Action, Principal, Resource, ResourceKind
+from casemate.model.principal import Action, Principal, Resource, ResourceKind
 from casemate.policy.interface import Policy
 from casemate.seal import Seal
 
@@ -56,14 +56,12 @@ class LoadRefusals:
     def __init__(
         self,
         seal: Seal,
-        accounts: Authenticator,
         policy: Policy,
         deny: Callable[[Denial], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Close refusals with `seal`; `deny` gets one denial for all that were only counted."""
         self._seal = seal
-        self._accounts = accounts
         self._policy = policy
         self._deny = deny
         self._loop = loop
@@ -76,11 +74,11 @@ class LoadRefusals:
         version: Version,
         closure: Closure,
         raw: Callable[[], RawInvocation],
-        credential: str | None,
+        caller: Callable[[], Principal | None],
     ) -> HttpResponse | None:
         """Return the answer to a call for which there is no room, None if it may go on.
 
-        `closure` says who may call the version.
+        `closure` says who may call the version, `caller` who asks; None for a wrong credential.
 
         It goes on as well if it would be refused for another reason: whoever may not call a
         function must not learn from its load that it exists. Decides nothing else.
@@ -88,7 +86,7 @@ class LoadRefusals:
         refusal = dispatcher.refusal(version)
         if refusal is None or not closure.is_live:  # what is not live asks for a right of its own
             return None
-        principal = ANONYMOUS if credential is None else self._accounts.authenticate(credential)
+        principal = caller()
         if principal is None or not self._may_call(principal, version, closure):
             return None
         return self._refuse(version, principal, raw, None, None, refusal).response

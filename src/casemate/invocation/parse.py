@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from itertools import accumulate
 
 import msgspec
@@ -11,6 +9,7 @@ import msgspec
 from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
+from casemate.seal.ids import new_invocation_id
 
 MAX_DEPTH = 64
 """Levels of arrays and objects in an event."""
@@ -76,15 +75,6 @@ def _check_json(body: bytes) -> None:
     shapes = body.translate(_SHAPES)
     if any(huge in shapes for huge in _HUGE):
         _decode(body)
-
-
-def new_invocation_id() -> str:
-    """Return an id: the time in milliseconds, then 48 random bits, as in UUIDv7 (RFC 9562).
-
-    Ids that follow each other are stored side by side: with random ones every record would change
-    a page of its own in the index of the encrypted store.
-    """
-    return f"inv_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
 
 
 def _check_events(raw: RawInvocation) -> None:

@@ -35,7 +35,8 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox.frames import Output
+from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
 
 
@@ -119,7 +120,7 @@ class Pipeline:
         instance.serving = request.id
         session = None
         try:
-            session = self._broker.serve(admitted, deadline)
+            session = self._broker.serve(admitted, deadline, self.invoke)
             reply = await instance.invoke(
                 self._encode(head),
                 render(admitted),

@@ -7,7 +7,7 @@ import traceback
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, Finished, RawInvocation, RefusedError, Request
-from casemate.sandbox.instance import Reply
+from casemate.sandbox.frames import Reply
 
 
 def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.folder.options import GATEWAY_UID, SANDBOX_UID, VAULT_UID, Folders, default_master_key
+from casemate.folder.folders import Folders, default_master_key
 from casemate.maintenance.checking import CheckConfig, CheckLine
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.integrity import CheckReport
+from casemate.model.processes import GATEWAY_UID, SANDBOX_UID, VAULT_UID
 from casemate.sandbox.staging import Staging
 from casemate.vault.start import start_vault
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.data import SqliteProjectData
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.folder.presence import Presence
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
@@ -73,7 +73,7 @@ async def _check(config: CheckConfig) -> None:
     try:
         if store is not None:
             try:
-                await KnownProjects(store, data.projects).require(frozenset())
+                await KnownProjects(store).require(await asyncio.to_thread(data.projects))
             except CasemateError as error:
                 before.append(CheckFinding(place="data", problem=error.message))
 

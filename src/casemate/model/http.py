@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,3 +46,18 @@ class HttpResponse(msgspec.Struct):
     paced: bool = False
     """True for a refusal that tells the caller to come back later: it leaves at the server's pace,
     and its connection is not read meanwhile."""
+
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class Destination(NamedTuple):
+    """What a request's head leads to."""
+
+    limit: int
+    """The most bytes that its body may have."""
+    answer: Handler
+
+
+Route = Callable[[HttpHead], Destination | HttpResponse]
+"""Finds out where a request leads, or answers it before its body is read."""

@@ -20,6 +20,15 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Dead letters."""
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """That somebody holds a message for a time. Whoever took it before has no say any more."""
+
+    id: str
+    """The message's."""
+    fence: int
+    """Counts the leases of the message; 0: it was never leased. Only the newest has an effect."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message; `body` is JSON. In an inbox it is an encoded `casemate.model.event.Event`."""
 
@@ -27,7 +36,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     sent_at: float
     attempts: int = 0
-    """Leases so far, this one included."""
+    """Leases so far, this one included, without those that were taken back."""
+    fence: int = 0
+    """The number of this lease; a later one of the same message has a higher number."""
     key: str = ""
     """Messages with the same key (not empty) are handed out one after the other, in order."""
     priority: int = 0
@@ -41,6 +52,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What of it came from which event, as the runner told it; opaque here."""
     attributes: dict[str, str] = {}
     """Queues and topics: what its sender said beside the body. In an inbox the event has them."""
+
+    @property
+    def lease(self) -> Lease:
+        """What shows that it was handed out, to settle, extend or acknowledge it."""
+        return Lease(self.id, self.fence)
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +105,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The end of one attempt at one message. Ignored if the lease was lost in the meantime."""
 
     id: str
+    fence: int
+    """`Message.fence` of the lease: tells it from every other one."""
     attempt: int
-    """`Message.attempts` of the lease: tells it from a later one."""
+    """`Message.attempts` of the lease."""
     fate: Fate
     counted: bool = True
     """False (with RETRY): nothing ran, so the attempt is taken back."""

@@ -16,7 +16,7 @@ from casemate.model.event import Event
 from casemate.model.grant import Grant
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.principal import Principal
+from casemate.model.principal import Checked, Principal
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,8 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """Alias or version number asked for; None means the alias `live`."""
     credential: str | None
     """The Authorization header's value."""
+    checked: Checked | None = None
+    """What a check of it has found already."""
     content_type: str
     body: bytes
     event: dict[str, object] | None = None

@@ -55,6 +55,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 ANONYMOUS = Principal(kind=PrincipalKind.ANONYMOUS, id="public")
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """What a check of a credential has found, and at which state of the accounts."""
+
+    principal: Principal | None
+    """None if the credential is not valid."""
+    revision: int
+    at: float
+    """Unix time."""
+
+
 class Action(StrEnum):
     """Everything that can be asked for. The values are the names in policies."""
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
-from ..guard.sink import BlockedError
+from ..guard.verdict import BlockedError
 from ..kernel import landlock, linux, seccomp
 from . import (
     capabilities,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -17,18 +15,18 @@ import msgspec
 from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
-from casemate.model.function import Isolation
 from casemate.model.grant import Grant, GrantKind
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
-from casemate.sandbox.instance import ErrorHead, Instance
+from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.report import Report
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
+from casemate.sandbox.zygote import SupervisorLostError, Zygote
+from casemate.sandbox.zygotes import Zygotes
 
 _log = logging.getLogger(__name__)
 _MAX_PACKETS_PER_TURN = 64
 _IMPORT_SECONDS_LEAST = 10.0
-_REMEMBERED_SECONDS = 10.0
 _decode_event = msgspec.json.Decoder(protocol.Event).decode
 
 
@@ -55,10 +53,6 @@ def egress_ports(grants: tuple[Grant, ...], *, proxy_always: bool = False) -> tu
     return (*proxy, *sorted(g.forward for g in grants if g.forward is not None))
 
 
-class SupervisorLostError(UnavailableError):
-    """The supervisor is gone; nothing can run until the node is started again."""
-
-
 class ImportFailedError(CasemateError):
     """The function's module cannot be imported."""
 
@@ -69,108 +63,6 @@ class ImportFailedError(CasemateError):
         self.output = output
 
 
-class Zygote:
-    """The gateway's handle of one function zygote."""
-
-    def __init__(self, client: SandboxClient, number: int, version: Version) -> None:
-        """Made by SandboxClient.open only."""
-        self._client = client
-        self._max_response = version.spec.limits.response
-        self._reuse = version.spec.isolation is Isolation.INSTANCE
-        self.number = number
-        self.version = version
-        self.alive = True
-        self._is_let_out = False
-        self.instances: dict[int, Instance] = {}
-        self._parts = 1
-        self.forks = 0
-        """How many instances were asked for so far."""
-        self.on_ended: Callable[[str], None] = lambda reason: None
-        self.watch: SystemCallWatch | None = None
-
-    def spawn(
-        self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
-    ) -> Instance:
-        """Ask for an instance. `on_ready` or `on_end` is called later. Raises OSError."""
-        number = self.forks
-        self.forks += 1
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reading, writing = os.pipe2(os.O_CLOEXEC)
-            try:
-                ours.setblocking(False)
-                os.set_blocking(reading, False)
-                request = protocol.Spawn(self.number, number)
-                self._client.send(request, [theirs.fileno(), writing])
-            except BaseException:
-                ours.close()
-                os.close(reading)
-                raise
-            finally:
-                os.close(writing)
-        instance = Instance(
-            number,
-            sock=ours,
-            output=reading,
-            max_response=self._max_response,
-            reuse=self._reuse,
-            loop=self._client.loop,
-            on_ready=on_ready,
-            on_end=on_end,
-            kill=self._kill,
-        )
-        self.instances[number] = instance
-        return instance
-
-    def weigh(self, parts: int) -> None:
-        """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
-        if self.alive and parts != self._parts:
-            self._parts = parts
-            with contextlib.suppress(SupervisorLostError):
-                self._client.send(protocol.Weigh(self.number, parts), ())
-
-    def _kill(self, number: int) -> None:
-        if self.alive and number in self.instances:
-            # Without a supervisor there is no instance either.
-            with contextlib.suppress(SupervisorLostError):
-                self._client.send(protocol.Kill(self.number, number), ())
-
-    def let_out(self) -> None:
-        """Give it its version's way to the network, if it lives and has not got it yet."""
-        if self.alive and not self._is_let_out:
-            self._is_let_out = True
-            self._client.let_out(self)
-
-    def close(self) -> None:
-        """End the zygote and its instances."""
-        if self.alive:
-            with contextlib.suppress(SupervisorLostError):
-                self._client.send(protocol.Close(self.number), ())
-
-    def handle(self, event: protocol.Event) -> None:
-        """Take an event of this zygote."""
-        match event:
-            case protocol.Exited():
-                instance = self.instances.pop(event.i, None)
-                if instance is not None:
-                    if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:
-                        self._client.on_filter_kill(self, instance.serving)
-                    instance.exited(event.status, out_of_memory=event.out_of_memory)
-            case protocol.SpawnFailed():
-                instance = self.instances.pop(event.i, None)
-                if instance is not None:
-                    instance.exited(0, out_of_memory=False)
-            case protocol.ZygoteEnded():
-                self.alive = False
-                instances, self.instances = self.instances, {}
-                for instance in instances.values():
-                    instance.exited(9, out_of_memory=False)
-                self._client.forget(self)
-                self.on_ended(event.reason)
-            case protocol.Opened():
-                pass
-
-
 class SandboxClient:
     """One per gateway."""
 
@@ -179,13 +71,14 @@ class SandboxClient:
         sock: socket.socket,
         loop: asyncio.AbstractEventLoop,
         *,
+        zygotes: Zygotes,
         bundles: BundleSource,
         egress: Egress,
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
         learn: bool = False,
     ) -> None:
-        """Speak to the supervisor over a connected SOCK_SEQPACKET socket.
+        """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. With `learn`
@@ -204,8 +97,7 @@ class SandboxClient:
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
-        self._zygotes: dict[int, Zygote] = {}
-        self._ended: dict[int, Version] = {}
+        self._zygotes = zygotes
         self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
@@ -237,21 +129,22 @@ class SandboxClient:
         """
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
-        zygote = self._zygotes[number] = Zygote(self, number, version)
+        zygote = self._zygotes.begin(Zygote(self, number, version))
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         ports = egress_ports(egress_grants(version), proxy_always=self._learn)
         try:
             report = Report(self.loop, lambda: self._connect(zygote, report, ports))
         except BaseException:
-            del self._zygotes[number], self._opening[number]
+            self._zygotes.drop(number)
+            del self._opening[number]
             self._bundles.release(version.digest)
             raise
         try:
             try:
                 self._ask_to_open(number, version, ports, report)
             except BaseException:
-                del self._zygotes[number]
+                self._zygotes.drop(number)
                 self._bundles.release(version.digest)
                 raise
             ended = await self._opened(number, opened, version.spec.limits.timeout)
@@ -334,9 +227,6 @@ class SandboxClient:
         if zygote.watch is not None:
             zygote.watch.close()
         self._egress.close(zygote.number)
-        # What the proxy has still to tell of it comes a little later.
-        self._ended[zygote.number] = zygote.version
-        self.loop.call_later(_REMEMBERED_SECONDS, self._ended.pop, zygote.number, None)
         self._bundles.release(zygote.version.digest)
 
     @staticmethod
@@ -394,20 +284,15 @@ class SandboxClient:
             elif isinstance(event, protocol.ZygoteEnded):
                 opening.set_result(event)
         if isinstance(event, protocol.ZygoteEnded):
-            del self._zygotes[event.z]
+            self._zygotes.end(event.z)
         zygote.handle(event)
 
     def _supervisor_lost(self) -> None:
         self.loop.remove_reader(self._sock.fileno())
-        for number in list(self._zygotes):
+        for number in self._zygotes.numbers():
             self._on_event(protocol.ZygoteEnded(number, "the supervisor is gone"))
         if not self.lost.done():
             self.lost.set_result(None)
-
-    def version_of(self, zygote: int) -> Version | None:
-        """Return what a zygote runs or ran a moment ago, None if it has ended before."""
-        found = self._zygotes.get(zygote)
-        return self._ended.get(zygote) if found is None else found.version
 
     @property
     def zygotes(self) -> int:
@@ -417,4 +302,4 @@ class SandboxClient:
     @property
     def instances(self) -> int:
         """Number of instances alive or starting."""
-        return sum(len(z.instances) for z in self._zygotes.values())
+        return self._zygotes.instances

@@ -5,6 +5,8 @@ All of it was written by a function and is believed no further than its types go
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from casemate.model.invocation import Outcome
@@ -86,3 +88,23 @@ class Output:
         self._left -= len(data)
         self.entries.append((at, level, data))
         return whole
+
+
+ERROR_KINDS = {
+    "handler-error": Outcome.HANDLER_ERROR,
+    "blocked": Outcome.BLOCKED,
+    "bad-result": Outcome.BAD_RESULT,
+    "response-too-large": Outcome.RESPONSE_TOO_LARGE,
+    "init-error": Outcome.INIT_ERROR,
+}
+"""What the kinds of an error frame mean for its invocation."""
+
+decode_error = msgspec.json.Decoder(ErrorHead).decode
+decode_log = msgspec.json.Decoder(LogHead).decode
+
+
+def describe_status(status: int) -> str:
+    """Return in words what a status of waitpid(2) means."""
+    if os.WIFSIGNALED(status):
+        return f"was killed by signal {os.WTERMSIG(status)}"
+    return f"exited with code {os.WEXITSTATUS(status)}"

@@ -4,84 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from casemate.model.function import GuardMode
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
-from casemate.sandbox.frames import ErrorHead, GuardHead, LogHead, Output, Reply
+from casemate.sandbox.frames import (
+    ERROR_KINDS,
+    Output,
+    Reply,
+    decode_error,
+    decode_log,
+    describe_status,
+)
+from casemate.sandbox.guard_watch import GuardWatch, OnGuard
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
+from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
 
-__all__ = [
-    "EXIT_SECONDS",
-    "MAX_REQUEST_BYTES",
-    "ErrorHead",
-    "GuardHead",
-    "Instance",
-    "Output",
-    "Reply",
-    "describe_status",
-]
 _log = logging.getLogger(__name__)
-_OUTPUT_BYTES = 65_536
-_FLOOD_BYTES = 1 << 20
 EXIT_SECONDS = 0.05
-_FLOOD_PAUSE_SECONDS = 0.01
 _EXIT_NOTICE_SECONDS = 1.0
-_BLOCKED_SECONDS = 2.0
-"""How long a handler goes on once the sink guard has stopped one of its calls."""
 _REST_BYTES = 16 << 20
 """What may still be in the socket of a process that has ended; no socket's buffer holds as much."""
 _FRAME_COST = 64
 """What a line costs us beyond its bytes."""
-_ERROR_KINDS = {
-    "handler-error": Outcome.HANDLER_ERROR,
-    "blocked": Outcome.BLOCKED,
-    "bad-result": Outcome.BAD_RESULT,
-    "response-too-large": Outcome.RESPONSE_TOO_LARGE,
-    "init-error": Outcome.INIT_ERROR,
-}
-
-
 MAX_REQUEST_BYTES = 8 << 20
 """Body of a capability request."""
 _MAX_REQUESTS = 4
 """Capability requests under way at once; an honest instance makes one after the other. One is
 under way until its reply is taken, and until what was read together with it is dealt with."""
-_MAX_GUARD_FRAMES = 64
-"""Guard frames of one invocation; the runner sends at most 50."""
-
-_decode_error = msgspec.json.Decoder(ErrorHead).decode
-_decode_guard = msgspec.json.Decoder(GuardHead).decode
-_decode_log = msgspec.json.Decoder(LogHead).decode
-
-
-def describe_status(status: int) -> str:
-    """Return in words what a status of waitpid(2) means."""
-    if os.WIFSIGNALED(status):
-        return f"was killed by signal {os.WTERMSIG(status)}"
-    return f"exited with code {os.WEXITSTATUS(status)}"
-
-
 OnCapability = Callable[["Instance", bytes, bytes], None]
 """Takes the head and body of a capability request; answers it with `Instance.reply`."""
-OnGuard = Callable[[GuardHead], None]
-"""Takes what the sink guard tells of a call."""
-_HANDLERS_DOING = frozenset(
-    (
-        Outcome.OK,
-        Outcome.HANDLER_ERROR,
-        Outcome.BAD_RESULT,
-        Outcome.RESPONSE_TOO_LARGE,
-        Outcome.TIMEOUT,
-        Outcome.CRASHED,
-    )
-)
-"""Outcomes that a handler can bring about after one of its calls was stopped."""
 
 
 class Instance:
@@ -92,23 +47,20 @@ class Instance:
     """
 
     __slots__ = (
-        "_blocked",
-        "_blocked_timer",
         "_discarded",
         "_ended",
         "_exit_timer",
         "_freed",
-        "_guarded",
+        "_guard",
         "_kill",
         "_loop",
         "_max_response",
         "_on_capability",
         "_on_end",
-        "_on_guard",
         "_on_ready",
         "_outgoing",
-        "_output_fd",
         "_paused",
+        "_pipe",
         "_reader",
         "_reading",
         "_ready",
@@ -119,7 +71,6 @@ class Instance:
         "holds_secret",
         "last",
         "number",
-        "output",
         "served",
         "serving",
     )
@@ -144,11 +95,10 @@ class Instance:
         """True once a secret's value was given to it; what it says from then on may hold it."""
         self.serving = ""
         """Id of the invocation that it serves, empty if it serves none."""
-        self.output: Output | None = None
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
         self._sock = sock
-        self._output_fd = output
+        self._pipe = OutputPipe(output, loop)
         self._max_response = max_response
         self._reader = wire.FrameReader(
             wire.KINDS_FROM_INSTANCE, max(max_response, MAX_REQUEST_BYTES)
@@ -165,18 +115,14 @@ class Instance:
             sock, loop, on_taken=self._reply_taken, on_stalled=self._reply_stalled
         )
         self._on_capability: OnCapability | None = None
-        self._on_guard: OnGuard | None = None
+        self._guard = GuardWatch(loop, self._blocked)
         self._requests = 0
         self._freed = 0
         self._reading = False
         self._paused = False
         self._discarded = 0
-        self._guarded = 0
-        self._blocked = ""
-        self._blocked_timer: asyncio.TimerHandle | None = None
         self._exit_timer: asyncio.TimerHandle | None = None
         loop.add_reader(sock.fileno(), self._readable)
-        loop.add_reader(output, self._read_output)
 
     # -- invoking ------------------------------------------------------------------------------
 
@@ -193,9 +139,8 @@ class Instance:
         Capability requests go to `on_capability` until then; without it they are a violation. So
         does what the sink guard tells to `on_guard`.
         """
-        self.output = output
-        self._on_guard = on_guard
-        self._guarded = 0
+        self._pipe.output = output
+        self._guard.begin(on_guard)
         self._discarded = 0
         self._on_capability = on_capability
         waiter = self._waiter = self._loop.create_future()
@@ -248,6 +193,14 @@ class Instance:
             f"it did not read the reply to its request within {DELIVERY_SECONDS:g} s",
         )
 
+    @property
+    def output(self) -> Output | None:
+        """Where what it writes goes now."""
+        return self._pipe.output
+
+    def _blocked(self, message: str) -> None:
+        self._fail(Outcome.BLOCKED, "BlockedError", message)
+
     def expire(self) -> None:
         """End the invocation under way: its time is up."""
         self._fail(Outcome.TIMEOUT, "Timeout", "the handler did not answer within its time")
@@ -267,7 +220,7 @@ class Instance:
         self._feed(data)
         if self._paused and not self._ended:
             self._loop.remove_reader(self._sock.fileno())
-            self._loop.call_later(_FLOOD_PAUSE_SECONDS, self._resume)
+            self._loop.call_later(FLOOD_PAUSE_SECONDS, self._resume)
 
     def _resume(self) -> None:
         self._paused = False
@@ -302,15 +255,15 @@ class Instance:
             if self._requests > _MAX_REQUESTS:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
-        elif kind == wire.GUARD and self._waiter is not None and self._on_guard:
-            self._on_guard_frame(head, self._on_guard)
+        elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
+            self._guard.take(head)
         elif kind == wire.ANSWER and self._waiter is not None:
             if len(body) > self._max_response:
                 raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
             self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
         elif kind == wire.ERROR:
-            error = _decode_error(head)
-            outcome = _ERROR_KINDS.get(error.kind)
+            error = decode_error(head)
+            outcome = ERROR_KINDS.get(error.kind)
             if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
                 raise wire.FrameError("an error that is not due")
             reusable = self._reusable and outcome is not Outcome.INIT_ERROR
@@ -327,72 +280,29 @@ class Instance:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
 
     def _on_log(self, head: bytes, body: bytes) -> None:
-        entry = _decode_log(head)
-        output = self.output
+        entry = decode_log(head)
+        output = self._pipe.output
         if output is None or output.add(entry.at, entry.level[:16], body + b"\n"):
             return
         # As with what is printed: a flood costs its writer.
         self._discarded += _FRAME_COST + len(head) + len(body)
-        self._paused = self._discarded > _FLOOD_BYTES
-
-    def _on_guard_frame(self, head: bytes, on_guard: OnGuard) -> None:
-        self._guarded += 1
-        if self._guarded > _MAX_GUARD_FRAMES:
-            raise wire.FrameError("more records of the sink guard than one invocation has")
-        told = _decode_guard(head)
-        on_guard(told)
-        if told.mode == GuardMode.BLOCK.value and not self._blocked:
-            self._stopped(told)
-
-    def _stopped(self, told: GuardHead) -> None:
-        """Have the invocation end as blocked, and soon.
-
-        The call may have been made by a child of the process or in a callback, whose caller waits
-        for ever for what does not come. It says so of its own invocation only.
-        """
-        self._blocked = f"{told.sink} at {told.place}: {told.pointer or 'all'} {told.changed}"
-        self._blocked_timer = self._loop.call_later(
-            _BLOCKED_SECONDS, self._fail, Outcome.BLOCKED, "BlockedError", self._blocked
-        )
+        self._paused = self._discarded > FLOOD_BYTES
 
     @property
     def _reusable(self) -> bool:
         # What it has not read would be taken for a reply to the next caller's request.
         return self._reuse and not self._reader.pending and not self._outgoing
 
-    def _read_output(self) -> None:
-        try:
-            data = os.read(self._output_fd, _OUTPUT_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.remove_reader(self._output_fd)
-            return
-        if self.output is not None:
-            self.output.add(0.0, "stdout", data)
-            if self.output.dropped > _FLOOD_BYTES:
-                # What nobody keeps is read slowly, so that a flood costs its writer, not us.
-                self._loop.remove_reader(self._output_fd)
-                self._loop.call_later(_FLOOD_PAUSE_SECONDS, self._resume_output)
-
-    def _resume_output(self) -> None:
-        if not self._ended:
-            self._loop.add_reader(self._output_fd, self._read_output)
-
     # -- ending --------------------------------------------------------------------------------
 
     def _finish(self, reply: Reply) -> None:
         """Give the reply to whoever waits; what was written before it belongs to it."""
         if not self._ended:
-            self._read_output()
+            self._pipe.read()
         waiter, self._waiter = self._waiter, None
         self._on_capability = None
-        self._on_guard = None
         self._requests = self._freed = 0
-        if self._blocked:
-            reply = self._as_blocked(reply)
+        reply = self._guard.end(reply)
         self.serving = ""
         self.served += 1
         if waiter is not None and not waiter.done():
@@ -403,22 +313,6 @@ class Instance:
         if waiter is None:
             self.last = reply
             self._on_end(self)
-
-    def _as_blocked(self, reply: Reply) -> Reply:
-        """Return the outcome of a call that the guard stopped, whatever the handler made of it."""
-        message, self._blocked = self._blocked, ""
-        if self._blocked_timer is not None:
-            self._blocked_timer.cancel()
-            self._blocked_timer = None
-        if reply.outcome not in _HANDLERS_DOING:
-            return reply
-        return Reply(
-            Outcome.BLOCKED,
-            type="BlockedError",
-            message=message,
-            trace=reply.trace,
-            reusable=reply.reusable,
-        )
 
     def _fail(self, outcome: Outcome, kind: str, message: str) -> None:
         self._finish(Reply(outcome, type=kind, message=message))
@@ -482,12 +376,10 @@ class Instance:
         if self._exit_timer is not None:
             self._exit_timer.cancel()
         self._loop.remove_reader(self._sock.fileno())
-        if self._blocked_timer is not None:
-            self._blocked_timer.cancel()
+        self._guard.close()
         self._outgoing.close()
-        self._loop.remove_reader(self._output_fd)
+        self._pipe.close()
         self._sock.close()
-        os.close(self._output_fd)
         if gently:
             self._loop.call_later(EXIT_SECONDS, self._kill, self.number)
         else:

@@ -18,7 +18,7 @@ import msgspec
 
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
-from casemate.sandbox.instance import ErrorHead
+from casemate.sandbox.frames import ErrorHead
 
 _PRINTED_BYTES = 64 * 1024
 _MAX_DESCRIPTORS = 64

@@ -12,7 +12,9 @@ import msgspec
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Failure, Finished, Sealed
+from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.seal.answer import AnswerError, response
+from casemate.seal.ids import new_invocation_id
 from casemate.seal.redaction import Redactor
 
 _STATUS = {
@@ -25,24 +27,8 @@ _STATUS = {
     Outcome.TIMEOUT: 504,
 }
 """Every other outcome is 500: a caller is not told how a function failed."""
-_TITLES = {
-    400: "Bad request",
-    401: "Not authenticated",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    413: "Body too large",
-    415: "Unsupported media type",
-    429: "Too many requests",
-    500: "The function failed",
-    503: "Unavailable",
-    504: "The function took too long",
-    507: "No room",
-}
-_PROBLEM = (b"content-type", b"application/problem+json")
-_NO_STORE = (b"cache-control", b"no-store")
-_CHALLENGE = (b"www-authenticate", b'Bearer realm="casemate"')
+_KINDS = {500: FUNCTION_FAILED, 504: FUNCTION_TOO_SLOW}
+"""What these say of an invocation; all other statuses say it themselves."""
 _MAX_LINES = 10_000
 _CODE = "/function/code/"
 _FRAME = re.compile(r'File "([^"\n]{1,300})", line ([0-9]{1,9}), in ([^\n]{1,200})')
@@ -67,21 +53,10 @@ _OF_THE_FUNCTION = frozenset(
 def problem(
     status: int, error_id: str, detail: str | None = None, retry_after: int | None = None
 ) -> HttpResponse:
-    """Return an RFC 9457 problem: status, fixed title, error id, and nothing of the inside."""
-    document: dict[str, object] = {
-        "type": "about:blank",
-        "title": _TITLES.get(status, "Error"),
-        "status": status,
-        "error_id": error_id,
-    }
-    if detail is not None:
-        document["detail"] = detail
-    headers = [_PROBLEM, _NO_STORE]
-    if status == 401:
-        headers.append(_CHALLENGE)
-    if retry_after is not None:
-        headers.append((b"retry-after", str(retry_after).encode()))
-    return HttpResponse(status, tuple(headers), msgspec.json.encode(document))
+    """Return the problem that an invocation ended with: nothing of the inside is in it."""
+    return problem_response(
+        status, detail, kind=_KINDS.get(status), error_id=error_id, retry_after=retry_after
+    )
 
 
 class Seal:
@@ -125,7 +100,7 @@ class Seal:
             answer = problem(status, error_id, finished.detail, finished.retry_after)
             answer.paced = finished.retry_after is not None
             record = self._error(error_id, finished)
-        request_id = finished.request.id if finished.request else "inv_" + secrets.token_hex(12)
+        request_id = _id_of(finished)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))
         self._record(finished, answer, record, request_id)
         return Sealed(
@@ -218,6 +193,13 @@ class Seal:
         if failed is not None:
             add(failed.at, "error", told(failed))
         return lines
+
+
+def _id_of(finished: Finished) -> str:
+    """Return the id of an invocation; one that was refused before it got any has one from here."""
+    if finished.request is not None:
+        return finished.request.id
+    return (finished.raw.id if finished.raw else "") or new_invocation_id()
 
 
 def told(error: ErrorRecord) -> str:

@@ -2,66 +2,68 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from casemate.sqlite.errors import (
+    DatabaseBusyError,
+    DatabaseClosedError,
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseForeignError,
+    DatabaseFullError,
+    DatabaseGoneError,
+    DatabaseKeyError,
+    DatabaseLockedError,
+    DatabaseMediumError,
+    DatabaseUnsureError,
+    DatabaseVersionError,
+)
 
-from casemate.model.errors import CasemateError, UnavailableError
 
-
-class StoreError(CasemateError):
+class StoreError(DatabaseError):
     """The store's medium failed."""
 
 
-class StoreFullError(StoreError, UnavailableError):
+class StoreFullError(StoreError, DatabaseFullError):
     """The store's disk is full."""
 
 
-class StoreMediumError(StoreError, UnavailableError):
+class StoreMediumError(StoreError, DatabaseMediumError):
     """The store's disk fails at the moment."""
 
 
-class StoreCommitUnsureError(StoreMediumError):
+class StoreCommitUnsureError(StoreMediumError, DatabaseUnsureError):
     """The disk failed during a commit: what was to be kept may be there, or may come back."""
 
 
-class StoreGoneError(StoreError):
+class StoreGoneError(StoreError, DatabaseGoneError):
     """A file of the store was removed or replaced while it was open, or before."""
 
 
-class StoreBusyError(StoreError, UnavailableError):
+class StoreBusyError(StoreError, DatabaseBusyError):
     """Another program holds the store's database."""
 
 
-class StoreLockedError(StoreError):
+class StoreLockedError(StoreError, DatabaseLockedError):
     """Another node has this store open."""
 
 
-class StoreForeignError(StoreError):
+class StoreForeignError(StoreError, DatabaseForeignError):
     """What is at the store's place was not written by Casemate."""
 
 
-class StoreCorruptError(StoreError):
+class StoreCorruptError(StoreError, DatabaseCorruptError):
     """The store's database is damaged."""
 
 
-class StoreKeyError(StoreError):
+class StoreKeyError(StoreError, DatabaseKeyError):
     """The store was written with another key."""
 
 
-class StoreVersionError(StoreError):
+class StoreVersionError(StoreError, DatabaseVersionError):
     """The store was written by a newer Casemate."""
 
 
 AFTER_RESTART = "Send the request again once the node has restarted."
 
 
-class StoreClosedError(UnavailableError):
+class StoreClosedError(DatabaseClosedError):
     """The store is closing."""
-
-
-class FileGoneError(Exception):
-    """A file of an open database was removed or replaced; inside of the adapters only."""
-
-    def __init__(self, path: Path) -> None:
-        """Keep which."""
-        super().__init__(path.name)
-        self.path = path

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import random
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 from bench.guard_handlers_child import HOSTILE
@@ -14,9 +17,9 @@ from bench.guard_handlers_child import HOSTILE
 from casemate.guard.budget import MAX_COMPARED, Budget, ExhaustedError
 from casemate.guard.core import Guard
 from casemate.guard.needles import Needles
-from casemate.guard.sink import BlockedError
 from casemate.guard.sql.structure import judge
 from casemate.guard.sql.tokens import Dialect
+from casemate.guard.verdict import BlockedError
 
 _SECONDS = 1.0
 """Twenty times the target: other processes run at the same time."""
@@ -40,6 +43,49 @@ def test_a_hostile_event_is_bounded_in_time(name: str) -> None:
     with contextlib.suppress(ExhaustedError):
         asked(value)
     assert time.process_time() - begun < _SECONDS
+
+
+def _steps(value: object) -> int:
+    """Count the calls that a first question makes: they take the time, on any machine."""
+    count = 0
+
+    def counted(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    guard = Guard("/nowhere")
+    guard.begin(value)
+    sys.setprofile(counted)
+    try:
+        with contextlib.suppress(ExhaustedError):
+            guard.spans("".join(["SELECT a FROM t WHERE b = 'x;' AND (c OR d) -- ", "e"]))
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+_MANY_TEXTS: dict[str, Callable[[int], str]] = {
+    "short": lambda n: f"{n}a;",
+    "sentences": lambda n: f"{n} is; a <b> text",
+    "quoted": lambda n: f"it's {n}",
+    "coded": lambda n: base64.b64encode(b"word %d" % n).decode(),
+}
+
+
+@pytest.mark.parametrize("kind", _MANY_TEXTS)
+def test_many_texts_take_few_steps_each(kind: str) -> None:
+    make = _MANY_TEXTS[kind]
+    # Seldom forms have a budget, which is used up by then.
+    few, many = (_steps([make(n) for n in range(count)]) for count in (5_000, 10_000))
+    assert (many - few) / 5_000 < 20
+
+
+@pytest.mark.parametrize("kind", _MANY_TEXTS)
+def test_ever_more_texts_take_no_more_steps_than_the_budget(kind: str) -> None:
+    make = _MANY_TEXTS[kind]
+    ten, hundred = (_steps([make(n) for n in range(count)]) for count in (10_000, 100_000))
+    assert hundred < 11 * ten
+    assert hundred < 1_500_000
 
 
 @pytest.mark.alone

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from casemate.guard.core import Guard
 from casemate.guard.pages.places import MAX_PARTS, parts
-from casemate.guard.sink import BlockedError
 from casemate.guard.sinks.regex import is_exponential
 from casemate.guard.sinks.response import check_answer
+from casemate.guard.verdict import BlockedError
 from support.guard_cases import Cases, assert_blocked, assert_passes, run
 
 EVIL = "https://evil.test/phish"

@@ -24,8 +24,8 @@ sys.path.append(str(Path(__file__).parents[1] / "guard_fakes"))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, place_of
-from casemate.guard.sink import BlockedError
 from casemate.guard.sinks import response
+from casemate.guard.verdict import BlockedError
 
 _SECONDS = 20
 _PRELOAD = (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 
+from casemate.accounts import authentication
 from casemate.accounts.authentication import TokenIndex
 from casemate.accounts.issuing import issue
 from casemate.model.account import Token
@@ -143,3 +145,59 @@ def test_it_costs_microseconds(clock: Clock) -> None:
             index.authenticate(header)
         best = min(best, (time.perf_counter() - started) / 200)
     assert best < 20e-6
+
+
+# -- what was checked a moment ago -----------------------------------------------------------------
+
+
+def test_what_was_checked_is_not_looked_at_again(
+    index: TokenIndex, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = made(clock)
+    index.put(known.token, SHOP)
+    right, wrong = (index.check(f"Bearer {text}") for text in (known.text, known.text[:-1] + "_"))
+    assert right.principal is not None and wrong.principal is None
+    monkeypatch.setattr(authentication, "bearer_text", None)
+    assert index.authenticate(f"Bearer {known.text}", right) is right.principal
+    assert index.authenticate("whatever", wrong) is None
+
+
+@pytest.mark.parametrize("ending", ["revoked", "removed", "other roles", "expired", "cleared"])
+def test_what_has_changed_since_is_looked_at(index: TokenIndex, clock: Clock, ending: str) -> None:
+    known = made(clock, expires_at=clock() + 0.5)
+    index.put(known.token, SHOP)
+    bearer = f"Bearer {known.text}"
+    checked = index.check(bearer)
+    assert checked.principal is not None
+    if ending == "revoked":
+        index.put(msgspec.structs.replace(known.token, revoked_at=clock()), SHOP)
+    elif ending == "removed":
+        index.remove([known.token.id])
+    elif ending == "other roles":
+        index.put(known.token, NODE_OWNER)
+    else:
+        clock.now += 0.6
+        if ending == "cleared":
+            index.drop_expired()
+    found = index.authenticate(bearer, checked)
+    assert found is not checked.principal
+    assert (found is not None) is (ending == "other roles")
+
+
+def test_a_token_made_since_a_check_is_let_in(index: TokenIndex, clock: Clock) -> None:
+    known = made(clock)
+    checked = index.check(f"Bearer {known.text}")
+    index.put(known.token, SHOP)
+    assert index.authenticate(f"Bearer {known.text}", checked) is not None
+
+
+@pytest.mark.parametrize("passed", [1.5, -1.0])
+def test_a_check_holds_for_a_moment_only(clock: Clock, passed: float) -> None:
+    """A session that nobody uses must not live on by a request that is sent slowly."""
+    index = TokenIndex(clock, 1.2)
+    session = made(clock, user="ada", expires_at=clock() + 100)
+    index.put(session.token, SHOP)
+    checked = index.check(f"Bearer {session.text}")
+    clock.now += passed
+    found = index.authenticate(f"Bearer {session.text}", checked)
+    assert (found is None) is (passed > 0)

@@ -18,6 +18,7 @@ from casemate.model.principal import (
     ANONYMOUS,
     INVOKER,
     Action,
+    Checked,
     Decision,
     Principal,
     PrincipalKind,
@@ -284,7 +285,9 @@ def test_a_function_that_is_gone_is_not_found(gate: Gate) -> None:
 
 def test_a_failing_look_up_admits_nobody(gate: Gate) -> None:
     class Broken:
-        def authenticate(self, authorization: str | None) -> Principal | None:
+        def authenticate(
+            self, authorization: str | None, checked: Checked | None = None
+        ) -> Principal | None:
             raise OSError("the disk is gone")
 
     admission = Admission(gate.catalogue, Broken(), gate.policy, gate.store.deny)

@@ -12,7 +12,7 @@ import msgspec
 from casemate.admission.grants import GrantDifference, WideningError
 from casemate.api import StartFailedError
 from casemate.api.control import Deploys
-from casemate.api.operations import Service, nothing_known
+from casemate.api.service import Service, nothing_known
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import (
     LIVE,
@@ -81,7 +81,7 @@ class FakeAccounts:
         )
         return text
 
-    def authenticate(self, authorization: str | None) -> Any:
+    def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault
         scheme, _, text = (authorization or "").partition(" ")

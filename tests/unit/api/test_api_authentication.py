@@ -64,6 +64,12 @@ def test_health_needs_no_token(ask) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
+def test_head_needs_no_token_where_get_needs_none(ask) -> None:
+    response = ask("HEAD", "/health", key=None)
+    assert (response.status_code, response.content) == (200, b"")
+    assert ask("HEAD", "/functions", key=None).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/health/", "/Health", "/health/../functions", "/healthz", ""])
 def test_only_that_very_path_is_open(ask, path) -> None:
     assert ask("GET", path, key=None).status_code == 401

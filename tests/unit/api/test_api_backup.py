@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from casemate.api.backup import OPERATIONS
-from casemate.api.operations import Slots
 from casemate.api.problems import response_to
+from casemate.api.service import Slots
 from casemate.model.errors import UnavailableError
 from casemate.model.principal import NODE, Action
 

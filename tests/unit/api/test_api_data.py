@@ -18,8 +18,8 @@ from data_support import Data
 
 from casemate.api.buckets import MAX_OBJECT_BODY
 from casemate.api.data import OPERATIONS
-from casemate.api.operations import Slots
 from casemate.api.problems import response_to
+from casemate.api.service import Slots
 from casemate.model.principal import Action, ResourceKind
 
 OBJECT = "/buckets/p/files/object"

@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.routing import Route
 
 from casemate.api.app import OPERATIONS, PREFIX, document
+from casemate.api.invocation_paths import INVOCATION_PATHS
 from casemate.api.reference import markdown
 
 METHODS = {"get", "put", "post", "delete", "head", "patch", "options", "trace"}
@@ -33,7 +34,7 @@ def test_every_route_is_described_and_nothing_else(ask) -> None:
         (path, method)
         for path, item in document()["paths"].items()
         for method in item
-        if method in METHODS
+        if method in METHODS and path not in INVOCATION_PATHS
     }
     assert served == described
     assert len(described) == len(OPERATIONS)
@@ -65,7 +66,7 @@ def test_structure_is_what_openapi_requires() -> None:
     assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", n) for n in found["components"]["schemas"])
     ids = []
     for path, item in found["paths"].items():
-        assert path.startswith(PREFIX + "/")
+        assert path.startswith(PREFIX + "/") or path in INVOCATION_PATHS
         named = [p["name"] for p in item.get("parameters", ()) if p["in"] == "path"]
         assert named == re.findall(r"{(\w+)}", path)
         assert all(p["required"] is True for p in item.get("parameters", ()))
@@ -81,10 +82,28 @@ def test_structure_is_what_openapi_requires() -> None:
                     assert list(response["content"]) == ["application/problem+json"]
             for parameter in operation.get("parameters", ()):
                 assert {"name", "in", "schema"} <= parameter.keys()
-                assert parameter["in"] == "query"
+                assert parameter["in"] == ("header" if path in INVOCATION_PATHS else "query")
             if operation.get("security") != []:
                 assert {"401", "403"} <= operation["responses"].keys()
     assert len(ids) == len(set(ids))
+
+
+def test_every_operation_is_described_with_an_example() -> None:
+    """A summary, a text, an example of each body and answer, and of what must be given."""
+    for path, item in document()["paths"].items():
+        for method in METHODS & item.keys():
+            operation = item[method]
+            assert operation["description"], path
+            for parameter in (*item.get("parameters", ()), *operation.get("parameters", ())):
+                assert "example" in parameter or not parameter["required"], (path, parameter)
+            contents = [operation.get("requestBody", {}).get("content", {})]
+            contents += [
+                r.get("content", {}) for s, r in operation["responses"].items() if s < "400"
+            ]
+            for content in contents:
+                for media_type in ("application/json", "application/x-ndjson"):
+                    if media_type in content:
+                        assert "example" in content[media_type], (method, path)
 
 
 def test_what_needs_no_credential_is_health_and_getting_one() -> None:
@@ -123,7 +142,7 @@ def test_described_query_parameters_are_those_that_are_read(ask) -> None:
             or operation.id == "backup"
         ):
             continue
-        query = "&".join(f"{p.name}={samples.get(p.name, '1')}" for p in operation.query)
+        query = "&".join(f"{name}={samples.get(name, '1')}" for name in operation.form.in_query)
         assert ask("GET", f"{operation.path}?{query}").status_code == 200, operation.id
         asked.add(operation.id)
     assert {"listInvocations", "listDenials", "readLogs", "listFunctions", "nodeStatus"} <= asked

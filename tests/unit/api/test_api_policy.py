@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from casemate.api.operations import Service
 from casemate.api.policy import OPERATIONS
 from casemate.api.problems import response_to
+from casemate.api.service import Service
 from casemate.model.account import PolicyFile
 from casemate.model.denial import Denial
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version

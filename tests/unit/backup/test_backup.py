@@ -28,10 +28,11 @@ from casemate.backup.archive import (
 )
 from casemate.backup.making import BackupMaker
 from casemate.backup.restore import restore
-from casemate.folder.options import GATEWAY_UID, VAULT_UID, Folders
+from casemate.folder.folders import Folders
 from casemate.model.deployment import LIVE
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.function import FunctionSpec
+from casemate.model.processes import GATEWAY_UID, VAULT_UID
 from casemate.store.sqlite import SqliteStore
 
 KEY = bytes(range(32))

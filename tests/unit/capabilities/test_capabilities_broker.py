@@ -30,7 +30,7 @@ from casemate.operations.objects import (
     Upload,
 )
 from casemate.runner import wire
-from casemate.sandbox.instance import Output
+from casemate.sandbox.frames import Output
 from casemate.vault.interface import SecretVersion
 from support.core import InstancePeer, MemoryStore, PlainPolicy, request, version
 
@@ -109,11 +109,13 @@ class Stage:
             operations=Operations(self.data, Vault(), "https://node.test"),
             uses=self.uses,
             deny=self.store.deny,
+            keep=self.keep,
             learn=rest.pop("learn", False),
         )
         self.invoked: list[RawInvocation] = []
         self.response = HttpResponse(200, ((b"content-type", b"application/json"),), b'{"ok":1}')
-        self.broker.invoke = self.invoke
+        self.kept: list[RawInvocation] = []
+        self.path = self.invoke
         self.peer = InstancePeer(loop, reuse=True)
         flow: Flow | None = rest.pop("flow", None)
         caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
@@ -128,9 +130,13 @@ class Stage:
         self.invoked.append(raw)
         return self.response
 
+    async def keep(self, raw: RawInvocation) -> HttpResponse:
+        self.kept.append(raw)
+        return self.response
+
     async def begin(self) -> Stage:
         await self.peer.send(wire.pack(wire.READY))
-        self.session = self.broker.serve(self.admitted, 1e10)
+        self.session = self.broker.serve(self.admitted, 1e10, lambda raw: self.path(raw))
         self.waiter = self.peer.instance.invoke(
             b"{}", b"null", Output(1000), self.session.on_request
         )
@@ -402,7 +408,7 @@ def test_a_call_whose_caller_has_ended_is_not_taken_back() -> None:
             ended.set()
             return stage.response
 
-        stage.broker.invoke = invoke
+        stage.path = invoke
         asking = asyncio.ensure_future(stage.ask("function.invoke", b"1", function="resize"))
         await asyncio.wait_for(entered.wait(), 5)
         stage.session.close()
@@ -485,10 +491,10 @@ def test_a_function_with_more_network_than_its_caller_allows_does_not_run(
         stage = Stage(grants=(EGRESS,), flow=flow(ceiling))
         try:
             if runs:
-                stage.broker.serve(stage.admitted, 1e10)
+                stage.broker.serve(stage.admitted, 1e10, stage.invoke)
             else:
                 with pytest.raises(RefusedError):
-                    stage.broker.serve(stage.admitted, 1e10)
+                    stage.broker.serve(stage.admitted, 1e10, stage.invoke)
         finally:
             stage.peer.close()
 

@@ -26,9 +26,8 @@ from casemate.certificates.host_names import host_names, parse_addresses
 from casemate.certificates.issuing import CertificateError, KeyPair, Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.server_context import server_context
-from casemate.certificates.tls import AuthorityRoute, NodeTls
+from casemate.certificates.tls import NodeTls
 from casemate.model.errors import CasemateError
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = Names.of(["node.example.org", "192.0.2.7", "localhost", "127.0.0.1", "::1"])
@@ -544,37 +543,21 @@ def test_the_gateway_can_load_a_key_after_it_gave_up_its_rights() -> None:
     assert done.stdout.strip() == "loaded", done.stderr
 
 
-# -- the route -----------------------------------------------------------------------------------
-
-
-def test_the_authority_is_public_and_nothing_else_is_touched(place: Place) -> None:
+def test_the_authority_that_is_shown_is_the_one_that_is_used(place: Place) -> None:
     async def main() -> None:
         tls = NodeTls(place.own("node.example.org"), place.reports.append)
         await tls.start()
-
-        async def handler(_request: HttpRequest) -> HttpResponse:
-            return HttpResponse(204)
-
-        route = AuthorityRoute(tls, handler, lambda _head: 7)
-        path = "/.well-known/casemate-ca.pem"
-        answer = route.body_limit(HttpHead("GET", path, "", (), ""))
-        assert isinstance(answer, HttpResponse) and answer.body == tls.authority
-        assert isinstance(answer.body, bytes) and b"PRIVATE" not in answer.body
-        assert tls.authority_fingerprint == certificates.fingerprint(answer.body)
-        for method, other in (("POST", path), ("GET", path + "/"), ("GET", "/api/v1/node")):
-            assert route.body_limit(HttpHead(method, other, "", (), "")) == 7
-        request = HttpRequest(HttpHead("GET", "/", "", (), ""), b"")
-        assert (await route.handle(request)).status == 204
+        assert tls.authority is not None and b"PRIVATE" not in tls.authority
+        assert tls.authority_fingerprint == certificates.fingerprint(tls.authority)
         await tls.close()
 
     asyncio.run(main())
 
 
-def test_without_an_authority_of_its_own_the_node_gives_none(files: Files) -> None:
+def test_without_an_authority_of_its_own_the_node_has_none(files: Files) -> None:
     files.write(files.issue())
     tls = NodeTls(GivenFiles(files.certificate, files.key), lambda _message: None)
-    route = AuthorityRoute(tls, lambda _request: None, lambda _head: 7)  # type: ignore[arg-type]
-    assert route.body_limit(HttpHead("GET", "/.well-known/casemate-ca.pem", "", (), "")) == 7
+    assert tls.authority is None
     assert tls.authority_fingerprint is None
     assert shutil.which("openssl")
     with pytest.raises(CasemateError):

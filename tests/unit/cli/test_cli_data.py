@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from data_support import Data
 
 from casemate.api.data import OPERATIONS
-from casemate.api.operations import Slots
 from casemate.api.problems import response_to
+from casemate.api.service import Slots
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import buckets, queues, tables
 from casemate.cli.credentials import Credentials

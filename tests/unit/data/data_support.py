@@ -11,6 +11,9 @@ from typing import Any
 
 from casemate.data import (
     DataOptions,
+    Fate,
+    Message,
+    Settlement,
     SqliteProjectData,
     delivery_port,
     fanout,
@@ -83,6 +86,13 @@ class Clock:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
+
+
+def end_of(message: Message, fate: Fate, **fields: Any) -> Settlement:
+    """Return the end of the attempt that a lease of a message was for."""
+    return Settlement(
+        id=message.id, fence=message.fence, attempt=message.attempts, fate=fate, **fields
+    )
 
 
 class Data:

@@ -116,7 +116,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         found = []
         while messages := data.receive("p", "queue", "rest", limit=1000):
             found += [message.body for message in messages]
-            data.acknowledge("p", "queue", "rest", [message.id for message in messages])
+            data.acknowledge("p", "queue", "rest", [message.lease for message in messages])
         assert [body for body in found if body in set(sent)] == sent
         assert len(found) - len(sent) <= 1
         data.finish()

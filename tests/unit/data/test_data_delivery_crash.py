@@ -16,8 +16,8 @@ WRITER = """
 import asyncio, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from data_support import RESOURCES, FakeVault
-from casemate.data import Fate, NewMessage, Settlement, SqliteProjectData, Subscription
+from data_support import RESOURCES, FakeVault, end_of
+from casemate.data import Fate, NewMessage, SqliteProjectData, Subscription
 from casemate.model.trigger import TableTrigger, TopicTrigger
 
 START = sys.argv[3]
@@ -45,7 +45,7 @@ async def handle(data):
             fate = fates[min(message.attempts, len(fates)) - 1]
             after = NewMessage(body=message.body)
             sends = (("queue", "rest", after),) if fate is Fate.DONE else ()
-            end = Settlement(id=message.id, attempt=message.attempts, fate=fate, sends=sends)
+            end = end_of(message, fate=fate, sends=sends)
             assert await data.settle("p", "inbox", "f", [end]) == 1
             if fate is not Fate.RETRY:
                 tell(b"settled", message.body)

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from data_support import Clock, Data
+from data_support import Clock, Data, end_of
 
-from casemate.data import Fate, LimitError, Message, NewMessage, Settlement, Subscription, messages
+from casemate.data import Fate, LimitError, Message, NewMessage, Subscription, messages
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.event import Event
 from casemate.model.function import Delivery
@@ -37,7 +37,7 @@ def events(data: Data, function: str = "f") -> list[Event]:
     found: list[Event] = []
     while leased := lease(data, function):
         found += [msgspec.json.decode(message.body, type=Event) for message in leased]
-        done = [Settlement(id=m.id, attempt=m.attempts, fate=Fate.DONE) for m in leased]
+        done = [end_of(m, fate=Fate.DONE) for m in leased]
         assert data.settle("p", "inbox", function, done) == len(leased)
     return found
 
@@ -98,7 +98,10 @@ def test_what_a_topic_kept_goes_to_the_first_who_subscribes(data: Data, monkeypa
     [first] = lease(data)
     assert first.labels == b"from 0"
     data.settle(
-        "p", "inbox", "f", [Settlement(id=first.id, attempt=1, fate=Fate.RETRY, again_at=0.0)]
+        "p",
+        "inbox",
+        "f",
+        [end_of(first, fate=Fate.RETRY, again_at=0.0)],
     )
     assert [value(event) for event in events(data)] == [0, 1, 2, 3, 4, 5]
 
@@ -190,7 +193,7 @@ def test_a_table_tells_of_each_change_with_both_images(data: Data, clock: Clock)
     assert data.query_items("p", "sorted", key="a").items[0].labels == b"two"
     [head] = lease(data)
     assert (head.labels, lease(data)) == (b"one", ()), "the second waits for the first"
-    data.settle("p", "inbox", "f", [Settlement(id=head.id, attempt=1, fate=Fate.RETRY)])
+    data.settle("p", "inbox", "f", [end_of(head, fate=Fate.RETRY)])
     clock.pass_(6)
     third = {"id": "a", "at": 1, "colour": "blue"}
     data.put_item("p", "sorted", third)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from data_support import Clock, Data
+from data_support import Clock, Data, end_of
 
 from casemate.data import (
     DataFullError,
@@ -40,7 +40,7 @@ def send(data: Data, invocation: str = "i1", **fields: Any) -> str:
 
 def settle(data: Data, fate: Fate, **fields: Any) -> int:
     [message] = data.lease("p", "inbox", "f", limit=1, lease=60.0)
-    settlement = Settlement(id=message.id, attempt=message.attempts, fate=fate, **fields)
+    settlement = end_of(message, fate=fate, **fields)
     return data.settle("p", "inbox", "f", [settlement])
 
 
@@ -320,10 +320,17 @@ def test_no_reason_keeps_a_message_from_its_end(inbox: Data, reason: str) -> Non
 
 @pytest.mark.parametrize(
     "fields",
-    [{"id": "1"}, {"attempt": 0}, {"again_at": float("inf")}],
+    [
+        {"id": "1"},
+        {"attempt": 0},
+        {"fence": 0},
+        {"fence": "1"},
+        {"fence": 2**63},
+        {"again_at": float("inf")},
+    ],
 )
 def test_settlements_that_are_none(inbox: Data, fields) -> None:
-    base = {"id": f"{1:016x}", "attempt": 1, "fate": Fate.DONE}
+    base = {"id": f"{1:016x}", "attempt": 1, "fence": 1, "fate": Fate.DONE}
     with pytest.raises(InvalidInputError):
         inbox.settle("p", "inbox", "f", [Settlement(**(base | fields))])
 
@@ -344,7 +351,7 @@ def test_a_full_disk_refuses_events_and_lets_those_it_kept_be_handled(tmp_path) 
         assert message.id == identity
         fate = Fate.DEAD if number % 2 else Fate.DONE
         dead += number % 2
-        end = Settlement(id=identity, attempt=1, fate=fate, reason="r")
+        end = Settlement(id=identity, fence=1, attempt=1, fate=fate, reason="r")
         assert data.settle("p", "inbox", "f", [end]) == 1
     info = data.queue_info("p", "inbox", "f")
     assert (info.waiting, info.dead) == (0, dead)

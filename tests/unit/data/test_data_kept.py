@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from data_support import Data
+from data_support import Data, end_of
 
 from casemate.data import DataFullError, LimitError, kept
 from casemate.data.interface import (
@@ -15,7 +15,6 @@ from casemate.data.interface import (
     InvocationState,
     InvocationStatus,
     NewMessage,
-    Settlement,
     Subscription,
 )
 
@@ -45,12 +44,12 @@ def test_what_waits_for_one_caller_is_bounded(inbox: Data, monkeypatch: pytest.M
     # What is handled, or is a dead letter, is the caller's no more.
     for fate in (Fate.DONE, Fate.DEAD):
         (first,) = inbox.lease(*INBOX, limit=1, lease=10)
-        inbox.settle(*INBOX, (Settlement(id=first.id, attempt=1, fate=fate),))
+        inbox.settle(*INBOX, (end_of(first, fate=fate),))
         keep(inbox, text(900))
         with pytest.raises(LimitError):
             keep(inbox, text(200))
         (second,) = inbox.lease(*INBOX, limit=1, lease=10)
-        inbox.settle(*INBOX, (Settlement(id=second.id, attempt=1, fate=Fate.DONE),))
+        inbox.settle(*INBOX, (end_of(second, fate=Fate.DONE),))
 
 
 def test_those_without_a_token_share_less(inbox: Data, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +67,7 @@ def test_a_queue_is_bounded_in_bytes_dead_letters_included(
     monkeypatch.setattr(kept, "MAX_QUEUE_BYTES", 1000)
     keep(inbox, text(600), "")
     (first,) = inbox.lease(*INBOX, limit=1, lease=10)
-    inbox.settle(*INBOX, (Settlement(id=first.id, attempt=1, fate=Fate.DEAD),))
+    inbox.settle(*INBOX, (end_of(first, fate=Fate.DEAD),))
     with pytest.raises(LimitError, match="1000 is the most"):
         keep(inbox, text(600), "")
     keep(inbox, text(300), "")
@@ -136,4 +135,4 @@ def test_in_the_reserve_nothing_new_is_kept_and_what_is_kept_is_handled(
     with pytest.raises(DataFullError):
         inbox.put_item("p", "plain", {"id": "a"})
     (first,) = inbox.lease(*INBOX, limit=1, lease=10)
-    assert inbox.settle(*INBOX, (Settlement(id=first.id, attempt=1, fate=Fate.DONE),)) == 1
+    assert inbox.settle(*INBOX, (end_of(first, fate=Fate.DONE),)) == 1

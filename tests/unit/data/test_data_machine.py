@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from casemate.data import LimitError, Range
+from casemate.data import Lease, LimitError, Range
 from casemate.model.errors import ConflictError, NotFoundError
 
 KEYS = st.sampled_from(["a", "a/", "a/b", "a/b/c", "b", "B", "\u00e9", "e\u0301", "\U0001f600"])
@@ -323,7 +323,8 @@ class QueueMachine(Machine):
     def acknowledge(self, number: int) -> None:
         identity = list(self.model)[number % len(self.model)]
         if identity in self.kept():
-            assert self.data.acknowledge("p", "queue", "jobs", [identity, identity]) == 1
+            lease = Lease(identity, int(self.model[identity][2]))
+            assert self.data.acknowledge("p", "queue", "jobs", [lease, lease]) == 1
             del self.model[identity]
 
     @rule(seconds=st.sampled_from([10, 60, 500, 3601]))

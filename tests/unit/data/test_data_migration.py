@@ -9,9 +9,11 @@ import pytest
 from data_support import Data, FakeVault
 
 from casemate.data import DataVersionError, schema
-from casemate.data.database import open_writer, transaction
+from casemate.data.faults import DATA
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
+from casemate.sqlite.connecting import Room, open_writer
+from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import Purpose
 
 RESOURCES = Resources(
@@ -23,7 +25,7 @@ RESOURCES = Resources(
 
 def open_raw(data: Data) -> engine.Connection:
     key = data.run(data.vault.data_key("p", Purpose.DATA, 1))
-    return open_writer(data.folder / "p@1.db", key.key, max_bytes=1 << 30)
+    return open_writer(data.folder / "p@1.db", key.key, DATA, Room())
 
 
 @pytest.fixture
@@ -33,12 +35,12 @@ def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Data:
     key = data.run(data.vault.data_key("p", Purpose.DATA, 1))
     path = data.folder / "p@1.db"
     path.touch(mode=0o600)
-    connection = open_writer(path, key.key, max_bytes=1 << 30)
+    connection = open_writer(path, key.key, DATA, Room())
     with monkeypatch.context() as context:
         context.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         schema.migrate(connection)
     now = time.time()
-    with transaction(connection):
+    with transaction(connection, DATA):
         connection.executemany(
             "INSERT INTO resource (id, kind, name, spec, number) VALUES (?, ?, ?, ?, ?)",
             [
@@ -86,7 +88,7 @@ def test_no_id_is_used_twice(before: Data) -> None:
 
 def test_of_an_empty_queue_too(before: Data) -> None:
     connection = open_raw(before)
-    with transaction(connection):
+    with transaction(connection, DATA):
         connection.execute("DELETE FROM message")
         connection.execute("UPDATE resource SET number = 0")
     connection.close()

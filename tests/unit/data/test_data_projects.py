@@ -25,7 +25,7 @@ from casemate.data import (
 )
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 
 def test_nothing_of_one_project_is_another_s(data: Data) -> None:

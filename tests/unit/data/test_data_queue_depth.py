@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from data_support import Clock, Data
+from data_support import Clock, Data, end_of
 
-from casemate.data import Fate, NewMessage, Settlement, Subscription, leasing
-from casemate.data.writer import Work
+from casemate.data import Fate, NewMessage, Subscription, leasing
+from casemate.data.work import Work
 
 FEW, MANY = 20, 20_000
 FILL = """
@@ -58,7 +58,7 @@ def one_message(data: Data) -> int:
         new = NewMessage(body=b"1", key="k", priority=9, invocation="i")
         opened.fanout.send(work, "inbox", "f", (new,))
         [message] = leasing.lease(work, inbox, opened.fanout, 1, 60.0)
-        end = Settlement(id=message.id, attempt=message.attempts, fate=Fate.DONE)
+        end = end_of(message, fate=Fate.DONE)
         assert leasing.settle(work, inbox, opened.fanout, [end]) == 1
 
     return steps(data, change)

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from casemate.data import (
     Fate,
     InvocationState,
+    Lease,
     LimitError,
     NewMessage,
     Settlement,
@@ -27,6 +28,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.trigger import QueueTrigger
 
 MOST = 9
+LEASE = (0.0, 10.0, 600.0)
 KEEP_RESULTS = 24 * 3600.0
 
 
@@ -37,6 +39,7 @@ class Entry:
         self.id, self.new, self.sent_at = identity, new, now
         self.due = now + new.delay
         self.attempts = 0
+        self.fence = 0
         self.leased = False
 
 
@@ -67,7 +70,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.waiting: list[Entry] = []
         self.letters: list[Letter] = []
         self.tokens: dict[str, tuple[str, float]] = {}
-        self.leases: list[tuple[str, int]] = []
+        self.leases: list[tuple[Lease, int]] = []
+        """All there ever were, with the number of the attempt."""
         self.ended: dict[str, tuple[InvocationState, float]] = {}
         self.number = 0
 
@@ -146,7 +150,7 @@ class QueueMachine(RuleBasedStateMachine):
         pairs = list(zip(ids, new, strict=True))[known:]
         self.waiting += [Entry(identity, message, self.now) for identity, message in pairs]
 
-    @rule(limit=st.integers(1, 4), seconds=st.sampled_from([0.0, 10.0, 600.0]))
+    @rule(limit=st.integers(1, 4), seconds=st.sampled_from(LEASE))
     def lease(self, limit: int, seconds: float) -> None:
         self.retire()
         for entry in self.waiting:
@@ -161,6 +165,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert [message.id for message in found] == [entry.id for entry in ready[:limit]]
         for message, entry in zip(found, ready, strict=False):
             entry.attempts += 1
+            entry.fence += 1
+            assert message.lease == Lease(entry.id, entry.fence)
             entry.due, entry.leased = self.now + seconds, True
             assert (message.body, message.key, message.attempts) == (
                 entry.new.body,
@@ -168,7 +174,7 @@ class QueueMachine(RuleBasedStateMachine):
                 entry.attempts,
             )
             assert message.priority == entry.new.priority
-            self.leases.append((message.id, message.attempts))
+            self.leases.append((message.lease, message.attempts))
 
     @precondition(lambda self: self.leases)
     @rule(
@@ -181,9 +187,9 @@ class QueueMachine(RuleBasedStateMachine):
         """Ends leases, also those that are over, lost, or settled before."""
         chosen = [self.leases[number % len(self.leases)] for number in which]
         expected = 0
-        for identity, attempt in chosen:
-            entry = next((e for e in self.waiting if e.id == identity), None)
-            if entry is None or not entry.leased or entry.attempts != attempt:
+        for lease, attempt in chosen:
+            entry = self.held(lease)
+            if entry is None or entry.attempts != attempt:
                 continue
             expected += 1
             if fate is Fate.RETRY:
@@ -196,22 +202,44 @@ class QueueMachine(RuleBasedStateMachine):
                 self.bury(entry, "tired")
         settlements = [
             Settlement(
-                id=identity,
+                id=lease.id,
+                fence=lease.fence,
                 attempt=attempt,
                 fate=fate,
                 counted=counted,
                 again_at=self.now + wait,
                 reason="tired" if fate is Fate.DEAD else "",
             )
-            for identity, attempt in chosen
+            for lease, attempt in chosen
         ]
         assert self.data.settle("p", self.kind, self.name, settlements) == expected
+
+    def held(self, lease: Lease) -> Entry | None:
+        """Return what a lease is of, if it was neither lost, nor ended, nor taken again."""
+        found = (e for e in self.waiting if (e.id, e.fence) == (lease.id, lease.fence))
+        return next((entry for entry in found if entry.leased), None)
+
+    @precondition(lambda self: self.leases)
+    @rule(
+        which=st.lists(st.integers(0, 50), min_size=1, max_size=3), seconds=st.sampled_from(LEASE)
+    )
+    def extend(self, which: list[int], seconds: float) -> None:
+        """Ends leases later or earlier, but none that are over, lost, or settled before."""
+        chosen = [self.leases[number % len(self.leases)][0] for number in which]
+        expected = 0
+        for lease in chosen:
+            entry = self.held(lease)
+            if entry is not None:
+                expected += 1
+                entry.due = self.now + seconds
+        assert self.data.extend("p", self.kind, self.name, chosen, lease=seconds) == expected
 
     @precondition(lambda self: self.waiting and self.kind == "queue")
     @rule(number=st.integers(0, 50))
     def acknowledge(self, number: int) -> None:
         entry = self.waiting[number % len(self.waiting)]
-        assert self.data.acknowledge("p", self.kind, self.name, [entry.id, entry.id]) == 1
+        lease = Lease(entry.id, entry.fence)
+        assert self.data.acknowledge("p", self.kind, self.name, [lease, lease]) == 1
         self.waiting.remove(entry)
 
     @precondition(lambda self: self.letters)

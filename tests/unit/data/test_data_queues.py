@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from data_support import Clock, Data
+from data_support import Clock, Data, end_of
 
 from casemate.data import LimitError, leasing, messages
-from casemate.data.interface import Fate, NewMessage, Settlement, Subscription
+from casemate.data.interface import Fate, Lease, NewMessage, Subscription
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import Delivery
 
@@ -38,8 +38,9 @@ def test_first_in_first_out(data: Data) -> None:
     assert bodies(receive(data)) == [b"3", b"4"]
     assert receive(data) == ()
     assert waiting(data) == 5
-    assert data.acknowledge("p", "queue", "jobs", sent) == 5
-    assert data.acknowledge("p", "queue", "jobs", sent) == 0
+    leases = [Lease(identity, 1) for identity in sent]
+    assert data.acknowledge("p", "queue", "jobs", leases) == 5
+    assert data.acknowledge("p", "queue", "jobs", leases) == 0
     assert waiting(data) == 0
     assert data.queue_info("p", "queue", "jobs").oldest_at is None
 
@@ -50,7 +51,7 @@ def test_attributes_outlive_a_dead_letter(data: Data) -> None:
     send(data, b"2")
     first, second = data.lease("p", "queue", "jobs", limit=9, lease=60.0)
     assert (first.attributes, second.attributes) == (attributes, {})
-    dead = Settlement(id=first.id, attempt=1, fate=Fate.DEAD, reason="handler-error")
+    dead = end_of(first, fate=Fate.DEAD, reason="handler-error")
     assert data.settle("p", "queue", "jobs", [dead]) == 1
     assert data.redrive("p", "queue", "jobs", None) == 1
     [again] = data.lease("p", "queue", "jobs", limit=9, lease=60.0)
@@ -117,7 +118,7 @@ def test_deduplication(data: Data, clock: Clock) -> None:
     assert send(data, b"2", deduplication="x'; DROP TABLE message; --") == first
     assert data.send("p", "queue", "rest", b"3", deduplication="x") != first
     assert waiting(data) == 1
-    data.acknowledge("p", "queue", "jobs", [first])
+    data.acknowledge("p", "queue", "jobs", [Lease(first, 0)])
     clock.pass_(3599)
     assert send(data, b"2", deduplication="x'; DROP TABLE message; --") == first
     clock.pass_(2)
@@ -169,7 +170,7 @@ def test_a_topic_is_not_the_queue_of_that_name(data: Data) -> None:
     queued = send(data, b"1")
     data.send("p", "topic", "jobs", b"2")
     assert bodies(data.receive("p", "topic", "jobs", limit=9)) == [b"2"]
-    assert data.acknowledge("p", "topic", "jobs", [queued]) == 0
+    assert data.acknowledge("p", "topic", "jobs", [Lease(queued, 0)]) == 0
     assert waiting(data) == 1
     with pytest.raises(NotFoundError):
         data.send("p", "topic", "rest", b"1")
@@ -195,7 +196,7 @@ def test_limits(data: Data, monkeypatch) -> None:
     with pytest.raises(LimitError):
         send(data, b"3")
     assert waiting(data) == 2
-    data.acknowledge("p", "queue", "jobs", [receive(data)[0].id])
+    data.acknowledge("p", "queue", "jobs", [receive(data)[0].lease])
     send(data, b"3")
 
 
@@ -242,7 +243,70 @@ def test_ids_that_are_none(data: Data, ids) -> None:
     send(data, b"1")
     with pytest.raises(InvalidInputError):
         data.acknowledge("p", "queue", "jobs", ids)
+    with pytest.raises(InvalidInputError):
+        data.acknowledge("p", "queue", "jobs", [Lease(identity, 0) for identity in ids])
+    with pytest.raises(InvalidInputError):
+        data.purge_dead("p", "queue", "jobs", ids)
     assert waiting(data) == 1
+
+
+@pytest.mark.parametrize("fence", [-1, 2**63, 1.0, True, "1", None])
+def test_fences_that_are_none(data: Data, fence) -> None:
+    identity = send(data, b"1")
+    lease = Lease(identity, fence)
+    with pytest.raises(InvalidInputError):
+        data.acknowledge("p", "queue", "jobs", [lease])
+    with pytest.raises(InvalidInputError):
+        data.extend("p", "queue", "jobs", [lease], lease=1.0)
+    assert waiting(data) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), 1e6])
+def test_extensions_that_are_none(data: Data, seconds: float) -> None:
+    send(data, b"1")
+    [message] = receive(data)
+    with pytest.raises(InvalidInputError):
+        data.extend("p", "queue", "jobs", [message.lease], lease=seconds)
+
+
+def test_a_lease_taken_again_has_a_higher_number_and_the_older_no_effect(
+    data: Data, clock: Clock
+) -> None:
+    send(data, b"1")
+    [first] = data.lease("p", "queue", "jobs", limit=1, lease=10.0)
+    clock.pass_(11)
+    [second] = data.lease("p", "queue", "jobs", limit=1, lease=10.0)
+    assert second.fence > first.fence
+    # An attempt that did not run is taken back, and its number given to the next one.
+    back = end_of(second, Fate.RETRY, counted=False)
+    assert data.settle("p", "queue", "jobs", [back]) == 1
+    [third] = data.lease("p", "queue", "jobs", limit=1, lease=10.0)
+    assert (third.attempts, third.fence) == (second.attempts, second.fence + 1)
+    for old in (first, second):
+        for fate in Fate:
+            assert data.settle("p", "queue", "jobs", [end_of(old, fate)]) == 0
+        assert data.extend("p", "queue", "jobs", [old.lease], lease=900.0) == 0
+        assert data.acknowledge("p", "queue", "jobs", [old.lease]) == 0
+    assert waiting(data) == 1
+    assert data.extend("p", "queue", "jobs", [third.lease], lease=60.0) == 1
+    clock.pass_(59)
+    assert receive(data) == ()
+    assert data.settle("p", "queue", "jobs", [end_of(third, Fate.DONE)]) == 1
+    assert waiting(data) == 0
+
+
+def test_a_number_is_not_given_again_after_a_restart(data: Data) -> None:
+    send(data, b"1")
+    [first] = data.lease("p", "queue", "jobs", limit=1, lease=60.0)
+    data.reopen()
+    data.resume("p")
+    assert data.settle("p", "queue", "jobs", [end_of(first, Fate.DONE)]) == 0
+    assert data.extend("p", "queue", "jobs", [first.lease], lease=60.0) == 0
+    [second] = data.lease("p", "queue", "jobs", limit=1, lease=60.0)
+    assert second.fence > first.fence
+    assert data.settle("p", "queue", "jobs", [end_of(first, Fate.DONE)]) == 0
+    assert data.acknowledge("p", "queue", "jobs", [first.lease]) == 0
+    assert data.acknowledge("p", "queue", "jobs", [second.lease]) == 1
 
 
 @pytest.mark.parametrize("options", [{"limit": 0}, {"limit": 1001}, {"lease": -1}, {"lease": 1e6}])

@@ -11,7 +11,7 @@ from data_support import RESOURCES, Data
 from casemate.data import DataError, DataFullError
 from casemate.data import rotation as rotation_module
 from casemate.model.errors import CasemateError
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 
 def fill(data: Data, project: str = "p") -> None:

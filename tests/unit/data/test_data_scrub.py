@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_support import Data
+from data_support import Data, end_of
 
-from casemate.data import Fate, Settlement
+from casemate.data import Fate
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def kept(data: Data) -> Data:
         "queue",
         "rest",
         [
-            Settlement(id=message.id, attempt=message.attempts, fate=fate, reason="r")
+            end_of(message, fate=fate, reason="r")
             for message, fate in zip(leased, fates, strict=False)
         ],
     )

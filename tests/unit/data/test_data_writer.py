@@ -159,7 +159,7 @@ def test_a_failing_sweep_is_no_end(data: Data, monkeypatch) -> None:
     async def run():
         opened = data.opened()
         monkeypatch.setattr(project_module.sweep, "sweep", fail)
-        opened.writer._sweep_due = 0.0
+        opened.writer._upkeep_due = 0.0
         await opened.change(insert("a"))
         await opened.change(insert("b"))
 

@@ -15,6 +15,7 @@ from casemate.admission import Admission
 from casemate.data import kept
 from casemate.data.errors import DataBusyError, DataFullError, LimitError
 from casemate.delivery.acceptance import Acceptance
+from casemate.delivery.keeping import Keeping
 from casemate.delivery.wish import LATER, NOTHING, Wish
 from casemate.model.function import HttpTrigger, Limits
 from casemate.model.grant import Grant, GrantKind
@@ -47,9 +48,8 @@ class Door:
         self.world, self.store = world, MemoryStore()
         seal = Seal(Redactor(self.store, Vault()))  # type: ignore[arg-type]
         admission = Admission(world.catalogue, TwoTokens(), CedarPolicy(), self.store.deny)
-        self.acceptance = Acceptance(
-            admission, seal, world.data, self._run, world.subscriptions.ensure
-        )
+        self.keeping = Keeping(admission, seal, world.data, world.subscriptions.ensure)
+        self.acceptance = Acceptance(self.keeping, world.data, self._run)
         self.ran: list[RawInvocation] = []
         self.answer = ended(Outcome.OK, status=200, body=b'{"ran":1}')
 

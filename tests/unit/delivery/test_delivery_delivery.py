@@ -14,11 +14,15 @@ from delivery_world import OK, World, ended, play, sizes
 
 from casemate.data.errors import DataError, DataFullError
 from casemate.data.interface import NewMessage
+from casemate.delivery.attempt import Attempts, give_back
+from casemate.delivery.leased import Batch, read_message
+from casemate.delivery.settling import Settler
 from casemate.model.function import Delivery, Destination, DestinationKind, Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.principal import PrincipalKind
 from casemate.model.trigger import QueueTrigger, ResultTrigger, ScheduleTrigger
+from support.core import version
 
 JOBS = QueueTrigger(name="queue-1", queue="jobs")
 FAST = Delivery(attempts=3, backoff=0.02, backoff_most=0.1)
@@ -205,6 +209,42 @@ def test_attempts_that_took_the_process_with_them_count(on: Callable[[Scene], No
         await world.empty()
         assert world.ran == []
         assert await world.dead() == [("attempts used up", 4)]
+
+    on(scene)
+
+
+def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        await world.send(1)
+        place = ("t", "inbox", "f")
+        [first] = await world.data.lease(*place, limit=1, lease=60.0)
+        taken = []
+
+        async def run(_: RawInvocation) -> Sealed:
+            # Meanwhile it was given back, and another got it, as the attempt of the same number.
+            assert await world.data.settle(*place, [give_back(first)]) == 1
+            taken.extend(await world.data.lease(*place, limit=1, lease=60.0))
+            return OK
+
+        settler = Settler(world.data)
+        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None)
+        until = asyncio.get_running_loop().time() + 3600
+        batch = Batch(
+            place=place,
+            trigger="",
+            qualifier="",
+            messages=[read_message(place, first, until, "")],
+            is_list=False,
+        )
+        assert await attempts.run(batch, version(**F), ()) is None
+        await settler.close()
+        [second] = taken
+        assert (second.attempts, second.fence) == (first.attempts, first.fence + 1)
+        assert (await world.data.queue_info(*place)).waiting == 1
+        assert await world.data.extend(*place, [second.lease], lease=60.0) == 1
 
     on(scene)
 

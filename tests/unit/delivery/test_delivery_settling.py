@@ -31,7 +31,7 @@ class Data:
 
 
 def end(number: int) -> Settlement:
-    return Settlement(id=f"{number:016x}", attempt=1, fate=Fate.DONE)
+    return Settlement(id=f"{number:016x}", fence=1, attempt=1, fate=Fate.DONE)
 
 
 def ids(*numbers: int) -> list[str]:

@@ -12,8 +12,9 @@ from casemate.dispatch.shares import ProjectShare, Shares
 from casemate.model.deployment import Version
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
-from casemate.sandbox.client import SupervisorLostError
-from casemate.sandbox.instance import Instance, Reply
+from casemate.sandbox.frames import Reply
+from casemate.sandbox.instance import Instance
+from casemate.sandbox.zygote import SupervisorLostError
 from support.core import version
 
 

@@ -14,7 +14,7 @@ from casemate.model.function import Isolation, Trust
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
 from casemate.sandbox.client import ImportFailedError
-from casemate.sandbox.instance import ErrorHead
+from casemate.sandbox.frames import ErrorHead
 
 REUSED = Isolation.INSTANCE
 

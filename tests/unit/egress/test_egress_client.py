@@ -59,9 +59,8 @@ class Other:
     def __init__(self) -> None:
         ours, self.sock = protocol.BOUNDS.pair()
         self.received = Reading(self.sock).received
-        self.client = EgressClient(ours, asyncio.get_running_loop())
         self.events: list[EgressEvent] = []
-        self.client.on_event = self.events.append
+        self.client = EgressClient(ours, asyncio.get_running_loop(), on_event=self.events.append)
         self.address = ""
 
     def open(self, zygote: int = 1, grants: tuple[Grant, ...] = ()) -> None:
@@ -263,7 +262,7 @@ class Starter:
     def __init__(self) -> None:
         ours, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)
-        self.client = EgressClient(None, asyncio.get_running_loop(), ours)
+        self.client = EgressClient(None, asyncio.get_running_loop(), ours, on_event=lambda _: None)
         self.address = ""
 
     async def process(self) -> socket.socket:

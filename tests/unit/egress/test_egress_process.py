@@ -55,9 +55,10 @@ def status_of(pid: int) -> dict[str, str]:
 def test_a_function_gets_out_by_a_process_without_rights(origin: HttpOrigin) -> None:
     async def main() -> None:
         process = EgressProcess(UID)
-        client = EgressClient(process.gateway_end.dup(), asyncio.get_running_loop())
         events: list[EgressEvent] = []
-        client.on_event = events.append
+        client = EgressClient(
+            process.gateway_end.dup(), asyncio.get_running_loop(), on_event=events.append
+        )
         address = loopback_address()
         host = f"127.0.0.1:{origin.port}"
         with listener(address, PROXY_PORT) as sock:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from casemate.folder import ownership as data_folder
-from casemate.folder.options import Folders
+from casemate.folder.folders import Folders
 from casemate.folder.ownership import FORMAT, MARKER, DataFolderError, mark, require_own
 from casemate.folder.presence import FIRST_START
 

@@ -8,27 +8,30 @@ from typing import Any
 
 import pytest
 
+from casemate.delivery.wish import Wish
 from casemate.front import identity
-from casemate.front.identity import DISCOVERY_PATH, KEYS_PATH, IdentityRoutes
+from casemate.front.identity import DISCOVERY_PATH, KEYS_PATH
 from casemate.model.errors import UnavailableError
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
-from support.core import http_request
+from casemate.model.http import HttpResponse
+from casemate.model.path import RawInvocation
+from support.core import INVOKER_TOKEN, http_request
+from support.front import ISSUER, Front
 
 KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "AA", "use": "sig"}]}
-ISSUER = "https://node.test:8443"
 
 
 class Node:
-    """Identity routes before a handler that tells what it was asked."""
+    """A node whose vault is played."""
 
     def __init__(self) -> None:
         self.asked_vault = 0
         self.fault: Exception | None = None
         self.keys: dict[str, object] = KEYS
         self.gate: asyncio.Event | None = None
-        self.passed: list[HttpRequest] = []
-        self.issuer = ISSUER
-        self.routes = IdentityRoutes(self, lambda: self.issuer, self._handle, self._limit)  # type: ignore[arg-type]
+        self.front = Front(self._take, vault=self)
+
+    async def _take(self, _raw: RawInvocation, _wish: Wish) -> HttpResponse:
+        raise AssertionError("nothing is called here")
 
     async def public_keys(self) -> dict[str, object]:
         self.asked_vault += 1
@@ -38,16 +41,8 @@ class Node:
             raise self.fault
         return self.keys
 
-    async def _handle(self, request: HttpRequest) -> HttpResponse:
-        self.passed.append(request)
-        return HttpResponse(418)
-
-    @staticmethod
-    def _limit(_head: HttpHead) -> int:
-        return 4711
-
     async def ask(self, method: str, path: str, **rest: Any) -> HttpResponse:
-        return await self.routes.handle(http_request(method, path, **rest))
+        return await self.front.handle(http_request(method, path, **rest))
 
     def get(self, path: str) -> Any:
         answer = asyncio.run(self.ask("GET", path))
@@ -73,11 +68,6 @@ def test_the_discovery_document_leads_to_the_keys(node: Node) -> None:
     assert node.asked_vault == 0
 
 
-def test_the_issuer_is_the_one_at_the_time(node: Node) -> None:
-    node.issuer = "https://public.test"
-    assert node.get(DISCOVERY_PATH)["issuer"] == "https://public.test"
-
-
 def test_both_are_json_that_may_be_kept_for_a_short_time(node: Node) -> None:
     for path in (KEYS_PATH, DISCOVERY_PATH):
         headers = dict(asyncio.run(node.ask("GET", path)).headers)
@@ -90,34 +80,39 @@ def test_no_credential_is_asked_for_and_none_is_looked_at(node: Node) -> None:
         assert asyncio.run(node.ask("GET", KEYS_PATH, key=key)).status == 200
 
 
+@pytest.mark.parametrize("path", [KEYS_PATH, DISCOVERY_PATH])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("key", [None, INVOKER_TOKEN])
+def test_they_are_read_and_nothing_else(
+    node: Node, method: str, path: str, key: str | None
+) -> None:
+    answer = asyncio.run(node.ask(method, path, body=b"x", key=key))
+    assert (answer.status, dict(answer.headers)[b"allow"]) == (405, b"GET, HEAD")
+    assert node.asked_vault == 0
+
+
 @pytest.mark.parametrize(
-    ("method", "path"),
+    "path",
     [
-        ("POST", KEYS_PATH),
-        ("PUT", DISCOVERY_PATH),
-        ("DELETE", KEYS_PATH),
-        ("get", KEYS_PATH),
-        ("GET", KEYS_PATH + "/"),
-        ("GET", KEYS_PATH.upper()),
-        ("GET", "/" + KEYS_PATH),
-        ("GET", "/x/.." + KEYS_PATH),
-        ("GET", "/.well-known/"),
-        ("GET", "/.well-known/security.txt"),
-        ("GET", "/%2ewell-known/jwks.json"),
-        ("GET", "/"),
+        KEYS_PATH + "/",
+        KEYS_PATH.upper(),
+        "/" + KEYS_PATH,
+        "/x/.." + KEYS_PATH,
+        "/.well-known/",
+        "/.well-known/security.txt",
+        "/%2ewell-known/jwks.json",
+        "/",
     ],
 )
-def test_everything_else_goes_on_untouched(node: Node, method: str, path: str) -> None:
-    request = http_request(method, path, body=b"x")
-    assert asyncio.run(node.routes.handle(request)).status == 418
-    assert node.passed == [request] and node.asked_vault == 0
-    assert node.routes.body_limit(request.head) == 4711
+def test_no_other_path_is_answered_by_them(node: Node, path: str) -> None:
+    assert asyncio.run(node.ask("GET", path)).status == 401
+    assert node.asked_vault == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", [KEYS_PATH, DISCOVERY_PATH])
 def test_no_body_may_come_with_a_request_for_them(node: Node, method: str, path: str) -> None:
-    assert node.routes.body_limit(http_request(method, path).head) == 0
+    assert node.front.limit(http_request(method, path)) == 0
 
 
 def test_a_query_changes_nothing(node: Node) -> None:

@@ -17,7 +17,6 @@ from casemate.capabilities import UseCounter
 from casemate.data.interface import Subscription
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
-from casemate.folder.options import GatewayConfig
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest
 from casemate.model.denial import Denial, DenialKind
@@ -32,10 +31,11 @@ from casemate.model.errors import (
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.invocation import RecordFilter
+from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.sandbox.client import ImportFailedError
-from casemate.sandbox.instance import ErrorHead
+from casemate.sandbox.frames import ErrorHead
 from casemate.store.denials import DenialRecorder
 from casemate.store.errors import StoreError
 from support.core import MemoryStore, spec
@@ -213,6 +213,7 @@ class Node:
             denials=self.denials,
             subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
             delivery=self.delivery,  # type: ignore[arg-type]
+            on_live=lambda: None,
         )
 
     def bundle(
@@ -851,7 +852,7 @@ def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
 
 def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        node.control.stopping = True
+        node.control.stop()
         with pytest.raises(UnavailableError):
             await node.control.logs(project=None, function=None, invocation=None, after=0, limit=1)
 

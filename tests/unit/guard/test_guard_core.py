@@ -11,7 +11,7 @@ import pytest
 
 from casemate.guard.core import MAX_RECORDS, Guard, Rule
 from casemate.guard.origin import Origin, Span
-from casemate.guard.sink import BlockedError, Verdict
+from casemate.guard.verdict import BlockedError, Verdict
 
 ROOT = str(Path(__file__).parent)
 HERE = f"{__name__}"
@@ -206,3 +206,31 @@ def test_a_place_outside_of_the_functions_code_is_said() -> None:
         guard.check("sql", "a hostile data b", always)
     assert told[0]["place"] == "code of a dependency"
     assert told[0]["location"] == "*"
+
+
+def test_a_literal_of_the_code_is_its_own_and_an_equal_text_is_looked_at() -> None:
+    guard, _ = begun(event={"v": "name"})
+    code = compile(
+        "'''doc'''\ndef f():\n    '''said'''\n    return 'SELECT 1', 'said'", "a", "exec"
+    )
+    guard.constants.add_code(code)
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    literal, said = namespace["f"]()
+    assert guard.constants.literals[id(literal)] is literal
+    assert id(said) not in guard.constants.literals, "it is a docstring's text as well"
+    assert guard.is_own(literal)
+    equal = guard.provenance.join(0, "SELECT ", "".join(["", "1"]))
+    assert id(equal) not in guard.constants.literals
+    assert not guard.is_own(equal)
+
+
+def test_bytes_are_not_taken_apart_before_a_text_is_asked_about() -> None:
+    guard, _ = begun()
+    photo = b"\xff\xd8\x00" + b"a comment; here" + bytes(1000)
+    guard.add("bucket:photos", photo)
+    assert guard.taint is not None
+    assert guard.taint.is_of(photo) is not None
+    assert guard.taint.is_of("".join(["a ", "path"])) is None
+    assert "a comment; here" not in guard.taint._texts
+    assert guard.taint.exact("a comment; here") is not None

@@ -22,7 +22,8 @@ from casemate.guard.hooks import (
     watch_calls,
     wrap,
 )
-from casemate.guard.sink import BlockedError, Sink
+from casemate.guard.sink import Sink
+from casemate.guard.verdict import BlockedError
 from support.guard import guarded
 
 
@@ -202,7 +203,8 @@ def test_an_audit_hook_that_fails_blocks_the_call() -> None:
 import sys
 from casemate.guard.core import Guard
 from casemate.guard.hooks import watch_audit
-from casemate.guard.sink import BlockedError, Sink
+from casemate.guard.sink import Sink
+from casemate.guard.verdict import BlockedError
 
 def broken(guard, arguments):
     raise ValueError

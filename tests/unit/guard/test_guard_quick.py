@@ -8,7 +8,14 @@ import tracemalloc
 import pytest
 
 from casemate.guard.notes import DERIVED, JOINED, Made
-from casemate.guard.provenance import MAX_CHARACTERS, MAX_HELD, MAX_OBJECTS, Provenance
+from casemate.guard.provenance import (
+    MAX_CHARACTERS,
+    MAX_HELD,
+    MAX_OBJECTS,
+    MAX_PENDING,
+    MAX_TEXT,
+    Provenance,
+)
 from casemate.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
 from casemate.guard.rewriting import rewrite
 
@@ -123,9 +130,19 @@ def test_a_value_found_among_the_codes_own_texts_is_vouched_for(provenance: Prov
 @pytest.mark.parametrize(
     ("source", "rewritten"),
     [
-        ("x in ('a', 'b')", "x in ('a', 'b') and __casemate_found__(x, ('a', 'b'))"),
-        ("r['k'] in {'a'}", "r['k'] in {'a'} and __casemate_found__(r['k'], ('a',))"),
-        ("x not in ['a']", "not (x in ['a'] and __casemate_found__(x, ('a',)))"),
+        (
+            "x in ('a', 'b')",
+            "x in ('a', 'b') and (x in __casemate_known__ or __casemate_found__(x, ('a', 'b')))",
+        ),
+        (
+            "r['k'] in {'a'}",
+            "r['k'] in {'a'} and "
+            "(r['k'] in __casemate_known__ or __casemate_found__(r['k'], ('a',)))",
+        ),
+        (
+            "x not in ['a']",
+            "not (x in ['a'] and (x in __casemate_known__ or __casemate_found__(x, ('a',))))",
+        ),
         ("f() in ('a',)", "__casemate_member__(f(), ('a',))"),
         ("x in ('a', y)", "__casemate_member__(x, ('a', y))"),
         ("x[a:][:9]", "__casemate_cut_again__(x, a, None, None, 9)"),
@@ -146,3 +163,33 @@ def test_a_number_that_grows_is_left_alone() -> None:
         "def f(prices):\n    t = 0.0\n    for p in prices:\n        t = t + p / 2\n    return t"
     )
     assert "casemate" not in ast.unparse(rewrite(ast.parse(source)))
+
+
+def test_longer_texts_wait_as_well_and_are_bounded(provenance: Provenance) -> None:
+    texts = [provenance.join(1, "a", "b" * 4000 + str(n)) for n in range(200)]
+    assert len(provenance._waiting) == len(texts)
+    assert provenance._made == {}
+    texts += [provenance.join(1, "a", "b" * 4000 + str(n)) for n in range(3000)]
+    assert sum(len(note[0]) for note in provenance._waiting) <= 2 * MAX_PENDING
+    assert provenance.of(texts[-1]) is not None
+    assert sum(len(note[0]) for note in provenance._made.values()) <= MAX_CHARACTERS + 4001
+
+
+def test_what_is_too_long_to_be_noted_has_nobody_go_through_the_others(
+    provenance: Provenance,
+) -> None:
+    lines = [provenance.join(1, "a", str(n)) for n in range(5000)]
+    provenance.joined("\n".join, [*lines, "x" * MAX_TEXT])
+    provenance.add(0, "x" * MAX_TEXT, "y")
+    assert len(provenance._waiting) == len(lines)
+    assert provenance._made == {}
+
+
+def test_notes_of_any_length_stay_in_order(provenance: Provenance) -> None:
+    first = provenance.join(1, "a", "b" * 1000)
+    second = provenance.called(first.upper)
+    third = provenance.join(0, second, "!")
+    for text, kind in ((third, JOINED), (second, DERIVED), (first, JOINED)):
+        made = provenance.of(text)
+        assert made is not None
+        assert made.kind == kind

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.guard.inlining import PREFIX, SUFFIX
 from casemate.guard.provenance import Provenance
-from casemate.guard.rewriting import NAMES, PREFIX, SUFFIX, rewrite
+from casemate.guard.rewriting import NAMES, rewrite
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.origin import Origin, Span
-from casemate.guard.sink import Verdict
 from casemate.guard.sql.structure import judge
 from casemate.guard.sql.tokens import Dialect
+from casemate.guard.verdict import Verdict
 
 ORIGIN = Origin("event", "/v")
 VALUES = st.text(alphabet=st.sampled_from("ab1 '\"`\\$/*-#;()=,\n"), min_size=1, max_size=12)

@@ -14,10 +14,10 @@ from casemate.guard.nosql import paths as json_paths
 from casemate.guard.objects import decrypting
 from casemate.guard.pages import cleaning
 from casemate.guard.paths import readers
-from casemate.guard.sink import BlockedError
 from casemate.guard.sinks import path
 from casemate.guard.sql import orm, services
 from casemate.guard.url import connections
+from casemate.guard.verdict import BlockedError
 
 HOSTILE = {
     "path": "/etc/passwd",

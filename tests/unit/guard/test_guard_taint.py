@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard import taint as taint_module
+from casemate.guard.batches import lowered
 from casemate.guard.origin import Origin, Span
-from casemate.guard.taint import Taint, lowered, merged
+from casemate.guard.taint import Taint, merged
 
 
 def index(event: object, words: tuple[str, ...] = ()) -> Taint:

@@ -220,3 +220,15 @@ def test_any_composition_is_exact(pieces: list[tuple[str, bool]]) -> None:
             expected.append((place, place + len(item)))
         place += len(item)
     assert [(s.start, s.end) for s in tracer.spans(text)] == expected
+
+
+def test_what_was_trimmed_and_formatted_since_is_found_by_what_it_was_made_of() -> None:
+    value = new("x'|OR 1=1|--")
+    provenance, tracer = setting({"v": value})
+    made = provenance.call(value.replace, "|", " ")
+    padded = provenance.join(0, "  ", made, " \n")
+    provenance.of(padded)
+    # `padded.strip().upper()`, only formatted afterwards: of this there is no note.
+    text = "select '" + f"{padded.strip().upper():<20}" + "'"
+    (span,) = tracer.spans(new(text))
+    assert text[span.start : span.end].strip().lower() == "x' or 1=1 --"

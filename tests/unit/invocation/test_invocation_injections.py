@@ -13,7 +13,7 @@ from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.path import Admitted, RawInvocation, Request
 from casemate.model.principal import ANONYMOUS
-from casemate.sandbox.instance import GuardHead
+from casemate.sandbox.frames import GuardHead
 
 HEAD = GuardHead(
     sink="sql",

@@ -41,7 +41,6 @@ class Refusing:
         self.loop = asyncio.new_event_loop()
         self.refusals = LoadRefusals(
             Seal(self.store),  # type: ignore[arg-type]
-            TwoTokens(),
             PlainPolicy(),
             self.store.deny,
             self.loop,
@@ -49,7 +48,11 @@ class Refusing:
 
     def foreseen(self, of: Version, credential: str | None) -> HttpResponse | None:
         closure = Closure(is_live=True, public=of.spec.public, internal=of.spec.internal)
-        return self.refusals.foreseen(self.full, of, closure, raw, credential)  # type: ignore[arg-type]
+
+        def caller() -> Principal | None:
+            return ANONYMOUS if credential is None else TwoTokens().authenticate(credential)
+
+        return self.refusals.foreseen(self.full, of, closure, raw, caller)  # type: ignore[arg-type]
 
     def refuse(self, of: Version, principal: Principal = CALLER) -> Sealed:
         admitted = Admitted(request=request(), version=of, principal=principal)

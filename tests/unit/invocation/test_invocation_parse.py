@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from casemate.invocation.parse import MAX_DEPTH, new_invocation_id, parse
+from casemate.invocation.parse import MAX_DEPTH, parse
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
 from support.core import raw
@@ -21,15 +20,6 @@ def refusal(**changes: Any) -> RefusedError:
         parse(raw(**changes))
     assert refused.value.outcome is Outcome.INVALID
     return refused.value
-
-
-def test_ids_are_in_the_order_of_time_and_differ_within_a_millisecond() -> None:
-    ids = [new_invocation_id() for _ in range(500)]
-    assert len({i[16:] for i in ids}) == 500
-    times = [int(i[4:16], 16) for i in ids]
-    assert times == sorted(times)
-    assert abs(times[-1] - time.time() * 1000) < 10_000
-    assert all(i.startswith("inv_") and len(bytes.fromhex(i[4:])) == 12 for i in ids)
 
 
 @pytest.mark.parametrize(

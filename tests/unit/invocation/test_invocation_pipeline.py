@@ -28,12 +28,14 @@ from casemate.model.path import (
     Finished,
     Flow,
     Placed,
+    RawInvocation,
     RefusedError,
     Request,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
+from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
-from casemate.sandbox.instance import Reply
+from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
 from support.core import (
     INVOKER_TOKEN,
@@ -85,15 +87,15 @@ class Data:
         self.held: asyncio.Event | None = None
         self.cancelled = 0
 
-    async def send(self, project: str, kind: str, name: str, body: bytes, **_: Any) -> str:
+    async def change(self, operation: SendMessage) -> Sent:
         if self.held is not None:
             try:
                 await self.held.wait()
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise
-        self.sent.append(body)
-        return "msg_1"
+        self.sent.append(operation.content)
+        return Sent(id="msg_1")
 
 
 class OneInstance:
@@ -142,6 +144,7 @@ class Path:
             operations=Operations(self.data, self.vault, "https://node.test"),
             uses=self.uses,
             deny=self.store.deny,
+            keep=self._keep,
         )
         seal = Seal(Redactor(self.store, self.vault))
         self.pipeline = Pipeline(
@@ -149,10 +152,13 @@ class Path:
             self.dispatcher,
             self.broker,
             seal,
-            LoadRefusals(seal, TwoTokens(), self.policy, self.store.deny, self.loop),
+            LoadRefusals(seal, self.policy, self.store.deny, self.loop),
         )
-        self.broker.invoke = self.pipeline.invoke
         self.caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
+
+    @staticmethod
+    async def _keep(_raw: RawInvocation) -> HttpResponse:
+        raise AssertionError("nothing here runs later")
 
     def invoke(self, **changes: Any) -> asyncio.Task[HttpResponse]:
         given = {"credential": CREDENTIAL, "caller": self.caller, **changes}

@@ -7,8 +7,8 @@ from types import ModuleType
 import pytest
 
 from casemate.api.app import OPERATIONS
-from casemate.api.derived import all_derived
 from casemate.api.performing import Performers
+from casemate.api.served import all_served
 from casemate.model.principal import Action
 from casemate.operations import delivery, functions, records
 from casemate.operations.catalogue import FORMS, checked
@@ -30,8 +30,8 @@ def test_every_operation_of_http_is_served_as_declared() -> None:
 
 def test_a_module_of_which_something_is_not_performed_has_no_routes() -> None:
     with pytest.raises(DeclarationError, match="Nothing performs"):
-        all_derived(records, Performers())
-    assert all_derived(ModuleType("empty"), Performers()) == ()
+        all_served(records, Performers())
+    assert all_served(ModuleType("empty"), Performers()) == ()
 
 
 def test_what_deletes_more_than_is_named_destroys() -> None:

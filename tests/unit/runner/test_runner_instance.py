@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.core import Guard
-from casemate.guard.sink import Verdict
+from casemate.guard.verdict import Verdict
 from casemate.runner import instance, wire
 from casemate.runner.instance import BadResultError, Instance, answer, describe
 from casemate.seal.answer import AnswerError, response

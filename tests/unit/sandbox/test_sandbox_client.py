@@ -20,16 +20,13 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
 from casemate.sandbox import client as client_module
-from casemate.sandbox import protocol
-from casemate.sandbox.client import (
-    ImportFailedError,
-    SandboxClient,
-    SupervisorLostError,
-    Zygote,
-    egress_ports,
-)
-from casemate.sandbox.instance import Instance, Output
+from casemate.sandbox import protocol, zygotes
+from casemate.sandbox.client import ImportFailedError, SandboxClient, egress_ports
+from casemate.sandbox.frames import Output
+from casemate.sandbox.instance import Instance
 from casemate.sandbox.system_calls import DeniedCall
+from casemate.sandbox.zygote import SupervisorLostError, Zygote
+from casemate.sandbox.zygotes import Zygotes
 from support.core import version
 
 WEB = Grant(kind=GrantKind.EGRESS, name="api.example.com:443", actions=("connect",))
@@ -109,9 +106,11 @@ class Supervisor:
         self.bundles, self.egress = Bundles(), Egress()
         self.denied: list[tuple[Zygote, DeniedCall]] = []
         self.killed: list[tuple[Zygote, str]] = []
+        self.zygotes = Zygotes(self.loop)
         self.client = SandboxClient(
             ours,
             self.loop,
+            zygotes=self.zygotes,
             bundles=self.bundles,
             egress=self.egress,
             on_denied_call=lambda *told: self.denied.append(told),
@@ -175,7 +174,7 @@ class Supervisor:
 
     def close(self) -> None:
         self.let_go()
-        for zygote in list(self.client._zygotes.values()):
+        for zygote in list(self.zygotes._open.values()):
             zygote.handle(protocol.ZygoteEnded(zygote.number, "the scene is over"))
         assert self.bundles.used == []
         self.loop.remove_reader(self.ours.fileno())
@@ -826,7 +825,7 @@ def test_the_watch_is_there_before_a_function_s_code_and_ends_with_the_zygote() 
         request, (report, _) = await supervisor.request()
         send_descriptors(report, 0)
         await supervisor.settle()
-        watch = supervisor.client._zygotes[request.z].watch
+        watch = supervisor.zygotes._open[request.z].watch
         assert watch is not None and not watch.closed and not opening.done()
         await supervisor.tell(protocol.Opened(request.z))
         zygote = await opening
@@ -869,12 +868,12 @@ def test_an_instance_that_its_filter_killed_is_told_with_its_invocation() -> Non
 def test_a_version_is_known_while_its_zygote_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(supervisor: Supervisor) -> None:
         zygote = await supervisor.opened()
-        assert supervisor.client.version_of(zygote.number) is zygote.version
+        assert supervisor.zygotes.version_of(zygote.number) is zygote.version
         await supervisor.tell(protocol.ZygoteEnded(zygote.number, "x"))
         # What the proxy tells of it comes a moment later.
-        assert supervisor.client.version_of(zygote.number) is zygote.version
+        assert supervisor.zygotes.version_of(zygote.number) is zygote.version
         await asyncio.sleep(0.05)
-        assert supervisor.client.version_of(zygote.number) is None
+        assert supervisor.zygotes.version_of(zygote.number) is None
 
-    monkeypatch.setattr(client_module, "_REMEMBERED_SECONDS", 0.02)
+    monkeypatch.setattr(zygotes, "_REMEMBERED_SECONDS", 0.02)
     play(scene)

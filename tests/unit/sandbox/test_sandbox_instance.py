@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from casemate.model.errors import UnavailableError
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
+from casemate.sandbox import guard_watch, outgoing
 from casemate.sandbox import instance as instance_module
-from casemate.sandbox import outgoing
-from casemate.sandbox.frames import MAX_LINES
-from casemate.sandbox.instance import MAX_REQUEST_BYTES, Output, Reply, describe_status
+from casemate.sandbox.frames import MAX_LINES, Output, Reply, describe_status
+from casemate.sandbox.instance import MAX_REQUEST_BYTES
 from support.core import InstancePeer
 
 READY = wire.pack(wire.READY)
@@ -820,7 +820,7 @@ def test_a_call_that_was_stopped_ends_as_blocked_whatever_comes_of_it(sent: byte
 def test_a_handler_that_waits_for_what_was_stopped_does_not_wait_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(instance_module, "_BLOCKED_SECONDS", 0.05)
+    monkeypatch.setattr(guard_watch, "_BLOCKED_SECONDS", 0.05)
 
     async def scene(stage: Scene) -> None:
         await stage.ready()
@@ -833,7 +833,7 @@ def test_a_handler_that_waits_for_what_was_stopped_does_not_wait_for_ever(
 
 
 def test_what_the_guard_only_reports_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance_module, "_BLOCKED_SECONDS", 0.01)
+    monkeypatch.setattr(guard_watch, "_BLOCKED_SECONDS", 0.01)
 
     async def scene(stage: Scene) -> None:
         for _ in range(2):

@@ -34,6 +34,16 @@ STATUS = {
     Outcome.PROTOCOL_VIOLATION: (500, "The function failed"),
     Outcome.INTERNAL_ERROR: (500, "The function failed"),
 }
+WORDS = {
+    "Bad request": "bad-request",
+    "Not authenticated": "unauthenticated",
+    "Not found": "not-found",
+    "Too many requests": "too-many-requests",
+    "Unavailable": "unavailable",
+    "The function failed": "function-failed",
+    "The function took too long": "function-too-slow",
+}
+"""The last part of a problem's type, by its title."""
 FAILURES = sorted(STATUS)
 BEFORE_ANY_CODE = {
     Outcome.INVALID,
@@ -62,7 +72,9 @@ def test_a_failure_is_a_problem_with_four_fields(store: MemoryStore, outcome: Ou
     body = msgspec.json.decode(answer.body)
     assert answer.status == status
     assert set(body) == {"type", "title", "status", "error_id"}
-    assert (body["type"], body["title"], body["status"]) == ("about:blank", title, status)
+    word = WORDS[title]
+    assert body["type"] == f"urn:casemate:problem:{word}"
+    assert (body["title"], body["status"]) == (title, status)
     sent = dict(answer.headers)
     assert sent[b"content-type"] == b"application/problem+json"
     assert sent[b"cache-control"] == b"no-store"

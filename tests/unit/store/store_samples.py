@@ -9,7 +9,8 @@ from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.principal import OWNER, RoleBinding
-from casemate.store.sqlite import SqliteStore, engine
+from casemate.sqlite import engine
+from casemate.store.sqlite import SqliteStore
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, contents, deploy, invocation, memory, opened
 
+from casemate.sqlite import engine
+from casemate.sqlite.connecting import Room, open_reader, require_wal
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import SqliteStore, engine
-from casemate.store.sqlite.connection import open_reader, require_wal
+from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.faults import STORE
 from casemate.store.sqlite.files import StoreFolder
-from casemate.store.sqlite.schema import MIGRATIONS
+from casemate.store.sqlite.schema import MIGRATIONS, migrate
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def test_another_programs_database_is_refused_untouched(tmp_path: Path, mode: st
         name: data for name, data in contents(folder).items() if name != "owner.pid"
     }
     other.close()
+
+
+def test_a_store_in_clear_is_refused_untouched(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir(mode=0o700)
+    other = sqlite3.connect(folder / "records.db")
+    migrate(other)
+    other.close()
+    (folder / "records.db").chmod(0o600)
+    assert "no encrypted database" in refusal(folder, StoreForeignError)
 
 
 def test_a_newer_schema_is_refused(closed: Path) -> None:
@@ -163,7 +175,7 @@ def test_every_commit_is_synced_and_the_reader_cannot_write(closed: Path) -> Non
 
     asyncio.run(run())
     folder = StoreFolder.acquire(closed)
-    reader = open_reader(folder, KEY)
+    reader = open_reader(folder.database, KEY, STORE, Room())
     with pytest.raises(engine.OperationalError, match="readonly"):
         reader.execute("DELETE FROM version")
     reader.close()
@@ -173,7 +185,7 @@ def test_every_commit_is_synced_and_the_reader_cannot_write(closed: Path) -> Non
 def test_a_database_that_cannot_use_wal_is_refused() -> None:
     connection = memory()
     with pytest.raises(StoreError, match="'memory'; expected 'wal'"):
-        require_wal(connection)
+        require_wal(connection, STORE)
     connection.close()
 
 

@@ -11,8 +11,9 @@ from store_samples import KEY, OTHER_KEY, deploy, invocation, line, opened
 from test_store_writer import small_disk  # noqa: F401 - a fixture
 
 from casemate.model.errors import ConflictError
+from casemate.sqlite import engine
 from casemate.store import StoreClosedError, StoreError, StoreKeyError
-from casemate.store.sqlite import SqliteStore, engine, session
+from casemate.store.sqlite import SqliteStore, session
 
 
 async def filled(folder: Path, records: int = 3000) -> SqliteStore:

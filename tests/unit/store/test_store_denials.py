@@ -69,7 +69,7 @@ def test_a_flood_of_denials_leaves_room_for_records(tmp_path: Path) -> None:
 
 
 def test_old_ones_go_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("casemate.store.sqlite.writer._PRUNE_EVERY", 0.05)
+    monkeypatch.setattr("casemate.store.sqlite.session.PRUNE_SECONDS", 0.05)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)

@@ -25,9 +25,9 @@ from store_samples import (
 )
 
 from casemate.model.errors import CasemateError, InvalidInputError
+from casemate.sqlite.engine import PAGE_BYTES
 from casemate.store import StoreCorruptError, StoreError, StoreKeyError
 from casemate.store.sqlite import SqliteStore
-from casemate.store.sqlite.engine import PAGE_BYTES
 
 PLANTED = "planted-in-clear-4711"
 

@@ -7,6 +7,8 @@ import sqlite3 as codes
 import pytest
 
 from casemate.model.errors import InvalidInputError
+from casemate.sqlite import engine
+from casemate.sqlite.family import primary_code
 from casemate.store import (
     StoreBusyError,
     StoreCorruptError,
@@ -15,8 +17,7 @@ from casemate.store import (
     StoreKeyError,
     StoreMediumError,
 )
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.faults import primary_code, translate, translated
+from casemate.store.sqlite.faults import STORE
 
 
 def fault(code: int, kind: type[engine.Error] = engine.OperationalError) -> engine.Error:
@@ -43,7 +44,7 @@ def fault(code: int, kind: type[engine.Error] = engine.OperationalError) -> engi
     ],
 )
 def test_each_code_has_its_error(code: int, kind: type[StoreError], retryable: bool) -> None:
-    error = translate(fault(code))
+    error = STORE.translate(fault(code))
     assert type(error) is kind
     assert error.retryable is retryable
     assert kind is StoreKeyError or "it failed (SQLITE_TEST)" in error.message
@@ -53,7 +54,7 @@ def test_each_code_has_its_error(code: int, kind: type[StoreError], retryable: b
 def test_an_error_without_a_code_is_the_general_one() -> None:
     error = engine.ProgrammingError("Cannot operate on a closed database.")
     assert primary_code(error) is None
-    assert type(translate(error)) is StoreError
+    assert type(STORE.translate(error)) is StoreError
 
 
 @pytest.mark.parametrize(
@@ -65,12 +66,12 @@ def test_an_error_without_a_code_is_the_general_one() -> None:
     ],
 )
 def test_values_at_fault_are_invalid_input(error: Exception) -> None:
-    with pytest.raises(InvalidInputError) as caught, translated():
+    with pytest.raises(InvalidInputError) as caught, STORE.translated():
         raise error
     assert caught.value.__cause__ is error
     assert caught.value.next_step
 
 
 def test_other_errors_pass_untouched() -> None:
-    with pytest.raises(KeyError), translated():
+    with pytest.raises(KeyError), STORE.translated():
         raise KeyError

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from store_samples import KEY, failure, invocation, line, memory
 
 from casemate.model.invocation import LogLine, Outcome, RecordFilter
-from casemate.store.sqlite import SqliteStore, engine
+from casemate.sqlite import engine
+from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.records import (
     MAX_TRACE,
     Entry,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, denial, deploy, failure, invocation, line, memory, token, user
 
-from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts, engine
-from casemate.store.sqlite import writer as writer_module
+from casemate.sqlite import engine
+from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts, session
 from casemate.store.sqlite.accounts import ENDED_KEPT
 from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.records import insert_records
@@ -109,7 +109,7 @@ def test_nothing_is_due_within_the_bounds() -> None:
 def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "_PRUNE_EVERY", 0.05)
+    monkeypatch.setattr(session, "PRUNE_SECONDS", 0.05)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)
@@ -135,7 +135,7 @@ def test_the_bound_holds_while_records_come_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Until its turn comes, less than _PRUNE_AFTER_ROWS may be above the bound.
-    monkeypatch.setattr(writer_module, "_PRUNE_EVERY", 0.5)
+    monkeypatch.setattr(session, "PRUNE_SECONDS", 0.5)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_records=1000), key=KEY)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from store_samples import memory
+from store_samples import digest, memory
 
+from casemate.model.principal import INVOKER, OWNER, RoleBinding
+from casemate.sqlite import engine
 from casemate.store import StoreError, StoreVersionError
-from casemate.store.sqlite import engine
+from casemate.store.sqlite import accounts
 from casemate.store.sqlite.retention import PRUNED_TABLES
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, MIGRATIONS, migrate
 
@@ -69,3 +71,25 @@ def test_a_newer_schema_is_refused_and_kept(connection: engine.Connection) -> No
     with pytest.raises(StoreVersionError, match=r"version 2.*up to 1.*Next: Start"):
         migrate(connection, OLD)
     assert pragma(connection, "user_version") == 2
+
+
+def test_keys_go_on_as_tokens(connection: engine.Connection) -> None:
+    migrate(connection, MIGRATIONS[:1])
+    connection.executemany(
+        "INSERT INTO api_key (id, name, role, sha256, created_at, revoked_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            ("k1", "first", "admin", digest("e"), 1.0, None),
+            ("k2", "shop", "invoke", digest("f"), 2.0, None),
+            ("k3", "old", "admin", digest("0"), 3.0, 4.0),
+            ("k4", "odd", "unknown", digest("1"), 5.0, None),
+        ],
+    )
+    migrate(connection)
+    first, shop, old, odd = accounts.tokens(connection)
+    assert (first.id, first.name, first.sha256) == ("k1", "first", digest("e"))
+    assert first.bindings == (RoleBinding(role=OWNER),)
+    assert shop.bindings == (RoleBinding(role=INVOKER),)
+    assert old.revoked_at == 4.0
+    assert odd.bindings == ()
+    assert {t.user for t in (first, shop, old, odd)} == {None}

@@ -13,8 +13,9 @@ import pytest
 from store_samples import KEY, deploy, failure, invocation, line, opened, token
 
 from casemate.model.errors import UnavailableError
+from casemate.sqlite import engine
 from casemate.store import StoreError, StoreFullError
-from casemate.store.sqlite import SqliteOptions, SqliteStore, engine
+from casemate.store.sqlite import SqliteOptions, SqliteStore
 
 
 async def set_page_limit(store: SqliteStore, spare: int | None) -> None:
@@ -229,7 +230,7 @@ def test_a_fault_not_foreseen_is_an_answer_and_the_writer_lives_on(
         with pytest.raises(StoreError, match=r"not foreseen: RuntimeError: boom"):
             await store._writer.submit(broken)
         with monkeypatch.context() as patch:
-            patch.setattr("casemate.store.sqlite.writer.insert_records", broken)
+            patch.setattr("casemate.store.sqlite.record_queue.insert_records", broken)
             store.record(invocation())
             with pytest.raises(StoreError, match="not foreseen"):
                 await store.flush()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from casemate.kernel import machines
-from casemate.maintenance import doctor
+from casemate.maintenance import host_probes
 from casemate.model.errors import ProtectionMissingError
 from casemate.supervisor.serve import Node
 
@@ -28,7 +28,7 @@ def test_a_node_does_not_start_on_a_machine_that_is_not_known(
 
 def test_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "current", unknown)
-    finding = doctor._architecture()
+    finding = host_probes._architecture()
     assert not finding.holds
     assert "x86_64 or aarch64" in finding.next_step
 
@@ -38,6 +38,6 @@ def test_the_doctor_tells_what_was_never_run(
     machine: machines.Machine, unrun: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machines, "current", lambda: machine)
-    finding = doctor._architecture()
+    finding = host_probes._architecture()
     assert finding.holds
     assert ("never run" in finding.detail) is unrun

@@ -17,7 +17,7 @@ import pytest
 from casemate.model.errors import UnavailableError
 from casemate.runner import control
 from casemate.sandbox import protocol
-from casemate.supervisor.sandboxes import Supervisor
+from casemate.supervisor.sandboxes import Sandboxes
 
 
 class Loop:
@@ -25,7 +25,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.reports: list[str] = []
-        self.supervisor = Supervisor(
+        self.supervisor = Sandboxes(
             runtimes={},
             staging=SimpleNamespace(),  # type: ignore[arg-type]
             cgroups=None,
@@ -187,10 +187,9 @@ class EndedZygote:
 
 def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: Loop) -> None:
     zygote: Any = EndedZygote()
-    loop.supervisor._zygotes[5] = zygote
-    loop.supervisor._ids[zygote] = 5
-    loop.supervisor._read_zygote(zygote)
-    told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
+    loop.supervisor._zygotes.know(5, zygote)
+    loop.supervisor._zygotes.read(zygote)
+    told = loop.supervisor._outbox.events()
     assert told == [
         protocol.Exited(5, 10, signal.SIGKILL, out_of_memory=True),
         protocol.ZygoteEnded(5, "the zygote is gone", protocol.Fault.FUNCTION),
@@ -205,24 +204,18 @@ def test_a_zygote_is_killed_before_the_gateway_hears_of_its_end(loop: Loop) -> N
     told_before: list[int] = []
     zygote.end = lambda: (told_before.append(len(loop.supervisor._outbox)), zygote.sock.close())
     loop.supervisor._selector.register(zygote.sock, selectors.EVENT_READ, zygote)
-    loop.supervisor._zygotes[5] = zygote
-    loop.supervisor._ids[zygote] = 5
-    loop.supervisor._end(zygote, "closed", expected=True)
+    loop.supervisor._zygotes.know(5, zygote)
+    loop.supervisor._zygotes.end(zygote, "closed", expected=True)
     assert told_before == [0]
     assert len(loop.supervisor._outbox) == 1
 
 
 def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop) -> None:
     zygote: Any = EndedZygote()
-    loop.supervisor._zygotes[5] = zygote
-    loop.supervisor._ids[zygote] = 5
-    loop.supervisor._end(zygote, "closed", expected=True)
-    told = [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
+    loop.supervisor._zygotes.know(5, zygote)
+    loop.supervisor._zygotes.end(zygote, "closed", expected=True)
+    told = loop.supervisor._outbox.events()
     assert told == [protocol.ZygoteEnded(5, "closed")]
-
-
-def told_of(loop: Loop) -> list[protocol.Event]:
-    return [msgspec.json.decode(text, type=protocol.Event) for text in loop.supervisor._outbox]
 
 
 def ended_by(loop: Loop, *records: Any, **more: Any) -> protocol.Event:
@@ -232,10 +225,9 @@ def ended_by(loop: Loop, *records: Any, **more: Any) -> protocol.Event:
     vars(zygote).update(more)
     waiting = list(records)
     zygote.read_event = lambda: waiting.pop(0)
-    loop.supervisor._zygotes[5] = zygote
-    loop.supervisor._ids[zygote] = 5
-    loop.supervisor._read_zygote(zygote)
-    [event] = told_of(loop)
+    loop.supervisor._zygotes.know(5, zygote)
+    loop.supervisor._zygotes.read(zygote)
+    [event] = loop.supervisor._outbox.events()
     return event
 
 

@@ -12,6 +12,7 @@ from triggers_server import GET, GET_CLOSE, Client, Served, run, serving
 
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer, ListenError
+from support.destinations import leading_to
 
 
 def post(body: bytes, *fields: bytes, method: bytes = b"POST") -> bytes:
@@ -397,8 +398,8 @@ def test_responses_that_cannot_be_sent_become_a_plain_500(name: str) -> None:
             response = await client.get()
             assert response.status == 500
             assert msgspec.json.decode(response.body) == {
-                "type": "about:blank",
-                "title": "Internal Server Error",
+                "type": "urn:casemate:problem:internal",
+                "title": "Internal error",
                 "status": 500,
                 "detail": "The request could not be answered.",
                 "error_id": "e1",
@@ -436,7 +437,7 @@ def test_a_failing_on_error_or_problem_still_gives_an_answer() -> None:
         raise RuntimeError("secret")
 
     async def main() -> None:
-        server = HttpServer(fails, lambda _h: 1, on_error=fails, problem=fails)
+        server = HttpServer(leading_to(fails, lambda _h: 1), on_error=fails, problem=fails)
         await server.start()
         client = Client(*await asyncio.open_connection(*server.address))
         response = await client.get()
@@ -559,7 +560,7 @@ def test_it_listens_on_a_given_socket_and_on_a_unix_socket(tmp_path: Any) -> Non
         async def ok(_request: HttpRequest) -> HttpResponse:
             return HttpResponse(200, (), b"ok")
 
-        server = HttpServer(ok, lambda _h: 1, on_error=str)
+        server = HttpServer(leading_to(ok, lambda _h: 1), on_error=str)
         await server.start(sock=sock)
         reader, writer = await connect()
         assert (await Client(reader, writer).get(GET_CLOSE)).body == b"ok"
@@ -583,7 +584,7 @@ def test_it_listens_on_a_given_socket_and_on_a_unix_socket(tmp_path: Any) -> Non
 def test_an_address_in_use_is_a_clear_error() -> None:
     async def main() -> None:
         async with serving() as served:
-            second = HttpServer(None, None, on_error=str)  # type: ignore[arg-type]
+            second = HttpServer(None, on_error=str)  # type: ignore[arg-type]
             with pytest.raises(ListenError, match=r"Cannot listen on 127\.0\.0\.1 port"):
                 await second.start(port=served.port)
             with pytest.raises(ListenError, match="started before"):
@@ -642,7 +643,7 @@ def test_close_forgets_a_handler_that_had_not_begun() -> None:
 
 def test_a_server_that_was_never_started_closes() -> None:
     async def main() -> None:
-        server = HttpServer(None, None, HttpLimits(), on_error=str)  # type: ignore[arg-type]
+        server = HttpServer(None, HttpLimits(), on_error=str)  # type: ignore[arg-type]
         assert await server.drain() == 0
         await server.close()
         assert Served(server).server.open_connections == 0

@@ -35,9 +35,8 @@ from casemate.data.errors import LimitError
 from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
 from casemate.model.errors import UnavailableError
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.model.trigger import TriggerKind
-from casemate.triggers.hooks import MAX_HOOK_BODY, HookRoutes, endpoint
+from casemate.triggers.hooks import endpoint
 from casemate.triggers.hooks.failures import BURST, MAX_ENTRIES, PER_SECOND, Failures
 from casemate.triggers.hooks.interface import CLOCK_TOLERANCE
 
@@ -130,24 +129,6 @@ def test_a_replay_is_seen_although_how_it_ended_is_forgotten() -> None:
         assert answer(await node.send(*github(PUSH)))["duplicate"]
         assert len(node.data.kept) == 1
         assert [denial.reason for denial in node.denied] == ["a repeated delivery"]
-
-    run(body)
-
-
-def test_other_paths_go_to_who_is_behind() -> None:
-    async def body() -> None:
-        node = of_one(repository("github"))
-        other = HttpResponse(200, (), b"behind")
-
-        async def behind(_: HttpRequest) -> HttpResponse:
-            return other
-
-        routes = HookRoutes(node.hooks, behind, lambda _: 7)
-        for path, limit in (("/hooks/a/b/c", MAX_HOOK_BODY), ("/hooks", 7), ("/x/hooks/a", 7)):
-            head = HttpHead("POST", path, "", (), "192.0.2.7")
-            assert routes.body_limit(head) == limit
-            answered = await routes.handle(HttpRequest(head, b""))
-            assert (answered is other) is (limit == 7)
 
     run(body)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from casemate.model.errors import InvalidInputError
 from casemate.model.http import HttpResponse
-from casemate.triggers.http_server import HttpLimits, InvalidResponseError, problem_response
+from casemate.triggers.http_server import HttpLimits, InvalidResponseError, server_problem
 from casemate.triggers.http_server.peers import (
     ConnectionCounter,
     is_local,
@@ -94,19 +94,19 @@ def test_counts_never_drift(steps: list[tuple[bool, str]]) -> None:
 
 
 def test_problems_are_rfc_9457() -> None:
-    response = problem_response(503, "Full.", "abc")
+    response = server_problem(503, "Full.", "abc")
     assert isinstance(response.body, bytes)
     assert msgspec.json.decode(response.body) == {
-        "type": "about:blank",
-        "title": "Service Unavailable",
+        "type": "urn:casemate:problem:unavailable",
+        "title": "Unavailable",
         "status": 503,
         "detail": "Full.",
         "error_id": "abc",
     }
     assert dict(response.headers)[b"content-type"] == b"application/problem+json"
     assert dict(response.headers)[b"retry-after"] == b"1"
-    assert b"error_id" not in problem_response(400, "x").body  # type: ignore[operator]
-    assert b'"title":"Unknown"' in problem_response(599, "x").body  # type: ignore[operator]
+    assert b"error_id" not in server_problem(400, "x").body  # type: ignore[operator]
+    assert b'"title":"Error"' in server_problem(599, "x").body  # type: ignore[operator]
 
 
 @given(

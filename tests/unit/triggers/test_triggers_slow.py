@@ -12,6 +12,7 @@ from triggers_server import GET, Client, run, serving
 
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
+from support.destinations import leading_to
 
 pytestmark = pytest.mark.alone
 
@@ -310,7 +311,7 @@ def test_ipv6_clients_are_served() -> None:
         return HttpResponse(200, (), request.head.peer.encode())
 
     async def main() -> None:
-        server = HttpServer(ok, lambda _h: 0, on_error=str)
+        server = HttpServer(leading_to(ok, lambda _h: 0), on_error=str)
         try:
             await server.start("::1", 0)
         except OSError:

@@ -14,6 +14,7 @@ import uvloop
 
 from casemate.model.http import HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
+from support.destinations import leading_to
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_CLOSE = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -89,7 +90,9 @@ async def serving(
         served.errors.append(error)
         return f"e{len(served.errors)}"
 
-    served = Served(HttpServer(recorded, body_limit, limits, on_error=on_error, **options))
+    served = Served(
+        HttpServer(leading_to(recorded, body_limit), limits, on_error=on_error, **options)
+    )
     await served.server.start()
     try:
         yield served

@@ -33,7 +33,7 @@ def restore(
             f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
         )
     from casemate.backup.restore import restore as make
-    from casemate.folder.options import default_master_key
+    from casemate.folder.folders import default_master_key
 
     with progress(f"Restoring {file} ..."):
         manifest, digest = make(file, data)

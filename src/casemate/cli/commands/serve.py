@@ -246,7 +246,7 @@ def serve(
             "--data is empty, expected a folder.",
             next_step="Name it, or leave the option out; is a variable of the shell unset?",
         )
-    from casemate.folder.options import ServeOptions
+    from casemate.supervisor.options import ServeOptions
     from casemate.supervisor.serve import serve as run
 
     run(

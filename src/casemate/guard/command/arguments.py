@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 from .programs import DANGEROUS_ENVIRONMENT
 from .shell import Word
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from ..origin import Span
-from ..sink import Verdict
 from ..sql import structure
 from ..sql.tokens import Dialect
+from ..verdict import Verdict
 from . import programs, reading
 from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ..origin import Span
-from ..sink import Verdict
 from ..sql import structure
 from ..sql.tokens import Dialect
+from ..verdict import Verdict
 from . import programs
 from .arguments import Argument
 from .shell import Kind, Line

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ..sink import Verdict
+from ..verdict import Verdict
 from . import programs
 from .arguments import Argument
 from .escaped import words_of

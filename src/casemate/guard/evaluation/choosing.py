@@ -14,7 +14,8 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
-from ..sink import Patch, Verdict
+from ..sink import Patch
+from ..verdict import Verdict
 from .judgement import FIX, judge_module
 
 CLOSED = frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
 _WIDE = re.compile(r"\d{5,}")

@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Callable, Sequence
 
 from ..origin import Origin, Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 _LETTER = "q"
 _NUMBER = re.compile(r"\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?")

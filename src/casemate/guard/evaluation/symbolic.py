@@ -15,7 +15,8 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
-from ..sink import Patch, Verdict
+from ..sink import Patch
+from ..verdict import Verdict
 
 MAX_FORMULA = 10_000
 """Characters of a formula."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core import Guard
 from ..origin import Span
-from ..sink import Judge, Verdict
+from ..verdict import Judge, Verdict
 from . import entities
 from .entities import ALL, EXPANDING, Reading
 

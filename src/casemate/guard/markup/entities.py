@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 MAX_EXPANDED = 1 << 20
 """Characters that entities may come to before their expansion is an attack on memory."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core import Guard
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 NAME = "xml"
 MAX_DOCUMENT = 256 * 1024

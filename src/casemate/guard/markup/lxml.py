@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Judge
+from ..verdict import Judge
 from .documents import (
     INCLUDE,
     READING,

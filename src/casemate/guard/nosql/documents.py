@@ -8,8 +8,8 @@ from typing import Any
 from ..core import Guard
 from ..origin import Origin
 from ..quoted import judge
-from ..sink import Verdict
 from ..tracing import as_text
+from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
 
 _MAX_NODES = 500_000

@@ -11,10 +11,11 @@ from ..core import Guard
 from ..hooks import Before, argument, wrap
 from ..origin import Span
 from ..quoted import judge
-from ..sink import Patch, Verdict
+from ..sink import Patch
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..tracing import as_text
+from ..verdict import Verdict
 from .documents import Walk
 from .languages import (
     EXPRESSION,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..origin import Span
 from ..quoted import Language, judge, language
-from ..sink import Verdict
+from ..verdict import Verdict
 
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
 _SINGLE = r"'(?:[^'\\]|\\.)*'"

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Judge, Patch
+from ..sink import Patch
+from ..verdict import Judge
 from .languages import judge_path, judge_program
 
 _NAMES = ("expression", "query", "string", "program", "path", "expr", "filter")

@@ -17,9 +17,9 @@ from typing import Any
 
 from ..core import Guard
 from ..origin import Origin
-from ..sink import Verdict
 from ..taint import Taint
 from ..tracing import as_text
+from ..verdict import Verdict
 from .plain import has_tags, tag_of
 
 HasTags = Callable[[str, int, int], bool]

@@ -13,7 +13,7 @@ from ..nosql.languages import JAVASCRIPT
 from ..origin import Span
 from ..quoted import STRING, neutral, tokenize
 from ..quoted import judge as judge_script
-from ..sink import Verdict
+from ..verdict import Verdict
 from .places import Part, Place, parts
 
 FindSpans = Callable[[str], Sequence[Span]]

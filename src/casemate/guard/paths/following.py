@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..sink import Verdict
 from ..standing import is_known, wrap_after
+from ..verdict import Verdict
 from .judgement import absolute, inside, judge, resolved
 
 LEFT, PREFIX = "left", "prefix"
@@ -190,9 +190,12 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:
+    if text in ("", "/") or guard.taint is None:
+        return False
     if is_known(guard, text):
         return True
-    return guard.taint is not None and guard.taint.exact(text) is not None
+    # The event would be decoded for each path that a library makes absolute.
+    return text != os.getcwd() and guard.taint.exact(text) is not None
 
 
 def _note_parts(guard: Guard, path: object, result: Any) -> None:

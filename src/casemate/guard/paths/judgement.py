@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Sequence
 
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 FIX = (
     "resolve the path and check where it is before it is used: path = (BASE / name).resolve(); if "

@@ -12,7 +12,8 @@ from types import CodeType
 from typing import Any
 
 from ..core import Guard
-from ..sink import Sink, Verdict
+from ..sink import Sink
+from ..verdict import Verdict
 
 NAME = "attributes"
 _DICTIONARIES = frozenset(("__dict__", "vars"))

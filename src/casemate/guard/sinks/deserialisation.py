@@ -16,8 +16,9 @@ from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
 from ..objects.plain import is_plain_array
 from ..objects.signatures import patch_hmac
-from ..sink import Patch, Sink, Verdict
+from ..sink import Patch, Sink
 from ..standing import is_import
+from ..verdict import Verdict
 
 NAME = "deserialisation"
 

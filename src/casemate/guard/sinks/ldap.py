@@ -10,7 +10,8 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
-from ..sink import Sink, Verdict
+from ..sink import Sink
+from ..verdict import Verdict
 
 NAME = "ldap"
 _ESCAPE = re.compile(r"\\[0-9a-fA-F]{2}")

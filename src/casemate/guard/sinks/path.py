@@ -16,8 +16,9 @@ from ..hooks import argument, wrap
 from ..origin import Origin, Span
 from ..paths import following, looking, readers
 from ..paths.judgement import inside, judge, resolved
-from ..sink import AuditHook, Sink, Verdict
+from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller
+from ..verdict import Verdict
 
 NAME = "path"
 _SECRET_ENDS = (".py", ".pyc", ".env", ".pem", ".key", ".toml", ".cfg", ".ini")

@@ -18,7 +18,8 @@ from typing import Any
 from .. import hooks
 from ..core import Guard
 from ..origin import Span
-from ..sink import CallHook, Sink, Verdict
+from ..sink import CallHook, Sink
+from ..verdict import Verdict
 
 NAME = "regex"
 MIN_SUBJECT = 64

@@ -14,10 +14,11 @@ from typing import Any
 from ..core import Guard, Place
 from ..origin import Span
 from ..pages import cleaning, judgement
-from ..sink import Sink, Verdict
+from ..sink import Sink
 from ..tracing import as_text
 from ..url.hosts import Vouching
 from ..url.structure import Parts, is_label, split
+from ..verdict import Verdict
 
 NAME = "response"
 MAX_PAGE = 512 * 1024

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Patch, Sink, Verdict
+from ..sink import Patch, Sink
 from ..templates.judgement import (
     BOTTLE,
     CHAMELEON,
@@ -29,6 +29,7 @@ from ..templates.judgement import (
     delimited,
     judge,
 )
+from ..verdict import Verdict
 
 NAME = "template"
 _MAX_VALUES = 200

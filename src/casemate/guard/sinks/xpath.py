@@ -16,7 +16,8 @@ from ..hooks import argument, wrap
 from ..markup.trees import is_of_tree
 from ..origin import Span
 from ..quoted import Language, judge, language
-from ..sink import CallHook, Sink, Verdict
+from ..sink import CallHook, Sink
+from ..verdict import Verdict
 
 NAME = "xpath"
 _FIX = (

@@ -9,7 +9,7 @@ from ..core import Guard
 from ..origin import Span
 from ..paths import following
 from ..paths.judgement import judge
-from ..sink import Verdict
+from ..verdict import Verdict
 from .tokens import Dialect, Kind, tokenize
 
 _BEFORE = re.compile(

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import wrap
-from ..sink import Patch, Verdict
+from ..sink import Patch
+from ..verdict import Verdict
 from .statements import NAME, check_statement
 from .tokens import Dialect
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
-from ..sink import Verdict
+from ..verdict import Verdict
 from .structure import judge
 from .tokens import Dialect
 
 NAME = "sql"
+_NOTHING: Any = object()
 
 
 def statement_of(query: Any, cursor: Any = None) -> str | bytes | None:
@@ -76,10 +77,18 @@ def watched_method(
 ) -> Callable[..., Any]:
     """Return a method that has its statement checked before it calls `original`."""
 
+    literals = guard.constants.literals
+
     @functools.wraps(original)
-    def method(self: Any, *arguments: Any, **named: Any) -> Any:
-        query = argument(arguments, named, 0, "query", "sql", "statement", "operation")
-        check_statement(guard, query, dialects, self)
+    def method(
+        self: Any, query: Any = _NOTHING, values: Any = _NOTHING, /, *rest: Any, **named: Any
+    ) -> Any:
+        # Most statements are literals of the code: these need a look at one table and no more.
+        if id(query) in literals and not rest and not named:
+            return original(self, query) if values is _NOTHING else original(self, query, values)
+        arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
+        statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
+        check_statement(guard, statement, dialects, self)
         return original(self, *arguments, **named)
 
     return method

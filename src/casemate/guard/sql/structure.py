@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from ..origin import Origin, Span
-from ..sink import Verdict
+from ..verdict import Verdict
 from .tokens import Dialect, Kind, Token, tokenize
 
 _NUMBERS = re.compile(

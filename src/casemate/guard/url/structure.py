@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..origin import Span
-from ..sink import Verdict
+from ..verdict import Verdict
 
 _SCHEME = re.compile(r"[\x00-\x20]*([A-Za-z][A-Za-z0-9+.-]*):")
 _SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")

@@ -1,8 +1,8 @@
 """The embedded store: one SQLite database in a folder of its own, for one node.
 
 One thread writes, with group commit; one thread reads. Not a place for SQL of other packages, and
-not for a network file system (SQLite's WAL needs shared memory). May import `model` and the
-store's own errors only.
+not for a network file system (SQLite's WAL needs shared memory). What it shares with the data of
+projects is `casemate.sqlite`. May import that, `model` and the store's own errors only.
 """
 
 from casemate.store.sqlite.options import SqliteOptions

@@ -15,7 +15,7 @@ import msgspec
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 ENDED_KEPT = 30 * 86_400.0
 """Seconds that a token is kept after it expired or was revoked."""

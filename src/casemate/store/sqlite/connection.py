@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from casemate.sqlite import engine
+from casemate.sqlite.connections import Connections
 from casemate.store.errors import StoreCorruptError, StoreError, StoreForeignError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.conversion import convert, is_plain
-from casemate.store.sqlite.faults import RESTORE, translated
+from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder, create_private
-from casemate.store.sqlite.pages import require_key
+from casemate.store.sqlite.first_page import require_key
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, migrate
 
 _HEADER_SIZE = 100
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION_ID = slice(68, 72)
+"""What a database that is not encrypted begins with (sqlite.org/fileformat.html, 1.3)."""
 _FEWEST_VALUES = 40
 """Of 100 random bytes about 83 are different. What has fewer than this is no ciphertext."""
 _FULL_CHECK_BYTES = 64 * 1024 * 1024
@@ -21,62 +24,30 @@ _FULL_CHECK_BYTES = 64 * 1024 * 1024
 less than a second, and it is WAL, not the check, that keeps the rest whole."""
 
 
-def open_writer(folder: StoreFolder, key: bytes) -> engine.Connection:
-    """Return the connection that may write, the schema brought up to date.
+def require_readable(folder: StoreFolder, key: bytes) -> None:
+    """See that there is an encrypted database of this key, made where there is none.
 
-    A database of the release that did not encrypt is converted. Raises StoreForeignError for a
-    file that is not ours and StoreKeyError for one of another key (they are left as they were),
-    StoreCorruptError for a damaged one, StoreVersionError for a newer one.
+    Raises StoreForeignError for a file that is not encrypted and StoreKeyError for one of another
+    key (they are left as they were), StoreCorruptError for a damaged one.
     """
     if not folder.database.exists():
         _create(folder, key)
-    header = _read_header(folder.database)
-    if is_plain(header):
-        convert(folder, header, key)
-    else:
-        _require_ciphertext(folder.database, header)
-        require_key(folder.database, key)
-    with translated():
-        connection = engine.connect(folder.database, key)
-        try:
-            _require_application(connection, folder.database)
-            require_wal(connection)
-            migrate(connection)
-            _check(connection, whole=folder.unclean)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+    _require_ciphertext(folder.database)
+    require_key(folder.database, key)
 
 
-def reopen_writer(folder: StoreFolder, key: bytes) -> engine.Connection:
-    """Return a new connection that may write, to a store that is open. Raises StoreError."""
-    with translated():
-        connection = engine.connect(folder.database, key)
-        try:
-            require_wal(connection)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+def open_writer(folder: StoreFolder, connections: Connections) -> engine.Connection:
+    """Return the connection that may write, the schema brought up to date.
 
+    Raises StoreForeignError for a file that is not ours, which is left as it was,
+    StoreCorruptError for a damaged one, StoreVersionError for a newer one.
+    """
 
-def open_reader(folder: StoreFolder, key: bytes) -> engine.Connection:
-    """Return a connection that cannot change anything. Raises StoreError."""
-    with translated():
-        connection = engine.connect(folder.database, key)
-        connection.execute("PRAGMA query_only = ON")
-    return connection
+    def prepare(connection: engine.Connection) -> None:
+        migrate(connection)
+        _check(connection, whole=folder.unclean)
 
-
-def require_wal(connection: engine.Connection) -> None:
-    """Switch the database to its write-ahead log. Raises StoreError where that cannot be."""
-    mode = engine.use_wal(connection)
-    if mode != "wal":
-        raise StoreError(
-            f"The store's database stays in journal mode {mode!r}; expected 'wal'.",
-            next_step="Put the store on a local file system with shared memory maps.",
-        )
+    return connections.open_writer(lambda c: _require_application(c, folder.database), prepare)
 
 
 def _create(folder: StoreFolder, key: bytes) -> None:
@@ -87,7 +58,7 @@ def _create(folder: StoreFolder, key: bytes) -> None:
             f"{folder.database} is missing but its log {log.name} is there, with changes in it.",
             next_step=RESTORE,
         )
-    with folder.draft() as draft, translated():
+    with folder.draft() as draft, STORE.translated():
         connection = engine.connect(draft, key)
         try:
             migrate(connection)
@@ -110,8 +81,12 @@ def _read_header(database: Path) -> bytes:
         ) from error
 
 
-def _require_ciphertext(database: Path, header: bytes) -> None:
-    if len(header) < _HEADER_SIZE or len(set(header)) < _FEWEST_VALUES:
+def _require_ciphertext(database: Path) -> None:
+    header = _read_header(database)
+    plain = header.startswith(_MAGIC)
+    if plain:
+        _require_ours(database, int.from_bytes(header[_APPLICATION_ID], "big"))
+    if plain or len(header) < _HEADER_SIZE or len(set(header)) < _FEWEST_VALUES:
         raise StoreForeignError(
             f"{database} is no encrypted database: it starts with {header[:16]!r}.",
             next_step=RESTORE,
@@ -120,10 +95,14 @@ def _require_ciphertext(database: Path, header: bytes) -> None:
 
 def _require_application(connection: engine.Connection, database: Path) -> None:
     (found,) = connection.execute("PRAGMA application_id").fetchone()
-    if found != APPLICATION_ID:
+    _require_ours(database, found)
+
+
+def _require_ours(database: Path, application_id: int) -> None:
+    if application_id != APPLICATION_ID:
         raise StoreForeignError(
             f"{database} is another program's database: "
-            f"application id {found:#x}, expected {APPLICATION_ID:#x}.",
+            f"application id {application_id:#x}, expected {APPLICATION_ID:#x}.",
             next_step="Give the store a folder of its own, or restore it from a backup.",
         )
 

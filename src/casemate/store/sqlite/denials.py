@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
+from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.text import clean, conditions
-from casemate.store.sqlite.transaction import savepoint
 
 MAX_REASON = 1024
 """Characters kept of a reason and of a resource."""

@@ -25,7 +25,8 @@ from casemate.model.deployment import (
 )
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
-from casemate.store.sqlite import engine, grants
+from casemate.sqlite import engine
+from casemate.store.sqlite import grants
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)

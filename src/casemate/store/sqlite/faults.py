@@ -1,22 +1,23 @@
-"""Errors of the engine, turned into the store's own, each with what to do next."""
+"""What the errors of the store's database are called, and what they tell people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from casemate.model.errors import InvalidInputError
+from casemate.sqlite import engine
+from casemate.sqlite.errors import DatabaseError
+from casemate.sqlite.family import VALUE_ERRORS, Family, Telling
 from casemate.store.errors import (
-    FileGoneError,
+    AFTER_RESTART,
     StoreBusyError,
+    StoreClosedError,
+    StoreCommitUnsureError,
     StoreCorruptError,
     StoreError,
     StoreFullError,
     StoreGoneError,
     StoreKeyError,
     StoreMediumError,
+    StoreVersionError,
 )
-from casemate.store.sqlite import engine
 
 RESTORE = (
     "Stop the node, move the store's folder away for examination, and restore it from a backup."
@@ -25,8 +26,6 @@ OTHER_KEY = (
     "Start the node with the vault that this store belongs to, or restore both from one backup; "
     "nothing was changed."
 )
-VALUE_ERRORS = (engine.IntegrityError, engine.DataError, UnicodeEncodeError, OverflowError)
-"""What SQLite or its binding says of a value that breaks a column's type, range or encoding."""
 UNSTORABLE = (
     *VALUE_ERRORS,
     engine.InterfaceError,
@@ -36,71 +35,67 @@ UNSTORABLE = (
     ValueError,
 )
 """All that can come of a record that is not what its type says; the medium is not at fault."""
+_FAILED = "The store's medium failed: {}"
+_CHECK = "Check the disk, the kernel's log and the rights on the store's folder."
+_UNREAD = "The store's database cannot be read now: {}."
+_LOOK = "Check the disk and the kernel's log; then the call works again."
 
 
-def primary_code(error: engine.Error | MemoryError) -> int | None:
-    """Return SQLite's primary result code (the low byte of the extended one), None if unknown."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else None
-
-
-def translate(error: engine.Error | MemoryError) -> StoreError:
-    """Return the store's error for one of the engine (result codes: sqlite.org/rescode.html)."""
-    code = primary_code(error)
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    text = f"{error} ({name})."
-    extended = getattr(error, "sqlite_errorcode", None)
-    if code == engine.FULL or extended == engine.IOERR_SHMSIZE:
-        return StoreFullError(
-            f"The store's disk is full: {text}",
-            next_step="Make room on the file system of the store's folder; then the call works.",
-        )
-    if code in (engine.BUSY, engine.LOCKED):
-        return StoreBusyError(
-            f"Another program holds the store's database: {text}",
-            next_step="Close the other program and try again.",
-        )
-    if code == engine.CORRUPT:
-        return StoreCorruptError(f"The store's database is damaged: {text}", next_step=RESTORE)
-    if code == engine.NOTADB:
-        return StoreKeyError(
-            "The store's database was written with another key, or its first page is damaged.",
-            next_step=OTHER_KEY,
-        )
-    if isinstance(error, MemoryError):  # what the engine says of a page that its codec refuses
-        return StoreCorruptError(f"The store's database is damaged: {text}", next_step=RESTORE)
-    kind = StoreMediumError if code in engine.MEDIUM else StoreError
-    return kind(
-        f"The store's medium failed: {text}",
-        next_step="Check the disk, the kernel's log and the rights on the store's folder.",
+def _log(error: OSError) -> DatabaseError:
+    return StoreMediumError(
+        f"The store's log cannot be looked at: {error.strerror}.",
+        next_step="Check the disk and the kernel's log.",
     )
 
 
-def unstorable(error: Exception) -> InvalidInputError:
-    """Return the error for a value that no column takes."""
-    return InvalidInputError(
-        f"A value cannot be stored: {error}.",
-        next_step="Pass text without lone surrogates, finite numbers, integers of at most 64 bits.",
-    )
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn every error of the engine inside the block into a StoreError, or InvalidInputError."""
-    try:
-        yield
-    except VALUE_ERRORS as error:
-        raise unstorable(error) from error
-    except (engine.Error, MemoryError) as error:
-        raise translate(error) from error
-    except FileGoneError as error:
-        raise gone(error.path.name) from error
-
-
-def gone(name: str) -> StoreGoneError:
-    """Return the error for a file that is not at its place any more."""
-    return StoreGoneError(
-        f"{name} of the store was removed or replaced while it was open: what is written would be "
-        "lost.",
-        next_step="Put the file back, or stop the node and restore the store from a backup.",
-    )
+STORE = Family(
+    failed=Telling(StoreError, _FAILED, _CHECK),
+    medium=Telling(StoreMediumError, _FAILED, _CHECK),
+    full=Telling(
+        StoreFullError,
+        "The store's disk is full: {}",
+        "Make room on the file system of the store's folder; then the call works.",
+    ),
+    busy=Telling(
+        StoreBusyError,
+        "Another program holds the store's database: {}",
+        "Close the other program and try again.",
+    ),
+    key=Telling(
+        StoreKeyError,
+        "The store's database was written with another key, or its first page is damaged.",
+        OTHER_KEY,
+    ),
+    damaged=Telling(StoreCorruptError, "The store's database is damaged: {}", RESTORE),
+    unsure=Telling(
+        StoreCommitUnsureError,
+        "The store's disk failed while a change was being made durable: {}.",
+        "Look whether it was made before it is made again.",
+    ),
+    gone=Telling(
+        StoreGoneError,
+        "{} of the store was removed or replaced while it was open: what is written would be lost.",
+        "Put the file back, or stop the node and restore the store from a backup.",
+    ),
+    unread=Telling(StoreMediumError, _UNREAD, _LOOK),
+    passed=Telling(StoreMediumError, _UNREAD.format("the disk failed for a moment"), _LOOK),
+    closed=Telling(StoreClosedError, "The store is closing.", AFTER_RESTART),
+    newer=Telling(
+        StoreVersionError,
+        "The store has schema version {}.",
+        "Start the Casemate that wrote it or a newer one; nothing was changed.",
+    ),
+    not_wal=Telling(
+        StoreError,
+        "The store's database stays in journal mode {}; expected 'wal'.",
+        "Put the store on a local file system with shared memory maps.",
+    ),
+    unforeseen=Telling(
+        StoreError,
+        "The store failed in a way not foreseen: {}.",
+        "Report this with the node's log.",
+    ),
+    log=_log,
+    shows_values=True,
+)
+"""Of the node's own records, whose columns hold no content."""

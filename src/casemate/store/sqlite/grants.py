@@ -9,7 +9,7 @@ import msgspec
 from casemate.model.denial import GrantApproval, GrantUse
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import Grant
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 _ADD_USE = """
     INSERT INTO grant_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.model.account import PolicyFile
 from casemate.model.errors import InvalidInputError, NotFoundError
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 
 MAX_POLICY = 1024 * 1024
 """Characters of a policy file at most."""

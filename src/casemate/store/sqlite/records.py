@@ -18,10 +18,10 @@ from casemate.model.invocation import (
     Outcome,
     RecordFilter,
 )
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
+from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.text import MAX_TEXT, clean, conditions, escaped
-from casemate.store.sqlite.transaction import savepoint
 
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""

@@ -9,7 +9,7 @@ that a hundred thousand requests of nobody leave what is on record of known call
 
 from __future__ import annotations
 
-from casemate.store.sqlite import engine
+from casemate.sqlite import engine
 from casemate.store.sqlite.accounts import prune_tokens
 from casemate.store.sqlite.options import SqliteOptions
 

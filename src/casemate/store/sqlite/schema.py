@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from casemate.store.errors import StoreVersionError
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.transaction import transaction
+from casemate.sqlite import engine
+from casemate.sqlite.migrating import migrate as bring_forward
+from casemate.store.sqlite.faults import STORE
 
 APPLICATION_ID = 0x43534D54
 """`CSMT`, in the database's header: tells our files from those of others."""
@@ -303,17 +303,4 @@ def migrate(
 
     Raises StoreVersionError if the database is newer than that, StoreError on a failure.
     """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(migrations):
-        raise StoreVersionError(
-            f"The store has schema version {version}; this Casemate knows up to {len(migrations)}.",
-            next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
-        )
-    if version == len(migrations):
-        return
-    with transaction(connection):
-        for statements in migrations[version:]:
-            for statement in statements:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    bring_forward(connection, STORE, APPLICATION_ID, migrations)

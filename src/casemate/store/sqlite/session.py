@@ -10,33 +10,32 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from casemate.model.errors import CasemateError, InvalidInputError
-from casemate.store.errors import (
-    AFTER_RESTART,
-    StoreClosedError,
-    StoreCorruptError,
-    StoreError,
-)
-from casemate.store.sqlite import engine
-from casemate.store.sqlite.commit_count import forget, lost_commits
-from casemate.store.sqlite.commit_guard import CommitGuard, is_condemned
-from casemate.store.sqlite.connection import open_reader, open_writer, reopen_writer
-from casemate.store.sqlite.copying import change_key, copy_database
-from casemate.store.sqlite.faults import RESTORE, translated
+from casemate.model.errors import InvalidInputError
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.connecting import Room
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.copying import change_key
+from casemate.sqlite.scrub import Pace, scrub
+from casemate.sqlite.writer import Writer
+from casemate.store.errors import StoreCorruptError, StoreError
+from casemate.store.sqlite.connection import open_writer, require_readable
+from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder
-from casemate.store.sqlite.medium import StoreMedium
 from casemate.store.sqlite.options import SqliteOptions
-from casemate.store.sqlite.scrub import Pace, scrub
-from casemate.store.sqlite.writer import Writer
+from casemate.store.sqlite.record_queue import RecordQueue
+from casemate.store.sqlite.snapshot import copy_database
+from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_CHANGES_PER_COMMIT = 512
 MAX_LIMIT = 100_000
 """Most rows one call returns."""
 
@@ -51,16 +50,22 @@ class StoreSession:
     def __init__(
         self,
         folder: StoreFolder,
-        connection: engine.Connection,
-        key: bytes,
+        connections: Connections,
         options: SqliteOptions,
     ) -> None:
-        """Use `open` instead. Raises StoreError; then the connection is the caller's to close."""
+        """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
         self._folder = folder
-        self._key = key
-        self._reader: engine.Connection | None = None
-        self._medium = _medium(folder, lambda: self._key)
-        self._writer = Writer(connection, self._medium, options)
+        self._connections = connections
+        self._records = RecordQueue(options)
+        self._writer = Writer(
+            open_writer(folder, connections),
+            connections,
+            StoreDuties(options, self._records),
+            name="casemate-store",
+            upkeep_seconds=PRUNE_SECONDS,
+            changes_per_commit=_CHANGES_PER_COMMIT,
+            backlog=self._records,
+        )
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
         self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-upkeep")
         self._closing = threading.Lock()
@@ -77,10 +82,9 @@ class StoreSession:
     ) -> Self:
         """Open the store in the folder `path`, which holds nothing else; create it if missing.
 
-        `key` is 32 bytes, the vault's data key for the store. A store of the release before
-        encryption is converted. Blocks; call it before serving. The folder's mode becomes 0700,
-        that of the files is 0600. Commits that a damaged log has lost are accepted as lost with
-        `accept_loss` only.
+        `key` is 32 bytes, the vault's data key for the store. Blocks; call it before serving. The
+        folder's mode becomes 0700, that of the files is 0600. Commits that a damaged log has lost
+        are accepted as lost with `accept_loss` only.
 
         Raises StoreLockedError if another node has it open, StoreForeignError if what is there is
         not Casemate's, StoreKeyError if it was written with another key, StoreCorruptError if it
@@ -93,11 +97,12 @@ class StoreSession:
             if accept_loss:
                 forget(folder.database)
             require_whole_log(folder.database)
-            connection = open_writer(folder, key)
+            require_readable(folder, key)
+            connections = _connections(folder, key)
             try:
-                session = cls(folder, connection, key, options or SqliteOptions())
+                session = cls(folder, connections, options or SqliteOptions())
             except BaseException:
-                connection.close()
+                connections.close()
                 raise
         except BaseException:
             folder.release(clean=False)
@@ -107,17 +112,17 @@ class StoreSession:
 
     async def scrub(self, pace: Pace) -> list[str]:
         """Read all of the database; return what is wrong with it."""
-        await self._writer.flush()
+        await self._records.flush()
         while True:
-            key = self._key
+            key = self._connections.key
             # Not on the thread for upkeep: a backup need not wait for it.
-            found = await asyncio.to_thread(scrub, self._medium.guard.file, key, pace)
-            if not found or key == self._key:
+            found = await asyncio.to_thread(scrub, self._connections.guard.file, key, pace)
+            if not found or key == self._connections.key:
                 return found
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with the store, in words for the operator."""
-        return self._medium.faults()
+        return self._connections.faults()
 
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key, page by page in one transaction.
@@ -135,12 +140,12 @@ class StoreSession:
         It has the same key, holds every change answered before the call, and is a store's
         `records.db`. Other calls go on meanwhile. Raises ConflictError if `path` exists.
         """
-        await self._writer.flush()
+        await self._records.flush()
         await self._run(self._upkeep, self._snapshot, path)
 
     async def flush(self) -> None:
         """Return once everything recorded before this call is durable."""
-        await self._writer.flush()
+        await self._records.flush()
 
     async def close(self) -> None:
         """Write what is queued and release the files; StoreError if it could not be written."""
@@ -163,7 +168,7 @@ class StoreSession:
         def ask(connection: engine.Connection) -> T:
             return question(connection, *args, **kwargs)
 
-        return await self._run(self._reads, self._ask, ask)
+        return await self._run(self._reads, self._connections.read, ask)
 
     async def _run(
         self, executor: Executor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -173,63 +178,44 @@ class StoreSession:
                 executor, partial(call, *args, **kwargs)
             )
         except RuntimeError as error:  # the executor has been shut down
-            raise StoreClosedError(next_step=AFTER_RESTART) from error
+            raise STORE.closed.of() from error
         return await answer
-
-    def _ask(self, question: Callable[[engine.Connection], T]) -> T:
-        try:
-            return self._ask_once(question)
-        except CasemateError as error:
-            if not is_condemned(error):
-                raise
-        try:  # by a new connection: what this one met may have passed
-            return self._ask_once(question)
-        except CasemateError as error:
-            raise self._medium.explain(error) from error
-
-    def _ask_once(self, question: Callable[[engine.Connection], T]) -> T:
-        try:
-            with translated():
-                self._medium.guard.check()
-                if self._reader is None:
-                    self._reader = open_reader(self._folder, self._key)
-                return question(self._reader)
-        except CasemateError as error:
-            if is_condemned(error):
-                self._close_reader()
-            raise
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            with suppress(engine.Error):
-                self._reader.close()
-            self._reader = None
 
     def _rekey(self, new_key: bytes) -> None:
         resume = threading.Event()
         try:
             self._pause(resume)
-            change_key(self._folder.database, self._key, new_key)
-            self._key = new_key
+            if not change_key(self._folder.database, self._connections.key, new_key, STORE):
+                raise StoreError(
+                    "The store's database did not take the new key; the old one still holds.",
+                    next_step="Try again; nothing was changed.",
+                )
+            self._connections.change_key(new_key)
         finally:
             resume.set()
 
     def _pause(self, resume: threading.Event) -> None:
         """Return once the writer and the reader have no connection, until `resume` is set."""
         writer_paused, reader_paused = threading.Event(), threading.Event()
-        self._writer.pause(writer_paused, resume)
 
-        def step_aside() -> None:
-            self._close_reader()
+        def stop_writing(connection: engine.Connection) -> tuple[None, None]:
+            self._connections.end(connection)
+            writer_paused.set()
+            resume.wait()
+            return None, None
+
+        def stop_reading() -> None:
+            self._connections.close_readers()
             reader_paused.set()
             resume.wait()
 
-        self._reads.submit(step_aside)
+        self._writer.enqueue_job(stop_writing)
+        self._reads.submit(stop_reading)
         writer_paused.wait()
         reader_paused.wait()
 
     def _snapshot(self, path: Path) -> None:
-        copy_database(self._folder.database, path, self._key, lambda: self._closed)
+        copy_database(self._folder.database, path, self._connections.key, lambda: self._closed)
 
     def _shut(self) -> None:
         with self._closing:
@@ -240,13 +226,15 @@ class StoreSession:
             self._upkeep.shutdown(wait=True)
             clean = False
             try:
+                self._records.close()
                 self._writer.stop()
-                clean = True
+                clean = self._records.failure is None
             finally:
                 self._reads.shutdown(wait=True)
-                self._close_reader()
-                self._medium.guard.close()
+                self._connections.close()
                 self._folder.release(clean=clean)
+            if self._records.failure is not None:
+                raise self._records.failure
 
 
 def require_whole_log(database: Path) -> None:
@@ -265,7 +253,7 @@ def require_whole_log(database: Path) -> None:
         )
 
 
-def _medium(folder: StoreFolder, key: Callable[[], bytes]) -> StoreMedium:
+def _connections(folder: StoreFolder, key: bytes) -> Connections:
     try:
         guard = CommitGuard(folder.database)
     except OSError as error:
@@ -273,13 +261,7 @@ def _medium(folder: StoreFolder, key: Callable[[], bytes]) -> StoreMedium:
             f"{folder.database} cannot be looked at: {error.strerror}.",
             next_step="Make room on that file system and check its rights.",
         ) from error
-    medium = StoreMedium(guard, key, lambda: reopen_writer(folder, key()))
-    try:
-        medium.attach()
-    except BaseException:
-        guard.close()
-        raise
-    return medium
+    return Connections("the store", guard, key, STORE, Room())
 
 
 def require_range(what: str, value: int, highest: int) -> None:

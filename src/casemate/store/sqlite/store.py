@@ -95,12 +95,12 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         log: Sequence[LogLine] = (),
     ) -> None:
         """Queue what an invocation left behind. After `close` it counts as lost."""
-        self._writer.record(invocation, error, log)
+        self._records.record(invocation, error, log)
 
     @property
     def lost_records(self) -> int:
         """Number of `record` and `deny` calls since the start whose content could not be kept."""
-        return self._writer.lost
+        return self._records.lost
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return one invocation."""
@@ -157,7 +157,7 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
 
     def deny(self, denial: Denial) -> None:
         """Queue the record of a denied attempt. After `close` it counts as lost."""
-        self._writer.deny(denial)
+        self._records.deny(denial)
 
     async def denials(
         self,

@@ -6,6 +6,5 @@ It is not: a way around the path; what is kept here is admitted and inspected wh
 
 from casemate.triggers.hooks.declared import HOOKS_PREFIX
 from casemate.triggers.hooks.endpoint import MAX_HOOK_BODY, Hooks
-from casemate.triggers.hooks.routes import HookRoutes
 
-__all__ = ["HOOKS_PREFIX", "MAX_HOOK_BODY", "HookRoutes", "Hooks"]
+__all__ = ["HOOKS_PREFIX", "MAX_HOOK_BODY", "Hooks"]

@@ -20,6 +20,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.model.principal import ANONYMOUS, Action, Decision, Principal, Resource, ResourceKind
+from casemate.model.problem import problem_response
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
 from casemate.policy import Policy
 from casemate.triggers.hooks.declared import Hook, Key, split_hook_path
@@ -31,7 +32,6 @@ from casemate.triggers.hooks.interface import (
     Shown,
     UnprovenError,
 )
-from casemate.triggers.http_server import problem_response
 from casemate.vault import Vault
 
 MAX_HOOK_BODY = 4 * 1024 * 1024
@@ -243,9 +243,5 @@ def _answer(status: int, body: dict[str, object]) -> HttpResponse:
 
 
 def _problem(status: int, detail: str, *, retry_after: float | None = None) -> HttpResponse:
-    response = problem_response(status, detail)
-    if retry_after is not None:
-        seconds = str(max(1, round(retry_after))).encode()
-        kept = tuple(pair for pair in response.headers if pair[0] != b"retry-after")
-        response.headers = (*kept, (b"retry-after", seconds))
-    return response
+    seconds = None if retry_after is None else max(1, round(retry_after))
+    return problem_response(status, detail, retry_after=seconds)

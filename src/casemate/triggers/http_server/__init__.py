@@ -7,16 +7,17 @@ It is not: a router, HTTP/2, WebSocket, a maker of certificates, or a judge of w
 It may import: `casemate.model`.
 """
 
-from casemate.triggers.http_server.asgi import AsgiProtocolError, asgi_handler
+from casemate.triggers.http_server.asgi import AsgiHandler, AsgiProtocolError, asgi_handler
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.listen import ListenError
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.server import HttpServer
 from casemate.triggers.http_server.tls_listener import Tls
 
 __all__ = [
+    "AsgiHandler",
     "AsgiProtocolError",
     "HttpLimits",
     "HttpServer",
@@ -25,5 +26,5 @@ __all__ = [
     "RequestRefusedError",
     "Tls",
     "asgi_handler",
-    "problem_response",
+    "server_problem",
 ]

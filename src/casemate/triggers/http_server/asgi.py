@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from casemate.model.errors import CasemateError
@@ -21,6 +21,18 @@ AsgiApp = Callable[
     Awaitable[None],
 ]
 
+
+class AsgiHandler(Protocol):
+    """Answers a request by an application; `more` goes into its scope."""
+
+    def __call__(
+        self, request: HttpRequest, more: Mapping[str, object] = ...
+    ) -> Awaitable[HttpResponse]:
+        """Answer."""
+        ...
+
+
+_NOTHING_MORE: Mapping[str, object] = {}
 _QUEUED_CHUNKS = 8
 """Chunks an application may be ahead of its client."""
 _CLOSE_SECONDS = 5.0
@@ -39,8 +51,9 @@ class AsgiDisconnectedError(CasemateError, OSError):
 class _Exchange:
     """One request between the application's task and the server; iterates over the body."""
 
-    def __init__(self, request: HttpRequest, scheme: str) -> None:
+    def __init__(self, request: HttpRequest, scheme: str, more: Mapping[str, object]) -> None:
         self.scope = _scope(request, scheme)
+        self.scope.update(more)
         self.status = 0
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -189,19 +202,22 @@ def asgi_handler(
     *,
     on_error: Callable[[Exception], object] = _log_error,
     scheme: str = "http",
-) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
-    """Return a handler for `HttpServer` that answers with what `app` sends.
+) -> AsgiHandler:
+    """Return what answers requests with what `app` sends.
 
     The response starts with the first part of the body; a body that is whole by then has a
     length, another one is streamed, `app` being at most a few parts ahead of the client. What
     `app` raises before that is raised by the handler, and later by the body's iterator; what
     it raises after its last part (background tasks) goes to `on_error`. `scheme` is what the
-    application is told: `https` if the server speaks TLS.
+    application is told: `https` if the server speaks TLS. What is given besides a request is put
+    into its scope.
     """
     running: set[asyncio.Task[None]] = set()
 
-    async def handle(request: HttpRequest) -> HttpResponse:
-        exchange = _Exchange(request, scheme)
+    async def handle(
+        request: HttpRequest, more: Mapping[str, object] = _NOTHING_MORE
+    ) -> HttpResponse:
+        exchange = _Exchange(request, scheme, more)
         task = asyncio.create_task(exchange.run(app, on_error))
         running.add(task)
         task.add_done_callback(running.discard)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from casemate.model.http import HttpRequest, HttpResponse
+from casemate.model.http import Handler, HttpRequest, HttpResponse
 from casemate.triggers.http_server.buffers import HeldBody
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         "_context",
         "_early",
         "_eof",
+        "_handler",
         "_held",
         "_paused",
         "_peer",
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
         self.made = False
         """True once the connection is there, which then ends with `connection_lost`."""
         self._request: RequestHead | None = None
+        self._handler: Handler | None = None
+        """Who answers the present request."""
         self._early: HttpResponse | None = None
         """The answer to the present request that its head alone called for."""
         self._started = 0.0
@@ -220,13 +223,15 @@ class Connection(asyncio.Protocol):
                 self.deadline = context.loop.time() + context.limits.header_seconds
             return False
         self._request = request = context.resolve(request)
-        allowed = _SERVER_OPTIONS if request.asterisk else context.ask_limit(request.head)
-        if isinstance(allowed, HttpResponse):
+        found = _SERVER_OPTIONS if request.asterisk else context.find(request.head)
+        if isinstance(found, HttpResponse):
             small = 0 < request.length <= READ_PAST_BYTES and not request.expects_continue
-            if not (small and allowed.paced):
-                self._answer(allowed, cut=request.length != 0)
+            if not (small and found.paced):
+                self._answer(found, cut=request.length != 0)
                 return True
-            self._early, allowed = allowed, READ_PAST_BYTES
+            self._early, allowed = found, READ_PAST_BYTES
+        else:
+            allowed, self._handler = found
         self._reader.begin_body(request.length, allowed)
         body = self._reader.read_pieces()
         self._held.grow(self._reader.received, context.loop.time())
@@ -267,16 +272,15 @@ class Connection(asyncio.Protocol):
     # --- answering ------------------------------------------------------------------------
 
     def _handle(self, request: RequestHead, pieces: list[bytes]) -> None:
-        early, self._early = self._early, None
-        if early is None:
-            if self._held.size > LARGE_BYTES:
-                self._start(self._context.handle_large, (request.head, pieces), cut=False)
-                return
-            whole = HttpRequest(request.head, b"".join(pieces))
-            self._start(self._context.handler, whole, cut=False)
-        else:
+        handler, self._handler = self._handler, None
+        if handler is None:
+            early, self._early = cast(HttpResponse, self._early), None
             self._held.release()
             self._answer(early, cut=False)
+        elif self._held.size > LARGE_BYTES:
+            self._start(self._context.handle_large, (handler, request.head, pieces), cut=False)
+        else:
+            self._start(handler, HttpRequest(request.head, b"".join(pieces)), cut=False)
 
     def _answer(self, response: HttpResponse, *, cut: bool) -> None:
         """Answer without a handler. `cut` ends the connection, as its input is not usable."""

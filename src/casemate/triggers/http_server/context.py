@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 
 from casemate.model.errors import CasemateError
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import Destination, Handler, HttpHead, HttpRequest, HttpResponse, Route
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server.buffers import Buffers
 from casemate.triggers.http_server.large_bodies import LargeBodies
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.refusal_pace import RefusalPace
 from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
 
-if TYPE_CHECKING:
-    from casemate.triggers.http_server.connection import Connection
-
-Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
-BodyLimit = Callable[[HttpHead], int | HttpResponse]
 OnError = Callable[[BaseException], str]
 Problem = Callable[[int, str, str | None], HttpResponse]
 
@@ -33,7 +28,34 @@ _logger = logging.getLogger(__name__)
 
 
 class InvalidLimitError(CasemateError):
-    """The callback for body limits returned something else than a limit."""
+    """The callback for where a request leads returned something else."""
+
+
+class _HasDeadline(Protocol):
+    deadline: float
+
+
+class OpenConnection(Protocol):
+    """What the server does with a connection that is open. Times are the loop's."""
+
+    deadline: float
+
+    @property
+    def writer(self) -> _HasDeadline:
+        """What writes its answers."""
+        ...
+
+    def begin_drain(self, now: float) -> None:
+        """Take no further request."""
+        ...
+
+    def expire(self, now: float) -> None:
+        """Act on a deadline that has passed."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it."""
+        ...
 
 
 class ServerContext:
@@ -43,40 +65,37 @@ class ServerContext:
         "_on_error",
         "_problem",
         "always",
-        "body_limit",
         "buffers",
         "closed",
         "connections",
         "counter",
         "date",
         "draining",
-        "handler",
         "large",
         "limits",
         "loop",
         "pace",
         "proxies",
+        "route",
         "tasks",
     )
 
     def __init__(
         self,
-        handler: Handler,
-        body_limit: BodyLimit,
+        route: Route,
         limits: HttpLimits,
         on_error: OnError,
         problem: Problem,
         proxies: TrustedProxies,
     ) -> None:
         """Bind to the running event loop."""
-        self.handler = handler
-        self.body_limit = body_limit
+        self.route = route
         self.limits = limits
         self._problem = problem
         self.loop = asyncio.get_running_loop()
         self.proxies = proxies
         self.counter = ConnectionCounter(limits, proxies.trusts)
-        self.connections: set[Connection] = set()
+        self.connections: set[OpenConnection] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.buffers = Buffers(limits, proxies.trusts)
         self.large = LargeBodies(self.loop)
@@ -101,13 +120,13 @@ class ServerContext:
         """Bytes of request bodies and answers in memory."""
         return self.buffers.used
 
-    async def handle_large(self, large: tuple[HttpHead, list[bytes]]) -> HttpResponse:
+    async def handle_large(self, large: tuple[Handler, HttpHead, list[bytes]]) -> HttpResponse:
         """Handle a request with a large body, given in pieces, once it is its turn."""
-        head, pieces = large
+        handler, head, pieces = large
         await self.large.turn()
         body = b"".join(pieces)
         pieces.clear()
-        return await self.handler(HttpRequest(head, body))
+        return await handler(HttpRequest(head, body))
 
     def refresh(self) -> None:
         """Bring the date up to date."""
@@ -127,7 +146,7 @@ class ServerContext:
             response = self._problem(status, detail, error_id)
         except Exception as error:  # noqa: BLE001 - the connection must be answered
             self.report(error)
-            response = problem_response(status, detail, error_id)
+            response = server_problem(status, detail, error_id)
         if status == 405:
             response.headers = (*response.headers, (b"allow", b", ".join(METHODS)))
         return response
@@ -136,16 +155,19 @@ class ServerContext:
         """Report an error and return the 500 that carries its id and nothing else of it."""
         return self.problem(500, "The request could not be answered.", self.report(error))
 
-    def ask_limit(self, head: HttpHead) -> int | HttpResponse:
-        """Return the most bytes the body may have, or the answer if there is no such limit."""
+    def find(self, head: HttpHead) -> Destination | HttpResponse:
+        """Return where a request leads, or its answer if its body is not wanted."""
         try:
-            allowed = self.body_limit(head)
+            found = self.route(head)
         except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
             return self.failure(error)
-        if isinstance(allowed, HttpResponse) or (type(allowed) is int and allowed >= 0):
-            return allowed
+        if isinstance(found, HttpResponse):
+            return found
+        if isinstance(found, Destination) and type(found.limit) is int and found.limit >= 0:
+            return found
         return self.failure(
             InvalidLimitError(
-                f"The body limit is {allowed!r}, expected a number of bytes or an HttpResponse."
+                f"The request leads to {found!r}, expected a limit in bytes and who answers, or "
+                "an HttpResponse."
             )
         )

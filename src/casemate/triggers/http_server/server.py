@@ -7,11 +7,10 @@ import contextlib
 import math
 import socket
 
+from casemate.model.http import Route
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server.connection import Connection
 from casemate.triggers.http_server.context import (
-    BodyLimit,
-    Handler,
     OnError,
     Problem,
     ServerContext,
@@ -23,7 +22,7 @@ from casemate.triggers.http_server.listen import (
     accept_waiting,
     open_listeners,
 )
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.tls_listener import Tls, TlsListener
 
 _POLL_SECONDS = 0.01
@@ -34,20 +33,19 @@ _HSTS = b"strict-transport-security: max-age=2592000\r\n"
 class HttpServer:
     """An HTTP/1.1 server on the running event loop.
 
-    `handler` gets each whole request and returns its response; it is never cancelled because a
-    client went away. `body_limit` is called when a head is complete, before its body is read:
-    it returns the most bytes the body may have, or a response to give at once. `on_error` gets
-    whatever these raise and returns the id put into the fixed 500 answer.
+    `route` is called once for each request, when its head is complete and before its body is read:
+    it returns the most bytes the body may have and who answers, or a response to give at once. Who
+    answers gets the whole request; it is never cancelled because a client went away. `on_error`
+    gets whatever these raise and returns the id put into the fixed 500 answer.
     """
 
     def __init__(
         self,
-        handler: Handler,
-        body_limit: BodyLimit,
+        route: Route,
         limits: HttpLimits | None = None,
         *,
         on_error: OnError,
-        problem: Problem = problem_response,
+        problem: Problem = server_problem,
         proxies: TrustedProxies | None = None,
     ) -> None:
         """Keep the callbacks; nothing is opened before `start`.
@@ -55,8 +53,7 @@ class HttpServer:
         `proxies` may say for whom they ask; nobody else may.
         """
         self._proxies = proxies or TrustedProxies()
-        self._handler = handler
-        self._body_limit = body_limit
+        self._route = route
         self._limits = limits or HttpLimits()
         self._on_error = on_error
         self._problem = problem
@@ -114,8 +111,7 @@ class HttpServer:
         name = self._listeners[0].getsockname()
         self._address = (name[0], name[1]) if isinstance(name, tuple) else (str(name), 0)
         self._context = context = ServerContext(
-            self._handler,
-            self._body_limit,
+            self._route,
             self._limits,
             self._on_error,
             self._problem,

@@ -19,7 +19,7 @@ from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.listen import accept_one
 from casemate.triggers.http_server.peers import peer_address
-from casemate.triggers.http_server.problem import problem_response
+from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.response_head import encode_head
 
 Tls = Callable[[], ssl.SSLContext]
@@ -35,7 +35,7 @@ _SHORT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 def _not_tls() -> bytes:
     """Return the answer to plain HTTP, whole."""
-    response = problem_response(400, "This port speaks TLS: use https:// instead of http://.")
+    response = server_problem(400, "This port speaks TLS: use https:// instead of http://.")
     body = cast(bytes, response.body)
     return (
         encode_head(response, b"", b"content-length: %d\r\nconnection: close\r\n" % len(body))

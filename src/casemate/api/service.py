@@ -1,0 +1,162 @@
+"""What every operation over HTTP works with, and the bounds on what is done at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from casemate.accounts import Accounts
+from casemate.api.authorization import function_of, principal
+from casemate.api.control import Control
+from casemate.api.problems import RequestError
+from casemate.data.interface import ProjectData
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.integrity import CheckReport
+from casemate.model.node import NodeHealth
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.model.source import SourceStatus
+from casemate.model.trigger import ScheduleStatus
+from casemate.operations.declaration import JSON
+from casemate.policy.interface import ManagedPolicy
+from casemate.store.interface import Store
+from casemate.vault.interface import Vault
+
+
+class PreparedBackup(Protocol):
+    """A backup that is ready to be sent, once. Close it in any case."""
+
+    size: int
+    """Bytes that `pieces` gives."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Give the archive."""
+        ...
+
+    async def close(self) -> None:
+        """Remove what was kept for it."""
+        ...
+
+
+MakeBackup = Callable[[], Awaitable[PreparedBackup]]
+
+
+class Checks(Protocol):
+    """Checks the node, one check at a time."""
+
+    def report(self) -> CheckReport:
+        """Return how the present or latest check stands."""
+        ...
+
+    def start(self) -> CheckReport:
+        """Begin a check unless one is under way."""
+        ...
+
+
+@dataclass(eq=False)
+class Slots:
+    """A bound on how many requests do the same costly thing at once."""
+
+    what: str
+    free: int
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Hold one slot. Whether there is one was asked before (`require`)."""
+        self.free -= 1
+        try:
+            yield
+        finally:
+            self.free += 1
+
+    def require(self) -> None:
+        """Refuse the request (429) if no slot is free."""
+        if self.free <= 0:
+            raise RequestError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"Too many {self.what} at the same time.",
+                next_step="Try again when one of them has ended.",
+            )
+
+
+def nothing_known() -> NodeHealth:
+    """Return the health of a node of which no part is looked at."""
+    return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What every endpoint works with."""
+
+    control: Control
+    spool: Path
+    """Folder for bundles while they are received; on the disk that keeps them afterwards."""
+    accounts: Accounts
+    policy: ManagedPolicy
+    vault: Vault
+    data: ProjectData
+    store: Store
+    deny: Callable[[Denial], None]
+    make_backup: MakeBackup
+    checks: Checks
+    sources: Callable[[], tuple[SourceStatus, ...]]
+    schedules: Callable[[str, str], tuple[ScheduleStatus, ...]]
+    health: Callable[[], NodeHealth] = nothing_known
+    uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
+    followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
+    backups: Slots = field(default_factory=lambda: Slots("backups", 1))
+
+    def may(self, request: Request, action: Action, resource: Resource) -> bool:
+        """Tell whether who asks may do this; nothing is recorded."""
+        return self.policy.allows(principal(request), action, resource)
+
+    def require(self, request: Request, action: Action, resource: Resource) -> None:
+        """Let who asks do this, or record the denial and raise RequestError (403)."""
+        asking = principal(request)
+        if self.policy.allows(asking, action, resource):
+            return
+        decided = self.policy.decide(asking, action, resource)
+        self.deny(
+            Denial(
+                at=time.time(),
+                kind=DenialKind.AUTHORIZATION,
+                principal=asking.text,
+                action=action.value,
+                resource=resource.text,
+                reason=decided.why,
+                project=resource.project,
+                function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
+                remote_address=request.client.host if request.client else "",
+            )
+        )
+        raise RequestError(
+            HTTPStatus.FORBIDDEN,
+            f"{asking.text} may not {action.value} on {resource.text}.",
+            next_step="Ask an owner for a role that allows it; "
+            f"`casemate can {asking.text} {action.value} {resource.text} --why` tells which.",
+        )
+
+    def require_anywhere(self, request: Request, action: Action) -> None:
+        """Let who may do this to anything pass, like `require`: what it is on is not known yet."""
+        wanted = [NODE] + [
+            function_of(binding.project, binding.function)
+            if binding.function is not None
+            else Resource(kind=ResourceKind.PROJECT, project=binding.project)
+            for binding in principal(request).bindings
+            if binding.project is not None
+        ]
+        if not any(self.may(request, action, resource) for resource in wanted):
+            self.require(request, action, NODE)
+
+
+def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return a value of the model as JSON."""
+    return Response(msgspec.json.encode(value), status.value, media_type=JSON)

@@ -1,0 +1,106 @@
+"""What a change to a project works with, and what its writer does around each transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from casemate.data.recent import RecentObjects
+from casemate.model.errors import CasemateError
+from casemate.sqlite.duties import Duties
+from casemate.sqlite.engine import Connection
+
+_LOG = logging.getLogger(__name__)
+
+
+class Work:
+    """What a change works with."""
+
+    __slots__ = ("_after", "connection", "hints", "recent")
+
+    def __init__(self, connection: Connection, recent: RecentObjects) -> None:
+        self.connection = connection
+        self.recent = recent
+        """What changes an object has to drop it there before the commit."""
+        self.hints: set[tuple[str, str]] = set()
+        """Kind and name of queues and inboxes that may have something to lease."""
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call `action` on the writer's thread once the change is durable, before its answer."""
+        self._after.append(action)
+
+    def hint(self, kind: str, name: str) -> None:
+        """Have those who watch told, after the commit, that a message can be leased or will be."""
+        self.hints.add((kind, name))
+
+    def mark(self) -> int:
+        """Return how many actions wait, for `forget`."""
+        return len(self._after)
+
+    def forget(self, mark: int) -> None:
+        """Forget the actions of a change that was undone."""
+        del self._after[mark:]
+
+    def committed(self) -> None:
+        """Run the actions. None may fail the commit that already happened."""
+        for action in self._after:
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - a dead thread would answer nobody
+                _LOG.exception("What follows a commit failed.")
+
+
+Announce = Callable[[set[tuple[str, str]]], None]
+
+
+class ProjectDuties(Duties[Work]):
+    """What a project's writer does beside changes."""
+
+    def __init__(
+        self, recent: RecentObjects, sweep: Callable[[Work], bool], announce: Announce
+    ) -> None:
+        """Sweep from time to time; `announce` gets the hints of each transaction that has any."""
+        self._recent = recent
+        self._sweep = sweep
+        self._announce = announce
+
+    def begin(self, connection: Connection) -> Work:
+        """Let nothing be remembered that is read while this transaction runs."""
+        self._recent.begin()
+        return Work(connection, self._recent)
+
+    def end(self) -> None:
+        """Remember again what is read."""
+        self._recent.end()
+
+    def mark(self, work: Work) -> int:
+        """Return how many actions wait."""
+        return work.mark()
+
+    def forget(self, work: Work, mark: int) -> None:
+        """Forget the actions of a change that was undone."""
+        work.forget(mark)
+
+    def committed(self, work: Work) -> None:
+        """Run the actions, tell those who watch."""
+        work.committed()
+        if work.hints:
+            self._announce(work.hints)
+
+    def begin_job(self) -> None:
+        """Let nothing be remembered that is read while the job runs."""
+        self._recent.begin()
+
+    def end_job(self) -> None:
+        """Forget all: it may have changed anything."""
+        self._recent.clear()
+        self._recent.end()
+
+    def upkeep(self, work: Work) -> bool:
+        """Delete what expired."""
+        return self._sweep(work)
+
+    def upkeep_failed(self, error: CasemateError) -> None:
+        """Say so."""
+        _LOG.error("Expired data could not be deleted: %s", error)

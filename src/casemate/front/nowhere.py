@@ -1,0 +1,166 @@
+"""Requests that lead nowhere: what is said of them depends on who may know.
+
+Without a token all of them look the same; with one that has no role on the whole node they look
+like a function that it may not invoke, so that nobody maps another project's routes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from http import HTTPStatus
+
+from casemate.admission import Authenticator
+from casemate.front.asking import Asking
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
+from casemate.model.invocation import Outcome
+from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.model.principal import ANONYMOUS, Action, Principal
+from casemate.seal import Seal
+from casemate.triggers.http_server import server_problem
+
+UNKNOWN_LIMIT = 64 * 1024
+"""Bytes that may be sent by who has no key, and where nothing is."""
+_FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What is answered for the node's sake, not for what the request is."""
+
+
+class Nowhere:
+    """Answers requests that nobody serves, and records who sent them."""
+
+    def __init__(self, accounts: Authenticator, seal: Seal, deny: Callable[[Denial], None]) -> None:
+        """Close requests by `seal`.
+
+        Those without a valid token, or of who may not know, go to `deny` as well.
+        """
+        self._accounts = accounts
+        self._seal = seal
+        self._deny = deny
+
+    def find(self, head: HttpHead, asking: Asking, *, known: bool = False) -> Destination:
+        """Lead a request nowhere; see `not_found`."""
+        return Destination(UNKNOWN_LIMIT, partial(self._answer, asking, known))
+
+    async def _answer(self, asking: Asking, known: bool, request: HttpRequest) -> HttpResponse:
+        return self.not_found(request.head, asking, known=known)
+
+    def only(self, head: HttpHead, asking: Asking, allow: Iterable[str]) -> Destination:
+        """Lead a request to what takes other methods only, which is no secret."""
+        return Destination(UNKNOWN_LIMIT, partial(self._answer_only, asking, tuple(allow)))
+
+    async def _answer_only(
+        self, asking: Asking, allow: tuple[str, ...], request: HttpRequest
+    ) -> HttpResponse:
+        return self.wrong_method(request.head, asking, allow, public=allow)
+
+    def no_hook(self, request: HttpRequest, *, recorded: bool) -> HttpResponse:
+        """Answer as if there were no web hook at a path; `recorded`: the denial is known."""
+        asking = Asking(self._accounts, request.head)
+        if request.head.method != "POST":
+            return self.wrong_method(request.head, asking, ("POST",))
+        return self.not_found(request.head, asking, recorded=recorded)
+
+    def not_found(
+        self, head: HttpHead, asking: Asking, *, recorded: bool = False, known: bool = False
+    ) -> HttpResponse:
+        """Answer as for a path that there is not; `recorded`: that it was denied is known.
+
+        With `known` it is beside what is open to all, and 404 tells nobody anything.
+        """
+        detail = "There is no such path."
+        return self.refuse(
+            head, asking, Outcome.NOT_FOUND, 404, detail, recorded=recorded, known=known
+        )
+
+    def wrong_method(
+        self,
+        head: HttpHead,
+        asking: Asking,
+        allow: Iterable[str],
+        *,
+        public: Iterable[str] = (),
+        detail: str = "This path does not take this method.",
+    ) -> HttpResponse:
+        """Answer 405; who may not know is told of the `public` methods, and of nothing else."""
+        told = tuple(allow if self._may_know(asking) else public)
+        return self.refuse(
+            head, asking, Outcome.INVALID, 405, detail, allow=told, known=bool(tuple(public))
+        )
+
+    @staticmethod
+    def _may_know(asking: Asking) -> bool:
+        """Tell whether who asks has a role on the whole node."""
+        who = asking.principal()
+        return who is not None and any(binding.project is None for binding in who.bindings)
+
+    def refuse(
+        self,
+        head: HttpHead,
+        asking: Asking,
+        outcome: Outcome,
+        status: int,
+        detail: str,
+        *,
+        allow: tuple[str, ...] = (),
+        recorded: bool = False,
+        known: bool = False,
+    ) -> HttpResponse:
+        """Refuse a request that names no function. `known`: that there is none is no secret."""
+        who = asking.principal()
+        if known:
+            pass  # whoever asks, the answer is the same
+        elif who is None:
+            outcome, status, detail = Outcome.DENIED, 401, "This needs a valid token."
+            if not recorded:
+                self._record(head, ANONYMOUS, DenialKind.AUTHENTICATION, "no valid token")
+        elif not self._may_know(asking):
+            outcome, status, detail = Outcome.DENIED, 403, "The token does not allow this."
+            if not recorded:
+                self._record(head, who, DenialKind.AUTHORIZATION, "no policy allows it")
+        raw = RawInvocation(
+            trigger="http",
+            project="",
+            function="",
+            qualifier=None,
+            credential=None,
+            content_type="",
+            body=b"",
+            received_at=time.time(),
+        )
+        failure = Failure(type="Refused", message=f"{detail} {head.method}")
+        answer = self._seal.close(
+            Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
+        )
+        if status == 405:
+            answer.headers = (*answer.headers, (b"allow", ", ".join(allow).encode()))
+        return answer
+
+    def malformed(self, status: int, detail: str, error_id: str | None) -> HttpResponse:
+        """Answer what is no request that the server takes, and record it."""
+        if status not in _FAULTS:
+            self._deny(
+                Denial(
+                    at=time.time(),
+                    kind=DenialKind.REQUEST,
+                    principal=ANONYMOUS.text,
+                    action="http",
+                    resource="node",
+                    reason=f"{status}: {detail}",
+                )
+            )
+        return server_problem(status, detail, error_id)
+
+    def _record(self, head: HttpHead, who: Principal, kind: DenialKind, reason: str) -> None:
+        self._deny(
+            Denial(
+                at=time.time(),
+                kind=kind,
+                principal=who.text,
+                action=Action.FUNCTION_INVOKE.value,
+                resource="node",
+                reason=reason,
+                remote_address=head.peer,
+            )
+        )

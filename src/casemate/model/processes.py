@@ -1,0 +1,60 @@
+"""What the processes of a node are told of each other: who each runs as, what the gateway gets."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.model.caps import Caps
+from casemate.model.protection import ProtectionStatus
+
+GATEWAY_UID = 64_800
+SANDBOX_UID = 64_801
+VAULT_UID = 64_802
+EGRESS_UID = 64_803
+SOURCES_UID = 64_804
+"""Host uids of the gateway, base zygotes, vault, egress proxy and sources process when the
+supervisor is root. Of no account, so that they own nothing but what a node gives them."""
+
+START_FAILED = 3
+"""Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells the gateway when it starts it."""
+
+    data: str
+    listener: int
+    """Descriptor of the bound, not yet listening socket."""
+    supervisor: int
+    """Descriptor of the socket to the supervisor."""
+    vault: int
+    """Descriptor of the socket to the vault."""
+    egress: int
+    """Descriptor of the socket by which an egress proxy is asked for."""
+    sources: int
+    """Descriptor of the socket by which a sources process is asked for."""
+    unpacked: str
+    """Folder in memory for the files of bundles in use."""
+    uid: int | None
+    pythons: dict[str, str]
+    """Minor version to full version."""
+    protections: tuple[ProtectionStatus, ...]
+    json: bool
+    started_at: float
+    host: str
+    tls: bool
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_names: tuple[str, ...] = ()
+    tls_new_authority: bool = False
+    public_url: str | None = None
+    recover_owner: bool = False
+    accepted_losses: tuple[str, ...] = ()
+    learn: bool = False
+    heart: int | None = None
+    """Descriptor to beat on once it serves; None: nobody watches."""
+    caps: Caps | None = None
+    """What no function may exceed; None: no caps."""
+    new_master_key: str | None = None
+    """File of the master key, if this start made it."""
+    trusted_proxies: tuple[str, ...] = ()

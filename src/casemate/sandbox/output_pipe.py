@@ -1,0 +1,55 @@
+"""What an instance prints: read as it comes, and slowly where nobody keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from casemate.sandbox.frames import Output
+
+_READ_BYTES = 65_536
+FLOOD_BYTES = 1 << 20
+"""From so many bytes on that nobody keeps, its writer is held up."""
+FLOOD_PAUSE_SECONDS = 0.01
+
+
+class OutputPipe:
+    """The reading end of an instance's standard output and error."""
+
+    __slots__ = ("_descriptor", "_loop", "output")
+
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Take over a non-blocking descriptor."""
+        self.output: Output | None = None
+        """Who gets what is printed now."""
+        self._descriptor = descriptor
+        self._loop = loop
+        loop.add_reader(descriptor, self.read)
+
+    def read(self) -> None:
+        """Take what is there."""
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._descriptor)
+            return
+        if self.output is not None:
+            self.output.add(0.0, "stdout", data)
+            if self.output.dropped > FLOOD_BYTES:
+                # What nobody keeps is read slowly, so that a flood costs its writer, not us.
+                self._loop.remove_reader(self._descriptor)
+                self._loop.call_later(FLOOD_PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._descriptor >= 0:
+            self._loop.add_reader(self._descriptor, self.read)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1

@@ -1,0 +1,143 @@
+"""The gateway's handle of one function zygote: has it fork, hears of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from casemate.model.deployment import Version
+from casemate.model.errors import UnavailableError
+from casemate.model.function import Isolation
+from casemate.sandbox import protocol
+from casemate.sandbox.instance import Instance
+from casemate.sandbox.system_calls import SystemCallWatch
+
+
+class SupervisorLostError(UnavailableError):
+    """The supervisor is gone; nothing can run until the node is started again."""
+
+
+class Link(Protocol):
+    """What a handle needs of the way to the supervisor."""
+
+    loop: asyncio.AbstractEventLoop
+    on_filter_kill: Callable[[Zygote, str], None]
+
+    def send(self, request: protocol.Request, descriptors: list[int] | tuple[int, ...]) -> None:
+        """Send a request. Raises SupervisorLostError."""
+        ...
+
+    def let_out(self, zygote: Zygote) -> None:
+        """Tell the proxy what a zygote's version may reach."""
+        ...
+
+    def forget(self, zygote: Zygote) -> None:
+        """Release what an ended zygote needed."""
+        ...
+
+
+class Zygote:
+    """The gateway's handle of one function zygote."""
+
+    def __init__(self, client: Link, number: int, version: Version) -> None:
+        """Made by SandboxClient.open only."""
+        self._client = client
+        self._max_response = version.spec.limits.response
+        self._reuse = version.spec.isolation is Isolation.INSTANCE
+        self.number = number
+        self.version = version
+        self.alive = True
+        self._is_let_out = False
+        self.instances: dict[int, Instance] = {}
+        self._parts = 1
+        self.forks = 0
+        """How many instances were asked for so far."""
+        self.on_ended: Callable[[str], None] = lambda reason: None
+        self.watch: SystemCallWatch | None = None
+
+    def spawn(
+        self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
+    ) -> Instance:
+        """Ask for an instance. `on_ready` or `on_end` is called later. Raises OSError."""
+        number = self.forks
+        self.forks += 1
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+            try:
+                ours.setblocking(False)
+                os.set_blocking(reading, False)
+                request = protocol.Spawn(self.number, number)
+                self._client.send(request, [theirs.fileno(), writing])
+            except BaseException:
+                ours.close()
+                os.close(reading)
+                raise
+            finally:
+                os.close(writing)
+        instance = Instance(
+            number,
+            sock=ours,
+            output=reading,
+            max_response=self._max_response,
+            reuse=self._reuse,
+            loop=self._client.loop,
+            on_ready=on_ready,
+            on_end=on_end,
+            kill=self._kill,
+        )
+        self.instances[number] = instance
+        return instance
+
+    def weigh(self, parts: int) -> None:
+        """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
+        if self.alive and parts != self._parts:
+            self._parts = parts
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Weigh(self.number, parts), ())
+
+    def _kill(self, number: int) -> None:
+        if self.alive and number in self.instances:
+            # Without a supervisor there is no instance either.
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Kill(self.number, number), ())
+
+    def let_out(self) -> None:
+        """Give it its version's way to the network, if it lives and has not got it yet."""
+        if self.alive and not self._is_let_out:
+            self._is_let_out = True
+            self._client.let_out(self)
+
+    def close(self) -> None:
+        """End the zygote and its instances."""
+        if self.alive:
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Close(self.number), ())
+
+    def handle(self, event: protocol.Event) -> None:
+        """Take an event of this zygote."""
+        match event:
+            case protocol.Exited():
+                instance = self.instances.pop(event.i, None)
+                if instance is not None:
+                    if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:
+                        self._client.on_filter_kill(self, instance.serving)
+                    instance.exited(event.status, out_of_memory=event.out_of_memory)
+            case protocol.SpawnFailed():
+                instance = self.instances.pop(event.i, None)
+                if instance is not None:
+                    instance.exited(0, out_of_memory=False)
+            case protocol.ZygoteEnded():
+                self.alive = False
+                instances, self.instances = self.instances, {}
+                for instance in instances.values():
+                    instance.exited(9, out_of_memory=False)
+                self._client.forget(self)
+                self.on_ended(event.reason)
+            case protocol.Opened():
+                pass

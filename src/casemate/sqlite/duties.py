@@ -1,0 +1,119 @@
+"""What a writer does for its owner around its transactions, and along with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from casemate.model.errors import CasemateError
+from casemate.sqlite.engine import Connection
+
+W = TypeVar("W")
+
+
+class Duties(Generic[W]):
+    """What the owner of a database has done by the writer, on its thread. `W` is what changes get.
+
+    Here nothing is; an owner overrides what it needs, and always `begin`.
+    """
+
+    def begin(self, connection: Connection) -> W:
+        """Return what the changes of a transaction that begins now work with."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """A transaction, or a job, is over, whatever came of it."""
+
+    def mark(self, work: W) -> int:
+        """Return what `forget` needs to know before a change is made."""
+        return 0
+
+    def forget(self, work: W, mark: int) -> None:
+        """A change was undone; the others of its transaction stand."""
+
+    def committed(self, work: W) -> None:
+        """A transaction is durable; nobody was told yet. Must not raise."""
+
+    def begin_job(self) -> None:
+        """A job begins."""
+
+    def end_job(self) -> None:
+        """A job is over; it may have changed anything. Must not raise."""
+
+    def hurries(self) -> bool:
+        """Tell whether upkeep is due before its time."""
+        return False
+
+    def upkeep(self, work: W) -> bool:
+        """Do in a transaction what is done from time to time; return True if there is more."""
+        return False
+
+    def upkeep_failed(self, error: CasemateError) -> None:
+        """It could not be done; it is tried again when its time comes."""
+
+
+class Backlog(Protocol):
+    """What is written along with changes, and for which nobody waits. Keeps its own bounds."""
+
+    wake: threading.Condition
+    """Guards what waits; notified when there is something new. Never held during I/O."""
+
+    def due(self, now: float, *, stopping: bool) -> float | None:
+        """Return when it has to be written, None if nothing has. `wake` is held."""
+        ...
+
+    def take(self, *, stopping: bool) -> Sequence[Any]:
+        """Return what the next transaction holds. `wake` is held."""
+        ...
+
+    def write(self, connection: Connection, load: Sequence[Any]) -> Any:
+        """Write what was taken, in a transaction."""
+        ...
+
+    def settled(self, load: Sequence[Any], outcome: Any) -> None:
+        """It is durable; `outcome` is what `write` returned. Must not raise."""
+        ...
+
+    def postponed(self, load: Sequence[Any], error: CasemateError) -> None:
+        """It could not be written, and is taken again later. Must not raise."""
+        ...
+
+    def turned(self) -> None:
+        """What was taken is settled or postponed. Must not raise."""
+        ...
+
+    def end(self) -> None:
+        """The writer ends; what is left is given up."""
+        ...
+
+
+class NoBacklog:
+    """Nothing is."""
+
+    def __init__(self) -> None:
+        """Make the condition that a writer waits on."""
+        self.wake = threading.Condition(threading.Lock())
+
+    def due(self, now: float, *, stopping: bool) -> float | None:
+        """Return None."""
+        return None
+
+    def take(self, *, stopping: bool) -> Sequence[Any]:
+        """Return nothing."""
+        return ()
+
+    def write(self, connection: Connection, load: Sequence[Any]) -> Any:
+        """Do nothing."""
+
+    def settled(self, load: Sequence[Any], outcome: Any) -> None:
+        """Do nothing."""
+
+    def postponed(self, load: Sequence[Any], error: CasemateError) -> None:
+        """Do nothing."""
+
+    def turned(self) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""

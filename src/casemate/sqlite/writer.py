@@ -1,0 +1,326 @@
+"""The one thread that changes a database, with group commit.
+
+Whatever waits when a transaction begins goes into it, so that many changes share one fsync. A
+change is answered after the commit that holds it, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from casemate.model.errors import CasemateError
+from casemate.sqlite import engine
+from casemate.sqlite.answers import Answers, Waiter
+from casemate.sqlite.commit_guard import is_condemned
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.duties import Backlog, Duties, NoBacklog
+from casemate.sqlite.errors import DatabaseGoneError, DatabaseUnsureError
+from casemate.sqlite.family import VALUE_ERRORS
+from casemate.sqlite.transaction import savepoint, transaction
+
+T = TypeVar("T")
+W = TypeVar("W")
+Job = Callable[[engine.Connection], tuple[engine.Connection | None, Any]]
+"""Work outside of transactions. Returns the connection to go on with, None for a new one."""
+Undo = Callable[[], None]
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Entry(NamedTuple):
+    waiter: Waiter | None
+    change: Callable[[Any], Any] | None
+    job: Job | None
+    undo: Undo | None
+
+
+class Writer(Generic[W]):
+    """Owns a connection from `start` to `stop` and uses it on its own thread."""
+
+    def __init__(
+        self,
+        connection: engine.Connection,
+        connections: Connections,
+        duties: Duties[W],
+        *,
+        name: str,
+        upkeep_seconds: float,
+        changes_per_commit: int,
+        backlog: Backlog | None = None,
+    ) -> None:
+        """Write by `connection`, one of `connections`, which give another where it fails.
+
+        `name` is the thread's. Upkeep is done every so many seconds, at once if there is more.
+        """
+        self.connection = connection
+        self._connections = connections
+        self._family = connections.family
+        self._duties = duties
+        self._backlog = backlog or NoBacklog()
+        self._upkeep_seconds = upkeep_seconds
+        self._changes_per_commit = changes_per_commit
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # The condition guards the two fields below it; it is never held during I/O.
+        self._wake = self._backlog.wake
+        self._queue: deque[_Entry] = deque()
+        self._stopping = False
+
+        # The writer's thread alone uses these.
+        self._stale = False
+        """The connection is of no use any more."""
+        self._upkeep_due = time.monotonic() + upkeep_seconds
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def submit(self, change: Callable[[W], T]) -> asyncio.Future[T]:
+        """Queue a change; the future has its result once it is durable. Raises `closed`.
+
+        A change whose awaiter is cancelled is made all the same.
+        """
+        waiter = Waiter.of_running_loop()
+        self.enqueue(waiter, change)
+        return waiter.future
+
+    def enqueue(self, waiter: Waiter, change: Callable[[W], Any], undo: Undo | None = None) -> None:
+        """Queue a change from any thread; `undo` is called when it was refused or failed."""
+        self._add(_Entry(waiter, change, None, undo))
+
+    def submit_job(self, job: Job) -> asyncio.Future[Any]:
+        """Queue work outside of transactions; the future has its result."""
+        waiter = Waiter.of_running_loop()
+        self._add(_Entry(waiter, None, job, None))
+        return waiter.future
+
+    def enqueue_job(self, job: Job) -> None:
+        """Queue a job from any thread, which itself tells whoever waits for it."""
+        self._add(_Entry(None, None, job, None))
+
+    def require_open(self) -> None:
+        """Raise `closed` once the writer ends. The condition of the backlog is held."""
+        if self._stopping:
+            raise self._family.closed.of()
+
+    def stop(self) -> None:
+        """Write what is queued, end the thread, close the connection. Blocks."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+        self._connections.end(self.connection)
+
+    def _add(self, entry: _Entry) -> None:
+        with self._wake:
+            self.require_open()
+            self._queue.append(entry)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while (turn := self._next()) is not None:
+            batch, load = turn
+            if batch and batch[0].job is not None:
+                self._run_job(batch[0].waiter, batch[0].job)
+            else:
+                if batch or load:
+                    self._write(batch, load)
+                self._backlog.turned()
+            if self._is_upkeep_due():
+                self._run_upkeep()
+        self._backlog.end()
+
+    def _next(self) -> tuple[list[_Entry], Sequence[Any]] | None:
+        """Block until there is something to do; None when all is done and we stop."""
+        with self._wake:
+            while not self._queue:
+                now = time.monotonic()
+                due = self._backlog.due(now, stopping=self._stopping)
+                if self._stopping:
+                    if due is None:
+                        return None
+                    break
+                due = self._upkeep_due if due is None else min(due, self._upkeep_due)
+                if due <= now:
+                    break
+                self._wake.wait(due - now)
+            batch = self._take()
+            if batch and batch[0].job is not None:
+                return batch, ()
+            return batch, self._backlog.take(stopping=self._stopping)
+
+    def _take(self) -> list[_Entry]:
+        """Return the changes of the next transaction; a job goes alone and in its turn."""
+        batch: list[_Entry] = []
+        while self._queue and len(batch) < self._changes_per_commit:
+            if self._queue[0].job is not None:
+                return batch or [self._queue.popleft()]
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _write(self, batch: list[_Entry], load: Sequence[Any]) -> None:
+        """Commit all of it at once; should that fail, each change and the backlog on their own."""
+        answers = Answers()
+        refused: list[_Entry] = []
+        outcome: Any = None
+        try:
+            self._renew_if_stale()
+            work = self._duties.begin(self.connection)
+            try:
+                with transaction(self.connection, self._family, self._connections.guard):
+                    for entry in batch:
+                        if not self._apply(entry, work, answers):
+                            refused.append(entry)
+                    if load:
+                        outcome = self._backlog.write(self.connection, load)
+            finally:
+                self._duties.end()
+        except CasemateError as error:
+            self._note_stale(error)
+            self._handle_failure(batch, load, error)
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            self._note_stale(error)
+            self._log_surprise("A transaction failed in a way not foreseen", error)
+            self._handle_failure(batch, load, self._family.surprised(error))
+        else:
+            self._duties.committed(work)
+            for entry in refused:
+                _call_undo(entry)
+            answers.send()
+            if load:
+                self._backlog.settled(load, outcome)
+
+    def _note_stale(self, error: Exception) -> None:
+        self._stale = self._stale or is_condemned(error)
+
+    def _renew_if_stale(self) -> None:
+        if self._stale:
+            self.connection = self._connections.renew_writer(self.connection)
+            self._stale = False
+
+    def _apply(self, entry: _Entry, work: W, answers: Answers) -> bool:
+        """Make one change. What is wrong with it alone is its answer; a failing medium raises."""
+        change, waiter = entry.change, entry.waiter
+        if change is None or waiter is None:
+            return True
+        mark = self._duties.mark(work)
+        try:
+            with savepoint(self.connection):
+                value = change(work)
+        except CasemateError as error:
+            answers.add_error(waiter, error)
+        except VALUE_ERRORS as error:
+            answers.add_error(waiter, self._family.unstorable(error))
+        except (engine.Error, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            self._log_surprise("A change failed in a way not foreseen", error)
+            answers.add_error(waiter, self._family.surprised(error))
+        else:
+            answers.add(waiter, value)
+            return True
+        self._duties.forget(work, mark)
+        return False
+
+    def _handle_failure(
+        self, batch: list[_Entry], load: Sequence[Any], error: CasemateError
+    ) -> None:
+        if batch and isinstance(error, DatabaseUnsureError | DatabaseGoneError):
+            # What was refused may come back with the log: made again it would be there twice,
+            # and what it needs, such as a file beside the database, must stay.
+            _refuse(batch, error)
+            if load:
+                self._backlog.postponed(load, error)
+        elif len(batch) + bool(load) > 1:
+            # What one of them asks too much of must not fail the others.
+            for entry in batch:
+                self._write([entry], ())
+            if load:
+                self._write([], load)
+        elif batch:
+            _call_undo(batch[0])
+            _refuse(batch, self._connections.explain(error))
+        else:
+            self._backlog.postponed(load, error)
+
+    def _run_job(self, waiter: Waiter | None, job: Job) -> None:
+        answers = Answers()
+        failure: Exception | None = None
+        value: Any = None
+        self._duties.begin_job()
+        try:
+            self._renew_if_stale()
+            connection, value = job(self.connection)
+            if connection is None:
+                self._stale = True
+            else:
+                self.connection = connection
+                self._connections.note()
+        except CasemateError as error:
+            self._note_stale(error)
+            failure = self._connections.explain(error)
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            self._log_surprise("A job failed in a way not foreseen", error)
+            failure = self._family.surprised(error)
+        finally:
+            self._duties.end_job()
+        if waiter is None:
+            return
+        if failure is None:
+            answers.add(waiter, value)
+        else:
+            answers.add_error(waiter, failure)
+        answers.send()
+
+    def _is_upkeep_due(self) -> bool:
+        if self._duties.hurries():
+            return True
+        return not self._stopping and time.monotonic() >= self._upkeep_due
+
+    def _run_upkeep(self) -> None:
+        more = False
+        try:
+            self._renew_if_stale()
+            work = self._duties.begin(self.connection)
+            try:
+                with transaction(self.connection, self._family, self._connections.guard):
+                    more = self._duties.upkeep(work)
+            finally:
+                self._duties.end()
+        except CasemateError as error:
+            self._note_stale(error)
+            self._duties.upkeep_failed(error)
+        except Exception as error:  # noqa: BLE001 - the next one may work
+            self._note_stale(error)
+            self._log_surprise("The upkeep failed in a way not foreseen", error)
+            self._duties.upkeep_failed(self._family.surprised(error))
+        else:
+            self._duties.committed(work)
+        self._upkeep_due = time.monotonic() + (0.0 if more else self._upkeep_seconds)
+
+    def _log_surprise(self, what: str, error: Exception) -> None:
+        if self._family.shows_values:
+            _LOG.error("%s.", what, exc_info=error)
+        else:
+            _LOG.error("%s: %s", what, type(error).__name__)
+
+
+def _refuse(batch: list[_Entry], error: Exception) -> None:
+    answers = Answers()
+    for entry in batch:
+        if entry.waiter is not None:
+            answers.add_error(entry.waiter, error)
+    answers.send()
+
+
+def _call_undo(entry: _Entry) -> None:
+    if entry.undo is not None:
+        try:
+            entry.undo()
+        except Exception:  # noqa: BLE001 - what is left over is swept at the next start
+            _LOG.exception("What follows a refused change failed.")

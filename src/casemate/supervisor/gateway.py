@@ -1,0 +1,83 @@
+"""The gateway's process as the supervisor has it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.child.heartbeat import Pulse
+from casemate.model.processes import GatewayConfig
+
+_MODULE = "casemate.gateway.process"
+_END_SECONDS = 5.0
+
+
+class GatewayProcess:
+    """The gateway, whichever it is at the time."""
+
+    def __init__(self) -> None:
+        """Start none yet."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self.pulse: Pulse | None = None
+        """That of the last one."""
+
+    @property
+    def started(self) -> bool:
+        """Whether there ever was one."""
+        return self._process is not None
+
+    @property
+    def served(self) -> bool:
+        """Whether the last one has answered requests."""
+        return self.pulse is not None and self.pulse.felt
+
+    def next_pulse(self) -> Pulse:
+        """Return the pulse of the one that is about to be started."""
+        if self.pulse is not None:
+            self.pulse.close()
+        self.pulse = Pulse()
+        return self.pulse
+
+    def start(self, config: GatewayConfig, descriptors: Sequence[int]) -> None:
+        """Start one that inherits these. Raises OSError."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", _MODULE, msgspec.json.encode(config).decode()],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            # Signals of the terminal reach the supervisor alone, which passes them on.
+            start_new_session=True,
+        )
+
+    @property
+    def lives(self) -> bool:
+        """Whether there is one now."""
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it lives."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send(signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it at once, and wait for that."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, which is due, and return its exit code."""
+        if self._process is None:
+            return 0
+        try:
+            return self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()

@@ -1,0 +1,76 @@
+"""What an operator starts a node with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from casemate.model.caps import Caps
+from casemate.model.errors import ProtectionMissingError
+from casemate.model.trusted_proxies import TrustedProxies
+
+RISKS = {
+    "cgroups": "no limit on the memory, CPU and processes that an instance takes together",
+    "landlock": "one layer less between an instance and the files it can see",
+    "shared-uid": "functions use up for each other what the kernel counts by user id",
+    "shared-files": "locks on the files of the interpreter connect functions",
+    "plaintext": "whoever is between a client and the node reads and changes all they say",
+}
+"""What an operator can accept by name. Everything else is required without exception."""
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `casemate serve`."""
+
+    data: Path
+    host: str
+    port: int
+    accepted_risks: tuple[str, ...] = ()
+    function_ids: str | None = None
+    """Host ids for functions, START:COUNT; None: the node's own range, or subordinate ids."""
+    pythons: tuple[str, ...] = ()
+    """Minor versions to offer; empty means all that are found and supported."""
+    json: bool = False
+    """True prints the address and the first token as one line of JSON."""
+    master_key: str | None = None
+    """Where the vault's master key is; None: a file of its own outside the data folder."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_names: tuple[str, ...] = ()
+    """Further names for the certificate of the node's own authority."""
+    tls_new_authority: bool = False
+    public_url: str | None = None
+    """The address by which others know the node; None: where it listens."""
+    recover_owner: bool = False
+    """True makes an owner's token of a day."""
+    accepted_losses: tuple[str, ...] = ()
+    """What is known to be lost, and the node starts without; see `casemate.folder.presence`."""
+    max_memory: int | None = None
+    """Bytes that an instance may be given at most; None: derived from the host. So the next two."""
+    max_tmp: int | None = None
+    max_instances: int | None = None
+    learn: bool = False
+    """True lets functions use what they are not granted, and notes it. On loopback only."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies, which say for whom they ask."""
+
+    def __post_init__(self) -> None:
+        """Refuse risks that nobody can accept, and what is no address of a proxy."""
+        TrustedProxies(self.trusted_proxies)
+        unknown = [risk for risk in self.accepted_risks if risk not in RISKS]
+        if unknown:
+            raise ProtectionMissingError(
+                f"There is no acceptable risk called {', '.join(map(repr, unknown))}; "
+                f"expected one of: {', '.join(sorted(RISKS))}.",
+                next_step="run `casemate doctor` to see what this host lacks",
+            )
+
+    def caps(self, memory: int) -> Caps:
+        """Return what no function may exceed, on a host with `memory` bytes."""
+        derived = Caps.of_host(memory)
+        return Caps(
+            memory=self.max_memory or derived.memory,
+            tmp=self.max_tmp or derived.tmp,
+            concurrency=self.max_instances or derived.concurrency,
+        )

@@ -1,0 +1,59 @@
+"""What the supervisor has to say to the gateway, in order, as fast as that takes it."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+import msgspec
+
+from casemate.sandbox import protocol
+
+
+class Outbox:
+    """Events for one gateway at a time. Without one they are dropped with it."""
+
+    def __init__(self) -> None:
+        """Speak to nobody yet."""
+        self._waiting: deque[bytes] = deque()
+        self._gateway: socket.socket | None = None
+
+    def open(self, gateway: socket.socket) -> None:
+        """Speak to a gateway from now on."""
+        self._gateway = gateway
+
+    def close(self) -> None:
+        """Speak to it no more: it is gone."""
+        self._gateway = None
+        self._waiting.clear()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a gateway."""
+        return self._gateway is not None
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return len(self._waiting)
+
+    def events(self) -> list[protocol.Event]:
+        """Return the events that wait."""
+        return [msgspec.json.decode(text, type=protocol.Event) for text in self._waiting]
+
+    def tell(self, event: protocol.Event) -> None:
+        """Say something, now or with a later turn."""
+        self._waiting.append(msgspec.json.encode(event))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send events until the gateway takes no more; what is left goes with a later turn."""
+        while self._waiting and self._gateway is not None:
+            try:
+                self._gateway.send(self._waiting[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                # It is gone, which the loop learns when it reads.
+                self._waiting.clear()
+                return
+            self._waiting.popleft()

@@ -1,0 +1,113 @@
+"""The vault of a node as its supervisor has it: started first, and again when it has ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from casemate.child.heartbeat import Pulse
+from casemate.folder.folders import Folders, default_master_key
+from casemate.folder.ownership import mark
+from casemate.folder.presence import Presence
+from casemate.model.errors import UnavailableError
+from casemate.model.processes import VAULT_UID
+from casemate.supervisor.log import report
+from casemate.vault.errors import VaultUnavailableError
+from casemate.vault.start import VaultProcess, start_vault
+
+
+class NodeVault:
+    """Holds the vault's process, whichever it is at the time."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        master_key: str | None,
+        accepted_losses: tuple[str, ...],
+        *,
+        root: bool,
+    ) -> None:
+        """Start the vault, which makes the master key on the very first start.
+
+        `master_key` is where that is, None where the node keeps one itself.
+        """
+        self._folders = folders
+        self._master_key = master_key
+        self._accepted_losses = accepted_losses
+        self._root = root
+        self.new_master_key: str | None = None
+        """File of the master key, if this start made it."""
+        self._process = self._open()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process lives."""
+        return self._process.alive
+
+    @property
+    def pulse(self) -> Pulse:
+        """The pulse of its process."""
+        return self._process.pulse
+
+    def kill(self) -> None:
+        """End its process: it hangs."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End its process."""
+        self._process.close()
+
+    def connect(self) -> socket.socket:
+        """Return a connection to the vault, to another one if it ends at this very moment."""
+        try:
+            return self._process.connect()
+        except VaultUnavailableError:
+            self.restart()
+            return self._process.connect()
+
+    def restart(self) -> None:
+        """Start a vault that has ended again, from a master key that can be read once more."""
+        report("the vault has ended; it is started again")
+        self._process.close()
+        self._process = self._open(restart=True)
+
+    def require_key_again(self) -> None:
+        """Raise UnavailableError if the master key cannot be read once more."""
+        source = self._master_key or "file:"
+        if not source.startswith(("file:", "passphrase-file:", "command:")):
+            raise UnavailableError(
+                f"The vault has ended, and a master key from {source.partition(':')[0]} can be "
+                "read only once.",
+                next_step="start the node again",
+            )
+
+    def _open(self, *, restart: bool = False) -> VaultProcess:
+        source = self._master_key or default_master_key(self._folders.data)
+        kind, _, path = source.partition(":")
+        if self._master_key is None and kind == "file":
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = Presence(self._folders)
+        # A restart of the vault finds what the node itself has made meanwhile.
+        if not restart:
+            found.require_store(self._accepted_losses)
+            found.begin()
+        makes_key = kind == "file" and not os.path.lexists(path)
+        vault = start_vault(
+            self._folders.vault,
+            source,
+            # Where there is something encrypted, a new vault would only hide the loss.
+            create=found.may_make_vault,
+            uid=VAULT_UID if self._root else None,
+        )
+        # Once there is a store, what can be read only by a newer release has refused by itself.
+        mark(self._folders.data)
+        if makes_key:
+            self.new_master_key = path
+            report(
+                f"the master key was made in {path}. Copy it to a safe place: without it nothing "
+                f"in {self._folders.data} can be read, and no backup be restored"
+            )
+        if not vault.memory_locked:
+            report("the host does not let the vault lock its memory: keys may reach swap")
+        return vault
