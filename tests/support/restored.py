@@ -23,16 +23,15 @@ SECONDS = 20.0
 CHILD = Path(__file__).with_name("restored_child.py")
 
 
-class Restored:
-    """A child that runs the code it is sent, call by call, and is restored in between."""
+class RestoredChild:
+    """A child that runs the code it is sent, call by call, for whoever restores it."""
 
-    def __init__(self, *, prepare: str = "", filters: int = 2, tmp: bool = False) -> None:
-        """Start it, and have it traced; `prepare` is run before its snapshot is taken."""
+    def __init__(self, *, prepare: str = "", tmp: bool = False) -> None:
+        """Start it; `prepare` is run before it is ready."""
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(SECONDS)
         self.tmp = linux.new_tmpfs(1 << 20, 64) if tmp else None
         with theirs:
-            # As 3: where an instance has its socket.
             self.process = subprocess.Popen(
                 [sys.executable, "-I", str(CHILD), str(theirs.fileno()), prepare]
                 + ([str(self.tmp)] if self.tmp is not None else []),
@@ -46,19 +45,21 @@ class Restored:
         data, ancillary, _, _ = self.sock.recvmsg(16, socket.CMSG_SPACE(4))
         if data != b"u":
             raise RuntimeError("the child did not start")
-        received = array.array("i", ancillary[0][2][:4])
-        self.uffd = received[0]
-        self.files = ProcessFiles(open_process(self.pid))
-        self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
+        self.uffd = array.array("i", ancillary[0][2][:4])[0]
+
+    def go(self) -> None:
+        """Let it prepare itself, which waits at flagged calls without a tracer."""
         self.sock.sendall(b"g")
         self._until(b"r")
 
+    def _pump(self) -> None:
+        """Do what it may wait for."""
+
     def _until(self, wanted: bytes | None = None) -> bytes:
-        """Pump: calls that are flagged wait for the tracer."""
         deadline = time.monotonic() + SECONDS
         data = b""
         while time.monotonic() < deadline:
-            self.held.tracee.sweep()
+            self._pump()
             ready, _, _ = select.select([self.sock], [], [], 0.001)
             if ready:
                 part = self.sock.recv(65536)
@@ -71,30 +72,57 @@ class Restored:
 
     def call(self, code: str) -> Any:
         """Run code there; return what it puts into `result`."""
+        self.send(code)
+        return self.answer()
+
+    def send(self, code: str) -> None:
+        """Have code run there."""
         self.sock.sendall(json.dumps(code).encode() + b"\n")
+
+    def answer(self) -> Any:
+        """Return what the code put into `result`."""
         answer = json.loads(self._until())
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer["result"]
 
-    def send(self, code: str) -> None:
-        """Have code run there whose answer nobody waits for."""
-        self.sock.sendall(json.dumps(code).encode() + b"\n")
+    def children(self) -> list[int]:
+        """Return the ids of its children."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(one) for one in text.split()]
+
+    def close(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(Exception):
+            self.process.wait(SECONDS)
+        self.sock.close()
+        os.close(self.uffd)
+        if self.tmp is not None:
+            os.close(self.tmp)
+
+
+class Restored(RestoredChild):
+    """One that is restored by the test's own process."""
+
+    def __init__(self, *, prepare: str = "", filters: int = 2, tmp: bool = False) -> None:
+        """Start it, and have it traced; `prepare` is run before its snapshot is taken."""
+        super().__init__(prepare=prepare, tmp=tmp)
+        self.files = ProcessFiles(open_process(self.pid))
+        self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
+        self.go()
+
+    def _pump(self) -> None:
+        self.held.tracee.sweep()
 
     def ready(self) -> None:
         """Take the snapshot, or restore."""
         self.held.make_ready()
 
     def close(self) -> None:
-        """End it."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        """End it with its twin."""
         self.held.tracee.kill()
         self.held.tracee.sweep()
-        with suppress(Exception):
-            self.process.wait(SECONDS)
-        self.sock.close()
+        super().close()
         self.files.close()
-        os.close(self.uffd)
-        if self.tmp is not None:
-            os.close(self.tmp)

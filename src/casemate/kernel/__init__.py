@@ -5,7 +5,7 @@
     system_calls.py  which calls functions may make, by name
     seccomp.py       the filters of functions and of the node's own processes
     notifications.py what a filter tells of calls that it lets wait
-    flagging.py      the filter of instances that are restored
+    flagging.py      the filter of instances that are restored; restorer_filter.py of who does it
     landlock.py      the ruleset of an instance
     cgroups.py       limits on memory, CPU and processes
     userfault.py     has the pages noted that a process writes; pagemap.py finds them

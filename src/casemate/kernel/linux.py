@@ -30,7 +30,7 @@ INSTANCE_CLONE_FLAGS = INSTANCE_NAMESPACES | CLONE_CHILD_SETTID | CLONE_CHILD_CL
 
 _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK = 1, 8, 29
 
 _SECCOMP_SET_MODE_FILTER = 1
 _FILTER_TSYNC, _FILTER_NEW_LISTENER, _FILTER_TSYNC_ESRCH = 1, 8, 16
@@ -233,6 +233,24 @@ def set_no_new_privileges() -> None:
 def set_not_dumpable() -> None:
     """Forbid core dumps and ptrace by others of the same uid (prctl(2), PR_SET_DUMPABLE)."""
     _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(DUMPABLE)")
+
+
+def keep_capabilities() -> None:
+    """Keep the permitted capabilities when the user id changes (prctl(2), PR_SET_KEEPCAPS)."""
+    _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(KEEPCAPS)")
+
+
+def keep_only_capability(number: int) -> None:
+    """Have one capability, which this process has, permitted and effective, and no other."""
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
+    low = 1 << number
+    sets = struct.pack("=6I", low, low, 0, 0, 0, 0)
+    _check(_syscall("capset", _CAPABILITY_HEADER, sets), "capset")
+
+
+def set_timer_slack(nanoseconds: int) -> None:
+    """Have short waits be as short as they are asked for (prctl(2), PR_SET_TIMERSLACK)."""
+    _check(_libc.prctl(_PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0), "prctl(TIMERSLACK)")
 
 
 def die_with_parent() -> None:

@@ -21,6 +21,7 @@ _NAMES = (
     "status",
     "children",
     "limits",
+    "smaps",
     *(f"fdinfo/{number}" for number in KEPT),
 )
 _MOST_MAPS, _MOST_SMAPS, _MOST_STATUS, _MOST_SMALL = 1 << 20, 16 << 20, 16384, 4096
@@ -86,7 +87,7 @@ class ProcessFiles:
             raise ValueError("the files of a process are of a fixed number")
         self._all = tuple(descriptors)
         self._folder, self._maps, self.pagemap, self._status = self._all[:4]
-        self._children, self._limits, *self._kept = self._all[4:]
+        self._children, self._limits, self._smaps, *self._kept = self._all[4:]
 
     def close(self) -> None:
         """Close all of them; a second time changes nothing."""
@@ -135,11 +136,7 @@ class ProcessFiles:
 
     def flags_of(self, start: int) -> tuple[bytes, ...]:
         """Return the flags of the mapping that starts there (VmFlags of smaps)."""
-        descriptor = os.open("smaps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
-        try:
-            table = _at_most(descriptor, _MOST_SMAPS)
-        finally:
-            os.close(descriptor)
+        table = _at_most(self._smaps, _MOST_SMAPS)
         head = re.compile(
             rb"^%08x-[0-9a-f]+ .*\n(?:[A-Z][^\n]*\n)*?VmFlags: ([a-z0-9 ]+)\n" % start, re.M
         )

@@ -40,6 +40,8 @@ class Tracee:
         """False until the snapshot: what prepares a process may make any call."""
         self.alive = True
         self.stopped = False
+        self._asked = False
+        """Whether a stop was asked for that has not come yet."""
         self._others: set[int] = set()
         self._expects = False
         self._expected = 0
@@ -51,13 +53,18 @@ class Tracee:
 
     def stop(self, seconds: float) -> None:
         """Have it stop. Raises DiscardError if it does not in time, or has ended."""
-        if self.stopped:
+        self.ask_to_stop()
+        self.await_stop(seconds)
+
+    def ask_to_stop(self) -> None:
+        """Have it stop soon: several can do so at the same time. Raises DiscardError."""
+        if self.stopped or self._asked:
             return
         try:
             tracing.interrupt(self.pid)
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
-        self.await_stop(seconds)
+        self._asked = True
 
     def await_stop(self, seconds: float) -> None:
         """Wait for a stop that was asked for. Raises DiscardError."""
@@ -149,8 +156,8 @@ class Tracee:
 
     def _on_stop(self, pid: int, event: int, number: int) -> None:
         if event == tracing.EVENT_STOP and number == signal.SIGTRAP:
-            if pid == self.pid:
-                self.stopped = True
+            if pid == self.pid and self._asked:
+                self.stopped, self._asked = True, False
                 return
             tracing.resume(pid)
             return
@@ -165,6 +172,7 @@ class Tracee:
                 self._expected = tracing.event_message(pid)
                 # It stops again as it would for us, where its registers can be set.
                 tracing.interrupt(pid)
+                self._asked = True
             else:
                 self._follow(tracing.event_message(pid))
             tracing.resume(pid)
@@ -184,10 +192,16 @@ class Tracee:
         if self.flagged is None:
             self.flagged = DiscardError(reason, detail)
 
+    @property
+    def following(self) -> bool:
+        """Whether something that it started has not ended yet."""
+        return bool(self._others)
+
     def forget_twin(self) -> None:
         """End the twin: it would keep the ends of sockets and pipes open."""
         if self.twin:
-            with contextlib.suppress(ProcessLookupError):
+            # Who may not is in the sandbox's way: its namespace ends with its first process.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.twin, signal.SIGKILL)
             self._others.add(self.twin)
             self.twin = 0
@@ -195,5 +209,5 @@ class Tracee:
     def kill(self) -> None:
         """End it, and with it, the first of its namespace, all that it started."""
         self.forget_twin()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, signal.SIGKILL)
