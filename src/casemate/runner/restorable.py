@@ -8,10 +8,16 @@ stay, and frames have a chunk of their own. What is not touched costs no memory.
 from __future__ import annotations
 
 import ctypes
+import os
+import socket
 import sys
 from collections.abc import Callable
 from types import CodeType
 
+from ..kernel import userfault
+
+WATCH, HELD = b"w", b"y"
+"""What an instance sends with its userfaultfd, and what it gets if it is traced."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """M_* of mallopt(3)."""
 _HEAP_BYTES = 8 << 20
@@ -24,6 +30,23 @@ _OBJECT_BYTES = 400
 _STACK_BYTES = 1 << 20
 _FRAME_WORDS = (1 << 16) + 1024
 """Python doubles a chunk of frames until one fits: of 1 MB this leaves half to those above."""
+
+
+def offer(hold: int) -> bool:
+    """Have this process traced by who restores it; tell whether it is. Closes the descriptor.
+
+    It sends what its memory is watched by, and keeps it no longer than that.
+    """
+    with socket.socket(fileno=hold) as sock:
+        try:
+            watch = userfault.create()
+        except OSError:
+            return False
+        try:
+            socket.send_fds(sock, [WATCH], [watch])
+        finally:
+            os.close(watch)
+        return sock.recv(1) == HELD
 
 
 def make_room() -> list[bytes]:
@@ -77,6 +100,4 @@ def reseed() -> None:
         numpy_random.seed([words >> shift & 0xFFFFFFFF for shift in range(0, 128, 32)])
     ssl = sys.modules.get("_ssl")
     if ssl is not None:
-        import os
-
         ssl.RAND_add(os.urandom(32), 32.0)
