@@ -18,7 +18,10 @@ _FORK_SECONDS = 30.0
 _MOST_CALLS = 1000
 _MOST_SECONDS = 60.0
 """After so many calls, or so long, an instance is replaced: layout and seeds are new then."""
-_READY_SECONDS = 5.0
+_READY_SECONDS = 1.0
+"""Of which nothing is heard for so long is ended: it takes the place of others."""
+_SLOW_SECONDS = 0.1
+"""While one takes longer than this no others are asked for."""
 _MOST_REASONS = 64
 
 
@@ -43,7 +46,10 @@ class RestoredInstances:
 
     def wanted(self, zygote: Zygote) -> bool:
         """Tell whether the next instance is to be one that is restored."""
-        return zygote.restorable and self._loop.time() >= self._fork_until
+        now = self._loop.time()
+        if not zygote.restorable or now < self._fork_until:
+            return False
+        return all(now - since <= _SLOW_SECONDS for since in self._under_way.values())
 
     def begin(self, zygote: Zygote, instance: Instance) -> bool:
         """Have an instance made ready; False if it is not to be used again."""
