@@ -69,7 +69,9 @@ class Pool:
         self._patience: asyncio.TimerHandle | None = None
         self._import_failed: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
-        self.restored = RestoredInstances(loop, self._on_made_ready)
+        self.restored = RestoredInstances(
+            f"{version.project}/{version.function}", loop, self._on_made_ready
+        )
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
+_log = logging.getLogger(__name__)
 _LAST = 50
 _LEAST = 5
 _MOST_PART = 0.2
@@ -29,9 +31,13 @@ class RestoredInstances:
     """Which are being made ready, and whether that is worth it for this version."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, done: Callable[[Instance, bool], None]
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        done: Callable[[Instance, bool], None],
     ) -> None:
         """Call `done` with an instance that was made ready, or could not be."""
+        self._name = name
         self._loop = loop
         self._done = done
         self._under_way: dict[Instance, float] = {}
@@ -66,6 +72,8 @@ class RestoredInstances:
 
     def _told(self, instance: Instance, problem: str) -> None:
         waited = self._under_way.pop(instance, None)
+        if problem and problem not in self.reasons:
+            _log.info("an instance of %s is not used again: %s", self._name, problem)
         if problem and (len(self.reasons) < _MOST_REASONS or problem in self.reasons):
             self.reasons[problem] += 1
         if waited is None:
