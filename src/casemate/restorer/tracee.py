@@ -121,10 +121,31 @@ class Tracee:
 
     def sweep(self) -> None:
         """Take note of what has happened to it and to what it started; let them go on."""
-        for pid in (self.pid, *tuple(self._others)):
-            for _ in range(_MOST_EVENTS):
-                if not self._take(pid):
-                    break
+        self._see_whether_twin_lives()
+        left = _MOST_EVENTS
+        some = True
+        # Again while there is something: what was started meanwhile has stopped already.
+        while some and left > 0:
+            some = False
+            for pid in (self.pid, *self._others.copy()):
+                while left > 0 and self._take(pid):
+                    left -= 1
+                    some = True
+
+    def _see_whether_twin_lives(self) -> None:
+        """Wait for a twin that was killed: its process cannot end before that.
+
+        It is in the namespace of which that is the first, and which the kernel empties first.
+        """
+        if not self.twin:
+            return
+        try:
+            waited, status = os.waitpid(self.twin, os.WNOHANG | tracing.WALL)
+        except ChildProcessError:
+            waited, status = self.twin, 0
+        if waited and not os.WIFSTOPPED(status):
+            self.twin = 0
+            self.flag(Reason.PROCESSES)
 
     def _wait(self, pid: int) -> tuple[int, int]:
         try:

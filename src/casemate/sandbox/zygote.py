@@ -12,7 +12,7 @@ from typing import Protocol
 
 from casemate.model.deployment import Version
 from casemate.model.errors import UnavailableError
-from casemate.model.function import Isolation, Trust
+from casemate.model.function import Fresh, Isolation, Trust
 from casemate.sandbox import protocol
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.system_calls import SystemCallWatch
@@ -67,6 +67,7 @@ class Zygote:
             restores
             and version.spec.isolation is Isolation.REQUEST
             and version.spec.trust is Trust.NORMAL
+            and version.spec.fresh is Fresh.RESTORED
         )
         """Whether its instances may be restored after a call."""
         self._readying: dict[int, OnMadeReady] = {}
@@ -128,6 +129,9 @@ class Zygote:
         instance = self.instances.get(number)
         done = self._readying.get(number)
         if instance is not None and done is not None:
+            if self.watch is not None:
+                # Its next call is of another invocation, by the same process.
+                self.watch.separate()
             done(instance, problem)
 
     def weigh(self, parts: int) -> None:
