@@ -23,7 +23,7 @@ TELL_SECCOMP = 1 << EVENT_SECCOMP
 """Option: it stops at calls that a filter has traced; without a tracer that says so they fail."""
 EXIT_KILL = 1 << 20
 """Option: it is killed when its tracer ends."""
-_CONT, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 17, 0x4200, 0x4201
+_CONT, _KILL, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 8, 17, 0x4200, 0x4201
 _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4204, 0x4205, 0x4206, 0x4207
 _NT_PRSTATUS, _NT_X86_XSTATE = 1, 0x202
 _MOST_STATE = 65536
@@ -116,6 +116,11 @@ def resume(pid: int, signal: int = 0) -> None:
 def detach(pid: int) -> None:
     """Let one that is stopped go for good. Raises OSError."""
     _ptrace(_DETACH, pid)
+
+
+def kill(pid: int) -> None:
+    """Have one end that is traced, stopped or not. Raises OSError."""
+    _ptrace(_KILL, pid)
 
 
 def event_message(pid: int) -> int:

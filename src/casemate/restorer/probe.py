@@ -55,22 +55,21 @@ def _untold() -> str:
 
 def _writes_are_noted() -> bool:
     """Try it with two pages, of which one is written."""
-    with mmap.mmap(-1, 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
-        place = ctypes.c_char.from_buffer(area)
-        start = ctypes.addressof(place)
-        uffd = userfault.create()
+    # Unmapped with the last reference: it is not to be closed while its address is in use.
+    area = mmap.mmap(-1, 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    uffd = userfault.create()
+    try:
+        pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                userfault.watch(uffd, start, start + 2 * PAGE)
-                userfault.protect(uffd, start, start + 2 * PAGE)
-                scanner = Scanner(pagemap)
-                before = scanner.written(start, start + 2 * PAGE, 2)
-                area[PAGE] = 1
-                after = scanner.written(start, start + 2 * PAGE, 2)
-            finally:
-                os.close(pagemap)
+            userfault.watch(uffd, start, start + 2 * PAGE)
+            userfault.protect(uffd, start, start + 2 * PAGE)
+            scanner = Scanner(pagemap)
+            before = scanner.written(start, start + 2 * PAGE, 2)
+            area[PAGE] = 1
+            after = scanner.written(start, start + 2 * PAGE, 2)
         finally:
-            os.close(uffd)
-            del place
+            os.close(pagemap)
+    finally:
+        os.close(uffd)
     return not before and after == [(start + PAGE, start + 2 * PAGE)]

@@ -21,6 +21,7 @@ HELD_OPTIONS = OPTIONS | tracing.EXIT_KILL
 _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
+_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
@@ -45,6 +46,7 @@ class Tracee:
         self._others: set[int] = set()
         self._expects = False
         self._expected = 0
+        self._fault = (0, 0)
         self.twin = 0
         """A fork of it that is left stopped, and ends with it."""
         tracing.seize(pid, OPTIONS)
@@ -186,7 +188,7 @@ class Tracee:
             self.flags += 1
             if self.noting and self.flagged is None:
                 call = tracing.general(pid).orig_rax
-                self.flagged = DiscardError(Reason.CALL, call & 0xFFFF)
+                self.flag(Reason.CALL, call & 0xFFFF)
             tracing.resume(pid)
         elif event in _FORKED:
             if self._expects and pid == self.pid and not self._expected:
@@ -200,7 +202,22 @@ class Tracee:
         else:
             # A signal on its way, or the stop of a whole group by one.
             self.flag(Reason.SIGNAL, number)
-            tracing.resume(pid, 0 if event else number)
+            if pid == self.pid and not event and self._faults_again(number):
+                tracing.detach(pid)
+                self.forget_twin()
+            else:
+                tracing.resume(pid, 0 if event else number)
+
+    def _faults_again(self, number: int) -> bool:
+        """Tell whether a fault comes for the second time, which nothing handles then.
+
+        The first process of a namespace does not die of its faults as long as it is traced.
+        """
+        if number not in _FAULTS:
+            return False
+        place = (number, tracing.general(self.pid).rip)
+        again, self._fault = place == self._fault, place
+        return again
 
     def _follow(self, pid: int) -> None:
         self.flag(Reason.PROCESSES)
@@ -209,9 +226,14 @@ class Tracee:
             self.kill()
 
     def flag(self, reason: Reason, detail: int = 0) -> None:
-        """Note why it is not to be used again; the first reason stays."""
+        """Note why it is not to be used again; the first reason stays.
+
+        Its twin is of no use any more, and would keep open what it closes.
+        """
         if self.flagged is None:
             self.flagged = DiscardError(reason, detail)
+        if self.noting:
+            self.forget_twin()
 
     @property
     def following(self) -> bool:
@@ -221,14 +243,13 @@ class Tracee:
     def forget_twin(self) -> None:
         """End the twin: it would keep the ends of sockets and pipes open."""
         if self.twin:
-            # Who may not is in the sandbox's way: its namespace ends with its first process.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.twin, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                tracing.kill(self.twin)
             self._others.add(self.twin)
             self.twin = 0
 
     def kill(self) -> None:
         """End it, and with it, the first of its namespace, all that it started."""
         self.forget_twin()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            tracing.kill(self.pid)

@@ -22,5 +22,5 @@ def is_quiet(sock: int, pipe: int) -> bool:
     """Tell whether a connected pair of sockets and a pipe, by our ends, hold nothing."""
     try:
         return not (_asked(sock, _UNREAD) or _asked(sock, _UNTAKEN) or _asked(pipe, _UNREAD))
-    except OSError:
+    except (OSError, ValueError):  # the latter for what is closed
         return False

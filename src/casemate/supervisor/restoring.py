@@ -33,7 +33,7 @@ from casemate.restorer.protocol import (
     ReportError,
     read_report,
 )
-from casemate.restorer.reasons import TEXTS
+from casemate.restorer.reasons import TEXTS, Reason
 from casemate.restorer.start import start_restorer
 from casemate.runner import restorable
 from casemate.sandbox import protocol
@@ -267,8 +267,9 @@ class Restoring:
             del self._names[report.number], self._held[name]
             detail = f" ({report.detail})" if report.detail else ""
             self._outbox.tell(protocol.NotReady(*name, TEXTS[report.reason] + detail))
-            # It may be stopped, with a copy beside it.
-            self._kill(name)
+            if report.reason is not Reason.GONE:  # of which its zygote tells how
+                # It may be stopped, with a copy beside it.
+                self._kill(name)
 
 
 def _filters_of(pid: int) -> int:
