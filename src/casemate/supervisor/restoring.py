@@ -158,6 +158,12 @@ class Restoring:
             for name in names.values():
                 self._outbox.tell(protocol.NotReady(*name, "the restorer ended"))
 
+    def forget(self) -> None:
+        """Forget all instances: their gateway is gone, and the next one numbers others so."""
+        for number in list(self._offers):
+            self._refuse(number)
+        self._names, self._held = {}, {}
+
     def close(self) -> None:
         """End it with the node."""
         for number in list(self._offers):

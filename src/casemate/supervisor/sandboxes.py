@@ -135,6 +135,8 @@ class Sandboxes:
             for descriptor in calls:
                 self._selector.unregister(descriptor)
             self._outbox.close()
+            if self._restoring is not None:
+                self._restoring.forget()
             self._end_all("the gateway is gone")
 
     def _end_all(self, reason: str) -> None:

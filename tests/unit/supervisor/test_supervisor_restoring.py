@@ -214,6 +214,16 @@ def test_a_restorer_that_says_something_else_is_ended(node: Node, data: bytes) -
     assert any(isinstance(event, protocol.NotReady) for event in node.told())
 
 
+def test_the_next_gateway_hears_nothing_of_the_last_one_s(node: Node) -> None:
+    hold(node)
+    waiting = node.offer()
+    node.restoring.forget()
+    assert waiting.recv(1) == b"n"
+    node.report(READY, 1, None, 0, 0)
+    node.report(DISCARDED, 1, Reason.CALL, 0, 0)
+    assert node.told() == [] and node.killed == []
+
+
 def test_reports_of_nobody_change_nothing(node: Node) -> None:
     for kind, reason in ((HELD, None), (READY, None), (DISCARDED, Reason.CALL)):
         node.report(kind, 99, reason, 0, 0)
