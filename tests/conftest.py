@@ -11,6 +11,19 @@ import pytest
 from support.node import TestNode
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--restore",
+        action="store_true",
+        help="start nodes with instances that are restored after a call, instead of forked",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--restore"):
+        TestNode.ways = ("--restore",)
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     """A running node that the tests of one module share."""

@@ -59,6 +59,8 @@ class TestNode:
     """One `casemate serve`. `url` and `key` are there once it is ready."""
 
     __test__ = False
+    ways: tuple[str, ...] = ()
+    """Arguments for every node of a run: the same tests hold in both ways."""
     launcher: tuple[str, ...] = (sys.executable, "-m", "casemate.cli.main")
 
     def __init__(self, data: Path, *arguments: str) -> None:
@@ -82,6 +84,7 @@ class TestNode:
             [
                 *(*self.launcher, "serve", "--json"),
                 *("--data", str(self.data), "--port", str(self.port), *default_risks()),
+                *(way for way in self.ways if way not in arguments),
                 *arguments,
             ],
             stdout=subprocess.PIPE,

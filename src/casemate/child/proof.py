@@ -110,13 +110,14 @@ def _lists_root() -> bool:
     return True
 
 
-def require_confined(held: Held, uid: int | None, *, landlock: bool) -> None:
+def require_confined(held: Held, uid: int | None, *, landlock: bool, keeps: int = 0) -> None:
     """Refuse a process that holds more than it should. Raises UnconfinedError with what it is.
 
-    `uid` is who it should be, None for whoever started it; `landlock` whether this kernel has it.
+    `uid` is who it should be, None for whoever started it; `landlock` whether this kernel has it;
+    `keeps` the one capability, as a mask, that it is there to use.
     """
     problems = []
-    if held.capabilities:
+    if held.capabilities & ~keeps:
         problems.append(f"it has the capabilities {held.capabilities:#x}")
     if not held.no_new_privileges:
         problems.append("it may gain privileges")

@@ -34,6 +34,8 @@ class ChildProgram(msgspec.Struct, frozen=True, kw_only=True):
     """None: that of the supervisor."""
     folder: str | None = "/"
     """Its working directory; None: that of the supervisor."""
+    keeps: int = 0
+    """Capabilities, as a mask, that it is there to use; none for nearly all."""
     terminal: bool = False
     """True lets it ask at the terminal. Signals of that are otherwise for the supervisor alone."""
 
@@ -84,6 +86,7 @@ class Child:
             raise
         pulse.started()
         self._uid = given.uid
+        self._keeps = program.keeps
 
     @property
     def pid(self) -> int:
@@ -109,7 +112,9 @@ class Child:
             raise EOFError from error
         if isinstance(report, NotReady):
             raise NotReadyError(report.failure)
-        require_confined(report.held, self._uid, landlock=linux.landlock_abi() > 0)
+        require_confined(
+            report.held, self._uid, landlock=linux.landlock_abi() > 0, keeps=self._keeps
+        )
         return report
 
     def pass_connection(self, descriptor: int) -> None:

@@ -23,6 +23,7 @@ _COMPARED = (
     "isolation",
     "trust",
     "layout",
+    "fresh",
     "public",
     "internal",
     "event_format",

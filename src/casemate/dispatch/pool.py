@@ -8,6 +8,7 @@ from collections import deque
 from casemate.dispatch.arrivals import ArrivalRate
 from casemate.dispatch.failed_starts import not_imported, start_failed, unavailable
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
+from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
@@ -68,6 +69,9 @@ class Pool:
         self._patience: asyncio.TimerHandle | None = None
         self._import_failed: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
+        self.restored = RestoredInstances(
+            f"{version.project}/{version.function}", loop, self._on_made_ready
+        )
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""
@@ -140,12 +144,27 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        if self.reuse and instance.alive and not self.retired and not self._is_of_old(instance):
+        if not instance.alive or self.retired or self._is_of_old(instance):
+            instance.close()
+            self._match()
+        elif self.reuse:
+            self._offer(instance)
+        else:
+            self._make_ready(instance)
+            self._match()
+        # After the answer: the caller does not wait for the refill.
+        self._loop.call_soon(self._supply)
+
+    def _make_ready(self, instance: Instance) -> None:
+        """Have an instance restored if it is one that can be; end it else."""
+        if self._zygote is None or not self.restored.begin(self._zygote, instance):
+            instance.close()
+
+    def _on_made_ready(self, instance: Instance, ready: bool) -> None:
+        if ready and not self.retired and not self._is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()
-            self._match()
-        # After the answer: the caller does not wait for the refill.
         self._loop.call_soon(self._supply)
 
     def _give_up(self, waiter: Waiter) -> None:
@@ -181,7 +200,9 @@ class Pool:
 
     def _spawn(self, zygote: Zygote) -> bool:
         try:
-            instance = zygote.spawn(self._on_ready, self._on_end)
+            # Whoever waits for the first one does not wait for it to be traced as well.
+            restorable = self.restored.wanted(zygote) and not (self._waiting and not zygote.forks)
+            instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
         except (OSError, CasemateError) as error:
             self._refuse_all(unavailable(error))
             return False
@@ -190,14 +211,15 @@ class Pool:
 
     def _wanted(self, now: float) -> int:
         waiting, spares = len(self._waiting), len(self._spares)
-        total = self.busy + len(self._starting) + spares
+        starting = len(self._starting) + len(self.restored)
+        total = self.busy + starting + spares
         if self.reuse:
             if total and waiting and not self._starting and self._patience is None:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
             return 1 if waiting and not total else 0
         target = self.arrivals.spares(now)
-        need = waiting + target - len(self._starting) - spares
+        need = waiting + target - starting - spares
         room = self.limits.concurrency + target - total
         return min(need, room, _MAX_STARTING - len(self._starting))
 
@@ -257,7 +279,10 @@ class Pool:
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
-        self._offer(instance)
+        if instance.restorable:
+            self._make_ready(instance)
+        else:
+            self._offer(instance)
         # Others may still wait: forks under way at once are few.
         self._loop.call_soon(self._supply)
 
@@ -265,6 +290,7 @@ class Pool:
         """An instance ended that served nobody: before it was ready, or as a spare."""
         since = next((at for spare, at in self._spares if spare is instance), self._loop.time())
         self._spares = deque(s for s in self._spares if s[0] is not instance)
+        self.restored.forget(instance)
         if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._refuse_next(
@@ -320,9 +346,10 @@ class Pool:
         for instance, since in list(self._starting.items()):
             if now - since > self._start_seconds:
                 instance.expire()
+        self.restored.tend(now)
         self._old = [z for z in self._old if not self._close_if_unused(z)]
         zygote = self._zygote
-        unused = not (self._waiting or self.busy or self._starting)
+        unused = not (self._waiting or self.busy or self._starting or self.restored)
         if zygote is not None and unused and (self.retired or idle > self.limits.keep):
             self.close()
             zygote = None

@@ -5,8 +5,13 @@
     system_calls.py  which calls functions may make, by name
     seccomp.py       the filters of functions and of the node's own processes
     notifications.py what a filter tells of calls that it lets wait
+    flagging.py      the filter of instances that are restored; restorer_filter.py of who does it
     landlock.py      the ruleset of an instance
     cgroups.py       limits on memory, CPU and processes
+    userfault.py     has the pages noted that a process writes; pagemap.py finds them
+    tracing.py       stops other processes, reads and sets their registers
+    remote_memory.py reads and writes their memory, compares their files
+    process_files.py what /proc tells of them
 
 No decision about who is confined and when (`runner`, `sandbox`, `child`). Standard library only,
 since it runs inside the sandbox too; imports nothing of ours from outside this package.

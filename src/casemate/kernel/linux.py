@@ -30,7 +30,7 @@ INSTANCE_CLONE_FLAGS = INSTANCE_NAMESPACES | CLONE_CHILD_SETTID | CLONE_CHILD_CL
 
 _PR_GET_TID_ADDRESS, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 40, 38, 24
 _PR_SET_DUMPABLE, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 4, 47, 4
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_TIMERSLACK = 1, 8, 29
 
 _SECCOMP_SET_MODE_FILTER = 1
 _FILTER_TSYNC, _FILTER_NEW_LISTENER, _FILTER_TSYNC_ESRCH = 1, 8, 16
@@ -43,6 +43,7 @@ _MOVE_MOUNT_F_EMPTY_PATH = 4
 _FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
 _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 1, 6
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+_MOUNT_ATTR_NOATIME = 0x10
 
 _CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)
 """Version 3 of the interface, this thread."""
@@ -60,6 +61,14 @@ def _syscall(name: str, *arguments: object) -> int:
     """Make a call by its number here; UnknownMachineError, an OSError, where that is not known."""
     result: int = _libc.syscall(machines.current().calls[name], *arguments)
     return result
+
+
+def call(name: str, *arguments: object) -> int:
+    """Make a call by its name, for the modules of this package; the errno is ctypes'.
+
+    Raises UnknownMachineError, an OSError, where its number is not known.
+    """
+    return _syscall(name, *arguments)
 
 
 def _check(result: int, what: str) -> int:
@@ -162,7 +171,10 @@ def clone_tree(path: str) -> int:
 
 
 def new_tmpfs(size: int, inodes: int) -> int:
-    """Return a descriptor of a new, detached tmpfs of at most `size` bytes (fsmount(2), 5.2)."""
+    """Return a descriptor of a new, detached tmpfs of at most `size` bytes (fsmount(2), 5.2).
+
+    Reading it leaves no trace: with times of access, a listing would be one.
+    """
     context = _check(_syscall("fsopen", b"tmpfs", _FSOPEN_CLOEXEC), "fsopen tmpfs")
     try:
         for key, value in (("size", size), ("nr_inodes", inodes), ("mode", "1777")):
@@ -179,6 +191,7 @@ def new_tmpfs(size: int, inodes: int) -> int:
             )
         _check(_syscall("fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0), "create tmpfs")
         attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
+        attributes |= _MOUNT_ATTR_NOATIME
         return _check(_syscall("fsmount", context, _FSMOUNT_CLOEXEC, attributes), "fsmount tmpfs")
     finally:
         os.close(context)
@@ -225,6 +238,24 @@ def set_no_new_privileges() -> None:
 def set_not_dumpable() -> None:
     """Forbid core dumps and ptrace by others of the same uid (prctl(2), PR_SET_DUMPABLE)."""
     _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(DUMPABLE)")
+
+
+def keep_capabilities() -> None:
+    """Keep the permitted capabilities when the user id changes (prctl(2), PR_SET_KEEPCAPS)."""
+    _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(KEEPCAPS)")
+
+
+def keep_only_capability(number: int) -> None:
+    """Have one capability, which this process has, permitted and effective, and no other."""
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(CAP_AMBIENT)")
+    low = 1 << number
+    sets = struct.pack("=6I", low, low, 0, 0, 0, 0)
+    _check(_syscall("capset", _CAPABILITY_HEADER, sets), "capset")
+
+
+def set_timer_slack(nanoseconds: int) -> None:
+    """Have short waits be as short as they are asked for (prctl(2), PR_SET_TIMERSLACK)."""
+    _check(_libc.prctl(_PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0), "prctl(TIMERSLACK)")
 
 
 def die_with_parent() -> None:

@@ -13,6 +13,7 @@ import struct
 from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
 from .machines import Machine, current
 from .system_calls import ALLOWED, FORBIDDEN, PROBED, SANDBOX_MAKING, numbered
+from .userfault import FLAGS as WATCH_FLAGS
 
 NAMESPACE_FLAGS = 0x7E020080
 """Every CLONE_NEW* flag of clone(2): time, mount, cgroup, uts, ipc, user, pid, network."""
@@ -219,13 +220,18 @@ def _prctl_rule(refused: Instruction) -> list[Instruction]:
     return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused, _allow()]
 
 
-def zygote_program(*, notify: bool = True, machine: Machine | None = None) -> bytes:
+def zygote_program(
+    *, notify: bool = True, watch: bool = False, machine: Machine | None = None
+) -> bytes:
     """Return the filter of a function zygote, which its instances inherit.
 
     It lets through `clone` with exactly the flags of an instance and `move_mount`; both are
     closed by `instance_program`, and so is `seccomp`, which loads that one and none with a
     listener. `unshare` is let through with CLONE_THREAD only, which changes
     nothing and fails in a process with threads: that is how the zygote finds them.
+
+    With `watch` it also lets through userfaultfd(2) in the one form in which an instance has its
+    memory watched, and which `instance_program` closes.
 
     With `notify` the calls that nothing honest makes wait for an answer from the listener, which
     `PreparedFilter.install_with_listener` returns and which must answer `refusal`; so they can be
@@ -249,6 +255,9 @@ def zygote_program(*, notify: bool = True, machine: Machine | None = None) -> by
     program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, refused("ioctl")))
     program += _when(calls["bind"], _bind_rule(refused("bind")))
     program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
+    if watch:
+        rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, WATCH_FLAGS), _allow(), refused("userfaultfd")]
+        program += _when(calls["userfaultfd"], rule)
     program += _when(calls["seccomp"], _seccomp_rule(_allow(), refused("seccomp")))
     program += _when(calls["prctl"], _prctl_rule(refused("prctl")))
     actions = {
@@ -273,7 +282,11 @@ def instance_program(machine: Machine | None = None) -> bytes:
     kill: Instruction = (_RET, 0, 0, _KILL)
     program = _prologue(machine)
     program += _when(machine.calls["move_mount"], [kill])
-    for name, flags in (("unshare", CLONE_THREAD), ("clone", INSTANCE_CLONE_FLAGS)):
+    for name, flags in (
+        ("unshare", CLONE_THREAD),
+        ("clone", INSTANCE_CLONE_FLAGS),
+        ("userfaultfd", WATCH_FLAGS),
+    ):
         rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, flags), kill, _allow()]
         program += _when(machine.calls[name], rule)
     program += _when(machine.calls["seccomp"], _seccomp_rule(kill, _allow()))

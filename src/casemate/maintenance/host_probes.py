@@ -16,6 +16,7 @@ from casemate.maintenance.finding import Finding, missing
 from casemate.model.caps import Caps
 from casemate.model.errors import CasemateError
 from casemate.model.processes import SANDBOX_UID
+from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.cgroups import open_driver
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
@@ -144,6 +145,15 @@ def _memory() -> Finding:
     )
 
 
+def _restoring() -> Finding:
+    problem = restoring_problem()
+    detail = problem or "instances can be restored after a call: casemate serve --restore"
+    next_step = "none is needed: each call has a fork of its own" if problem else ""
+    return Finding(
+        name="restoring", holds=not problem, detail=detail, next_step=next_step, required=False
+    )
+
+
 HOST_PROBES: tuple[Callable[[], Finding], ...] = (
     _architecture,
     _pythons,
@@ -154,5 +164,6 @@ HOST_PROBES: tuple[Callable[[], Finding], ...] = (
     _function_ids,
     _open_files,
     _memory,
+    _restoring,
 )
 """In the order in which they build on each other."""

@@ -39,6 +39,7 @@ from casemate.model.function import (
     SUPPORTED_PYTHONS,
     Cors,
     EventFormat,
+    Fresh,
     FunctionSpec,
     HttpTrigger,
     Isolation,
@@ -238,6 +239,14 @@ _FUNCTION_FIELDS = (
         Choice(tuple(choice.value for choice in Layout)),
         '"shared": it has its layout of memory and seed of hashes in common with other functions. '
         '"own": with none, for the memory of an interpreter and a slower cold start.',
+    ),
+    model_field(
+        FunctionSpec,
+        "fresh",
+        Choice(tuple(choice.value for choice in Fresh)),
+        'With isolation = "request". "restored": on a node that restores (`casemate serve '
+        "--restore`), the process of a call serves the next one once it was set back to what it "
+        'was and compared with that. "process": each call has a fork of its own, there too.',
     ),
     model_field(FunctionSpec, "public", Flag(), "True lets callers without a token invoke it."),
     model_field(

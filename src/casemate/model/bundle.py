@@ -21,6 +21,7 @@ _LATER_FIELDS = (
     "delivery",
     "guard",
     "layout",
+    "fresh",
 )
 """Fields of a function that the first release did not have."""
 _LATER_ROUTE_FIELDS = ("delivery_headers", "contract", "asynchronous")

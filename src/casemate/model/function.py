@@ -52,6 +52,15 @@ class Layout(StrEnum):
     """With nobody: a base zygote of its own, at the price of its memory and a slower start."""
 
 
+class Fresh(StrEnum):
+    """How the process of a call comes to be as if there had been none before it."""
+
+    RESTORED = "restored"
+    """Set back to what it was, and compared, where the node does that; else forked."""
+    PROCESS = "process"
+    """Forked for each call."""
+
+
 class GuardMode(StrEnum):
     """What the sink guard does where an exception applies."""
 
@@ -187,6 +196,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation = Isolation.REQUEST
     trust: Trust = Trust.NORMAL
     layout: Layout = Layout.SHARED
+    fresh: Fresh = Fresh.RESTORED
     public: bool = False
     """True lets callers without credentials invoke it."""
     internal: bool = False

@@ -12,8 +12,9 @@ SANDBOX_UID = 64_801
 VAULT_UID = 64_802
 EGRESS_UID = 64_803
 SOURCES_UID = 64_804
-"""Host uids of the gateway, base zygotes, vault, egress proxy and sources process when the
-supervisor is root. Of no account, so that they own nothing but what a node gives them."""
+RESTORER_UID = 64_805
+"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process and restorer, when
+the supervisor is root. Of no account, so that they own nothing but what a node gives them."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""

@@ -22,7 +22,7 @@ from ..guard.labels import Labels
 from ..guard.sinks.response import check_answer
 from ..kernel import landlock, linux
 from . import event as events
-from . import wire
+from . import restorable, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
@@ -54,11 +54,13 @@ def lock_down(
     restriction: landlock.Restriction | None,
     processes: int,
     program: linux.PreparedFilter,
+    flag: linux.PreparedFilter | None = None,
 ) -> None:
     """Take the last rights away. The order matters, each step needs what the next one removes.
 
     The private /tmp is mounted first: Landlock forbids mounts, and the capabilities that the new
-    user namespace brought are dropped after it. The filter comes last: it forbids the rest.
+    user namespace brought are dropped after it. The filter comes last: it forbids the rest. Since
+    it forbids other filters too, the one that flags calls is loaded before it.
     """
     linux.attach_mount(tmpfs, "/tmp")  # noqa: S108
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
@@ -67,6 +69,8 @@ def lock_down(
     os.close(tmpfs)
     linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
+    if flag is not None:
+        flag.install()
     program.install()
 
 
@@ -121,9 +125,18 @@ class Instance:
     """Serves invocations one at a time."""
 
     def __init__(
-        self, handler: Handler, assignment: dict[str, Any], sock: socket.socket, guard: Guard
+        self,
+        handler: Handler,
+        assignment: dict[str, Any],
+        sock: socket.socket,
+        guard: Guard,
+        *,
+        restored: bool = False,
     ) -> None:
-        """Prepare everything that can be prepared before an event is there."""
+        """Prepare everything that can be prepared before an event is there.
+
+        One that is `restored` from outside after each call waits for the next one.
+        """
         self._handler = handler
         self._guard = guard
         self._place = place_of(handler)
@@ -134,7 +147,8 @@ class Instance:
         self._version = assignment["digest"][:12]
         self._memory = assignment["memory"]
         self._max_response = assignment["response"]
-        self._reuse = assignment["isolation"] == "instance"
+        self._restored = restored
+        self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
@@ -238,6 +252,8 @@ class Instance:
         receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
         while data := receive(reader.read_size):
+            if self._restored:
+                restorable.reseed()
             for _kind, head, event in reader.feed(data):
                 self._channel.open = True
                 frame = self._frame(_decode(head.decode()), event)

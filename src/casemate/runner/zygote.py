@@ -21,12 +21,13 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
 from ..guard.verdict import BlockedError
-from ..kernel import landlock, linux, seccomp
+from ..kernel import flagging, landlock, linux, seccomp
 from . import (
     capabilities,
     control,
     instance,
     network,
+    restorable,
     shared_at_import,
     sharing,
     wire,
@@ -104,12 +105,13 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
         linux.become(assignment["identity"])
     linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
+    loud, silent = prepared.zygote_filters[assignment["restorable"]]
     try:
-        return prepared.zygote_filter.install_with_listener()
+        return loud.install_with_listener()
     except OSError as error:
         if error.errno not in (errno.EBUSY, errno.EINVAL):
             raise
-    prepared.silent_zygote_filter.install()
+    silent.install()
     return None
 
 
@@ -205,8 +207,15 @@ class Prepared:
         offer_names()
         self.guard = Guard()
         setting_up.before_import(self.guard)
-        self.zygote_filter = linux.PreparedFilter(seccomp.zygote_program())
-        self.silent_zygote_filter = linux.PreparedFilter(seccomp.zygote_program(notify=False))
+        self.zygote_filters = {
+            watch: (
+                linux.PreparedFilter(seccomp.zygote_program(watch=watch)),
+                linux.PreparedFilter(seccomp.zygote_program(notify=False, watch=watch)),
+            )
+            for watch in (False, True)
+        }
+        """With and without a listener, by whether instances may be restored."""
+        self.flag_filter = linux.PreparedFilter(flagging.flag_program())
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 
 
@@ -224,6 +233,7 @@ class Zygote:
         self._instances: dict[int, int] = {}
         self._forks = 0
         self._settled = False
+        self._room: list[bytes] | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
 
@@ -318,6 +328,8 @@ class Zygote:
             instance.reseed()
         gc.collect()
         sharing.make_immortal()
+        if self._assignment["restorable"]:
+            self._room = restorable.make_room()
         gc.freeze()
 
     def _reap(self) -> None:
@@ -342,8 +354,8 @@ class Zygote:
                     os.kill(pid, signal.SIGKILL)
             return True
         number = message["i"]
-        if not isinstance(number, int) or len(descriptors) != 3:
-            raise TypeError("a fork request is a number and three descriptors")
+        if not isinstance(number, int) or len(descriptors) not in (3, 4):
+            raise TypeError("a fork request is a number and three or four descriptors")
         self._fork(number, descriptors)
         return True
 
@@ -362,7 +374,9 @@ class Zygote:
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _become_instance(self, channel: int, output: int, tmpfs: int) -> None:
+    def _become_instance(
+        self, channel: int, output: int, tmpfs: int, hold: int | None = None
+    ) -> None:
         """Never returns. In an instance nothing of the zygote's loop may go on."""
         try:
             # The pipe is the zygote's as well: a signal here would wake it.
@@ -381,24 +395,30 @@ class Zygote:
             for renew in self._renewals:
                 renew()
             assignment = self._assignment
+            held = hold is not None and restorable.offer(hold)
+            # Shared by all, once the zygote had the time.
+            room = restorable.make_room() if held and self._room is None else None
             instance.lock_down(
                 tmpfs=tmpfs,
                 restriction=self._restriction,
-                processes=assignment["processes"],
+                # The untouched copy of one that is restored is a process as well.
+                processes=assignment["processes"] + held,
                 program=self._prepared.instance_filter,
+                flag=self._prepared.flag_filter if held else None,
             )
             # Its number is that of the channel now, which it would close with itself.
             self._sock.detach()
             sock = socket.socket(fileno=instance.SOCKET_FD)
             instance.reseed()
-            self._run_instance(sock)
+            self._run_instance(sock, restored=held)
+            del room
             # Nothing that the import left for the end (atexit, threading) is an instance's to do.
             os._exit(0)
         except BaseException as error:  # noqa: BLE001
             self._last_words(error)
         os._exit(70)
 
-    def _run_instance(self, sock: socket.socket) -> None:
+    def _run_instance(self, sock: socket.socket, *, restored: bool) -> None:
         assignment = self._assignment
         try:
             handler = self._handler or load_handler(assignment["handler"])
@@ -407,12 +427,15 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001
             sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
-        served = instance.Instance(handler, assignment, sock, self._guard)
+        served = instance.Instance(handler, assignment, sock, self._guard, restored=restored)
         if self._handler is None:
             self._log_sink = _route_logging()
         self._log_sink.emit = served.emit
         served.touch()
-        served.serve()
+        if restored:
+            restorable.with_room_for_frames(served.serve)
+        else:
+            served.serve()
 
     @staticmethod
     def _last_words(error: BaseException) -> None:

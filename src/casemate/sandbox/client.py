@@ -101,6 +101,8 @@ class SandboxClient:
         self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
+        self.restores = False
+        """Whether instances can be restored after a call, instead of forked for each."""
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -129,7 +131,7 @@ class SandboxClient:
         """
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
-        zygote = self._zygotes.begin(Zygote(self, number, version))
+        zygote = self._zygotes.begin(Zygote(self, number, version, restores=self.restores))
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         ports = egress_ports(egress_grants(version), proxy_always=self._learn)
@@ -142,7 +144,7 @@ class SandboxClient:
             raise
         try:
             try:
-                self._ask_to_open(number, version, ports, report)
+                self._ask_to_open(zygote, version, ports, report)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -163,11 +165,11 @@ class SandboxClient:
         return zygote
 
     def _ask_to_open(
-        self, number: int, version: Version, ports: tuple[int, ...], report: Report
+        self, zygote: Zygote, version: Version, ports: tuple[int, ...], report: Report
     ) -> None:
         spec, limits = version.spec, version.spec.limits
         request = protocol.Open(
-            z=number,
+            z=zygote.number,
             python=str(spec.python),
             digest=version.digest,
             project=version.project,
@@ -187,6 +189,7 @@ class SandboxClient:
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
             layout=spec.layout,
+            restorable=zygote.restorable,
         )
         with report.other_ends() as descriptors:
             self.send(request, descriptors)
@@ -269,6 +272,9 @@ class SandboxClient:
             self._on_event(_decode_event(data))
 
     def _on_event(self, event: protocol.Event) -> None:
+        if isinstance(event, protocol.Restorer):
+            self.restores = not event.problem
+            return
         if isinstance(event, protocol.Interpreter):
             self.problems.pop(event.python, None)
             if event.problem:

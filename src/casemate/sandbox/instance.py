@@ -22,6 +22,7 @@ from casemate.sandbox.frames import (
 from casemate.sandbox.guard_watch import GuardWatch, OnGuard
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
+from casemate.sandbox.quiet import is_quiet
 
 _log = logging.getLogger(__name__)
 EXIT_SECONDS = 0.05
@@ -68,9 +69,11 @@ class Instance:
         "_reuse",
         "_sock",
         "_waiter",
+        "born",
         "holds_secret",
         "last",
         "number",
+        "restorable",
         "served",
         "serving",
     )
@@ -87,6 +90,7 @@ class Instance:
         on_ready: Callable[[Instance], None],
         on_end: Callable[[Instance], None],
         kill: Callable[[int], None],
+        restorable: bool = False,
     ) -> None:
         """Take over a socket and the reading end of a pipe, both non-blocking."""
         self.number = number
@@ -107,7 +111,10 @@ class Instance:
         self._on_ready = on_ready
         self._on_end = on_end
         self._kill = kill
-        self._reuse = reuse
+        self._reuse = reuse or restorable
+        self.restorable = restorable
+        """True for one that is made ready again by a restorer, and used no more without it."""
+        self.born = loop.time()
         self._ready = False
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None
@@ -292,6 +299,12 @@ class Instance:
     def _reusable(self) -> bool:
         # What it has not read would be taken for a reply to the next caller's request.
         return self._reuse and not self._reader.pending and not self._outgoing
+
+    def quiet(self) -> bool:
+        """Tell whether it, made ready again, has nothing left of its last call on the way."""
+        self.holds_secret = False
+        self._pipe.read()  # what is left belongs to the call before
+        return is_quiet(self._sock.fileno(), self._pipe.fileno())
 
     # -- ending --------------------------------------------------------------------------------
 

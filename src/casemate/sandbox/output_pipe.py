@@ -48,6 +48,10 @@ class OutputPipe:
         if self._descriptor >= 0:
             self._loop.add_reader(self._descriptor, self.read)
 
+    def fileno(self) -> int:
+        """Return the descriptor, -1 once it is closed."""
+        return self._descriptor
+
     def close(self) -> None:
         """Read no more."""
         self._loop.remove_reader(self._descriptor)

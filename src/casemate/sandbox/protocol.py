@@ -66,10 +66,21 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
     layout: Layout = Layout.SHARED
+    restorable: bool = False
+    """Whether instances may be restored after a call, instead of forked for each."""
 
 
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):
     """Fork an instance. Carries two descriptors: the instance's socket, its output."""
+
+    z: Id
+    i: Id
+    restorable: bool = False
+    """Have it traced, so that it can be made ready again after a call."""
+
+
+class MakeReady(msgspec.Struct, tag="make-ready", frozen=True, forbid_unknown_fields=True):
+    """Have an instance that waits be as it was when it was ready: now, or at its first call."""
 
     z: Id
     i: Id
@@ -101,7 +112,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | Kill | Close | Weigh | Prepare
+Request = Open | Spawn | MakeReady | Kill | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
@@ -149,6 +160,29 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
+class MadeReady(msgspec.Struct, tag="made-ready", frozen=True):
+    """An instance is as it was when it was ready, and waits for a call."""
+
+    z: int
+    i: int
+
+
+class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
+    """An instance cannot be made ready, and is to be ended. `reason` is for the owner."""
+
+    z: int
+    i: int
+    reason: str
+
+
+class Restorer(msgspec.Struct, tag="restorer", frozen=True):
+    """Whether instances can be restored at all; `problem` is empty if they can."""
+
+    z: int
+    """Of no zygote."""
+    problem: str
+
+
 class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     """How an interpreter's base zygote is: `problem` is empty if it can make zygotes."""
 
@@ -158,5 +192,5 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = Opened | ZygoteEnded | SpawnFailed | Exited | Interpreter
+Event = Opened | ZygoteEnded | SpawnFailed | Exited | MadeReady | NotReady | Restorer | Interpreter
 MAX_PACKET = 16 * 1024

@@ -215,6 +215,12 @@ class SystemCallWatch:
             self._telling = self._loop.call_later(WINDOW_SECONDS, self._tell)
         self._on_denied(call)
 
+    def separate(self) -> None:
+        """Take no call that comes for one that is like those so far: another invocation begins."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell()
+
     def _tell(self) -> None:
         """Tell of those that were like one already told, and start anew."""
         self._telling = None

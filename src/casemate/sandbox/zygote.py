@@ -12,7 +12,7 @@ from typing import Protocol
 
 from casemate.model.deployment import Version
 from casemate.model.errors import UnavailableError
-from casemate.model.function import Isolation
+from casemate.model.function import Fresh, Isolation, Trust
 from casemate.sandbox import protocol
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.system_calls import SystemCallWatch
@@ -20,6 +20,10 @@ from casemate.sandbox.system_calls import SystemCallWatch
 
 class SupervisorLostError(UnavailableError):
     """The supervisor is gone; nothing can run until the node is started again."""
+
+
+OnMadeReady = Callable[[Instance, str], None]
+"""Takes an instance that was made ready, or a problem in words."""
 
 
 class Link(Protocol):
@@ -44,7 +48,9 @@ class Link(Protocol):
 class Zygote:
     """The gateway's handle of one function zygote."""
 
-    def __init__(self, client: Link, number: int, version: Version) -> None:
+    def __init__(
+        self, client: Link, number: int, version: Version, *, restores: bool = False
+    ) -> None:
         """Made by SandboxClient.open only."""
         self._client = client
         self._max_response = version.spec.limits.response
@@ -57,11 +63,23 @@ class Zygote:
         self._parts = 1
         self.forks = 0
         """How many instances were asked for so far."""
+        self.restorable = (
+            restores
+            and version.spec.isolation is Isolation.REQUEST
+            and version.spec.trust is Trust.NORMAL
+            and version.spec.fresh is Fresh.RESTORED
+        )
+        """Whether its instances may be restored after a call."""
+        self._readying: dict[int, OnMadeReady] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.watch: SystemCallWatch | None = None
 
     def spawn(
-        self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
+        self,
+        on_ready: Callable[[Instance], None],
+        on_end: Callable[[Instance], None],
+        *,
+        restorable: bool = False,
     ) -> Instance:
         """Ask for an instance. `on_ready` or `on_end` is called later. Raises OSError."""
         number = self.forks
@@ -72,7 +90,7 @@ class Zygote:
             try:
                 ours.setblocking(False)
                 os.set_blocking(reading, False)
-                request = protocol.Spawn(self.number, number)
+                request = protocol.Spawn(self.number, number, restorable)
                 self._client.send(request, [theirs.fileno(), writing])
             except BaseException:
                 ours.close()
@@ -90,9 +108,31 @@ class Zygote:
             on_ready=on_ready,
             on_end=on_end,
             kill=self._kill,
+            restorable=restorable,
         )
         self.instances[number] = instance
         return instance
+
+    def make_ready(self, instance: Instance, done: OnMadeReady) -> bool:
+        """Have an instance be as it was at its first call; False if nobody can be asked.
+
+        `done` is called with it and a problem, empty if there is none; not if it ends meanwhile.
+        """
+        self._readying[instance.number] = done
+        try:
+            self._client.send(protocol.MakeReady(self.number, instance.number), ())
+        except SupervisorLostError:
+            return False
+        return True
+
+    def _made_ready(self, number: int, problem: str) -> None:
+        instance = self.instances.get(number)
+        done = self._readying.get(number)
+        if instance is not None and done is not None:
+            if self.watch is not None:
+                # Its next call is of another invocation, by the same process.
+                self.watch.separate()
+            done(instance, problem)
 
     def weigh(self, parts: int) -> None:
         """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
@@ -122,7 +162,12 @@ class Zygote:
     def handle(self, event: protocol.Event) -> None:
         """Take an event of this zygote."""
         match event:
+            case protocol.MadeReady():
+                self._made_ready(event.i, "")
+            case protocol.NotReady():
+                self._made_ready(event.i, event.reason)
             case protocol.Exited():
+                self._readying.pop(event.i, None)
                 instance = self.instances.pop(event.i, None)
                 if instance is not None:
                     if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:

@@ -29,11 +29,12 @@ class ZygoteViolationError(CasemateError):
 class Fork:
     """A fork that was asked for: instance number and the descriptors that go with it."""
 
-    __slots__ = ("descriptors", "number")
+    __slots__ = ("descriptors", "number", "restorable")
 
-    def __init__(self, number: int, descriptors: list[int]) -> None:
+    def __init__(self, number: int, descriptors: list[int], *, restorable: bool = False) -> None:
         """Take over the descriptors."""
         self.number = number
+        self.restorable = restorable
         self.descriptors = descriptors
 
     def close(self) -> None:
@@ -166,6 +167,7 @@ class ZygoteProcess:
             "identity": self.identity,
             "ports": list(request.ports),
             "environment": request.environment,
+            "restorable": request.restorable,
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)
@@ -201,9 +203,14 @@ class ZygoteProcess:
             )
             self.cgroups.limit(self.slot_name(0), limits)
 
-    def fork(self, fork: Fork, tmpfs: int, now: float) -> None:
-        """Have the zygote fork an instance into its home. Raises OSError."""
+    def fork(self, fork: Fork, tmpfs: int, now: float, hold: int | None = None) -> None:
+        """Have the zygote fork an instance into its home. Raises OSError.
+
+        `hold` is where one that is restored sends what its memory is watched by.
+        """
         fork.descriptors.append(tmpfs)
+        if hold is not None:
+            fork.descriptors.append(hold)
         control.send(self.sock, {"i": fork.number}, fork.descriptors)
         if self.home is None:
             raise OSError("the zygote sits in no free slot")

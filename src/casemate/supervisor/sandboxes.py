@@ -22,6 +22,7 @@ from casemate.sandbox.zygote_process import ZygoteProcess
 from casemate.supervisor.bases import Bases
 from casemate.supervisor.inbox import Inbox
 from casemate.supervisor.outbox import Outbox
+from casemate.supervisor.restoring import Restoring
 from casemate.supervisor.zygotes import Zygotes
 
 _TICK_SECONDS = 0.25
@@ -45,8 +46,9 @@ class Sandboxes:
         identities: Identities | None,
         shared_files: bool,
         report: Callable[[str], None],
+        restore: bool = False,
     ) -> None:
-        """Take over `identities`.
+        """Take over `identities`. `restore`: have instances restored after a call.
 
         `cgroups=None`, `landlock=False`, `identities=None` and `shared_files=True` are risks that
         the operator accepted by name.
@@ -76,6 +78,15 @@ class Sandboxes:
             shared_files=shared_files,
             report=report,
         )
+        self._restoring: Restoring | None = None
+        if restore and cgroups is not None:
+            self._restoring = Restoring(
+                selector=self._selector,
+                outbox=self._outbox,
+                kill=lambda name: self._zygotes.kill(protocol.Kill(*name)),
+                report=report,
+            )
+        self._zygotes.restoring = self._restoring
         self._ticked_at = time.monotonic()
 
     def run(
@@ -95,6 +106,9 @@ class Sandboxes:
         gateway.setblocking(False)
         self._outbox.open(gateway)
         self._selector.register(gateway, selectors.EVENT_READ, None)
+        if self._restoring is not None:
+            self._restoring.tick(time.monotonic())
+            self._restoring.tell()
         next_tick = time.monotonic() + _TICK_SECONDS
         try:
             while True:
@@ -124,13 +138,20 @@ class Sandboxes:
             self._end_all("the gateway is gone")
 
     def _end_all(self, reason: str) -> None:
+        if self._restoring is not None:
+            self._restoring.forget()
         self._bases.refuse_all(reason)
         self._zygotes.end_all(reason)
 
-    def _read(self, sender: Layout | ZygoteProcess) -> None:
-        """Take what a base zygote that starts, or a zygote, has sent."""
+    def _read(self, sender: Layout | ZygoteProcess | Restoring | tuple[Restoring, int]) -> None:
+        """Take what a base zygote that starts, a zygote, the restorer or an instance has sent."""
         if isinstance(sender, Layout):
             self._bases.read(sender)
+        elif isinstance(sender, Restoring):
+            sender.read()
+        elif isinstance(sender, tuple):
+            restoring, number = sender
+            restoring.take(number)
         elif self._zygotes.is_heard(sender):
             self._zygotes.read(sender)
 
@@ -157,6 +178,8 @@ class Sandboxes:
         elapsed = min(now - self._ticked_at, _MOST_TICK_SECONDS)
         self._ticked_at = now
         self._zygotes.tick(now)
+        if self._restoring is not None:
+            self._restoring.tick(now)
         self._bases.tick(now, elapsed)
         self._zygotes.remove_ended()
 
@@ -166,6 +189,8 @@ class Sandboxes:
                 self._bases.open(request, descriptors)
             case protocol.Spawn():
                 self._zygotes.spawn(request, descriptors)
+            case protocol.MakeReady():
+                self._make_ready(request)
             case protocol.Kill():
                 self._zygotes.kill(request)
             case protocol.Close():
@@ -178,6 +203,18 @@ class Sandboxes:
             case protocol.Prepare():
                 self._bases.ask(request.python)
 
+    def _make_ready(self, request: protocol.MakeReady) -> None:
+        if self._restoring is not None:
+            self._restoring.make_ready(request)
+        else:
+            reason = "instances are not restored here"
+            self._outbox.tell(protocol.NotReady(request.z, request.i, reason))
+
+    @property
+    def restoring(self) -> Restoring | None:
+        """By whom instances are restored."""
+        return self._restoring
+
     def prepare(self, minor: str) -> None:
         """Start an interpreter's first base zygote and a blank one. Raises what is missing."""
         self._bases.prepare(minor)
@@ -185,6 +222,8 @@ class Sandboxes:
     def close(self) -> None:
         """End everything and remove the control groups."""
         self._end_all("the node stops")
+        if self._restoring is not None:
+            self._restoring.close()
         self._bases.drop_all("the node stops")
         deadline = time.monotonic() + _CLOSE_SECONDS
         while self._zygotes.ending and time.monotonic() < deadline:

@@ -26,6 +26,7 @@ from casemate.model.processes import (
     GatewayConfig,
 )
 from casemate.model.runtime import Runtime
+from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
@@ -85,6 +86,9 @@ class Node:
         """Whether a gateway has served in this run."""
         self._stopping = False
         self._watchdog.watch("the vault", lambda: self._vault.pulse, self._vault.kill)
+        if self._sandboxes.restoring is not None:
+            restoring = self._sandboxes.restoring
+            self._watchdog.watch("the restorer", lambda: restoring.pulse, restoring.kill)
         self._watchdog.watch("the gateway", lambda: self._gateway.pulse, self._gateway.kill)
 
     def _make_sandboxes(self) -> Sandboxes:
@@ -108,7 +112,16 @@ class Node:
             identities=identities,
             shared_files="shared-files" in options.accepted_risks,
             report=report,
+            restore=self._restores(),
         )
+
+    def _restores(self) -> bool:
+        """Tell whether instances are to be restored; say why not if they cannot be."""
+        if not self._options.restore:
+            return False
+        if problem := restoring_problem():
+            report(f"each call has a fork of its own: {problem}")
+        return not problem
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. A gateway that ends by itself is started again."""

@@ -24,6 +24,7 @@ from casemate.sandbox.layouts import Layout
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 from casemate.supervisor.outbox import Outbox
+from casemate.supervisor.restoring import Restoring
 
 TMPFS_BATCH = 8
 _FORK_SECONDS = 5.0
@@ -63,6 +64,8 @@ class Zygotes:
         self._ended: list[ZygoteProcess] = []
         self._asked: dict[tuple[int, int], float] = {}
         self._names = 0
+        self.restoring: Restoring | None = None
+        """By whom instances are restored; None where each call has a fork of its own."""
 
     def get(self, number: int) -> ZygoteProcess | None:
         """Return a function's zygote by the gateway's number of it."""
@@ -143,7 +146,7 @@ class Zygotes:
     def spawn(self, request: protocol.Spawn, descriptors: list[int]) -> None:
         """Have a zygote fork an instance, which gets the descriptors."""
         zygote = self._open.get(request.z)
-        fork = Fork(request.i, descriptors)
+        fork = Fork(request.i, descriptors, restorable=request.restorable)
         if zygote is None or not zygote.ready or request.i in zygote.instances:
             fork.close()
             self._outbox.tell(protocol.SpawnFailed(request.z, request.i, "no such zygote is ready"))
@@ -159,10 +162,16 @@ class Zygotes:
         try:
             zygote.take_home()
             tmpfs = self._layout_of[zygote].take_tmpfs(zygote.assigned.tmp, TMPFS_BATCH)
-            zygote.fork(fork, tmpfs, time.monotonic())
+            zygote.fork(fork, tmpfs, time.monotonic(), self._hold(zygote, fork, tmpfs))
         except (OSError, CasemateError) as error:
             fork.close()
             self.end(zygote, f"cannot fork: {error}")
+
+    def _hold(self, zygote: ZygoteProcess, fork: Fork, tmpfs: int) -> int | None:
+        """Return where an instance that is to be restored offers itself, None for others."""
+        if self.restoring is None or not fork.restorable or self._cgroups is None:
+            return None
+        return self.restoring.offer(zygote, (self._numbers[zygote], fork.number), tmpfs)
 
     def kill(self, request: protocol.Kill) -> None:
         """End an instance with all that it started."""

@@ -60,7 +60,13 @@ class FakeInstance(Instance):
         number: int,
         on_ready: Callable[[Instance], None],
         on_end: Callable[[Instance], None],
+        *,
+        restorable: bool = False,
     ) -> None:
+        self.restorable = restorable
+        self.born = zygote.loop.time()
+        self.served = 0
+        self.is_quiet = True
         self.zygote = zygote
         self.number = number
         self.last: Reply | None = None
@@ -72,6 +78,9 @@ class FakeInstance(Instance):
     @property
     def alive(self) -> bool:
         return not self.closed
+
+    def quiet(self) -> bool:
+        return self.is_quiet
 
     def close(self) -> None:
         """Kill: the supervisor's notice comes later."""
@@ -112,6 +121,7 @@ class FakeZygote:
         self.alive = True
         self.closing = False
         self.forks = 0
+        self.restorable = sandbox.restores
         self.instances: dict[int, FakeInstance] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.parts = 1
@@ -119,13 +129,25 @@ class FakeZygote:
     def weigh(self, parts: int) -> None:
         self.parts = parts
 
+    def make_ready(self, instance: Instance, done: Callable[[Instance, str], None]) -> bool:
+        if not self.sandbox.restorer_answers:
+            return self.sandbox.restorer_answers is not None
+        problem = self.sandbox.problem
+        self.sandbox.made_ready.append(instance)
+        self.loop.call_later(0.0002, done, instance, problem)
+        return True
+
     def spawn(
-        self, on_ready: Callable[[Instance], None], on_end: Callable[[Instance], None]
+        self,
+        on_ready: Callable[[Instance], None],
+        on_end: Callable[[Instance], None],
+        *,
+        restorable: bool = False,
     ) -> FakeInstance:
         if self.sandbox.spawn_fault is not None:
             raise self.sandbox.spawn_fault
         number, self.forks = self.forks, self.forks + 1
-        instance = FakeInstance(self, number, on_ready, on_end)
+        instance = FakeInstance(self, number, on_ready, on_end, restorable=restorable)
         self.instances[number] = instance
         self.sandbox.spawned.append(instance)
         if self.sandbox.stillborn:
@@ -162,6 +184,11 @@ class FakeSandbox:
         self.open_fault: Exception | None = None
         self.spawn_fault: Exception | None = None
         self.stillborn: Outcome | None = None
+        self.restores = False
+        self.restorer_answers: bool | None = True
+        """False: it says nothing. None: nobody can be asked."""
+        self.problem = ""
+        self.made_ready: list[Instance] = []
         self.opens = 0
         self.opening: list[asyncio.Future[None]] = []
         self.zygotes: list[FakeZygote] = []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.kernel import linux, seccomp, system_calls
+from casemate.kernel import linux, seccomp, system_calls, userfault
 from casemate.kernel.machines import X86_64 as MACHINE
 from casemate.kernel.machines import current
 from casemate.kernel.seccomp import NAMESPACE_FLAGS
@@ -34,13 +34,14 @@ SPECIAL |= {SOCKETPAIR, MADVISE, PRCTL, SECCOMP}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(machine=MACHINE),
     "zygote without a listener": seccomp.zygote_program(notify=False, machine=MACHINE),
+    "zygote that watches": seccomp.zygote_program(watch=True, machine=MACHINE),
     "instance": seccomp.instance_program(MACHINE),
     "gateway": seccomp.gateway_program(MACHINE),
     "offline": seccomp.offline_program(MACHINE),
     "egress": seccomp.egress_program(MACHINE),
 }
 CONFINED = ["gateway", "offline", "egress"]
-SILENT = [name for name in PROGRAMS if name != "zygote"]
+SILENT = [name for name in PROGRAMS if name not in ("zygote", "zygote that watches")]
 
 
 DECODED = {name: decoded(program) for name, program in PROGRAMS.items()}
@@ -71,7 +72,7 @@ def test_a_program_is_one_the_kernel_takes(name: str) -> None:
             assert k < left
         elif code == 0x06:
             assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, EINVAL, ENOSYS, EAFNOSUPPORT)
-            assert k != NOTIFY or name == "zygote"
+            assert k != NOTIFY or name in ("zygote", "zygote that watches")
         elif code == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
         else:
@@ -535,3 +536,17 @@ def test_whoever_loses_the_listener_gets_none_of_their_own() -> None:
     )
     assert done.stdout.split() == ["False", *(["ENOSYS"] * 8), "None"], done.stderr
     assert done.returncode == -31, "an instance that loads a filter ends"
+
+
+def test_memory_is_watched_in_one_form_and_never_in_an_instance() -> None:
+    number, form = MACHINE.calls["userfaultfd"], userfault.FLAGS
+    assert run("zygote that watches", number, form) == ALLOW
+    assert run("zygote", number, form) == NOTIFY
+    assert run("zygote without a listener", number, form) == EPERM
+    for other in (0, 1, form ^ 1, form | 1 << 12, 0xFFFFFFFF):
+        assert run("zygote that watches", number, other) == NOTIFY
+    assert run("instance", number, form) == KILL
+    for name in set(MACHINE.calls) - {"userfaultfd"}:
+        for args in ((), (form,), (2**64 - 1,) * 6):
+            call = MACHINE.calls[name]
+            assert run("zygote that watches", call, *args) == run("zygote", call, *args), name

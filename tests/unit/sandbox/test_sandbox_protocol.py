@@ -35,14 +35,16 @@ OPEN: dict[str, Any] = {
     "environment": {"MODE": "test"},
     "guard": [["sql", "app:query", "report"]],
     "layout": "own",
+    "restorable": True,
 }
-SPAWN = {"type": "spawn", "z": 1, "i": 2}
+SPAWN = {"type": "spawn", "z": 1, "i": 2, "restorable": True}
+MAKE_READY = {"type": "make-ready", "z": 1, "i": 2}
 KILL = {"type": "kill", "z": 1, "i": 2}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment", "guard", "layout"}
+OPTIONAL = {"ports", "environment", "guard", "layout", "restorable"}
 """A function without them has neither a way out nor a variable."""
-ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
+ALL = {m["type"]: m for m in (OPEN, SPAWN, MAKE_READY, KILL, CLOSE, PREPARE)}
 
 
 def refused(message: Any) -> None:
@@ -62,7 +64,7 @@ def test_a_request_survives_the_way(message: dict[str, Any]) -> None:
 def test_descriptors_come_with_open_and_spawn_only() -> None:
     assert {
         name: protocol.descriptors_of(decode(json.dumps(m).encode())) for name, m in ALL.items()
-    } == {"open": 2, "spawn": 2, "kill": 0, "close": 0, "prepare": 0}
+    } == {"open": 2, "spawn": 2, "make-ready": 0, "kill": 0, "close": 0, "prepare": 0}
 
 
 def test_typed_fields() -> None:
@@ -193,6 +195,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
         ],
     ),
     ("layout", ["shared", "own"], ["", "OWN", "other", "own\n", 1, None, []]),
+    ("restorable", [True, False], [0, 1, "true", "", None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]
 NAMES_REFUSED += ["a" * 64, "\u00e9", "a\r", "a\u2028"]
@@ -227,9 +230,9 @@ def test_every_field_is_needed_and_no_other_is_taken(message: dict[str, Any]) ->
         refused(message | {extra: 1})
 
 
-@pytest.mark.parametrize("message", [SPAWN, KILL, CLOSE])
+@pytest.mark.parametrize("message", [SPAWN, MAKE_READY, KILL, CLOSE])
 def test_numbers_are_bounded_everywhere(message: dict[str, Any]) -> None:
-    for field in set(message) - {"type"}:
+    for field in set(message) - {"type", "restorable"}:
         for value in (-1, 0x80000000, 1 << 64, "1", None, 0.5, False):
             refused(message | {field: value})
 

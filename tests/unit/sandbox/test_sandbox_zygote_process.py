@@ -361,6 +361,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "identity": 0,
         "ports": [3128, 5432],
         "environment": {"MODE": "test"},
+        "restorable": False,
         "guard": [["sql", "app:query", "report"]],
     }
     assert len(descriptors) == 4

@@ -161,6 +161,14 @@ LearnOption = Annotated[
 ]
 
 
+RestoreOption = Annotated[
+    bool,
+    typer.Option(
+        "--restore",
+        help="Restore the process of a call when it is over, checked to be as it was before, "
+        "instead of forking one for each call. Experimental; off unless given.",
+    ),
+]
 FunctionIdsOption = Annotated[
     str | None,
     typer.Option(
@@ -247,6 +255,7 @@ def serve(
     max_tmp: MaxTmpOption = None,
     max_instances: MaxInstancesOption = None,
     learn: LearnOption = False,
+    restore: RestoreOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
@@ -283,6 +292,7 @@ def serve(
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
             learn=learn,
+            restore=restore,
             trusted_proxies=tuple(trusted_proxy or ()),
         )
     )

@@ -1,0 +1,98 @@
+"""Instances of one version that are restored after a call instead of forked for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+
+from casemate.sandbox.instance import Instance
+from casemate.sandbox.zygote import Zygote
+
+_log = logging.getLogger(__name__)
+_LAST = 50
+_LEAST = 5
+_MOST_PART = 0.2
+"""Of the last calls that may leave something behind: a fork costs less than what comes of more."""
+_FORK_SECONDS = 30.0
+"""How long each call has a fork of its own then, before it is tried again."""
+_MOST_CALLS = 1000
+_MOST_SECONDS = 60.0
+"""After so many calls, or so long, an instance is replaced: layout and seeds are new then."""
+_READY_SECONDS = 1.0
+"""Of which nothing is heard for so long is ended: it takes the place of others."""
+_SLOW_SECONDS = 0.1
+"""While one takes longer than this no others are asked for."""
+_MOST_REASONS = 64
+
+
+class RestoredInstances:
+    """Which are being made ready, and whether that is worth it for this version."""
+
+    def __init__(
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        done: Callable[[Instance, bool], None],
+    ) -> None:
+        """Call `done` with an instance that was made ready, or could not be."""
+        self._name = name
+        self._loop = loop
+        self._done = done
+        self._under_way: dict[Instance, float] = {}
+        self._last: deque[bool] = deque(maxlen=_LAST)
+        self._fork_until = 0.0
+        self.reasons: Counter[str] = Counter()
+        """Why instances were not used again, and how often."""
+
+    def __len__(self) -> int:
+        """Return how many are being made ready."""
+        return len(self._under_way)
+
+    def wanted(self, zygote: Zygote) -> bool:
+        """Tell whether the next instance is to be one that is restored."""
+        now = self._loop.time()
+        if not zygote.restorable or now < self._fork_until:
+            return False
+        return all(now - since <= _SLOW_SECONDS for since in self._under_way.values())
+
+    def begin(self, zygote: Zygote, instance: Instance) -> bool:
+        """Have an instance made ready; False if it is not to be used again."""
+        now = self._loop.time()
+        if not instance.restorable or zygote.instances.get(instance.number) is not instance:
+            return False
+        if instance.served >= _MOST_CALLS or now - instance.born > _MOST_SECONDS:
+            return False
+        self._under_way[instance] = now
+        if zygote.make_ready(instance, self._told):
+            return True
+        del self._under_way[instance]
+        return False
+
+    def _told(self, instance: Instance, problem: str) -> None:
+        waited = self._under_way.pop(instance, None)
+        if problem and problem not in self.reasons:
+            _log.info("an instance of %s is not used again: %s", self._name, problem)
+        if problem and (len(self.reasons) < _MOST_REASONS or problem in self.reasons):
+            self.reasons[problem] += 1
+        if waited is None:
+            # It serves a call, or waits for one, and could not be made ready afterwards.
+            instance.restorable = False
+            return
+        self._last.append(not problem)
+        failed = self._last.count(False)
+        if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):
+            self._fork_until = self._loop.time() + _FORK_SECONDS
+            self._last.clear()
+        self._done(instance, not problem and instance.alive and instance.quiet())
+
+    def forget(self, instance: Instance) -> None:
+        """Take an instance for ended."""
+        self._under_way.pop(instance, None)
+
+    def tend(self, now: float) -> None:
+        """End those of which nothing is heard."""
+        for instance, since in list(self._under_way.items()):
+            if now - since > _READY_SECONDS:
+                self._told(instance, "nothing was heard of it")

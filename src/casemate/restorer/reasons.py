@@ -1,0 +1,61 @@
+"""Why an instance is not used again: numbers in messages, sentences for the owner."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Reason(enum.IntEnum):
+    """One for each check. Whatever has no other is KERNEL."""
+
+    CALL = 1
+    SIGNAL = 2
+    NOT_WAITING = 3
+    NOT_STOPPING = 4
+    MEMORY_LAYOUT = 5
+    SHARED_MEMORY = 6
+    UNWATCHED = 7
+    TOO_MANY_PAGES = 8
+    STATUS = 9
+    DESCRIPTORS = 10
+    FILES = 11
+    PROCESSES = 12
+    TMP = 13
+    REGISTERS = 14
+    GONE = 15
+    KERNEL = 16
+    FILTERS = 17
+    FOLDER = 18
+
+
+TEXTS = {
+    Reason.CALL: "it made a system call that leaves something behind",
+    Reason.SIGNAL: "it was sent a signal",
+    Reason.NOT_WAITING: "it did not wait for its next call",
+    Reason.NOT_STOPPING: "it could not be stopped in time",
+    Reason.MEMORY_LAYOUT: "its memory was mapped anew",
+    Reason.SHARED_MEMORY: "it has shared memory",
+    Reason.UNWATCHED: "some of its memory cannot be watched",
+    Reason.TOO_MANY_PAGES: "it wrote to more memory than is restored",
+    Reason.STATUS: "what the kernel says of it has changed",
+    Reason.DESCRIPTORS: "it has left files open, or closed its own",
+    Reason.FILES: "one of its own descriptors leads elsewhere or has other flags",
+    Reason.PROCESSES: "it has left a process or a thread",
+    Reason.TMP: "it has left something in /tmp",
+    Reason.REGISTERS: "its registers could not be set back",
+    Reason.GONE: "it has ended",
+    Reason.KERNEL: "the kernel did not tell what was asked",
+    Reason.FILTERS: "its filters of system calls are not those that it should have",
+    Reason.FOLDER: "its working directory is another one",
+}
+"""For the owner of the function."""
+
+
+class DiscardError(Exception):
+    """An instance is not to be used again."""
+
+    def __init__(self, reason: Reason, detail: int = 0) -> None:
+        """Keep why; `detail` is the number of the system call or an errno."""
+        super().__init__(f"{TEXTS[reason]} ({detail})" if detail else TEXTS[reason])
+        self.reason = reason
+        self.detail = detail

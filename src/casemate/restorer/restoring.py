@@ -1,0 +1,157 @@
+"""Compares an instance with its snapshot after a call, and sets it back.
+
+In this order: it stops where it waits for its next call; nothing was flagged; what the kernel tells
+of it is what it was; what it wrote is written over with what was there; its registers are set. Any
+step that fails ends it: there is no way round one.
+"""
+
+from __future__ import annotations
+
+import time
+
+from casemate.kernel import remote_memory, tracing
+from casemate.kernel.pagemap import PAGE, Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.process_files import ProcessFiles
+from casemate.restorer.reasons import DiscardError, Reason
+from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, State, take
+from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
+
+MOST_PAGES = 2000
+"""That calls of one instance may have written, all together: what is kept of them is bounded."""
+_HOME_TRIES = 8
+_HOME_SECONDS = 0.0005
+"""Between the answer and the wait for the next call there are some instructions."""
+
+
+class Held:
+    """One instance. Each method raises DiscardError, after which nothing else is to be called."""
+
+    def __init__(
+        self, pid: int, *, files: ProcessFiles, uffd: int, tmp: int | None, filters: int
+    ) -> None:
+        """Trace a process. The descriptors stay their owner's."""
+        self._files = files
+        self._uffd = uffd
+        self._tmp = tmp
+        self._filters = filters
+        self._scanner = Scanner(files.pagemap)
+        self._runs: list[tuple[int, int]] = []
+        self._clean = bytearray()
+        self.snapshot: Snapshot | None = None
+        self.restored = 0
+        try:
+            self.tracee = Tracee(pid)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        # What the files are of lives, so that its id cannot have been another's.
+        try:
+            files.status()
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+
+    def make_ready(self) -> None:
+        """Take the snapshot, or restore it; the instance then waits for a call."""
+        if self.snapshot is None:
+            self._stop_waiting()
+            self.tracee.flagged = None
+            self.snapshot = take(self.tracee, self._files, self._uffd, self._tmp, self._filters)
+            self.tracee.flagged = None
+            self.tracee.noting = True
+        else:
+            self._stop_waiting()
+            self._restore(self.snapshot)
+            self.restored += 1
+        self._let_go()
+
+    @property
+    def pages(self) -> int:
+        """How many pages are written back."""
+        return len(self._clean) // PAGE
+
+    def _let_go(self) -> None:
+        try:
+            tracing.set_options(self.tracee.pid, OPTIONS)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        self.tracee.go_on()
+
+    def _stop_waiting(self) -> None:
+        """Stop it where it waits: nowhere else a broken-off call leaves nothing in the kernel."""
+        for attempt in range(_HOME_TRIES):
+            self.tracee.stop(STOP_SECONDS)
+            self._require_unflagged()
+            try:
+                here = tracing.general(self.tracee.pid)
+            except OSError as error:
+                raise DiscardError(Reason.GONE, error.errno or 0) from error
+            if self._at_home(here):
+                return
+            self.tracee.go_on()
+            time.sleep(_HOME_SECONDS * (attempt + 1))
+        raise DiscardError(Reason.NOT_WAITING)
+
+    def _at_home(self, here: tracing.General) -> bool:
+        home = self.snapshot.general if self.snapshot is not None else None
+        if home is None:
+            return here.rax == tracing.RESTART
+        same = ("rip", "rsp", "orig_rax", "rax", "rdi", "cs", "ss")
+        return all(getattr(here, name) == getattr(home, name) for name in same)
+
+    def _require_unflagged(self) -> None:
+        if self.tracee.noting and self.tracee.flagged is not None:
+            raise self.tracee.flagged
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        pid = self.tracee.pid
+        try:
+            tracing.set_options(pid, HELD_OPTIONS)
+            self._compare(snapshot)
+            self._write_back(snapshot)
+            tracing.set_extended(pid, snapshot.extended)
+            tracing.set_general(pid, snapshot.general)
+            if (
+                tracing.general(pid) != snapshot.general
+                or tracing.extended(pid) != snapshot.extended
+            ):
+                raise DiscardError(Reason.REGISTERS)
+        except UnwatchedError as error:
+            raise DiscardError(Reason.UNWATCHED, error.errno or 0) from error
+        except TooManyPagesError as error:
+            raise DiscardError(Reason.TOO_MANY_PAGES) from error
+        except ProcessLookupError as error:
+            raise DiscardError(Reason.GONE) from error
+        except OSError as error:
+            raise DiscardError(Reason.KERNEL, error.errno or 0) from error
+
+    def _compare(self, snapshot: Snapshot) -> None:
+        """Raise DiscardError for the first thing that is not what it was."""
+        was, now = snapshot.state, State.of(self._files, self._tmp)
+        for same, reason in (
+            (now.descriptors == was.descriptors, Reason.DESCRIPTORS),
+            (now.children == was.children, Reason.PROCESSES),
+            (now.kept == was.kept, Reason.FILES),
+            (now.maps == was.maps, Reason.MEMORY_LAYOUT),
+            (now.tmp == was.tmp, Reason.TMP),
+            (now.folder == was.folder, Reason.FOLDER),
+            (now.status == was.status, Reason.STATUS),
+            (now.limits == was.limits, Reason.STATUS),
+        ):
+            if not same:
+                raise DiscardError(reason)
+        for descriptor in range(was.descriptors):
+            if not remote_memory.same_file(self.tracee.pid, snapshot.twin, descriptor):
+                raise DiscardError(Reason.FILES, descriptor)
+
+    def _write_back(self, snapshot: Snapshot) -> None:
+        """Write over every page that was ever written. Protecting it anew would cost a fault."""
+        runs: list[tuple[int, int]] = []
+        left = MOST_PAGES
+        for start, end in snapshot.ranges:
+            found = self._scanner.written(start, end, left)
+            left -= sum(last - first for first, last in found) // PAGE
+            runs += found
+        if runs != self._runs:
+            self._runs, self._clean = runs, remote_memory.read(snapshot.twin, runs)
+        remote_memory.write(self.tracee.pid, runs, self._clean)
+        for start, end in snapshot.dropped:
+            remote_memory.write(self.tracee.pid, [(start, end)], bytearray(end - start))

@@ -1,0 +1,199 @@
+"""What an instance was when it was ready, and a copy of it that never runs.
+
+The copy (the twin) is a fork that is left in its first stop: its memory is shared with the
+instance's until one of them is written, and its descriptors lead to the same open files. So the
+memory of an instance is not copied, only that of pages which calls have written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+from casemate.kernel import machines, remote_memory, tracing, userfault
+from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.process_files import KEPT, ProcessFiles, memory_device, parse_maps
+from casemate.restorer.reasons import DiscardError, Reason
+from casemate.restorer.tracee import HELD_OPTIONS, Tracee
+
+STOP_SECONDS = 0.25
+_SOCKET = KEPT[-1]
+_FILTERS = b"Seccomp_filters"
+
+
+@dataclass(frozen=True, slots=True)
+class Tmp:
+    """What is compared of a /tmp: its root, and how much of it is left."""
+
+    root: tuple[int, ...]
+    free: tuple[int, ...]
+
+    @classmethod
+    def of(cls, descriptor: int) -> Tmp:
+        """Look at a tmpfs by a descriptor of its root. Raises OSError."""
+        root, room = os.fstat(descriptor), os.fstatvfs(descriptor)
+        who = (root.st_mode, root.st_uid, root.st_gid, root.st_nlink, root.st_size)
+        when = (root.st_atime_ns, root.st_mtime_ns, root.st_ctime_ns)
+        return cls((*who, *when), (room.f_bfree, room.f_ffree, room.f_blocks, room.f_files))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the kernel tells of a waiting instance, all of which is compared."""
+
+    maps: bytes
+    status: tuple[bytes, ...]
+    limits: bytes
+    descriptors: int
+    kept: tuple[bytes, ...]
+    children: tuple[int, ...]
+    folder: str
+    tmp: Tmp | None
+
+    @classmethod
+    def of(cls, files: ProcessFiles, tmp: int | None) -> State:
+        """Ask the kernel. Raises OSError."""
+        return cls(
+            files.maps(),
+            files.status(),
+            files.limits(),
+            files.descriptors(),
+            files.kept(),
+            files.children(),
+            files.folder(),
+            None if tmp is None else Tmp.of(tmp),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an instance is set back to."""
+
+    twin: int
+    general: tracing.General
+    extended: bytes
+    state: State
+    ranges: tuple[tuple[int, int], ...]
+    """Of memory that is written, all of it watched."""
+    dropped: tuple[tuple[int, int], ...]
+    """Of memory that the kernel may drop at any time and lets nobody watch: it is zeroed."""
+
+
+def waits(registers: tracing.General) -> bool:
+    """Tell whether a stopped instance was waiting for its socket, in a call that is made anew."""
+    return (
+        registers.orig_rax == machines.X86_64.calls["recvfrom"]
+        and registers.rax == tracing.RESTART
+        and registers.rdi == _SOCKET
+    )
+
+
+def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filters: int) -> Snapshot:
+    """Take the snapshot of an instance that is stopped while it waits; it stays stopped.
+
+    `filters` is how many of system calls it has to have. Raises DiscardError.
+    """
+    try:
+        general, extended = tracing.general(tracee.pid), tracing.extended(tracee.pid)
+        if not waits(general):
+            raise DiscardError(Reason.NOT_WAITING)
+        tracing.set_options(tracee.pid, HELD_OPTIONS)
+        if files.children():
+            raise DiscardError(Reason.PROCESSES)
+        twin = _clone(tracee, general)
+        tracing.set_general(tracee.pid, general)
+        ranges, dropped = _watch(files, uffd, tmp)
+        state = State.of(files, tmp)
+        _require(state, twin, filters)
+        _same_files(tracee.pid, twin)
+        # From here on every page that is written shows; one that is not watched fails the scan.
+        scanner = Scanner(files.pagemap)
+        for start, end in ranges:
+            if scanner.written(start, end, 0):
+                raise DiscardError(Reason.UNWATCHED)
+    except UnwatchedError as error:
+        raise DiscardError(Reason.UNWATCHED, error.errno or 0) from error
+    except TooManyPagesError as error:
+        raise DiscardError(Reason.UNWATCHED) from error
+    except ProcessLookupError as error:
+        raise DiscardError(Reason.GONE) from error
+    except (OSError, ValueError) as error:
+        raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
+    return Snapshot(twin, general, extended, state, ranges, dropped)
+
+
+def _require(state: State, twin: int, filters: int) -> None:
+    if state.descriptors != len(KEPT):
+        raise DiscardError(Reason.DESCRIPTORS)
+    if state.children != (twin,) or b"Threads:\t1" not in state.status:
+        raise DiscardError(Reason.PROCESSES)
+    if _FILTERS + b":\t%d" % filters not in state.status:
+        raise DiscardError(Reason.FILTERS)
+
+
+def _same_files(pid: int, twin: int) -> None:
+    for descriptor in KEPT:
+        if not remote_memory.same_file(pid, twin, descriptor):
+            raise DiscardError(Reason.FILES, descriptor)
+
+
+def _clone(tracee: Tracee, general: tracing.General) -> int:
+    """Have a stopped process fork, and leave the fork in its first stop. Raises DiscardError.
+
+    It signals nobody when it ends, and so is no child that the process would wait for by chance.
+    """
+    place = general.rip - len(tracing.SYSCALL_INSTRUCTION)
+    code = remote_memory.read(tracee.pid, [(place, general.rip)])
+    if code != tracing.SYSCALL_INSTRUCTION:
+        raise DiscardError(Reason.NOT_WAITING)
+    clone = machines.X86_64.calls["clone"]
+    asked = general._replace(
+        rip=place, rax=clone, orig_rax=tracing.NO_CALL, rdi=0, rsi=0, rdx=0, r10=0, r8=0
+    )
+    tracing.set_general(tracee.pid, asked)
+    twin = tracee.fork_by(STOP_SECONDS)
+    done = tracing.general(tracee.pid)
+    if done.rip != general.rip or done.orig_rax != clone or done.rax >= 1 << 63:
+        raise DiscardError(Reason.KERNEL)
+    return twin
+
+
+def _watch(
+    files: ProcessFiles, uffd: int, tmp: int | None
+) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+    """Watch all memory that can be written; return its ranges, and those that are zeroed.
+
+    What is mapped from a file to be shared stays, if nobody can write that file: it is neither
+    memory nor in /tmp, and all other files that an instance sees are on read-only mounts.
+    """
+    changing = {memory_device(), *(() if tmp is None else (os.fstat(tmp).st_dev,))}
+    watched: list[tuple[int, int]] = []
+    dropped: list[tuple[int, int]] = []
+    for mapping in parse_maps(files.maps()):
+        if mapping.shared and (mapping.writable or mapping.device in changing):
+            raise DiscardError(Reason.SHARED_MEMORY)
+        if not mapping.writable:
+            continue
+        try:
+            userfault.watch(uffd, mapping.start, mapping.end)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not _may_be_dropped(files, mapping.start):
+                raise DiscardError(Reason.UNWATCHED, error.errno or 0) from error
+            dropped.append((mapping.start, mapping.end))
+            continue
+        if watched and watched[-1][1] == mapping.start:
+            watched[-1] = (watched[-1][0], mapping.end)
+        else:
+            watched.append((mapping.start, mapping.end))
+    for start, end in watched:
+        userfault.protect(uffd, start, end)
+    return tuple(watched), tuple(dropped)
+
+
+def _may_be_dropped(files: ProcessFiles, start: int) -> bool:
+    """Tell whether a mapping is one for getrandom(2) in the process itself (MAP_DROPPABLE).
+
+    The kernel takes its pages away when memory is short, so that zeros there are always right.
+    """
+    return b"dp" in files.flags_of(start)

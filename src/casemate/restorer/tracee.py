@@ -1,0 +1,255 @@
+"""A traced process: stopping it, and following what it does meanwhile.
+
+The process is traced as long as it lives. It stops by itself at every call that its filter flags
+(`kernel/flagging.py`); such a call is let through, and the process is not used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+from casemate.kernel import tracing
+from casemate.restorer.reasons import DiscardError, Reason
+
+OPTIONS = tracing.FOLLOW | tracing.TELL_SECCOMP
+"""While it serves: its call is not lost with the tracer, and what it does then is never reused."""
+HELD_OPTIONS = OPTIONS | tracing.EXIT_KILL
+"""While it is stopped: whoever is half restored ends with the tracer."""
+_MOST_OTHERS = 4096
+"""Processes and threads that are followed; who starts more is killed."""
+_FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
+_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+_MOST_EVENTS = 256
+"""Of one process in one turn: others want their turn too."""
+_FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
+
+
+class Tracee:
+    """One process and whatever it starts. All methods from one thread."""
+
+    def __init__(self, pid: int) -> None:
+        """Trace `pid`, which goes on. Raises OSError."""
+        self.pid = pid
+        self.flagged: DiscardError | None = None
+        """Why it is not to be used again, once there is a reason."""
+        self.flags = 0
+        """How many calls were flagged."""
+        self.noting = False
+        """False until the snapshot: what prepares a process may make any call."""
+        self.alive = True
+        self.stopped = False
+        self._asked = False
+        """Whether a stop was asked for that has not come yet."""
+        self._others: set[int] = set()
+        self._expects = False
+        self._expected = 0
+        self._fault = (0, 0)
+        self.twin = 0
+        """A fork of it that is left stopped, and ends with it."""
+        tracing.seize(pid, OPTIONS)
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def stop(self, seconds: float) -> None:
+        """Have it stop. Raises DiscardError if it does not in time, or has ended."""
+        self.ask_to_stop()
+        self.await_stop(seconds)
+
+    def ask_to_stop(self) -> None:
+        """Have it stop soon: several can do so at the same time. Raises DiscardError."""
+        if self.stopped or self._asked:
+            return
+        try:
+            tracing.interrupt(self.pid)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        self._asked = True
+
+    def await_stop(self, seconds: float) -> None:
+        """Wait for a stop that was asked for. Raises DiscardError."""
+        deadline = time.monotonic() + seconds
+        pause = _FIRST_PAUSE
+        while not self.stopped:
+            if self._take(self.pid):
+                continue
+            if not self.alive:
+                raise DiscardError(Reason.GONE)
+            if time.monotonic() > deadline:
+                raise DiscardError(Reason.NOT_STOPPING)
+            time.sleep(pause)
+            pause = min(2 * pause, _MOST_PAUSE)
+
+    def fork_by(self, seconds: float) -> int:
+        """Let a stopped process make the call to fork that its registers ask for; return whom.
+
+        Both are stopped afterwards, the fork before its first instruction. Raises DiscardError.
+        """
+        self._expected = 0
+        self._expects = True
+        try:
+            self.go_on()
+            self.await_stop(seconds)
+        finally:
+            self._expects = False
+        if not self._expected:
+            raise DiscardError(Reason.KERNEL)
+        self.twin = self._expected
+        self._first_stop(self.twin, seconds)
+        return self.twin
+
+    def _first_stop(self, pid: int, seconds: float) -> None:
+        """Wait until a process that it forked has stopped, and leave it so. Raises DiscardError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            waited, status = self._wait(pid)
+            if waited and os.WIFSTOPPED(status) and status >> 16 == tracing.EVENT_STOP:
+                return
+            if waited or time.monotonic() > deadline:
+                raise DiscardError(Reason.NOT_STOPPING)
+            time.sleep(_FIRST_PAUSE)
+
+    def go_on(self) -> None:
+        """Let it go on. Raises DiscardError."""
+        try:
+            tracing.resume(self.pid)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        self.stopped = False
+
+    # -- following -----------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Take note of what has happened to it and to what it started; let them go on."""
+        self._see_whether_twin_lives()
+        left = _MOST_EVENTS
+        some = True
+        # Again while there is something: what was started meanwhile has stopped already.
+        while some and left > 0:
+            some = False
+            for pid in (self.pid, *self._others.copy()):
+                while left > 0 and self._take(pid):
+                    left -= 1
+                    some = True
+
+    def _see_whether_twin_lives(self) -> None:
+        """Wait for a twin that was killed: its process cannot end before that.
+
+        It is in the namespace of which that is the first, and which the kernel empties first.
+        """
+        if not self.twin:
+            return
+        try:
+            waited, status = os.waitpid(self.twin, os.WNOHANG | tracing.WALL)
+        except ChildProcessError:
+            waited, status = self.twin, 0
+        if waited and not os.WIFSTOPPED(status):
+            self.twin = 0
+            self.flag(Reason.PROCESSES)
+
+    def _wait(self, pid: int) -> tuple[int, int]:
+        try:
+            return os.waitpid(pid, os.WNOHANG | tracing.WALL)
+        except ChildProcessError:
+            self._ended(pid)
+            return 0, 0
+
+    def _ended(self, pid: int) -> None:
+        self._others.discard(pid)
+        if pid == self.pid:
+            self.alive = self.stopped = False
+            self.forget_twin()
+
+    def _take(self, pid: int) -> bool:
+        """Take one event of a process; False if there is none."""
+        waited, status = self._wait(pid)
+        if not waited:
+            return False
+        if not os.WIFSTOPPED(status):
+            self._ended(pid)
+            return True
+        try:
+            self._on_stop(pid, status >> 16, os.WSTOPSIG(status))
+        except ProcessLookupError:
+            # Killed meanwhile, which is waited for as well.
+            return True
+        return True
+
+    def _on_stop(self, pid: int, event: int, number: int) -> None:
+        if event == tracing.EVENT_STOP and number == signal.SIGTRAP:
+            if pid == self.pid and self._asked:
+                self.stopped, self._asked = True, False
+                return
+            tracing.resume(pid)
+            return
+        if event == tracing.EVENT_SECCOMP:
+            self.flags += 1
+            if self.noting and self.flagged is None:
+                call = tracing.general(pid).orig_rax
+                self.flag(Reason.CALL, call & 0xFFFF)
+            tracing.resume(pid)
+        elif event in _FORKED:
+            if self._expects and pid == self.pid and not self._expected:
+                self._expected = tracing.event_message(pid)
+                # It stops again as it would for us, where its registers can be set.
+                tracing.interrupt(pid)
+                self._asked = True
+            else:
+                self._follow(tracing.event_message(pid))
+            tracing.resume(pid)
+        else:
+            # A signal on its way, or the stop of a whole group by one.
+            self.flag(Reason.SIGNAL, number)
+            if pid == self.pid and not event and self._faults_again(number):
+                tracing.detach(pid)
+                self.forget_twin()
+            else:
+                tracing.resume(pid, 0 if event else number)
+
+    def _faults_again(self, number: int) -> bool:
+        """Tell whether a fault comes for the second time, which nothing handles then.
+
+        The first process of a namespace does not die of its faults as long as it is traced.
+        """
+        if number not in _FAULTS:
+            return False
+        place = (number, tracing.general(self.pid).rip)
+        again, self._fault = place == self._fault, place
+        return again
+
+    def _follow(self, pid: int) -> None:
+        self.flag(Reason.PROCESSES)
+        self._others.add(pid)
+        if len(self._others) > _MOST_OTHERS:
+            self.kill()
+
+    def flag(self, reason: Reason, detail: int = 0) -> None:
+        """Note why it is not to be used again; the first reason stays.
+
+        Its twin is of no use any more, and would keep open what it closes.
+        """
+        if self.flagged is None:
+            self.flagged = DiscardError(reason, detail)
+        if self.noting:
+            self.forget_twin()
+
+    @property
+    def following(self) -> bool:
+        """Whether something that it started has not ended yet."""
+        return bool(self._others)
+
+    def forget_twin(self) -> None:
+        """End the twin: it would keep the ends of sockets and pipes open."""
+        if self.twin:
+            with contextlib.suppress(OSError):
+                tracing.kill(self.twin)
+            self._others.add(self.twin)
+            self.twin = 0
+
+    def kill(self) -> None:
+        """End it, and with it, the first of its namespace, all that it started."""
+        self.forget_twin()
+        with contextlib.suppress(OSError):
+            tracing.kill(self.pid)

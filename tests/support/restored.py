@@ -1,0 +1,128 @@
+"""A process under the filters of an instance, and in the test's own what restores it."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from casemate.kernel import linux
+from casemate.kernel.process_files import ProcessFiles, open_process
+from casemate.restorer.restoring import Held
+
+SECONDS = 20.0
+CHILD = Path(__file__).with_name("restored_child.py")
+
+
+class RestoredChild:
+    """A child that runs the code it is sent, call by call, for whoever restores it."""
+
+    def __init__(self, *, prepare: str = "", tmp: bool = False) -> None:
+        """Start it; `prepare` is run before it is ready."""
+        self.sock, theirs = socket.socketpair()
+        self.sock.settimeout(SECONDS)
+        self.tmp = linux.new_tmpfs(1 << 20, 64) if tmp else None
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", str(CHILD), str(theirs.fileno()), prepare]
+                + ([str(self.tmp)] if self.tmp is not None else []),
+                pass_fds=(theirs.fileno(), *([self.tmp] if self.tmp is not None else [])),
+                stdin=subprocess.DEVNULL,
+                # Not the test's own, whose position changes.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        self.pid = self.process.pid
+        data, ancillary, _, _ = self.sock.recvmsg(16, socket.CMSG_SPACE(4))
+        if data != b"u":
+            raise RuntimeError("the child did not start")
+        self.uffd = array.array("i", ancillary[0][2][:4])[0]
+
+    def go(self) -> None:
+        """Let it prepare itself, which waits at flagged calls without a tracer."""
+        self.sock.sendall(b"g")
+        self._until(b"r")
+
+    def _pump(self) -> None:
+        """Do what it may wait for."""
+
+    def _until(self, wanted: bytes | None = None) -> bytes:
+        deadline = time.monotonic() + SECONDS
+        data = b""
+        while time.monotonic() < deadline:
+            self._pump()
+            ready, _, _ = select.select([self.sock], [], [], 0.001)
+            if ready:
+                part = self.sock.recv(65536)
+                if not part:
+                    raise EOFError("the child has ended")
+                data += part
+                if data == wanted or (wanted is None and data.endswith(b"\n")):
+                    return data
+        raise TimeoutError("the child did not answer")
+
+    def call(self, code: str) -> Any:
+        """Run code there; return what it puts into `result`."""
+        self.send(code)
+        return self.answer()
+
+    def send(self, code: str) -> None:
+        """Have code run there."""
+        self.sock.sendall(json.dumps(code).encode() + b"\n")
+
+    def answer(self) -> Any:
+        """Return what the code put into `result`."""
+        answer = json.loads(self._until())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["result"]
+
+    def children(self) -> list[int]:
+        """Return the ids of its children."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(one) for one in text.split()]
+
+    def close(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(Exception):
+            self.process.wait(SECONDS)
+        self.sock.close()
+        os.close(self.uffd)
+        if self.tmp is not None:
+            os.close(self.tmp)
+
+
+class Restored(RestoredChild):
+    """One that is restored by the test's own process."""
+
+    def __init__(self, *, prepare: str = "", filters: int = 2, tmp: bool = False) -> None:
+        """Start it, and have it traced; `prepare` is run before its snapshot is taken."""
+        super().__init__(prepare=prepare, tmp=tmp)
+        self.files = ProcessFiles(open_process(self.pid))
+        self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
+        self.go()
+
+    def _pump(self) -> None:
+        self.held.tracee.sweep()
+
+    def ready(self) -> None:
+        """Take the snapshot, or restore."""
+        self.held.make_ready()
+
+    def close(self) -> None:
+        """End it with its twin."""
+        self.held.tracee.kill()
+        self.held.tracee.sweep()
+        super().close()
+        self.files.close()

@@ -1,0 +1,78 @@
+"""The child of `restored.py`: prepares itself as an instance does, then runs what it is sent."""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from casemate.kernel import flagging, linux, userfault
+
+given, prepare = int(sys.argv[1]), sys.argv[2]
+os.dup2(given, 3)
+if len(sys.argv) > 3:
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    linux.attach_mount(int(sys.argv[3]), "/tmp")
+# Pending signals are counted by user and namespace: an instance has one of its own.
+linux.unshare(linux.CLONE_NEWUSER)
+os.closerange(4, 1024)
+sock = socket.socket(fileno=3)
+watching = userfault.create()
+socket.send_fds(sock, [b"u"], [watching])
+os.close(watching)
+assert sock.recv(1) == b"g"
+linux.set_no_new_privileges()
+names = {"sock": sock}
+import ctypes  # noqa: E402 - is for what is run
+import ctypes.util  # noqa: E402
+import random  # noqa: E402, F401
+import signal  # noqa: E402, F401
+import tempfile  # noqa: E402, F401
+import threading  # noqa: E402, F401
+import time  # noqa: E402, F401
+
+from casemate.kernel import machines  # noqa: E402
+from casemate.runner import restorable  # noqa: E402
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+CALLS = machines.current().calls
+
+
+def raw(name, *arguments):
+    """Make a system call, however Python would."""
+    result = libc.syscall(
+        CALLS[name], *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)
+    )
+    return -ctypes.get_errno() if result < 0 else result
+
+
+def serve(line):
+    scope = dict(globals())
+    try:
+        exec(json.loads(line), scope)
+        return {"result": scope.get("result")}
+    except BaseException as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+state = {}
+keep = restorable.make_room()
+if "NO_FILTER" not in prepare:
+    linux.install_filter(flagging.flag_program())
+    if "ONE_FILTER" not in prepare:
+        linux.install_filter(flagging.flag_program())
+exec(prepare)
+
+
+def main():
+    serve('"result = 1"')
+    sock.sendall(b"r")
+    while line := sock.recv(65536):
+        sock.sendall(json.dumps(serve(line)).encode() + b"\n")
+
+
+restorable.with_room_for_frames(main)

@@ -1,0 +1,151 @@
+"""Instances that are made ready again: used only then, replaced in time, left for forks if not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from dispatch_sandbox import VirtualLoop, run
+from test_dispatch_pool import Calls, outcomes
+
+
+def calls_of(loop: VirtualLoop, **limits: Any) -> Calls:
+    calls = Calls(loop, **limits)
+    calls.sandbox.restores = True
+    return calls
+
+
+async def warm(calls: Calls) -> None:
+    await calls.call()
+    await asyncio.sleep(1)
+
+
+def test_an_instance_serves_again_once_it_was_made_ready() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        served = [await calls.call() for _ in range(20)]
+        assert all(instance.restorable for instance in served)
+        assert len(set(served)) < 10
+        assert len(calls.sandbox.made_ready) > 20
+
+    run(scenario)
+
+
+def test_the_first_call_waits_for_no_restorer() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        first = await calls.call()
+        assert not first.restorable and first.closed
+
+    run(scenario)
+
+
+def test_nobody_gets_one_that_was_not_made_ready() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.sandbox.restorer_answers = False
+        one = await calls.take()
+        calls.release(one)
+        await calls.idle()
+        assert not one.closed
+        tending = loop.create_task(calls.tend(20))
+        for _ in range(20):
+            other = await calls.take()
+            assert other is not one
+            calls.release(other)
+        assert one.closed
+        tending.cancel()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("answers", [True, None])
+def test_one_that_cannot_be_made_ready_is_ended(answers: bool | None) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.sandbox.problem = "it has left a file"
+        calls.sandbox.restorer_answers = answers
+        one = await calls.call()
+        await asyncio.sleep(0.01)
+        assert one.closed
+        if answers:
+            assert calls.pool.restored.reasons["it has left a file"] >= 1
+
+    run(scenario)
+
+
+def test_one_that_has_something_on_the_way_is_ended() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        one = await calls.take()
+        one.is_quiet = False
+        calls.release(one)
+        await asyncio.sleep(0.01)
+        assert one.closed
+
+    run(scenario)
+
+
+def test_a_function_that_leaves_something_goes_back_to_forks_and_is_tried_again() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.sandbox.problem = "it made a call"
+        assert await outcomes(calls.start(40)) == [None] * 40
+        asked = len(calls.sandbox.made_ready)
+        for _ in range(5):
+            assert await outcomes(calls.start(40)) == [None] * 40
+        assert len(calls.sandbox.made_ready) <= asked + 16
+        calls.sandbox.problem = ""
+        for _ in range(60):
+            await calls.call(1.0)
+        assert (await calls.call()).restorable
+
+    run(scenario)
+
+
+def test_it_is_replaced_after_a_thousand_calls_or_a_minute() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        one = await calls.take()
+        one.served = 1000
+        calls.release(one)
+        await asyncio.sleep(0.01)
+        assert one.closed
+        two = await calls.take()
+        two.born -= 61
+        calls.release(two)
+        await asyncio.sleep(0.01)
+        assert two.closed
+
+    run(scenario)
+
+
+def test_a_restorer_that_ends_leaves_calls_alone() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        one = await calls.take()
+        calls.pool.restored._told(one, "the restorer ended")
+        assert not one.closed and not one.restorable
+        calls.release(one)
+        await asyncio.sleep(0.01)
+        assert one.closed
+
+    run(scenario)
+
+
+def test_no_call_is_refused_and_concurrency_is_held() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, concurrency=4)
+        assert await outcomes(calls.start(40)) == [None] * 40
+        assert await outcomes(calls.start(40)) == [None] * 40
+        assert calls.most_busy == 4
+
+    run(scenario)

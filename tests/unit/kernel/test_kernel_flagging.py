@@ -1,0 +1,146 @@
+"""The filter that flags, evaluated as the kernel does it. With the kernel: tests/security."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.kernel import seccomp
+from casemate.kernel.flagging import BY_DESCRIPTOR, CLEAN, FIRST, TRACE, flag_program
+from casemate.kernel.machines import MACHINES, X86_64, Machine
+from casemate.kernel.system_calls import ALLOWED, numbered
+from support.bpf import ALLOW, KILL, decide, decoded, evaluate
+
+PROGRAM = decoded(flag_program(X86_64))
+ANY = 2**64 - 1
+each_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+CONDITIONAL = {
+    *("open", "openat", "dup2", "dup3", "recvfrom", "sendto", "recvmsg", "fcntl", "ioctl"),
+    *("futex", "rt_sigaction", "rt_sigprocmask", "sigaltstack", "prlimit64"),
+}
+
+
+def action(name: str, *args: int) -> int:
+    return decide(PROGRAM, X86_64, name, *args)
+
+
+@each_machine
+def test_it_is_a_program_that_the_kernel_takes(machine: Machine) -> None:
+    program = decoded(flag_program(machine))
+    assert len(program) < 1024
+    for place, (code, if_true, if_false, k) in enumerate(program):
+        left = len(program) - place - 1
+        if code == 0x06:
+            assert k in (ALLOW, TRACE, KILL)
+        elif code == 0x20:
+            assert k % 4 == 0 and k < 64 and left > 0
+        elif code == 0x05:
+            assert k < left
+        else:
+            assert max(if_true, if_false) < left
+    assert program[-1][0] == 0x06
+
+
+@each_machine
+def test_other_machines_are_killed(machine: Machine) -> None:
+    program = decoded(flag_program(machine))
+    assert evaluate(program, 0, (), machine.audit_architecture ^ 1) == KILL
+    assert evaluate(program, 0x40000000, (), machine.audit_architecture) == KILL
+
+
+def test_every_call_is_either_named_or_flagged() -> None:
+    for number in range(600):
+        names = [name for name, known in X86_64.calls.items() if known == number]
+        name = names[0] if names else ""
+        found = {
+            evaluate(PROGRAM, number, args, X86_64.audit_architecture)
+            for args in ((), (ANY,) * 6, (3,) * 6, (3, ANY, ANY, ANY, ANY, ANY))
+        }
+        if name in CLEAN:
+            assert found == {ALLOW}, name
+        elif name in CONDITIONAL or name in BY_DESCRIPTOR:
+            assert TRACE in found, name
+        else:
+            assert found == {TRACE}, name or number
+
+
+def test_what_is_named_is_known_and_allowed_anyway() -> None:
+    known = {*ALLOWED, *seccomp.ALLOWED, "ioctl", "socket", "socketpair"}
+    for name in (*CLEAN, *BY_DESCRIPTOR, *CONDITIONAL):
+        assert name in X86_64.calls
+        assert name in known, name
+    assert len(set(CLEAN) | set(BY_DESCRIPTOR) | CONDITIONAL) == len(CLEAN) + len(
+        BY_DESCRIPTOR
+    ) + len(CONDITIONAL)
+    assert numbered(CLEAN, MACHINES[1])
+
+
+@pytest.mark.parametrize("name", BY_DESCRIPTOR)
+def test_kept_descriptors_are_flagged(name: str) -> None:
+    for descriptor in range(FIRST):
+        assert action(name, descriptor, 5, 5) == TRACE
+        # The upper half of a register is not looked at by the kernel either.
+        assert action(name, descriptor | 1 << 32, 5, 5) == TRACE
+    assert action(name, FIRST) == action(name, 1000) == ALLOW
+
+
+@pytest.mark.parametrize("name", ["dup2", "dup3"])
+def test_no_kept_descriptor_is_duplicated_or_replaced(name: str) -> None:
+    for kept in range(FIRST):
+        assert action(name, kept, 9) == action(name, 9, kept) == TRACE
+    assert action(name, 9, 10) == ALLOW
+
+
+def test_files_are_opened_for_reading_alone() -> None:
+    for flags in (0, 0o2000000, 0o200000, 0o10000000, 0o4000):
+        assert action("openat", ANY, 0, flags) == action("open", 0, flags) == ALLOW
+    for flags in (1, 2, 3, 0o100, 0o101, 0o1000, 0o20000, 0o20200002):
+        assert action("openat", ANY, 0, flags) == action("open", 0, flags) == TRACE
+    assert action("openat2", 9, 0, 0) == TRACE
+
+
+def test_messages_on_the_socket_are_those_of_the_runner() -> None:
+    assert action("recvfrom", 3, 0, 0, 0) == ALLOW
+    assert action("recvmsg", 3, 0, 0x40000000) == ALLOW
+    assert action("sendto", 3, 0, 0, 0) == action("sendto", 3, 0, 0, 0x4000) == ALLOW
+    for flags in (1, 2, 0x40, 0x40000001, 1 << 31):
+        assert action("recvfrom", 3, 0, 0, flags) == TRACE
+        assert action("recvmsg", 3, 0, flags) == TRACE
+        assert action("sendto", 3, 0, 0, flags) == TRACE
+        assert action("recvfrom", 7, 0, 0, flags) == ALLOW
+    for name in ("sendmsg", "sendmmsg", "recvmmsg"):
+        assert action(name, 3) == action(name, 9) == TRACE
+
+
+def test_commands_are_looked_at() -> None:
+    for command in (1, 3):
+        assert action("fcntl", 3, command) == ALLOW
+    for command in (0, 2, 4, 1030):
+        assert action("fcntl", 3, command) == TRACE
+        assert action("fcntl", 9, command) == ALLOW
+    for command in (*range(5, 17), 1024, 1025, 1026, 1031, 1033, ANY):
+        assert action("fcntl", 9, command) == TRACE
+    assert action("ioctl", 0, 0x5401) == ALLOW
+    for command in (0x541B, 0x5421, 0x5450, 0x5451):
+        assert action("ioctl", 3, command) == TRACE
+        assert action("ioctl", 9, command) == ALLOW
+    for command in (0x5402, 0x5412, 0x5452, 0x8901, 0x40086602, 0xAA00):
+        assert action("ioctl", 9, command) == TRACE
+
+
+def test_pointers_are_looked_at_wholly() -> None:
+    for name, place in (
+        ("rt_sigaction", 1), ("rt_sigprocmask", 1), ("sigaltstack", 0), ("prlimit64", 2),
+    ):  # fmt: skip
+        for pointer in (1, 1 << 32, 0xFFFFFFFF00000000, 0x7F0000000000):
+            args = [5, 5, 5, 5]
+            args[place] = pointer
+            assert action(name, *args) == TRACE
+            args[place] = 0
+            assert action(name, *args) == ALLOW
+
+
+def test_futexes_that_leave_nothing() -> None:
+    for operation in (0, 1, 9, 10, 128, 129, 137, 138, 393):
+        assert action("futex", 0, operation) == ALLOW
+    for operation in (2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 134, 139, 1024):
+        assert action("futex", 0, operation) == TRACE

@@ -1,0 +1,115 @@
+"""What the kernel tells of a process is read within bounds, and only in the form that is known."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.kernel import process_files
+from casemate.kernel.process_files import Mapping, ProcessFiles, open_process, parse_maps
+
+CODE = "import os, sys; os.dup2(0, 3); print(flush=True); sys.stdin.read()"
+LINE = b"7f00-8f00 rw-p 00000000 fe:01 178039                     /usr/lib/x (deleted)\n"
+
+
+@pytest.fixture
+def child() -> Iterator[tuple[subprocess.Popen[bytes], ProcessFiles]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout
+    process.stdout.read(1)
+    with process:
+        files = ProcessFiles(open_process(process.pid))
+        yield process, files
+        files.close()
+        files.close()
+        process.kill()
+
+
+def test_a_living_process_is_told(child: tuple[subprocess.Popen[bytes], ProcessFiles]) -> None:
+    process, files = child
+    assert b"Threads:\t1" in files.status() and not any(b"VmRSS" in x for x in files.status())
+    assert files.maps() == files.maps() and len(parse_maps(files.maps())) > 10
+    assert files.descriptors() == 4
+    assert files.children() == () and files.folder() == os.getcwd()
+    assert b"flags:" in files.kept()[0] and len(files.kept()) == 4
+    assert b"Max open files" in files.limits()
+    os.kill(process.pid, 19)
+    os.kill(process.pid, 18)
+
+
+def test_one_that_has_ended_is_an_error(
+    child: tuple[subprocess.Popen[bytes], ProcessFiles],
+) -> None:
+    process, files = child
+    process.kill()
+    process.wait(20)
+    for ask in (files.maps, files.status, files.limits, files.descriptors, files.folder):
+        with pytest.raises(OSError):
+            ask()
+
+
+def test_who_is_not_there_is_an_error() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError):
+        open_process(2**22 + 5)
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ValueError):
+        ProcessFiles([1, 2, 3])
+
+
+def test_a_line_is_read() -> None:
+    device = os.makedev(0xFE, 1)
+    assert parse_maps(LINE) == [Mapping(0x7F00, 0x8F00, True, False, device)]
+    shared = LINE.replace(b"rw-p", b"r--s")
+    assert parse_maps(LINE + shared)[1] == Mapping(0x7F00, 0x8F00, False, True, device)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"",
+        b"\n",
+        LINE[:-1],
+        LINE + b"x",
+        LINE.replace(b"rw-p", b"rw-q"),
+        LINE.replace(b"7f00", b"7f0g"),
+    ],
+)
+def test_another_form_is_refused(table: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_maps(table)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_taken_for_another_mapping(data: bytes) -> None:
+    try:
+        found = parse_maps(LINE + data)
+    except ValueError:
+        return
+    assert len(found) == (LINE + data).count(b"\n")
+
+
+def test_more_than_is_read_is_refused(
+    child: tuple[subprocess.Popen[bytes], ProcessFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_files, "_MOST_MAPS", 100)
+    with pytest.raises(OSError):
+        child[1].maps()
+
+
+def test_the_flags_of_a_mapping_are_found(
+    child: tuple[subprocess.Popen[bytes], ProcessFiles],
+) -> None:
+    first = parse_maps(child[1].maps())[0].start
+    assert b"rd" in child[1].flags_of(first)
+    assert child[1].flags_of(4096) == ()
