@@ -26,6 +26,7 @@ from casemate.model.trigger import (
     TopicTrigger,
 )
 from casemate.operations.records import ReadLogs
+from support.facts import ADA
 
 SPEC = FunctionSpec(
     name="cart",
@@ -45,7 +46,7 @@ def shop(node):
     for digest in ("a" * 64, "b" * 63 + "c"):
         node.control.bundles[digest] = b""
         node.control.specs[digest] = SPEC
-        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by="admin"))
+        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by=ADA))
     return node
 
 
@@ -108,7 +109,7 @@ def test_show_tells_of_schedules(cli, node) -> None:
     nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
     node.control.bundles["d" * 64] = b""
     node.control.specs["d" * 64] = msgspec.structs.replace(SPEC, triggers=(nightly,))
-    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by="admin"))
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=ADA))
     status = {"name": "nightly", "cron": "0 3 * * *", "every": 0.0, "timezone": "UTC"}
     node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
     node.control.invocation_records = [
@@ -342,7 +343,7 @@ def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatc
 
     def lose(_line: object) -> None:
         node.drop_connections = True
-        node.control.lines.append(log_line(2, "second"))
+        node.control.write(log_line(2, "second"))
 
     monkeypatch.setattr(logs_module, "print_json_line", lose)
     with logs_module.connect() as client:
@@ -369,9 +370,9 @@ def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsy
         while "first" not in printed:
             time.sleep(0.01)
         node.drop_connections = True
-        node.control.lines.append(log_line(2, "second"))
+        node.control.write(log_line(2, "second"))
         time.sleep(0.4)
-        node.control.lines.append(log_line(3, "third"))
+        node.control.write(log_line(3, "third"))
         node.drop_connections = False
 
     thread = threading.Thread(target=break_and_go_on, daemon=True)
