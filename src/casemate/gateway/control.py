@@ -21,11 +21,11 @@ from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
-from casemate.gateway.stable import stable_before
+from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.model.denial import Denial, GrantUse
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
-from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import Actor
 from casemate.model.invocation import (
     ErrorRecord,
@@ -296,13 +296,8 @@ class NodeControl:
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)
         history = await self._store.alias_history(project, function, LIVE, limit=_MAX_HISTORY)
-        stable = stable_before(history, {version.number for version in found.versions})
-        if stable is None:
-            raise ConflictError(
-                f"{project}/{function} has no earlier version that all callers were sent to.",
-                next_step="name the version to go to with --to, see casemate show",
-            )
-        return stable
+        numbers = {version.number for version in found.versions}
+        return require_stable_before(f"{project}/{function}", history, numbers)
 
     async def _flush(self) -> None:
         self._denials.flush()

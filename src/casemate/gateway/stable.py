@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from casemate.model.deployment import Alias
+from casemate.model.errors import ConflictError
 
 
 def stable_before(history: Sequence[Alias], existing: Collection[int]) -> int | None:
@@ -30,3 +31,16 @@ def stable_before(history: Sequence[Alias], existing: Collection[int]) -> int | 
             trail.append(serving[0])
     newest = max(target.version for target in history[0].targets if target.weight > 0)
     return next((v for v in reversed(trail) if v != newest and v in existing), None)
+
+
+def require_stable_before(
+    function: str, history: Sequence[Alias], existing: Collection[int]
+) -> int:
+    """Return the same for the function of this name; ConflictError without any."""
+    stable = stable_before(history, existing)
+    if stable is None:
+        raise ConflictError(
+            f"{function} has no earlier version that all callers were sent to.",
+            next_step="name the version to go to with --to, see casemate show",
+        )
+    return stable

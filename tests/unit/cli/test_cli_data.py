@@ -22,6 +22,7 @@ from casemate.api.service import Slots
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import buckets, queues, tables
 from casemate.cli.credentials import Credentials
+from casemate.facts import FactStream
 
 
 class FakeNode(NodeClient):
@@ -30,7 +31,9 @@ class FakeNode(NodeClient):
     def __init__(self, data: Data) -> None:
         super().__init__(Credentials(url="http://node", key=None, allow_http=True))
         self.data = data
-        service = SimpleNamespace(data=data.port, uploads=Slots("uploads", 4), may=lambda *_: True)
+        service = SimpleNamespace(
+            facts=FactStream(), data=data.port, uploads=Slots("uploads", 4), may=lambda *_: True
+        )
 
         def route(path: str) -> Route:
             methods = {o.method: o for o in OPERATIONS if o.path == path}

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 
 from casemate.certificates.issuing import Names, issue, new_authority
-from casemate.model.facts import Actor
 from casemate.model.function import FunctionSpec
 from casemate.model.http import HttpHead
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
 from casemate.triggers.hooks.git import Git
 from casemate.triggers.hooks.interface import Signed
 from casemate.vault.verifying import is_signed
+from support.facts import ADA
 
 SPEC = FunctionSpec(
     name="tell",
@@ -47,7 +47,7 @@ def told(node):
     """A node on which shop/tell is live."""
     node.control.bundles["a" * 64] = b""
     node.control.specs["a" * 64] = SPEC
-    asyncio.run(node.control.deploy("shop", "tell", "a" * 64, approve=False, by=Actor("admin", "")))
+    asyncio.run(node.control.deploy("shop", "tell", "a" * 64, approve=False, by=ADA))
     return node
 
 

@@ -15,7 +15,6 @@ from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
 from casemate.cli.commands.show import listens_to
 from casemate.cli.errors import UsageError
-from casemate.model.facts import Actor
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 from casemate.model.trigger import (
@@ -28,6 +27,7 @@ from casemate.model.trigger import (
     TopicTrigger,
 )
 from casemate.operations.records import ReadLogs
+from support.facts import ADA
 
 SPEC = FunctionSpec(
     name="cart",
@@ -47,9 +47,7 @@ def shop(node):
     for digest in ("a" * 64, "b" * 63 + "c"):
         node.control.bundles[digest] = b""
         node.control.specs[digest] = SPEC
-        asyncio.run(
-            node.control.deploy("shop", "cart", digest, approve=False, by=Actor("admin", ""))
-        )
+        asyncio.run(node.control.deploy("shop", "cart", digest, approve=False, by=ADA))
     return node
 
 
@@ -112,7 +110,7 @@ def test_show_tells_of_schedules(cli, node) -> None:
     nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
     node.control.bundles["d" * 64] = b""
     node.control.specs["d" * 64] = msgspec.structs.replace(SPEC, triggers=(nightly,))
-    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=Actor("admin", "")))
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=ADA))
     status = {"name": "nightly", "cron": "0 3 * * *", "every": 0.0, "timezone": "UTC"}
     node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
     node.control.invocation_records = [
@@ -370,7 +368,7 @@ def test_following_ends_quietly_with_a_node_that_was_ended(cli, node, monkeypatc
 
     def lose(_line: object) -> None:
         node.drop_connections = True
-        node.control.lines.append(log_line(2, "second"))
+        node.control.write(log_line(2, "second"))
 
     monkeypatch.setattr(logs_module, "print_json_line", lose)
     with logs_module.connect() as client:
@@ -397,9 +395,9 @@ def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsy
         while "first" not in printed:
             time.sleep(0.01)
         node.drop_connections = True
-        node.control.lines.append(log_line(2, "second"))
+        node.control.write(log_line(2, "second"))
         time.sleep(0.4)
-        node.control.lines.append(log_line(3, "third"))
+        node.control.write(log_line(3, "third"))
         node.drop_connections = False
 
     thread = threading.Thread(target=break_and_go_on, daemon=True)

@@ -25,6 +25,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
 from casemate.cli.credentials import Credentials
+from casemate.facts import FactStream
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
@@ -64,6 +65,7 @@ class FakeNode(NodeClient):
         self.sent: list[bytes] = []
         nothing = Rekeyed()
         service = SimpleNamespace(
+            facts=FactStream(),
             vault=EngineVault(engine),
             store=nothing,
             data=nothing,
