@@ -135,11 +135,11 @@ class Sandboxes:
             for descriptor in calls:
                 self._selector.unregister(descriptor)
             self._outbox.close()
-            if self._restoring is not None:
-                self._restoring.forget()
             self._end_all("the gateway is gone")
 
     def _end_all(self, reason: str) -> None:
+        if self._restoring is not None:
+            self._restoring.forget()
         self._bases.refuse_all(reason)
         self._zygotes.end_all(reason)
 
