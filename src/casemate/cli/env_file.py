@@ -21,8 +21,9 @@ _NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]{0,199})=")
 _PLAIN = re.compile(r"[^\s'\"$#\\`]*")
 _REST = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _AFTER_PLAIN = re.compile(r"[ \t]*(?:\n|\Z)|[ \t]+#[^\n]*(?:\n|\Z)")
-_SINGLE = re.compile(r"'([^']*)'")
-_DOUBLE = re.compile(r'"((?:[^"\\$`]|\\[nrt\\"$])*)"')
+_IN_DOUBLE = re.compile(r'[^"\\$`]+|\\[nrt\\"$]')
+"""One piece of what may stand between double quotes: the whole in one expression would be tried
+anew from each quote of a text that never ends."""
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -80,19 +81,27 @@ def _value(text: str, position: int, line: int) -> tuple[str, int]:
                 line, "has a space, quote, `$`, `#`, `\\` or backquote: put the value in '...'"
             )
         return value, after.end()
-    quoted = (_SINGLE if first == "'" else _DOUBLE).match(text, position)
-    if quoted is None:
+    start = position + 1
+    end = text.find("'", start) if first == "'" else _end_of_double(text, start)
+    if end < 0:
         raise _refused(
             line, "has a quote that is not closed, or within \"...\" a `$`, backquote or `\\` that "
             "programs read in different ways: put the value in '...'"
         )  # fmt: skip
-    after = _REST.match(text, quoted.end())
+    after = _REST.match(text, end + 1)
     if after is None:
         raise _refused(line, "goes on after the quoted value")
-    value = quoted[1]
+    value = text[start:end]
     if first == '"':
         value = _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), value)
     return value, after.end()
+
+
+def _end_of_double(text: str, position: int) -> int:
+    """Return where the closing double quote is, -1 if something else comes first."""
+    while (piece := _IN_DOUBLE.match(text, position)) is not None:
+        position = piece.end()
+    return position if text[position : position + 1] == '"' else -1
 
 
 def _refused(line: int, what: str) -> CommandError:
