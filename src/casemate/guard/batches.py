@@ -52,11 +52,17 @@ def sort_out(texts: Sequence[str]) -> Sorted:
     coded = [text for text in long if _BASE64.fullmatch(text)]
     done = set(coded)
     others = [text for text in texts if text not in done] if done else texts
-    easy = [text for text in others if _EASY.fullmatch(text) and len(text) < _MAX_EASY]
+    # One that ends with a blank has a form without it, which the expressions do not tell.
+    whole = [text for text in others if len(text) < _MAX_EASY and not text.endswith(" ")]
+    easy = [text for text in whole if _EASY.fullmatch(text)]
     done = set(easy)
     others = [text for text in others if text not in done] if done else others
     words = [text for text in others if _WORD.fullmatch(text)]
-    quoted = [text for text in others if _QUOTED.fullmatch(text) and len(text) < _MAX_EASY]
+    quoted = [
+        text
+        for text in others
+        if len(text) < _MAX_EASY and not text.endswith(" ") and _QUOTED.fullmatch(text)
+    ]
     done = {*words, *quoted}
     quoted = [text for text in quoted if not _WORD.fullmatch(text)]
     hard = [text for text in others if text not in done]

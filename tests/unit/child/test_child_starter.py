@@ -59,6 +59,7 @@ class Played(Child):
         self.pulse.started()
         self.process = self._process = Process()  # type: ignore[assignment]
         self._uid = UID
+        self._keeps = 0
         Played.all.append(self)
 
     def say(self, data: bytes) -> None:

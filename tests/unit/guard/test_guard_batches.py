@@ -6,7 +6,7 @@ import base64
 import json
 import random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from casemate.guard.batches import (
@@ -33,6 +33,8 @@ def test_every_text_is_of_one_kind(texts: list[str]) -> None:
     assert not set(hard) & {*words, *coded}
 
 
+@example("1 ")
+@example("it's ")
 @given(SIGNS.filter(bool))
 def test_what_is_easy_has_no_other_form(text: str) -> None:
     kinds = sort_out([text])
