@@ -8,7 +8,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from casemate.kernel import flagging, linux, userfault
+# All of it before another /tmp is mounted, where this may lie.
+import ctypes  # for what is run, as are the next ones
+import ctypes.util
+import random  # noqa: F401
+import signal  # noqa: F401
+import tempfile  # noqa: F401
+import threading  # noqa: F401
+import time  # noqa: F401
+
+from casemate.kernel import flagging, linux, machines, userfault
+from casemate.runner import restorable
 
 given, prepare = int(sys.argv[1]), sys.argv[2]
 os.dup2(given, 3)
@@ -26,17 +36,6 @@ os.close(watching)
 assert sock.recv(1) == b"g"
 linux.set_no_new_privileges()
 names = {"sock": sock}
-import ctypes  # noqa: E402 - is for what is run
-import ctypes.util  # noqa: E402
-import random  # noqa: E402, F401
-import signal  # noqa: E402, F401
-import tempfile  # noqa: E402, F401
-import threading  # noqa: E402, F401
-import time  # noqa: E402, F401
-
-from casemate.kernel import machines  # noqa: E402
-from casemate.runner import restorable  # noqa: E402
-
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 CALLS = machines.current().calls
