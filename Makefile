@@ -37,6 +37,7 @@ lint:
 	$(BIN)/mypy scripts/demo
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
+	$(BIN)/python scripts/measure --check >/dev/null
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 
 bench:
