@@ -53,15 +53,18 @@ def sort_out(texts: Sequence[str]) -> Sorted:
     done = set(coded)
     others = [text for text in texts if text not in done] if done else texts
     # One that ends with a blank has a form without it, which the expressions do not tell.
-    whole = [text for text in others if len(text) < _MAX_EASY and not text.endswith(" ")]
-    easy = [text for text in whole if _EASY.fullmatch(text)]
+    easy = [
+        text
+        for text in others
+        if text[-1:] != " " and _EASY.fullmatch(text) and len(text) < _MAX_EASY
+    ]
     done = set(easy)
     others = [text for text in others if text not in done] if done else others
     words = [text for text in others if _WORD.fullmatch(text)]
     quoted = [
         text
         for text in others
-        if len(text) < _MAX_EASY and not text.endswith(" ") and _QUOTED.fullmatch(text)
+        if text[-1:] != " " and _QUOTED.fullmatch(text) and len(text) < _MAX_EASY
     ]
     done = {*words, *quoted}
     quoted = [text for text in quoted if not _WORD.fullmatch(text)]
