@@ -13,14 +13,13 @@ from casemate.api.performing import Call, Perform
 from casemate.api.served import Served
 from casemate.operations import items, messages, objects
 from casemate.operations.catalogue import operations_of
-from casemate.operations.declaration import Effect, Operation
+from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
+from casemate.operations.performing import asked
 
 
 async def _by_data(operation: Operation[Any], call: Call) -> Any:
-    if form_of(type(operation)).effect is Effect.READ:
-        return await call.service.data.read(operation)
-    return await call.service.data.change(operation)
+    return await asked(call.service.data, operation)
 
 
 _SPECIAL: dict[type[Operation[Any]], Perform] = {

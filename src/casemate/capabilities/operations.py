@@ -15,10 +15,10 @@ from casemate.data.interface import ProjectData
 from casemate.model.data import Item, ItemPage, ObjectInfo
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
-from casemate.operations.declaration import Effect, Operation
-from casemate.operations.form import form_of
+from casemate.operations.declaration import Operation
 from casemate.operations.items import GetItem, PutItem, QueryItems
 from casemate.operations.objects import ReadObject
+from casemate.operations.performing import asked
 from casemate.operations.uses import ReadSecret, SignedToken
 from casemate.vault.interface import Vault
 
@@ -82,10 +82,7 @@ class Operations:
         """Do it, and return the answer."""
         if type(operation) is ReadSecret:
             return await self._secret(operation)
-        if form_of(type(operation)).effect is Effect.READ:
-            answer = await self._data.read(operation)
-        else:
-            answer = await self._data.change(operation)
+        answer = await asked(self._data, operation)
         reply = _REPLIES.get(type(operation))
         if reply is not None:
             return reply(answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.errors import DeclarationError
@@ -13,6 +13,24 @@ AnswerT = TypeVar("AnswerT")
 Perform = Callable[[Any, Any], Coroutine[Any, Any, AnswerT]]
 """A method of an adapter that takes the operation."""
 ByType = dict[type[Operation[Any]], Perform[Any]]
+
+
+class Port(Protocol):
+    """What is asked by one call to read and another to change."""
+
+    def read(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
+        """Answer an operation that changes nothing."""
+        ...
+
+    def change(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
+        """Do an operation, durably."""
+        ...
+
+
+def asked(port: Port, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
+    """Ask a port by that one of its two calls which an operation is for."""
+    reads = form_of(type(operation)).effect is Effect.READ
+    return port.read(operation) if reads else port.change(operation)
 
 
 class Performers:

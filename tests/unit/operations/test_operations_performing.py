@@ -8,7 +8,7 @@ import pytest
 
 from casemate.operations.errors import DeclarationError
 from casemate.operations.items import GetItem, PutItem
-from casemate.operations.performing import Performed, Performers
+from casemate.operations.performing import Performed, Performers, asked
 
 ONE, ANOTHER = Performers(), Performers()
 
@@ -32,6 +32,21 @@ def test_each_is_found_by_its_type() -> None:
     assert asyncio.run(PERFORMED.reading(GET)(Adapter(), GET)) == "got a"
     assert asyncio.run(PERFORMED.changing(PUT)(Adapter(), PUT)) == "put {'id': 1}"
     assert (set(PERFORMED.reads), set(PERFORMED.changes)) == ({GetItem}, {PutItem})
+
+
+class AnyPort:
+    """Says by which of its two calls it was asked."""
+
+    async def read(self, operation: object) -> object:
+        return "read", operation
+
+    async def change(self, operation: object) -> object:
+        return "change", operation
+
+
+def test_a_port_is_asked_by_the_call_that_an_operation_is_for() -> None:
+    assert asyncio.run(asked(AnyPort(), GET)) == ("read", GET)  # type: ignore[arg-type]
+    assert asyncio.run(asked(AnyPort(), PUT)) == ("change", PUT)  # type: ignore[arg-type]
 
 
 def test_a_change_is_not_asked_for_as_if_it_read_nor_the_other_way() -> None:
