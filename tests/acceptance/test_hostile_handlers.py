@@ -471,6 +471,7 @@ def _median_call(node: TestNode, going_on: Callable[[], bool]) -> float:
     return sorted(seconds)[len(seconds) // 2]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("do", ["drip", "log", "output"])
 def test_what_it_writes_costs_the_gateway_little(costly: TestNode, do: str) -> None:
     """Bystanders' calls stay quick while a function writes as much as it can."""
