@@ -1,0 +1,105 @@
+"""The files of a journal: names, reading with a bound, and writing that a power cut cannot halve.
+
+checkpoint          the newest head, signed
+checkpoints         earlier ones, one every few minutes: they narrow a search for changes
+pending             entries that are not in a full bundle yet; what makes an entry durable
+tile/...            tiles and bundles as tlog-tiles has them
+lock                held by the writer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from casemate.journal.errors import JournalDamagedError
+from casemate.journal.tiles import MAX_ENTRY_BYTES, WIDTH, path
+
+CHECKPOINT = "checkpoint"
+HISTORY = "checkpoints"
+PENDING = "pending"
+LOCK = "lock"
+MAX_TILE_FILE_BYTES = WIDTH * (MAX_ENTRY_BYTES + 2)
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_TEMPORARY = ".new"
+
+
+def read_bounded(file: Path, limit: int) -> bytes | None:
+    """Return what a file holds, None where there is none. Raises JournalDamagedError."""
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(limit + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalDamagedError(f"{file.name} cannot be read: {error.strerror}.") from error
+    if len(data) > limit:
+        raise JournalDamagedError(f"{file.name} has over {limit} bytes.")
+    return data
+
+
+def read_tile(folder: Path, level: int | str, index: int, width: int = WIDTH) -> bytes | None:
+    """Return a tile or bundle; a full one stands for each part of it. None where there is none."""
+    data = None
+    if width < WIDTH:
+        data = read_bounded(folder / path(level, index, width), MAX_TILE_FILE_BYTES)
+    if data is None:
+        data = read_bounded(folder / path(level, index), MAX_TILE_FILE_BYTES)
+    return data
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable what files a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(file: Path, data: bytes, *, durable: bool) -> None:
+    """Put a file in place at once, or not at all; `durable`: on disk when it returns."""
+    made = make_folders(file.parent)
+    temporary = file.with_name(file.name + _TEMPORARY)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(file)
+    if durable:
+        sync_folder(file.parent)
+        for folder in made:
+            sync_folder(folder.parent)
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the new ones."""
+    missing: list[Path] = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(_FOLDER_MODE, exist_ok=True)
+    return missing
+
+
+def drop_partial(folder: Path, level: int | str, index: int, keep: int = 0) -> None:
+    """Remove the parts of a tile, all but that of the width `keep`."""
+    parts = folder / (path(level, index) + ".p")
+    try:
+        found = list(parts.iterdir())
+    except FileNotFoundError:
+        return
+    for part in found:
+        if part.name != str(keep):
+            part.unlink(missing_ok=True)
+    if not keep:
+        with contextlib.suppress(OSError):
+            parts.rmdir()

@@ -1,0 +1,260 @@
+"""Writing a journal: entries are durable when `append` returns, and signed at the next checkpoint.
+
+Order within a checkpoint: full tiles and bundles (durable), parts of tiles, the signed head
+(durable), then what is now in full bundles leaves the pending file. A kill between any two of them
+is made good at the next start, from the pending entries and the full tiles alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
+from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.files import (
+    CHECKPOINT,
+    HISTORY,
+    LOCK,
+    drop_partial,
+    make_folders,
+    read_bounded,
+    read_tile,
+    write_whole,
+)
+from casemate.journal.frontier import Frontier
+from casemate.journal.merkle import EMPTY_ROOT, leaf_hash
+from casemate.journal.note import MAX_NOTE_BYTES, NoteKey, Sign
+from casemate.journal.pending import PendingFile
+from casemate.journal.tiles import (
+    ENTRIES,
+    MAX_ENTRY_BYTES,
+    MAX_LEVEL,
+    WIDTH,
+    WIDTH_BITS,
+    bundle,
+    hashes,
+    path,
+    widths,
+)
+from casemate.model.errors import UnavailableError
+
+HISTORY_SECONDS = 300.0
+"""One checkpoint in so many seconds is kept in the history."""
+MAX_WAITING = 1 << 18
+"""Entries that may wait for a checkpoint; then no more are taken."""
+MAX_BATCH = 8192
+"""Entries in one call of `append`."""
+
+
+class JournalWriteError(UnavailableError):
+    """The journal cannot be written: nothing may go on that has to stand in it."""
+
+
+class Writer:
+    """The writer of a journal. One thread, one per folder.
+
+    `sign` is asked at each checkpoint; where it raises, entries are kept and no head is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: NoteKey,
+        sign: Sign,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Go on where the folder's journal ended, or begin one.
+
+        Raises JournalDamagedError where what the newest checkpoint says is not what the files hold,
+        JournalWriteError where another process writes it.
+        """
+        make_folders(folder)
+        self._folder = folder
+        self._key = key
+        self._sign = sign
+        self._clock = clock
+        self._broken = ""
+        self._lock = self._locked()
+        self._full: list[tuple[int, int, bytes]] = []
+        self._frontier = Frontier(self._became_full)
+        try:
+            self._pending = PendingFile(folder)
+            self.head = self._restore()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._kept_at = -HISTORY_SECONDS
+
+    @property
+    def size(self) -> int:
+        """Return how many entries there are."""
+        return self._frontier.size
+
+    def _locked(self) -> int:
+        descriptor = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise JournalWriteError("Another process writes this journal.") from error
+        return descriptor
+
+    def _became_full(self, level: int, index: int, row: Sequence[bytes]) -> None:
+        self._full.append((level, index, b"".join(row)))
+
+    def _restore(self) -> Checkpoint:
+        """Make the tree's right edge from full tiles and the pending entries; return the head.
+
+        No part of a tile is trusted: those are not durable.
+        """
+        first = self._pending.first
+        if first % WIDTH:
+            raise JournalDamagedError("The pending entries do not begin with a bundle.")
+        for level in range(MAX_LEVEL, -1, -1):
+            end = first >> WIDTH_BITS * (level + 1)
+            start = (end >> WIDTH_BITS) << WIDTH_BITS
+            tiles = [self._tile(level, index) for index in range(start, end)]
+            self._frontier.add_full_tiles(level, tiles)
+        self._full.clear()
+        head = self._signed_last()
+        if not first <= head.size <= first + len(self._pending.entries):
+            raise JournalDamagedError(
+                f"{head.size} entries were signed, {first} to {first + len(self._pending.entries)} "
+                "are there: some are gone."
+            )
+        hashed = [leaf_hash(entry) for entry in self._pending.entries]
+        for each in hashed[: head.size - first]:
+            self._frontier.add(each)
+        if self._frontier.root() != head.root:
+            raise JournalDamagedError(f"The {head.size} entries are not those that were signed.")
+        for each in hashed[head.size - first :]:
+            self._frontier.add(each)
+        return head
+
+    def _tile(self, level: int, index: int) -> list[bytes]:
+        data = read_tile(self._folder, level, index)
+        try:
+            found = hashes(data or b"")
+        except ValueError:
+            found = []
+        if len(found) != WIDTH:
+            raise JournalDamagedError(f"{path(level, index)} is missing or not whole.")
+        return found
+
+    def _signed_last(self) -> Checkpoint:
+        note = read_bounded(self._folder / CHECKPOINT, MAX_NOTE_BYTES)
+        if note is None:
+            # Nothing was signed yet, or it was taken away: then the size does not fit.
+            return Checkpoint(self._key.name, 0, EMPTY_ROOT)
+        try:
+            return opened_checkpoint(note.decode(errors="replace"), self._key)
+        except JournalInputError as error:
+            raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error}") from error
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Keep these entries durably, all or none; return the index of the first.
+
+        Raises JournalInputError for what no entry can be, JournalWriteError where nothing can be
+        kept: then nothing was.
+        """
+        self._require_usable()
+        if len(entries) > MAX_BATCH or any(len(each) > MAX_ENTRY_BYTES for each in entries):
+            raise JournalInputError(
+                f"Got {len(entries)} entries, the longest of {max(map(len, entries))} bytes; "
+                f"expected at most {MAX_BATCH} of at most {MAX_ENTRY_BYTES}.",
+                next_step="give less at once",
+            )
+        if len(self._pending.entries) + len(entries) > MAX_WAITING:
+            raise JournalWriteError(
+                f"{len(self._pending.entries)} entries wait for a checkpoint that is not made."
+            )
+        first = self.size
+        try:
+            self._pending.append(entries)
+        except OSError as error:
+            # Without room nothing was kept, and later there may be some. Any other failure leaves
+            # open what is on disk: only reading it anew can tell.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._broken = f"{error.strerror} when it was written"
+            raise JournalWriteError(f"The journal cannot be written: {error.strerror}.") from error
+        for entry in entries:
+            self._frontier.add(leaf_hash(entry))
+        return first
+
+    def _require_usable(self) -> None:
+        if self._broken:
+            raise JournalWriteError(f"The journal cannot be written: {self._broken}.")
+
+    def checkpoint(self) -> Checkpoint:
+        """Sign what there is, put full bundles in place, and return the head; at no news, the last.
+
+        Raises JournalWriteError, and what `sign` raises: entries are kept, and the next one signs.
+        """
+        self._require_usable()
+        if self.size == self.head.size:
+            return self.head
+        head = Checkpoint(self._key.name, self.size, self._frontier.root())
+        note = head.signed(self._key, self._sign).encode()
+        try:
+            self._write(note)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._broken = f"{error.strerror} at a checkpoint"
+            raise JournalWriteError(f"No checkpoint can be written: {error.strerror}.") from error
+        self.head = head
+        return head
+
+    def _write(self, note: bytes) -> None:
+        full, entries = list(self._full), self._pending.entries
+        first = self._pending.first >> WIDTH_BITS
+        bundles = len(entries) >> WIDTH_BITS
+        for number in range(bundles):
+            data = bundle(entries[number * WIDTH : (number + 1) * WIDTH])
+            write_whole(self._folder / path(ENTRIES, first + number), data, durable=True)
+        for level, index, row in full:
+            write_whole(self._folder / path(level, index), row, durable=True)
+        for level, index, width in widths(self.size):
+            row = b"".join(self._frontier.rows[level])
+            write_whole(self._folder / path(level, index, width), row, durable=False)
+            if level == 0:
+                data = bundle(entries[bundles * WIDTH :])
+                write_whole(self._folder / path(ENTRIES, index, width), data, durable=False)
+        write_whole(self._folder / CHECKPOINT, note, durable=True)
+        self._keep(note)
+        if bundles:
+            self._pending.drop(bundles * WIDTH)
+        del self._full[: len(full)]
+        self._drop_parts(full, first, bundles)
+
+    def _keep(self, note: bytes) -> None:
+        now = self._clock()
+        if now - self._kept_at < HISTORY_SECONDS:
+            return
+        with (self._folder / HISTORY).open("ab") as history:
+            history.write(note)
+        self._kept_at = now
+
+    def _drop_parts(self, full: Sequence[tuple[int, int, bytes]], first: int, bundles: int) -> None:
+        """Remove the parts that wider ones or full tiles stand for now."""
+        for level, index, _ in full:
+            drop_partial(self._folder, level, index)
+        for number in range(bundles):
+            drop_partial(self._folder, ENTRIES, first + number)
+        for level, index, width in widths(self.size):
+            drop_partial(self._folder, level, index, width)
+            if level == 0:
+                drop_partial(self._folder, ENTRIES, index, width)
+
+    def close(self) -> None:
+        """Release the files; closing twice is fine. Asks for no last checkpoint."""
+        self._pending.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        self._broken = self._broken or "it is closed"

@@ -1,0 +1,274 @@
+"""Writing a journal: what was appended stays over kills at any step, full disks and damage."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.reader import Reader
+from casemate.journal.verifying import verify
+from casemate.journal.writer import MAX_BATCH, JournalWriteError, Writer
+from support.journal import KEY, PRIVATE, entry, write_journal
+
+
+def entries_of(folder: Path) -> list[bytes]:
+    reader = Reader(folder, KEY)
+    found: list[bytes] = []
+    for index in range(-(-reader.head.size // 256)):
+        found += reader.entries(index)
+    return found
+
+
+@pytest.mark.parametrize("sizes", [[1], [256], [255, 256, 257], [10, 700, 1300], [66_000]])
+def test_what_was_written_is_read_and_verifies(tmp_path: Path, sizes: list[int]) -> None:
+    write_journal(tmp_path, sizes).close()
+    assert entries_of(tmp_path) == [entry(n) for n in range(sizes[-1])]
+    result = verify(tmp_path, KEY)
+    assert (result.size, result.unsigned, result.findings) == (sizes[-1], 0, ())
+
+
+def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
+    write_journal(tmp_path, [300]).close()
+    for size in (301, 512, 513, 1200):
+        writer = Writer(tmp_path, KEY, PRIVATE.sign)
+        assert writer.append([entry(n) for n in range(writer.size, size)]) < size
+        assert writer.checkpoint().size == size
+        writer.close()
+    assert verify(tmp_path, KEY).findings == ()
+    assert entries_of(tmp_path) == [entry(n) for n in range(1200)]
+
+
+def test_entries_without_a_checkpoint_are_there_after_a_kill(tmp_path: Path) -> None:
+    writer = write_journal(tmp_path, [300])
+    writer.append([entry(n) for n in range(300, 900)])
+    writer.close()  # no checkpoint: as a kill leaves it
+    assert verify(tmp_path, KEY).unsigned == 600
+    again = Writer(tmp_path, KEY, PRIVATE.sign)
+    assert again.size == 900
+    again.checkpoint()
+    again.close()
+    assert entries_of(tmp_path) == [entry(n) for n in range(900)]
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+CALLS = ("pwrite", "fdatasync", "write", "fsync", "open", "unlink", "replace")
+
+
+def _fail_at(
+    monkeypatch: pytest.MonkeyPatch, number: int, failure: Callable[[], BaseException]
+) -> list[int]:
+    """Have the `number`-th call that touches the disk fail; the list has how many were made."""
+    count = [0]
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            count[0] += 1
+            if count[0] == number:
+                raise failure()
+            return real(*arguments, **named)
+
+        return call
+
+    for name in CALLS:
+        if hasattr(os, name):
+            monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    return count
+
+
+def _work(folder: Path, told: list[int]) -> None:
+    writer = Writer(folder, KEY, PRIVATE.sign)
+    for _ in range(3):
+        first = writer.size
+        writer.append([entry(n) for n in range(first, first + 200)])
+        told.append(writer.size)
+        writer.checkpoint()
+    writer.close()
+
+
+def left_by_it(folder: Path) -> Path:
+    """Return the files that an ended writer has left: here its lock would still be held."""
+    left = folder.with_suffix(".left")
+    shutil.copytree(folder, left)
+    return left
+
+
+def test_a_kill_at_any_step_loses_nothing(tmp_path: Path) -> None:
+    number = 0
+    while True:
+        number += 1
+        folder = tmp_path / str(number)
+        write_journal(folder, [100]).close()
+        told = [100]
+        with pytest.MonkeyPatch.context() as patch:
+            count = _fail_at(patch, number, _Killed)
+            with contextlib.suppress(_Killed):
+                _work(folder, told)
+        if count[0] < number:
+            break  # more steps than there are
+        folder = left_by_it(folder)
+        again = Writer(folder, KEY, PRIVATE.sign)
+        assert again.size >= told[-1], number
+        again.append([entry(again.size)])
+        again.checkpoint()
+        size = again.size
+        again.close()
+        assert verify(folder, KEY).findings == (), number
+        assert entries_of(folder) == [entry(n) for n in range(size)], number
+    assert number > 30
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_refuses_at_any_step_loses_nothing(tmp_path: Path, code: int) -> None:
+    number = 0
+    while True:
+        number += 1
+        folder = tmp_path / str(number)
+        write_journal(folder, [100]).close()
+        told = [100]
+        with pytest.MonkeyPatch.context() as patch:
+            count = _fail_at(patch, number, lambda: OSError(code, os.strerror(code)))
+            with contextlib.suppress(JournalWriteError, OSError):
+                _work(folder, told)
+        if count[0] < number:
+            break
+        folder = left_by_it(folder)
+        again = Writer(folder, KEY, PRIVATE.sign)
+        assert again.size >= told[-1], number
+        again.checkpoint()
+        again.close()
+        assert verify(folder, KEY).findings == (), number
+
+
+def test_after_a_full_disk_the_same_writer_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = write_journal(tmp_path, [10])
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(JournalWriteError, match="No space left"):
+            writer.append([b"not kept"])
+    assert writer.append([entry(10)]) == 10
+    writer.checkpoint()
+    writer.close()
+    assert entries_of(tmp_path) == [entry(n) for n in range(11)]
+
+
+def test_after_a_failed_sync_nothing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = write_journal(tmp_path, [10])
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        with pytest.raises(JournalWriteError):
+            writer.append([b"nobody knows"])
+    with pytest.raises(JournalWriteError, match="Input/output error"):
+        writer.append([b"refused"])
+    writer.close()
+
+
+def test_where_the_key_is_gone_entries_are_kept(tmp_path: Path) -> None:
+    def refuse(_: bytes) -> bytes:
+        raise RuntimeError("the vault is closed")
+
+    writer = Writer(tmp_path, KEY, refuse)
+    writer.append([entry(0)])
+    with pytest.raises(RuntimeError):
+        writer.checkpoint()
+    writer.append([entry(1)])
+    writer.close()
+    again = Writer(tmp_path, KEY, PRIVATE.sign)
+    assert again.checkpoint().size == 2
+    again.close()
+
+
+def test_too_much_is_refused_with_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(tmp_path, KEY, PRIVATE.sign)
+    with pytest.raises(JournalInputError, match="65536 bytes"):
+        writer.append([bytes(65_536)])
+    with pytest.raises(JournalInputError, match=f"Got {MAX_BATCH + 1} entries"):
+        writer.append([b""] * (MAX_BATCH + 1))
+    monkeypatch.setattr("casemate.journal.writer.MAX_WAITING", 10)
+    writer.append([b""] * 10)
+    with pytest.raises(JournalWriteError, match="10 entries wait"):
+        writer.append([b""])
+    assert writer.append([]) == 10
+    writer.close()
+
+
+def test_a_journal_has_one_writer(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, KEY, PRIVATE.sign)
+    with pytest.raises(JournalWriteError, match="Another process"):
+        Writer(tmp_path, KEY, PRIVATE.sign)
+    writer.close()
+    writer.close()
+    Writer(tmp_path, KEY, PRIVATE.sign).close()
+    with pytest.raises(JournalWriteError, match="closed"):
+        writer.append([b"late"])
+
+
+def _tail(folder: Path, change: Callable[[bytearray], None]) -> None:
+    file = folder / "pending"
+    data = bytearray(file.read_bytes())
+    change(data)
+    file.write_bytes(data)
+
+
+def test_a_cut_group_at_the_end_is_dropped(tmp_path: Path) -> None:
+    writer = write_journal(tmp_path, [5])
+    writer.append([entry(5), entry(6)])
+    writer.close()
+    _tail(tmp_path, lambda data: data.__delitem__(slice(-3, None)))
+    again = Writer(tmp_path, KEY, PRIVATE.sign)
+    assert again.size == 6
+    again.append([entry(6)])
+    again.checkpoint()
+    again.close()
+    assert entries_of(tmp_path) == [entry(n) for n in range(7)]
+
+
+@pytest.mark.parametrize("at", [0, 20, 40, 45])
+def test_a_change_in_the_middle_is_damage(tmp_path: Path, at: int) -> None:
+    write_journal(tmp_path, [5]).close()
+    _tail(tmp_path, lambda data: data.__setitem__(at, data[at] ^ 1))
+    with pytest.raises(JournalDamagedError):
+        Writer(tmp_path, KEY, PRIVATE.sign)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/0/001"])
+def test_a_journal_that_lacks_a_file_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
+    write_journal(tmp_path, [600]).close()
+    (tmp_path / name).unlink()
+    with pytest.raises(JournalDamagedError):
+        Writer(tmp_path, KEY, PRIVATE.sign)
+
+
+def test_an_edited_tile_is_not_gone_on_with(tmp_path: Path) -> None:
+    write_journal(tmp_path, [600]).close()
+    file = tmp_path / "tile/0/001"
+    file.write_bytes(bytes(32) + file.read_bytes()[32:])
+    with pytest.raises(JournalDamagedError, match="not those that were signed"):
+        Writer(tmp_path, KEY, PRIVATE.sign)
+    # The writer that refused holds nothing.
+    with pytest.raises(JournalDamagedError):
+        Writer(tmp_path, KEY, PRIVATE.sign)
