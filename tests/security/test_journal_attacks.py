@@ -118,9 +118,9 @@ def test_a_flipped_byte_of_the_pending_file_is_found(folder: Path) -> None:
 def rewrite(folder: Path, index: int, key: NoteKey, private: Ed25519PrivateKey) -> Path:
     """Make the whole journal anew with one entry edited, as who can write all files does."""
     forged = folder.with_name("forged")
-    writer = Writer(forged, key, private.sign)
+    writer = Writer(forged, key)
     writer.append([b"edited" if n == index else entry(n) for n in range(SIZES[-1])])
-    writer.checkpoint()
+    writer.checkpoint(private.sign)
     writer.close()
     return forged
 
@@ -159,9 +159,9 @@ def test_a_roll_back_is_found(tmp_path: Path) -> None:
     write_journal(folder, [300]).close()
     old = tmp_path / "old"
     shutil.copytree(folder, old)
-    writer = Writer(folder, KEY, PRIVATE.sign)
+    writer = Writer(folder, KEY)
     writer.append([entry(n) for n in range(300, 340)])
-    sent = writer.checkpoint()
+    sent = writer.checkpoint(PRIVATE.sign)
     writer.close()
     # All of it, with its head, is from before: only a head that was sent out tells.
     result = verify(old, KEY, [sent])
@@ -187,9 +187,9 @@ def test_a_cut_journal_is_found(folder: Path) -> None:
 def test_another_nodes_journal_is_no_replacement(folder: Path) -> None:
     other = folder.with_name("other")
     key = NoteKey("other.test/journal", OTHER.public_key().public_bytes_raw())
-    writer = Writer(other, key, OTHER.sign)
+    writer = Writer(other, key)
     writer.append([b"theirs"])
-    writer.checkpoint()
+    writer.checkpoint(OTHER.sign)
     writer.close()
     assert any(each.kind == "checkpoint" for each in verify(other, KEY).findings)
 

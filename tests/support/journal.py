@@ -22,10 +22,10 @@ def entry(index: int) -> bytes:
 def write_journal(folder: Path, checkpoints: Sequence[int]) -> Writer:
     """Write a journal with a checkpoint at each of these sizes; all are kept in its history."""
     times = iter(range(0, 1_000_000_000, 1000))
-    writer = Writer(folder, KEY, PRIVATE.sign, clock=lambda: float(next(times)))
+    writer = Writer(folder, KEY, clock=lambda: float(next(times)))
     for size in checkpoints:
         while writer.size < size:
             until = min(size, writer.size + 1000)
             writer.append([entry(n) for n in range(writer.size, until)])
-        writer.checkpoint()
+        writer.checkpoint(PRIVATE.sign)
     return writer

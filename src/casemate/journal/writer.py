@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
 from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.files import (
@@ -55,19 +57,20 @@ class JournalWriteError(UnavailableError):
     """The journal cannot be written: nothing may go on that has to stand in it."""
 
 
-class Writer:
-    """The writer of a journal. One thread, one per folder.
+class Proposal(msgspec.Struct, frozen=True):
+    """A head that is to be signed, and the right edge of its tree."""
 
-    `sign` is asked at each checkpoint; where it raises, entries are kept and no head is.
-    """
+    head: Checkpoint
+    rows: list[list[bytes]]
+    full: int
+    """Tiles that were full then."""
+
+
+class Writer:
+    """The writer of a journal. One thread, one per folder."""
 
     def __init__(
-        self,
-        folder: Path,
-        key: NoteKey,
-        sign: Sign,
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, folder: Path, key: NoteKey, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Go on where the folder's journal ended, or begin one.
 
@@ -77,7 +80,6 @@ class Writer:
         make_folders(folder)
         self._folder = folder
         self._key = key
-        self._sign = sign
         self._clock = clock
         self._broken = ""
         self._lock = self._locked()
@@ -191,27 +193,39 @@ class Writer:
         if self._broken:
             raise JournalWriteError(f"The journal cannot be written: {self._broken}.")
 
-    def checkpoint(self) -> Checkpoint:
-        """Sign what there is, put full bundles in place, and return the head; at no news, the last.
-
-        Raises JournalWriteError, and what `sign` raises: entries are kept, and the next one signs.
-        """
+    def propose(self) -> Proposal | None:
+        """Return what is to be signed next, None at no news. More may be appended meanwhile."""
         self._require_usable()
         if self.size == self.head.size:
-            return self.head
+            return None
         head = Checkpoint(self._key.name, self.size, self._frontier.root())
-        note = head.signed(self._key, self._sign).encode()
+        return Proposal(head, [list(row) for row in self._frontier.rows], len(self._full))
+
+    def publish(self, proposal: Proposal, note: str) -> Checkpoint:
+        """Put a head in place that was proposed last and is signed now, and what it stands on.
+
+        Raises JournalWriteError: then the one before stands, and all entries are kept.
+        """
+        self._require_usable()
         try:
-            self._write(note)
+            self._write(proposal, note.encode())
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 self._broken = f"{error.strerror} at a checkpoint"
             raise JournalWriteError(f"No checkpoint can be written: {error.strerror}.") from error
-        self.head = head
-        return head
+        self.head = proposal.head
+        return self.head
 
-    def _write(self, note: bytes) -> None:
-        full, entries = list(self._full), self._pending.entries
+    def checkpoint(self, sign: Sign) -> Checkpoint:
+        """Propose, sign and publish; return the head. Raises also what `sign` raises."""
+        proposal = self.propose()
+        if proposal is None:
+            return self.head
+        return self.publish(proposal, proposal.head.signed(self._key, sign))
+
+    def _write(self, proposal: Proposal, note: bytes) -> None:
+        size, full = proposal.head.size, self._full[: proposal.full]
+        entries = self._pending.entries[: size - self._pending.first]
         first = self._pending.first >> WIDTH_BITS
         bundles = len(entries) >> WIDTH_BITS
         for number in range(bundles):
@@ -219,9 +233,9 @@ class Writer:
             write_whole(self._folder / path(ENTRIES, first + number), data, durable=True)
         for level, index, row in full:
             write_whole(self._folder / path(level, index), row, durable=True)
-        for level, index, width in widths(self.size):
-            row = b"".join(self._frontier.rows[level])
-            write_whole(self._folder / path(level, index, width), row, durable=False)
+        for level, index, width in widths(size):
+            data = b"".join(proposal.rows[level])
+            write_whole(self._folder / path(level, index, width), data, durable=False)
             if level == 0:
                 data = bundle(entries[bundles * WIDTH :])
                 write_whole(self._folder / path(ENTRIES, index, width), data, durable=False)
@@ -230,7 +244,7 @@ class Writer:
         if bundles:
             self._pending.drop(bundles * WIDTH)
         del self._full[: len(full)]
-        self._drop_parts(full, first, bundles)
+        self._drop_parts(size, full, first, bundles)
 
     def _keep(self, note: bytes) -> None:
         now = self._clock()
@@ -240,13 +254,15 @@ class Writer:
             history.write(note)
         self._kept_at = now
 
-    def _drop_parts(self, full: Sequence[tuple[int, int, bytes]], first: int, bundles: int) -> None:
+    def _drop_parts(
+        self, size: int, full: Sequence[tuple[int, int, bytes]], first: int, bundles: int
+    ) -> None:
         """Remove the parts that wider ones or full tiles stand for now."""
         for level, index, _ in full:
             drop_partial(self._folder, level, index)
         for number in range(bundles):
             drop_partial(self._folder, ENTRIES, first + number)
-        for level, index, width in widths(self.size):
+        for level, index, width in widths(size):
             drop_partial(self._folder, level, index, width)
             if level == 0:
                 drop_partial(self._folder, ENTRIES, index, width)

@@ -60,12 +60,12 @@ def test_a_reader_follows_a_writer_that_replaces_what_it_reads(tmp_path: Path) -
     reader = Reader(tmp_path, KEY)
     # A wider part takes the place of the one that it has to read.
     writer.append([entry(n) for n in range(10, 20)])
-    writer.checkpoint()
+    writer.checkpoint(PRIVATE.sign)
     assert proves(reader.proof(5), entry(5), KEY)
     assert reader.head.size == 20
     # A full tile stands for each of its parts.
     writer.append([entry(n) for n in range(20, 400)])
-    writer.checkpoint()
+    writer.checkpoint(PRIVATE.sign)
     assert proves(reader.proof(15), entry(15), KEY)
     assert reader.head.size == 20
     writer.close()
@@ -74,6 +74,6 @@ def test_a_reader_follows_a_writer_that_replaces_what_it_reads(tmp_path: Path) -
 def test_a_folder_without_a_journal_has_no_reader(tmp_path: Path) -> None:
     with pytest.raises(JournalDamagedError, match="missing"):
         Reader(tmp_path, KEY)
-    Writer(tmp_path, KEY, PRIVATE.sign).close()
+    Writer(tmp_path, KEY).close()
     with pytest.raises(JournalDamagedError, match="missing"):
         Reader(tmp_path, KEY)

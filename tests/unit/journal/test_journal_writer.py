@@ -38,9 +38,9 @@ def test_what_was_written_is_read_and_verifies(tmp_path: Path, sizes: list[int])
 def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
     write_journal(tmp_path, [300]).close()
     for size in (301, 512, 513, 1200):
-        writer = Writer(tmp_path, KEY, PRIVATE.sign)
+        writer = Writer(tmp_path, KEY)
         assert writer.append([entry(n) for n in range(writer.size, size)]) < size
-        assert writer.checkpoint().size == size
+        assert writer.checkpoint(PRIVATE.sign).size == size
         writer.close()
     assert verify(tmp_path, KEY).findings == ()
     assert entries_of(tmp_path) == [entry(n) for n in range(1200)]
@@ -51,9 +51,9 @@ def test_entries_without_a_checkpoint_are_there_after_a_kill(tmp_path: Path) -> 
     writer.append([entry(n) for n in range(300, 900)])
     writer.close()  # no checkpoint: as a kill leaves it
     assert verify(tmp_path, KEY).unsigned == 600
-    again = Writer(tmp_path, KEY, PRIVATE.sign)
+    again = Writer(tmp_path, KEY)
     assert again.size == 900
-    again.checkpoint()
+    again.checkpoint(PRIVATE.sign)
     again.close()
     assert entries_of(tmp_path) == [entry(n) for n in range(900)]
 
@@ -87,12 +87,12 @@ def _fail_at(
 
 
 def _work(folder: Path, told: list[int]) -> None:
-    writer = Writer(folder, KEY, PRIVATE.sign)
+    writer = Writer(folder, KEY)
     for _ in range(3):
         first = writer.size
         writer.append([entry(n) for n in range(first, first + 200)])
         told.append(writer.size)
-        writer.checkpoint()
+        writer.checkpoint(PRIVATE.sign)
     writer.close()
 
 
@@ -117,10 +117,10 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path) -> None:
         if count[0] < number:
             break  # more steps than there are
         folder = left_by_it(folder)
-        again = Writer(folder, KEY, PRIVATE.sign)
+        again = Writer(folder, KEY)
         assert again.size >= told[-1], number
         again.append([entry(again.size)])
-        again.checkpoint()
+        again.checkpoint(PRIVATE.sign)
         size = again.size
         again.close()
         assert verify(folder, KEY).findings == (), number
@@ -143,9 +143,9 @@ def test_a_disk_that_refuses_at_any_step_loses_nothing(tmp_path: Path, code: int
         if count[0] < number:
             break
         folder = left_by_it(folder)
-        again = Writer(folder, KEY, PRIVATE.sign)
+        again = Writer(folder, KEY)
         assert again.size >= told[-1], number
-        again.checkpoint()
+        again.checkpoint(PRIVATE.sign)
         again.close()
         assert verify(folder, KEY).findings == (), number
 
@@ -163,7 +163,7 @@ def test_after_a_full_disk_the_same_writer_goes_on(
         with pytest.raises(JournalWriteError, match="No space left"):
             writer.append([b"not kept"])
     assert writer.append([entry(10)]) == 10
-    writer.checkpoint()
+    writer.checkpoint(PRIVATE.sign)
     writer.close()
     assert entries_of(tmp_path) == [entry(n) for n in range(11)]
 
@@ -189,21 +189,21 @@ def test_where_the_key_is_gone_entries_are_kept(tmp_path: Path) -> None:
     def refuse(_: bytes) -> bytes:
         raise RuntimeError("the vault is closed")
 
-    writer = Writer(tmp_path, KEY, refuse)
+    writer = Writer(tmp_path, KEY)
     writer.append([entry(0)])
     with pytest.raises(RuntimeError):
-        writer.checkpoint()
+        writer.checkpoint(refuse)
     writer.append([entry(1)])
     writer.close()
-    again = Writer(tmp_path, KEY, PRIVATE.sign)
-    assert again.checkpoint().size == 2
+    again = Writer(tmp_path, KEY)
+    assert again.checkpoint(PRIVATE.sign).size == 2
     again.close()
 
 
 def test_too_much_is_refused_with_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = Writer(tmp_path, KEY, PRIVATE.sign)
+    writer = Writer(tmp_path, KEY)
     with pytest.raises(JournalInputError, match="65536 bytes"):
         writer.append([bytes(65_536)])
     with pytest.raises(JournalInputError, match=f"Got {MAX_BATCH + 1} entries"):
@@ -217,12 +217,12 @@ def test_too_much_is_refused_with_the_figures(
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, KEY, PRIVATE.sign)
+    writer = Writer(tmp_path, KEY)
     with pytest.raises(JournalWriteError, match="Another process"):
-        Writer(tmp_path, KEY, PRIVATE.sign)
+        Writer(tmp_path, KEY)
     writer.close()
     writer.close()
-    Writer(tmp_path, KEY, PRIVATE.sign).close()
+    Writer(tmp_path, KEY).close()
     with pytest.raises(JournalWriteError, match="closed"):
         writer.append([b"late"])
 
@@ -239,10 +239,10 @@ def test_a_cut_group_at_the_end_is_dropped(tmp_path: Path) -> None:
     writer.append([entry(5), entry(6)])
     writer.close()
     _tail(tmp_path, lambda data: data.__delitem__(slice(-3, None)))
-    again = Writer(tmp_path, KEY, PRIVATE.sign)
+    again = Writer(tmp_path, KEY)
     assert again.size == 6
     again.append([entry(6)])
-    again.checkpoint()
+    again.checkpoint(PRIVATE.sign)
     again.close()
     assert entries_of(tmp_path) == [entry(n) for n in range(7)]
 
@@ -252,7 +252,7 @@ def test_a_change_in_the_middle_is_damage(tmp_path: Path, at: int) -> None:
     write_journal(tmp_path, [5]).close()
     _tail(tmp_path, lambda data: data.__setitem__(at, data[at] ^ 1))
     with pytest.raises(JournalDamagedError):
-        Writer(tmp_path, KEY, PRIVATE.sign)
+        Writer(tmp_path, KEY)
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/0/001"])
@@ -260,7 +260,7 @@ def test_a_journal_that_lacks_a_file_is_not_gone_on_with(tmp_path: Path, name: s
     write_journal(tmp_path, [600]).close()
     (tmp_path / name).unlink()
     with pytest.raises(JournalDamagedError):
-        Writer(tmp_path, KEY, PRIVATE.sign)
+        Writer(tmp_path, KEY)
 
 
 def test_an_edited_tile_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -268,7 +268,24 @@ def test_an_edited_tile_is_not_gone_on_with(tmp_path: Path) -> None:
     file = tmp_path / "tile/0/001"
     file.write_bytes(bytes(32) + file.read_bytes()[32:])
     with pytest.raises(JournalDamagedError, match="not those that were signed"):
-        Writer(tmp_path, KEY, PRIVATE.sign)
+        Writer(tmp_path, KEY)
     # The writer that refused holds nothing.
     with pytest.raises(JournalDamagedError):
-        Writer(tmp_path, KEY, PRIVATE.sign)
+        Writer(tmp_path, KEY)
+
+
+def test_entries_that_come_while_a_head_is_signed_are_of_the_next(tmp_path: Path) -> None:
+    writer = write_journal(tmp_path, [200])
+    writer.append([entry(n) for n in range(200, 250)])
+    proposal = writer.propose()
+    assert proposal is not None
+    writer.append([entry(n) for n in range(250, 900)])
+    assert writer.publish(proposal, proposal.head.signed(KEY, PRIVATE.sign)).size == 250
+    assert entries_of(tmp_path) == [entry(n) for n in range(250)]
+    assert verify(tmp_path, KEY).findings == ()
+    assert verify(tmp_path, KEY).unsigned == 650
+    assert writer.checkpoint(PRIVATE.sign).size == 900
+    assert writer.propose() is None
+    writer.close()
+    assert verify(tmp_path, KEY).findings == ()
+    assert entries_of(tmp_path) == [entry(n) for n in range(900)]
