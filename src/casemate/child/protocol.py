@@ -48,9 +48,12 @@ class NotReady(msgspec.Struct, frozen=True, tag="not-ready"):
     failure: Failure
 
 
-def pass_connection(control: socket.socket, descriptor: int) -> None:
-    """Pass a connection to a process that is ready. Raises OSError."""
-    socket.send_fds(control, [CONNECT], [descriptor])
+def pass_connection(control: socket.socket, descriptor: int, name: bytes = CONNECT) -> None:
+    """Pass a connection to a process that is ready. Raises OSError.
+
+    `name` says what the other end may ask for, where a process knows several kinds.
+    """
+    socket.send_fds(control, [name], [descriptor])
 
 
 def take_connection(control: socket.socket) -> socket.socket | None:
@@ -58,6 +61,14 @@ def take_connection(control: socket.socket) -> socket.socket | None:
 
     Raises EOFError once the supervisor is gone, BlockingIOError where nothing has come.
     """
+    taken = take_named_connection(control, frozenset({CONNECT}))
+    return None if taken is None else taken[1]
+
+
+def take_named_connection(
+    control: socket.socket, names: frozenset[bytes]
+) -> tuple[bytes, socket.socket] | None:
+    """Return a connection of one of these kinds and its kind; see `take_connection`."""
     try:
         data, descriptors, _flags, _address = socket.recv_fds(
             control, _MAX_CONNECT, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
@@ -68,9 +79,9 @@ def take_connection(control: socket.socket) -> socket.socket | None:
         raise EOFError from error
     if not data:
         raise EOFError
-    if data == CONNECT and len(descriptors) == 1:
+    if data in names and len(descriptors) == 1:
         try:
-            return socket.socket(fileno=descriptors[0])
+            return data, socket.socket(fileno=descriptors[0])
         except OSError:  # no socket at all
             pass
     for descriptor in descriptors:

@@ -13,6 +13,7 @@ from casemate.child.calls import Failure
 from casemate.child.heartbeat import Pulse
 from casemate.child.proof import require_confined
 from casemate.child.protocol import (
+    CONNECT,
     MAX_REPORT,
     ChildConfig,
     NotReady,
@@ -117,9 +118,9 @@ class Child:
         )
         return report
 
-    def pass_connection(self, descriptor: int) -> None:
+    def pass_connection(self, descriptor: int, name: bytes = CONNECT) -> None:
         """Pass a connection to the process, which is ready. Raises OSError."""
-        pass_connection(self.control, descriptor)
+        pass_connection(self.control, descriptor, name)
 
     def kill(self) -> None:
         """End a process that hangs."""

@@ -14,6 +14,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.processes import VAULT_UID
 from casemate.supervisor.log import report
 from casemate.vault.errors import VaultUnavailableError
+from casemate.vault.protocol import RECORDER
 from casemate.vault.start import VaultProcess, start_vault
 
 
@@ -65,6 +66,13 @@ class NodeVault:
         except VaultUnavailableError:
             self.restart()
             return self._process.connect()
+
+    def connect_recorder(self) -> socket.socket:
+        """Return a connection for the recorder. Raises VaultUnavailableError.
+
+        A vault that has ended is started again with the gateway, which needs it as well.
+        """
+        return self._process.connect(RECORDER)
 
     def restart(self) -> None:
         """Start a vault that has ended again, from a master key that can be read once more."""

@@ -28,9 +28,11 @@ from casemate.vault.errors import (
 from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import (
     DataKey,
+    JournalKey,
     Mac,
     Purpose,
 )
+from casemate.vault.journal_key import JournalSigning
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
 from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
@@ -129,6 +131,7 @@ class VaultEngine:
         self._keys = DataKeys(self._opened)
         self._secrets = SecretValues(self._opened, self._keys)
         self._signing = SigningKeys(self._opened)
+        self._journal = JournalSigning(self._opened)
         self._redactors: dict[str, Redactor] = {}
 
     def data_key(self, project: str, purpose: Purpose, version: int | None) -> DataKey:
@@ -244,6 +247,14 @@ class VaultEngine:
         """See `Vault.public_keys`."""
         return self._signing.published()
 
+    def journal_key(self) -> JournalKey:
+        """See `RecorderVault.journal_key`."""
+        return self._journal.key()
+
+    def sign_head(self, head: str) -> bytes:
+        """See `RecorderVault.sign_head`."""
+        return self._journal.sign(head)
+
     def rotate_signing_key(self) -> str:
         """See `Vault.rotate_signing_key`."""
         return self._signing.rotate()
@@ -303,6 +314,7 @@ class VaultEngine:
                 opened.state,
                 keys=self._keys.rewrapped(wrapping),
                 signing=self._signing.rewrapped(wrapping),
+                journal=self._journal.rewrapped(wrapping),
                 sealing=sealing,
                 sealing_x25519=sealing_x25519,
             )

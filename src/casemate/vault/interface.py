@@ -27,6 +27,8 @@ class Purpose(StrEnum):
     """Content of objects, AES-256-GCM."""
     BUNDLES = "bundles"
     """Bundle archives, AES-256-GCM; project is `""`."""
+    JOURNAL = "journal"
+    """Entries of the journal, AES-256-GCM; `""`: those of no project."""
 
 
 class Mac(StrEnum):
@@ -37,6 +39,16 @@ class Mac(StrEnum):
     STANDARD = "hmac-sha256-whsec"
     """As Standard Webhooks 1.0 has it: of a value `whsec_...` the key is what follows, decoded
     from base64; any other value is the key as it is."""
+
+
+class JournalKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The public half of the key that signs the heads of the node's journal."""
+
+    name: str
+    """Name of the key and origin of the heads."""
+    public: bytes
+    made: bool
+    """Whether it was made just now: there can be no journal yet."""
 
 
 class DataKey(msgspec.Struct, frozen=True, kw_only=True):

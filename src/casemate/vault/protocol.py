@@ -181,6 +181,16 @@ class VerifyEqual(Message, frozen=True, tag=21):
     value: Annotated[bytes, msgspec.Meta(max_length=MAX_VALUE_BYTES)]
 
 
+class GetJournalKey(Message, frozen=True, tag=23):
+    """`RecorderVault.journal_key`."""
+
+
+class SignHead(Message, frozen=True, tag=24):
+    """`RecorderVault.sign_head`."""
+
+    head: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
 Request = (
     GetDataKey
     | GetPublicKey
@@ -204,7 +214,19 @@ Request = (
     | ExportFile
     | VerifyHmac
     | VerifyEqual
+    | GetJournalKey
+    | SignHead
 )
+
+RECORDER = b"recorder"
+"""Kind of connection by which the journal is kept, and nothing else can be asked for."""
+
+
+def is_allowed(request: Request, *, recorder: bool) -> bool:
+    """Tell whether this kind of connection may ask for it: what is the one's is not the other's."""
+    if isinstance(request, GetDataKey):
+        return (request.purpose is Purpose.JOURNAL) is recorder
+    return isinstance(request, GetJournalKey | SignHead) is recorder
 
 
 ERRORS = Errors(

@@ -19,7 +19,7 @@ from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.child.heartbeat import Heart
-from casemate.child.protocol import take_connection
+from casemate.child.protocol import CONNECT, take_named_connection
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.delivery import DELIVERY_SECONDS, Delivery, check_pipe
@@ -29,6 +29,7 @@ from casemate.vault.redaction_worker import RedactionWorker
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
+_KINDS = frozenset({CONNECT, protocol.RECORDER})
 
 _log = logging.getLogger("casemate.vault")
 
@@ -54,6 +55,8 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.VerifyHmac: lambda v, r: v.verify_hmac(
         r.project, r.secret, r.algorithm, r.message, r.signature
     ),
+    protocol.GetJournalKey: lambda v, r: v.journal_key(),
+    protocol.SignHead: lambda v, r: v.sign_head(r.head),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 
@@ -98,18 +101,19 @@ class Server:
     def _accept(self) -> None:
         """Take a connection from the supervisor, or end with it."""
         try:
-            sock = take_connection(self._control)
+            taken = take_named_connection(self._control, _KINDS)
         except BlockingIOError:
             return
         except EOFError:
             self._ended.set()
             return
-        if sock is None:
+        if taken is None:
             return
+        kind, sock = taken
         if len(self.connections) >= MAX_CONNECTIONS:
             sock.close()
             return
-        self.connections.add(Connection(self, sock))
+        self.connections.add(Connection(self, sock, recorder=kind == protocol.RECORDER))
 
     def forget(self, connection: Connection) -> None:
         """Drop a closed connection and what was being delivered for it."""
@@ -146,11 +150,12 @@ class Server:
 
 
 class Connection:
-    """One gateway."""
+    """One gateway, or one recorder."""
 
-    def __init__(self, server: Server, sock: socket.socket) -> None:
+    def __init__(self, server: Server, sock: socket.socket, *, recorder: bool = False) -> None:
         """Serve what comes on `sock`."""
         self._server = server
+        self._recorder = recorder
         self._socket = FrameSocket(
             sock,
             server.loop,
@@ -170,6 +175,8 @@ class Connection:
         self._server.forget(self)
 
     def _answer(self, request: protocol.Request) -> None:
+        if not protocol.is_allowed(request, recorder=self._recorder):
+            raise FrameError(f"{type(request).__name__} is not for this kind of connection")
         try:
             if isinstance(request, protocol.DeliverSecret):
                 self._deliver(request)

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from casemate.child.proof import UnconfinedError
-from casemate.child.protocol import Ready
+from casemate.child.protocol import CONNECT, Ready
 from casemate.child.start import Child, ChildProgram, NotReadyError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
@@ -42,11 +42,14 @@ class VaultProcess:
         """Tell whether the process runs."""
         return self._child.alive
 
-    def connect(self) -> socket.socket:
-        """Return a new connection, for `VaultClient`. Raises VaultUnavailableError."""
+    def connect(self, kind: bytes = CONNECT) -> socket.socket:
+        """Return a new connection, for `VaultClient`. Raises VaultUnavailableError.
+
+        Of the kind `protocol.RECORDER` it is for `RecorderVault`.
+        """
         ours, theirs = protocol.ASKING.pair()
         try:
-            self._child.pass_connection(theirs.fileno())
+            self._child.pass_connection(theirs.fileno(), kind)
         except OSError as error:
             ours.close()
             raise VaultUnavailableError(

@@ -78,6 +78,14 @@ class SigningRecord(msgspec.Struct, frozen=True, array_like=True):
     public_key: bytes
 
 
+class JournalKeyRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The Ed25519 key that signs the heads of the node's journal, wrapped."""
+
+    created_at: float
+    wrapped: bytes
+    public_key: bytes
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body."""
 
@@ -88,6 +96,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     keys: tuple[DataKeyRecord, ...] = ()
     secrets: tuple[SecretRecord, ...] = ()
     signing: tuple[SigningRecord, ...] = ()
+    journal: JournalKeyRecord | None = None
 
 
 def _body_key(header: Header, master: bytes) -> bytes:
