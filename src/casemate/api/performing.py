@@ -124,9 +124,15 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     values = read_path(form, request.path_params)
     values |= read_query(form, _query(form, request))
     values |= await _body(form, request)
-    answer = await perform(form.make(values), call)
-    if form.effect is not Effect.READ:
+    operation = form.make(values)
+    if form.effect is Effect.READ:
+        answer = await perform(operation, call)
+    else:
+        call.service.recorder.require()
+        answer = await perform(operation, call)
         _tell(form, call, answer)
+        # What was done is on record before anybody is told that it was done.
+        await call.service.recorder.durable()
     if isinstance(answer, Response):
         return answer
     if form.answer is None:

@@ -28,6 +28,7 @@ from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
+from casemate.recorder.interface import Recorder
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -106,6 +107,7 @@ class Service:
     data: ProjectData
     store: Store
     facts: FactStream
+    recorder: Recorder
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

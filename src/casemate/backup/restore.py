@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
-from casemate.folder.folders import Folders
-from casemate.model.processes import GATEWAY_UID, VAULT_UID
+from casemate.folder.folders import NEW_JOURNAL, Folders
+from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
 
 _PIECE = 1024 * 1024
 _SPARE = 64 * 1024 * 1024
@@ -65,7 +65,13 @@ def _require_free(data: Path) -> None:
 def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
     root = os.geteuid() == 0
     uid, vault_uid = (GATEWAY_UID, VAULT_UID) if root else (None, None)
-    Folders(draft).make(uid, vault_uid)
+    folders = Folders(draft)
+    folders.make(uid, vault_uid, RECORDER_UID if root else None)
+    # No backup holds the journal: another one begins, and is expected to.
+    mark = folders.journal / NEW_JOURNAL
+    mark.touch(mode=0o600)
+    if root:
+        os.chown(mark, RECORDER_UID, RECORDER_UID)
     sink = _Extraction(draft, uid, vault_uid)
     reader = ArchiveReader(sink)
     try:

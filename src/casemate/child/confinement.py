@@ -18,6 +18,8 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _OWN_FOLDER = 1 << 1 | _READ_FILE | _READ_DIR | 1 << 5 | 1 << 8 | 1 << 14
 """Write, read, list, remove and make files, truncate."""
+_FOLDERS = 1 << 4 | 1 << 7
+"""Remove and make folders."""
 _BIND, _CONNECT = 1, 2
 """LANDLOCK_ACCESS_NET_BIND_TCP and LANDLOCK_ACCESS_NET_CONNECT_TCP: handled, never allowed."""
 _SCOPES = 3
@@ -45,6 +47,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     system_calls: SystemCalls
     reads: tuple[str, ...] = ()
     """Folders whose files it reads, where they are there and its user may."""
+    makes_folders: bool = False
+    """True lets it make and remove folders in its own one, too."""
     memory: int | None = None
     """Bytes that it may hold (RLIMIT_DATA)."""
     locks_memory: bool = False
@@ -116,7 +120,8 @@ def _restrict_files(declared: Confinement, folder: int | None, abi: int) -> None
     )
     try:
         if folder is not None:
-            linux.landlock_allow(ruleset, folder, _OWN_FOLDER & handled)
+            own = _OWN_FOLDER | (_FOLDERS if declared.makes_folders else 0)
+            linux.landlock_allow(ruleset, folder, own & handled)
         for path in declared.reads:
             # Not there, or not for this uid: then there is nothing to allow either.
             with contextlib.suppress(PermissionError, FileNotFoundError, NotADirectoryError):

@@ -13,6 +13,7 @@ from casemate.child.heartbeat import Pulse
 from casemate.child.proof import UnconfinedError
 from casemate.child.protocol import ChildConfig
 from casemate.child.start import Child, ChildProgram, NotReadyError
+from casemate.model.errors import CasemateError
 
 START = b"start"
 _END_SECONDS = 2.0
@@ -27,12 +28,23 @@ class ChildStarter:
     proved that it is confined.
     """
 
-    def __init__(self, program: ChildProgram, config: Callable[[int, int], ChildConfig]) -> None:
-        """Make the socket pair. `config` is given the descriptors of control socket and heart."""
+    def __init__(
+        self,
+        program: ChildProgram,
+        config: Callable[[int, int, tuple[int, ...]], ChildConfig],
+        *,
+        gives: Callable[[], tuple[socket.socket, ...]] = tuple,
+    ) -> None:
+        """Make the socket pair.
+
+        `config` is given the descriptors of control socket and heart, and those of what `gives`
+        returns for each process: connections that it inherits.
+        """
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)
         self._program = program
         self._config = config
+        self._gives = gives
         self._child: Child | None = None
         self._connection = -1
         """What the child is passed when it is ready; -1 when it was."""
@@ -78,7 +90,22 @@ class ChildStarter:
         # From here on whatever ends the child closes it, which tells the gateway.
         self._connection = connection
         try:
-            self._child = child = Child(self._program, self._config)
+            given = self._gives()
+        except CasemateError as error:
+            # What it needs is gone; the gateway asks again.
+            _log.error("%s cannot be started: %s", self._program.module, error)
+            self._settle()
+            return
+        try:
+            with contextlib.ExitStack() as passed:
+                for each in given:
+                    passed.enter_context(each)
+                numbers = tuple(each.fileno() for each in given)
+                self._child = child = Child(
+                    self._program,
+                    lambda control, heart: self._config(control, heart, numbers),
+                    numbers,
+                )
         except BaseException:
             self._settle()
             raise

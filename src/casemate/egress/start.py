@@ -16,5 +16,7 @@ class EgressStarter(ChildStarter):
         """Make the socket pair. `uid` is what to become if this is root, else None."""
         super().__init__(
             PROGRAM,
-            lambda control, heart: EgressConfig(control=control, heart=heart, uid=uid, learn=learn),
+            lambda control, heart, _: EgressConfig(
+                control=control, heart=heart, uid=uid, learn=learn
+            ),
         )

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from casemate.model.errors import ProtectionMissingError
 
+NEW_JOURNAL = "new"
+"""File in the journal's folder: it is known that there is none yet beside what else there is."""
+
 
 class Folders:
     """The folders of a node's data. Nothing in them is in clear but names of files."""
@@ -21,12 +24,17 @@ class Folders:
         self.bundles = data / "bundles"
         self.vault = data / "vault"
         self.spool = data / "spool"
+        self.journal = data / "journal"
 
-    def make(self, uid: int | None, vault_uid: int | None) -> None:
-        """Make what is missing, private to `uid` (None: to whoever runs this); the vault's own."""
-        for folder in (self.data, self.store, self.projects, self.bundles, self.spool, self.vault):
+    def make(self, uid: int | None, vault_uid: int | None, recorder_uid: int | None) -> None:
+        """Make what is missing, private to `uid` (None: to whoever runs this).
+
+        The vault's folder is its own user's, and so is that of the journal.
+        """
+        owners = dict.fromkeys((self.data, self.store, self.projects, self.bundles), uid)
+        owners |= {self.spool: uid, self.vault: vault_uid, self.journal: recorder_uid}
+        for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = vault_uid if folder == self.vault else uid
             _make_private(folder, owner, follow=folder == self.data)
 
     def clear_spool(self) -> None:

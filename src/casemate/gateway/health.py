@@ -18,6 +18,7 @@ from casemate.data import SqliteProjectData
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
 from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers
@@ -117,6 +118,7 @@ def parts_of(
     catalogue: Catalogue,
     egress: EgressClient,
     outside: OutsideTriggers,
+    recorder: RecorderClient,
     folder: Path,
     faults: Callable[[], Iterable[str]],
 ) -> dict[str, tuple[Look, bool]]:
@@ -154,6 +156,10 @@ def parts_of(
     async def look_at_sources() -> str:
         return "" if outside.running else "The sources process is gone and not yet back."
 
+    async def look_at_journal() -> str:
+        missed = f"{recorder.missed} facts were lost. " if recorder.missed else ""
+        return missed + recorder.trouble()
+
     async def look_at_disk() -> str:
         free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
         return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
@@ -166,6 +172,7 @@ def parts_of(
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
+        "journal": (look_at_journal, True),
         "projects": (look_at_projects, False),
         "check": (look_at_faults, False),
         "bundles": (look_at_bundles, False),

@@ -62,6 +62,7 @@ from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.policy import CedarPolicy
+from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -104,6 +105,7 @@ class Gateway:
         self.vault = vault
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
+        self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
         self.denials = DenialRecorder(store.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
@@ -176,7 +178,9 @@ class Gateway:
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
-        pipeline = Pipeline(admission, self.dispatcher, broker, self.seal, self.refusals)
+        pipeline = Pipeline(
+            admission, self.dispatcher, broker, self.seal, self.refusals, self.recorder.trouble
+        )
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
         self.delivery = Delivery(
             self.data,
@@ -229,6 +233,7 @@ class Gateway:
                 catalogue=self.catalogue,
                 egress=self.egress,
                 outside=self.outside,
+                recorder=self.recorder,
                 folder=self._folders.data,
                 faults=self.check.faults,
             )
@@ -249,6 +254,7 @@ class Gateway:
             data=self.data,
             store=self.store,
             facts=self.facts,
+            recorder=self.recorder,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -292,6 +298,8 @@ class Gateway:
         for project in await self.known.require(present, self._lost):
             self.data.set_aside(project)
         self.policy.activate(self.policy.prepare(await self.store.policies()))
+        # Nothing is answered before there is a journal to record it in.
+        await self.recorder.ready()
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         self.health.start()
@@ -313,6 +321,7 @@ class Gateway:
         await self.schedules.close()
         await self.outside.close()
         await self.data.close()
+        await self.recorder.close()
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()

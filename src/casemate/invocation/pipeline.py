@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -62,13 +63,18 @@ class Pipeline:
         broker: Broker,
         seal: Seal,
         refusals: LoadRefusals,
+        trouble: Callable[[], str],
     ) -> None:
-        """Go through these; the broker serves what a running function asks for."""
+        """Go through these; the broker serves what a running function asks for.
+
+        `trouble` says why nothing can be recorded: then nothing runs.
+        """
         self._admission = admission
         self._dispatcher = dispatcher
         self._broker = broker
         self._seal = seal
         self._refusals = refusals
+        self._trouble = trouble
         self._encode = msgspec.json.Encoder().encode
 
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
@@ -80,6 +86,8 @@ class Pipeline:
         request: Request | None = None
         admitted: Admitted | None = None
         try:
+            if trouble := self._trouble():
+                raise RefusedError(Outcome.UNAVAILABLE, f"Nothing can be recorded: {trouble}")
             request = parse(raw)  # (1)
             admitted = self._admission.admit(request)  # (2)
             placed = await self._dispatcher.place(admitted)  # (3)

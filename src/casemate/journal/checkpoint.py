@@ -22,10 +22,14 @@ class Checkpoint(msgspec.Struct, frozen=True):
     size: int
     root: bytes
 
+    @property
+    def text(self) -> str:
+        """Return what is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
     def signed(self, key: NoteKey, sign: Sign) -> str:
         """Return it as a signed note."""
-        root = base64.b64encode(self.root).decode()
-        return signed(f"{self.origin}\n{self.size}\n{root}\n", key, sign)
+        return signed(self.text, key, sign)
 
 
 def opened_checkpoint(note: str, key: NoteKey) -> Checkpoint:

@@ -78,14 +78,19 @@ def parse_key(text: str) -> NoteKey:
 
 
 def signed(text: str, key: NoteKey, sign: Sign) -> str:
-    """Return the note of a text, which ends with a newline."""
+    """Return the note of a text, which ends with a newline. Raises JournalInputError."""
+    return signed_by(text, key, sign(text.encode()))
+
+
+def signed_by(text: str, key: NoteKey, signature: bytes) -> str:
+    """Return the note of a text with a signature that was made elsewhere."""
     if not text.endswith("\n") or _CONTROL.search(text):
         raise JournalInputError(
             "The text of a note ends without a newline or holds a control character.",
             next_step="sign plain lines",
         )
-    signature = base64.b64encode(key.id + sign(text.encode())).decode()
-    return f"{text}\n{_DASH} {key.name} {signature}\n"
+    encoded = base64.b64encode(key.id + signature).decode()
+    return f"{text}\n{_DASH} {key.name} {encoded}\n"
 
 
 def opened(note: str, key: NoteKey) -> str:

@@ -23,6 +23,18 @@ _TRIES = 8
 _KEPT_TILES = 256
 
 
+def read_bundle(folder: Path, index: int, width: int) -> list[bytes]:
+    """Return the first `width` entries of a bundle. Raises JournalDamagedError."""
+    data = read_tile(folder, ENTRIES, index, width)
+    try:
+        found = unbundled(data or b"")[:width]
+    except ValueError as error:
+        raise JournalDamagedError(f"{path(ENTRIES, index)} holds {error}.") from error
+    if len(found) != width:
+        raise JournalDamagedError(f"{path(ENTRIES, index)} is missing or cut.")
+    return found
+
+
 class Reader:
     """What a folder's journal held when its head was read."""
 
@@ -51,16 +63,7 @@ class Reader:
         Raises JournalDamagedError.
         """
         width = min(WIDTH, self.head.size - index * WIDTH)
-        if width <= 0:
-            return []
-        data = read_tile(self._folder, ENTRIES, index, width)
-        try:
-            found = unbundled(data or b"")[:width]
-        except ValueError as error:
-            raise JournalDamagedError(f"{path(ENTRIES, index)} holds {error}.") from error
-        if len(found) != width:
-            raise JournalDamagedError(f"{path(ENTRIES, index)} is missing or cut.")
-        return found
+        return read_bundle(self._folder, index, width) if width > 0 else []
 
     def _row(self, level: int, index: int) -> list[bytes]:
         row = self._tiles.get((level, index))

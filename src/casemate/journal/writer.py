@@ -32,6 +32,7 @@ from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import EMPTY_ROOT, leaf_hash
 from casemate.journal.note import MAX_NOTE_BYTES, NoteKey, Sign
 from casemate.journal.pending import PendingFile
+from casemate.journal.reader import read_bundle
 from casemate.journal.tiles import (
     ENTRIES,
     MAX_ENTRY_BYTES,
@@ -51,6 +52,8 @@ MAX_WAITING = 1 << 18
 """Entries that may wait for a checkpoint; then no more are taken."""
 MAX_BATCH = 8192
 """Entries in one call of `append`."""
+NEWEST = 16_384
+"""Entries that `newest` returns, if there are as many."""
 
 
 class JournalWriteError(UnavailableError):
@@ -97,6 +100,26 @@ class Writer:
     def size(self) -> int:
         """Return how many entries there are."""
         return self._frontier.size
+
+    def waiting(self, index: int) -> list[bytes] | None:
+        """Return the entries from an index on that are in no full bundle yet.
+
+        None where that index is in one.
+        """
+        at = index - self._pending.first
+        return None if at < 0 else self._pending.entries[at:]
+
+    def newest(self) -> list[bytes]:
+        """Return the newest entries, oldest first: all that may not have been acknowledged.
+
+        Raises JournalDamagedError.
+        """
+        entries = list(self._pending.entries)
+        index = self._pending.first >> WIDTH_BITS
+        while index and len(entries) < NEWEST:
+            index -= 1
+            entries = [*read_bundle(self._folder, index, WIDTH), *entries]
+        return entries
 
     def _locked(self) -> int:
         descriptor = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

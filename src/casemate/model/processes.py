@@ -13,8 +13,10 @@ VAULT_UID = 64_802
 EGRESS_UID = 64_803
 SOURCES_UID = 64_804
 RESTORER_UID = 64_805
-"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process and restorer, when
-the supervisor is root. Of no account, so that they own nothing but what a node gives them."""
+RECORDER_UID = 64_806
+"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process, restorer and
+recorder, when the supervisor is root. Of no account, so that they own nothing but what a node
+gives them."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
@@ -34,6 +36,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which an egress proxy is asked for."""
     sources: int
     """Descriptor of the socket by which a sources process is asked for."""
+    recorder: int
+    """Descriptor of the socket by which a recorder is asked for."""
     unpacked: str
     """Folder in memory for the files of bundles in use."""
     uid: int | None

@@ -28,7 +28,7 @@ class SourcesStarter(ChildStarter):
             ChildProgram(
                 module="casemate.sources.process", environment=PLAIN_ENVIRONMENT | trusted
             ),
-            lambda control, heart: SourcesConfig(
+            lambda control, heart, _: SourcesConfig(
                 control=control,
                 heart=heart,
                 uid=uid,

@@ -14,11 +14,12 @@ from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import require_losses
+from casemate.folder.presence import JOURNAL, require_losses
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
     GATEWAY_UID,
+    RECORDER_UID,
     SANDBOX_UID,
     SOURCES_UID,
     START_FAILED,
@@ -26,6 +27,7 @@ from casemate.model.processes import (
     GatewayConfig,
 )
 from casemate.model.runtime import Runtime
+from casemate.recorder.start import RecorderStarter
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
@@ -68,7 +70,8 @@ class Node:
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
         require_own(self._folders.data)
-        self._folders.make(GATEWAY_UID if self._root else None, VAULT_UID if self._root else None)
+        uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID) if self._root else (None, None, None)
+        self._folders.make(*uids)
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
@@ -197,6 +200,8 @@ class Node:
         egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
         self._watchdog.watch("the egress proxy", lambda: egress.pulse, egress.kill)
+        recorder = self._recorder()
+        self._watchdog.watch("the recorder", lambda: recorder.pulse, recorder.kill)
         self._watchdog.watch("the sources process", lambda: sources.pulse, sources.kill)
         pulse = self._gateway.next_pulse()
         config = self._gateway_config(
@@ -204,23 +209,28 @@ class Node:
             vault=vault.fileno(),
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
+            recorder=recorder.gateway_end.fileno(),
             heart=pulse.theirs,
         )
         inherited = (config.listener, config.supervisor, config.vault, config.egress)
-        with contextlib.closing(egress), contextlib.closing(sources), ours, theirs, vault:
-            self._gateway.start(config, (*inherited, config.sources, pulse.theirs))
+        children = (egress, sources, recorder)
+        with contextlib.ExitStack() as closed, ours, theirs, vault:
+            for each in children:
+                closed.enter_context(contextlib.closing(each))
+            passed = (*inherited, config.sources, config.recorder, pulse.theirs)
+            self._gateway.start(config, passed)
             theirs.close()
             vault.close()
             pulse.started()
-            egress.gateway_end.close()
-            sources.gateway_end.close()
+            for each in children:
+                each.gateway_end.close()
             self._prepare_sandboxes(first)
             if self._stopping:  # told while the gateway was being started
                 self._stop()
             # The proxy takes memory: it is there from when the first function may use it.
             self._sandboxes.run(
                 ours,
-                {egress.fileno(): egress.serve, sources.fileno(): sources.serve},
+                {each.fileno(): each.serve for each in children},
                 self._look_after,
             )
 
@@ -241,8 +251,18 @@ class Node:
             self._gateway.end()
             raise
 
+    def _recorder(self) -> RecorderStarter:
+        """Return what starts recorders for the gateway that is about to be started."""
+        return RecorderStarter(
+            RECORDER_UID if self._root else None,
+            str(self._folders.journal),
+            self._vault.connect_recorder,
+            # What is lost later is not what the operator knows of.
+            accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
+        )
+
     def _gateway_config(
-        self, *, supervisor: int, vault: int, egress: int, sources: int, heart: int
+        self, *, supervisor: int, vault: int, egress: int, sources: int, recorder: int, heart: int
     ) -> GatewayConfig:
         options = self._options
         return GatewayConfig(
@@ -252,6 +272,7 @@ class Node:
             vault=vault,
             egress=egress,
             sources=sources,
+            recorder=recorder,
             heart=heart,
             caps=options.caps(self._memory),
             new_master_key=self._vault.new_master_key if not self._served else None,

@@ -45,6 +45,7 @@ from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
+from support.recorder import FakeRecorder
 
 OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
     f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")
@@ -361,6 +362,7 @@ class Parts:
         self.policy = CedarPolicy()
         self.denied: list[Denial] = []
         self.facts = self.control.facts = stream(self.denied.append)
+        self.recorder = FakeRecorder()
         self.sources: tuple[SourceStatus, ...] = ()
         self.schedules: tuple[ScheduleStatus, ...] = ()
         self.health = nothing_known()
@@ -374,6 +376,7 @@ class Parts:
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=SimpleNamespace(),  # type: ignore[arg-type]
             facts=self.facts,
+            recorder=self.recorder,
             make_backup=make_backup,
             checks=FakeChecks(),
             sources=lambda: self.sources,

@@ -22,6 +22,7 @@ from casemate.api.problems import response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
 from casemate.model.principal import Action, ResourceKind
+from support.recorder import FakeRecorder
 
 OBJECT = "/buckets/p/files/object"
 
@@ -43,6 +44,7 @@ def hidden() -> set[tuple[Action, str]]:
 def service(data, hidden):
     return SimpleNamespace(
         facts=FactStream(),
+        recorder=FakeRecorder(),
         data=data.port,
         uploads=Slots("uploads", 1),
         may=lambda request, action, resource: (action, resource.name) not in hidden,

@@ -25,6 +25,7 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
+from support.recorder import FakeRecorder
 
 ROLE = """\
 @id("deployer")
@@ -113,6 +114,7 @@ class Node:
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
             facts=stream(self.denials.append),
+            recorder=FakeRecorder(),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,

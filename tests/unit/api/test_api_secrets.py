@@ -25,6 +25,7 @@ from casemate.model.principal import Action, Principal, PrincipalKind, ResourceK
 from casemate.model.vault import MAX_SEALED_BYTES
 from casemate.operations.resources import RekeyProject
 from casemate.vault.sealed import seal_value
+from support.recorder import FakeRecorder
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
 
@@ -53,6 +54,7 @@ def service(tmp_path):
     asked: list[tuple[Action, str]] = []
     yield SimpleNamespace(
         facts=FactStream(),
+        recorder=FakeRecorder(),
         vault=EngineVault(engine),
         engine=engine,
         store=Rekeyed(),

@@ -70,7 +70,7 @@ class World:
     def __init__(self) -> None:
         self.starter = ChildStarter(
             ChildProgram(module="casemate.none"),
-            lambda control, heart: ChildConfig(control=control, heart=heart, uid=UID),
+            lambda control, heart, _: ChildConfig(control=control, heart=heart, uid=UID),
         )
 
     def ask(self) -> socket.socket:

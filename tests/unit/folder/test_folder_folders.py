@@ -11,7 +11,7 @@ import pytest
 
 from casemate.folder.folders import Folders, default_master_key
 from casemate.model.errors import CasemateError
-from casemate.model.processes import GATEWAY_UID, VAULT_UID
+from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
 
 
 def mode(path: Path) -> int:
@@ -26,6 +26,7 @@ def every(folders: Folders) -> list[Path]:
         folders.bundles,
         folders.vault,
         folders.spool,
+        folders.journal,
     ]
 
 
@@ -34,7 +35,7 @@ def test_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
     for umask in (0, 0o777 & ~0o700):
         before = os.umask(umask)
         try:
-            folders.make(None, None)
+            folders.make(None, None, None)
         finally:
             os.umask(before)
         assert {mode(folder) for folder in every(folders)} == {0o700}
@@ -42,10 +43,10 @@ def test_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
 
 def test_folders_that_were_open_are_closed(tmp_path: Path) -> None:
     folders = Folders(tmp_path / "data")
-    folders.make(None, None)
+    folders.make(None, None, None)
     for folder in every(folders):
         folder.chmod(0o777)
-    folders.make(None, None)
+    folders.make(None, None, None)
     assert not any(mode(folder) & 0o066 for folder in every(folders))
 
 
@@ -53,9 +54,10 @@ def test_folders_that_were_open_are_closed(tmp_path: Path) -> None:
 def test_folders_belong_to_the_gateway_and_the_vault_s_to_the_vault(tmp_path: Path) -> None:
     folders = Folders(tmp_path / "data")
     for _ in range(2):
-        folders.make(GATEWAY_UID, VAULT_UID)
+        folders.make(GATEWAY_UID, VAULT_UID, RECORDER_UID)
         for folder in every(folders):
-            owner = VAULT_UID if folder == folders.vault else GATEWAY_UID
+            owners = {folders.vault: VAULT_UID, folders.journal: RECORDER_UID}
+            owner = owners.get(folder, GATEWAY_UID)
             assert (folder.stat().st_uid, folder.stat().st_gid) == (owner, owner)
             assert not mode(folder) & 0o066
         # Nobody but the vault reads there, the gateway included.
@@ -72,7 +74,7 @@ def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path, name: str) 
     folders.data.mkdir()
     (folders.data / name).symlink_to(outside)
     with contextlib.suppress(CasemateError, OSError):
-        folders.make(None, None)
+        folders.make(None, None, None)
     assert mode(outside) == 0o755
 
 
@@ -81,7 +83,7 @@ def test_nothing_outside_the_spool_is_deleted(tmp_path: Path) -> None:
     outside.mkdir()
     (outside / "kept").write_bytes(b"x")
     folders = Folders(tmp_path / "data")
-    folders.make(None, None)
+    folders.make(None, None, None)
     folders.spool.rmdir()
     folders.spool.symlink_to(outside)
     with contextlib.suppress(CasemateError, OSError):
@@ -91,7 +93,7 @@ def test_nothing_outside_the_spool_is_deleted(tmp_path: Path) -> None:
 
 def test_what_was_sent_when_a_gateway_ended_is_deleted(tmp_path: Path) -> None:
     folders = Folders(tmp_path / "data")
-    folders.make(None, None)
+    folders.make(None, None, None)
     (folders.spool / "upload").write_bytes(b"half")
     (folders.spool / "backup").mkdir()
     (folders.spool / "backup" / "part").write_bytes(b"x")

@@ -24,7 +24,7 @@ def test_missing_empty_and_own_folders_are_taken(tmp_path: Path) -> None:
     require_own(tmp_path / "empty")
     (tmp_path / "disk" / "lost+found").mkdir(parents=True)
     require_own(tmp_path / "disk")
-    Folders(tmp_path / "own").make(None, None)
+    Folders(tmp_path / "own").make(None, None, None)
     require_own(tmp_path / "own")
     mark(tmp_path / "own")
     mark(tmp_path / "own")
@@ -42,7 +42,7 @@ def test_a_first_start_that_failed_can_be_tried_again(tmp_path: Path, made: tupl
 
 
 def test_no_node_is_put_into_anothers_data(tmp_path: Path) -> None:
-    Folders(tmp_path).make(None, None)
+    Folders(tmp_path).make(None, None, None)
     mark(tmp_path)
     before = state(tmp_path)
     (tmp_path.parent / "link").symlink_to(tmp_path / "data")
@@ -89,7 +89,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 
 def test_data_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
-    Folders(tmp_path / "own").make(None, None)
+    Folders(tmp_path / "own").make(None, None, None)
     (tmp_path / "own" / MARKER).write_text(
         f'{{"format": {FORMAT + 1}, "version": "9.1.0", "more": [1]}}'
     )

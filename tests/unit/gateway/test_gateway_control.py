@@ -205,6 +205,7 @@ class Node:
             supervisor=0,
             vault=0,
             egress=0,
+            recorder=-1,
             sources=0,
             unpacked=str(folder),
             uid=None,

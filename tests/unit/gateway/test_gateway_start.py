@@ -26,6 +26,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         known=SimpleNamespace(require=_nothing),
         store=SimpleNamespace(policies=_nothing),
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
+        recorder=SimpleNamespace(ready=_nothing),
         accounts=SimpleNamespace(load=_nothing),
         control=SimpleNamespace(load=_nothing),
         health=SimpleNamespace(start=lambda: None),

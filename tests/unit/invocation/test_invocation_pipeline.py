@@ -148,12 +148,14 @@ class Path:
             keep=self._keep,
         )
         seal = Seal(Redactor(self.store, self.vault, FactStream()))
+        self.trouble = ""
         self.pipeline = Pipeline(
             self.admission,
             self.dispatcher,
             self.broker,
             seal,
             LoadRefusals(seal, self.policy, self.store.deny, self.loop),
+            lambda: self.trouble,
         )
         self.caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
 

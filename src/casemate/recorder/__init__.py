@@ -1,0 +1,15 @@
+"""What happened, kept: a process of its own that writes the journal, and the gateway's way to it.
+
+    gateway: happened(fact) ──▶ folding ──▶ client ══ frames ══▶ server ──▶ journal
+                                                     (the process has its own user and folder)
+
+What it is: the process (`process`, `server`, `keeper`), what an entry says (`ocsf`) and how it is
+sealed (`sealing`), looking for entries (`search`), and the gateway's end (`client`, `folding`). The
+gateway can append and ask; nothing that it says changes what was written. What it is not: the
+Merkle log and its files (`casemate.journal`), or what a fact means (`detection`).
+"""
+
+from casemate.recorder.client import RecorderClient
+from casemate.recorder.errors import NotRecordedError, RecorderError
+
+__all__ = ["NotRecordedError", "RecorderClient", "RecorderError"]

@@ -1,0 +1,319 @@
+"""The gateway's end: tells the recorder what happens, and knows what is durable.
+
+Facts wait for a few milliseconds for company, travel in batches under numbers, and are forgotten
+once they are acknowledged. When the recorder ends another one is started, and all that was not
+acknowledged is sent again. While nothing can be recorded the buffer fills: at half of it, or when
+the recorder is gone for too long, nothing more may begin; the other half is for what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from casemate.child.calls import decode_reply, encode
+from casemate.child.restart import Backoff, KeptProcess
+from casemate.facts import FactStream
+from casemate.journal.verifying import Verified
+from casemate.model.errors import CasemateError
+from casemate.model.facts import Fact
+from casemate.recorder import protocol
+from casemate.recorder.errors import NotRecordedError
+from casemate.recorder.folding import WINDOW_SECONDS, Folding
+from casemate.recorder.ocsf import KINDS
+from casemate.recorder.protocol import Found, Head, Proven, Told
+
+COMPANY_SECONDS = 0.005
+"""How long a fact waits for others before it is sent."""
+MAX_BUFFERED = 32_768
+"""Facts that wait to be acknowledged. At half of them nothing more may begin."""
+MAX_UNDER_WAY = 64
+"""Messages that wait to be acknowledged."""
+GONE_SECONDS = 5.0
+"""How long the recorder may be gone before nothing more may begin."""
+DURABLE_SECONDS = 10.0
+"""How long one waits for what was told to be durable."""
+ANSWER_SECONDS = 60.0
+START_SECONDS = 60.0
+MAX_QUESTIONS = 16
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class RecorderClient:
+    """Tells and asks one recorder, whichever it is at the time. In the loop's thread only."""
+
+    def __init__(
+        self, starter: socket.socket | None, loop: asyncio.AbstractEventLoop, facts: FactStream
+    ) -> None:
+        """Have recorders started on `starter`, and record what `facts` tells from now on."""
+        self._loop = loop
+        self._session = os.urandom(protocol.SESSION_BYTES)
+        self._folding = Folding()
+        self._buffer: deque[Told] = deque()
+        """Told and not sent; after those under way."""
+        self._sent: deque[tuple[int, int, tuple[Told, ...]]] = deque()
+        """Message, number of its first fact, facts; in order."""
+        self._next = 0
+        """Number of the first fact in the buffer."""
+        self._acknowledged = 0
+        """All facts with lower numbers are durable."""
+        self._numbers = itertools.count(1)
+        self._durable: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._questions: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._flushing: asyncio.TimerHandle | None = None
+        self._window: asyncio.TimerHandle | None = None
+        self._gone_at: float | None = loop.time()
+        self.problem = ""
+        """Why facts are not kept, as the recorder said it last."""
+        self.missed = 0
+        """Facts for which there was no room."""
+        self._closed = False
+        self._process = KeptProcess(
+            "recorder",
+            starter,
+            loop,
+            bounds=protocol.ASKING,
+            backoff=Backoff(longest=2.0),
+            started=self._begin,
+            received=self._received,
+            lost=self._lost,
+        )
+        for kind in KINDS:
+            facts.listen(kind, self.note)
+        self._process.start()
+
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        """Done when there will be no recorder any more."""
+        return self._process.gone
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def note(self, fact: Fact) -> None:
+        """Record a fact, soon. Never raises."""
+        if self._folding.passes(fact):
+            self._put(fact, 1)
+        if self._window is None:
+            self._window = self._loop.call_later(WINDOW_SECONDS, self._close_window)
+
+    def _close_window(self) -> None:
+        self._window = None
+        for fact, count in self._folding.close_window():
+            self._put(fact, count)
+
+    def _put(self, fact: Fact, count: int) -> None:
+        if self._waiting >= MAX_BUFFERED:
+            self.missed += count
+            return
+        self._buffer.append(Told(type(fact).__name__, _encoder.encode(fact), count))
+        if len(self._buffer) >= protocol.MAX_FACTS:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_later(COMPANY_SECONDS, self._flush)
+
+    @property
+    def _waiting(self) -> int:
+        return self._next + len(self._buffer) - self._acknowledged
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        while self._buffer and len(self._sent) < MAX_UNDER_WAY and self._process.connection:
+            count = min(len(self._buffer), protocol.MAX_FACTS)
+            batch = tuple(self._buffer.popleft() for _ in range(count))
+            first, self._next = self._next, self._next + count
+            self._send(first, batch, again=False)
+
+    def _send(self, first: int, batch: tuple[Told, ...], *, again: bool) -> None:
+        number = next(self._numbers) & 0xFFFFFFFF
+        self._sent.append((number, first, batch))
+        message = protocol.Take(number, self._session, first, batch, again)
+        self._process.send(encode(message))
+
+    def _begin(self) -> None:
+        """Tell a new recorder what the one before may not have kept."""
+        sent, self._sent = self._sent, deque()
+        for _, first, batch in sent:
+            self._send(first, batch, again=True)
+        self._flush()
+
+    def _received(self, body: bytes) -> None:
+        answer = decode_reply(body)
+        question = self._questions.pop(answer.n, None)
+        if question is not None:
+            if question.done():
+                return
+            if answer.failure is None:
+                question.set_result(answer.result)
+            else:
+                question.set_exception(protocol.ERRORS.error(answer.failure))
+            return
+        if answer.failure is not None:
+            # It ends now; what was not kept is sent to the next one.
+            if self.problem != answer.failure.message:
+                _log.error("facts are not recorded: %s", answer.failure.message)
+            self.problem = answer.failure.message
+            self._fail_waiters()
+            return
+        if self._sent and self._sent[0][0] == answer.n:
+            _, first, batch = self._sent.popleft()
+            self._acknowledge(first + len(batch))
+
+    def _fail_waiters(self) -> None:
+        """Tell who waits for something durable that it is not, and may not be for long."""
+        waiters, self._durable = self._durable, deque()
+        for _, waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(self._not_recorded(self.problem))
+
+    @staticmethod
+    def _not_recorded(why: str) -> NotRecordedError:
+        return NotRecordedError(
+            f"It was done, but could not be recorded: {why}",
+            next_step="look at what is there before doing it again",
+        )
+
+    def _acknowledge(self, until: int) -> None:
+        if self.problem or self._gone_at is not None:
+            _log.info("facts are recorded again")
+        self.problem = ""
+        self._gone_at = None
+        self._acknowledged = until
+        while self._durable and self._durable[0][0] <= until:
+            _, waiter = self._durable.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+        if self._buffer:
+            self._flush()
+
+    def _lost(self) -> None:
+        if self._gone_at is None:
+            self._gone_at = self._loop.time()
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            if not question.done():
+                question.set_exception(
+                    NotRecordedError("The recorder has ended.", next_step="try again in a moment")
+                )
+
+    # -- what may begin --------------------------------------------------------------------------
+
+    def trouble(self) -> str:
+        """Return why nothing more may begin, empty while all is recorded."""
+        if self._waiting >= MAX_BUFFERED // 2:
+            return self.problem or f"{self._waiting} facts wait to be recorded."
+        gone = self._gone_at
+        if gone is not None and self._loop.time() - gone > GONE_SECONDS:
+            return self.problem or "The recorder is gone and not yet back."
+        return ""
+
+    def require(self) -> None:
+        """Raise NotRecordedError if nothing more may begin."""
+        if trouble := self.trouble():
+            raise NotRecordedError(
+                f"What happens cannot be recorded: {trouble}",
+                next_step="see casemate status; calls are served again once the journal is written",
+            )
+
+    async def durable(self) -> None:
+        """Wait until all that was told is durable. Raises NotRecordedError."""
+        until = self._next + len(self._buffer)
+        if until <= self._acknowledged:
+            return
+        self._flush()
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._durable.append((until, waiter))
+        try:
+            await asyncio.wait_for(waiter, DURABLE_SECONDS)
+        except TimeoutError:
+            raise self._not_recorded(
+                self.problem or f"the recorder did not answer within {DURABLE_SECONDS:g} s."
+            ) from None
+
+    # -- what was recorded -----------------------------------------------------------------------
+
+    async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
+        if self._process.connection is None or len(self._questions) >= MAX_QUESTIONS:
+            raise NotRecordedError(
+                "The recorder is not there, or has too many questions to answer.",
+                next_step="try again in a moment",
+            )
+        number = next(self._numbers) & 0xFFFFFFFF
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+        self._questions[number] = future
+        self._process.send(encode(make(number)))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return msgspec.msgpack.decode(await future, type=kind)
+        except TimeoutError:
+            raise NotRecordedError(
+                f"The recorder did not answer within {ANSWER_SECONDS:g} s.",
+                next_step="ask for less, or try again",
+            ) from None
+        finally:
+            self._questions.pop(number, None)
+
+    async def ready(self) -> None:
+        """Wait until there is a recorder that has its journal open.
+
+        Raises NotRecordedError, or why it has none: then none will have one.
+        """
+        async with asyncio.timeout(START_SECONDS):
+            await self.head()
+        self._gone_at = None
+
+    async def head(self) -> Head:
+        """Return where the journal is. Raises CasemateError."""
+        return await self._ask(Head, protocol.GetHead)
+
+    async def find(
+        self,
+        *,
+        before: int | None,
+        project: str | None,
+        since: float | None,
+        until: float | None,
+        contains: tuple[str, ...],
+        most: int,
+    ) -> Found:
+        """Return entries, newest first. Raises CasemateError."""
+        return await self._ask(
+            Found,
+            lambda n: protocol.Find(n, before, project, since, until, contains, most),
+        )
+
+    async def prove(self, index: int) -> Proven:
+        """Return an entry with its proof. Raises CasemateError."""
+        return await self._ask(Proven, lambda n: protocol.Prove(n, index))
+
+    async def verify(self) -> Verified:
+        """Look for anything that was changed. Raises CasemateError."""
+        return await self._ask(Verified, protocol.Verify)
+
+    async def close(self) -> None:
+        """Have what was told durable, and end the recorder. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._window is not None:
+            self._window.cancel()
+        self._close_window()
+        try:
+            await self.durable()
+        except CasemateError as error:
+            _log.error("at the end: %s", error)
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self._process.close()

@@ -1,0 +1,16 @@
+"""What the recorder process is started with."""
+
+from __future__ import annotations
+
+from casemate.child.protocol import ChildConfig, Descriptor
+
+
+class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
+    """What the supervisor tells the recorder."""
+
+    folder: str
+    """That of the journal; the recorder's own."""
+    vault: Descriptor
+    """The connected socket to the vault, for the recorder alone."""
+    accept_loss: bool = False
+    """Begin a new journal where there was one that is gone."""

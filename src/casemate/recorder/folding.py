@@ -1,0 +1,109 @@
+"""Facts that come too often to be recorded one by one: the first at once, those alike counted.
+
+What is alike within a second is one more entry with its count. Each kind has room of its own:
+beyond so many different ones within the second, the rest of the kind is one entry, so that a flood
+of one kind neither pushes out nor hides what happens of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.facts import Fact, GrantUsed, InvocationEnded
+
+WINDOW_SECONDS = 1.0
+MAX_DIFFERENT = 256
+"""Different ones of a kind that are told apart within the window."""
+OTHERS = "(others)"
+
+
+class _Alike(msgspec.Struct):
+    fact: Fact
+    count: int
+
+
+def _denial_key(fact: Any) -> tuple[object, ...]:
+    return (
+        fact.kind,
+        fact.project,
+        fact.function,
+        fact.by,
+        fact.remote_address,
+        fact.action,
+        fact.resource,
+        fact.reason,
+    )
+
+
+def _use_key(fact: Any) -> tuple[object, ...]:
+    return (fact.project, fact.function, fact.version, fact.grant, fact.action, fact.prefix)
+
+
+def _ended_key(fact: Any) -> tuple[object, ...]:
+    return (fact.project, fact.function, fact.version, fact.outcome)
+
+
+_KEYS: dict[type[Fact], Callable[[Any], tuple[object, ...]]] = {
+    Denial: _denial_key,
+    GrantUsed: _use_key,
+    InvocationEnded: _ended_key,
+}
+
+
+def _alike(fact: Fact) -> int:
+    return int(getattr(fact, "count", 1))
+
+
+def _class_of(fact: Fact) -> tuple[type[Fact], DenialKind | None]:
+    return type(fact), fact.kind if isinstance(fact, Denial) else None
+
+
+def _nameless(fact: Fact) -> Fact:
+    """Return a fact that stands for others of its kind: who and what differed."""
+    fields: dict[str, Any] = {"invocation": "", "remote_address": "", "by": OTHERS}
+    if isinstance(fact, Denial):
+        fields |= {"resource": OTHERS, "reason": "more different ones than are told apart"}
+    if isinstance(fact, GrantUsed):
+        fields |= {"prefix": "", "grant": OTHERS}
+    return msgspec.structs.replace(fact, **fields)
+
+
+class Folding:
+    """What has come within the present window."""
+
+    def __init__(self) -> None:
+        """Begin with an empty window."""
+        self._seen: dict[tuple[object, ...], _Alike] = {}
+        self._different: dict[object, int] = {}
+
+    def passes(self, fact: Fact) -> bool:
+        """Tell whether a fact is to be recorded at once; one that is not is counted."""
+        key_of = _KEYS.get(type(fact))
+        if key_of is None:
+            return True
+        key = (type(fact), *key_of(fact))
+        known = self._seen.get(key)
+        if known is not None:
+            known.count += _alike(fact)
+            return False
+        kind = _class_of(fact)
+        different = self._different.get(kind, 0)
+        if different < MAX_DIFFERENT:
+            self._different[kind] = different + 1
+            self._seen[key] = _Alike(fact, 0)
+            return True
+        others = self._seen.setdefault((*kind, OTHERS), _Alike(_nameless(fact), 0))
+        others.count += _alike(fact)
+        return False
+
+    def close_window(self) -> Iterator[tuple[Fact, int]]:
+        """Yield what was counted and not recorded yet, each with its count, and begin anew."""
+        seen, self._seen = self._seen, {}
+        self._different.clear()
+        for alike in seen.values():
+            if alike.count:
+                yield alike.fact, alike.count

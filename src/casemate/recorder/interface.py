@@ -1,0 +1,49 @@
+"""What others of the gateway need of the recorder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from casemate.journal.verifying import Verified
+from casemate.recorder.protocol import Found, Head, Proven
+
+
+class Recorder(Protocol):
+    """Keeps what happens, and answers what happened."""
+
+    def require(self) -> None:
+        """Raise NotRecordedError if nothing more may begin: it could not be recorded."""
+        ...
+
+    async def durable(self) -> None:
+        """Wait until all that was told is durable. Raises NotRecordedError."""
+        ...
+
+    async def head(self) -> Head:
+        """Return where the journal is. Raises CasemateError."""
+        ...
+
+    async def find(
+        self,
+        *,
+        before: int | None,
+        project: str | None,
+        since: float | None,
+        until: float | None,
+        contains: tuple[str, ...],
+        most: int,
+    ) -> Found:
+        """Return entries, newest first, and where to go on. Raises CasemateError.
+
+        `before` is an index, `project` None for all of them, times are Unix seconds, and
+        `contains` are texts that all stand in an entry.
+        """
+        ...
+
+    async def prove(self, index: int) -> Proven:
+        """Return an entry with the proof that it is in the journal. Raises NotFoundError."""
+        ...
+
+    async def verify(self) -> Verified:
+        """Look for anything that was changed. Raises CasemateError."""
+        ...

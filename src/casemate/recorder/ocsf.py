@@ -1,0 +1,194 @@
+"""Facts as events of OCSF 1.3 (Open Cybersecurity Schema Framework): one table says of which class.
+
+https://schema.ocsf.io/1.3.0. What has no attribute there stands in `unmapped`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from casemate import __version__
+from casemate.model import facts
+from casemate.model.denial import Denial, DenialKind
+from casemate.recorder.errors import RecorderInputError
+
+VERSION = "1.3.0"
+MAX_TEXT = 4096
+"""Characters of one text of a fact that are kept; longer ones end with a mark."""
+_CUT = "... (cut)"
+
+
+class OcsfClass(IntEnum):
+    """Classes of events; the thousands are the category."""
+
+    COMPLIANCE_FINDING = 2003
+    DETECTION_FINDING = 2004
+    AUTHENTICATION = 3002
+    USER_ACCESS_MANAGEMENT = 3005
+    NETWORK_ACTIVITY = 4001
+    HTTP_ACTIVITY = 4002
+    APPLICATION_LIFECYCLE = 6002
+    API_ACTIVITY = 6003
+
+
+class Severity(IntEnum):
+    """How grave it is."""
+
+    INFORMATIONAL = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+
+_SUCCESS, _FAILURE = 1, 2
+OTHER = 99
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """What one kind of happening is in OCSF."""
+
+    event: OcsfClass
+    activity: int
+    severity: Severity
+    name: str
+    """What happened, in words: `activity_name`."""
+    failed: bool = False
+
+
+_DENIALS: Mapping[DenialKind, Mapped] = {
+    DenialKind.REQUEST: Mapped(OcsfClass.HTTP_ACTIVITY, OTHER, Severity.LOW, "Malformed request"),
+    DenialKind.AUTHENTICATION: Mapped(
+        OcsfClass.AUTHENTICATION, 1, Severity.MEDIUM, "Logon", failed=True
+    ),
+    DenialKind.AUTHORIZATION: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Forbidden", failed=True
+    ),
+    DenialKind.CAPABILITY: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Capability denied", failed=True
+    ),
+    DenialKind.EGRESS: Mapped(
+        OcsfClass.NETWORK_ACTIVITY, 5, Severity.MEDIUM, "Refuse", failed=True
+    ),
+    DenialKind.SYSTEM_CALL: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "System call denied", failed=True
+    ),
+    DenialKind.GRANTS: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, 1, Severity.MEDIUM, "Wider grants refused", failed=True
+    ),
+    DenialKind.VAULT: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Vault refused", failed=True
+    ),
+    DenialKind.CONTRACT: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Contract broken", failed=True
+    ),
+    DenialKind.INJECTION: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Injection blocked", failed=True
+    ),
+    DenialKind.LOAD: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Too many calls", failed=True
+    ),
+}
+
+_MAPPED: Mapping[type[facts.Fact], Mapped] = {
+    facts.OperationPerformed: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Update"),
+    facts.SignedIn: Mapped(OcsfClass.AUTHENTICATION, 1, Severity.INFORMATIONAL, "Logon"),
+    facts.VersionDeployed: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
+    ),
+    facts.FunctionRemoved: Mapped(OcsfClass.APPLICATION_LIFECYCLE, 2, Severity.LOW, "Remove"),
+    facts.AliasMoved: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.INFORMATIONAL, "Alias moved"
+    ),
+    facts.GrantsApproved: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, 1, Severity.LOW, "Assign Privileges"
+    ),
+    facts.GrantUsed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Grant used"),
+    facts.RiskAccepted: Mapped(OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Risk accepted"),
+    facts.InvocationEnded: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
+    ),
+}
+_DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
+
+KINDS: tuple[type[facts.Fact], ...] = (*_MAPPED, Denial)
+"""All kinds of facts that are recorded. What is missing here is a hint and no happening."""
+_DECODERS: Mapping[str, Callable[[bytes], facts.Fact]] = {
+    kind.__name__: msgspec.msgpack.Decoder(kind).decode for kind in KINDS
+}
+_BASE = frozenset(facts.Fact.__struct_fields__)
+
+
+def mapped(fact: facts.Fact) -> Mapped:
+    """Return what a fact is in OCSF. KeyError for one that is not recorded."""
+    if isinstance(fact, Denial):
+        return _DENIALS[fact.kind]
+    if isinstance(fact, facts.OperationPerformed) and fact.effect == "destroy":
+        return _DESTROYED
+    return _MAPPED[type(fact)]
+
+
+def decode(kind: str, data: bytes) -> facts.Fact:
+    """Return a fact that has travelled. Raises RecorderInputError."""
+    try:
+        return _DECODERS[kind](data)
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecorderInputError(
+            f"{kind[:64]!r} is no fact that is recorded, or not whole.",
+            next_step="use the gateway of the node's own version",
+        ) from error
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return value[: MAX_TEXT - len(_CUT)] + _CUT
+    return value
+
+
+def event(fact: facts.Fact, count: int, uid: str) -> bytes:
+    """Return a fact as an event of OCSF, in JSON. `count` facts alike are one event."""
+    what = mapped(fact)
+    own = {
+        name: _cut(getattr(fact, name))
+        for name in type(fact).__struct_fields__
+        if name not in _BASE and name != "count"
+    }
+    alike = getattr(fact, "count", 1) * count
+    function = f"{fact.project}/{fact.function}" if fact.function else ""
+    found: dict[str, Any] = {
+        "class_uid": int(what.event),
+        "category_uid": what.event // 1000,
+        "activity_id": what.activity,
+        "activity_name": what.name,
+        "type_uid": what.event * 100 + what.activity,
+        "severity_id": int(what.severity),
+        "status_id": _FAILURE if what.failed else _SUCCESS,
+        "time": int(fact.at * 1000),
+        "metadata": {
+            "version": VERSION,
+            "uid": uid,
+            "event_code": type(fact).__name__,
+            "product": {"name": "Casemate", "vendor_name": "Casemate", "version": __version__},
+        },
+        "actor": {"user": {"name": _cut(fact.by) or "node"}},
+        "unmapped": own,
+    }
+    if fact.remote_address:
+        found["src_endpoint"] = {"ip": fact.remote_address}
+    if fact.project:
+        found["cloud"] = {"project_uid": fact.project}
+    if function:
+        found["resources"] = [{"type": "function", "name": function, "version": str(fact.version)}]
+    if fact.invocation:
+        found["metadata"]["correlation_uid"] = fact.invocation
+    if alike > 1:
+        found["count"] = alike
+    if "action" in own:
+        found["api"] = {"operation": own["action"]}
+    if "reason" in own:
+        found["message"] = own["reason"]
+    return msgspec.json.encode(found)

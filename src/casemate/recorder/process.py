@@ -1,0 +1,118 @@
+"""The recorder process: `python -m casemate.recorder.process CONFIG`, started by the supervisor.
+
+It opens its folder with the rights it was started with, gives up every right, and then serves the
+gateway whose connection it is passed. It ends with that, or when the vault is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from casemate.child.calls import refusal
+from casemate.child.channel import FrameSocket
+from casemate.child.process import Supervised, main
+from casemate.journal.files import PENDING
+from casemate.journal.note import NoteKey
+from casemate.journal.writer import Writer
+from casemate.model.errors import CasemateError
+from casemate.recorder import protocol
+from casemate.recorder.config import RecorderConfig
+from casemate.recorder.confinement import RECORDER
+from casemate.recorder.errors import JournalMissingError
+from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.sealing import EntryKey
+from casemate.recorder.server import Recorder
+from casemate.vault.interface import JournalKey
+from casemate.vault.recorder_client import RecorderVault
+
+_HERE = Path()
+NEW_JOURNAL = "new"
+"""As `casemate.folder` writes it where it is known that there is no journal yet."""
+_LINGER_SECONDS = 0.2
+
+
+def _warm_up() -> None:
+    """Have everything loaded that would be read from files on first use."""
+    key = EntryKey("", 1, bytes(32))
+    key.open(key.seal(bytes(8), 0, b"{}"))
+    protocol.ERRORS.failure(JournalMissingError())
+
+
+def _require_journal(key: JournalKey, *, accept_loss: bool) -> None:
+    """Raise JournalMissingError where there has to be a journal and is none."""
+    expected = key.made or accept_loss or (_HERE / NEW_JOURNAL).exists()
+    if expected or (_HERE / PENDING).exists():
+        return
+    raise JournalMissingError(
+        "The node had a journal, and its files are gone.",
+        next_step="put the folder journal/ back, or go on without what it told: "
+        "casemate serve --accept-loss journal",
+    )
+
+
+async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
+    key = await vault.journal_key()
+    _require_journal(key, accept_loss=config.accept_loss)
+    note_key = NoteKey(key.name, key.public)
+    keys = KeyRing(_HERE, vault.entry_key)
+    await keys.load()
+    writer = Writer(_HERE, note_key)
+    keeper = Keeper(writer, keys)
+    keeper.remember(writer.newest())
+    (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
+    return Recorder(_HERE, writer, note_key, keys, keeper, vault)
+
+
+async def _refuse(sock: socket.socket, error: CasemateError) -> None:
+    """Tell the gateway at its first request why there is no recorder."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    def received(body: bytes) -> None:
+        number = protocol.decode_request(body).n
+        connection.send(refusal(number, protocol.ERRORS.failure(error)))
+        told.set()
+
+    connection = FrameSocket(
+        sock, loop, protocol.ANSWERING, received=received, ended=lambda _why: told.set()
+    )
+    await told.wait()
+    await asyncio.sleep(_LINGER_SECONDS)
+    connection.close()
+
+
+async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.socket) -> int:
+    loop = asyncio.get_running_loop()
+    supervised.heart.beat_in(loop)
+    vault = RecorderVault(socket.socket(fileno=config.vault), loop)
+    try:
+        recorder = await _opened(config, vault)
+    except CasemateError as error:
+        print(f"casemate recorder: {error}", file=sys.stderr, flush=True)
+        await _refuse(sock, error)
+        return 1
+    await recorder.serve(sock)
+    return 0
+
+
+def run(config: RecorderConfig) -> int:
+    """Serve until the gateway is gone; return the exit code."""
+    supervised = Supervised(config)
+    descriptor = os.open(config.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    # From here on the folder is the working directory: the recorder's user may not be able to
+    # walk to it by its path.
+    os.fchdir(descriptor)
+    _warm_up()
+    held = supervised.confine(RECORDER, folder=descriptor)
+    supervised.ready(held)
+    return uvloop.run(_serve(config, supervised, supervised.connection()))
+
+
+if __name__ == "__main__":
+    main("recorder", RecorderConfig, run)

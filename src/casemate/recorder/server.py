@@ -1,0 +1,175 @@
+"""The recorder's loop: what comes is kept together, acknowledged once durable, and signed later.
+
+Whatever is wrong with a message ends the connection it came on. What cannot be kept ends the
+process: the gateway has another one started, which reads what is on disk, and sends what was not
+acknowledged again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from pathlib import Path
+
+import msgspec
+
+from casemate.child.calls import refusal, reply
+from casemate.child.channel import ENDED, FrameSocket
+from casemate.child.frames import FrameError
+from casemate.journal.note import NoteKey, signed_by
+from casemate.journal.reader import Reader
+from casemate.journal.verifying import Verified, verify
+from casemate.journal.writer import Writer
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.recorder import protocol
+from casemate.recorder.errors import RecorderError
+from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.search import Search
+from casemate.vault.recorder_client import RecorderVault
+
+CHECKPOINT_SECONDS = 1.0
+MAX_WAITING = 256
+"""Messages that wait to be kept; a gateway never has as many under way."""
+MAX_QUESTIONS = 16
+
+_log = logging.getLogger("casemate.recorder")
+
+
+class Recorder:
+    """Keeps the journal in a folder for one gateway."""
+
+    def __init__(
+        self,
+        folder: Path,
+        writer: Writer,
+        key: NoteKey,
+        keys: KeyRing,
+        keeper: Keeper,
+        vault: RecorderVault,
+    ) -> None:
+        """Serve once `serve` is called."""
+        self._folder = folder
+        self._writer = writer
+        self._key = key
+        self._keys = keys
+        self._keeper = keeper
+        self._vault = vault
+        self._search = Search(folder, writer, keys)
+        self._waiting: list[protocol.Take] = []
+        self._ready = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._publishing = asyncio.Lock()
+        self._questions: set[asyncio.Task[None]] = set()
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Serve the gateway on this connection until it or the vault is gone."""
+        loop = asyncio.get_running_loop()
+        self._socket = FrameSocket(
+            sock, loop, protocol.ANSWERING, received=self._received, ended=self._lost
+        )
+        tasks = [loop.create_task(self._keep()), loop.create_task(self._sign())]
+        for task in tasks:
+            task.add_done_callback(lambda _: self._ended.set())
+        self._vault.lost.add_done_callback(lambda _: self._ended.set())
+        await self._ended.wait()
+        for task in (*tasks, *self._questions):
+            task.cancel()
+        for failure in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(failure, Exception):
+                _log.error("the recorder ends: %s", failure)
+        self._socket.close()
+        self._writer.close()
+
+    def _lost(self, why: str) -> None:
+        if why != ENDED:
+            _log.warning("the connection to the gateway is closed: %s", why)
+        self._ended.set()
+
+    def _received(self, body: bytes) -> None:
+        request = protocol.decode_request(body)
+        if isinstance(request, protocol.Take):
+            if len(self._waiting) >= MAX_WAITING:
+                raise FrameError("more facts than may be under way")
+            self._waiting.append(request)
+            self._ready.set()
+            return
+        if len(self._questions) >= MAX_QUESTIONS:
+            busy = RecorderError("The recorder has many questions to answer first.")
+            self._socket.send(refusal(request.n, protocol.ERRORS.failure(busy)))
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(request))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    async def _keep(self) -> None:
+        """Keep what has come, together, and acknowledge it; end where it cannot be kept."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            batches, self._waiting = self._waiting, []
+            try:
+                await self._keeper.keep(batches)
+            except CasemateError as error:
+                _log.error("facts cannot be kept: %s", error)
+                failure = protocol.ERRORS.failure(error)
+                for batch in (*batches, *self._waiting):
+                    self._socket.send(refusal(batch.n, failure))
+                return
+            for batch in batches:
+                self._socket.send(reply(batch.n, None))
+
+    async def _sign(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            proposal = self._writer.propose()
+            if proposal is None:
+                continue
+            text = proposal.head.text
+            try:
+                async with self._publishing:
+                    signature = await self._vault.sign_head(text)
+                    self._writer.publish(proposal, signed_by(text, self._key, signature))
+            except CasemateError as error:
+                # Entries are kept; the next second tries again, until too many wait.
+                _log.error("no checkpoint: %s", error)
+
+    async def _answer(self, request: protocol.Request) -> None:
+        try:
+            result = await self._result(request)
+            self._socket.send(reply(request.n, result))
+        except CasemateError as error:
+            self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+        except FrameError as error:
+            self._lost(str(error))
+
+    async def _result(self, request: protocol.Request) -> object:
+        match request:
+            case protocol.Find():
+                return await self._search.find(request)
+            case protocol.Prove():
+                return await self._proven(request.index)
+            case protocol.Verify():
+                return await self._verified()
+            case _:
+                note = self._note()
+                return protocol.Head(note, self._key.text, self._writer.size)
+
+    def _note(self) -> str:
+        return Reader(self._folder, self._key).note if self._writer.head.size else ""
+
+    async def _proven(self, index: int) -> protocol.Proven:
+        if index >= self._writer.head.size:
+            raise NotFoundError(
+                f"The journal has no signed entry {index}.",
+                next_step="wait a second for the next checkpoint, then try again",
+            )
+        proof = Reader(self._folder, self._key).proof(index)
+        entry = self._search.entry(index)
+        text = await self._search.text_of(entry)
+        return protocol.Proven(entry, proof.text, msgspec.Raw(text or b"null"))
+
+    async def _verified(self) -> Verified:
+        # Files but the pending one change at checkpoints only: those wait for it.
+        async with self._publishing:
+            return await asyncio.to_thread(verify, self._folder, self._key)

@@ -1,0 +1,43 @@
+"""Starting the recorder process, for the supervisor, whenever the gateway asks for it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from casemate.child.protocol import ChildConfig
+from casemate.child.start import ChildProgram
+from casemate.child.starter import ChildStarter
+from casemate.recorder.config import RecorderConfig
+
+
+class RecorderStarter(ChildStarter):
+    """Starts recorders for one gateway, one at a time."""
+
+    def __init__(
+        self,
+        uid: int | None,
+        folder: str,
+        vault: Callable[[], socket.socket],
+        *,
+        accept_loss: bool,
+    ) -> None:
+        """Make the socket pair.
+
+        `uid` is what to become if this is root, else None; `vault` returns a new connection to the
+        vault, for a recorder alone.
+        """
+
+        def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
+            return RecorderConfig(
+                control=control,
+                heart=heart,
+                uid=uid,
+                folder=folder,
+                vault=given[0],
+                accept_loss=accept_loss,
+            )
+
+        super().__init__(
+            ChildProgram(module="casemate.recorder.process"), config, gives=lambda: (vault(),)
+        )

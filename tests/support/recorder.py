@@ -1,0 +1,41 @@
+"""A recorder of tests: everything is durable at once, or nothing can be recorded."""
+
+from __future__ import annotations
+
+from casemate.journal.verifying import Verified
+from casemate.recorder.errors import NotRecordedError
+from casemate.recorder.protocol import Found, Head, Proven
+
+
+class FakeRecorder:
+    """Answers what it is given; `problem` keeps everything from beginning."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.waited = 0
+        self.found = Found((), None)
+        self.asked: dict[str, object] = {}
+
+    def trouble(self) -> str:
+        return self.problem
+
+    def require(self) -> None:
+        if self.problem:
+            raise NotRecordedError(self.problem)
+
+    async def durable(self) -> None:
+        self.waited += 1
+        self.require()
+
+    async def head(self) -> Head:
+        return Head("", "name+00000000+key", 0)
+
+    async def find(self, **asked: object) -> Found:
+        self.asked = asked
+        return self.found
+
+    async def prove(self, index: int) -> Proven:
+        raise NotImplementedError(index)
+
+    async def verify(self) -> Verified:
+        return Verified(0, 0, (), False)
