@@ -17,6 +17,7 @@ _TAGS = {
     "functions": "functions",
     "bundles": "bundles",
     "records": "invocations, errors, logs and denials",
+    "journal": "the journal",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",
     "delivery": "asynchronous invocations and dead letters",

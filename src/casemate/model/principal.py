@@ -91,6 +91,8 @@ class Action(StrEnum):
     LOG_READ = "log:read"
     ERROR_READ = "error:read"
     DENIAL_READ = "denial:read"
+    JOURNAL_READ = "journal:read"
+    """See everything that happened, who did it and from where."""
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
     """Set a value, make a version, delete. No principal but a function reads a value."""

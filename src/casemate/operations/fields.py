@@ -13,8 +13,8 @@ from casemate.model.function import NAME_PATTERN
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Ids of invocations, errors and keys."""
-NUMBER_PATTERN = r"^[1-9][0-9]{0,14}$"
-"""A version's number in a path."""
+NUMBER_PATTERN = r"^(?:0|[1-9][0-9]{0,14})$"
+"""A number in a path: what is one thing has one path."""
 MOMENT_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 """A Unix time in seconds."""
 HIGHEST = 2**53

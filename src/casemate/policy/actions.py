@@ -67,6 +67,7 @@ RULES: dict[Action, Rule] = {
     Action.LOG_READ: _ON_RECORDS,
     Action.ERROR_READ: _ON_RECORDS,
     Action.DENIAL_READ: _ON_RECORDS,
+    Action.JOURNAL_READ: _ON_FUNCTION,
     Action.SECRET_LIST: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_WRITE: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_READ: Rule((ResourceKind.SECRET,), _FUNCTIONS, (CAPABILITY,)),

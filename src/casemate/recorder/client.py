@@ -74,6 +74,8 @@ class RecorderClient:
         self._flushing: asyncio.TimerHandle | None = None
         self._window: asyncio.TimerHandle | None = None
         self._gone_at: float | None = loop.time()
+        self._probe = 0
+        """Number of the question that a new recorder is asked first."""
         self.problem = ""
         """Why facts are not kept, as the recorder said it last."""
         self.missed = 0
@@ -144,6 +146,9 @@ class RecorderClient:
 
     def _begin(self) -> None:
         """Tell a new recorder what the one before may not have kept."""
+        # Its first answer tells that it is there, also where nothing happens.
+        self._probe = next(self._numbers) & 0xFFFFFFFF
+        self._process.send(encode(protocol.GetHead(self._probe)))
         sent, self._sent = self._sent, deque()
         for _, first, batch in sent:
             self._send(first, batch, again=True)
@@ -159,6 +164,9 @@ class RecorderClient:
                 question.set_result(answer.result)
             else:
                 question.set_exception(protocol.ERRORS.error(answer.failure))
+            return
+        if answer.n == self._probe and answer.failure is None:
+            self._is_back()
             return
         if answer.failure is not None:
             # It ends now; what was not kept is sent to the next one.
@@ -185,11 +193,14 @@ class RecorderClient:
             next_step="look at what is there before doing it again",
         )
 
+    def _is_back(self) -> None:
+        self.problem = ""
+        self._gone_at = None
+
     def _acknowledge(self, until: int) -> None:
         if self.problem or self._gone_at is not None:
             _log.info("facts are recorded again")
-        self.problem = ""
-        self._gone_at = None
+        self._is_back()
         self._acknowledged = until
         while self._durable and self._durable[0][0] <= until:
             _, waiter = self._durable.popleft()
@@ -272,7 +283,6 @@ class RecorderClient:
         """
         async with asyncio.timeout(START_SECONDS):
             await self.head()
-        self._gone_at = None
 
     async def head(self) -> Head:
         """Return where the journal is. Raises CasemateError."""
@@ -298,9 +308,9 @@ class RecorderClient:
         """Return an entry with its proof. Raises CasemateError."""
         return await self._ask(Proven, lambda n: protocol.Prove(n, index))
 
-    async def verify(self) -> Verified:
+    async def verify(self, checkpoints: tuple[str, ...]) -> Verified:
         """Look for anything that was changed. Raises CasemateError."""
-        return await self._ask(Verified, protocol.Verify)
+        return await self._ask(Verified, lambda n: protocol.Verify(n, checkpoints))
 
     async def close(self) -> None:
         """Have what was told durable, and end the recorder. Closing twice is fine."""

@@ -44,6 +44,9 @@ class Recorder(Protocol):
         """Return an entry with the proof that it is in the journal. Raises NotFoundError."""
         ...
 
-    async def verify(self) -> Verified:
-        """Look for anything that was changed. Raises CasemateError."""
+    async def verify(self, checkpoints: tuple[str, ...]) -> Verified:
+        """Look for anything that was changed, also since these signed heads were made.
+
+        Raises JournalInputError for what is none of this journal, CasemateError.
+        """
         ...

@@ -87,6 +87,11 @@ class GetHead(Message, frozen=True, tag=4):
 class Verify(Message, frozen=True, tag=5):
     """Look for anything that was changed."""
 
+    checkpoints: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=64 * 1024)], ...], msgspec.Meta(max_length=16)
+    ] = ()
+    """Notes of heads that were kept elsewhere."""
+
 
 Request = Take | Find | Prove | GetHead | Verify
 
@@ -96,7 +101,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     index: int
     id: str
-    event: msgspec.Raw
+    event: bytes
     """An OCSF event in JSON; null where its key was erased."""
 
 
@@ -114,7 +119,7 @@ class Proven(msgspec.Struct, frozen=True):
     entry: bytes
     """As it stands in the journal; the proof is of its hash."""
     proof: str
-    event: msgspec.Raw
+    event: bytes
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from casemate.recorder.sealing import EntryKey, opening
 
 MAX_LOOKED_AT = 50_000
 """Entries that one search opens; the next goes on from there."""
-_NULL = msgspec.Raw(b"null")
+_NULL = b"null"
 
 
 class _When(msgspec.Struct):
@@ -91,7 +91,7 @@ class Search:
         except RecorderError:
             return None  # verify tells of it
         holds = all(each in text for each in texts) and _is_within(wanted, text)
-        return Entry(index, clear.id, msgspec.Raw(text)) if holds else None
+        return Entry(index, clear.id, text) if holds else None
 
 
 def _is_within(wanted: Find, text: bytes) -> bool:

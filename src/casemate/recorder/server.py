@@ -12,11 +12,10 @@ import logging
 import socket
 from pathlib import Path
 
-import msgspec
-
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
+from casemate.journal.checkpoint import opened_checkpoint
 from casemate.journal.note import NoteKey, signed_by
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import Verified, verify
@@ -150,7 +149,7 @@ class Recorder:
             case protocol.Prove():
                 return await self._proven(request.index)
             case protocol.Verify():
-                return await self._verified()
+                return await self._verified(request.checkpoints)
             case _:
                 note = self._note()
                 return protocol.Head(note, self._key.text, self._writer.size)
@@ -167,9 +166,10 @@ class Recorder:
         proof = Reader(self._folder, self._key).proof(index)
         entry = self._search.entry(index)
         text = await self._search.text_of(entry)
-        return protocol.Proven(entry, proof.text, msgspec.Raw(text or b"null"))
+        return protocol.Proven(entry, proof.text, text or b"null")
 
-    async def _verified(self) -> Verified:
+    async def _verified(self, notes: tuple[str, ...]) -> Verified:
+        kept = [opened_checkpoint(note, self._key) for note in notes]
         # Files but the pending one change at checkpoints only: those wait for it.
         async with self._publishing:
-            return await asyncio.to_thread(verify, self._folder, self._key)
+            return await asyncio.to_thread(verify, self._folder, self._key, kept)

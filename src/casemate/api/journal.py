@@ -1,0 +1,98 @@
+"""Operations on the journal."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from casemate.api.performing import Call, Performers
+from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.model.function import NAME_PATTERN
+from casemate.operations import journal
+from casemate.operations.journal import (
+    JournalEntry,
+    JournalFinding,
+    JournalHead,
+    JournalPage,
+    JournalProof,
+    JournalVerdict,
+    ListJournal,
+    ProveJournalEntry,
+    ShowJournalHead,
+    VerifyJournal,
+)
+
+_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+
+performs = Performers()
+
+
+def _event(raw: bytes) -> dict[str, Any] | None:
+    return msgspec.json.decode(raw, type=dict[str, Any] | None)
+
+
+@performs(ListJournal)
+async def _list(wanted: ListJournal, call: Call) -> JournalPage:
+    contains: list[str] = []
+    if wanted.function is not None:
+        if wanted.project is None or _NAME.match(wanted.function) is None:
+            raise RequestError(
+                HTTPStatus.BAD_REQUEST,
+                "The query has `function` but no `project`, or no name of one; expected both.",
+            )
+        contains.append(f'"name":"{wanted.project}/{wanted.function}"')
+    if wanted.kind is not None:
+        contains.append(f'"event_code":"{wanted.kind}"')
+    if wanted.search is not None:
+        # As it stands in JSON, without the quotes around it.
+        contains.append(msgspec.json.encode(wanted.search).decode()[1:-1])
+    found = await call.service.recorder.find(
+        before=wanted.before,
+        project=wanted.project,
+        since=wanted.since,
+        until=wanted.until,
+        contains=tuple(contains),
+        most=wanted.limit,
+    )
+    return JournalPage(
+        entries=tuple(
+            JournalEntry(index=each.index, id=each.id, event=_event(each.event))
+            for each in found.entries
+        ),
+        before=found.before,
+    )
+
+
+@performs(ShowJournalHead)
+async def _head(_wanted: ShowJournalHead, call: Call) -> JournalHead:
+    head = await call.service.recorder.head()
+    return JournalHead(checkpoint=head.note, key=head.key, size=head.size)
+
+
+@performs(ProveJournalEntry)
+async def _prove(wanted: ProveJournalEntry, call: Call) -> JournalProof:
+    proven = await call.service.recorder.prove(wanted.index)
+    return JournalProof(
+        index=wanted.index, entry=proven.entry, proof=proven.proof, event=_event(proven.event)
+    )
+
+
+@performs(VerifyJournal)
+async def _verify(wanted: VerifyJournal, call: Call) -> JournalVerdict:
+    found = await call.service.recorder.verify(wanted.checkpoints)
+    return JournalVerdict(
+        size=found.size,
+        unsigned=found.unsigned,
+        findings=tuple(
+            JournalFinding(kind=each.kind, first=each.first, end=each.end, text=each.text)
+            for each in found.findings
+        ),
+        more=found.more,
+    )
+
+
+OPERATIONS = all_served(journal, performs)

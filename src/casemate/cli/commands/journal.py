@@ -1,0 +1,385 @@
+"""`casemate journal`: what happened, and the proof that nothing of it was changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    RED,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    progress,
+)
+from casemate.cli.text import moment
+from casemate.cli.times import SinceOption, UntilOption, moment_of
+from casemate.operations.journal import (
+    JournalEntry,
+    JournalFinding,
+    JournalVerdict,
+    ListJournal,
+    ProveJournalEntry,
+    ShowJournalHead,
+    VerifyJournal,
+)
+
+app = new_app("See what happened, and prove that nothing of it was changed.")
+
+_FOLLOW_SECONDS = 1.0
+_PAGE = 1000
+_SEVERITIES = {1: "info", 2: "low", 3: "medium", 4: "high", 5: "critical"}
+
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", metavar="PROJECT", help="Only those of this project.")
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option("--kind", metavar="KIND", help="Only this kind, such as `SignedIn` or `Denial`."),
+]
+
+
+def _row(entry: JournalEntry) -> tuple[str, ...]:
+    event: dict[str, Any] = entry.event or {}
+    resource = (event.get("resources") or [{}])[0].get("name", "")
+    own = event.get("unmapped", {})
+    what = event.get("message") or own.get("operation") or own.get("risk") or resource
+    return (
+        str(entry.index),
+        moment(event["time"] / 1000) if event else "",
+        _SEVERITIES.get(event.get("severity_id", 0), ""),
+        event.get("activity_name", "(erased)"),
+        event.get("actor", {}).get("user", {}).get("name", ""),
+        event.get("src_endpoint", {}).get("ip", ""),
+        str(event.get("count", 1)) if event else "",
+        entry.id,
+        str(what),
+    )
+
+
+def _print(entries: list[JournalEntry]) -> None:
+    print_table(
+        ("index", "at", "severity", "what", "who", "from", "times", "id", "on"),
+        [_row(entry) for entry in entries],
+        below=("id", "on", "who"),
+        empty="Nothing that fits was recorded.",
+    )
+
+
+def _pages(client: NodeClient, wanted: ListJournal, most: int | None) -> Iterator[JournalEntry]:
+    """Yield entries, newest first, as many as there are or are wanted."""
+    from msgspec.structs import replace
+
+    left = most
+    while left is None or left > 0:
+        page = client.call(replace(wanted, limit=min(_PAGE, left or _PAGE)))
+        yield from page.entries
+        if left is not None:
+            left -= len(page.entries)
+        if page.before is None:
+            return
+        wanted = replace(wanted, before=page.before)
+
+
+@command(
+    app,
+    examples="""\
+$ casemate journal search
+$ casemate journal search ada --kind SignedIn --since 7d
+$ casemate journal search --project shop --limit 100 --json
+""",
+)
+def search(
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Only entries that hold this text.")
+    ] = None,
+    project: ProjectOption = None,
+    kind: KindOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List what happened, the newest first.
+
+    Sign-ins, deploys, changes, approvals, denials, uses of grants, blocked injections: everything
+    that matters for security is in the journal from the first call on.
+    """
+    wanted = ListJournal(
+        project=project,
+        kind=kind,
+        search=text,
+        since=moment_of(since, "--since"),
+        until=moment_of(until, "--until"),
+    )
+    with connect() as client, progress("Looking through the journal ..."):
+        found = list(_pages(client, wanted, limit))
+    if json:
+        print_json({"entries": found})
+        return
+    _print(found)
+
+
+def _found(client: NodeClient, entry: str) -> JournalEntry:
+    """Return the entry with an index or id."""
+    if entry.isascii() and entry.isdigit():
+        page = client.call(ListJournal(before=int(entry) + 1, limit=1))
+        found = [each for each in page.entries if each.index == int(entry)]
+    else:
+        holding = list(_pages(client, ListJournal(search=entry), _PAGE))
+        found = [each for each in holding if each.id == entry]
+    if not found:
+        raise CommandError(
+            f"The journal has no entry {entry}.",
+            next_step="Look for it: casemate journal search",
+        )
+    return found[0]
+
+
+@command(app, examples="$ casemate journal show 41\n$ casemate journal show 9f2c51aa03b1e7d4-17")
+def show(
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="Its index, or its id.")],
+    json: JsonOption = False,
+) -> None:
+    """Show an entry in full, as an event of OCSF."""
+    with connect() as client:
+        found = _found(client, entry)
+    if json:
+        print_json(found)
+        return
+    from msgspec import json as encoding
+
+    print_line(f"entry {found.index}, {found.id}", BOLD)
+    if found.event is None:
+        note("The key of its project was erased: nobody can read it any more.")
+        return
+    print_text(encoding.format(encoding.encode(found.event), indent=2).decode())
+
+
+@command(
+    app,
+    examples="""\
+$ casemate journal prove 41
+$ casemate journal prove 9f2c51aa03b1e7d4-17 --out evidence
+""",
+)
+def prove(
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="Its index, or its id.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="NAME", help="Where to write NAME.tlog-proof, NAME.entry."),
+    ] = Path("entry"),
+    json: JsonOption = False,
+) -> None:
+    """Write the proof that an entry is in the journal, for anybody to verify.
+
+    NAME.tlog-proof is as C2SP's tlog-proof has it, NAME.entry is what it proves, encrypted as
+    it stands in the journal. The key of the signature is printed; give it along by another way.
+    """
+    with connect() as client:
+        index = _found(client, entry).index
+        proven = client.call(ProveJournalEntry(index=index))
+        key = client.call(ShowJournalHead()).key
+    files = [out.with_name(f"{out.name}.tlog-proof"), out.with_name(f"{out.name}.entry")]
+    try:
+        files[0].write_text(proven.proof, encoding="utf-8")
+        files[1].write_bytes(proven.entry)
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename} cannot be written: {error.strerror}.",
+            next_step="Name another place with --out.",
+        ) from error
+    if json:
+        print_json({"index": index, "files": [str(each) for each in files], "key": key})
+        return
+    print_line(f"entry {index} is proven by {files[0]} and {files[1]}")
+    print_line(f"key: {key}")
+
+
+@command(
+    app,
+    examples="""\
+$ casemate journal verify
+$ casemate journal verify --checkpoint last-week.txt
+$ casemate journal verify --data /var/lib/casemate --key "$KEY" --checkpoint last-week.txt
+""",
+)
+def verify(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Verify the folder of a node that has stopped, itself."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="With --data: the journal's key, which `head` prints."),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A checkpoint that was kept elsewhere. Repeatable."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Find whatever was edited, removed, reordered, cut off or rolled back, and say where.
+
+    Every hash is made anew and compared with what was signed. Who could change all files of a node
+    is found by a checkpoint that was kept elsewhere. The exit code is 1 if anything was found.
+    """
+    if (data is None) != (key is None):
+        raise UsageError(
+            "--data and --key go together.",
+            next_step="Give both; `casemate journal head` printed the key.",
+        )
+    with progress("Reading the whole journal ..."):
+        if data is not None and key is not None:
+            verdict = _verified_folder(data, key, checkpoint or [])
+        else:
+            verdict = _verified_node(checkpoint or [])
+    if json:
+        print_json(verdict)
+    elif verdict.findings:
+        for each in verdict.findings:
+            place = f"{each.first} to {each.end - 1}" if each.end > each.first else "-"
+            print_line(f"{each.kind}: entries {place}: {each.text}", RED)
+        if verdict.more:
+            note("There is more; only the first are told.")
+    else:
+        waiting = f", {verdict.unsigned} more wait for a signature" if verdict.unsigned else ""
+        print_line(f"all {verdict.size} signed entries are as they were written{waiting}")
+    if verdict.findings:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(
+            f"{file} cannot be read: {error}.", next_step="Give a file with a checkpoint."
+        ) from error
+
+
+def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVerdict:
+    from casemate.journal import verify as verify_journal
+    from casemate.journal.checkpoint import opened_checkpoint
+    from casemate.journal.note import parse_key
+
+    key = parse_key(key_text)
+    kept = [opened_checkpoint(_text_of(file), key) for file in files]
+    found = verify_journal(data / "journal", key, kept)
+    return JournalVerdict(
+        size=found.size,
+        unsigned=found.unsigned,
+        findings=tuple(
+            JournalFinding(kind=each.kind, first=each.first, end=each.end, text=each.text)
+            for each in found.findings
+        ),
+        more=found.more,
+    )
+
+
+def _verified_node(files: list[Path]) -> JournalVerdict:
+    notes = tuple(_text_of(file) for file in files)
+    with connect() as client:
+        return client.call(VerifyJournal(checkpoints=notes))
+
+
+@command(app, examples="$ casemate journal head > checkpoint.txt")
+def head(json: JsonOption = False) -> None:
+    """Print the newest signed checkpoint: keep it elsewhere, and nothing before it can be changed.
+
+    The key goes to the error output, so that the output is the checkpoint and nothing else.
+    """
+    with connect() as client:
+        found = client.call(ShowJournalHead())
+    if json:
+        print_json(found)
+        return
+    if not found.checkpoint:
+        raise CommandError(
+            "The journal has no checkpoint yet.", next_step="Wait a second and try again."
+        )
+    sys.stdout.write(found.checkpoint)
+    note(f"key: {found.key}")
+
+
+@command(
+    app,
+    examples="""\
+$ casemate journal export > journal.ndjson
+$ casemate journal export --format csv --since 30d > journal.csv
+""",
+)
+def export(
+    format: Annotated[
+        str, typer.Option("--format", help="`ndjson`: one OCSF event a line; or `csv`.")
+    ] = "ndjson",
+    project: ProjectOption = None,
+    kind: KindOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+) -> None:
+    """Write what happened to the output, the newest first."""
+    if format not in ("ndjson", "csv"):
+        raise UsageError(f"--format is {format!r}.", next_step="Give ndjson or csv.")
+    wanted = ListJournal(
+        project=project,
+        kind=kind,
+        since=moment_of(since, "--since"),
+        until=moment_of(until, "--until"),
+    )
+    from msgspec import json as encoding
+
+    with connect() as client:
+        if format == "csv":
+            sys.stdout.write(_line(("index", "at", "severity", "what", "who", "from", "times")))
+        for entry in _pages(client, wanted, None):
+            if format == "csv":
+                sys.stdout.write(_line(_row(entry)[:7]))
+            elif entry.event is not None:
+                sys.stdout.write(encoding.encode(entry.event).decode() + "\n")
+
+
+def _line(row: tuple[str, ...]) -> str:
+    """Return a line of CSV that no spreadsheet takes for a formula."""
+    safe = [f"'{each}" if each[:1] in ("=", "+", "-", "@", "\t") else each for each in row]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(safe)
+    return line.getvalue()
+
+
+@command(app, examples="$ casemate journal follow\n$ casemate journal follow --kind Denial --json")
+def follow(
+    project: ProjectOption = None, kind: KindOption = None, json: JsonOption = False
+) -> None:
+    """Print what happens as it is recorded, until Ctrl-C."""
+    from msgspec import json as encoding
+
+    with connect() as client:
+        seen = client.call(ShowJournalHead()).size
+        while True:
+            found: list[JournalEntry] = []
+            for entry in _pages(client, ListJournal(project=project, kind=kind), None):
+                if entry.index < seen:
+                    break
+                found.append(entry)
+            for entry in reversed(found):
+                seen = entry.index + 1
+                if json:
+                    print_text(encoding.encode(entry).decode())
+                else:
+                    print_text("  ".join(each for each in _row(entry) if each))
+            sys.stdout.flush()
+            time.sleep(_FOLLOW_SECONDS)

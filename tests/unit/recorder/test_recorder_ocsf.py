@@ -1,0 +1,111 @@
+"""Facts as events of OCSF: every kind has its class, and nothing is too long."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.model import facts
+from casemate.model.denial import Denial, DenialKind
+from casemate.recorder import ocsf
+from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.protocol import MAX_FACT_BYTES
+
+HINTS = {facts.Fact, facts.LogsWritten}
+"""No happenings of their own."""
+SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
+    facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
+    facts.SignedIn: {"method": "password"},
+    facts.VersionDeployed: {"digest": "ab"},
+    facts.FunctionRemoved: {},
+    facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
+    facts.GrantsApproved: {"added": ("bucket:read photos",)},
+    facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
+    facts.RiskAccepted: {"risk": "landlock"},
+    facts.InvocationEnded: {"outcome": "ok"},
+    Denial: {
+        "kind": DenialKind.INJECTION,
+        "action": "sql",
+        "resource": "sink",
+        "reason": "changed",
+    },
+}
+
+
+def sample(of: type[facts.Fact], **changes: Any) -> facts.Fact:
+    fields = {
+        "at": 1764201600.25,
+        "by": "user:ada",
+        "remote_address": "192.0.2.7",
+        "project": "shop",
+        "function": "cart",
+        "version": 3,
+        "invocation": "inv_1",
+    }
+    return of(**{**fields, **SAMPLES[of], **changes})
+
+
+def read(fact: facts.Fact, count: int = 1) -> dict[str, Any]:
+    return msgspec.json.decode(ocsf.event(fact, count, "abc-1"))
+
+
+def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
+    kinds = {
+        each
+        for _, each in inspect.getmembers(facts, inspect.isclass)
+        if issubclass(each, facts.Fact)
+    }
+    assert {*kinds, Denial} - HINTS == set(ocsf.KINDS)
+    assert set(SAMPLES) == set(ocsf.KINDS)
+
+
+@pytest.mark.parametrize("kind", ocsf.KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_says_who_what_when_and_where(kind: type[facts.Fact]) -> None:
+    event = read(sample(kind))
+    assert event["category_uid"] == event["class_uid"] // 1000
+    assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
+    assert 1 <= event["severity_id"] <= 5
+    assert event["status_id"] in (1, 2)
+    assert event["time"] == 1764201600250
+    assert event["metadata"]["uid"] == "abc-1"
+    assert event["metadata"]["event_code"] == kind.__name__
+    assert event["metadata"]["correlation_uid"] == "inv_1"
+    assert event["actor"]["user"]["name"] == "user:ada"
+    assert event["src_endpoint"]["ip"] == "192.0.2.7"
+    assert event["resources"][0]["name"] == "shop/cart"
+    own = {n for n in kind.__struct_fields__ if n not in facts.Fact.__struct_fields__}
+    assert set(event["unmapped"]) == own - {"count"}
+
+
+@pytest.mark.parametrize("kind", DenialKind)
+def test_every_kind_of_denial_has_a_class(kind: DenialKind) -> None:
+    assert read(sample(Denial, kind=kind))["class_uid"] > 1000
+
+
+def test_what_destroys_is_a_deletion() -> None:
+    assert read(sample(facts.OperationPerformed, effect="destroy"))["activity_id"] == 4
+
+
+def test_those_alike_are_counted() -> None:
+    assert read(sample(facts.GrantUsed), 2)["count"] == 6
+    assert read(sample(facts.InvocationEnded), 5)["count"] == 5
+    assert "count" not in read(sample(facts.InvocationEnded))
+
+
+def test_a_long_text_is_cut() -> None:
+    event = read(sample(Denial, reason="x" * 100_000, resource="y" * 100_000))
+    assert len(event["message"]) == ocsf.MAX_TEXT
+    assert event["message"].endswith("(cut)")
+    assert len(ocsf.event(sample(Denial, reason="\0" * 10_000), 1, "a")) < 65_000
+
+
+def test_what_was_not_sent_by_a_gateway_is_refused() -> None:
+    data = msgspec.msgpack.encode(sample(facts.SignedIn))
+    assert ocsf.decode("SignedIn", data) == sample(facts.SignedIn)
+    for kind, text in (("Nothing", data), ("Denial", data), ("SignedIn", b"\xc1"), ("", b"")):
+        with pytest.raises(RecorderInputError):
+            ocsf.decode(kind, text)
+    assert MAX_FACT_BYTES < 65_536
