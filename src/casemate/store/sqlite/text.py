@@ -1,4 +1,4 @@
-"""Text as the records keep it: of bounded length and always Unicode.
+"""Text as the records keep it, of bounded length and always Unicode, and bounds of questions.
 
 Much of it comes from hostile code or callers.
 """
@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from casemate.model.errors import InvalidInputError
+
 MAX_NAME = 256
 """Characters kept of ids, names, levels and classes."""
 MAX_TEXT = 16 * 1024
 """Characters kept of a log line and of an error's message."""
+MAX_LIMIT = 100_000
+"""Most rows one question is answered with."""
 
 
 def clean(text: str, limit: int = MAX_NAME) -> str:
@@ -34,3 +38,14 @@ def conditions(
         return "", ()
     terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
     return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)
+
+
+def require_limit(limit: int) -> None:
+    """Raise InvalidInputError unless so many rows may be asked for."""
+    require_range("limit", limit, MAX_LIMIT)
+
+
+def require_range(what: str, value: int, highest: int) -> None:
+    """Raise InvalidInputError unless `value` is a whole number from 0 to `highest`."""
+    if type(value) is not int or not 0 <= value <= highest:
+        raise InvalidInputError(f"{what} is {value!r}; expected a number from 0 to {highest}.")
