@@ -11,7 +11,8 @@ from casemate.operations.records import Denials, ListDenials
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.text import clean, conditions, require_limit
+from casemate.store.sqlite.questions import conditions, require_limit
+from casemate.store.sqlite.text import clean
 
 MAX_REASON = 1024
 """Characters kept of a reason and of a resource."""

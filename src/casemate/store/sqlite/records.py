@@ -30,14 +30,8 @@ from casemate.operations.records import (
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.text import (
-    MAX_TEXT,
-    clean,
-    conditions,
-    escaped,
-    require_limit,
-    require_range,
-)
+from casemate.store.sqlite.questions import conditions, require_limit, require_range
+from casemate.store.sqlite.text import MAX_TEXT, clean, escaped
 
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""

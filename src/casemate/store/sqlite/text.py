@@ -1,20 +1,14 @@
-"""Text as the records keep it, of bounded length and always Unicode, and bounds of questions.
+"""Text as the records keep it: of bounded length and always Unicode.
 
 Much of it comes from hostile code or callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from casemate.model.errors import InvalidInputError
-
 MAX_NAME = 256
 """Characters kept of ids, names, levels and classes."""
 MAX_TEXT = 16 * 1024
 """Characters kept of a log line and of an error's message."""
-MAX_LIMIT = 100_000
-"""Most rows one question is answered with."""
 
 
 def clean(text: str, limit: int = MAX_NAME) -> str:
@@ -27,25 +21,3 @@ def clean(text: str, limit: int = MAX_NAME) -> str:
 def escaped(text: str) -> str:
     """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def conditions(
-    filters: Iterable[tuple[str, str | int | None]],
-) -> tuple[str, tuple[str | int | float, ...]]:
-    """Build a WHERE clause; only the first, most selective filter may choose the index."""
-    given = [(column, value) for column, value in filters if value is not None]
-    if not given:
-        return "", ()
-    terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
-    return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)
-
-
-def require_limit(limit: int) -> None:
-    """Raise InvalidInputError unless so many rows may be asked for."""
-    require_range("limit", limit, MAX_LIMIT)
-
-
-def require_range(what: str, value: int, highest: int) -> None:
-    """Raise InvalidInputError unless `value` is a whole number from 0 to `highest`."""
-    if type(value) is not int or not 0 <= value <= highest:
-        raise InvalidInputError(f"{what} is {value!r}; expected a number from 0 to {highest}.")
