@@ -106,6 +106,8 @@ class Service:
     vault: Vault
     data: ProjectData
     store: Store
+    rekey_store: Callable[[bytes], Awaitable[None]]
+    """Encrypts the store anew with another key."""
     facts: FactStream
     recorder: Recorder
     make_backup: MakeBackup

@@ -61,6 +61,7 @@ from casemate.model.denial import Denial
 from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
@@ -253,6 +254,7 @@ class Gateway:
             vault=self.vault,
             data=self.data,
             store=self.store,
+            rekey_store=self.store.rekey,
             facts=self.facts,
             recorder=self.recorder,
             checks=self.check,
@@ -297,7 +299,7 @@ class Gateway:
         present = await asyncio.to_thread(self.data.projects)
         for project in await self.known.require(present, self._lost):
             self.data.set_aside(project)
-        self.policy.activate(self.policy.prepare(await self.store.policies()))
+        self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()
         token = await self.accounts.load(recover_owner=recover_owner)
