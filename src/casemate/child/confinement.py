@@ -18,8 +18,8 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _OWN_FOLDER = 1 << 1 | _READ_FILE | _READ_DIR | 1 << 5 | 1 << 8 | 1 << 14
 """Write, read, list, remove and make files, truncate."""
-_FOLDERS = 1 << 4 | 1 << 7
-"""Remove and make folders."""
+_FOLDERS = 1 << 4 | 1 << 7 | 1 << 13
+"""Remove and make folders, and move between them."""
 _BIND, _CONNECT = 1, 2
 """LANDLOCK_ACCESS_NET_BIND_TCP and LANDLOCK_ACCESS_NET_CONNECT_TCP: handled, never allowed."""
 _SCOPES = 3

@@ -86,7 +86,7 @@ class RecorderClient:
             starter,
             loop,
             bounds=protocol.ASKING,
-            backoff=Backoff(longest=2.0),
+            backoff=Backoff(longest=1.0),
             started=self._begin,
             received=self._received,
             lost=self._lost,

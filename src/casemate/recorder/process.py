@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import uvloop
@@ -17,6 +18,7 @@ import uvloop
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
 from casemate.child.process import Supervised, main
+from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import PENDING
 from casemate.journal.note import NoteKey
 from casemate.journal.writer import Writer
@@ -25,7 +27,7 @@ from casemate.recorder import protocol
 from casemate.recorder.config import RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
-from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.keeper import KEYS, Keeper, KeyRing
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
 from casemate.vault.interface import JournalKey
@@ -35,6 +37,7 @@ _HERE = Path()
 NEW_JOURNAL = "new"
 """As `casemate.folder` writes it where it is known that there is no journal yet."""
 _LINGER_SECONDS = 0.2
+_ASIDE = "damaged-"
 
 
 def _warm_up() -> None:
@@ -56,13 +59,28 @@ def _require_journal(key: JournalKey, *, accept_loss: bool) -> None:
     )
 
 
+def _writer(key: NoteKey, *, accept_loss: bool) -> Writer:
+    """Go on with the journal; one whose damage is accepted is kept aside, and another begins."""
+    try:
+        return Writer(_HERE, key)
+    except JournalDamagedError:
+        if not accept_loss:
+            raise
+    aside = _HERE / f"{_ASIDE}{int(time.time())}"
+    aside.mkdir(mode=0o700)
+    for each in list(_HERE.iterdir()):
+        if each.name != KEYS and not each.name.startswith(_ASIDE):
+            each.rename(aside / each.name)
+    return Writer(_HERE, key)
+
+
 async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     key = await vault.journal_key()
     _require_journal(key, accept_loss=config.accept_loss)
     note_key = NoteKey(key.name, key.public)
     keys = KeyRing(_HERE, vault.entry_key)
     await keys.load()
-    writer = Writer(_HERE, note_key)
+    writer = _writer(note_key, accept_loss=config.accept_loss)
     keeper = Keeper(writer, keys)
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)

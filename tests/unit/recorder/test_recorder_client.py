@@ -1,0 +1,239 @@
+"""The gateway's end: what is told is durable or nothing more begins, over ends of the recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.child.calls import Failure, refusal, reply
+from casemate.child.channel import FrameSocket
+from casemate.facts import FactStream
+from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
+from casemate.recorder import protocol
+from casemate.recorder.client import RecorderClient
+from casemate.recorder.errors import NotRecordedError
+
+
+class Recorder:
+    """Stands for the process: takes what comes, and answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.supervisor, self.starter = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.supervisor.setblocking(False)
+        self.loop.add_reader(self.supervisor.fileno(), self._start)
+        self.taken: dict[tuple[bytes, int], str] = {}
+        self.starts = 0
+        self.answers = True
+        self.failure: Failure | None = None
+        self.connection: FrameSocket | None = None
+
+    def _start(self) -> None:
+        data, descriptors, *_ = socket.recv_fds(self.supervisor, 16, 1)
+        if not data:
+            self.loop.remove_reader(self.supervisor.fileno())
+            return
+        self.starts += 1
+        self.connection = FrameSocket(
+            socket.socket(fileno=descriptors[0]),
+            self.loop,
+            protocol.ANSWERING,
+            received=self._received,
+            ended=lambda _: None,
+        )
+
+    def _received(self, body: bytes) -> None:
+        request = protocol.decode_request(body)
+        if self.connection is None or not self.answers:
+            return
+        if isinstance(request, protocol.GetHead):
+            self.connection.send(reply(request.n, protocol.Head("", "key", len(self.taken))))
+        elif isinstance(request, protocol.Take):
+            if self.failure is not None:
+                self.connection.send(refusal(request.n, self.failure))
+                return
+            for number, told in enumerate(request.facts, request.first):
+                fact = msgspec.msgpack.decode(told.fact)
+                self.taken.setdefault((request.session, number), fact.get("by", ""))
+            self.connection.send(reply(request.n, None))
+
+    def end(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    @property
+    def names(self) -> list[str]:
+        return [self.taken[key] for key in sorted(self.taken)]
+
+
+def signed_in(name: str) -> SignedIn:
+    return SignedIn(at=1.0, by=name, method="password")
+
+
+def on_trial(
+    run: Callable[[RecorderClient, FactStream, Recorder], Awaitable[None]],
+) -> Callable[[], None]:
+    def test() -> None:
+        async def main() -> None:
+            recorder, facts = Recorder(), FactStream()
+            client = RecorderClient(recorder.starter, recorder.loop, facts)
+            await run(client, facts, recorder)
+            recorder.answers, recorder.failure = True, None
+            await client.close()
+            recorder.end()
+            await asyncio.sleep(0)
+            recorder.loop.remove_reader(recorder.supervisor.fileno())
+            recorder.supervisor.close()
+
+        asyncio.run(main())
+
+    return test
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+@on_trial
+async def test_what_was_told_is_durable_when_one_has_waited(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    await client.durable()
+    for n in range(2000):
+        facts.happened(signed_in(f"user:{n}"))
+    await client.durable()
+    assert recorder.names == [f"user:{n}" for n in range(2000)]
+    client.require()
+
+
+@on_trial
+async def test_hints_are_not_recorded(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    facts.happened(LogsWritten(at=1.0))
+    facts.happened(signed_in("user:ada"))
+    await client.durable()
+    assert recorder.names == ["user:ada"]
+
+
+@on_trial
+async def test_what_is_alike_is_told_once_and_then_with_its_count(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    for _ in range(1000):
+        facts.happened(InvocationEnded(at=1.0, outcome="ok"))
+    await client.durable()
+    assert len(recorder.taken) == 1
+    await until(lambda: len(recorder.taken) == 2)
+
+
+@on_trial
+async def test_what_was_not_acknowledged_is_told_to_the_next_recorder_once(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.answers = False
+    for n in range(600):
+        facts.happened(signed_in(f"user:{n}"))
+    waiting = asyncio.ensure_future(client.durable())
+    await asyncio.sleep(0.05)
+    recorder.end()
+    recorder.answers = True
+    await waiting
+    assert recorder.starts == 2
+    assert recorder.names == [f"user:{n}" for n in range(600)]
+
+
+@on_trial
+async def test_a_recorder_that_is_gone_for_too_long_lets_nothing_begin(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.GONE_SECONDS", 0.05)
+        recorder.answers = False
+        recorder.end()
+        await until(client.trouble)
+        with pytest.raises(NotRecordedError, match="gone"):
+            client.require()
+        # What runs is told all the same, and is not lost.
+        facts.happened(signed_in("user:late"))
+        recorder.end()
+        recorder.answers = True
+        await until(lambda: not client.trouble())
+    await client.durable()
+    assert recorder.names == ["user:late"]
+
+
+@on_trial
+async def test_an_idle_recorder_that_is_back_lets_all_begin(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.GONE_SECONDS", 0.0)
+        recorder.end()
+        await until(lambda: recorder.starts == 2)
+        await until(lambda: not client.trouble())
+
+
+@on_trial
+async def test_a_refusal_tells_why_and_ends_the_wait(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.failure = Failure("JournalWriteError", "No space left on device", None)
+    facts.happened(signed_in("user:ada"))
+    with pytest.raises(NotRecordedError, match="No space left"):
+        await client.durable()
+    assert client.problem == "No space left on device"
+    recorder.failure = None
+    recorder.end()
+    await until(lambda: not client.problem)
+    assert recorder.names == ["user:ada"]
+
+
+@on_trial
+async def test_the_buffer_is_bounded_and_half_of_it_is_for_what_runs(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.MAX_BUFFERED", 20)
+        recorder.answers = False
+        for n in range(10):
+            facts.happened(signed_in(f"user:{n}"))
+        with pytest.raises(NotRecordedError, match="10 facts wait"):
+            client.require()
+        for n in range(10, 30):
+            facts.happened(signed_in(f"user:{n}"))
+        assert client.missed == 10
+        recorder.end()
+        recorder.answers = True
+        await until(lambda: len(recorder.taken) == 20)
+    client.require()
+
+
+@on_trial
+async def test_questions_fail_where_the_recorder_ends(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.answers = False
+    asking = asyncio.ensure_future(client.head())
+    await asyncio.sleep(0.02)
+    recorder.end()
+    with pytest.raises(NotRecordedError, match="has ended"):
+        await asking
+    recorder.answers = True
