@@ -235,7 +235,7 @@ class RecorderClient:
         if trouble := self.trouble():
             raise NotRecordedError(
                 f"What happens cannot be recorded: {trouble}",
-                next_step="see casemate status; calls are served again once the journal is written",
+                next_step="see the node's log; calls are served again once the journal is written",
             )
 
     async def durable(self) -> None:
