@@ -158,8 +158,7 @@ def parts_of(
         return "" if outside.running else "The sources process is gone and not yet back."
 
     async def look_at_journal() -> str:
-        missed = f"{recorder.missed} facts were lost. " if recorder.missed else ""
-        return missed + recorder.trouble()
+        return recorder.problems()
 
     async def look_at_disk() -> str:
         free = (await asyncio.to_thread(shutil.disk_usage, folder)).free

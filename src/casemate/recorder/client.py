@@ -230,6 +230,11 @@ class RecorderClient:
             return self.problem or "The recorder is gone and not yet back."
         return ""
 
+    def problems(self) -> str:
+        """Return what is wrong with what is recorded, empty where nothing is."""
+        missed = f"{self.missed} facts could not be kept. " if self.missed else ""
+        return missed + self.trouble()
+
     def require(self) -> None:
         """Raise NotRecordedError if nothing more may begin."""
         if trouble := self.trouble():

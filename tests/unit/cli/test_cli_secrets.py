@@ -30,6 +30,7 @@ from casemate.model.principal import Principal, PrincipalKind
 from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
+from support.recorder import FakeRecorder
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
 
@@ -66,6 +67,7 @@ class FakeNode(NodeClient):
         nothing = Rekeyed()
         service = SimpleNamespace(
             facts=FactStream(),
+            recorder=FakeRecorder(),
             vault=EngineVault(engine),
             store=nothing,
             data=nothing,
