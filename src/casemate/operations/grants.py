@@ -11,6 +11,7 @@ from casemate.model.grant import Grant
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_function
 from casemate.operations.fields import Name, number
+from casemate.operations.given import Given
 
 
 class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,5 +46,7 @@ class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
     project: Name
     function: Name
     version: Annotated[
-        int, number("Which version; 0 is the live one that most callers are sent to.")
+        int,
+        number("Which version; 0 is the live one that most callers are sent to."),
+        Given(least=1, help="Which version; without it the live one."),
     ] = 0
