@@ -55,6 +55,8 @@ def parameters_of(
 
     `read` has readers of fields that the command reads in its own way.
     """
+    if unknown := (fixed.keys() | read.keys()) - form.fields.keys():
+        raise DeclarationError(f"{form.kind.__name__} has no field {', '.join(sorted(unknown))}.")
     elsewhere = {*fixed, form.declared.content, *form.declared.inside}
     found = []
     if (place := _place(form)) is not None:
