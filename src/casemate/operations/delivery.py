@@ -25,7 +25,7 @@ _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_PAGE)]
 _Ids = Annotated[
     tuple[Id, ...],
     msgspec.Meta(min_length=1, max_length=MAX_IDS, description="Which; null is all there are."),
-    Given(argument=True, metavar="ID", help="Only these dead letters."),
+    Given("Only these dead letters.", argument=True, metavar="ID"),
 ]
 
 

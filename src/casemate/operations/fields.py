@@ -74,9 +74,9 @@ Roles = Annotated[
     tuple[Annotated[str, Meta(pattern=whole(BINDING_PATTERN), examples=["developer@shop"])], ...],
     Meta(max_length=MAX_BINDINGS, description="Roles, each where it holds."),
     Given(
-        flags="--role",
+        "ROLE[@PROJECT[/FUNCTION]], such as developer@shop. Can be given several times.",
+        "--role",
         metavar="BINDING",
-        help="ROLE[@PROJECT[/FUNCTION]], such as developer@shop. Can be given several times.",
     ),
 ]
 ShortText = Annotated[str, Meta(max_length=256)]

@@ -202,11 +202,11 @@ class SetAlias(Operation[Alias], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    name: Annotated[Name, Given(flags="--alias", default=LIVE, help="The alias to point there.")]
+    name: Annotated[Name, Given("The alias to point there.", "--alias", default=LIVE)]
     targets: Annotated[
         tuple[Target, ...],
         _TARGETS,
-        Given(metavar="VERSION[=PERCENT]", help="Versions and the share of callers each gets."),
+        Given("Versions and the share of callers each gets.", metavar="VERSION[=PERCENT]"),
     ]
 
 
@@ -243,9 +243,6 @@ class Rollback(Operation[Alias], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    to: (
-        Annotated[
-            int, number("Go back to this version instead.", least=1), Given(metavar="VERSION")
-        ]
-        | None
-    ) = None
+    to: Annotated[_Chosen, Given("Go back to this version instead.", metavar="VERSION")] | None = (
+        None
+    )

@@ -48,5 +48,5 @@ class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
     version: Annotated[
         int,
         number("Which version; 0 is the live one that most callers are sent to."),
-        Given(least=1, help="Which version; without it the live one."),
+        Given("Which version; without it the live one.", least=1),
     ] = 0

@@ -25,14 +25,14 @@ _table = on(ResourceKind.TABLE)
 _PATH = "/tables/{project}/{table}"
 _HELP = "Text as it is, a number as JSON; text that looks like a number in JSON's quotes."
 _KEY = Annotated[
-    Attribute, msgspec.Meta(description="The item's key.", examples=["ada"]), Given(help=_HELP)
+    Attribute, msgspec.Meta(description="The item's key.", examples=["ada"]), Given(_HELP)
 ]
 _SORT = Annotated[
     Attribute,
     msgspec.Meta(
         description="The item's sort value, in tables that have one.", examples=["2026-11-27"]
     ),
-    Given(help=_HELP, argument=True),
+    Given(_HELP, argument=True),
 ]
 
 

@@ -96,11 +96,7 @@ class ListObjects(Operation[ObjectPage], frozen=True, kw_only=True):
         Annotated[
             str,
             text("Group keys by what they share up to this.", least=1, most=256),
-            Given(
-                flags="--folders",
-                means="/",
-                help="Group keys by what they share up to the next `/`.",
-            ),
+            Given("Group keys by what they share up to the next `/`.", "--folders", means="/"),
         ]
         | None
     ) = None

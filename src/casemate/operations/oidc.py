@@ -56,9 +56,9 @@ class SetOidc(Operation[OidcState], frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Audiences that an ID token may name beside the client id."),
         Given(
-            flags="--audience",
+            "Further audience that an ID token may name. Can be given several times.",
+            "--audience",
             metavar="NAME",
-            help="Further audience that an ID token may name. Can be given several times.",
         ),
     ] = ()
 

@@ -24,11 +24,11 @@ from casemate.operations.given import Given
 MAX_RECORDS = 1000
 MAX_LINES = 10_000
 
-_NotBefore = Given(metavar="TIME", help="Not before: `10m`, `2h`, `7d`, or a time.")
+_NotBefore = Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME")
 _OnlyVersion = Annotated[
     int,
     number("Only those of this version; 0 is all."),
-    Given(least=1, help="Only those of this version."),
+    Given("Only those of this version.", least=1),
 ]
 _OnlyOutcome = Annotated[
     Outcome,
@@ -45,7 +45,7 @@ _Since = Annotated[
 _Until = Annotated[
     Moment,
     msgspec.Meta(description="Only those that began, or happened, before this Unix time."),
-    Given(metavar="TIME", help="Before: given like --since."),
+    Given("Before: given like --since.", metavar="TIME"),
 ]
 _OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this invocation.")]
 _Search = Annotated[
@@ -57,7 +57,7 @@ _Search = Annotated[
         description="Only lines with this text; letters of ASCII match in both cases.",
         examples=["timeout"],
     ),
-    Given(metavar="TEXT", help="Only lines with this text."),
+    Given("Only lines with this text.", metavar="TEXT"),
 ]
 _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS), Given(default=20)]
 
@@ -194,13 +194,10 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     follow: Annotated[
         bool,
         msgspec.Meta(description="Go on with new lines as they are written."),
-        Given(flags="--follow -f", help="Go on with new lines until Ctrl-C."),
+        Given("Go on with new lines until Ctrl-C.", "--follow -f"),
     ] = False
     invocation: (
-        Annotated[
-            _OnlyInvocation,
-            Given(flags="--invocation -i", help="Only lines of this invocation."),
-        ]
+        Annotated[_OnlyInvocation, Given("Only lines of this invocation.", "--invocation -i")]
         | None
     ) = None
     after: Annotated[
@@ -221,7 +218,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
                 description="Only lines of this level or a more severe one; plain output counts "
                 "as `info`."
             ),
-            Given(metavar="LEVEL", help="Only lines of this level or a worse one."),
+            Given("Only lines of this level or a worse one.", metavar="LEVEL"),
         ]
         | None
     ) = None
@@ -230,5 +227,5 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     limit: Annotated[
         int,
         number("How many at most at once.", least=1, most=MAX_LINES),
-        Given(flags="--limit -n", default=100, help="How many past lines at most."),
+        Given("How many past lines at most.", "--limit -n", default=100),
     ] = 1000

@@ -52,11 +52,7 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
             description="First segments such as `/payments`; `/` alone is every path of the "
             "shared host.",
         ),
-        Given(
-            flags="--prefix",
-            metavar="PATH",
-            help="First segment, such as /payments; / is every path.",
-        ),
+        Given("First segment, such as /payments; / is every path.", "--prefix", metavar="PATH"),
     ] = ()
     hosts: Annotated[
         tuple[Host, ...],
@@ -65,5 +61,5 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
             description="Host names in lower case; with one the project's routes answer there "
             "and only there.",
         ),
-        Given(flags="--host", metavar="NAME", help="Host name, such as shop.example.com."),
+        Given("Host name, such as shop.example.com.", "--host", metavar="NAME"),
     ] = ()

@@ -91,8 +91,8 @@ class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
         Any,
         msgspec.Meta(description="In place of the sample's data; nothing leaves that."),
         Given(
-            flags="--data -d",
+            "In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
+            "--data -d",
             metavar="JSON",
-            help="In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
         ),
     ] = msgspec.UNSET

@@ -71,7 +71,7 @@ class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
         Annotated[
             Name,
             Meta(description="For data keys: that of one project, without it all."),
-            Given(metavar="PROJECT", help="Only this project's key."),
+            Given("Only this project's key.", metavar="PROJECT"),
         ]
         | None
     ) = None
@@ -79,10 +79,10 @@ class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
         RotatedKey,
         Meta(description="What to rotate."),
         Given(
-            flags="--signing",
+            "The key that signs tokens, instead of data keys.",
+            "--signing",
             means=RotatedKey.SIGNING,
             default=RotatedKey.DATA,
-            help="The key that signs tokens, instead of data keys.",
         ),
     ]
 
