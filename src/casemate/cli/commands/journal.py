@@ -26,7 +26,7 @@ from casemate.cli.terminal import (
     progress,
 )
 from casemate.cli.text import moment
-from casemate.cli.times import SinceOption, UntilOption, moment_of
+from casemate.cli.times import moment_of
 from casemate.operations.journal import (
     JournalEntry,
     JournalFinding,
@@ -45,6 +45,13 @@ _SEVERITIES = {1: "info", 2: "low", 3: "medium", 4: "high", 5: "critical"}
 
 ProjectOption = Annotated[
     str | None, typer.Option("--project", metavar="PROJECT", help="Only those of this project.")
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Not before: `10m`, `2h`, `7d`, or a time."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Until: given like --since.")
 ]
 KindOption = Annotated[
     str | None,
