@@ -28,6 +28,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Repetitions of the bare import of numpy and pandas."""
     deployed: tuple[int, ...] = (1, 50, 500)
     """Numbers of deployed functions between which the overhead must not grow."""
+    shared_first_calls: int = 6
+    """Pandas functions beside one of the same dependencies, for the first-call figure."""
+    delivery_time: int = 4
+    """Length of each part of the measurement of what runs later."""
     enqueue_time: float = 3.0
     """Length of each part of the measurement of how events are kept."""
     jitter_time: float = 10.0
@@ -48,6 +52,8 @@ QUICK = Settings(
     first_call_passes=1,
     imports=3,
     deployed=(1, 50),
+    shared_first_calls=2,
+    delivery_time=2,
     enqueue_time=1.0,
     jitter_time=3.0,
     budget=150.0,

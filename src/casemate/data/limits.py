@@ -39,6 +39,7 @@ MAX_MESSAGE_KEY_BYTES = 1024
 MAX_PRIORITY = 100
 """Priorities go from -100 to 100."""
 MAX_LABELS_BYTES = 16 * 1024
+MAX_ADMITTED_BYTES = 64
 MAX_ATTRIBUTES = 10
 """Of one message; all of them with their names have at most so many bytes:"""
 MAX_ATTRIBUTES_BYTES = 4096
@@ -216,6 +217,12 @@ def require_attributes(attributes: object) -> None:
             f"The attributes have {total} bytes with their names, expected at most "
             f"{MAX_ATTRIBUTES_BYTES}."
         )
+
+
+def require_admitted(mark: object) -> None:
+    """Refuse what cannot be the mark of an admitted event."""
+    if type(mark) is not bytes or len(mark) > MAX_ADMITTED_BYTES:
+        raise InvalidInputError(f"The mark is not bytes, at most {MAX_ADMITTED_BYTES} of them.")
 
 
 def require_labels(labels: object) -> bytes:

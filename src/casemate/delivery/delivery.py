@@ -10,6 +10,7 @@ from random import SystemRandom
 
 from casemate.admission import Catalogue
 from casemate.data.interface import ProjectData
+from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.attempt import Attempts, give_back, lease_seconds
 from casemate.delivery.destinations import Waiting, waiting_for
 from casemate.delivery.fair import FairShare, Slot
@@ -45,12 +46,14 @@ class Delivery:
         catalogue: Catalogue,
         run: Run,
         loop: asyncio.AbstractEventLoop,
+        marks: AdmissionMarks,
         *,
         cores: int = 1,
     ) -> None:
-        """Take events from `data` along the path, which is `run`."""
+        """Take events from `data` along the path, which is `run`; `marks` are of who kept them."""
         self._data = data
         self._catalogue = catalogue
+        self._marks = marks
         self._settler = Settler(data)
         self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due)
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
@@ -327,7 +330,8 @@ class Delivery:
         now = self._loop.time()
         lane.places.add(place)
         for message in found:
-            lane.add(read_message(place, message, until, trigger), version, now)
+            leased = read_message(place, message, until, trigger, self._marks)
+            lane.add(leased, version, now)
         if self._stopping:
             self._give_back(lane)
             return
