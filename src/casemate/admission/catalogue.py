@@ -85,6 +85,8 @@ class Catalogue:
         self._functions: dict[tuple[str, str], _Entry] = {}
         self._spaces = Spaces()
         self._contracts = Contracts()
+        self.revision = 0
+        """Counts up with every change of what is deployed."""
         self._only: str | None = None
         """The one project that has functions; None if there are several, or none."""
 
@@ -103,6 +105,7 @@ class Catalogue:
         self._spaces = Spaces(_declaring(entries), claims)
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions = entries
+        self.revision += 1
         projects = {project for project, _ in entries}
         self._only = projects.pop() if len(projects) == 1 else None
 

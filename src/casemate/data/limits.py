@@ -189,6 +189,8 @@ def require_seconds(what: str, value: object, most: float) -> float:
 
 def storable(text: str) -> str:
     """Return a text for people in a form that can be kept: cut, and cleaned of what cannot be."""
+    if len(text) <= MAX_REASON_BYTES and text.isascii() and "\0" not in text:
+        return text
     whole = text.replace("\0", "?").encode("utf-8", "replace")
     return whole[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 

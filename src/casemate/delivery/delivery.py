@@ -234,13 +234,29 @@ class Delivery:
 
     def _dispatch(self) -> None:
         while not self._stopping and (slot := self._fair.take()) is not None:
-            lane = self._lanes.get((slot.project, slot.function))
-            if lane is None:
-                self._fair.rest(slot.project, slot.function)
-                self._fair.give_back(slot, 0.0)
-                continue
-            lane.running += 1
-            self._spawn(self._work(lane, slot))
+            self._begin(slot)
+
+    def _begin(self, slot: Slot) -> None:
+        lane = self._lanes.get((slot.project, slot.function))
+        if lane is None:
+            self._fair.rest(slot.project, slot.function)
+            self._fair.give_back(slot, 0.0)
+            return
+        lane.running += 1
+        self._spawn(self._work(lane, slot))
+
+    def _next_slot(self, lane: Lane) -> Slot | None:
+        """Return a slot for what a lane has ready, if it is its turn; others get theirs."""
+        slot = None if self._stopping else self._fair.take()
+        if slot is not None:
+            name = (slot.project, slot.function)
+            if lane.ready and self._lanes.get(name) is lane:
+                lane.running += 1
+                self._dispatch()  # what one gives back can let more than one have their turn
+                return slot
+            self._begin(slot)
+        self._dispatch()
+        return None
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
@@ -248,7 +264,15 @@ class Delivery:
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, lane: Lane, slot: Slot) -> None:
-        """Use one slot: run a batch that is ready, or see what there is."""
+        """Use a slot, and go on for as long as it is the lane's turn: a task less for each."""
+        following: Slot | None = slot
+        while following is not None:
+            following = await self._use(lane, following)
+            # An event that is refused suspends nothing, and the next may be as hard to refuse.
+            await asyncio.sleep(0)
+
+    async def _use(self, lane: Lane, slot: Slot) -> Slot | None:
+        """Use one slot: run a batch that is ready, or see what there is. Return the next one."""
         began = self._loop.time()
         try:
             if not lane.ready and not lane.filling:
@@ -263,8 +287,10 @@ class Delivery:
         finally:
             lane.running -= 1
             self._fair.give_back(slot, self._loop.time() - began)
-            self._want(lane)
-            self._dispatch()
+            # Who wants more, and did before, stands in line again by giving back.
+            if not lane.wants or lane.refused_until > began or lane.filling:
+                self._want(lane)
+        return self._next_slot(lane)
 
     async def _run(self, lane: Lane, batch: Batch) -> None:
         version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)

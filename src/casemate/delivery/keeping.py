@@ -40,6 +40,7 @@ from casemate.seal.ids import new_invocation_id
 _RETRY_SECONDS = 5
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+_APPLIED = (b"preference-applied", b"respond-async")
 _encode = msgspec.json.Encoder().encode
 
 Once = Callable[[Admitted, Wish], Awaitable[HttpResponse]]
@@ -110,7 +111,9 @@ class Keeping:
                     raise under_way()  # claimed by a call that is waited for
                 return _accepted(first.id, wish)
             return _accepted(identity, wish)
-        identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
+        identities = (identity,)
+        if count > 1:
+            identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
         await self._send(admitted, wish, identities)
         return _accepted(identity, wish, identities)
 
@@ -255,10 +258,10 @@ def under_way() -> RefusedError:
 
 
 def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:
-    headers = [_JSON, _NO_STORE, (b"x-request-id", identity.encode())]
+    headers = (_JSON, _NO_STORE, (b"x-request-id", identity.encode()))
     if wish.preferred:
-        headers.append((b"preference-applied", b"respond-async"))
+        headers = (*headers, _APPLIED)
     told: dict[str, object] = {"id": identity}
     if len(all_of_them) > 1:
         told["ids"] = all_of_them
-    return HttpResponse(202, tuple(headers), msgspec.json.encode(told))
+    return HttpResponse(202, headers, _encode(told))
