@@ -107,7 +107,8 @@ def _frame(chart: Chart) -> list[str]:
         f'text-anchor="middle">{escape(chart.x)}</text>',
         f'<text x="14" y="{middle:g}" text-anchor="middle" '
         f'transform="rotate(-90 14 {middle:g})">{escape(chart.y)}</text>',
-        f'<text x="{_LEFT}" y="{HEIGHT - 6}" font-size="10" fill="#666">{escape(chart.note)}</text>',
+        f'<text x="{_LEFT}" y="{HEIGHT - 6}" font-size="10" fill="#666">'
+        f"{escape(chart.note)}</text>",
     ]
 
 
@@ -126,7 +127,8 @@ def _ticks(chart: Chart, across: _Scale) -> list[str]:
     bottom = HEIGHT - _BOTTOM
     return [
         f'<path d="M{across.place(value)} {bottom}v5" stroke="#666"/>'
-        f'<text x="{across.place(value)}" y="{bottom + 18}" text-anchor="middle">{escape(word)}</text>'
+        f'<text x="{across.place(value)}" y="{bottom + 18}" text-anchor="middle">'
+        f"{escape(word)}</text>"
         for value, word in chart.ticks
     ]
 
@@ -156,7 +158,6 @@ def _legend(lines: Sequence[Line]) -> list[str]:
     for index, line in enumerate(lines):
         x = _LEFT + index * wide
         found.append(
-            f"{_mark(x + 6, y - 4, index)}"
-            f'<text x="{x + 16:g}" y="{y}">{escape(line.name)}</text>'
+            f'{_mark(x + 6, y - 4, index)}<text x="{x + 16:g}" y="{y}">{escape(line.name)}</text>'
         )
     return found

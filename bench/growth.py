@@ -25,6 +25,7 @@ from bench.client import Connection, Endpoint, encode, event, is_right
 from bench.environment import check_tools
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import percentile
+from bench.many import FOR_EACH_PROJECT, multiply
 from bench.measure import latency
 from bench.processes import adopt_orphans, clear_leftovers
 from bench.results import Machine, this_machine
@@ -34,8 +35,6 @@ from bench.targets import Node, Plan
 COUNTS = (1, 10, 100, 1_000, 10_000)
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 5_000_000)
-FOR_EACH_PROJECT = 500
-"""Functions that one manifest may have."""
 DEPLOY_TIMEOUT = 600.0
 TURNS = 6
 REQUESTS = 100
@@ -74,8 +73,6 @@ class Growth(msgspec.Struct, kw_only=True):
     """The same on a node with one function, in the same turns."""
     start_ms: dict[int, float] = {}
     """Start of the node, to its first right answer, by the functions deployed on it."""
-    deploy_s: dict[int, float] = {}
-    """Seconds that the functions beyond those before took to be deployed."""
     rate: dict[str, dict[int, float]] = {}
     """Right answers a second, by isolation and connections."""
     loaded_ms: dict[str, dict[int, float]] = {}
@@ -87,49 +84,18 @@ class Growth(msgspec.Struct, kw_only=True):
 # -- functions -------------------------------------------------------------------------------------
 
 
-def _projects(count: int) -> list[tuple[str, int]]:
-    """Return names of projects and how many functions each has, `count` in all."""
-    whole, rest = divmod(count, FOR_EACH_PROJECT)
-    sizes = [FOR_EACH_PROJECT] * whole + ([rest] if rest else [])
-    return [(f"many-{number}", size) for number, size in enumerate(sizes)]
-
-
-def _deploy(node: Node, count: int, before: int) -> None:
-    """Bring a node from `before` functions to `count`."""
-    known = dict(_projects(before))
-    for project, size in _projects(count):
-        if known.get(project) != size:
-            plans = [Plan(name=f"plain-{number}") for number in range(size)]
-            node.deploy(plans, timeout=DEPLOY_TIMEOUT, project=project)
-
-
-def _check(node: Node, count: int) -> None:
-    """Call a dozen of the functions, the last one among them."""
-    for project, size in _projects(count)[-12:]:
-        endpoint = node.endpoint(f"plain-{size - 1}", project)
-        connection = Connection(endpoint, timeout=30)
-        try:
-            reply = connection.exchange(encode(endpoint, event(1)))
-        finally:
-            connection.close()
-        if not is_right(reply, 1):
-            raise WrongAnswerError(f"{endpoint.path} answered {reply.status}")
-
-
 def functions(found: Growth, counts: Sequence[int]) -> None:
     """Measure calls and starts with ever more functions, beside a node with one."""
-    alone, node, before = Node(), Node(), 0
+    alone, node = Node(), Node()
     try:
-        alone.start()
-        _deploy(alone, 1, 0)
-        node.start()
+        for one in (alone, node):
+            one.start()
+            one.deploy([Plan(name="plain-0")], timeout=DEPLOY_TIMEOUT, project="many-0")
         for count in counts:
             _say(f"{count} functions")
-            begun = time.monotonic()
-            _deploy(node, count, before)
-            found.deploy_s[count] = time.monotonic() - begun
-            before = count
             node.stop()
+            if count > 1:
+                multiply(node.folder / "data", count)
             endpoint = node.endpoint("plain-0", "many-0")
             found.start_ms[count] = first_answer(node.start(), endpoint)
             _check(node, count)
@@ -144,6 +110,19 @@ def functions(found: Growth, counts: Sequence[int]) -> None:
     finally:
         node.close()
         alone.close()
+
+
+def _check(node: Node, count: int) -> None:
+    """Call the last of the functions, too."""
+    project, number = divmod(count - 1, FOR_EACH_PROJECT)
+    endpoint = node.endpoint(f"plain-{number}", f"many-{project}")
+    connection = Connection(endpoint, timeout=30)
+    try:
+        reply = connection.exchange(encode(endpoint, event(1)))
+    finally:
+        connection.close()
+    if not is_right(reply, 1):
+        raise WrongAnswerError(f"{endpoint.path} answered {reply.status}")
 
 
 # -- connections and sizes -------------------------------------------------------------------------
@@ -302,7 +281,7 @@ def text(found: Growth) -> str:
         ratio = value / found.alone_ms[count]
         lines.append(
             f"{count:6,} functions: p50 {value:.2f} ms, {ratio:.2f} x of a node with one; start "
-            f"{found.start_ms[count] / 1000:.2f} s; deployed in {found.deploy_s[count]:.0f} s"
+            f"{found.start_ms[count] / 1000:.2f} s"
         )
     for isolation, by in found.rate.items():
         lines += [

@@ -22,6 +22,7 @@ GROWTH_NOISE = 1.10
 LEASE_NOISE = 1.25
 """Two measurements of the same with other load present differ by less than this."""
 DEPLOYED = 500
+MANY = 10_000
 FORK = "fork-per-request"
 HELD = 8
 """Calls held at once while instances are weighed."""
@@ -157,12 +158,16 @@ def _growth(results: Results) -> list[Verdict]:
     few, many = (min(points), max(points)) if points else (0, 0)
     growth = points[many] / points[few] if len(points) > 1 and points[few] else None
     more = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(points.items()))
-    starts = results.figures.start_ms
-    start = starts[max(starts)] / 1000 if starts else None
+    many = results.figures.many_ms
+    ratio = many[max(many)] / many[1] if len(many) > 1 and many[1] else None
+    beside = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(many.items()))
+    starts = results.figures.start_ms | results.figures.many_start_ms
+    start = starts[max(starts)] / 1000 if results.figures.many_start_ms else None
     said = ", ".join(f"{count}: {value / 1000:.2f} s" for count, value in sorted(starts.items()))
     return [
         at_most("p50 with most / with one function deployed", growth, GROWTH_NOISE, " x", more),
-        at_most("start of a node with most functions deployed", start, 5, " s", said),
+        at_most(f"p50 with {MANY:,} functions / with one", ratio, GROWTH_NOISE, " x", beside),
+        at_most(f"start of a node with {MANY:,} functions", start, 5, " s", said),
     ]
 
 

@@ -82,6 +82,9 @@ class Figures(msgspec.Struct, kw_only=True):
     """Bytes of the node then; compare with `empty_node_memory`."""
     deployed: int | None = None
     """Most functions deployed on one node, all checked calls right."""
+    many_ms: dict[int, float] = {}
+    """p50 of a call with so many functions; that under 1 is of another node, measured in turns."""
+    many_start_ms: dict[int, float] = {}
     start_ms: dict[int, float] = {}
     """Start of a node, to its first right answer, by the number of functions deployed on it."""
     asynchronous: dict[str, float] = {}

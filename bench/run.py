@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from bench import delivery, enqueue, jitter, measure
+from bench import delivery, enqueue, growth, jitter, measure
 from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
 from bench.environment import Environments
 from bench.errors import BenchError
@@ -56,6 +56,7 @@ class Run:
             self._rounds()
             self._crowds()
             self._scaling()
+            self._many()
             self._delivery()
             self._enqueue()
             self._jitter()
@@ -155,6 +156,25 @@ class Run:
             self._note(f"casemate, {line}")
         if scaling.figures.crowd_memory is not None:
             self.results.crowds[CASEMATE_REQUEST] = scaling.figures.crowd_memory
+
+    def _many(self) -> None:
+        count = self._settings.many
+        if not count or not self._wanted("casemate-scaling"):
+            return
+        label = f"casemate, {count:,} functions"
+        if self._remaining() <= 0:
+            self._note(f"{label}: the time for the run was over")
+            return
+        self._say(label)
+        found = growth.Growth(machine=self.results.machine)
+        try:
+            growth.functions(found, (count,))
+        except FAILURES as error:
+            self._note(f"{label}: {error}")
+            return
+        figures = self.results.figures
+        figures.many_ms = {1: found.alone_ms[count], count: found.call_ms[count]}
+        figures.many_start_ms = found.start_ms
 
     def _delivery(self) -> None:
         if not self._wanted("casemate-delivery"):

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Pandas functions beside one of the same dependencies, for the first-call figure."""
     delivery_time: int = 4
     """Length of each part of the measurement of what runs later."""
+    many: int = 10_000
+    """Functions on one node, entered into its store; 0 leaves it out."""
     enqueue_time: float = 3.0
     """Length of each part of the measurement of how events are kept."""
     jitter_time: float = 10.0
@@ -54,6 +56,7 @@ QUICK = Settings(
     deployed=(1, 50),
     shared_first_calls=2,
     delivery_time=2,
+    many=0,
     enqueue_time=1.0,
     jitter_time=3.0,
     budget=150.0,

@@ -41,9 +41,7 @@ class _Arrived(NamedTuple):
 class Incoming:
     """Keeps events. One per gateway; all methods run on the event loop."""
 
-    def __init__(
-        self, data: ProjectData, ensure_inbox: Callable[[str], Awaitable[None]]
-    ) -> None:
+    def __init__(self, data: ProjectData, ensure_inbox: Callable[[str], Awaitable[None]]) -> None:
         """Keep in `data`; `ensure_inbox` makes the inboxes of a project."""
         self._data = data
         self._ensure_inbox = ensure_inbox

@@ -1,4 +1,4 @@
-"""Many rows by few statements: each statement gives the interpreter's lock away and waits for it."""
+"""Many rows by few statements: each of them gives the interpreter's lock away and waits for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ _AT_ONCE = 64
 """Rows of one statement."""
 
 
-def insert_rows(
-    connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
-) -> list[int]:
+def insert_rows(connection: Connection, into: str, rows: Sequence[tuple[object, ...]]) -> list[int]:
     """Insert rows of one length, in their order; return their row numbers.
 
     `into` is all of the statement up to `VALUES`. The numbers are right where new ones are higher

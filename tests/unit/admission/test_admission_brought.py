@@ -83,5 +83,5 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = Memory()
     for number in range(10):
         memory.brought.note(brought(trigger(f"t/f/{number}")), version())
-    assert len(memory.brought._allowed) <= 3  # noqa: SLF001
+    assert len(memory.brought._allowed) <= 3
     assert memory.brought.allowed(brought(trigger("t/f/9")), version())

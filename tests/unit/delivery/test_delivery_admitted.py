@@ -58,10 +58,8 @@ class Stages:
         self.count(patched, world.catalogue, "violation", "contract")
         self.admission = Admission(world.catalogue, TwoTokens(), self.policy, self.store.deny)
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
-        keeping = Keeping(
-            self.admission, seal, world.data, world.subscriptions.ensure, world.marks
-        )
-        self.acceptance = Acceptance(keeping, world.data, world._run)  # noqa: SLF001
+        keeping = Keeping(self.admission, seal, world.data, world.subscriptions.ensure, world.marks)
+        self.acceptance = Acceptance(keeping, world.data, world._run)
         world.answer = self.answer
 
     def count(self, patched: pytest.MonkeyPatch, where: Any, name: str, what: str) -> None:
@@ -252,7 +250,7 @@ def test_another_process_looks_for_itself(at: Callable[..., None]) -> None:
         assert await path.keep() == 202
         once = dict(path.looked)
         world.marks = AdmissionMarks()
-        world.delivery = world._delivery()  # noqa: SLF001
+        world.delivery = world._delivery()
         await path.begin()
         assert path.looked == AGAIN and once == ONCE
         assert len(world.ran) == 1
@@ -284,7 +282,9 @@ def test_a_mark_that_was_made_up_proves_nothing(
         body = event()
         await plant(world, body, forge(body, mark))
         await path.begin()
-        assert path.refused == ["The event is not let in: a key would change an object's prototype."]
+        assert path.refused == [
+            "The event is not let in: a key would change an object's prototype."
+        ]
         assert len(await world.dead()) == 1
 
     at(scene)
