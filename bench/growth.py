@@ -172,7 +172,8 @@ def padded(size: int) -> dict[str, object]:
 def _sized(endpoint: Endpoint, size: int) -> float:
     """Return the p50 of calls with an event of so many bytes."""
     request = encode(endpoint, padded(size))
-    connection, times = Connection(endpoint, timeout=30), []
+    connection = Connection(endpoint, timeout=30)
+    times: list[float] = []
     end = time.monotonic() + SIZE_SECONDS
     try:
         while len(times) < 5 or (time.monotonic() < end and len(times) < 10 * REQUESTS):

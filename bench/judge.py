@@ -158,9 +158,9 @@ def _growth(results: Results) -> list[Verdict]:
     few, many = (min(points), max(points)) if points else (0, 0)
     growth = points[many] / points[few] if len(points) > 1 and points[few] else None
     more = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(points.items()))
-    many = results.figures.many_ms
-    ratio = many[max(many)] / many[1] if len(many) > 1 and many[1] else None
-    beside = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(many.items()))
+    crowded = results.figures.many_ms
+    ratio = crowded[max(crowded)] / crowded[1] if len(crowded) > 1 and crowded[1] else None
+    beside = ", ".join(f"{count}: {value:.2f} ms" for count, value in sorted(crowded.items()))
     starts = results.figures.start_ms | results.figures.many_start_ms
     start = starts[max(starts)] / 1000 if results.figures.many_start_ms else None
     said = ", ".join(f"{count}: {value / 1000:.2f} s" for count, value in sorted(starts.items()))

@@ -111,7 +111,7 @@ class Keeping:
                     raise under_way()  # claimed by a call that is waited for
                 return _accepted(first.id, wish)
             return _accepted(identity, wish)
-        identities = (identity,)
+        identities: tuple[str, ...] = (identity,)
         if count > 1:
             identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
         await self._send(admitted, wish, identities)
@@ -258,7 +258,11 @@ def under_way() -> RefusedError:
 
 
 def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:
-    headers = (_JSON, _NO_STORE, (b"x-request-id", identity.encode()))
+    headers: tuple[tuple[bytes, bytes], ...] = (
+        _JSON,
+        _NO_STORE,
+        (b"x-request-id", identity.encode()),
+    )
     if wish.preferred:
         headers = (*headers, _APPLIED)
     told: dict[str, object] = {"id": identity}

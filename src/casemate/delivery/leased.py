@@ -49,16 +49,19 @@ class Batch(msgspec.Struct, eq=False):
 
 
 def read_message(
-    place: Place, message: Message, until: float, trigger: str, marks: AdmissionMarks
+    place: Place, message: Message, until: float, trigger: str, marks: AdmissionMarks | None
 ) -> Leased:
-    """Return a leased message as an event. `trigger` names the consumer of a queue."""
+    """Return a leased message as an event. `trigger` names the consumer of a queue.
+
+    `marks` are of who kept it; with None nothing is proven.
+    """
     project, kind, name = place
     if kind == INBOX:
         try:
             event = _decode(message.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Leased(place, message, until, None)
-        proven = marks.digest(project, name, message.admitted, message.body)
+        proven = marks.digest(project, name, message.admitted, message.body) if marks else ""
         return Leased(place, message, until, event, proven)
     event = Event(
         id=message.id,
