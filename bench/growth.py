@@ -40,6 +40,8 @@ TURNS = 6
 REQUESTS = 100
 LOAD_SECONDS = 3
 SIZE_SECONDS = 3.0
+BUSY = 1.0
+"""Load before a run from which on its charts say so."""
 _PIECE = 100_000
 """Characters of one text of a large event."""
 CHARTS = Path(__file__).parent.parent / "docs" / "reference" / "charts"
@@ -219,6 +221,8 @@ def charts(found: Growth) -> dict[str, Chart]:
     """Return the charts of what was measured, by the names of their files."""
     machine = found.machine
     note = f"{COMMAND}: {machine.cores} cores shared with the load, Linux {machine.kernel}"
+    if machine.load_before > BUSY:
+        note += f"; others kept them busy, load {machine.load_before:.0f}"
     made: dict[str, Chart] = {}
     if found.call_ms:
         ticks = _words(sorted(found.call_ms))

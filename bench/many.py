@@ -22,6 +22,8 @@ from casemate.gateway.process import confine, open_store
 from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError
 from casemate.model.processes import GATEWAY_UID, SANDBOX_UID, VAULT_UID
+from casemate.operations.deployments import KeepVersions
+from casemate.operations.functions import ListFunctions
 from casemate.sandbox.staging import Staging
 from casemate.vault import VaultClient
 from casemate.vault.start import start_vault
@@ -99,12 +101,12 @@ async def _run(task: _Task) -> None:
     vault = VaultClient(socket.socket(fileno=task.vault), asyncio.get_running_loop())
     store = await open_store(Folders(Path(task.data)).store, vault, accept_loss=False)
     try:
-        known = await store.functions()
+        known = (await store.read(ListFunctions())).functions
         names = {(function.project, function.name) for function in known}
         first = next(f.versions[-1] for f in known if (f.project, f.name) == ("many-0", "plain-0"))
         new = [v for v in copies(first, task.count) if (v.project, v.function) not in names]
         for part in _parts(new):
-            await store.deploy_all(part, created_by=first.created_by)
+            await store.change(KeepVersions(versions=tuple(part), by=first.created_by))
     finally:
         await store.close()
         vault.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from bench.charts import svg
 from bench.growth import CONTRACT, COUNTS, SIZES, Growth, charts, padded, text
@@ -47,6 +48,12 @@ def test_all_that_was_measured_is_drawn() -> None:
     for chart in made.values():
         root = ElementTree.fromstring(svg(chart))
         assert any("python -m bench.growth" in (found.text or "") for found in root.iter())
+
+
+def test_a_chart_of_a_busy_machine_says_so() -> None:
+    busy = msgspec.structs.replace(WHOLE, machine=msgspec.structs.replace(MACHINE, load_before=7.2))
+    assert all("busy, load 7" in chart.note for chart in charts(busy).values())
+    assert not any("busy" in chart.note for chart in charts(WHOLE).values())
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
