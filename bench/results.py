@@ -118,7 +118,7 @@ class Results(msgspec.Struct, kw_only=True):
     settings: Settings
     cells: list[Cell] = []
     crowds: dict[str, int] = {}
-    """Bytes of as many functions at rest as `settings.crowd` says, by target."""
+    """Bytes of as many functions at rest as `settings.peer_crowd` says, by target."""
     figures: Figures
     not_measured: list[str] = []
     leftovers: int = 0

@@ -122,8 +122,8 @@ class Run:
         for peer in PEERS:
             if not self._wanted(short(peer.name)):
                 continue
-            count = self._settings.crowd if peer.process_for_each_function else 1
-            label = f"{peer.name}, {self._settings.crowd} functions at rest"
+            count = self._settings.peer_crowd if peer.process_for_each_function else 1
+            label = f"{peer.name}, {self._settings.peer_crowd} functions at rest"
             if self._remaining() <= 0:
                 self._note(f"{label}: the time for the run was over")
                 continue
@@ -154,7 +154,8 @@ class Run:
         scaling.measure()
         for line in scaling.not_measured:
             self._note(f"casemate, {line}")
-        if scaling.figures.crowd_memory is not None:
+        alike = self._settings.crowd == self._settings.peer_crowd
+        if scaling.figures.crowd_memory is not None and alike:
             self.results.crowds[CASEMATE_REQUEST] = scaling.figures.crowd_memory
 
     def _many(self) -> None:

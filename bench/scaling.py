@@ -175,7 +175,7 @@ class Scaling:
         plans += [Plan(name=name, handler=TABLES, keep=f"{KEEP_SHORT}s") for name in names]
         node.start()
         self._deploy(node, plans)
-        time.sleep(2 * KEEP_SHORT + 2)
+        time.sleep(KEEP_SHORT + 2)
         call(node, PROJECT, ["beside"])
         self.figures.first_shared_tables_ms = percentile(call(node, PROJECT, names), 0.5)
 

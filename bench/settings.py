@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     throughput_time: int = 3
     crowd: int = 50
     """Functions at rest whose memory is summed."""
+    peer_crowd: int = 50
+    """The same of peers, which have a process for each."""
     first_calls: int = 30
     """Plain functions used for the first-call figures."""
     first_calls_tables: int = 6
@@ -48,14 +50,14 @@ QUICK = Settings(
     latency_time=1.5,
     throughput_time=1,
     paced_requests=100,
-    crowd=10,
+    peer_crowd=10,
     first_calls=8,
     first_calls_tables=2,
     first_call_passes=1,
     imports=3,
     deployed=(1, 50),
-    shared_first_calls=2,
-    delivery_time=2,
+    shared_first_calls=1,
+    delivery_time=1,
     many=0,
     enqueue_time=1.0,
     jitter_time=3.0,
