@@ -25,6 +25,7 @@ from casemate.cli.commands import buckets, queues
 from casemate.cli.credentials import Credentials
 from casemate.cli.values import value_of
 from casemate.facts import FactStream
+from support.recorder import FakeRecorder
 
 
 class FakeNode(NodeClient):
@@ -34,7 +35,11 @@ class FakeNode(NodeClient):
         super().__init__(Credentials(url="http://node", key=None, allow_http=True))
         self.data = data
         service = SimpleNamespace(
-            facts=FactStream(), data=data.port, uploads=Slots("uploads", 4), may=lambda *_: True
+            facts=FactStream(),
+            recorder=FakeRecorder(),
+            data=data.port,
+            uploads=Slots("uploads", 4),
+            may=lambda *_: True,
         )
 
         def route(path: str) -> Route:
