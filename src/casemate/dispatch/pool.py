@@ -6,15 +6,16 @@ import asyncio
 from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
-from casemate.dispatch.failed_starts import not_imported, start_failed, unavailable
+from casemate.dispatch.failed_starts import start_failed, unavailable
+from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError
 from casemate.model.function import Isolation, Trust
 from casemate.model.path import RefusedError
-from casemate.sandbox.client import ImportFailedError, SandboxClient
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
@@ -23,8 +24,6 @@ _MAX_STARTING = 4
 _PATIENCE_SECONDS = 0.003
 """How long a call waits for a busy, reusable instance before another one is started."""
 _REUSED_IDLE_SECONDS = 30.0
-_RECYCLE_SECONDS = 3600.0
-_RECYCLE_FORKS = 100_000
 _IMPORT_POLL_SECONDS = 0.25
 _START_SECONDS_LEAST = 10.0
 """An instance has at least this long to get ready: with trust = "low" it imports the module."""
@@ -32,8 +31,6 @@ _UNCALLED_SECONDS = 10.0
 """How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
 PATIENT_SECONDS = 30.0
 """How long an event that is kept waits in the queue, at least."""
-_FAILED_IMPORT_SECONDS = 1.0
-"""How long a failed import is remembered, so that a flood of calls does not repeat it."""
 _SETTLED_SECONDS = 1.0
 """A spare that lived at least this long is replaced when it ends by itself."""
 
@@ -58,25 +55,27 @@ class Pool:
         self.retired = False
         self.arrivals = ArrivalRate()
         self._share = share
-        self._client = client
         self._loop = loop
-        self._zygote: Zygote | None = None
-        self._opened_at = 0.0
-        self._opening: asyncio.Task[None] | None = None
+        self._zygotes = PoolZygotes(
+            client,
+            loop,
+            opened=self._opened,
+            failed=self._refuse_all,
+            ended=self._zygote_ended,
+            done=self._opening_done,
+        )
         self._spares: deque[tuple[Instance, float]] = deque()
         self._starting: dict[Instance, float] = {}
         self._waiting: deque[Waiter] = deque()
         self._patience: asyncio.TimerHandle | None = None
-        self._import_failed: tuple[float, RefusedError] | None = None
-        self._old: list[Zygote] = []
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}", loop, self._on_made_ready
         )
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""
-        if version.spec.grants != self.version.spec.grants and self._zygote is not None:
-            self._retire_zygote(self._zygote)
+        if version.spec.grants != self.version.spec.grants:
+            self._retire_zygote()
         self.version = version
 
     # -- taking and giving back ----------------------------------------------------------------
@@ -103,11 +102,8 @@ class Pool:
         """
         if self.full:
             raise throttled(QUEUE_FULL, len(self._waiting), self.busy)
-        if self._import_failed is not None:
-            failed_at, refusal = self._import_failed
-            if self._loop.time() - failed_at < _FAILED_IMPORT_SECONDS:
-                raise again(refusal)
-            self._import_failed = None
+        if (failure := self._zygotes.failure()) is not None:
+            raise failure
         future: asyncio.Future[Instance] = self._loop.create_future()
         patience = self.limits.queue_time
         if patient:
@@ -144,7 +140,7 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        if not instance.alive or self.retired or self._is_of_old(instance):
+        if not instance.alive or self.retired or self._zygotes.is_of_old(instance):
             instance.close()
             self._match()
         elif self.reuse:
@@ -157,11 +153,12 @@ class Pool:
 
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
-        if self._zygote is None or not self.restored.begin(self._zygote, instance):
+        zygote = self._zygotes.current
+        if zygote is None or not self.restored.begin(zygote, instance):
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
-        if ready and not self.retired and not self._is_of_old(instance):
+        if ready and not self.retired and not self._zygotes.is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()
@@ -171,7 +168,7 @@ class Pool:
         if waiter.future.done():
             return
         room = self.busy < self.limits.concurrency
-        importing = self._opening or (self._imports_late and self._starting and room)
+        importing = self._zygotes.opening or (self._imports_late and self._starting and room)
         if importing and self._loop.time() < waiter.latest:
             # A slow import is not a full queue; it has a deadline of its own.
             waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
@@ -190,9 +187,9 @@ class Pool:
         wanted = self._wanted(now)
         if wanted <= 0:
             return
-        zygote = self._zygote
+        zygote = self._zygotes.current
         if zygote is None or not zygote.alive:
-            self._open()
+            self._zygotes.open(self.version)
             return
         for _ in range(wanted):
             if not self._spawn(zygote):
@@ -230,52 +227,30 @@ class Pool:
         wanted = self._waiting and not self._starting and not self._spares
         if not wanted or self.busy >= self.limits.concurrency:
             return
-        zygote = self._zygote
+        zygote = self._zygotes.current
         if zygote is None or not zygote.alive:
-            self._open()
+            self._zygotes.open(self.version)
         else:
             self._spawn(zygote)
 
-    def _open(self) -> None:
-        if self._opening is None:
-            self._opening = self._loop.create_task(self._open_zygote())
+    def _opened(self, asked: Version, zygote: Zygote) -> None:
+        self.adopt(zygote)
+        if asked.spec.grants != self.version.spec.grants:
+            self._retire_zygote()  # it may reach more than the version may by now
 
-    async def _open_zygote(self) -> None:
-        asked = self.version
-        try:
-            zygote = await self._client.open(asked)
-        except (ImportFailedError, NotFoundError) as error:
-            refusal = not_imported(error)
-            self._import_failed = (self._loop.time(), refusal)
-            self._refuse_all(refusal)
-        except (OSError, CasemateError) as error:
-            self._refuse_all(unavailable(error))
-        else:
-            self.adopt(zygote)
-            if asked.spec.grants != self.version.spec.grants:
-                self._retire_zygote(zygote)  # it may reach more than the version may by now
-        finally:
-            self._opening = None
-        if self._zygote is not None:
+    def _opening_done(self) -> None:
+        if self._zygotes.current is not None:
             self._supply()
 
     def adopt(self, zygote: Zygote) -> None:
         """Fork instances from this zygote from now on."""
-        self._zygote = zygote
-        self._opened_at = self._loop.time()
         idle = max(self.limits.keep - _UNCALLED_SECONDS, 0.0)
-        self.arrivals.last = max(self.arrivals.last, self._opened_at - idle)
-        zygote.on_ended = lambda _reason: self._zygote_ended(zygote)
-        if not zygote.alive:
-            self._zygote_ended(zygote)
+        self.arrivals.last = max(self.arrivals.last, self._loop.time() - idle)
+        self._zygotes.adopt(zygote)
 
-    def _zygote_ended(self, zygote: Zygote) -> None:
-        if zygote is self._zygote:
-            self._zygote = None
-            if self._waiting:
-                self._loop.call_soon(self._supply)
-        elif zygote in self._old:
-            self._old.remove(zygote)
+    def _zygote_ended(self) -> None:
+        if self._waiting:
+            self._loop.call_soon(self._supply)
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
@@ -347,50 +322,31 @@ class Pool:
             if now - since > self._start_seconds:
                 instance.expire()
         self.restored.tend(now)
-        self._old = [z for z in self._old if not self._close_if_unused(z)]
-        zygote = self._zygote
+        self._zygotes.tend()
         unused = not (self._waiting or self.busy or self._starting or self.restored)
-        if zygote is not None and unused and (self.retired or idle > self.limits.keep):
+        if self.has_zygote and unused and (self.retired or idle > self.limits.keep):
             self.close()
-            zygote = None
-        if zygote is not None and self._is_worn(zygote, now):
-            self._retire_zygote(zygote)
-        return bool(zygote or self._opening or self._old or self._waiting or self.busy)
+        if self._zygotes.is_worn(now):
+            self._retire_zygote()
+        return bool(self._zygotes.any or self._waiting or self.busy)
 
-    def _is_worn(self, zygote: Zygote, now: float) -> bool:
-        """Instances of one zygote share the layout of their memory and their hash seed."""
-        return now - self._opened_at > _RECYCLE_SECONDS or zygote.forks > _RECYCLE_FORKS
+    def _retire_zygote(self) -> None:
+        if self.has_zygote:
+            self._close_spares()
+            self._zygotes.retire()
 
-    def _retire_zygote(self, zygote: Zygote) -> None:
+    def _close_spares(self) -> None:
         while self._spares:
             self._spares.popleft()[0].close()
-        self._old.append(zygote)
-        self._zygote = None
-
-    def _is_of_old(self, instance: Instance) -> bool:
-        return any(z.instances.get(instance.number) is instance for z in self._old)
-
-    @staticmethod
-    def _close_if_unused(zygote: Zygote) -> bool:
-        if zygote.alive and not zygote.instances:
-            zygote.close()
-        return not zygote.alive
 
     def close(self) -> None:
         """End every zygote and with them every instance."""
-        while self._spares:
-            self._spares.popleft()[0].close()
-        for old in self._old:
-            old.close()
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
+        self._close_spares()
+        self._zygotes.close()
 
     def weigh(self, parts: int) -> None:
         """Give this function one of `parts` of its project's weight, when the CPU is short."""
-        for zygote in (self._zygote, *self._old):
-            if zygote is not None:
-                zygote.weigh(parts)
+        self._zygotes.weigh(parts)
 
     @property
     def spares(self) -> int:
@@ -405,4 +361,4 @@ class Pool:
     @property
     def has_zygote(self) -> bool:
         """True while a zygote is kept."""
-        return self._zygote is not None
+        return self._zygotes.current is not None
