@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from casemate.dispatch.ahead import Ahead
 from casemate.dispatch.pool import Pool
 from casemate.dispatch.queued import QUEUE_FULL, throttled
 from casemate.dispatch.saturation import Saturation
@@ -26,6 +29,10 @@ _CROWDED_SECONDS = 1.0
 Name = tuple[str, str, int]
 
 
+def _name(version: Version) -> Name:
+    return version.project, version.function, version.number
+
+
 class _Busy(NamedTuple):
     pool: Pool
     admitted: Admitted
@@ -43,12 +50,13 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, _Busy] = {}
         self._crowded_until = 0.0
+        self._ahead = Ahead(client.loop)
         cores = len(os.sched_getaffinity(0))
         self._shares = Shares(client.loop, cores=cores, saturation=Saturation(cores))
 
     def refusal(self, version: Version) -> RefusedError | None:
         """Return why a call of this version would be refused right now, before it is even read."""
-        pool = self._pools.get((version.project, version.function, version.number))
+        pool = self._pools.get(_name(version))
         if pool is None or not pool.full:
             return None
         self._crowded_until = self._loop.time() + _CROWDED_SECONDS
@@ -59,7 +67,7 @@ class Dispatcher:
         if not isinstance(admitted, Admitted):
             raise TypeError("stage 3 takes an Admitted")
         version = admitted.version
-        pool = self._pools.get((version.project, version.function, version.number))
+        pool = self._pools.get(_name(version))
         if pool is None:
             pool = self._new_pool(version)
         elif pool.version is not version:
@@ -94,9 +102,22 @@ class Dispatcher:
         for name, pool in self._pools.items():
             pool.retired = name not in keep
 
+    def keep_warm(self, wanted: Sequence[tuple[Version, int]]) -> None:
+        """Keep so many instances of each of these versions ready, and of no others."""
+        counts = {_name(version): count for version, count in wanted}
+        for version, _ in wanted:
+            pool = self._pools.get(_name(version))
+            if pool is None:
+                self._new_pool(version)
+            elif pool.version is not version:
+                pool.follow(version)
+        for name, pool in self._pools.items():
+            pool.keep_warm(counts.get(name, 0))
+        self._ahead.look(self._pools.values())
+
     def _new_pool(self, version: Version) -> Pool:
         pool = Pool(self._client, version, self._loop, self._shares.of(version.project))
-        self._pools[version.project, version.function, version.number] = pool
+        self._pools[_name(version)] = pool
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)
         return pool
@@ -106,6 +127,7 @@ class Dispatcher:
         for name, pool in list(self._pools.items()):
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
+        self._ahead.look(self._pools.values())
         self._weigh(now)
         self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
 
@@ -123,6 +145,7 @@ class Dispatcher:
         """End every zygote."""
         if self._timer is not None:
             self._timer.cancel()
+        self._ahead.close()
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
@@ -156,6 +179,13 @@ class Dispatcher:
     def spares(self) -> int:
         """Number of instances that wait for a call."""
         return sum(pool.spares for pool in self._pools.values())
+
+    def spares_by_function(self) -> Counter[tuple[str, str]]:
+        """Return the number of each function's instances that wait for a call."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (project, function, _), pool in self._pools.items():
+            found[project, function] += pool.spares
+        return found
 
     @property
     def waiting(self) -> int:

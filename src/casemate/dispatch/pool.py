@@ -11,6 +11,8 @@ from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
+from casemate.dispatch.spares import Spares
+from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import Isolation, Trust
@@ -54,17 +56,18 @@ class Pool:
         self.busy = 0
         self.retired = False
         self.arrivals = ArrivalRate()
+        self.warm = Warm()
         self._share = share
         self._loop = loop
         self._zygotes = PoolZygotes(
             client,
             loop,
             opened=self._opened,
-            failed=self._refuse_all,
+            failed=self._opening_failed,
             ended=self._zygote_ended,
             done=self._opening_done,
         )
-        self._spares: deque[tuple[Instance, float]] = deque()
+        self._spares = Spares()
         self._starting: dict[Instance, float] = {}
         self._waiting: deque[Waiter] = deque()
         self._patience: asyncio.TimerHandle | None = None
@@ -88,7 +91,7 @@ class Pool:
         while self._spares and not self._waiting and self.busy < self.limits.concurrency:
             if not self._share.admits():
                 return None
-            instance, _ = self._spares.pop()
+            instance = self._spares.take()
             if instance.alive:
                 self._begin(instance)
                 return instance
@@ -201,21 +204,31 @@ class Pool:
             restorable = self.restored.wanted(zygote) and not (self._waiting and not zygote.forks)
             instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
         except (OSError, CasemateError) as error:
+            self.warm.failed(self._loop.time())
             self._refuse_all(unavailable(error))
             return False
         self._starting[instance] = self._loop.time()
         return True
 
+    def _target(self, now: float) -> int:
+        """Return how many instances are to wait for a call."""
+        room = max(0, self.limits.concurrency - self.busy)
+        warm = 0 if self.retired else min(self.warm.count, room)
+        return warm if self.reuse else max(self.arrivals.spares(now), warm)
+
     def _wanted(self, now: float) -> int:
-        waiting, spares = len(self._waiting), len(self._spares)
+        waiting, spares = len(self._waiting), self._lasting_spares()
+        # A zygote that only `warm` needs is opened when its turn comes; see `Ahead`.
+        ahead = self.has_zygote and self.warm.due(now)
         starting = len(self._starting) + len(self.restored)
         total = self.busy + starting + spares
         if self.reuse:
             if total and waiting and not self._starting and self._patience is None:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
-            return 1 if waiting and not total else 0
-        target = self.arrivals.spares(now)
+            missing = self._target(now) + self.busy - total if ahead else 0
+            return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
+        target = self._target(now) if ahead else self.arrivals.spares(now)
         need = waiting + target - starting - spares
         room = self.limits.concurrency + target - total
         return min(need, room, _MAX_STARTING - len(self._starting))
@@ -234,16 +247,22 @@ class Pool:
             self._spawn(zygote)
 
     def _opened(self, asked: Version, zygote: Zygote) -> None:
-        self.adopt(zygote)
+        # Spares of one that it takes the place of stay until there are others.
+        self._zygotes.retire()
+        self._zygotes.adopt(zygote)
         if asked.spec.grants != self.version.spec.grants:
             self._retire_zygote()  # it may reach more than the version may by now
+
+    def _opening_failed(self, refusal: RefusedError) -> None:
+        self.warm.failed(self._loop.time())
+        self._refuse_all(refusal)
 
     def _opening_done(self) -> None:
         if self._zygotes.current is not None:
             self._supply()
 
     def adopt(self, zygote: Zygote) -> None:
-        """Fork instances from this zygote from now on."""
+        """Fork instances from this zygote, which nobody has called yet, from now on."""
         idle = max(self.limits.keep - _UNCALLED_SECONDS, 0.0)
         self.arrivals.last = max(self.arrivals.last, self._loop.time() - idle)
         self._zygotes.adopt(zygote)
@@ -263,8 +282,8 @@ class Pool:
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
-        since = next((at for spare, at in self._spares if spare is instance), self._loop.time())
-        self._spares = deque(s for s in self._spares if s[0] is not instance)
+        now = self._loop.time()
+        since = self._spares.forget(instance)
         self.restored.forget(instance)
         if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
@@ -272,13 +291,24 @@ class Pool:
                 start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)
             )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
-        if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
-            self._loop.call_soon(self._supply)
+        if since is None or now - since < _SETTLED_SECONDS:
+            self.warm.failed(now)
+            if not self._waiting:
+                return
+        self._loop.call_soon(self._supply)
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
-        self._spares.append((instance, self._loop.time()))
+        if self._zygotes.any_old:
+            self._spares.close_one(self._zygotes.is_of_old)
+        self._spares.add(instance, self._loop.time())
         self._match()
+
+    def _lasting_spares(self) -> int:
+        """Return how many spares wait that are of the zygote in use."""
+        if not self._zygotes.any_old:
+            return len(self._spares)
+        return sum(not self._zygotes.is_of_old(spare) for spare, _ in self._spares)
 
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
@@ -289,7 +319,7 @@ class Pool:
             waiter = self._waiting.popleft()
             if waiter.future.done():
                 continue
-            instance, _ = self._spares.pop()
+            instance = self._spares.take()
             self._begin(instance)
             waiter.future.set_result(instance)
 
@@ -311,37 +341,70 @@ class Pool:
     def tend(self, now: float) -> bool:
         """Let go of what is not needed; return False when nothing is left. Once a second."""
         idle = now - self.arrivals.last
-        if self.reuse:
-            while self._spares and now - self._spares[0][1] > _REUSED_IDLE_SECONDS:
-                self._spares.popleft()[0].close()
-        else:
-            spares = self.arrivals.spares(now)
-            while len(self._spares) > spares:
-                self._spares.popleft()[0].close()
+        if now - self._spares.oldest_since >= _SETTLED_SECONDS:
+            self.warm.worked()
+        self._trim_spares(now)
         for instance, since in list(self._starting.items()):
             if now - since > self._start_seconds:
                 instance.expire()
         self.restored.tend(now)
         self._zygotes.tend()
-        unused = not (self._waiting or self.busy or self._starting or self.restored)
-        if self.has_zygote and unused and (self.retired or idle > self.limits.keep):
+        if self._unused and (self.retired or idle > self.limits.keep):
             self.close()
         if self._zygotes.is_worn(now):
             self._retire_zygote()
-        return bool(self._zygotes.any or self._waiting or self.busy)
+        if self._is_kept_warm:
+            self._supply()
+        return bool(self._is_kept_warm or self._zygotes.any or self._waiting or self.busy)
+
+    @property
+    def _is_kept_warm(self) -> bool:
+        return self.warm.count > 0 and not self.retired
+
+    @property
+    def _unused(self) -> bool:
+        """Whether there is a zygote that nothing needs at the moment."""
+        under_way = self._waiting or self.busy or self._starting or self.restored
+        return self.has_zygote and not under_way and not self._is_kept_warm
+
+    # -- ahead of calls ------------------------------------------------------------------------
+
+    def keep_warm(self, count: int) -> None:
+        """Have so many instances wait for calls, whatever the rate."""
+        self.warm.count = count
+        if count:
+            self.warm.worked()
+            self._supply()
+
+    def needs_zygote(self, now: float) -> bool:
+        """Tell whether a zygote is to be opened ahead of calls: none is there, or it is aging."""
+        if self.retired or self._zygotes.opening:
+            return False
+        if not self.has_zygote:
+            return self.warm.due(now)
+        return self._zygotes.is_aging(now) and not self.warm.paused(now)
+
+    async def open_ahead(self) -> None:
+        """Open a zygote; it takes the place of the one that is there. Never raises."""
+        await asyncio.wait([self._zygotes.open(self.version)])
+
+    def _trim_spares(self, now: float) -> None:
+        while len(self._spares) > self._target(now):
+            if self.reuse and now - self._spares.oldest_since <= _REUSED_IDLE_SECONDS:
+                break
+            self._spares.close_oldest()
+        while self._zygotes.replaced_long_ago(now):
+            if not self._spares.close_one(self._zygotes.is_of_old):
+                break
 
     def _retire_zygote(self) -> None:
         if self.has_zygote:
-            self._close_spares()
+            self._spares.close()
             self._zygotes.retire()
-
-    def _close_spares(self) -> None:
-        while self._spares:
-            self._spares.popleft()[0].close()
 
     def close(self) -> None:
         """End every zygote and with them every instance."""
-        self._close_spares()
+        self._spares.close()
         self._zygotes.close()
 
     def weigh(self, parts: int) -> None:

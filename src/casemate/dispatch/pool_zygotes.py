@@ -16,6 +16,10 @@ from casemate.sandbox.zygote import Zygote
 
 _RECYCLE_SECONDS = 3600.0
 _RECYCLE_FORKS = 100_000
+_AGING_PART = 0.95
+"""Of the time or forks that one is good for: then another is opened ahead of calls."""
+_OVERLAP_SECONDS = 60.0
+"""How long spares of one that was replaced may wait for a call."""
 _FAILED_IMPORT_SECONDS = 1.0
 """How long a failed import is remembered, so that a flood of calls does not repeat it."""
 
@@ -49,6 +53,7 @@ class PoolZygotes:
         self._opening: asyncio.Task[None] | None = None
         self._failure: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
+        self._replaced_at = 0.0
 
     @property
     def opening(self) -> bool:
@@ -69,10 +74,16 @@ class PoolZygotes:
             self._failure = None
         return None
 
-    def open(self, version: Version) -> None:
-        """Have one opened, unless one is being opened."""
+    @property
+    def any_old(self) -> bool:
+        """Whether one that is not in use any more has instances."""
+        return bool(self._old)
+
+    def open(self, version: Version) -> asyncio.Task[None]:
+        """Have one opened, unless one is being opened; return the task, which never raises."""
         if self._opening is None:
             self._opening = self._loop.create_task(self._open(version))
+        return self._opening
 
     async def _open(self, asked: Version) -> None:
         try:
@@ -109,15 +120,28 @@ class PoolZygotes:
         if self.current is not None:
             self._old.append(self.current)
             self.current = None
+            self._replaced_at = self._loop.time()
 
     def is_worn(self, now: float) -> bool:
         """Tell whether the one in use was used for too long.
 
         Instances of one zygote share the layout of their memory and their hash seed.
         """
+        return self._has_used(1.0, now)
+
+    def is_aging(self, now: float) -> bool:
+        """Tell whether the one in use will soon be worn."""
+        return self._has_used(_AGING_PART, now)
+
+    def _has_used(self, part: float, now: float) -> bool:
         if self.current is None:
             return False
-        return now - self.opened_at > _RECYCLE_SECONDS or self.current.forks > _RECYCLE_FORKS
+        age, forks = now - self.opened_at, self.current.forks
+        return age > part * _RECYCLE_SECONDS or forks > part * _RECYCLE_FORKS
+
+    def replaced_long_ago(self, now: float) -> bool:
+        """Tell whether what waits of one that was replaced is to go."""
+        return bool(self._old) and now - self._replaced_at > _OVERLAP_SECONDS
 
     def is_of_old(self, instance: Instance) -> bool:
         """Tell whether an instance was forked from one that is not in use any more."""

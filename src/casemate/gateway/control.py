@@ -20,6 +20,7 @@ from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
+from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
@@ -87,7 +88,9 @@ class NodeControl:
         self._facts = facts
         self._subscriptions = subscriptions
         self._delivery = delivery
+        self._ready = ReadyInstances(catalogue, dispatcher, config.caps)
         self._deploying = Deploying(
+            ready=self._ready,
             pythons=config.pythons,
             caps=config.caps,
             store=store,
@@ -119,6 +122,7 @@ class NodeControl:
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
+        self._ready.follow()
         await self._subscriptions.start()
         self._delivery.start()
         self._on_live()
@@ -143,13 +147,13 @@ class NodeControl:
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """See Control."""
-        return await self._store.functions()
+        return self._ready.told(await self._store.functions())
 
     async def function(self, project: str, name: str) -> DeployedFunction:
         """See Control."""
         for function in await self._store.functions():
             if (function.project, function.name) == (project, name):
-                return function
+                return self._ready.told((function,))[0]
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
@@ -184,6 +188,7 @@ class NodeControl:
             if target.weight > 0
         }
         self._dispatcher.retire(keep)
+        self._ready.follow()
         await self._subscriptions.update()
         self._delivery.update()
         self._on_live()
@@ -280,6 +285,7 @@ class NodeControl:
                 newest = max(pointed, key=lambda version: version.number)
                 self._catalogue.check_routes(project, function, newest)
                 self._catalogue.check_consumers(project, function, newest)
+            self._ready.require_room_for(pointed, targets)
         alias = await self._store.set_alias(project, function, name, targets)
         self._facts.happened(changes.moved(alias, by))
         await self._reload()

@@ -141,7 +141,8 @@ def _memory() -> Finding:
         holds=True,
         detail=f"{total >> 20} MB; all functions together get {total - kept_memory(total) >> 20} "
         f"MB, an instance at most {caps.memory >> 20} MB and {caps.tmp >> 20} MB in /tmp, a "
-        f"function at most {caps.concurrency} instances",
+        f"function at most {caps.concurrency} instances; at most {caps.warm} instances are kept "
+        "ready (limits.warm)",
     )
 
 

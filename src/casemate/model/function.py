@@ -105,6 +105,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Invocations that may wait for an instance; the next one is refused."""
     queue_time: float = 5.0
     """Seconds one invocation may wait for an instance."""
+    warm: int = 0
+    """Instances that wait for a call whatever the rate, as far as `concurrency` has room."""
     keep: float = 300.0
     """Seconds without an invocation until nothing of the function is left in memory."""
 

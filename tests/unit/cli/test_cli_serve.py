@@ -87,6 +87,14 @@ def test_caps_are_sizes_and_a_number(cli, served) -> None:
         assert "expected a size such as 512MB" in result.err
 
 
+def test_the_most_of_what_is_kept_ready_can_be_none(cli, served) -> None:
+    assert cli("serve", "--max-warm", "0").code == 0
+    assert served[0].caps(8 << 30).warm == 0
+    assert cli("serve", "--max-warm", "-1").code == 2
+    assert cli("serve").code == 0
+    assert served[1].caps(8 << 30).warm == 64
+
+
 def test_doctor_tells_the_versions_of_c_libraries(cli, monkeypatch) -> None:
     monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
     found = json.loads(cli("doctor", "--json").out)["libraries"]

@@ -125,6 +125,17 @@ MaxInstancesOption = Annotated[
         "64 MiB of the host's memory.",
     ),
 ]
+MaxWarmOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-warm",
+        metavar="NUMBER",
+        min=0,
+        max=10_000,
+        help="How many instances manifests may have kept ready (`limits.warm`), of all functions "
+        "together; without it one for each 128 MiB of the host's memory, at most 1000.",
+    ),
+]
 RecoverOption = Annotated[
     bool,
     typer.Option(
@@ -254,6 +265,7 @@ def serve(
     max_memory: MaxMemoryOption = None,
     max_tmp: MaxTmpOption = None,
     max_instances: MaxInstancesOption = None,
+    max_warm: MaxWarmOption = None,
     learn: LearnOption = False,
     restore: RestoreOption = False,
     json: JsonOption = False,
@@ -291,6 +303,7 @@ def serve(
             max_memory=_size("--max-memory", max_memory),
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
+            max_warm=max_warm,
             learn=learn,
             restore=restore,
             trusted_proxies=tuple(trusted_proxy or ()),

@@ -46,6 +46,8 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     print_line(f"  address    {address}")
     if live is not None:
         _print_spec(live)
+        if live.spec.limits.warm or found.ready:
+            print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
     _print_schedules(schedules)
     print_line()
     print_table(
