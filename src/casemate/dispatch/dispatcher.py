@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from casemate.dispatch.ahead import Ahead
 from casemate.dispatch.pool import Pool
 from casemate.dispatch.queued import QUEUE_FULL, throttled
+from casemate.dispatch.resting import MOST as MOST_RESTING
+from casemate.dispatch.resting import HostMemory, Resting, excess
 from casemate.dispatch.saturation import Saturation
 from casemate.dispatch.shares import Shares
 from casemate.model.deployment import Version
@@ -25,6 +28,9 @@ _CALLED_SECONDS = 2.0
 """A function counts as called for this long after its last call."""
 _CROWDED_SECONDS = 1.0
 """How long calls are looked at from their head after one found no place in a queue."""
+
+_FILES_PART = 8
+"""Of the files that the gateway may open, one part of so many is for zygotes at rest."""
 
 Name = tuple[str, str, int]
 
@@ -42,8 +48,15 @@ class Dispatcher:
     """Stage 3. Only versions that were called lately have a pool, so nothing grows with the
     number of functions that are deployed."""
 
-    def __init__(self, client: SandboxClient) -> None:
-        """Take instances from `client`."""
+    def __init__(self, client: SandboxClient, *, resting_memory: int | None = None) -> None:
+        """Take instances from `client`.
+
+        `resting_memory` are the bytes that zygotes at rest may hold together; None: no bound.
+        """
+        self._resting_memory = resting_memory
+        self._host_memory = HostMemory()
+        open_files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_resting = min(MOST_RESTING, open_files // _FILES_PART)
         self._client = client
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
@@ -127,9 +140,24 @@ class Dispatcher:
         for name, pool in list(self._pools.items()):
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
+        self._let_go(now)
         self._ahead.look(self._pools.values())
         self._weigh(now)
         self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
+
+    def _resting(self, now: float) -> dict[Name, Resting]:
+        found = {name: pool.resting(now) for name, pool in self._pools.items()}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _let_go(self, now: float) -> None:
+        """End zygotes at rest of which there is no room."""
+        resting = self._resting(now)
+        if self._resting_memory is None or not resting:
+            return
+        held = sum(one.memory for one in resting.values())
+        room = min(self._resting_memory, max(0, held - self._host_memory.missing()))
+        for name in excess(resting, memory=room, most=self._most_resting):
+            self._pools[name].close()
 
     def _weigh(self, now: float) -> None:
         """Divide the weight of a project between those of its functions that are called."""
@@ -191,6 +219,11 @@ class Dispatcher:
     def waiting(self) -> int:
         """Number of calls that wait for an instance."""
         return sum(pool.waiting for pool in self._pools.values())
+
+    @property
+    def resting_memory(self) -> int:
+        """Bytes that zygotes at rest hold."""
+        return sum(one.memory for one in self._resting(self._loop.time()).values())
 
     @property
     def reserved_memory(self) -> int:

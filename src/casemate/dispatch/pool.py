@@ -9,6 +9,7 @@ from casemate.dispatch.arrivals import ArrivalRate
 from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
+from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
@@ -30,7 +31,7 @@ _IMPORT_POLL_SECONDS = 0.25
 _START_SECONDS_LEAST = 10.0
 """An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
-"""How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
+"""A zygote that nobody has called yet is at rest from the first, as if called so long ago."""
 PATIENT_SECONDS = 30.0
 """How long an event that is kept waits in the queue, at least."""
 _SETTLED_SECONDS = 1.0
@@ -263,7 +264,7 @@ class Pool:
 
     def adopt(self, zygote: Zygote) -> None:
         """Fork instances from this zygote, which nobody has called yet, from now on."""
-        idle = max(self.limits.keep - _UNCALLED_SECONDS, 0.0)
+        idle = min(max(self.limits.keep - _UNCALLED_SECONDS, 0.0), _UNCALLED_SECONDS)
         self.arrivals.last = max(self.arrivals.last, self._loop.time() - idle)
         self._zygotes.adopt(zygote)
 
@@ -366,6 +367,14 @@ class Pool:
         """Whether there is a zygote that nothing needs at the moment."""
         under_way = self._waiting or self.busy or self._starting or self.restored
         return self.has_zygote and not under_way and not self._is_kept_warm
+
+    def resting(self, now: float) -> Resting | None:
+        """Return what is at rest: a zygote that nothing needs, without spares; None else."""
+        zygote = self._zygotes.current
+        if zygote is None or not self._unused or self._spares:
+            return None
+        memory = (zygote.memory or UNMEASURED) + zygote.files
+        return Resting(memory, zygote.seconds, now - self.arrivals.last)
 
     # -- ahead of calls ------------------------------------------------------------------------
 

@@ -242,6 +242,10 @@ class BundleStore:
             self._users.pop(digest, None)
             self._trim()
 
+    def size(self, digest: str) -> int:
+        """Return the bytes of a bundle's files in memory, 0 for one that is not there."""
+        return self._sizes.get(digest, 0)
+
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
         self._file(digest).unlink(missing_ok=True)

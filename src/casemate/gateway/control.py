@@ -414,5 +414,7 @@ class NodeControl:
             spares=self._dispatcher.spares,
             queued=self._dispatcher.waiting,
             lost_records=self._store.lost_records,
+            memory_resting=self._dispatcher.resting_memory,
+            memory_resting_most=self._config.resting_memory,
             caps=self._config.caps,
         )

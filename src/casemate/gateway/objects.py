@@ -164,7 +164,7 @@ class Gateway:
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
         config, loop, happened = self._config, self._loop, self.facts.happened
-        self.dispatcher = Dispatcher(self.client)
+        self.dispatcher = Dispatcher(self.client, resting_memory=config.resting_memory)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
         admission = Admission(self.catalogue, self.accounts, self.policy, happened)
         keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure)

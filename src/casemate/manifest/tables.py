@@ -112,8 +112,9 @@ LIMITS = Table(
         ),
         _limit(
             "keep",
-            Duration(1.0, 86_400.0, 300.0),
-            "Time without an invocation until nothing of the function is left in memory.",
+            Duration(1.0, 86_400.0, 86_400.0),
+            "Time without an invocation until nothing of the function is left in memory. Where a "
+            "node needs the memory that is sooner, cheapest to start again first.",
         ),
     ),
 )

@@ -41,6 +41,10 @@ class BundleSource(Protocol):
         """Need the files no longer."""
         ...
 
+    def size(self, digest: str) -> int:
+        """Return the bytes of the files."""
+        ...
+
 
 def egress_grants(version: Version) -> tuple[Grant, ...]:
     """Return what a version may reach in the network."""
@@ -142,6 +146,7 @@ class SandboxClient:
             del self._opening[number]
             self._bundles.release(version.digest)
             raise
+        asked = self.loop.time()
         try:
             try:
                 self._ask_to_open(zygote, version, ports, report)
@@ -153,6 +158,8 @@ class SandboxClient:
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
+            zygote.seconds = self.loop.time() - asked
+            zygote.files = self._bundles.size(version.digest)
             # Not before: what is connected at import would be shared by all instances.
             if approved:
                 zygote.let_out()

@@ -70,6 +70,12 @@ class Zygote:
             and version.spec.fresh is Fresh.RESTORED
         )
         """Whether its instances may be restored after a call."""
+        self.memory = 0
+        """Bytes that it holds, its part of what it shares; 0 before that is known."""
+        self.files = 0
+        """Bytes of its bundle's files, which are in memory as long as it lives."""
+        self.seconds = 0.0
+        """How long it took to be made."""
         self._readying: dict[int, OnMadeReady] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.watch: SystemCallWatch | None = None
@@ -184,5 +190,7 @@ class Zygote:
                     instance.exited(9, out_of_memory=False)
                 self._client.forget(self)
                 self.on_ended(event.reason)
+            case protocol.Held():
+                self.memory = event.memory
             case protocol.Opened():
                 pass

@@ -52,6 +52,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int | None = None
     max_warm: int | None = None
     """Instances of all functions together that wait for calls whatever the rate; None: derived."""
+    resting_memory: int | None = None
+    """Bytes that what is at rest may hold; None: derived from the host."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
     restore: bool = False

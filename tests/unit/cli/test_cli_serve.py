@@ -81,6 +81,8 @@ def test_caps_are_sizes_and_a_number(cli, served) -> None:
     )
     options = served[0]
     assert (options.max_memory, options.max_tmp, options.max_instances) == (4 << 30, 64 << 20, 9)
+    assert cli("serve", "--resting-memory", "2GB").code == 0
+    assert (options.resting_memory, served[1].resting_memory) == (None, 2 << 30)
     for wrong in ("4", "lots", "0MB", "-1GB"):
         result = cli("serve", "--max-memory", wrong)
         assert result.code == 2

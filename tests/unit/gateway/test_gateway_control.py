@@ -178,7 +178,7 @@ class Redactor:
 
 
 class Dispatcher:
-    busy, spares, waiting, reserved_memory = 1, 2, 3, 4
+    busy, spares, waiting, reserved_memory, resting_memory = 1, 2, 3, 4, 5
 
     def __init__(self) -> None:
         self.adopted: list[tuple[Version, Zygote]] = []
@@ -929,6 +929,7 @@ def test_the_status_counts_what_there_is(on_node: OnNode) -> None:
         status = await node.control.node_status()
         assert (status.functions, status.zygotes, status.instances) == (1, 3, 1)
         assert (status.spares, status.queued, status.memory_reserved) == (2, 3, 4)
+        assert (status.memory_resting, status.memory_resting_most) == (5, None)
         assert (status.started_at, status.lost_records) == (7.0, 5)
         assert status.pythons == ("3.11.9", "3.13.1")
         assert status.memory_total > 0 and status.cpus >= 1

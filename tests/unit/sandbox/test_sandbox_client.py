@@ -49,6 +49,9 @@ class Bundles:
         self.acquired += 1
         self.used.append(digest)
 
+    def size(self, digest: str) -> int:
+        return 1000
+
     def release(self, digest: str) -> None:
         self.used.remove(digest)  # raises if it is released twice
 

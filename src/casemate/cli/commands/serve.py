@@ -136,6 +136,15 @@ MaxWarmOption = Annotated[
         "together; without it one for each 128 MiB of the host's memory, at most 1000.",
     ),
 ]
+RestingMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resting-memory",
+        metavar="SIZE",
+        help="Memory that functions may hold together which nobody calls, so that their next call "
+        "starts nothing; without it a quarter of the host's. The cheapest to start again go first.",
+    ),
+]
 RecoverOption = Annotated[
     bool,
     typer.Option(
@@ -266,6 +275,7 @@ def serve(
     max_tmp: MaxTmpOption = None,
     max_instances: MaxInstancesOption = None,
     max_warm: MaxWarmOption = None,
+    resting_memory: RestingMemoryOption = None,
     learn: LearnOption = False,
     restore: RestoreOption = False,
     json: JsonOption = False,
@@ -304,6 +314,7 @@ def serve(
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
             max_warm=max_warm,
+            resting_memory=_size("--resting-memory", resting_memory),
             learn=learn,
             restore=restore,
             trusted_proxies=tuple(trusted_proxy or ()),
