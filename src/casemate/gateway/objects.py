@@ -149,6 +149,7 @@ class Gateway:
             Path(config.unpacked),
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
+            share=any(one.name == "own inodes" and one.holds for one in config.protections),
         )
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),

@@ -159,7 +159,6 @@ class SandboxClient:
                 raise self._failure(ended, report)
             report.require_descriptors()
             zygote.seconds = self.loop.time() - asked
-            zygote.files = self._bundles.size(version.digest)
             # Not before: what is connected at import would be shared by all instances.
             if approved:
                 zygote.let_out()
@@ -231,6 +230,10 @@ class SandboxClient:
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
         self._egress.grant(zygote.number, egress_grants(zygote.version))
+
+    def files_of(self, zygote: Zygote) -> int:
+        """Return the bytes of a zygote's files, its part of those that others have too."""
+        return self._bundles.size(zygote.version.digest)
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

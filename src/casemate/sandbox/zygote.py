@@ -40,6 +40,10 @@ class Link(Protocol):
         """Tell the proxy what a zygote's version may reach."""
         ...
 
+    def files_of(self, zygote: Zygote) -> int:
+        """Return the bytes of a zygote's files, its part of those that others have too."""
+        ...
+
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""
         ...
@@ -72,8 +76,6 @@ class Zygote:
         """Whether its instances may be restored after a call."""
         self.memory = 0
         """Bytes that it holds, its part of what it shares; 0 before that is known."""
-        self.files = 0
-        """Bytes of its bundle's files, which are in memory as long as it lives."""
         self.seconds = 0.0
         """How long it took to be made."""
         self._readying: dict[int, OnMadeReady] = {}
@@ -152,6 +154,11 @@ class Zygote:
             # Without a supervisor there is no instance either.
             with contextlib.suppress(SupervisorLostError):
                 self._client.send(protocol.Kill(self.number, number), ())
+
+    @property
+    def files(self) -> int:
+        """Return the bytes of its bundle's files, which are in memory as long as it lives."""
+        return self._client.files_of(self)
 
     def let_out(self) -> None:
         """Give it its version's way to the network, if it lives and has not got it yet."""
