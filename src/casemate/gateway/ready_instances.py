@@ -10,7 +10,7 @@ import msgspec
 from casemate.admission import Catalogue
 from casemate.dispatch import Dispatcher
 from casemate.model.caps import Caps
-from casemate.model.deployment import AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import DeployedFunction, Version
 
 Shares = Sequence[tuple[Version, int]]
 """Versions that are live or are to be, each with its share of the calls in per cent."""
@@ -39,11 +39,6 @@ class ReadyInstances:
             if (version.project, version.function) not in names
         )
         self._caps.require_warm(sum(_of_share(*one) for one in coming), others)
-
-    def require_room_for(self, versions: Sequence[Version], targets: Sequence[AliasTarget]) -> None:
-        """Raise InvalidInputError if there is no room for what `live` is to lead to."""
-        weights = {target.version: target.weight for target in targets}
-        self.require_room([(version, weights[version.number]) for version in versions])
 
     def follow(self) -> None:
         """Keep ready what is live now."""

@@ -9,7 +9,7 @@ import pytest
 from casemate.admission import Catalogue
 from casemate.gateway.ready_instances import ReadyInstances, divided
 from casemate.model.caps import Caps
-from casemate.model.deployment import AliasTarget, Version
+from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import Limits
 from support.core import deployed, version
@@ -77,10 +77,10 @@ def test_one_that_asks_for_none_is_never_refused() -> None:
 
 def test_going_back_needs_room_as_well() -> None:
     kept, _ = ready(deployed(of("a", 8)), deployed(of("b", 1), of("b", 0, number=2)))
-    targets = [AliasTarget(version=1, weight=100)]
-    kept.require_room_for([of("b", 2)], targets)
+    kept.require_room([(of("b", 2), 100)])
+    kept.require_room([(of("b", 4), 50)])
     with pytest.raises(InvalidInputError):
-        kept.require_room_for([of("b", 3)], targets)
+        kept.require_room([(of("b", 3), 100)])
 
 
 def test_without_caps_all_is_kept() -> None:
