@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
 from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
-from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
+from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
 from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
@@ -70,7 +69,7 @@ class Pool:
         )
         self._spares = Spares()
         self._starting: dict[Instance, float] = {}
-        self._waiting: deque[Waiter] = deque()
+        self._waiting = CallQueue()
         self._patience: asyncio.TimerHandle | None = None
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}", loop, self._on_made_ready
@@ -115,7 +114,7 @@ class Pool:
         latest = self._loop.time() + patience + 2 * self._start_seconds
         waiter = Waiter(future, latest)
         waiter.timer = self._loop.call_later(patience, self._give_up, waiter)
-        self._waiting.append(waiter)
+        self._waiting.add(waiter)
         self._match()
         self._supply()
         try:
@@ -206,7 +205,7 @@ class Pool:
             instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
         except (OSError, CasemateError) as error:
             self.warm.failed(self._loop.time())
-            self._refuse_all(unavailable(error))
+            self._waiting.refuse_all(unavailable(error))
             return False
         self._starting[instance] = self._loop.time()
         return True
@@ -256,7 +255,7 @@ class Pool:
 
     def _opening_failed(self, refusal: RefusedError) -> None:
         self.warm.failed(self._loop.time())
-        self._refuse_all(refusal)
+        self._waiting.refuse_all(refusal)
 
     def _opening_done(self) -> None:
         if self._zygotes.current is not None:
@@ -288,7 +287,7 @@ class Pool:
         self.restored.forget(instance)
         if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
-            self._refuse_next(
+            self._waiting.refuse_next(
                 start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)
             )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
@@ -317,25 +316,14 @@ class Pool:
             if not self._share.admits():
                 self._share.hold(self)
                 return
-            waiter = self._waiting.popleft()
-            if waiter.future.done():
-                continue
+            waiter = self._waiting.next()
+            if waiter is None:
+                return
             instance = self._spares.take()
             self._begin(instance)
             waiter.future.set_result(instance)
 
     resume = _match
-
-    def _refuse_all(self, refusal: RefusedError) -> None:
-        while self._waiting:
-            self._refuse_next(again(refusal))
-
-    def _refuse_next(self, refusal: RefusedError) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.future.done():
-                waiter.future.set_exception(refusal)
-                return
 
     # -- upkeep --------------------------------------------------------------------------------
 
@@ -398,10 +386,8 @@ class Pool:
         await asyncio.wait([self._zygotes.open(self.version)])
 
     def _trim_spares(self, now: float) -> None:
-        while len(self._spares) > self._target(now):
-            if self.reuse and now - self._spares.oldest_since <= _REUSED_IDLE_SECONDS:
-                break
-            self._spares.close_oldest()
+        latest = now - _REUSED_IDLE_SECONDS if self.reuse else float("inf")
+        self._spares.trim(self._target(now), latest)
         while self._zygotes.replaced_long_ago(now):
             if not self._spares.close_one(self._zygotes.is_of_old):
                 break

@@ -43,6 +43,11 @@ class Spares:
             self._waiting = deque(s for s in self._waiting if s[0] is not instance)
         return since
 
+    def trim(self, most: int, latest: float) -> None:
+        """End what is more than so many, the oldest first; but none that waits since `latest`."""
+        while len(self._waiting) > most and self.oldest_since < latest:
+            self.close_oldest()
+
     def close_oldest(self) -> None:
         """End the one that has waited longest."""
         self._waiting.popleft()[0].close()

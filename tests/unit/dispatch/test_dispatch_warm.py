@@ -50,6 +50,24 @@ def test_they_are_made_without_a_call_and_stay(isolation: Isolation) -> None:
     run(scenario)
 
 
+def test_restored_instances_are_kept_ready_as_well() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        node.sandbox.restores = True
+        version = version_of()
+        node.keep(version, warm=3)
+        await asyncio.sleep(5.0)
+        assert node.dispatcher.spares == 3 and len(node.sandbox.made_ready) == 3
+        for _ in range(20):
+            assert (await node.call(version)).queued == 0.0
+        await asyncio.sleep(1.0)
+        assert node.dispatcher.spares >= 3
+        assert len(node.sandbox.living) <= 6
+        node.dispatcher.close()
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("isolation", list(Isolation))
 def test_calls_find_them_at_once_and_they_are_made_up_for(isolation: Isolation) -> None:
     async def scenario(loop: VirtualLoop) -> None:
