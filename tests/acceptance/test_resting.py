@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def small_node(tmp_path: Path) -> Iterator[TestNode]:
-    node = TestNode(tmp_path / "data", "--resting-memory", "16MB").start()
+    node = TestNode(tmp_path / "data", "--resting-memory", "24MB").start()
     yield node
     node.close()
 
@@ -36,17 +36,18 @@ def test_memory_decides_what_is_kept_and_the_dearest_stays(small_node: TestNode)
 
     def at_rest() -> int:
         status = node.get("/node")
-        assert status["memory_resting_most"] == 16 * MIB
+        assert status["memory_resting_most"] == 24 * MIB
         held: int = status["memory_resting"]
         return held
 
     # First by a guess, soon by what they hold: six with a few megabytes each are too many.
-    node.wait_until(lambda: at_rest() <= 16 * MIB and node.get("/node")["zygotes"] >= 2, 10)
+    node.wait_until(lambda: at_rest() <= 24 * MIB and node.get("/node")["zygotes"] >= 2, 10)
     deadline = time.monotonic() + 12  # more than a zygote lived that nobody had called
     while time.monotonic() < deadline:
         time.sleep(1)
     status = node.get("/node")
     assert 2 <= status["zygotes"] < 7
-    assert 6 * MIB < status["memory_resting"] <= 16 * MIB
+    assert 6 * MIB < status["memory_resting"] <= 24 * MIB
     assert not is_cold(node, "dear")
-    assert is_cold(node, "plain0")
+    # Which of the others went depends on what each took to start.
+    assert any(is_cold(node, f"plain{number}") for number in range(6))

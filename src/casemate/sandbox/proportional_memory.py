@@ -14,7 +14,17 @@ _KIB = 1024
 
 def proportional_memory(pid: int) -> int:
     """Return the bytes that a process holds. Raises OSError if that cannot be read."""
-    descriptor = os.open(f"/proc/{pid}/smaps_rollup", os.O_RDONLY | os.O_CLOEXEC)
+    return _figure(f"/proc/{pid}/smaps_rollup", b"Pss") * _KIB
+
+
+def zygote_memory(pid: int) -> int:
+    """Return the bytes that a zygote holds, with its init, which ends with it. Raises OSError."""
+    init = _figure(f"/proc/{pid}/status", b"PPid")
+    return proportional_memory(pid) + proportional_memory(init)
+
+
+def _figure(path: str, wanted: bytes) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         table = os.read(descriptor, _MOST_BYTES)
     finally:
@@ -22,6 +32,6 @@ def proportional_memory(pid: int) -> int:
     for line in table.splitlines():
         name, _, value = line.partition(b":")
         number = value.split()[:1]
-        if name == b"Pss" and number and number[0].isdigit():
-            return int(number[0]) * _KIB
+        if name == wanted and number and number[0].isdigit():
+            return int(number[0])
     raise OSError("the kernel does not tell the memory of a process")

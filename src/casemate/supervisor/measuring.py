@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.sandbox import protocol
-from casemate.sandbox.proportional_memory import proportional_memory
+from casemate.sandbox.proportional_memory import zygote_memory
 from casemate.sandbox.zygote_process import ZygoteProcess
 from casemate.supervisor.outbox import Outbox
 
@@ -39,7 +39,7 @@ class Measuring:
             return
         self._due[zygote] = (now + _AGAIN_SECONDS, number)
         try:
-            memory = proportional_memory(zygote.pid)
+            memory = zygote_memory(zygote.pid)
         except OSError:
             return  # it has ended, which is seen elsewhere, or this host does not tell
         self._outbox.tell(protocol.Held(number, memory))

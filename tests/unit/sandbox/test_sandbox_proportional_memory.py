@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from casemate.sandbox.proportional_memory import proportional_memory
+from casemate.sandbox.proportional_memory import proportional_memory, zygote_memory
 
 MIB = 1 << 20
 
@@ -46,6 +46,12 @@ def test_shared_pages_count_in_part() -> None:
         with forked(), forked(), forked():
             assert proportional_memory(one) < alone - 5 * MIB
     assert len(shared) == 40 * MIB
+
+
+def test_a_zygote_counts_with_its_init() -> None:
+    with forked() as pid:
+        apart = proportional_memory(pid) + proportional_memory(os.getpid())
+        assert zygote_memory(pid) == pytest.approx(apart, rel=0.05)
 
 
 def test_a_process_that_has_ended_holds_nothing_that_could_be_told() -> None:

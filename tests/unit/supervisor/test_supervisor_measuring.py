@@ -29,7 +29,7 @@ def outbox(monkeypatch: pytest.MonkeyPatch) -> Outbox:
             raise ProcessLookupError
         return pid * 1000
 
-    monkeypatch.setattr(measuring, "proportional_memory", memory)
+    monkeypatch.setattr(measuring, "zygote_memory", memory)
     return Outbox()
 
 
