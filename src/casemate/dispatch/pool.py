@@ -362,7 +362,8 @@ class Pool:
         if zygote is None or not self._unused or self._spares:
             return None
         memory = (zygote.memory or UNMEASURED) + zygote.files
-        return Resting(memory, zygote.seconds, now - self.arrivals.last)
+        idle = now - self.arrivals.last
+        return Resting(memory, zygote.seconds, idle, self.version.project)
 
     # -- ahead of calls ------------------------------------------------------------------------
 

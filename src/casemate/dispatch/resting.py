@@ -8,6 +8,7 @@ that are cheapest to make again, hold most and were not called for longest go fi
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -31,6 +32,7 @@ class Resting(NamedTuple):
     """What it took to make."""
     idle: float
     """Seconds since its last call."""
+    project: str = ""
 
     @property
     def worth(self) -> float:
@@ -39,17 +41,32 @@ class Resting(NamedTuple):
 
 
 def excess(resting: Mapping[_Key, Resting], *, memory: int, most: int = MOST) -> list[_Key]:
-    """Return which are to go so that no more than `most` are left, and `memory` bytes of them."""
-    held = sum(one.memory for one in resting.values())
-    count = len(resting)
-    gone = []
-    for key in sorted(resting, key=lambda key: resting[key].worth):
-        if held <= memory and count <= most:
-            break
-        gone.append(key)
-        held -= resting[key].memory
-        count -= 1
-    return gone
+    """Return which are to go so that no more than `most` are left, and `memory` bytes of them.
+
+    Only of projects that have more than their even share: what one project keeps, or how long it
+    makes an import take, costs no other project what is its.
+    """
+    held, count = Counter[str](), Counter[str]()
+    for one in resting.values():
+        held[one.project] += one.memory
+        count[one.project] += 1
+    if not resting:
+        return []
+    share, places = memory // len(held), most // len(held)
+    gone: dict[_Key, None] = {}
+    by_worth = sorted(resting, key=lambda key: resting[key].worth)
+    for fairly in (True, False):  # the second time only where there are more projects than places
+        for key in by_worth:
+            one = resting[key]
+            heavy, many = held.total() > memory, count.total() > most
+            if not heavy and not many:
+                return list(gone)
+            over = (heavy and held[one.project] > share) or (many and count[one.project] > places)
+            if key not in gone and (over or not fairly):
+                gone[key] = None
+                held[one.project] -= one.memory
+                count[one.project] -= 1
+    return list(gone)
 
 
 class HostMemory:

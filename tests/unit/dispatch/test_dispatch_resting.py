@@ -62,11 +62,36 @@ def test_they_are_no_more_than_a_host_can_count() -> None:
     assert excess(many, memory=1 << 40, most=18) == [19, 18]
 
 
+def test_a_project_cannot_crowd_out_what_another_keeps() -> None:
+    mine = {f"mine{n}": PLAIN._replace(project="a", idle=3600.0) for n in range(3)}
+    # However dear a flood of another project's pretends to be, and however fresh it is.
+    flood = {f"flood{n}": Resting(10 * MIB, 10.0, 1.0, "b") for n in range(50)}
+    gone = excess(mine | flood, memory=100 * MIB)
+    assert not set(gone) & set(mine) and len(gone) == 41
+    gone = excess(mine | flood, memory=1 << 40, most=10)
+    assert not set(gone) & set(mine) and len(gone) == 43
+
+
+def test_what_others_leave_of_the_memory_a_project_may_have() -> None:
+    alone = {n: Resting(10 * MIB, 0.1, 1.0, "b") for n in range(10)}
+    small = {"a": Resting(MIB, 0.1, 1.0, "a")}
+    assert excess(alone | small, memory=101 * MIB) == []
+
+
+def test_with_more_projects_than_places_the_worth_decides() -> None:
+    each = {n: PLAIN._replace(idle=float(n), project=f"p{n}") for n in range(10)}
+    assert excess(each, memory=1 << 40, most=8) == [9, 8]
+
+
 @given(
     st.dictionaries(
         st.integers(),
         st.builds(
-            Resting, st.integers(0, 1 << 32), st.floats(0, 100), st.floats(0, 1e6) | st.just(1e300)
+            Resting,
+            st.integers(0, 1 << 32),
+            st.floats(0, 100),
+            st.floats(0, 1e6) | st.just(1e300),
+            st.sampled_from("abc"),
         ),
         max_size=20,
     ),
