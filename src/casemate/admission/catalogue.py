@@ -244,6 +244,17 @@ class Catalogue:
         """Return every version that the alias `live` of its function leads to."""
         return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]
 
+    def live_shares(self) -> list[tuple[Version, int]]:
+        """Return every such version with its share of the calls, in per cent."""
+        return [
+            (entry.versions[target.version], target.weight)
+            for entry in self._functions.values()
+            for alias in entry.deployed.aliases
+            if alias.name == LIVE
+            for target in alias.targets
+            if target.weight > 0
+        ]
+
     def declaring(self) -> list[Version]:
         """Return for each function the version whose triggers are in force: the newest live one."""
         return [

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from casemate.dispatch.ahead import Ahead
 from casemate.dispatch.pool import Pool
 from casemate.dispatch.queued import QUEUE_FULL, throttled
+from casemate.dispatch.resting import MOST as MOST_RESTING
+from casemate.dispatch.resting import HostMemory, Resting, excess
 from casemate.dispatch.saturation import Saturation
 from casemate.dispatch.shares import Shares
 from casemate.model.deployment import Version
@@ -23,7 +29,14 @@ _CALLED_SECONDS = 2.0
 _CROWDED_SECONDS = 1.0
 """How long calls are looked at from their head after one found no place in a queue."""
 
+_FILES_PART = 8
+"""Of the files that the gateway may open, one part of so many is for zygotes at rest."""
+
 Name = tuple[str, str, int]
+
+
+def _name(version: Version) -> Name:
+    return version.project, version.function, version.number
 
 
 class _Busy(NamedTuple):
@@ -35,20 +48,28 @@ class Dispatcher:
     """Stage 3. Only versions that were called lately have a pool, so nothing grows with the
     number of functions that are deployed."""
 
-    def __init__(self, client: SandboxClient) -> None:
-        """Take instances from `client`."""
+    def __init__(self, client: SandboxClient, *, resting_memory: int | None = None) -> None:
+        """Take instances from `client`.
+
+        `resting_memory` are the bytes that zygotes at rest may hold together; None: no bound.
+        """
+        self._resting_memory = resting_memory
+        self._host_memory = HostMemory()
+        open_files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_resting = min(MOST_RESTING, open_files // _FILES_PART)
         self._client = client
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, _Busy] = {}
         self._crowded_until = 0.0
+        self._ahead = Ahead(client.loop)
         cores = len(os.sched_getaffinity(0))
         self._shares = Shares(client.loop, cores=cores, saturation=Saturation(cores))
 
     def refusal(self, version: Version) -> RefusedError | None:
         """Return why a call of this version would be refused right now, before it is even read."""
-        pool = self._pools.get((version.project, version.function, version.number))
+        pool = self._pools.get(_name(version))
         if pool is None or not pool.full:
             return None
         self._crowded_until = self._loop.time() + _CROWDED_SECONDS
@@ -59,7 +80,7 @@ class Dispatcher:
         if not isinstance(admitted, Admitted):
             raise TypeError("stage 3 takes an Admitted")
         version = admitted.version
-        pool = self._pools.get((version.project, version.function, version.number))
+        pool = self._pools.get(_name(version))
         if pool is None:
             pool = self._new_pool(version)
         elif pool.version is not version:
@@ -94,9 +115,22 @@ class Dispatcher:
         for name, pool in self._pools.items():
             pool.retired = name not in keep
 
+    def keep_warm(self, wanted: Sequence[tuple[Version, int]]) -> None:
+        """Keep so many instances of each of these versions ready, and of no others."""
+        counts = {_name(version): count for version, count in wanted}
+        for version, _ in wanted:
+            pool = self._pools.get(_name(version))
+            if pool is None:
+                self._new_pool(version)
+            elif pool.version is not version:
+                pool.follow(version)
+        for name, pool in self._pools.items():
+            pool.keep_warm(counts.get(name, 0))
+        self._ahead.look(self._pools.values())
+
     def _new_pool(self, version: Version) -> Pool:
         pool = Pool(self._client, version, self._loop, self._shares.of(version.project))
-        self._pools[version.project, version.function, version.number] = pool
+        self._pools[_name(version)] = pool
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)
         return pool
@@ -106,8 +140,24 @@ class Dispatcher:
         for name, pool in list(self._pools.items()):
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
+        self._let_go(now)
+        self._ahead.look(self._pools.values())
         self._weigh(now)
         self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
+
+    def _resting(self, now: float) -> dict[Name, Resting]:
+        found = {name: pool.resting(now) for name, pool in self._pools.items()}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _let_go(self, now: float) -> None:
+        """End zygotes at rest of which there is no room."""
+        resting = self._resting(now)
+        if self._resting_memory is None or not resting:
+            return
+        held = sum(one.memory for one in resting.values())
+        room = min(self._resting_memory, max(0, held - self._host_memory.missing()))
+        for name in excess(resting, memory=room, most=self._most_resting):
+            self._pools[name].close()
 
     def _weigh(self, now: float) -> None:
         """Divide the weight of a project between those of its functions that are called."""
@@ -123,6 +173,7 @@ class Dispatcher:
         """End every zygote."""
         if self._timer is not None:
             self._timer.cancel()
+        self._ahead.close()
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
@@ -157,10 +208,22 @@ class Dispatcher:
         """Number of instances that wait for a call."""
         return sum(pool.spares for pool in self._pools.values())
 
+    def spares_by_function(self) -> Counter[tuple[str, str]]:
+        """Return the number of each function's instances that wait for a call."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (project, function, _), pool in self._pools.items():
+            found[project, function] += pool.spares
+        return found
+
     @property
     def waiting(self) -> int:
         """Number of calls that wait for an instance."""
         return sum(pool.waiting for pool in self._pools.values())
+
+    @property
+    def resting_memory(self) -> int:
+        """Bytes that zygotes at rest hold."""
+        return sum(one.memory for one in self._resting(self._loop.time()).values())
 
     @property
     def reserved_memory(self) -> int:

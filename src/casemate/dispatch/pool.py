@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from casemate.dispatch.arrivals import ArrivalRate
-from casemate.dispatch.failed_starts import not_imported, start_failed, unavailable
-from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
+from casemate.dispatch.failed_starts import start_failed, unavailable
+from casemate.dispatch.pool_zygotes import PoolZygotes
+from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
+from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
+from casemate.dispatch.spares import Spares
+from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError
 from casemate.model.function import Isolation, Trust
 from casemate.model.path import RefusedError
-from casemate.sandbox.client import ImportFailedError, SandboxClient
+from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
@@ -23,17 +26,13 @@ _MAX_STARTING = 4
 _PATIENCE_SECONDS = 0.003
 """How long a call waits for a busy, reusable instance before another one is started."""
 _REUSED_IDLE_SECONDS = 30.0
-_RECYCLE_SECONDS = 3600.0
-_RECYCLE_FORKS = 100_000
 _IMPORT_POLL_SECONDS = 0.25
 _START_SECONDS_LEAST = 10.0
 """An instance has at least this long to get ready: with trust = "low" it imports the module."""
 _UNCALLED_SECONDS = 10.0
-"""How long a zygote that nobody has called yet is kept, at most: many may be deployed at once."""
+"""A zygote that nobody has called yet is at rest from the first, as if called so long ago."""
 PATIENT_SECONDS = 30.0
 """How long an event that is kept waits in the queue, at least."""
-_FAILED_IMPORT_SECONDS = 1.0
-"""How long a failed import is remembered, so that a flood of calls does not repeat it."""
 _SETTLED_SECONDS = 1.0
 """A spare that lived at least this long is replaced when it ends by itself."""
 
@@ -57,26 +56,29 @@ class Pool:
         self.busy = 0
         self.retired = False
         self.arrivals = ArrivalRate()
+        self.warm = Warm()
         self._share = share
-        self._client = client
         self._loop = loop
-        self._zygote: Zygote | None = None
-        self._opened_at = 0.0
-        self._opening: asyncio.Task[None] | None = None
-        self._spares: deque[tuple[Instance, float]] = deque()
+        self._zygotes = PoolZygotes(
+            client,
+            loop,
+            opened=self._opened,
+            failed=self._opening_failed,
+            ended=self._zygote_ended,
+            done=self._opening_done,
+        )
+        self._spares = Spares()
         self._starting: dict[Instance, float] = {}
-        self._waiting: deque[Waiter] = deque()
+        self._waiting = CallQueue()
         self._patience: asyncio.TimerHandle | None = None
-        self._import_failed: tuple[float, RefusedError] | None = None
-        self._old: list[Zygote] = []
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}", loop, self._on_made_ready
         )
 
     def follow(self, version: Version) -> None:
         """Take over what the version is now: what it may reach can have become less."""
-        if version.spec.grants != self.version.spec.grants and self._zygote is not None:
-            self._retire_zygote(self._zygote)
+        if version.spec.grants != self.version.spec.grants:
+            self._retire_zygote()
         self.version = version
 
     # -- taking and giving back ----------------------------------------------------------------
@@ -89,7 +91,7 @@ class Pool:
         while self._spares and not self._waiting and self.busy < self.limits.concurrency:
             if not self._share.admits():
                 return None
-            instance, _ = self._spares.pop()
+            instance = self._spares.take()
             if instance.alive:
                 self._begin(instance)
                 return instance
@@ -103,11 +105,8 @@ class Pool:
         """
         if self.full:
             raise throttled(QUEUE_FULL, len(self._waiting), self.busy)
-        if self._import_failed is not None:
-            failed_at, refusal = self._import_failed
-            if self._loop.time() - failed_at < _FAILED_IMPORT_SECONDS:
-                raise again(refusal)
-            self._import_failed = None
+        if (failure := self._zygotes.failure()) is not None:
+            raise failure
         future: asyncio.Future[Instance] = self._loop.create_future()
         patience = self.limits.queue_time
         if patient:
@@ -115,7 +114,7 @@ class Pool:
         latest = self._loop.time() + patience + 2 * self._start_seconds
         waiter = Waiter(future, latest)
         waiter.timer = self._loop.call_later(patience, self._give_up, waiter)
-        self._waiting.append(waiter)
+        self._waiting.add(waiter)
         self._match()
         self._supply()
         try:
@@ -144,7 +143,7 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        if not instance.alive or self.retired or self._is_of_old(instance):
+        if not instance.alive or self.retired or self._zygotes.is_of_old(instance):
             instance.close()
             self._match()
         elif self.reuse:
@@ -157,11 +156,12 @@ class Pool:
 
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
-        if self._zygote is None or not self.restored.begin(self._zygote, instance):
+        zygote = self._zygotes.current
+        if zygote is None or not self.restored.begin(zygote, instance):
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
-        if ready and not self.retired and not self._is_of_old(instance):
+        if ready and not self.retired and not self._zygotes.is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()
@@ -171,7 +171,7 @@ class Pool:
         if waiter.future.done():
             return
         room = self.busy < self.limits.concurrency
-        importing = self._opening or (self._imports_late and self._starting and room)
+        importing = self._zygotes.opening or (self._imports_late and self._starting and room)
         if importing and self._loop.time() < waiter.latest:
             # A slow import is not a full queue; it has a deadline of its own.
             waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
@@ -190,9 +190,9 @@ class Pool:
         wanted = self._wanted(now)
         if wanted <= 0:
             return
-        zygote = self._zygote
+        zygote = self._zygotes.current
         if zygote is None or not zygote.alive:
-            self._open()
+            self._zygotes.open(self.version)
             return
         for _ in range(wanted):
             if not self._spawn(zygote):
@@ -204,21 +204,31 @@ class Pool:
             restorable = self.restored.wanted(zygote) and not (self._waiting and not zygote.forks)
             instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
         except (OSError, CasemateError) as error:
-            self._refuse_all(unavailable(error))
+            self.warm.failed(self._loop.time())
+            self._waiting.refuse_all(unavailable(error))
             return False
         self._starting[instance] = self._loop.time()
         return True
 
+    def _target(self, now: float) -> int:
+        """Return how many instances are to wait for a call."""
+        room = max(0, self.limits.concurrency - self.busy)
+        warm = 0 if self.retired else min(self.warm.count, room)
+        return warm if self.reuse else max(self.arrivals.spares(now), warm)
+
     def _wanted(self, now: float) -> int:
-        waiting, spares = len(self._waiting), len(self._spares)
+        waiting, spares = len(self._waiting), self._lasting_spares()
+        # A zygote that only `warm` needs is opened when its turn comes; see `Ahead`.
+        ahead = self.has_zygote and self.warm.due(now)
         starting = len(self._starting) + len(self.restored)
         total = self.busy + starting + spares
         if self.reuse:
             if total and waiting and not self._starting and self._patience is None:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
-            return 1 if waiting and not total else 0
-        target = self.arrivals.spares(now)
+            missing = self._target(now) + self.busy - total if ahead else 0
+            return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
+        target = self._target(now) if ahead else self.arrivals.spares(now)
         need = waiting + target - starting - spares
         room = self.limits.concurrency + target - total
         return min(need, room, _MAX_STARTING - len(self._starting))
@@ -230,52 +240,36 @@ class Pool:
         wanted = self._waiting and not self._starting and not self._spares
         if not wanted or self.busy >= self.limits.concurrency:
             return
-        zygote = self._zygote
+        zygote = self._zygotes.current
         if zygote is None or not zygote.alive:
-            self._open()
+            self._zygotes.open(self.version)
         else:
             self._spawn(zygote)
 
-    def _open(self) -> None:
-        if self._opening is None:
-            self._opening = self._loop.create_task(self._open_zygote())
+    def _opened(self, asked: Version, zygote: Zygote) -> None:
+        # Spares of one that it takes the place of stay until there are others.
+        self._zygotes.retire()
+        self._zygotes.adopt(zygote)
+        if asked.spec.grants != self.version.spec.grants:
+            self._retire_zygote()  # it may reach more than the version may by now
 
-    async def _open_zygote(self) -> None:
-        asked = self.version
-        try:
-            zygote = await self._client.open(asked)
-        except (ImportFailedError, NotFoundError) as error:
-            refusal = not_imported(error)
-            self._import_failed = (self._loop.time(), refusal)
-            self._refuse_all(refusal)
-        except (OSError, CasemateError) as error:
-            self._refuse_all(unavailable(error))
-        else:
-            self.adopt(zygote)
-            if asked.spec.grants != self.version.spec.grants:
-                self._retire_zygote(zygote)  # it may reach more than the version may by now
-        finally:
-            self._opening = None
-        if self._zygote is not None:
+    def _opening_failed(self, refusal: RefusedError) -> None:
+        self.warm.failed(self._loop.time())
+        self._waiting.refuse_all(refusal)
+
+    def _opening_done(self) -> None:
+        if self._zygotes.current is not None:
             self._supply()
 
     def adopt(self, zygote: Zygote) -> None:
-        """Fork instances from this zygote from now on."""
-        self._zygote = zygote
-        self._opened_at = self._loop.time()
-        idle = max(self.limits.keep - _UNCALLED_SECONDS, 0.0)
-        self.arrivals.last = max(self.arrivals.last, self._opened_at - idle)
-        zygote.on_ended = lambda _reason: self._zygote_ended(zygote)
-        if not zygote.alive:
-            self._zygote_ended(zygote)
+        """Fork instances from this zygote, which nobody has called yet, from now on."""
+        idle = min(max(self.limits.keep - _UNCALLED_SECONDS, 0.0), _UNCALLED_SECONDS)
+        self.arrivals.last = max(self.arrivals.last, self._loop.time() - idle)
+        self._zygotes.adopt(zygote)
 
-    def _zygote_ended(self, zygote: Zygote) -> None:
-        if zygote is self._zygote:
-            self._zygote = None
-            if self._waiting:
-                self._loop.call_soon(self._supply)
-        elif zygote in self._old:
-            self._old.remove(zygote)
+    def _zygote_ended(self) -> None:
+        if self._waiting:
+            self._loop.call_soon(self._supply)
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
@@ -288,22 +282,33 @@ class Pool:
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
-        since = next((at for spare, at in self._spares if spare is instance), self._loop.time())
-        self._spares = deque(s for s in self._spares if s[0] is not instance)
+        now = self._loop.time()
+        since = self._spares.forget(instance)
         self.restored.forget(instance)
         if self._starting.pop(instance, None) is not None:
             # It failed to start: whoever waits longest is told, so that this cannot go on.
-            self._refuse_next(
+            self._waiting.refuse_next(
                 start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)
             )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
-        if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
-            self._loop.call_soon(self._supply)
+        if since is None or now - since < _SETTLED_SECONDS:
+            self.warm.failed(now)
+            if not self._waiting:
+                return
+        self._loop.call_soon(self._supply)
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
-        self._spares.append((instance, self._loop.time()))
+        if self._zygotes.any_old:
+            self._spares.close_one(self._zygotes.is_of_old)
+        self._spares.add(instance, self._loop.time())
         self._match()
+
+    def _lasting_spares(self) -> int:
+        """Return how many spares wait that are of the zygote in use."""
+        if not self._zygotes.any_old:
+            return len(self._spares)
+        return sum(not self._zygotes.is_of_old(spare) for spare, _ in self._spares)
 
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
@@ -311,86 +316,96 @@ class Pool:
             if not self._share.admits():
                 self._share.hold(self)
                 return
-            waiter = self._waiting.popleft()
-            if waiter.future.done():
-                continue
-            instance, _ = self._spares.pop()
+            waiter = self._waiting.next()
+            if waiter is None:
+                return
+            instance = self._spares.take()
             self._begin(instance)
             waiter.future.set_result(instance)
 
     resume = _match
-
-    def _refuse_all(self, refusal: RefusedError) -> None:
-        while self._waiting:
-            self._refuse_next(again(refusal))
-
-    def _refuse_next(self, refusal: RefusedError) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.future.done():
-                waiter.future.set_exception(refusal)
-                return
 
     # -- upkeep --------------------------------------------------------------------------------
 
     def tend(self, now: float) -> bool:
         """Let go of what is not needed; return False when nothing is left. Once a second."""
         idle = now - self.arrivals.last
-        if self.reuse:
-            while self._spares and now - self._spares[0][1] > _REUSED_IDLE_SECONDS:
-                self._spares.popleft()[0].close()
-        else:
-            spares = self.arrivals.spares(now)
-            while len(self._spares) > spares:
-                self._spares.popleft()[0].close()
+        if now - self._spares.oldest_since >= _SETTLED_SECONDS:
+            self.warm.worked()
+        self._trim_spares(now)
         for instance, since in list(self._starting.items()):
             if now - since > self._start_seconds:
                 instance.expire()
         self.restored.tend(now)
-        self._old = [z for z in self._old if not self._close_if_unused(z)]
-        zygote = self._zygote
-        unused = not (self._waiting or self.busy or self._starting or self.restored)
-        if zygote is not None and unused and (self.retired or idle > self.limits.keep):
+        self._zygotes.tend()
+        if self._unused and (self.retired or idle > self.limits.keep):
             self.close()
-            zygote = None
-        if zygote is not None and self._is_worn(zygote, now):
-            self._retire_zygote(zygote)
-        return bool(zygote or self._opening or self._old or self._waiting or self.busy)
+        if self._zygotes.is_worn(now):
+            self._retire_zygote()
+        if self._is_kept_warm:
+            self._supply()
+        return bool(self._is_kept_warm or self._zygotes.any or self._waiting or self.busy)
 
-    def _is_worn(self, zygote: Zygote, now: float) -> bool:
-        """Instances of one zygote share the layout of their memory and their hash seed."""
-        return now - self._opened_at > _RECYCLE_SECONDS or zygote.forks > _RECYCLE_FORKS
+    @property
+    def _is_kept_warm(self) -> bool:
+        return self.warm.count > 0 and not self.retired
 
-    def _retire_zygote(self, zygote: Zygote) -> None:
-        while self._spares:
-            self._spares.popleft()[0].close()
-        self._old.append(zygote)
-        self._zygote = None
+    @property
+    def _unused(self) -> bool:
+        """Whether there is a zygote that nothing needs at the moment."""
+        under_way = self._waiting or self.busy or self._starting or self.restored
+        return self.has_zygote and not under_way and not self._is_kept_warm
 
-    def _is_of_old(self, instance: Instance) -> bool:
-        return any(z.instances.get(instance.number) is instance for z in self._old)
+    def resting(self, now: float) -> Resting | None:
+        """Return what is at rest: a zygote that nothing needs, without spares; None else."""
+        zygote = self._zygotes.current
+        if zygote is None or not self._unused or self._spares:
+            return None
+        memory = (zygote.memory or UNMEASURED) + zygote.files
+        idle = now - self.arrivals.last
+        return Resting(memory, zygote.seconds, idle, self.version.project)
 
-    @staticmethod
-    def _close_if_unused(zygote: Zygote) -> bool:
-        if zygote.alive and not zygote.instances:
-            zygote.close()
-        return not zygote.alive
+    # -- ahead of calls ------------------------------------------------------------------------
+
+    def keep_warm(self, count: int) -> None:
+        """Have so many instances wait for calls, whatever the rate."""
+        self.warm.count = count
+        if count:
+            self.warm.worked()
+            self._supply()
+
+    def needs_zygote(self, now: float) -> bool:
+        """Tell whether a zygote is to be opened ahead of calls: none is there, or it is aging."""
+        if self.retired or self._zygotes.opening:
+            return False
+        if not self.has_zygote:
+            return self.warm.due(now)
+        return self._zygotes.is_aging(now) and not self.warm.paused(now)
+
+    async def open_ahead(self) -> None:
+        """Open a zygote; it takes the place of the one that is there. Never raises."""
+        await asyncio.wait([self._zygotes.open(self.version)])
+
+    def _trim_spares(self, now: float) -> None:
+        latest = now - _REUSED_IDLE_SECONDS if self.reuse else float("inf")
+        self._spares.trim(self._target(now), latest)
+        while self._zygotes.replaced_long_ago(now):
+            if not self._spares.close_one(self._zygotes.is_of_old):
+                break
+
+    def _retire_zygote(self) -> None:
+        if self.has_zygote:
+            self._spares.close()
+            self._zygotes.retire()
 
     def close(self) -> None:
         """End every zygote and with them every instance."""
-        while self._spares:
-            self._spares.popleft()[0].close()
-        for old in self._old:
-            old.close()
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
+        self._spares.close()
+        self._zygotes.close()
 
     def weigh(self, parts: int) -> None:
         """Give this function one of `parts` of its project's weight, when the CPU is short."""
-        for zygote in (self._zygote, *self._old):
-            if zygote is not None:
-                zygote.weigh(parts)
+        self._zygotes.weigh(parts)
 
     @property
     def spares(self) -> int:
@@ -405,4 +420,4 @@ class Pool:
     @property
     def has_zygote(self) -> bool:
         """True while a zygote is kept."""
-        return self._zygote is not None
+        return self._zygotes.current is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from collections import deque
 
 from casemate.model.invocation import Outcome
 from casemate.model.path import RefusedError
@@ -30,6 +31,48 @@ class Waiter:
         """Wait on `future` until `timer`, set next, refuses the call; never beyond `latest`."""
         self.future = future
         self.latest = latest
+
+
+class CallQueue:
+    """The calls that wait for an instance of one version, first come, first served."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._waiting: deque[Waiter] = deque()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._waiting)
+
+    def __contains__(self, waiter: Waiter) -> bool:
+        """Tell whether a call waits."""
+        return waiter in self._waiting
+
+    def add(self, waiter: Waiter) -> None:
+        """Have one more call wait."""
+        self._waiting.append(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let go of a call."""
+        self._waiting.remove(waiter)
+
+    def next(self) -> Waiter | None:
+        """Take the call that waits longest, None if there is none that still does."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.future.done():
+                return waiter
+        return None
+
+    def refuse_next(self, refusal: RefusedError) -> None:
+        """Refuse the call that waits longest."""
+        if (waiter := self.next()) is not None:
+            waiter.future.set_exception(refusal)
+
+    def refuse_all(self, refusal: RefusedError) -> None:
+        """Refuse every call."""
+        while self._waiting:
+            self.refuse_next(again(refusal))
 
 
 def throttled(message: str, waiting: int, busy: int) -> RefusedError:

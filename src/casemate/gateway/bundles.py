@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
+from casemate.gateway.shared_files import SharedFiles
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.vault import decrypt_stream, encrypt_stream
@@ -39,8 +40,14 @@ Keys = Callable[[int | None], Awaitable[DataKey]]
 class BundleStore:
     """Bundles by digest. All methods but those that say so run on the event loop."""
 
-    def __init__(self, sealed: Path, unpacked: Path, keys: Keys, *, capacity: int) -> None:
-        """Keep bundles in `sealed` and at most about `capacity` bytes of files in `unpacked`."""
+    def __init__(
+        self, sealed: Path, unpacked: Path, keys: Keys, *, capacity: int, share: bool = False
+    ) -> None:
+        """Keep bundles in `sealed` and at most about `capacity` bytes of files in `unpacked`.
+
+        With `share` equal dependencies of a project are in memory once; each zygote has to see
+        inodes of its own then.
+        """
         self._sealed = sealed
         self._unpacked = unpacked
         self._keys = keys
@@ -50,6 +57,9 @@ class BundleStore:
         self.damaged: dict[str, str] = {}
         """What is wrong with bundles that could not be opened when they were last needed."""
         self._unpacking: dict[str, asyncio.Task[None]] = {}
+        self._shared = SharedFiles(unpacked) if share else None
+        self._linking: dict[str, asyncio.Task[None]] = {}
+        self._linked: set[str] = set()
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def _file(self, digest: str) -> Path:
@@ -113,7 +123,7 @@ class BundleStore:
 
     async def manifest(self, digest: str) -> BundleManifest:
         """Return a bundle's manifest. Raises NotFoundError."""
-        await self.acquire(digest)
+        await self._hold(digest)
         try:
             return await asyncio.to_thread(self._manifest, digest)
         finally:
@@ -132,6 +142,32 @@ class BundleStore:
 
     async def acquire(self, digest: str) -> None:
         """Have a bundle's files in memory until `release`. NotFoundError if it is not there."""
+        await self._hold(digest)
+        if self._shared is None or digest in self._linked:
+            return
+        # Here and not when it comes: how long that takes must tell nobody what a project has. And
+        # before anybody sees its files, which must not change below a mount.
+        linking = self._linking.get(digest)
+        if linking is None:
+            linking = asyncio.ensure_future(self._link(self._shared, digest))
+            self._linking[digest] = linking
+            linking.add_done_callback(lambda _: self._linking.pop(digest, None))
+        try:
+            await asyncio.shield(linking)
+        except BaseException:
+            self.release(digest)
+            raise
+
+    async def _link(self, shared: SharedFiles, digest: str) -> None:
+        # Held until it is done, whoever waits for that or does not any more.
+        self._users[digest] = self._users.get(digest, 0) + 1
+        try:
+            shared.joined(digest, await asyncio.to_thread(shared.link, digest))
+            self._linked.add(digest)
+        finally:
+            self.release(digest)
+
+    async def _hold(self, digest: str) -> None:
         self._users[digest] = self._users.get(digest, 0) + 1
         try:
             if digest in self._sizes:
@@ -225,13 +261,20 @@ class BundleStore:
         self._trim(keep=digest)
 
     def _trim(self, keep: str = "") -> None:
-        total = sum(self._sizes.values())
+        total = sum(map(self.size, self._sizes))
         for digest in list(self._sizes):
             if total <= self._capacity:
                 return
             if digest != keep and not self._users.get(digest):
-                total -= self._sizes.pop(digest)
+                self._forget(digest)
                 shutil.rmtree(self._unpacked / digest, ignore_errors=True)
+                total = sum(map(self.size, self._sizes))
+
+    def _forget(self, digest: str) -> None:
+        del self._sizes[digest]
+        self._linked.discard(digest)
+        if self._shared is not None:
+            self._shared.left(digest)
 
     def release(self, digest: str) -> None:
         """Need a bundle's files no longer; they stay for as long as there is room."""
@@ -242,11 +285,20 @@ class BundleStore:
             self._users.pop(digest, None)
             self._trim()
 
+    def size(self, digest: str) -> int:
+        """Return the bytes of a bundle's files in memory, its part of those it shares.
+
+        0 for one that is not there.
+        """
+        saved = 0 if self._shared is None else self._shared.saved(digest)
+        return self._sizes.get(digest, 0) - saved
+
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
         self._file(digest).unlink(missing_ok=True)
         self.damaged.pop(digest, None)
-        if not self._users.get(digest) and self._sizes.pop(digest, None) is not None:
+        if not self._users.get(digest) and digest in self._sizes:
+            self._forget(digest)
             await asyncio.to_thread(shutil.rmtree, self._unpacked / digest, ignore_errors=True)
 
     async def load(self, used: set[str], unused_since: float) -> dict[str, int]:

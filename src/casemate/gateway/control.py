@@ -21,6 +21,7 @@ from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
+from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
@@ -86,7 +87,9 @@ class NodeControl:
         self._facts = facts
         self._subscriptions = subscriptions
         self._delivery = delivery
+        self._ready = ReadyInstances(catalogue, dispatcher, config.caps)
         self._deploying = Deploying(
+            ready=self._ready,
             pythons=config.pythons,
             caps=config.caps,
             store=store,
@@ -118,6 +121,7 @@ class NodeControl:
         for minor in {str(v.spec.python) for v in self._catalogue.live_versions()}:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
+        self._ready.follow()
         await self._subscriptions.start()
         self._delivery.start()
         self._on_live()
@@ -142,7 +146,7 @@ class NodeControl:
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """See Control."""
-        return (await self._store.read(ListFunctions())).functions
+        return self._ready.told((await self._store.read(ListFunctions())).functions)
 
     async def function(self, project: str, name: str) -> DeployedFunction:
         """See Control."""
@@ -185,6 +189,7 @@ class NodeControl:
             if target.weight > 0
         }
         self._dispatcher.retire(keep)
+        self._ready.follow()
         await self._subscriptions.update()
         self._delivery.update()
         self._on_live()
@@ -278,6 +283,8 @@ class NodeControl:
                 newest = max(pointed, key=lambda version: version.number)
                 self._catalogue.check_routes(project, function, newest)
                 self._catalogue.check_consumers(project, function, newest)
+            weights = {target.version: target.weight for target in operation.targets}
+            self._ready.require_room([(one, weights[one.number]) for one in pointed])
         alias = await self._store.change(operation)
         self._facts.happened(changes.moved(alias, by))
         await self._reload()
@@ -341,5 +348,7 @@ class NodeControl:
             spares=self._dispatcher.spares,
             queued=self._dispatcher.waiting,
             lost_records=self._store.lost_records,
+            memory_resting=self._dispatcher.resting_memory,
+            memory_resting_most=self._config.resting_memory,
             caps=self._config.caps,
         )

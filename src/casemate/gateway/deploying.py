@@ -13,6 +13,7 @@ from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.ready_instances import ReadyInstances
 from casemate.manifest import check_received
 from casemate.model.caps import Caps
 from casemate.model.denial import DenialKind, denied_at
@@ -38,6 +39,7 @@ class Deploying:
     def __init__(
         self,
         *,
+        ready: ReadyInstances,
         pythons: Collection[str],
         caps: Caps | None,
         store: Store,
@@ -52,6 +54,7 @@ class Deploying:
 
         `caps` are what no function may exceed.
         """
+        self._ready = ready
         self._pythons = pythons
         self._caps = caps
         self._store = store
@@ -101,6 +104,7 @@ class Deploying:
             with _about(one):
                 found.append(await self._tentative(one))
         together = [tentative for tentative, _ in found]
+        self._require_ready_room(together)
         checked = []
         for one, (tentative, resources) in zip(wanted, found, strict=True):
             with _about(one):
@@ -116,6 +120,14 @@ class Deploying:
             )
             checked.append((new, tentative, resources))
         return checked
+
+    def _require_ready_room(self, together: Sequence[Version]) -> None:
+        """Refuse the first that asks for more ready instances than the node has left."""
+        for number, tentative in enumerate(together, 1):
+            with _about(Deployment(tentative.project, tentative.function, tentative.digest)):
+                # Those that come later ask for none yet, but what they replace gives its place.
+                shares = [100] * number + [0] * (len(together) - number)
+                self._ready.require_room(list(zip(together, shares, strict=True)))
 
     async def _prepare(
         self, new: NewVersion, tentative: Version, resources: Resources, undo: ExitStack

@@ -153,6 +153,7 @@ class Gateway:
             Path(config.unpacked),
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
+            share=any(one.name == "own inodes" and one.holds for one in config.protections),
         )
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
@@ -168,7 +169,7 @@ class Gateway:
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
         config, loop, happened = self._config, self._loop, self.facts.happened
-        self.dispatcher = Dispatcher(self.client)
+        self.dispatcher = Dispatcher(self.client, resting_memory=config.resting_memory)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
         admission = Admission(self.catalogue, self.accounts, self.policy, happened)
         marks = AdmissionMarks()

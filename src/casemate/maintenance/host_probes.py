@@ -19,7 +19,13 @@ from casemate.model.processes import SANDBOX_UID
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.cgroups import open_driver
 from casemate.supervisor.function_ids import function_ids
-from casemate.supervisor.host import NEEDED_FILES, host_memory, kept_memory, offered_interpreters
+from casemate.supervisor.host import (
+    NEEDED_FILES,
+    host_memory,
+    kept_memory,
+    offered_interpreters,
+    resting_memory,
+)
 
 SHARED_UID_HAZARDS = (
     "What is left then: a function with many descriptors in flight keeps all others from being "
@@ -141,7 +147,8 @@ def _memory() -> Finding:
         holds=True,
         detail=f"{total >> 20} MB; all functions together get {total - kept_memory(total) >> 20} "
         f"MB, an instance at most {caps.memory >> 20} MB and {caps.tmp >> 20} MB in /tmp, a "
-        f"function at most {caps.concurrency} instances",
+        f"function at most {caps.concurrency} instances; at most {caps.warm} instances are kept "
+        f"ready (limits.warm), and what is at rest holds at most {resting_memory(total) >> 20} MB",
     )
 
 

@@ -19,7 +19,7 @@ from casemate.manifest.reading import missing, read_document
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.resources import declared_names, resources_of
 from casemate.manifest.routes import RouteTable
-from casemate.manifest.tables import FUNCTION, MANIFEST
+from casemate.manifest.tables import FUNCTION, LIMITS, MANIFEST
 from casemate.manifest.triggers import PlacedTrigger, check_consumed, check_consumers, triggers_of
 from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import Values, validate
@@ -145,9 +145,17 @@ def _grants(
             "internal only for what other functions alone invoke",
         )
     _check_cors(_table(function, "cors"), (*path, "cors"), problems)
+    _check_warm(_table(function, "limits"), (*path, "limits", "warm"), problems)
     placed = grants_of(_table(function, "grants"), (*path, "grants"), problems)
     check_declared(placed, declared, problems)
     return ordered(placed)
+
+
+def _check_warm(limits: Values, path: KeyPath, problems: ProblemCollector) -> None:
+    """Note more instances kept ready than there may be."""
+    warm, most = limits.get("warm"), limits.get("concurrency", LIMITS.default("concurrency"))
+    if isinstance(warm, int) and isinstance(most, int) and warm > most:
+        problems.add(path, str(warm), f"at most concurrency, which is {most}")
 
 
 def _check_cors(cors: Values, path: KeyPath, problems: ProblemCollector) -> None:

@@ -86,6 +86,8 @@ def _limit_problems(spec: FunctionSpec) -> list[str]:
         value = getattr(spec.limits, field.name)
         if low is None or high is None or not low <= value <= high:
             problems.append(f"limit {field.name} is {value}, expected {low} to {high}")
+    if spec.limits.warm > spec.limits.concurrency:
+        problems.append(f"limit warm is {spec.limits.warm}, expected at most concurrency")
     return problems
 
 

@@ -105,9 +105,16 @@ LIMITS = Table(
             "Time one invocation may wait for an instance.",
         ),
         _limit(
+            "warm",
+            Whole(0, 1000),
+            "Instances that wait for a call whatever the rate, at most as many as concurrency. A "
+            "node bounds those of all functions; a deploy that asks for more is refused.",
+        ),
+        _limit(
             "keep",
-            Duration(1.0, 86_400.0, 300.0),
-            "Time without an invocation until nothing of the function is left in memory.",
+            Duration(1.0, 86_400.0, 86_400.0),
+            "Time without an invocation until nothing of the function is left in memory. Where a "
+            "node needs the memory that is sooner, cheapest to start again first.",
         ),
     ),
 )

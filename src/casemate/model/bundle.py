@@ -24,6 +24,7 @@ _LATER_FIELDS = (
     "fresh",
 )
 """Fields of a function that the first release did not have."""
+_LATER_LIMITS = ("warm",)
 _LATER_ROUTE_FIELDS = ("delivery_headers", "contract", "asynchronous")
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
@@ -76,6 +77,9 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
         for name in _LATER_FIELDS:
             if spec[name] == fresh[name]:
                 del spec[name]
+        for name in _LATER_LIMITS:
+            if spec["limits"][name] == fresh["limits"][name]:
+                del spec["limits"][name]
         for route in spec["http"]:
             for name in _LATER_ROUTE_FIELDS:
                 if not route[name]:

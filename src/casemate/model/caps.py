@@ -1,4 +1,4 @@
-"""What a node lets any one function ask for, whatever its manifest says."""
+"""What a node lets functions ask for, whatever their manifests say."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     """Of one instance's /tmp, which is memory."""
     concurrency: int
     """Instances of one function at the same time."""
+    warm: int
+    """Instances that wait for calls whatever the rate, of all functions together."""
 
     @classmethod
     def of_host(cls, memory: int) -> Caps:
@@ -28,6 +30,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
             memory=max(memory // 2, least.memory),
             tmp=max(memory // 4, least.tmp),
             concurrency=max(min(memory // (64 * _MIB), 1000), least.concurrency),
+            warm=max(min(memory // (128 * _MIB), 1000), 1),
         )
 
     def require(self, limits: Limits) -> None:
@@ -46,6 +49,16 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
                 f"The function asks for {', '.join(above)}.",
                 next_step="ask for less in [function.NAME.limits], or have the operator start the "
                 "node with --max-memory, --max-tmp or --max-instances",
+            )
+
+    def require_warm(self, asked: int, others: int) -> None:
+        """Refuse what functions ask for beside what others have. Raises InvalidInputError."""
+        if asked and asked + others > self.warm:
+            raise InvalidInputError(
+                f"The function asks for warm = {asked}; this node keeps at most {self.warm} "
+                f"instances ready, of which others have {others}.",
+                next_step="ask for fewer in [function.NAME.limits], or have the operator start the "
+                "node with --max-warm",
             )
 
 

@@ -60,3 +60,5 @@ class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     versions: tuple[Version, ...]
     aliases: tuple[Alias, ...]
+    ready: int = 0
+    """Instances that wait for a call at the moment."""

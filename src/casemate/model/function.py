@@ -105,8 +105,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Invocations that may wait for an instance; the next one is refused."""
     queue_time: float = 5.0
     """Seconds one invocation may wait for an instance."""
-    keep: float = 300.0
-    """Seconds without an invocation until nothing of the function is left in memory."""
+    warm: int = 0
+    """Instances that wait for a call whatever the rate, as far as `concurrency` has room."""
+    keep: float = 86_400.0
+    """Seconds without an invocation until nothing of the function is left in memory, at most: what
+    is at rest goes before that where others need the memory."""
 
 
 class HttpTrigger(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,5 +51,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     queued: int
     lost_records: int
     """Records of invocations that could not be written since the start."""
+    memory_resting: int = 0
+    """Memory that functions hold which are at rest: kept for their next call, needed by none."""
+    memory_resting_most: int | None = None
+    """What they may hold together; the cheapest to start again go then."""
     caps: Caps | None = None
     """What the manifest of no function may exceed."""

@@ -62,6 +62,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor to beat on once it serves; None: nobody watches."""
     caps: Caps | None = None
     """What no function may exceed; None: no caps."""
+    resting_memory: int | None = None
+    """Bytes that what is at rest may hold; None: no bound."""
     new_master_key: str | None = None
     """File of the master key, if this start made it."""
     trusted_proxies: tuple[str, ...] = ()

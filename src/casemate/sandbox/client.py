@@ -41,6 +41,10 @@ class BundleSource(Protocol):
         """Need the files no longer."""
         ...
 
+    def size(self, digest: str) -> int:
+        """Return the bytes of the files."""
+        ...
+
 
 def egress_grants(version: Version) -> tuple[Grant, ...]:
     """Return what a version may reach in the network."""
@@ -142,6 +146,7 @@ class SandboxClient:
             del self._opening[number]
             self._bundles.release(version.digest)
             raise
+        asked = self.loop.time()
         try:
             try:
                 self._ask_to_open(zygote, version, ports, report)
@@ -153,6 +158,7 @@ class SandboxClient:
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
+            zygote.seconds = self.loop.time() - asked
             # Not before: what is connected at import would be shared by all instances.
             if approved:
                 zygote.let_out()
@@ -224,6 +230,10 @@ class SandboxClient:
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
         self._egress.grant(zygote.number, egress_grants(zygote.version))
+
+    def files_of(self, zygote: Zygote) -> int:
+        """Return the bytes of a zygote's files, its part of those that others have too."""
+        return self._bundles.size(zygote.version.digest)
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

@@ -175,6 +175,13 @@ class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
     reason: str
 
 
+class Held(msgspec.Struct, tag="held", frozen=True):
+    """How many bytes of memory a zygote holds, its part of what it shares with others."""
+
+    z: int
+    memory: int
+
+
 class Restorer(msgspec.Struct, tag="restorer", frozen=True):
     """Whether instances can be restored at all; `problem` is empty if they can."""
 
@@ -192,5 +199,15 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = Opened | ZygoteEnded | SpawnFailed | Exited | MadeReady | NotReady | Restorer | Interpreter
+Event = (
+    Opened
+    | ZygoteEnded
+    | SpawnFailed
+    | Exited
+    | MadeReady
+    | NotReady
+    | Held
+    | Restorer
+    | Interpreter
+)
 MAX_PACKET = 16 * 1024

@@ -40,6 +40,10 @@ class Link(Protocol):
         """Tell the proxy what a zygote's version may reach."""
         ...
 
+    def files_of(self, zygote: Zygote) -> int:
+        """Return the bytes of a zygote's files, its part of those that others have too."""
+        ...
+
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""
         ...
@@ -70,6 +74,10 @@ class Zygote:
             and version.spec.fresh is Fresh.RESTORED
         )
         """Whether its instances may be restored after a call."""
+        self.memory = 0
+        """Bytes that it holds, its part of what it shares; 0 before that is known."""
+        self.seconds = 0.0
+        """How long it took to be made."""
         self._readying: dict[int, OnMadeReady] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.watch: SystemCallWatch | None = None
@@ -147,6 +155,11 @@ class Zygote:
             with contextlib.suppress(SupervisorLostError):
                 self._client.send(protocol.Kill(self.number, number), ())
 
+    @property
+    def files(self) -> int:
+        """Return the bytes of its bundle's files, which are in memory as long as it lives."""
+        return self._client.files_of(self)
+
     def let_out(self) -> None:
         """Give it its version's way to the network, if it lives and has not got it yet."""
         if self.alive and not self._is_let_out:
@@ -184,5 +197,7 @@ class Zygote:
                     instance.exited(9, out_of_memory=False)
                 self._client.forget(self)
                 self.on_ended(event.reason)
+            case protocol.Held():
+                self.memory = event.memory
             case protocol.Opened():
                 pass

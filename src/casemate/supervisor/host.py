@@ -59,6 +59,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 _MIB = 1024 * 1024
+_RESTING_PART = 4
+"""Of the host's memory, one part of so many is for what waits for a call that may never come."""
 _MEMORY_FILES = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -81,6 +83,11 @@ def kept_memory(memory: int) -> int:
     With them the gateway, the vault and the supervisor go on when functions fill all the rest.
     """
     return min(max(memory // 8, 256 * _MIB), 2048 * _MIB, memory // 2)
+
+
+def resting_memory(memory: int) -> int:
+    """Return the bytes of the host's memory that functions at rest may hold together."""
+    return memory // _RESTING_PART
 
 
 def raise_open_files() -> None:

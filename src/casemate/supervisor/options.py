@@ -50,6 +50,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that an instance may be given at most; None: derived from the host. So the next two."""
     max_tmp: int | None = None
     max_instances: int | None = None
+    max_warm: int | None = None
+    """Instances of all functions together that wait for calls whatever the rate; None: derived."""
+    resting_memory: int | None = None
+    """Bytes that what is at rest may hold; None: derived from the host."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
     restore: bool = False
@@ -75,4 +79,5 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
             memory=self.max_memory or derived.memory,
             tmp=self.max_tmp or derived.tmp,
             concurrency=self.max_instances or derived.concurrency,
+            warm=derived.warm if self.max_warm is None else self.max_warm,
         )

@@ -123,9 +123,8 @@ class Sandboxes:
                         self._read(key.data)
                 self._zygotes.drain()
                 self._outbox.flush()
-                # In a turn in which nobody wanted anything: to make one takes milliseconds.
-                if not ready and self._bases.short_of_blanks:
-                    self._bases.refill_next()
+                if not ready:
+                    self._use_idle_turn()
                 if time.monotonic() >= next_tick:
                     self._tick()
                     each_tick()
@@ -136,6 +135,13 @@ class Sandboxes:
                 self._selector.unregister(descriptor)
             self._outbox.close()
             self._end_all("the gateway is gone")
+
+    def _use_idle_turn(self) -> None:
+        """Do what takes milliseconds, in a turn in which nobody wanted anything."""
+        if self._bases.short_of_blanks:
+            self._bases.refill_next()
+        else:
+            self._zygotes.measuring.measure_next(time.monotonic())
 
     def _end_all(self, reason: str) -> None:
         if self._restoring is not None:
@@ -178,6 +184,7 @@ class Sandboxes:
         elapsed = min(now - self._ticked_at, _MOST_TICK_SECONDS)
         self._ticked_at = now
         self._zygotes.tick(now)
+        self._zygotes.measuring.measure_next(now, busy=True)
         if self._restoring is not None:
             self._restoring.tick(now)
         self._bases.tick(now, elapsed)

@@ -32,7 +32,13 @@ from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
-from casemate.supervisor.host import host_memory, listen, offered_interpreters, raise_open_files
+from casemate.supervisor.host import (
+    host_memory,
+    listen,
+    offered_interpreters,
+    raise_open_files,
+    resting_memory,
+)
 from casemate.supervisor.log import report
 from casemate.supervisor.options import ServeOptions
 from casemate.supervisor.protections import (
@@ -64,6 +70,8 @@ class Node:
                 "before it all the same"
             )
         self._options = options
+        self._resting_memory = options.resting_memory or resting_memory(self._memory)
+        report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
         self._systemd = Systemd()
         self._watchdog = Watchdog(report)
         self._restarts = Restarts()
@@ -275,6 +283,7 @@ class Node:
             recorder=recorder,
             heart=heart,
             caps=options.caps(self._memory),
+            resting_memory=self._resting_memory,
             new_master_key=self._vault.new_master_key if not self._served else None,
             unpacked=self._staging.bundles,
             uid=GATEWAY_UID if self._root else None,

@@ -23,6 +23,7 @@ from casemate.sandbox.identities import Identities
 from casemate.sandbox.layouts import Layout
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
+from casemate.supervisor.measuring import Measuring
 from casemate.supervisor.outbox import Outbox
 from casemate.supervisor.restoring import Restoring
 
@@ -57,6 +58,7 @@ class Zygotes:
         self._identities = identities
         self._report = report
         self._shares = CpuShares(cgroups)
+        self.measuring = Measuring(outbox)
         self._layout_of: dict[ZygoteProcess, Layout] = {}
         self._open: dict[int, ZygoteProcess] = {}
         self._numbers: dict[ZygoteProcess, int] = {}
@@ -249,6 +251,7 @@ class Zygotes:
             return
         zygote.imported()
         self._outbox.tell(protocol.Opened(self._numbers[zygote]))
+        self.measuring.begin(zygote, self._numbers[zygote], time.monotonic())
 
     def _import_failed(self, zygote: ZygoteProcess, reason: str) -> None:
         self.end(zygote, reason, expected=True, fault=protocol.Fault.FUNCTION)
@@ -375,6 +378,7 @@ class Zygotes:
     def forget(self, zygote: ZygoteProcess) -> None:
         """End a zygote that the gateway knows nothing of, or has been told of."""
         self._shares.remove(zygote.name)
+        self.measuring.forget(zygote)
         layout = self._layout_of.pop(zygote, None)
         if layout is not None:
             layout.zygotes.discard(zygote)

@@ -104,6 +104,15 @@ def test_show(cli, shop) -> None:
     assert len(json.loads(cli("show", "shop/cart", "--json").out)["versions"]) == 2
 
 
+def test_show_tells_how_many_are_ready(cli, shop) -> None:
+    assert "ready" not in cli("show", "shop/cart").out
+    deployed = shop.control.deployed
+    deployed["shop", "cart"] = msgspec.structs.replace(deployed["shop", "cart"], ready=2)
+    result = cli("show", "shop/cart")
+    assert "ready      2 instances, kept are 0" in result.out
+    assert json.loads(cli("show", "shop/cart", "--json").out)["ready"] == 2
+
+
 def test_show_tells_of_schedules(cli, node) -> None:
     import asyncio
 

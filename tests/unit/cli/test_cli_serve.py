@@ -81,10 +81,20 @@ def test_caps_are_sizes_and_a_number(cli, served) -> None:
     )
     options = served[0]
     assert (options.max_memory, options.max_tmp, options.max_instances) == (4 << 30, 64 << 20, 9)
+    assert cli("serve", "--resting-memory", "2GB").code == 0
+    assert (options.resting_memory, served[1].resting_memory) == (None, 2 << 30)
     for wrong in ("4", "lots", "0MB", "-1GB"):
         result = cli("serve", "--max-memory", wrong)
         assert result.code == 2
         assert "expected a size such as 512MB" in result.err
+
+
+def test_the_most_of_what_is_kept_ready_can_be_none(cli, served) -> None:
+    assert cli("serve", "--max-warm", "0").code == 0
+    assert served[0].caps(8 << 30).warm == 0
+    assert cli("serve", "--max-warm", "-1").code == 2
+    assert cli("serve").code == 0
+    assert served[1].caps(8 << 30).warm == 64
 
 
 def test_doctor_tells_the_versions_of_c_libraries(cli, monkeypatch) -> None:

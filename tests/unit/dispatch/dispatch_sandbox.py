@@ -125,6 +125,7 @@ class FakeZygote:
         self.instances: dict[int, FakeInstance] = {}
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.parts = 1
+        self.memory, self.files, self.seconds = sandbox.memory, sandbox.files, sandbox.open_seconds
 
     def weigh(self, parts: int) -> None:
         self.parts = parts
@@ -180,6 +181,7 @@ class FakeSandbox:
         self.automatic = True
         """Zygotes open and instances get ready by themselves."""
         self.open_seconds = 0.05
+        self.memory, self.files = 3 << 20, 0
         self.fork_seconds = 0.002
         self.open_fault: Exception | None = None
         self.spawn_fault: Exception | None = None

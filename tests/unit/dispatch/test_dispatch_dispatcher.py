@@ -170,7 +170,7 @@ def test_cancelled_calls_leave_nothing_behind() -> None:
         node = Node(loop)
 
         async def place() -> Any:
-            return await node.dispatcher.place(admitted(version_of(concurrency=2)))
+            return await node.dispatcher.place(admitted(version_of(concurrency=2, keep=300.0)))
 
         tasks = [loop.create_task(place()) for _ in range(10)]
         await asyncio.sleep(0.01)

@@ -348,8 +348,8 @@ def test_a_caller_refused_and_cancelled_at_once_is_cancelled() -> None:
         [task] = calls.start(1)
         await calls.idle()
         calls.sandbox.opening[0].set_result(None)
-        while not calls.pool._waiting[0].future.done():
-            future = calls.pool._waiting[0].future
+        while not calls.pool._waiting._waiting[0].future.done():
+            future = calls.pool._waiting._waiting[0].future
             await asyncio.sleep(0)
             if future.done():
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest
+from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import LIVE, AliasTarget, NewVersion, Version
 from casemate.model.errors import (
@@ -29,7 +31,7 @@ from casemate.model.errors import (
     UnavailableError,
 )
 from casemate.model.facts import Actor
-from casemate.model.function import named_resources
+from casemate.model.function import Limits, named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
@@ -181,11 +183,12 @@ class Redactor:
 
 
 class Dispatcher:
-    busy, spares, waiting, reserved_memory = 1, 2, 3, 4
+    busy, spares, waiting, reserved_memory, resting_memory = 1, 2, 3, 4, 5
 
     def __init__(self) -> None:
         self.adopted: list[tuple[Version, Zygote]] = []
         self.kept: list[set[Name]] = []
+        self.warm: list[tuple[int, int]] = []
 
     def adopt(self, version: Version, zygote: Zygote) -> None:
         self.adopted.append((version, zygote))
@@ -193,11 +196,18 @@ class Dispatcher:
     def retire(self, keep: set[Name]) -> None:
         self.kept.append(keep)
 
+    def spares_by_function(self) -> Counter[tuple[str, str]]:
+        return Counter({("t", "f"): sum(count for _, count in self.warm)})
+
+    def keep_warm(self, wanted: list[tuple[Version, int]]) -> None:
+        self.warm = [(version.number, count) for version, count in wanted]
+
 
 class Node:
     """A control service whose store, sandbox and dispatcher are in memory."""
 
     def __init__(self, folder: Path, bundles: Bundles | None = None) -> None:
+        caps = Caps(memory=1 << 30, tmp=1 << 30, concurrency=16, warm=4)
         self.folder, self.bundles = folder, bundles or Bundles()
         self.data, self.redactor, self.delivery = Data(), Redactor(), Delivery()
         self.store, self.client, self.dispatcher = MemoryStore(), Client(), Dispatcher()
@@ -220,6 +230,7 @@ class Node:
             started_at=7.0,
             host="127.0.0.1",
             tls=False,
+            caps=caps,
         )
         self.control = NodeControl(
             config=config,
@@ -323,6 +334,42 @@ def test_a_version_that_some_alias_leads_to_is_kept(on_node: OnNode) -> None:
         targets = {1: 100, 2: 0}
         await node.control.set_alias(pointing("old", targets), by=Actor("k", ""))
         assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 3)}
+
+    on_node(scene)
+
+
+def test_what_is_live_keeps_its_instances_ready_from_deploy_on(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(limits=Limits(warm=2))
+        assert node.dispatcher.warm == [(1, 2)]
+        await node.deploy(limits=Limits(warm=3))
+        assert node.dispatcher.warm == [(2, 3)]
+        assert (await node.control.function("t", "f")).ready == 3
+        assert [one.ready for one in await node.control.functions()] == [3]
+        await node.control.rollback("t", "f", None, by=ADA)
+        assert node.dispatcher.warm == [(1, 2)]
+        node.dispatcher.warm = []
+        await node.control.load()
+        assert node.dispatcher.warm == [(1, 2)]
+        await node.control.remove("t", "f", by=ADA)
+        assert node.dispatcher.warm == []
+
+    on_node(scene)
+
+
+def test_more_ready_instances_than_the_node_has_are_refused(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(limits=Limits(warm=3))
+        await node.deploy("g", limits=Limits(warm=1))
+        await node.deploy("g", limits=Limits())
+        await node.deploy(limits=Limits(warm=4))
+        with pytest.raises(InvalidInputError, match="at most 4") as refused:
+            await node.deploy("h", limits=Limits(warm=1))
+        assert refused.value.about == "t/h" and node.live("h") is None
+        # The version of `g` that is gone back to has none left either.
+        with pytest.raises(InvalidInputError, match="others have 4"):
+            await node.control.rollback("t", "g", 1, by=ADA)
+        assert node.live("g") == 2
 
     on_node(scene)
 
@@ -882,6 +929,7 @@ def test_the_status_counts_what_there_is(on_node: OnNode) -> None:
         status = await node.control.node_status()
         assert (status.functions, status.zygotes, status.instances) == (1, 3, 1)
         assert (status.spares, status.queued, status.memory_reserved) == (2, 3, 4)
+        assert (status.memory_resting, status.memory_resting_most) == (5, None)
         assert (status.started_at, status.lost_records) == (7.0, 5)
         assert status.pythons == ("3.11.9", "3.13.1")
         assert status.memory_total > 0 and status.cpus >= 1

@@ -42,6 +42,7 @@ log = "1MB"
 concurrency = 1000
 queue = 0
 queue_time = "1m"
+warm = 3
 keep = "1h"
 
 [[function.thumbnail.http]]
@@ -87,6 +88,7 @@ def test_every_key_reaches_the_model(project):
                     concurrency=1000,
                     queue=0,
                     queue_time=60.0,
+                    warm=3,
                     keep=3600.0,
                 ),
                 http=(
@@ -97,6 +99,14 @@ def test_every_key_reaches_the_model(project):
             FunctionSpec(name="plain", handler="app:handler"),
         ),
     )
+
+
+def test_no_more_are_kept_ready_than_may_run(project, function_text):
+    assert project.load(function_text("limits.warm = 16")).functions[0].limits.warm == 16
+    problem = project.problem(function_text("limits.warm = 17"))
+    assert (problem.key, problem.found) == ("function.f.limits.warm", "17")
+    assert "at most concurrency, which is 16" in problem.expected
+    project.problem(function_text("limits.warm = 2", "limits.concurrency = 1"))
 
 
 def test_the_tables_have_the_models_keys():

@@ -33,9 +33,17 @@ def test_the_defaults_are_valid() -> None:
 @pytest.mark.parametrize("name", [field.name for field in LIMITS.fields])
 @pytest.mark.parametrize("factor", [-1, 10**9])
 def test_every_limit_is_bounded_on_both_sides(name: str, factor: int) -> None:
-    value = getattr(Limits(), name)
+    value = getattr(Limits(), name) or 1
     limits = msgspec.structs.replace(Limits(), **{name: value * factor})
     with pytest.raises(InvalidInputError, match=name):
+        check_received(msgspec.structs.replace(GOOD, limits=limits))
+
+
+def test_no_more_are_kept_ready_than_may_run() -> None:
+    limits = Limits(concurrency=4, warm=4)
+    check_received(msgspec.structs.replace(GOOD, limits=limits))
+    limits = msgspec.structs.replace(limits, warm=5)
+    with pytest.raises(InvalidInputError, match="limit warm is 5"):
         check_received(msgspec.structs.replace(GOOD, limits=limits))
 
 

@@ -18,7 +18,7 @@ def test_defaults_are_within_the_caps_of_every_host(memory: int) -> None:
 
 def test_caps_follow_the_host() -> None:
     caps = Caps.of_host(8 * GIB)
-    assert caps == Caps(memory=4 * GIB, tmp=2 * GIB, concurrency=128)
+    assert caps == Caps(memory=4 * GIB, tmp=2 * GIB, concurrency=128, warm=64)
     caps.require(Limits(memory=4 * GIB, tmp=2 * GIB, concurrency=128))
 
 

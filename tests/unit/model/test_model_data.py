@@ -76,6 +76,14 @@ def test_any_change_is_another_bundle(changes: dict[str, object]) -> None:
     assert manifest(**changes).digest() != manifest().digest()
 
 
+def test_a_limit_of_a_later_release_changes_no_digest_of_before() -> None:
+    written = json.loads(manifest().canonical())["function"]["limits"]
+    assert "warm" not in written
+    kept = manifest(function=spec(routes=["GET /a"], limits=Limits(warm=2)))
+    assert json.loads(kept.canonical())["function"]["limits"]["warm"] == 2
+    assert msgspec.json.decode(kept.canonical(), type=BundleManifest) == kept
+
+
 # -- functions -----------------------------------------------------------------------------------
 
 
@@ -88,7 +96,9 @@ def test_the_defaults_are_the_safe_ones() -> None:
 
 
 def test_every_limit_is_finite_and_positive() -> None:
-    for value in msgspec.structs.asdict(Limits()).values():
+    limits = msgspec.structs.asdict(Limits())
+    assert limits.pop("warm") == 0  # bounds nothing: it is the least that waits
+    for value in limits.values():
         assert 0 < value < 1 << 40
 
 

@@ -49,6 +49,9 @@ class Bundles:
         self.acquired += 1
         self.used.append(digest)
 
+    def size(self, digest: str) -> int:
+        return 1000
+
     def release(self, digest: str) -> None:
         self.used.remove(digest)  # raises if it is released twice
 
@@ -201,6 +204,19 @@ def play(scene: Callable[[Supervisor], Awaitable[None]], **options: Any) -> None
 
 
 # -- opening -------------------------------------------------------------------------------------
+
+
+def test_what_a_zygote_holds_and_took_is_known() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        assert (zygote.memory, zygote.files) == (0, 1000)
+        assert 0 < zygote.seconds < 5
+        await supervisor.tell(protocol.Held(zygote.number, 2_500_000))
+        assert zygote.memory == 2_500_000
+        await supervisor.tell(protocol.Held(zygote.number + 1, 7))  # of one that has ended
+        assert zygote.memory == 2_500_000
+
+    play(scene)
 
 
 def test_open_asks_for_exactly_what_the_version_says() -> None:

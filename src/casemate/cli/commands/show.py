@@ -38,6 +38,8 @@ def show(found: DeployedFunction, call: Call) -> None:
     print_line(f"  address    {call.url}/invoke/{call.name}")
     if live is not None:
         _print_spec(live)
+        if live.spec.limits.warm or found.ready:
+            print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
     _print_schedules(schedules)
     print_line()
     print_table(

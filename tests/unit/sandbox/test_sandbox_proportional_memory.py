@@ -1,0 +1,68 @@
+"""What a process holds: what is its own counts whole, what it shares in part."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from casemate.sandbox.proportional_memory import proportional_memory, zygote_memory
+
+MIB = 1 << 20
+
+
+@contextmanager
+def forked(own: int = 0) -> Iterator[int]:
+    """Yield the pid of a fork that has written so many bytes of its own."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        held = bytearray(os.urandom(MIB) * (own // MIB))
+        os.write(writing, b"1")
+        signal.pause()
+        os._exit(len(held) and 0)
+    try:
+        os.read(reading, 1)
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reading)
+        os.close(writing)
+
+
+def test_own_pages_count_whole() -> None:
+    with forked() as plain, forked(own=30 * MIB) as large:
+        assert 29 * MIB < proportional_memory(large) - proportional_memory(plain) < 40 * MIB
+
+
+def test_shared_pages_count_in_part() -> None:
+    shared = bytearray(os.urandom(MIB) * 40)
+    with forked() as one:
+        alone = proportional_memory(one)
+        with forked(), forked(), forked():
+            assert proportional_memory(one) < alone - 5 * MIB
+    assert len(shared) == 40 * MIB
+
+
+def test_a_zygote_counts_with_its_init() -> None:
+    with forked() as pid:
+        apart = proportional_memory(pid) + proportional_memory(os.getpid())
+        assert zygote_memory(pid) == pytest.approx(apart, rel=0.05)
+
+
+def test_a_process_that_has_ended_holds_nothing_that_could_be_told() -> None:
+    with forked() as pid:
+        pass
+    with pytest.raises(OSError):
+        proportional_memory(pid)
+
+
+def test_a_table_without_the_figure_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in (b"", b"Pss:\n", b"Pss: x kB\n", b"Pss_Anon: 4 kB\n"):
+        monkeypatch.setattr(os, "read", lambda _fd, _n, text=text: text)
+        with pytest.raises(OSError, match="does not tell"):
+            proportional_memory(os.getpid())
