@@ -141,8 +141,11 @@ class Taint:
                     while self._unread:
                         self._read(*self._unread.pop(0))
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
+                    self._characters += sum(map(len, texts))
                     other = [text for text in texts if not _PLAIN.fullmatch(text)]
-                    self._plain(texts, set(other))
+                    if len(other) < len(texts):
+                        done = set(other)
+                        self._plain([t for t in texts if t not in done] if done else texts)
                     self._signed(other, depth)
                     texts.clear()
             except ExhaustedError:
@@ -151,18 +154,14 @@ class Taint:
                 self._unread.clear()
                 self.overflown = True
 
-    def _plain(self, texts: list[str], other: set[str]) -> None:
+    def _plain(self, texts: list[str]) -> None:
         """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
-        self._characters += sum(map(len, texts))
         is_code = self._is_code
-        if len(other) == len(texts):
-            return
         searched = [
             text
             for text in texts
-            if len(text) >= MIN_SEARCHED
-            and text not in other
-            and (" " in text or not is_code(text))  # a word of the code has no blank
+            # A word of the code has no blank.
+            if len(text) >= MIN_SEARCHED and (" " in text or not is_code(text))
         ]
         self._needles.add_all(
             dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
@@ -171,11 +170,10 @@ class Taint:
     def _signed(self, texts: list[str], depth: int) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
         words, coded, easy, quoted, hard = sort_out(texts)
-        is_code = self._is_code
-        searched = [text for text in words if not is_code(text)]
+        searched = list(itertools.filterfalse(self._is_code, words))
         self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
         whole = [text for text in easy if len(text) >= MIN_SEARCHED]
-        for batch in _batches([*whole, *(set(coded) - set(words))]):
+        for batch in _batches([*whole, *[text for text in coded if text[-1] == "="]]):
             self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
             lower = all_lowered(batch)
             self._needles.add_all(dict(zip(lower, batch, strict=True)))
@@ -185,7 +183,8 @@ class Taint:
         if depth < MAX_DEPTH:
             self._seldom_forms([*easy, *quoted], depth)
             self._coded(coded, depth)
-            for text in set(words) - set(coded):
+            done = set(coded)
+            for text in [text for text in words if text not in done]:
                 self._take_forms(text, self._forms.of(text), depth)
         for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
@@ -203,15 +202,18 @@ class Taint:
         self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
         lower = all_lowered(texts)
         self._fragments.add_all(lower, texts)
-        self._needles.add_all(
-            {low: text for low, text in zip(lower, texts, strict=True) if self._is_searched(low)}
-        )
-        for forms in requoted(lower):
+        short = any(len(text) < MIN_SEARCHED for text in texts)
+        # None is a word of the code: that has no quotes.
+        for forms in (lower, *requoted(lower)):
             pairs = zip(forms, texts, strict=True)
-            self._needles.add_all({form: text for form, text in pairs if len(form) >= MIN_SEARCHED})
+            self._needles.add_all(
+                {form: text for form, text in pairs if len(form) >= MIN_SEARCHED}
+                if short
+                else dict(pairs)
+            )
         for text in texts:
-            if text[0] in _QUOTES or text[-1] in _QUOTES:
-                bare = text.strip(_QUOTES)
+            bare = text.strip(_QUOTES)
+            if bare is not text:
                 self._texts.setdefault(bare, self._texts[text])
                 if self._is_searched(bare):
                     self._needles.add(bare.lower(), text)
@@ -486,9 +488,8 @@ class Taint:
         if not MIN_SEARCHED <= size <= _MAX_ASSEMBLED or text.isalnum():
             return []
         if self._sizes is None:
-            self._sizes = sorted(
-                {len(known) for known in self._texts if len(known) <= _MAX_ASSEMBLED}
-            )
+            sizes = set(map(len, self._texts))
+            self._sizes = sorted(size for size in sizes if size <= _MAX_ASSEMBLED)
         before = {0: 0}
         for start in range(size):
             if start in before:
