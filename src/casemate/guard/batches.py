@@ -20,13 +20,13 @@ _KINDS = re.compile(
     # A URL has a blank for a `+`, so these have none: that would be a form as well.
     r"((?=.{8})[A-Za-z0-9/_-]{6,}={0,2})"
     # What is short, or has blanks, but not at its ends. JSON begins with a double quote.
-    f'|((?!")(?:[{_EASILY}]{{1,7}}|(?!(?i:beare|data:))[{_EASILY}]++ (?:[ {_EASILY}]*[{_EASILY}])?+)'
-    r"(?<! ))"
+    f'|((?!")(?:[{_EASILY}]{{1,7}}'
+    f"|(?!(?i:beare|data:))[{_EASILY}]++ (?:[ {_EASILY}]*[{_EASILY}])?+)(?<! ))"
     f"|([{_LETTERS}]++)"
 )
-"""By the number of the group, what base64 looks like; what has no other form, quoted or decoded, and
-takes no decoder to say so, for it has no escapes, and may have quotes; and a word that can be an
-encoding, but is always written as it is."""
+"""By the number of the group, what base64 looks like; what has no other form once its quotes are
+seen to, and takes no decoder to say so, for it has no escapes; and a word that can be an encoding,
+but is always written as it is."""
 _WORD = re.compile(f"[{_LETTERS}]++")
 _MAX_EASY = 4096
 _CONTAINERS = b"P\x1f\x78"

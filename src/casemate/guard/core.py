@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
+from .pieces import as_text
 from .provenance import Provenance
 from .taint import Taint
-from .tracing import Tracer, as_text
+from .tracing import Tracer
 from .verdict import BlockedError, Judge, Verdict
 
 BLOCK, REPORT = "block", "report"

@@ -35,6 +35,7 @@ from .forms import Forms
 from .fragments import Fragments
 from .needles import Needles
 from .origin import KEY, Origin, Span
+from .spans import merged
 
 MAX_DEPTH = 4
 """Encodings undone one inside the other."""
@@ -567,17 +568,3 @@ def _uncollected() -> Iterator[None]:
 def _batches(texts: list[str]) -> Iterator[list[str]]:
     for start in range(0, len(texts), _BATCH):
         yield texts[start : start + _BATCH]
-
-
-def merged(spans: list[Span]) -> list[Span]:
-    """Return spans in order without those inside others; what overlaps becomes one."""
-    spans.sort(key=lambda s: (s.start, -s.end))
-    kept: list[Span] = []
-    for span in spans:
-        if kept and span.start < kept[-1].end:
-            last = kept[-1]
-            if span.end > last.end:
-                kept[-1] = last._replace(end=span.end, exact=last.exact and span.exact, checked="")
-        else:
-            kept.append(span)
-    return kept

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from casemate.guard import taint as taint_module
 from casemate.guard.batches import lowered
 from casemate.guard.origin import Origin, Span
-from casemate.guard.taint import Taint, merged
+from casemate.guard.spans import merged
+from casemate.guard.taint import Taint
 
 
 def index(event: object, words: tuple[str, ...] = ()) -> Taint:

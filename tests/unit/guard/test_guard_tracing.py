@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.constants import Constants
+from casemate.guard.pieces import as_text
 from casemate.guard.provenance import MAX_NOTED, MAX_TEXT, Provenance
 from casemate.guard.taint import Taint
-from casemate.guard.tracing import Tracer, as_text
+from casemate.guard.tracing import Tracer
 
 
 def setting(event: object, constants: tuple[str, ...] = ()) -> tuple[Provenance, Tracer]:
