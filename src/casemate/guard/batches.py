@@ -50,7 +50,8 @@ class Sorted(NamedTuple):
 
 def sort_out(texts: Sequence[str]) -> Sorted:
     """Sort texts that are not plain."""
-    hard, coded, easy, words = kinds = ([], [], [], [])  # type: tuple[list[str], ...]
+    kinds: tuple[list[str], ...] = ([], [], [], [])
+    hard, coded, easy, words = kinds
     match = _KINDS.fullmatch
     # One expression that tells them all, for each call of one takes longer than what it does.
     for text in texts:

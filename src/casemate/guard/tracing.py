@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 from . import characters
 from .batches import lowered
 from .characters import Step, Turns
+from .generations import MAX_NOTED
+from .known import MIN_SEARCHED
 from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
-from .provenance import MAX_NOTED, Provenance
+from .provenance import Provenance
 from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
 from .substituting import pieces as substituted
-from .taint import MIN_SEARCHED, Taint
+from .taint import Taint
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""

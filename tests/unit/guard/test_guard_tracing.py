@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.constants import Constants
+from casemate.guard.generations import MAX_NOTED, MAX_TEXT
 from casemate.guard.pieces import as_text
-from casemate.guard.provenance import MAX_NOTED, MAX_TEXT, Provenance
+from casemate.guard.provenance import Provenance
 from casemate.guard.taint import Taint
 from casemate.guard.tracing import Tracer
 
