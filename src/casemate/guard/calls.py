@@ -111,6 +111,7 @@ class Calls(Generations):
         # `strip` of what has nothing to strip: a note would overwrite how it was really made.
         if result is owner:
             return
+        # Known by name alone: `unquote` of any library makes about the same of a text.
         name = getattr(function, "__name__", "")
         if type(owner) is str:
             if name in OWN_KINDS:
@@ -206,6 +207,7 @@ class Calls(Generations):
                 self.objects[id(item)] = (item, sources)
                 todo += item.keys()
                 todo += item.values()
+            # Bounded by what it holds, not by depth: a parser's answer can refer to itself.
             elif kind in (list, tuple):
                 self.objects[id(item)] = (item, sources)
                 if split or set(map(type, item[:room])) <= _ONLY_TEXTS:

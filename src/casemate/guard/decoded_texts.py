@@ -66,6 +66,8 @@ class DecodedTexts(Known):
                     self._signed(other, depth)
                     texts.clear()
             except ExhaustedError:
+                # From here on, a text of which nothing is found is taken as the event's: see
+                # `_leaf`.
                 for texts in self._undecoded:
                     texts.clear()
                 self._unread.clear()
@@ -103,6 +105,7 @@ class DecodedTexts(Known):
             done = set(coded)
             for text in [text for text in words if text not in done]:
                 self._take_forms(text, self._forms.of(text), depth)
+        # One by one, for what is left has escapes, brackets of JSON, or characters beyond ASCII.
         for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
             self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)

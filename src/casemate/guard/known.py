@@ -74,6 +74,8 @@ class Known:
             return
         with self._turn, uncollected():
             while self._waiting:
+                # Each answer of a capability brings work of its own, but not without end: beyond
+                # all grants its forms are refused as overflown, never let through.
                 source, pointer, value = self._waiting.pop()
                 if self._granted < MAX_DECODED_IN_ALL:
                     self._granted += MAX_DECODED
@@ -86,6 +88,7 @@ class Known:
         """Take every text in a value: the loop over ten thousand rows, with nothing for show."""
         texts, numbers, keys, new = self._texts, self._numbers, self._keys, self._undecoded[depth]
         above, step, _ = node
+        # A list instead of recursion: an event may be nested deeper than the interpreter goes.
         todo: list[tuple[Any, Any, Any, int]] = [(value, above, step, 0)]
         while todo:
             item, above, step, level = todo.pop()
@@ -113,6 +116,7 @@ class Known:
                     numbers[child] = at
                 elif kind is not bool and child is not None:
                     todo.append((child, at, step, level + 1))
+                # Keys are the caller's choice as much as values: `{name: 1}` can name a column.
                 if type(step) is str and step not in keys:
                     keys[step] = at
                     if step not in texts:
@@ -162,6 +166,7 @@ class Known:
         """How JSON holds bytes, such as what Node.js makes of a `Buffer`."""
         if len(item) < MIN_SEARCHED:
             return
+        # Whether all are bytes is told by the conversion, in C, and by its error.
         try:
             data = bytes(item)
         except (ValueError, TypeError):
@@ -176,6 +181,7 @@ class Known:
         if self._characters > MAX_CHARACTERS or len(self._data) >= MAX_DATA:
             self.overflown = True
             return
+        # Two hundred, for `of_data` compares with each of them.
         self._data.setdefault(data, node)
         self._unread.append((data, node, depth))
 

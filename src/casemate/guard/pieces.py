@@ -42,6 +42,7 @@ def texts_in(made: Made) -> tuple[Any, ...]:
 
 def replaced(template: Any, old: Any, new: Any, *count: Any) -> list[Piece] | None:
     """Take `template.replace(old, new)` apart."""
+    # An empty `old` puts the new text between all characters: that is not taken apart.
     if not old or not all(type(c) is int for c in count):
         return None
     segments = template.split(old, *count)

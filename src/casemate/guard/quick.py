@@ -51,6 +51,7 @@ def adder(append: Append, added: Callable[[Any, Any, Any, int], None]) -> Callab
     def add(constant: int, left: Any, right: Any) -> Any:
         result = left + right
         if type(result) is str:
+            # The exact types: a subclass's `+` is its own, and may be no concatenation.
             if type(left) is str and type(right) is str and len(result) <= MAX_SHORT:
                 if result is not left and result is not right:
                     append((result, JOINED, (left, right), constant))
@@ -75,6 +76,7 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
                 if result is not owner:
                     append((result, owner))
                 return result
+        # What a check denied says nothing of the text.
         if result is not False and result is not None:
             noted(function, (), {}, result)
         return result
@@ -105,6 +107,7 @@ def cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any], Any]:
     """Return what does `whole[start:stop:step]`."""
 
     def cut(whole: Any, start: Any, stop: Any, step: Any) -> Any:
+        # Without a step the interpreter makes no slice object.
         result = whole[start:stop] if step is None else whole[start:stop:step]
         kind = type(result)
         if (kind is str or kind is bytes) and result is not whole and type(whole) is kind:

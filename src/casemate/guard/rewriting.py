@@ -131,6 +131,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         self.generic_visit(node)
         text = text_left or text_right or not number
+        # Two literals are one to the compiler, and have no value of an event.
         if isinstance(node.op, ast.Add) and text and not all(literals):
             mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
             return self._call(node, "add", mask, node.left, node.right)
@@ -146,6 +147,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         literal = is_literal(node.value)
         number = is_number(node.value, self._numbers) or is_number(target, self._numbers)
         node.value = self.visit(node.value)
+        # `x().text += v` would call `x` twice.
         load = loaded(target)
         if load is None or not isinstance(node.op, ast.Add) or (number and not text):
             return node
@@ -168,6 +170,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
             and grown.id == target.id
             and self._is_noted(node.value)
         ):
+            # The way without notes is the code's own, untouched: only that can grow in place.
             plain = copy.deepcopy(node)
             self.generic_visit(node)
             return self._if_short(
@@ -213,6 +216,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         elif isinstance(node.func, ast.Name):
             return self._builtin(node, node.func.id)
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        # A template that is no literal may be the event's, which reads attributes by it.
         if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and is_namespace(owner):

@@ -39,6 +39,8 @@ class Scopes(ast.NodeTransformer):
         room = None if self._sealed else Room.of(ast.Module(body, []))
         if room is not None:
             room.formatted = formatted_names(body)
+        # Decorators and defaults run where the function is defined, and may set no name there: in a
+        # class it would be an attribute.
         with self._with_room(None):
             self.generic_visit(node)
         with self._with_room(room):
@@ -85,6 +87,7 @@ class Scopes(ast.NodeTransformer):
 
     def _visit_items(self, node: ast.expr) -> ast.expr:
         """Do what a comprehension gets its items from: nothing in it may set a name, no lambda."""
+        # `:=` is a syntax error there, also inside a lambda.
         sealed, self._sealed = self._sealed, True
         with self._with_room(None):
             visited: ast.expr = self.visit(node)
@@ -103,6 +106,8 @@ class Scopes(ast.NodeTransformer):
             source.target = self.visit(source.target)
             source.iter = self._visit_items(source.iter)
         room = self._room
+        # Names that a comprehension sets are those of the function around it: they must not be ones
+        # that the expression around the comprehension is still using.
         before = room is not None and room.comprehended
         if room is not None:
             room.comprehended = True
@@ -130,6 +135,8 @@ class Scopes(ast.NodeTransformer):
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
         """Rewrite the value; a format specification has to stay an f-string."""
         node.value = self.visit(node.value)
+        # What is formatted into a specification pads or rounds; the values in it still are looked
+        # at.
         if isinstance(node.format_spec, ast.JoinedStr):
             node.format_spec.values = [
                 self.visit(v) if isinstance(v, ast.FormattedValue) else v

@@ -15,6 +15,8 @@ def merged(spans: list[Span]) -> list[Span]:
     kept: list[Span] = []
     for span in spans:
         if kept and span.start < kept[-1].end:
+            # Two values that overlap were both found by search: neither is vouched for as a whole,
+            # and together they are exact only if each was.
             last = kept[-1]
             if span.end > last.end:
                 kept[-1] = last._replace(end=span.end, exact=last.exact and span.exact, checked="")
@@ -31,6 +33,7 @@ def within(spans: list[Span], start: int, size: int) -> list[Span]:
 
 def chance(span: Span, standing: list[tuple[int, int]]) -> str:
     """Vouch for what was found by search where a longer text of the code stands."""
+    # The text of the code has to be longer: one of the same size is as likely the event's.
     covered = any(
         start <= span.start and span.end <= end and end - start > span.end - span.start
         for start, end in standing

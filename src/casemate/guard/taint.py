@@ -75,6 +75,7 @@ class Taint(DecodedTexts):
         if self._sizes is None:
             sizes = set(map(len, self._texts))
             self._sizes = sorted(size for size in sizes if size <= _MAX_ASSEMBLED)
+        # Where a run of whole texts that begins at 0 may end, and where its last text began.
         before = {0: 0}
         for start in range(size):
             if start in before:
@@ -87,12 +88,15 @@ class Taint(DecodedTexts):
             start = before[end]
             spans.insert(0, Span(start, end, self._origin_of(text[start:end]), exact=False))
             end = start
+        # Single characters and digits of the event make up any text.
         whole_words = any(span.end - span.start > 1 for span in spans)
         return spans if whole_words and len(spans) <= _MAX_PARTS else []
 
     def is_of(self, value: object) -> Origin | None:
         """Return where a value is from if it is this very object: text, list or dict."""
         self._index()
+        # By far most texts are no event's. To know all objects by identity takes as long as the
+        # first index did, so it waits for the first text that says the same.
         if type(value) is str and value not in self._texts:
             return None
         if self._unidentified:
