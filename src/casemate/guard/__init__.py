@@ -3,9 +3,17 @@
     origin.py       where a piece of text came from
     decoding.py     the forms in which an application may have decoded it
     batches.py      what is done for thousands of texts at once
-    taint.py        all texts of one invocation's event, found again in other texts
+    known.py        all texts of one invocation's event as they are, and where each is
+    decoded_texts.py  their forms, and what they are searched by
+    taint.py        the same found again in other texts
+    generations.py  the notes of how texts were made
+    calls.py        what is noted of a call's result
     provenance.py   how the function's own code put its texts together
+    pieces.py       what templates made, taken apart
+    tracing.py      both together: where in a sink's text outside data is
+    spans.py        places in a text: in order, cut, found again
     quick.py        the part of it that loops call, in as few steps as can be
+    scopes.py       where rewritten code may set names
     rewriting.py    the syntax tree of the function's own modules, made to tell provenance
     inlining.py     what of it is written into functions instead of called
     bytecode.py     the file in which the build keeps that rewritten form

@@ -14,19 +14,21 @@ from typing import NamedTuple
 
 from .decoding import CONTROL
 
-_WORD = re.compile(r"[A-Za-z0-9_.,:@/-]++")
-"""One that can be an encoding of another, but is always written as it is."""
-_EASILY = r"!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~-"
-_SHAPE = r"(?:[{0}]{{1,7}}|(?!(?i:beare|data:))[{0}]++ (?:[ {0}]*[{0}])?+)"
-_EASY = re.compile(_SHAPE.format(_EASILY))
-"""What has no other form, quoted or decoded, and takes no decoder to say so: no quotes, no escapes,
-and what is short or has blanks, but not at its ends."""
-_QUOTED = re.compile('(?!")' + _SHAPE.format("'\"`" + _EASILY))
-"""The same with quotes. JSON begins with one of the second kind."""
+_LETTERS = "A-Za-z0-9_.,:@/-"
+_EASILY = r"!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~'\"`-"
+_KINDS = re.compile(
+    # A URL has a blank for a `+`, so these have none: that would be a form as well.
+    r"((?=.{8})[A-Za-z0-9/_-]{6,}={0,2})"
+    # What is short, or has blanks, but not at its ends. JSON begins with a double quote.
+    f'|((?!")(?:[{_EASILY}]{{1,7}}'
+    f"|(?!(?i:beare|data:))[{_EASILY}]++ (?:[ {_EASILY}]*[{_EASILY}])?+)(?<! ))"
+    f"|([{_LETTERS}]++)"
+)
+"""By the number of the group, what base64 looks like; what has no other form once its quotes are
+seen to, and takes no decoder to say so, for it has no escapes; and a word that can be an encoding,
+but is always written as it is."""
+_WORD = re.compile(f"[{_LETTERS}]++")
 _MAX_EASY = 4096
-_MIN_CODED = 8
-_BASE64 = re.compile(r"[A-Za-z0-9/_-]{6,}={0,2}")
-"""Of those with a `+` the blank that it stands for in a URL is a form as well."""
 _CONTAINERS = b"P\x1f\x78"
 """First bytes of archives, gzip and zlib."""
 _PADDING = ("", "AAA", "AA", "A")
@@ -48,28 +50,23 @@ class Sorted(NamedTuple):
 
 def sort_out(texts: Sequence[str]) -> Sorted:
     """Sort texts that are not plain."""
-    long = [text for text in texts if _MIN_CODED <= len(text) < _MAX_EASY and text[-1] != " "]
-    coded = [text for text in long if _BASE64.fullmatch(text)]
-    done = set(coded)
-    others = [text for text in texts if text not in done] if done else texts
-    # One that ends with a blank has a form without it, which the expressions do not tell.
-    easy = [
-        text
-        for text in others
-        if text[-1:] != " " and _EASY.fullmatch(text) and len(text) < _MAX_EASY
-    ]
-    done = set(easy)
-    others = [text for text in others if text not in done] if done else others
-    words = [text for text in others if _WORD.fullmatch(text)]
-    quoted = [
-        text
-        for text in others
-        if text[-1:] != " " and _QUOTED.fullmatch(text) and len(text) < _MAX_EASY
-    ]
-    done = {*words, *quoted}
-    quoted = [text for text in quoted if not _WORD.fullmatch(text)]
-    hard = [text for text in others if text not in done]
+    kinds: tuple[list[str], ...] = ([], [], [], [])
+    hard, coded, easy, words = kinds
+    match = _KINDS.fullmatch
+    # One expression that tells them all, for each call of one takes longer than what it does.
+    for text in texts:
+        found = match(text)
+        if found is None:
+            hard.append(text)
+        elif len(text) < _MAX_EASY:
+            kinds[found.lastindex or 0].append(text)
+        else:
+            (words if _WORD.fullmatch(text) else hard).append(text)
     words += [text for text in coded if text[-1] != "="]
+    quoted = [text for text in easy if "'" in text or '"' in text or "`" in text]
+    if quoted:
+        done = set(quoted)
+        easy = [text for text in easy if text not in done]
     return Sorted(words, coded, easy, quoted, hard)
 
 
@@ -116,8 +113,7 @@ def base64_of(texts: Sequence[str]) -> dict[str, bytes]:
         return {}
     found: dict[str, bytes] = {}
     place = 0
-    for text, bare in zip(texts, digits, strict=True):
-        size = len(bare)
+    for text, size in zip(texts, map(len, digits), strict=True):
         if size & 3 != 1:
             found[text] = data[place : place + size * 3 // 4]
         place += (size + 3) // 4 * 3

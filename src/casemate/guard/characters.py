@@ -6,14 +6,20 @@ are compared, in their order, with the texts that they may have been taken from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from .batches import lowered
+from .notes import JOINED
 from .origin import Origin, Span
+from .pieces import Piece, as_text
+from .provenance import Provenance
 
 Step = Sequence[tuple[str, bool]]
 """What one turn of a loop added: pieces, and whether each is a literal of the code."""
 
+_WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
 _MIN_CHARACTERS = 3
 _MAX_ADDED = 12
 """Characters that code puts in the place of one, such as `&quot;`."""
@@ -120,3 +126,33 @@ def _runs(places: Sequence[int], origin: Origin) -> list[Span]:
         else:
             found.append(Span(place, place + 1, origin, exact=True))
     return found
+
+
+class Turns:
+    """Tells what the turns of a loop added to a text."""
+
+    def __init__(self, provenance: Provenance, is_constant: Callable[[str], bool]) -> None:
+        """Take the notes, and what tells whether the function's own code holds a text."""
+        self._provenance = provenance
+        self._is_constant = is_constant
+
+    def step(self, piece: Any, *, constant: bool) -> Step | None:
+        """Take apart what one turn of a loop added; None if it is more than a character."""
+        made = None if constant or len(piece) < 2 else self._provenance.of(piece)
+        if made is None or made.kind != JOINED:
+            text = as_text(piece)
+            plain = constant or len(text) <= 1 or self._is_constant(text)
+            return [(text, constant)] if plain else None
+        parts = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
+        return None if self.is_list(parts) else [(as_text(p), literal) for p, literal in parts]
+
+    def is_list(self, pieces: list[Piece]) -> bool:
+        """Tell whether words and numbers are joined by one text of the code: its signs are all."""
+        separators = {piece for piece, _ in pieces[1::2]}
+        if (
+            len(pieces) % 2 == 0
+            or len(separators) != 1
+            or not self._is_constant(as_text(separators.pop()))
+        ):
+            return False
+        return all(_WORD_OR_NUMBER.fullmatch(as_text(piece)) for piece, _ in pieces[::2])

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
+from .pieces import as_text
 from .provenance import Provenance
 from .taint import Taint
-from .tracing import Tracer, as_text
+from .tracing import Tracer
 from .verdict import BlockedError, Judge, Verdict
 
 BLOCK, REPORT = "block", "report"
@@ -119,6 +120,7 @@ class Guard:
         """Tell whether a text is one of the code as it is written: most statements are, always."""
         if type(value) is not str or not self.constants.holds(value):
             return False
+        # An equal text can have been put together from the event's, so the object counts.
         if id(value) in self.constants.literals:
             return True
         return not self.provenance.has(value)
@@ -135,6 +137,8 @@ class Guard:
         if not self.active:
             return
         thread = _thread.get_ident()
+        # By thread: a check opens files and compiles expressions itself, which must not be checked,
+        # but what another thread does meanwhile must.
         self._deciding.add(thread)
         try:
             try:
@@ -184,6 +188,7 @@ class Guard:
             f"{sink} at {where}: {verdict.origin.text} {verdict.changed}. Fix: {verdict.fix}. If "
             f"this is a false alarm, write in casemate.toml, below the function: {exception}"
         )
+        # The first is what the outcome tells: what comes after is mostly how the code handles it.
         if mode == BLOCK and self.blocked is None:
             self.blocked = text
         if self.records <= MAX_RECORDS and self.report is not None:

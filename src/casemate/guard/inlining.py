@@ -3,9 +3,13 @@
 The parts of a text and what it was derived from are kept in local names of the function until its
 note is taken, by a method of the ring that is written in C:
 
-    f"a {x}"      (note((t := f"a {(a := f"{x}")}", ("a ", None), a)) or t) if short else long(...)
-    x.strip()     (note((t := o.strip(), o)) or t) if type(o := x) is str and short else turned(...)
-    x in ("a",)   x in ("a",) and (all or x in known or (all := all_found(x, ("a",))) or True)
+    f"a {x}"      long(...) if len(t := f"a {(a := f"{x}")}") > 256 else
+                  t if note((t, ("a ", None), a)) is not None else t
+    f"a {x:>6}"   the same with note((t, ("a ", (">6",)), x))
+    x.strip()     (t if (t := o.strip()) is not o and note((t, o)) is not None else t)
+                  if type(o := x) is str and short else turned(...)
+    x in ("a",)   x in ("a",) if all else
+                  x in ("a",) and (x in known or (all := all_found(x, ("a",))) or True)
 
 Names are used again by the next expression, and by none inside the same one. Nothing but a short
 text stays in them: what is long or of another type is taken out at once.
@@ -14,6 +18,8 @@ text stays in them: what is long or of another type is taken out at once.
 from __future__ import annotations
 
 import ast
+import copy
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +34,12 @@ TURNING = frozenset(
 )
 """Methods of a text that need no argument, and make about the same text of it."""
 _MAX_NAMES = 32
+PLAIN = re.compile(
+    r"(?:[^{}]?[<>=^])?[+\- ]?z?#?0?\d{0,6}[,_]?(?:(?:\.\d{1,6})?[bdeEfFgGnoxX%]|s?)"
+)
+"""A format that any number has, or that only pads: what is formatted is no longer than its text."""
+Part = str | tuple[str] | None
+"""Of an f-string: what is written, how a value is formatted, or None where its text is noted."""
 _SEES_LOCALS = frozenset(("dir", "eval", "exec", "locals", "vars"))
 """A function that uses one of these would see the names."""
 
@@ -105,9 +117,16 @@ def _constant(value: Any) -> ast.Constant:
     return ast.Constant(value)  # a tuple is one to the compiler, if not to its types
 
 
-def _noted(text: str, *note: ast.expr) -> ast.expr:
-    """Return what takes a note, which comes to None, and has the text itself for its value."""
-    return ast.BoolOp(ast.Or(), [_call("note", ast.Tuple(list(note), ast.Load())), _read(text)])
+def _noted(text: str, note: Sequence[ast.expr], *, needed: ast.expr | None = None) -> ast.expr:
+    """Return what takes a note, if it is needed, and has the text itself for its value."""
+    # `append` gives None each time: the compiler has one instruction for a jump by that, and the
+    # text needs no place on the stack meanwhile, as it does after `or`.
+    # What is never true comes first, so that the usual way has no jump at its end.
+    noted: ast.expr = ast.Compare(
+        _call("note", ast.Tuple(list(note), ast.Load())), [ast.IsNot()], [ast.Constant(None)]
+    )
+    test = noted if needed is None else ast.BoolOp(ast.And(), [needed, noted])
+    return ast.IfExp(test, _read(text), _read(text))
 
 
 def _at(node: ast.expr, made: ast.expr) -> ast.expr:
@@ -119,28 +138,59 @@ def joined(node: ast.JoinedStr, values: Sequence[ast.expr], names: Sequence[str]
     """Return an f-string whose parts are noted; one name for itself, and for each of these."""
     text, *others = names
     unused = iter(others)
-    template: list[str | None] = []
+    set_names = {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
+    template: list[Part] = []
     parts: list[ast.expr] = []
+    held: list[ast.expr] = []
+    taken: list[str] = [text]
     for value in values:
         if isinstance(value, ast.Constant):
             template.append(str(value.value))
             parts.append(value)
+            continue
+        specification = _plain_specification(value)
+        template.append((specification,) if specification else None)
+        inner = value.value if isinstance(value, ast.FormattedValue) and specification else None
+        if isinstance(inner, ast.Name) and inner.id not in set_names:
+            held.append(_read(inner.id))
+            parts.append(value)
+            continue
+        name = next(unused)
+        taken.append(name)
+        held.append(_read(name))
+        if isinstance(value, ast.FormattedValue) and inner is not None:
+            value.value = _set(name, inner)
+            parts.append(value)
         else:
-            template.append(None)
-            part = _set(next(unused), ast.JoinedStr([value]))
-            parts.append(ast.FormattedValue(part, -1, None))
+            parts.append(ast.FormattedValue(_set(name, ast.JoinedStr([value])), -1, None))
     length = _call("len", _set(text, ast.JoinedStr(parts)))
     site = _constant(tuple(template))
-    held: list[ast.expr] = [_read(name) for name in others]
-    nothing = [_set(name, ast.Constant(None)) for name in names]
+    nothing = [_set(name, ast.Constant(None)) for name in taken]
     return _at(
         node,
         ast.IfExp(
-            ast.Compare(length, [ast.LtE()], [ast.Constant(MAX_INLINE)]),
-            _noted(text, _read(text), site, *held),
+            ast.Compare(length, [ast.Gt()], [ast.Constant(MAX_INLINE)]),
             _call("long", _read(text), site, ast.Tuple(held, ast.Load()), *nothing),
+            _noted(text, [_read(text), site, *held]),
         ),
     )
+
+
+def _plain_specification(value: ast.expr) -> str:
+    """Return how a value is padded or rounded, if by the words of the code alone; else nothing.
+
+    Then the value is noted instead of the text, which is made again if a sink asks: that spares
+    the memory of a text, and what has no format of its own, such as a file, is not formatted so.
+    """
+    if not isinstance(value, ast.FormattedValue) or value.conversion != -1:
+        return ""
+    specification = value.format_spec
+    if not isinstance(specification, ast.JoinedStr) or len(specification.values) != 1:
+        return ""
+    (written,) = specification.values
+    if not isinstance(written, ast.Constant) or not PLAIN.fullmatch(str(written.value)):
+        return ""
+    return str(written.value)
 
 
 def chain_of(node: ast.expr) -> tuple[ast.expr, tuple[str, ...]]:
@@ -188,7 +238,12 @@ def turned(
         node,
         ast.IfExp(
             ast.BoolOp(ast.And(), [is_text, is_short]),
-            _noted(text, _set(text, result()), _read(owner), *between),
+            # Most are as they should be: a strip has nothing to strip, and returns its owner.
+            _noted(
+                text,
+                [_read(text), _read(owner), *between],
+                needed=ast.Compare(_set(text, result()), [ast.IsNot()], [_read(owner)]),
+            ),
             slow,
         ),
     )
@@ -202,13 +257,16 @@ def found(
     The flag is true once all of the texts are known: most such loops end there.
     """
     left = node.left
+    plain = ast.Compare(left, [ast.In()], node.comparators)
     if names:
         left, again = _set(names[0], left), _read(names[0])
-    plain = ast.Compare(left, [ast.In()], node.comparators)
+    kept = ast.Compare(left, [ast.In()], node.comparators)
     known = ast.Compare(again, [ast.In()], [_read(f"{PREFIX}known{SUFFIX}")])
     ways: list[ast.expr] = [known, _call("found", again, texts)]
     if flag is not None:
-        now = _set(flag, _call("all_found", again, texts))
-        ways = [_read(flag), known, now, ast.Constant(True)]
-    noted = ast.BoolOp(ast.Or(), ways)
-    return _at(node, ast.BoolOp(ast.And(), [plain, noted]))
+        ways = [known, _set(flag, _call("all_found", again, texts)), ast.Constant(True)]
+    noted = ast.BoolOp(ast.And(), [kept, ast.BoolOp(ast.Or(), ways)])
+    if flag is None:
+        return _at(node, noted)
+    # The flag first: from then on the value is not even put aside.
+    return _at(node, ast.IfExp(_read(flag), copy.deepcopy(plain), noted))

@@ -19,7 +19,7 @@ from typing import Any
 from .core import Guard
 from .forms import Forms
 from .origin import Origin
-from .tracing import as_text
+from .pieces import as_text
 
 MAX_LABELS = 16 * 1024
 MAX_TEXTS = 2000

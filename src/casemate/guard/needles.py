@@ -45,8 +45,11 @@ class Needles:
 
     def add_all(self, texts: dict[str, object]) -> None:
         """Do so for many at once."""
-        for text in [*(texts.keys() & self._known.keys()), ""]:
-            texts.pop(text, None)
+        texts.pop("", None)
+        # Most are new: to make a set of what is known takes as long as all the rest.
+        if not self._known.keys().isdisjoint(texts):
+            for text in texts.keys() & self._known.keys():
+                del texts[text]
         self._waiting += texts
         self._known.update(texts)
 

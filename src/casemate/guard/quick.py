@@ -8,7 +8,7 @@ short text made of texts goes the long way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from types import BuiltinMethodType
+from types import BuiltinMethodType, FunctionType
 from typing import Any
 
 from .notes import DERIVED, JOINED
@@ -51,6 +51,7 @@ def adder(append: Append, added: Callable[[Any, Any, Any, int], None]) -> Callab
     def add(constant: int, left: Any, right: Any) -> Any:
         result = left + right
         if type(result) is str:
+            # The exact types: a subclass's `+` is its own, and may be no concatenation.
             if type(left) is str and type(right) is str and len(result) <= MAX_SHORT:
                 if result is not left and result is not right:
                     append((result, JOINED, (left, right), constant))
@@ -75,6 +76,7 @@ def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:
                 if result is not owner:
                     append((result, owner))
                 return result
+        # What a check denied says nothing of the text.
         if result is not False and result is not None:
             noted(function, (), {}, result)
         return result
@@ -105,6 +107,7 @@ def cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any], Any]:
     """Return what does `whole[start:stop:step]`."""
 
     def cut(whole: Any, start: Any, stop: Any, step: Any) -> Any:
+        # Without a step the interpreter makes no slice object.
         result = whole[start:stop] if step is None else whole[start:stop:step]
         kind = type(result)
         if (kind is str or kind is bytes) and result is not whole and type(whole) is kind:
@@ -167,9 +170,9 @@ def all_finder(
 def longer(note: Note) -> Callable[..., str]:
     """Return what notes an f-string that is too long for the ring. The call empties its names."""
 
-    def long(text: str, template: tuple[str | None, ...], values: tuple[str, ...], *_: None) -> str:
-        parts, constant = parts_of(template, values)
-        note(text, JOINED, parts, constant)
+    def long(text: str, template: Any, values: tuple[Any, ...], *_: None) -> str:
+        for made in written_out((text, template, *values)):
+            note(*made)
         return text
 
     return long
@@ -192,20 +195,52 @@ def turner(append: Append, note: Note) -> Callable[..., Any]:
 
 
 def parts_of(
-    template: tuple[str | None, ...], values: Sequence[str]
-) -> tuple[tuple[str, ...], int]:
-    """Return the parts of an f-string in order, and the bits of those that are literals."""
+    text: str, template: tuple[str | tuple[str] | None, ...], values: Sequence[Any]
+) -> tuple[tuple[str, ...], int] | None:
+    """Return the parts of an f-string in order, and the bits of those that are literals.
+
+    None if more than one of them cannot be told.
+    """
     given = iter(values)
-    constant = sum(1 << n for n, part in enumerate(template) if part is not None)
-    return tuple(next(given) if part is None else part for part in template), constant
+    constant = 0
+    parts: list[str] = []
+    unknown: list[int] = []
+    for number, part in enumerate(template):
+        if type(part) is str:
+            constant |= 1 << number
+            parts.append(part)
+            continue
+        made = next(given) if part is None else _formatted(next(given), *part)
+        if made is None:
+            unknown.append(number)
+        parts.append(made or "")
+    if len(unknown) > 1:
+        return None
+    for number in unknown:  # one is what the others leave
+        after = sum(map(len, parts[number + 1 :]))
+        parts[number] = text[sum(map(len, parts[:number])) : len(text) - after]
+    return tuple(parts), constant
+
+
+def _formatted(value: Any, specification: str) -> str | None:
+    """Format a value once more; None if that could have an effect."""
+    if type(type(value).__format__) is FunctionType:  # of a class that is written in Python
+        return None
+    try:
+        return format(value, specification)
+    except Exception:  # noqa: BLE001 - a value can have changed since, as an array's can
+        return None
 
 
 def written_out(note: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """Yield the notes, as in `Made`, that a shorter one stands for."""
     value, source = note[:2]
     if type(source) is tuple:
-        parts, constant = parts_of(source, note[2:])
-        yield value, JOINED, parts, constant
+        known = parts_of(value, source, note[2:])
+        if known is not None:
+            yield value, JOINED, *known
+        else:
+            yield value, DERIVED, tuple(part for part in note[2:] if type(part) is str), 0
         return
     for method in note[2] if len(note) > 2 else ():
         made = getattr(source, method)()

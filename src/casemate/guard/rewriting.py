@@ -33,16 +33,13 @@ numeric code.
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
 import importlib.util
-from collections.abc import Iterator
 from types import CodeType
 
-from .inlining import PREFIX, SUFFIX, Room, chain_of, chained, found, joined, turned
+from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
-    formatted_names,
     is_literal,
     is_namespace,
     is_number,
@@ -55,6 +52,7 @@ from .looks import (
     texts_of,
 )
 from .names import CALLED, FUNCTIONS, SEEN, WATCHED
+from .scopes import Scopes
 
 NAMES = (
     "note",
@@ -87,136 +85,20 @@ NAMES = (
 )
 
 
-class Rewriter(ast.NodeTransformer):
+class Rewriter(Scopes, ast.NodeTransformer):
     """Rewrites one module."""
 
     def __init__(self, module: ast.Module, *, names: bool = True) -> None:
         """Take what is known of the module's names; `names` says whether functions get others."""
+        super().__init__(names=names)
         self._names = text_names(module.body)
         self._numbers = number_names(module.body)
-        self._room: Room | None = None
-        """The names to spare where the visited code stands; None outside functions."""
-        self._sealed = not names
-        """True where no function may have any."""
 
     def _call(self, node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         function = ast.Name(f"{PREFIX}{name}{SUFFIX}", ast.Load())
         call = ast.Call(function, list(arguments), [])
         ast.copy_location(function, node)
         return ast.copy_location(call, node)
-
-    # -- what is left as it is -----------------------------------------------------------------
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        """Leave annotations: others read them."""
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
-        """Rewrite the value alone."""
-        if node.value is not None:
-            node.value = self.visit(node.value)
-        return node
-
-    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        returns, node.returns = node.returns, None
-        body, node.body = node.body, []
-        room = None if self._sealed else Room.of(ast.Module(body, []))
-        if room is not None:
-            room.formatted = formatted_names(body)
-        with self._with_room(None):
-            self.generic_visit(node)
-        with self._with_room(room):
-            node.body = [self.visit(statement) for statement in body]
-        node.body = node.body if room is None else room.begun(node.body)
-        node.returns = returns
-        return node
-
-    @contextlib.contextmanager
-    def _with_room(self, room: Room | None) -> Iterator[None]:
-        outer, self._room = self._room, room
-        try:
-            yield
-        finally:
-            self._room = outer
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
-        """Do its defaults outside, and its body inside."""
-        with self._with_room(None):
-            self.visit(node.args)
-        with self._with_room(None if self._sealed else Room.of(node.body)):
-            node.body = self.visit(node.body)
-        return node
-
-    def _visit_apart(self, node: ast.AST) -> ast.AST:
-        """Do what has names of its own, or runs whenever it is asked, without further names."""
-        with self._with_room(None):
-            return self.generic_visit(node)
-
-    visit_ClassDef = _visit_apart  # noqa: N815
-    visit_TypeAlias = _visit_apart  # noqa: N815
-
-    def _visit_items(self, node: ast.expr) -> ast.expr:
-        """Do what a comprehension gets its items from: nothing in it may set a name, no lambda."""
-        sealed, self._sealed = self._sealed, True
-        with self._with_room(None):
-            visited: ast.expr = self.visit(node)
-        self._sealed = sealed
-        return visited
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
-        """Do it without names: it runs whenever it is asked."""
-        with self._with_room(None):
-            return self._visit_comprehension(node)
-
-    def _visit_comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-    ) -> ast.AST:
-        for source in node.generators:
-            source.target = self.visit(source.target)
-            source.iter = self._visit_items(source.iter)
-        room = self._room
-        before = room is not None and room.comprehended
-        if room is not None:
-            room.comprehended = True
-        for source in node.generators:
-            source.ifs = [self.visit(test) for test in source.ifs]
-        if isinstance(node, ast.DictComp):
-            node.key, node.value = self.visit(node.key), self.visit(node.value)
-        else:
-            node.elt = self.visit(node.elt)
-        if room is not None:
-            room.comprehended = before
-        return node
-
-    visit_ListComp = _visit_comprehension  # noqa: N815
-    visit_SetComp = _visit_comprehension  # noqa: N815
-    visit_DictComp = _visit_comprehension  # noqa: N815
-
-    visit_FunctionDef = _visit_function  # noqa: N815
-    visit_AsyncFunctionDef = _visit_function  # noqa: N815
-
-    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
-        """Leave patterns: they are no expressions."""
-        if node.guard is not None:
-            node.guard = self.visit(node.guard)
-        node.body = [self.visit(statement) for statement in node.body]
-        return node
-
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
-        """Rewrite the value; a format specification has to stay an f-string."""
-        node.value = self.visit(node.value)
-        if isinstance(node.format_spec, ast.JoinedStr):
-            node.format_spec.values = [
-                self.visit(v) if isinstance(v, ast.FormattedValue) else v
-                for v in node.format_spec.values
-            ]
-        return node
-
-    def visit_TemplateStr(self, node: ast.AST) -> ast.AST:
-        """Leave template strings (PEP 750): they keep their parts apart themselves."""
-        return node
-
-    # -- what is rewritten ---------------------------------------------------------------------
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Do an f-string of at least two parts."""
@@ -249,6 +131,7 @@ class Rewriter(ast.NodeTransformer):
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
         self.generic_visit(node)
         text = text_left or text_right or not number
+        # Two literals are one to the compiler, and have no value of an event.
         if isinstance(node.op, ast.Add) and text and not all(literals):
             mask = ast.copy_location(ast.Constant(literals[0] | literals[1] << 1), node)
             return self._call(node, "add", mask, node.left, node.right)
@@ -264,6 +147,7 @@ class Rewriter(ast.NodeTransformer):
         literal = is_literal(node.value)
         number = is_number(node.value, self._numbers) or is_number(target, self._numbers)
         node.value = self.visit(node.value)
+        # `x().text += v` would call `x` twice.
         load = loaded(target)
         if load is None or not isinstance(node.op, ast.Add) or (number and not text):
             return node
@@ -286,6 +170,7 @@ class Rewriter(ast.NodeTransformer):
             and grown.id == target.id
             and self._is_noted(node.value)
         ):
+            # The way without notes is the code's own, untouched: only that can grow in place.
             plain = copy.deepcopy(node)
             self.generic_visit(node)
             return self._if_short(
@@ -316,15 +201,6 @@ class Rewriter(ast.NodeTransformer):
         test = self._call(noted, test_name, text)
         return ast.copy_location(ast.If(test, [noted], [plain]), noted)
 
-    @contextlib.contextmanager
-    def _spare(self, count: int) -> Iterator[list[str] | None]:
-        """Give local names, none if there are none here to be had."""
-        if self._room is None or not count:
-            yield None
-            return
-        with self._room.names(count) as names:
-            yield names
-
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Do calls by name of what makes texts of texts, or checks one."""
         whole, methods = chain_of(node)
@@ -340,6 +216,7 @@ class Rewriter(ast.NodeTransformer):
         elif isinstance(node.func, ast.Name):
             return self._builtin(node, node.func.id)
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        # A template that is no literal may be the event's, which reads attributes by it.
         if name in ("format", "format_map") and not isinstance(owner, (ast.Constant, type(None))):
             return self._watched(node, "format")
         if name == "get" and owner is not None and node.args and is_namespace(owner):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import re
-import string
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import characters
 from .batches import lowered
-from .characters import Step
+from .characters import Step, Turns
+from .generations import MAX_NOTED
+from .known import MIN_SEARCHED
 from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
 from .origin import Origin, Span
-from .provenance import MAX_NOTED, Provenance
+from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
+from .provenance import Provenance
+from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
 from .substituting import pieces as substituted
-from .taint import MIN_SEARCHED, Taint, merged
+from .taint import Taint
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""
 _MAX_COMPARED = 2000
-_MIN_AGAIN = 2
-"""Characters of a part that is looked for in what was made of its text."""
 _MIN_PIECES = 4
 """Of a text that is looked at as one of characters: three, with what joins them, are five."""
 _MIN_WORD = 16
@@ -29,29 +29,11 @@ _MAX_PLACES = 8
 """At which a text that was cut out of another may have stood there."""
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
-_WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
 _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
 """At which a noted text is begun that was found in another: the rest of the depth is enough."""
 TOO_MUCH = ("more than the guard looks at",)
-_PLACEHOLDER = re.compile(
-    r"%(?:\((?P<key>[^()]*)\))?(?P<flags>[#0\- +]*+)(?P<width>\*|\d++)?"
-    r"(?:\.(?P<precision>\*|\d++))?[hlL]?(?P<type>[diouxXeEfFgGcrsa%])"
-)
-_PLAIN_FIELD = re.compile(r"\w*")
-
-_Piece = tuple[Any, bool]
-"""A piece of a text, and whether it is a literal of the code."""
-
-
-def as_text(value: str | bytes) -> str:
-    """Return a sink's input as text, whatever bytes it holds."""
-    if type(value) is str:
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)  # a type of its own, such as bson's `Code`, may have no hash
-    return bytes(value).decode(errors="surrogateescape")
 
 
 class _Leaf(NamedTuple):
@@ -82,6 +64,7 @@ class Tracer:
         self._standing_in = standing_in
         self._leaves: dict[str, _Leaf] = {}
         self._searching = False
+        self._turns = Turns(provenance, is_constant)
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside, in order."""
@@ -129,7 +112,7 @@ class Tracer:
         # Two pieces of bytes may share a character, and a format depend on the locale. Then it is
         # only known what went in.
         if not self._same(text, pieces):
-            return self._derived(text, made._replace(parts=_texts_in(made)), depth)
+            return self._derived(text, made._replace(parts=texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
         pieces = self._unfolded(pieces)
         found = grown or self._composed(pieces, depth)
@@ -190,7 +173,7 @@ class Tracer:
             s._replace(
                 checked=s.checked
                 or self._vouched(text[s.start : s.end], exact=s.exact)
-                or _chance(s, standing)
+                or chance(s, standing)
             )
             for s in found
         ]
@@ -206,13 +189,13 @@ class Tracer:
             if len(self._leaves) >= _MAX_LEAVES:
                 self._leaves.clear()
             found = self._taint.search(text) or self._taint.assembled(text)
-            known = _Leaf(sources, (-1, 0), _apart(found, self._taint.fragments(text)))
+            known = _Leaf(sources, (-1, 0), apart(found, self._taint.fragments(text)))
         if self._searching:
             # Called from `_noted_in`, which would begin again with every note.
             return known.spans
         notes, mark = self._provenance.since(known.mark)
         added = self._noted_in(text, notes)
-        spans = _apart(merged(added), known.spans) if added else known.spans
+        spans = apart(merged(added), known.spans) if added else known.spans
         self._leaves[text] = _Leaf(sources, mark, spans)
         return spans
 
@@ -235,7 +218,7 @@ class Tracer:
                     continue
                 inside = self._spans(value, _NOTED_DEPTH)
                 if part is not value:  # trimmed since, by what takes no notes
-                    inside = _within(inside, len(value) - len(value.lstrip()), len(part))
+                    inside = within(inside, len(value) - len(value.lstrip()), len(part))
                 start = lower.find(low) if inside else -1
                 while start >= 0:
                     found += [span.moved(start)._replace(exact=False) for span in inside]
@@ -246,7 +229,7 @@ class Tracer:
 
     # -- put together --------------------------------------------------------------------------
 
-    def _composed(self, pieces: list[_Piece], depth: int) -> list[Span]:
+    def _composed(self, pieces: list[Piece], depth: int) -> list[Span]:
         spans: list[Span] = []
         offset = 0
         for piece, constant in pieces:
@@ -255,13 +238,13 @@ class Tracer:
             offset += len(as_text(piece))
         return spans
 
-    def _unfolded(self, pieces: list[_Piece]) -> list[_Piece]:
+    def _unfolded(self, pieces: list[Piece]) -> list[Piece]:
         """Put the pieces of a text in its place that others were added to, one after the other.
 
         A statement that grows in a loop is as deep as the loop is long. One that grows by single
         characters stays as it is: these are looked at together.
         """
-        ends: list[list[_Piece]] = []
+        ends: list[list[Piece]] = []
         for _ in range(MAX_NOTED):
             value, constant = pieces[0]
             if constant or type(value) is not str or self._taint.is_of(value) is not None:
@@ -274,10 +257,10 @@ class Tracer:
         return list(itertools.chain(pieces, *reversed(ends)))
 
     @staticmethod
-    def _same(text: str, pieces: list[_Piece]) -> bool:
+    def _same(text: str, pieces: list[Piece]) -> bool:
         return "".join(as_text(piece) for piece, _ in pieces) == text
 
-    def _pieces(self, made: Made) -> list[_Piece] | None:
+    def _pieces(self, made: Made) -> list[Piece] | None:
         """Return what a text was put together from; None if it was made in another way."""
         if made.kind == JOINED:
             return [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
@@ -285,13 +268,13 @@ class Tracer:
         # Made of no text: `encode` of an object.
         template = made.parts[0] if made.parts else ""
         if made.kind == PERCENT and not self._spans(template, _MAX_DEPTH):
-            return _percent_pieces(template, made.parts[1])
+            return of_percent(template, made.parts[1])
         if made.kind == FORMAT and not self._spans(template, _MAX_DEPTH):
-            return _format_pieces(template, made.parts[1], made.parts[2])
+            return of_format(template, made.parts[1], made.parts[2])
         if made.kind == SUBSTITUTED and not self._spans(template, _MAX_DEPTH):
             return list(substituted(template, *made.parts[1:]))
         if made.kind == REPLACED and not self._spans(template, _MAX_DEPTH):
-            return _replaced_pieces(*made.parts)
+            return replaced(*made.parts)
         return None
 
     def _grown(self, text: str, made: Made, depth: int) -> list[Span]:
@@ -300,7 +283,7 @@ class Tracer:
         whole: Any = text
         last: Made | None = made
         while last is not None and last.kind == JOINED and len(last.parts) == 2:
-            step = self._step(last.parts[1], constant=bool(last.constant >> 1 & 1))
+            step = self._turns.step(last.parts[1], constant=bool(last.constant >> 1 & 1))
             if step is None or len(steps) > _MAX_FILTERED:
                 break
             steps.append(step)
@@ -316,25 +299,15 @@ class Tracer:
         found = [s.moved(len(begun)) for s in self._characters(steps)]
         return self._spans(whole, depth + 1) + found if found else []
 
-    def _step(self, piece: Any, *, constant: bool) -> Step | None:
-        """Take apart what one turn of a loop added; None if it is more than a character."""
-        made = None if constant or len(piece) < 2 else self._provenance.of(piece)
-        if made is None or made.kind != JOINED:
-            text = as_text(piece)
-            plain = constant or len(text) <= 1 or self._is_constant(text)
-            return [(text, constant)] if plain else None
-        parts = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
-        return None if self._is_list(parts) else [(as_text(p), literal) for p, literal in parts]
-
-    def _joined(self, pieces: list[_Piece]) -> list[Span]:
+    def _joined(self, pieces: list[Piece]) -> list[Span]:
         """Texts joined from single characters, with longer ones before, after and between them."""
-        if self._is_list(pieces):
+        if self._turns.is_list(pieces):
             return []
         found: list[Span] = []
         run: list[Step] = []
         start = place = 0
         for piece, constant in [*pieces, (None, True)]:
-            step = self._step(piece, constant=constant) if piece is not None else None
+            step = self._turns.step(piece, constant=constant) if piece is not None else None
             if step is None:
                 found += [span.moved(start) for span in self._characters(run)]
                 run = []
@@ -343,17 +316,6 @@ class Tracer:
                 run.append(step)
             place += len(piece or "")
         return found
-
-    def _is_list(self, pieces: list[_Piece]) -> bool:
-        """Tell whether words and numbers are joined by one text of the code: its signs are all."""
-        separators = {piece for piece, _ in pieces[1::2]}
-        if (
-            len(pieces) % 2 == 0
-            or len(separators) != 1
-            or not self._is_constant(as_text(separators.pop()))
-        ):
-            return False
-        return all(_WORD_OR_NUMBER.fullmatch(as_text(piece)) for piece, _ in pieces[::2])
 
     def _characters(self, steps: list[Step]) -> list[Span]:
         """Characters that were taken one by one."""
@@ -375,10 +337,10 @@ class Tracer:
             if len(text) < len(whole) and text in whole:
                 spans += self._cut(text, whole, inside)
                 continue
-            again = self._again(text, whole, inside)
+            again = found_again(text, whole, inside)
             spans += again
             covered = sum(span.end - span.start for span in inside)
-            short = covered < _MIN_AGAIN and len(text) > len(whole)
+            short = covered < MIN_AGAIN and len(text) > len(whole)
             # None of them: it was changed beyond recognition, as `b64decode` does. If most of the
             # source is from outside, so is the result.
             if not again and not short and 2 * covered > len(whole):
@@ -411,20 +373,6 @@ class Tracer:
                 break
         return []
 
-    @staticmethod
-    def _again(text: str, source: str, inside: list[Span]) -> list[Span]:
-        """Find the parts of a source in what was made of it, such as a trimmed query."""
-        found = []
-        searched = lowered(text)
-        for span in inside:
-            part = lowered(source[span.start : span.end])
-            start = searched.find(part)
-            while start >= 0 and len(part) >= _MIN_AGAIN:
-                end = start + len(part)
-                found.append(span._replace(start=start, end=end, exact=False))
-                start = searched.find(part, end)
-        return found
-
 
 def _ends_in_characters(made: Made) -> bool:
     """Tell whether a text was joined from another and single characters that are no literals."""
@@ -433,109 +381,3 @@ def _ends_in_characters(made: Made) -> bool:
         for number, part in enumerate(made.parts)
         if number
     )
-
-
-def _within(spans: list[Span], start: int, size: int) -> list[Span]:
-    """Return spans as they are in a part of their text."""
-    moved = [s._replace(start=max(s.start - start, 0), end=min(s.end - start, size)) for s in spans]
-    return [span for span in moved if span.start < span.end]
-
-
-def _chance(span: Span, standing: list[tuple[int, int]]) -> str:
-    """Vouch for what was found by search where a longer text of the code stands."""
-    covered = any(
-        start <= span.start and span.end <= end and end - start > span.end - span.start
-        for start, end in standing
-    )
-    return "constant" if covered else ""
-
-
-def _apart(found: list[Span], others: list[Span]) -> list[Span]:
-    """Add spans that are in none of those found. A word found by chance hides no longer piece."""
-    apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
-    return merged(found + apart) if apart else found
-
-
-def _texts_in(made: Made) -> tuple[Any, ...]:
-    """Return every text that went into one, those in tuples and dicts as well."""
-    found: list[Any] = []
-    for part in made.parts:
-        if isinstance(part, tuple):
-            found += part
-        elif isinstance(part, dict):
-            found += part.values()
-        else:
-            found.append(part)
-    return tuple(found)
-
-
-def _replaced_pieces(template: Any, old: Any, new: Any, *count: Any) -> list[_Piece] | None:
-    """Take `template.replace(old, new)` apart."""
-    if not old or not all(type(c) is int for c in count):
-        return None
-    segments = template.split(old, *count)
-    pieces: list[_Piece] = [(segments[0], True)]
-    for segment in segments[1:]:
-        pieces += [(new, False), (segment, True)]
-    return pieces
-
-
-def _percent_pieces(template: str, arguments: Any) -> list[_Piece] | None:
-    """Take `template % arguments` apart."""
-    pieces: list[_Piece] = []
-    values = arguments if isinstance(arguments, tuple) else (arguments,)
-    place = number = 0
-    for match in _PLACEHOLDER.finditer(template):
-        pieces.append((template[place : match.start()], True))
-        place = match.end()
-        if match["type"] == "%":
-            pieces.append(("%", True))
-            continue
-        # The width would take an argument of its own.
-        if "*" in (match["width"], match["precision"]):
-            return None
-        if match["key"] is not None:
-            if not isinstance(arguments, dict) or match["key"] not in arguments:
-                return None
-            value = arguments[match["key"]]
-        elif number < len(values):
-            value = values[number]
-            number += 1
-        else:
-            return None
-        bare = match["width"] is None and match["precision"] is None
-        if match["type"] == "s" and type(value) is str and bare:
-            pieces.append((value, False))
-        else:
-            start = match.start() + (len(match["key"]) + 3 if match["key"] is not None else 1)
-            pieces.append((("%" + template[start:place]) % (value,), False))
-    pieces.append((template[place:], True))
-    return pieces
-
-
-def _format_pieces(
-    template: str, arguments: tuple[Any, ...], named: dict[str, Any]
-) -> list[_Piece] | None:
-    """Take `template.format(*arguments, **named)` apart. What looks into its values is left."""
-    pieces: list[_Piece] = []
-    number = 0
-    formatter = string.Formatter()
-    for literal, field, specification, conversion in formatter.parse(template):
-        pieces.append((literal, True))
-        if field is None:
-            continue
-        if not _PLAIN_FIELD.fullmatch(field) or "{" in (specification or ""):
-            return None
-        try:
-            if not field:
-                value: Any = arguments[number]
-                number += 1
-            else:
-                value = arguments[int(field)] if field.isdigit() else named[field]
-        except LookupError:
-            return None
-        if conversion:
-            value = formatter.convert_field(value, conversion)
-        plain = type(value) is str and not specification
-        pieces.append((value if plain else format(value, specification or ""), False))
-    return pieces

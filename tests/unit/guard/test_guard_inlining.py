@@ -11,6 +11,7 @@ import gc
 import textwrap
 import weakref
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -133,6 +134,77 @@ def test_a_text_is_noted_with_its_parts(provenance: Provenance) -> None:
         0b10101,
     )
     assert made.parts[1] is value
+
+
+class Money:
+    """A class of Python whose format has an effect."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.formatted = text, 0
+
+    def __format__(self, specification: str) -> str:
+        self.formatted += 1
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("value", "specification", "part"),
+    [
+        *(("x' OR", ">9", "    x' OR"), ("abcdef", "<3", "abcdef"), (7.125, ".2f", "7.12")),
+        *((-3, "d", "-3"), (Decimal("1.50"), ">6", "  1.50"), (Money("x' OR"), ">3", "x' OR")),
+    ],
+)
+def test_what_is_formatted_is_made_again_when_it_is_asked_for(
+    provenance: Provenance, value: Any, specification: str, part: str
+) -> None:
+    make = function(f"def f(v, w):\n    return f'a {{v:{specification}}}|{{w:>4}}.'")
+    text = make(value, "b'")
+    made = provenance.of(text)
+    assert made is not None
+    assert (made.kind, made.parts, made.constant) == (
+        JOINED,
+        ("a ", part, "|", "  b'", "."),
+        0b10101,
+    )
+    if isinstance(value, Money):
+        assert value.formatted == 1, "what a class does when it is formatted is done once"
+    if part is value or part == value:
+        assert made.parts[1] is value
+
+
+def test_of_two_that_cannot_be_formatted_again_the_other_parts_are_known(
+    provenance: Provenance,
+) -> None:
+    value = "".join(["x'", " OR"])
+    first, second = Money("1"), Money("2")
+    text = function("def f(v, a, b):\n    return f'{v} {a:>3}{b:>3}'")(value, first, second)
+    made = provenance.of(text)
+    assert made is not None
+    assert (made.kind, made.parts) == (DERIVED, (value,))
+    assert (first.formatted, second.formatted) == (1, 1)
+
+
+@pytest.mark.parametrize("specification", [">{n}", ".3", "%Y", "!r:>9", "*^9.1"])
+def test_the_text_of_any_other_format_is_noted(specification: str) -> None:
+    colon = "" if specification[0] == "!" else ":"
+    source = f"def f(v, n):\n    return f'a {{v{colon}{specification}}}'"
+    assert "('a ', None)" in ast.unparse(rewrite(ast.parse(source)))
+
+
+def test_a_name_that_its_own_text_sets_is_not_read_again(provenance: Provenance) -> None:
+    text = function("def f(v):\n    return f'{v:>3}{(v := \"b\")}'")("a")
+    made = provenance.of(text)
+    assert text == "  ab"
+    assert made is not None
+    assert made.parts == ("  a", "b")
+
+
+def test_what_is_stripped_of_nothing_takes_no_note(provenance: Provenance) -> None:
+    strip = function("def f(v):\n    return [x.strip() for x in v]")
+    assert strip(["a", "bc", "x' OR"] * 9) == ["a", "bc", "x' OR"] * 9
+    assert not provenance._waiting
+    strip([" a b"])
+    assert len(provenance._waiting) == 1
 
 
 def test_a_long_text_is_noted_as_well(provenance: Provenance) -> None:

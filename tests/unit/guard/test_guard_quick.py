@@ -7,15 +7,15 @@ import tracemalloc
 
 import pytest
 
-from casemate.guard.notes import DERIVED, JOINED, Made
-from casemate.guard.provenance import (
+from casemate.guard.generations import (
     MAX_CHARACTERS,
     MAX_HELD,
     MAX_OBJECTS,
     MAX_PENDING,
     MAX_TEXT,
-    Provenance,
 )
+from casemate.guard.notes import DERIVED, JOINED, Made
+from casemate.guard.provenance import Provenance
 from casemate.guard.quick import MAX_CUT_FROM, MAX_SHORT, MAX_WAITING
 from casemate.guard.rewriting import rewrite
 

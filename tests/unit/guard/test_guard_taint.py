@@ -8,10 +8,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.guard import taint as taint_module
+from casemate.guard import known as known_module
 from casemate.guard.batches import lowered
 from casemate.guard.origin import Origin, Span
-from casemate.guard.taint import Taint, merged
+from casemate.guard.spans import merged
+from casemate.guard.taint import Taint
 
 
 def index(event: object, words: tuple[str, ...] = ()) -> Taint:
@@ -97,12 +98,12 @@ def test_a_source_that_comes_later_is_known_too() -> None:
 
 
 def test_what_is_beyond_the_limits_is_said(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(taint_module, "MAX_TEXTS", 10)
+    monkeypatch.setattr(known_module, "MAX_TEXTS", 10)
     made = index([f"text {n}" for n in range(20)])
     made.exact("x")
     assert made.overflown
     nested: object = "x"
-    for _ in range(taint_module.MAX_NESTING + 5):
+    for _ in range(known_module.MAX_NESTING + 5):
         nested = [nested]
     deep = index(nested)
     deep.exact("x")

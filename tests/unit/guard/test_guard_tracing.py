@@ -11,19 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.constants import Constants
-from casemate.guard.provenance import MAX_NOTED, MAX_TEXT, Provenance
+from casemate.guard.generations import MAX_NOTED, MAX_TEXT
+from casemate.guard.pieces import as_text
+from casemate.guard.provenance import Provenance
 from casemate.guard.taint import Taint
-from casemate.guard.tracing import Tracer, as_text
+from casemate.guard.tracing import Tracer
 
 
 def setting(event: object, constants: tuple[str, ...] = ()) -> tuple[Provenance, Tracer]:
     provenance = Provenance()
     provenance.begin()
-    taint = Taint(lambda word: word in constants)
-    taint.add("event", event)
     held = Constants()
     for constant in constants:
         held.take(constant)
+    taint = Taint(held.holds_word)
+    taint.add("event", event)
     return provenance, Tracer(taint, provenance, held.holds, held.standing_in)
 
 
@@ -37,6 +39,9 @@ def parts(tracer: Tracer, value: str | bytes) -> list[str]:
     return [text[s.start : s.end] for s in tracer.spans(value)]
 
 
+TEMPLATES = (
+    *("a '%s' b", "%s '%s' b", "a '%(v)s' b", "a '{}' b", "a '{v}' b", "{1} '{0}' b", "a '@' b"),
+)
 MAKERS: dict[str, Callable[[Provenance, str], Any]] = {
     "f-string": lambda p, v: p.join(0b101, "a '", v, "' b"),
     "addition": lambda p, v: p.add(0b10, p.add(0b01, "a '", v), "' b"),
@@ -59,7 +64,8 @@ MAKERS: dict[str, Callable[[Provenance, str], Any]] = {
 def test_the_place_of_a_value_is_exact(how: str, value: str) -> None:
     """Even of one that is also elsewhere in the text, or a single quote."""
     value = new(value)
-    provenance, tracer = setting({"v": value}, constants=("a '", "' b", "a", "b", " ", "'"))
+    own = ("a '", "' b", "a", "b", " ", "'", *TEMPLATES)
+    provenance, tracer = setting({"v": value}, constants=own)
     text = MAKERS[how](provenance, value)
     assert text == f"a '{value}' b"
     (span,) = tracer.spans(text)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core import Guard
 from ..origin import Origin
+from ..pieces import as_text
 from ..quoted import judge
-from ..tracing import as_text
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
 

@@ -10,11 +10,11 @@ from typing import Any
 from ..core import Guard
 from ..hooks import Before, argument, wrap
 from ..origin import Span
+from ..pieces import as_text
 from ..quoted import judge
 from ..sink import Patch
 from ..sql import structure
 from ..sql.tokens import Dialect
-from ..tracing import as_text
 from ..verdict import Verdict
 from .documents import Walk
 from .languages import (

@@ -17,8 +17,8 @@ from typing import Any
 
 from ..core import Guard
 from ..origin import Origin
+from ..pieces import as_text
 from ..taint import Taint
-from ..tracing import as_text
 from ..verdict import Verdict
 from .plain import has_tags, tag_of
 

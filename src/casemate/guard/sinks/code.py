@@ -18,9 +18,9 @@ from ..evaluation import choosing, formats, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
+from ..pieces import as_text
 from ..sink import Patch, Sink
 from ..standing import is_direct, is_import, is_importing, is_known
-from ..tracing import as_text
 from ..verdict import Judge, Verdict
 
 NAME = "code"

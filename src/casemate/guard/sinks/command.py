@@ -23,9 +23,9 @@ from ..core import Guard
 from ..evaluation.judgement import judge as judge_python
 from ..hooks import argument, wrap
 from ..origin import Span
+from ..pieces import as_text
 from ..sink import Sink
 from ..standing import is_direct, is_known, wrap_after
-from ..tracing import as_text
 from ..verdict import Verdict
 from . import path
 

@@ -14,8 +14,8 @@ from typing import Any
 from ..core import Guard, Place
 from ..origin import Span
 from ..pages import cleaning, judgement
+from ..pieces import as_text
 from ..sink import Sink
-from ..tracing import as_text
 from ..url.hosts import Vouching
 from ..url.structure import Parts, is_label, split
 from ..verdict import Verdict

@@ -14,8 +14,8 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
+from ..pieces import as_text
 from ..sink import Patch
-from ..tracing import as_text
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_public, normal, proxies
 from .structure import FIX_HOST, judge

@@ -1,0 +1,224 @@
+"""What is noted of a call's result: what it was made of, or that the code checked a text by it."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .generations import MAX_HELD, MAX_OBJECTS, Generations
+from .names import OWN_KINDS
+from .notes import (
+    DERIVED,
+    ESCAPERS,
+    FORMAT,
+    REPLACED,
+    SPREAD,
+    SUBSTITUTED,
+    TEXTS,
+    Question,
+    scalars,
+    sources_of,
+    words_of,
+)
+from .quick import MAX_WAITING
+from .substituting import held
+
+MAX_ITEMS = 1000
+"""Texts of one list that are noted."""
+_ONLY_TEXTS = frozenset(TEXTS)
+_WORD_CHECKS = frozenset(
+    ("isalnum", "isalpha", "isdecimal", "isdigit", "isidentifier", "isnumeric")
+)
+_FINDERS = frozenset(("findall", "groups"))
+_SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
+_FILTERS = frozenset(("sub",))
+_AFFIX_CHECKS = frozenset(("startswith", "endswith"))
+_MAX_QUESTIONS = 16
+_PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
+
+
+class Calls(Generations):
+    """Notes of calls by name, and of what the code asked of a text."""
+
+    __slots__ = ("_asked", "_checked", "_members", "kept")
+
+    def __init__(self) -> None:
+        """Begin with nothing noted."""
+        super().__init__()
+        self._checked: dict[str, tuple[str, object]] = {}
+        self._asked: dict[str, list[Question]] = {}
+        self._members: dict[str, tuple[str, ...]] = {}
+        """Texts that were found in a collection of literals, and these."""
+        self.kept: dict[Any, Any] = {}
+        """What sinks note for themselves while an invocation runs; a key begins with its sink."""
+
+    def end(self) -> None:
+        """Forget everything, and take no notes."""
+        super().end()
+        self._checked.clear()
+        self._members.clear()
+        self._asked.clear()
+        self.kept.clear()
+
+    def check_of(self, text: str) -> tuple[str, object]:
+        """Return how the code checked a text, and the collection it was found in."""
+        texts = self._members.get(text)
+        if texts is not None:
+            return "member", texts
+        return self._checked.get(text, ("", None))
+
+    def asked_of(self, text: str) -> Sequence[Question]:
+        """Return what patterns, beginnings and ends the code found in a text."""
+        return self._asked.get(text, ())
+
+    def checked_by(self, text: str, how: str, collection: object = None) -> None:
+        """Note that the code checked a text."""
+        self._checked.setdefault(text, (how, collection))
+
+    def _noted(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        if not self.active:
+            return
+        kind = type(result)
+        if kind in TEXTS:
+            self._called(function, arguments, named, result)
+        elif kind is bool:
+            if result:
+                self._checked_by(function, arguments)
+        elif kind in (list, tuple, dict):
+            name = getattr(function, "__name__", "")
+            split = name in _SPLITTERS and type(getattr(function, "__self__", None)) in TEXTS
+            self._spread(result, sources_of(function, arguments, named), split=split)
+            if name in _FINDERS:
+                self._spelled(function, arguments, result)
+        elif kind.__name__ == "Match":
+            self._checked_by(function, arguments)
+
+    def _called(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        owner = getattr(function, "__self__", None)
+        # `strip` of what has nothing to strip: a note would overwrite how it was really made.
+        if result is owner:
+            return
+        # Known by name alone: `unquote` of any library makes about the same of a text.
+        name = getattr(function, "__name__", "")
+        if type(owner) is str:
+            if name in OWN_KINDS:
+                self._called_method(owner, name, arguments, named, result)
+            else:
+                # What else a method of a text is given are texts and numbers.
+                self._note(result, DERIVED, (owner, *arguments, *named.values()))
+            return
+        if name in ESCAPERS:
+            self._checked.setdefault(result, (name, None))
+        if name in _FILTERS:
+            self._checked.setdefault(result, ("pattern", None))
+        if isinstance(owner, string.Template):
+            values = held(arguments, named)
+            self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
+            return
+        if name == "group":
+            self._spelled(function, arguments, (result,))
+        sources = sources_of(function, arguments, named)
+        if all(result is not source for source in sources):
+            self._note(result, DERIVED, sources)
+
+    def _called_method(
+        self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str
+    ) -> None:
+        if name == "replace":
+            if 2 <= len(arguments) <= 3 and result is not arguments[1]:
+                self._note(result, REPLACED, (owner, *arguments))
+            return
+        if name == "translate":
+            self._note(result, DERIVED, (owner,))
+            return
+        keyed = scalars(arguments[0] if name == "format_map" and arguments else named)
+        values = scalars(arguments if name == "format" else ())
+        if values is None or keyed is None:
+            self._note(result, DERIVED, (owner, *(v for v in arguments if type(v) in TEXTS)))
+        elif all(result is not value for value in (*values, *keyed.values())):
+            # `"{}".format(text)` is that text.
+            self._note(result, FORMAT, (owner, values, keyed))
+
+    def _checked_by(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        name = getattr(function, "__name__", "")
+        if name in _WORD_CHECKS:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                self._checked.setdefault(owner, ("word", None))
+        elif name in _AFFIX_CHECKS and arguments:
+            owner = getattr(function, "__self__", None)
+            if type(owner) is str:
+                if name == "startswith":
+                    self.kept[("prefix", owner)] = arguments[0]
+                self._ask(owner, Question(function, arguments, -1))
+        elif name in _PATTERN_CHECKS:
+            # A pattern's method, or a function of `re`, which takes the pattern first.
+            place = 1 if getattr(function, "__self__", None) is None else 0
+            if len(arguments) > place and type(arguments[place]) is str:
+                self._checked.setdefault(arguments[place], ("pattern", None))
+                self._ask(arguments[place], Question(function, arguments, place))
+
+    def _spelled(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], found: Iterable[Any]
+    ) -> None:
+        """Note what a pattern found that it spells out itself: that is checked."""
+        words = words_of(function, arguments)
+        for item in found:
+            for text in item if type(item) is tuple else (item,):
+                if words and type(text) is str and text.lower() in words:
+                    self._checked.setdefault(text, ("pattern", None))
+
+    def _ask(self, text: str, question: Question) -> None:
+        asked = self._asked.setdefault(text, [])
+        if len(asked) < _MAX_QUESTIONS:
+            asked.append(question)
+
+    def _spread(self, result: Any, sources: tuple[Any, ...], *, split: bool = False) -> None:
+        """Note every text in what a call returned. What split a text returned nothing but texts."""
+        if not sources:
+            return
+        self._hold(sources)
+        if len(self.objects) >= MAX_OBJECTS or self._held > MAX_HELD:
+            self._settle()
+            self._renew()
+        texts: list[Any] = []
+        todo: list[Any] = [result]
+        room = MAX_ITEMS
+        while todo and room > 0:
+            item = todo.pop()
+            room -= 1
+            kind = type(item)
+            if kind in TEXTS:
+                texts.append(item)
+            elif kind is dict:
+                self.objects[id(item)] = (item, sources)
+                todo += item.keys()
+                todo += item.values()
+            # Bounded by what it holds, not by depth: a parser's answer can refer to itself.
+            elif kind in (list, tuple):
+                self.objects[id(item)] = (item, sources)
+                if split or set(map(type, item[:room])) <= _ONLY_TEXTS:
+                    # Most calls return a list of texts.
+                    texts += item[:room]
+                    room -= len(item)
+                else:
+                    todo += item[:MAX_ITEMS]
+        if texts:
+            self._listed += len(texts)
+            if self._listed > MAX_WAITING:
+                self._settle()
+                self._listed = len(texts)
+            self._waiting.append((texts, SPREAD, sources, 0))

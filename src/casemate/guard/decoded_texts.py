@@ -1,0 +1,223 @@
+"""The forms of the sources' texts, and what they are searched by: made when a sink needs them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from .batches import all_lowered, base64_of, lowered, plain_of, requoted, sort_out
+from .binary import is_binary, texts_in
+from .budget import EASY_COST, ESCAPE_COST, FORM_COST, QUOTED_COST, TEXT_COST, ExhaustedError
+from .decoding import bytes_forms, hex_forms, is_hex
+from .forms import Forms
+from .fragments import Fragments
+from .known import MAX_CHARACTERS, MAX_DEPTH, MAX_TEXTS, MIN_SEARCHED, Known, Node, uncollected
+from .needles import Needles
+
+_MIN_NUMBER = 5
+LARGE = 4096
+"""Characters of a text that is prepared for a search only when a text as long is searched."""
+_QUOTES = "'\"`"
+_LETTERS = "A-Za-z0-9_.,:@/-"  # spelled out: sets with classes in them take twice the time
+_PLAIN = re.compile(
+    rf"[{_LETTERS}]{{1,7}}|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
+)
+"""A text that no application writes in another way, and in which nothing can be encoded."""
+_TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
+"""What an easy text has that is decoded in a seldom way, or turned round."""
+_BATCH = 1024
+"""Texts whose cost is taken from the budget at once."""
+
+
+class DecodedTexts(Known):
+    """Index of values and their forms."""
+
+    def __init__(self, is_code: Callable[[str], bool]) -> None:
+        """`is_code` tells whether a text is a word that the function's own code holds."""
+        super().__init__()
+        self._is_code = is_code
+        self._needles = Needles()
+        self._fragments = Fragments()
+        self._large: list[str] = []
+        self._joined: str | None = None
+        self._sizes: list[int] | None = None
+        self._forms = Forms()
+
+    def _decode(self) -> None:
+        """Know their forms as well, and what to search for. Costs far more: only when needed."""
+        self._index()
+        if not any(self._undecoded) and not self._numbers and not self._unread:
+            return
+        with self._turn, uncollected():
+            self._joined = self._sizes = None
+            self._take_numbers()
+            try:
+                for depth, texts in enumerate(self._undecoded):
+                    while self._unread:
+                        self._read(*self._unread.pop(0))
+                    # Forms of these texts are one deeper, so this list does not grow meanwhile.
+                    self._characters += sum(map(len, texts))
+                    other = [text for text in texts if not _PLAIN.fullmatch(text)]
+                    if len(other) < len(texts):
+                        done = set(other)
+                        self._plain([t for t in texts if t not in done] if done else texts)
+                    self._signed(other, depth)
+                    texts.clear()
+            except ExhaustedError:
+                # From here on, a text of which nothing is found is taken as the event's: see
+                # `_leaf`.
+                for texts in self._undecoded:
+                    texts.clear()
+                self._unread.clear()
+                self.overflown = True
+
+    def _plain(self, texts: list[str]) -> None:
+        """Most texts of an event are names, dates and sentences: nothing is encoded in them."""
+        is_code = self._is_code
+        searched = [
+            text
+            for text in texts
+            # A word of the code has no blank.
+            if len(text) >= MIN_SEARCHED and (" " in text or not is_code(text))
+        ]
+        self._needles.add_all(
+            dict(zip("\0".join(searched).lower().split("\0"), searched, strict=False))
+        )
+
+    def _signed(self, texts: list[str], depth: int) -> None:
+        """Prepare texts with signs for searches, and take in what they may be decoded to."""
+        words, coded, easy, quoted, hard = sort_out(texts)
+        searched = list(itertools.filterfalse(self._is_code, words))
+        self._needles.add_all(dict(zip(all_lowered(searched), searched, strict=True)))
+        whole = [text for text in easy if len(text) >= MIN_SEARCHED]
+        for batch in _batches([*whole, *[text for text in coded if text[-1] == "="]]):
+            self._budget.spend(sum(map(len, batch)) + EASY_COST * len(batch))
+            lower = all_lowered(batch)
+            self._needles.add_all(dict(zip(lower, batch, strict=True)))
+            self._fragments.add_all(lower, batch)
+        for batch in _batches(quoted):
+            self._quoted(batch)
+        if depth < MAX_DEPTH:
+            self._seldom_forms([*easy, *quoted], depth)
+            self._coded(coded, depth)
+            done = set(coded)
+            for text in [text for text in words if text not in done]:
+                self._take_forms(text, self._forms.of(text), depth)
+        # One by one, for what is left has escapes, brackets of JSON, or characters beyond ASCII.
+        for text in hard:
+            escapes = text.count("%") + text.count("&") + text.count("\\")
+            self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)
+            if len(text) < LARGE:
+                self._search_for(text)
+                self._fragments.add(lowered(text), text)
+            else:
+                self._large.append(text)
+            if depth < MAX_DEPTH:
+                self._take_forms(text, self._forms.of(text), depth)
+
+    def _quoted(self, texts: list[str]) -> None:
+        """Have texts with quotes found as they are, with these escaped or doubled, or without."""
+        self._budget.spend(sum(map(len, texts)) + QUOTED_COST * len(texts))
+        lower = all_lowered(texts)
+        self._fragments.add_all(lower, texts)
+        short = any(len(text) < MIN_SEARCHED for text in texts)
+        # None is a word of the code: that has no quotes.
+        for forms in (lower, *requoted(lower)):
+            pairs = zip(forms, texts, strict=True)
+            self._needles.add_all(
+                {form: text for form, text in pairs if len(form) >= MIN_SEARCHED}
+                if short
+                else dict(pairs)
+            )
+        for text in texts:
+            bare = text.strip(_QUOTES)
+            if bare is not text:
+                self._texts.setdefault(bare, self._texts[text])
+                if self._is_searched(bare):
+                    self._needles.add(bare.lower(), text)
+
+    def _is_searched(self, text: str) -> bool:
+        return len(text) >= MIN_SEARCHED and not self._is_code(text)
+
+    def _take_forms(self, text: str, forms: Iterable[tuple[str, object]], depth: int) -> None:
+        for how, form in forms:
+            self._budget.spend(FORM_COST)
+            self._walk(form, (None, (text, how), None), depth + 1)
+
+    def _seldom_forms(self, texts: list[str], depth: int) -> None:
+        """Of easy texts, these few forms are the only ones, as long as they are looked for."""
+        for text in texts:
+            if not self._forms.turns:
+                return
+            if _TURNED.search(text):
+                self._take_forms(text, self._forms.seldom(text), depth)
+
+    def _coded(self, texts: list[str], depth: int) -> None:
+        """Take in what base64 looks like: thousands of short ones are decoded together."""
+        data = base64_of(texts)
+        for batch in _batches(texts):
+            self._budget.spend(EASY_COST * len(batch))
+            plain, others = plain_of(batch, data)
+            self._take_plain(plain, "base64", depth + 1)
+            for text in others:
+                self._take_forms(text, bytes_forms(data[text], "base64"), depth)
+            for text in self._forms.likely(batch):
+                self._take_forms(text, self._forms.seldom(text), depth)
+            for text in filter(is_hex, batch):
+                self._take_forms(text, hex_forms(text), depth)
+
+    def _take_plain(self, forms: dict[str, str], how: str, depth: int) -> None:
+        """Take what texts were decoded to, by the text."""
+        known, new = self._texts, self._undecoded[depth]
+        fresh: dict[str, Node] = {
+            form: (None, (text, how), None) for text, form in forms.items() if form not in known
+        }
+        self._characters += sum(map(len, fresh))
+        if self._characters > MAX_CHARACTERS or len(known) + len(fresh) > MAX_TEXTS:
+            self.overflown = True
+            return
+        known.update(fresh)
+        new += fresh
+
+    def _read(self, data: bytes, node: Node, depth: int) -> None:
+        """Know the texts in bytes."""
+        if is_binary(data):
+            for text in texts_in(data):
+                if text not in self._texts:
+                    self._new(text, node, MAX_DEPTH)
+        elif data and (text := data.decode()) not in self._texts:
+            self._new(text, node, depth)
+
+    def _take_numbers(self) -> None:
+        numbers, self._numbers = self._numbers, {}
+        texts = dict(zip(map(repr, numbers), numbers.values(), strict=False))
+        self._texts = texts | self._texts
+        self._needles.add_all({text: text for text in texts if len(text) >= _MIN_NUMBER})
+
+    def _search_for(self, text: str) -> None:
+        """Have a text found in others, also trimmed, without its quotes, or with them escaped."""
+        forms = [text]
+        stripped = text.strip()
+        if len(stripped) != len(text):
+            forms.append(stripped)
+            self._texts.setdefault(stripped, self._texts[text])  # one character has no identity
+        if "'" in text or '"' in text or "`" in text:
+            forms.append(stripped.strip(_QUOTES))
+            self._texts.setdefault(forms[-1], self._texts[text])
+            forms.append(text.replace("'", "''"))
+            forms.append(text.replace("'", "\\'"))
+            forms.append(text.replace("'", "\\'").replace('"', '\\"'))
+        if not text.isprintable() or '"' in text or "\\" in text:
+            forms += (json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        if not text.isascii():
+            forms += (json.dumps(text)[1:-1], ascii(text)[1:-1])
+        for form in forms:
+            if self._is_searched(form):
+                self._needles.add(lowered(form), text)
+
+
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(texts), _BATCH):
+        yield texts[start : start + _BATCH]

@@ -1,0 +1,196 @@
+"""How texts were made, by their identity, in two generations: what is old and not asked for goes.
+
+Notes wait in a ring until somebody asks about a text. So a loop that makes thousands of texts, none
+of which comes to a sink, pays for one append each.
+"""
+
+from __future__ import annotations
+
+import _thread
+import collections
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from .notes import DERIVED, JOINED, REPLACED, SPREAD, Made
+from .quick import MAX_SHORT, MAX_WAITING, written_out
+
+MAX_TEXT = 32 * 1024
+"""Characters of a text whose making is noted; longer ones are searched at the sink instead."""
+MAX_NOTED = 8192
+MAX_CHARACTERS = 4 << 20
+MAX_PENDING = 1 << 20
+"""Characters of longer texts, and of what they were made from, that wait until a sink asks."""
+MAX_HELD = 16 << 20
+"""Characters that are kept from being freed, since texts were made of them."""
+MAX_OBJECTS = 8192
+"""Bounds of one generation of notes; when it is full, the one before it is forgotten."""
+
+
+class Generations:
+    """The notes of one process, emptied for each invocation."""
+
+    __slots__ = (
+        "_characters",
+        "_generation",
+        "_held",
+        "_held_last",
+        "_listed",
+        "_made",
+        "_made_before",
+        "_objects_before",
+        "_pending",
+        "_turn",
+        "_waiting",
+        "active",
+        "objects",
+    )
+
+    def __init__(self) -> None:
+        """Begin inactive: what is made at import holds no event."""
+        self.active = False
+        self._made: dict[Any, tuple[Any, ...]] = {}
+        self._made_before: dict[Any, tuple[Any, ...]] = {}
+        self._characters = 0
+        self._generation = 0
+        self._held = 0
+        self._held_last: object = None
+        self._objects_before: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        self.objects: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        """Lists and dicts that a call made from texts, and these texts."""
+        self._waiting: collections.deque[tuple[Any, ...]] = collections.deque(maxlen=MAX_WAITING)
+        """Notes as in `Made` that nobody has asked about."""
+        self._listed = 0
+        """Texts in lists among these, at least."""
+        self._pending = 0
+        """Characters of texts among these that are too long for `quick`, at most."""
+        self._turn = _thread.RLock()
+        """Held while these become known: a thread must not miss what another has in its hands."""
+
+    def end(self) -> None:
+        """Forget everything, and take no notes."""
+        self.active = False
+        # The ring itself stays: rewritten code has its `append`.
+        self._waiting.clear()
+        self._listed = self._pending = 0
+        self._made = {}
+        self._made_before = {}
+        self.objects = {}
+        self._objects_before = {}
+        self._characters = self._held = 0
+        self._held_last = None
+
+    def of(self, value: object) -> Made | None:
+        """Return how a text was made, if it was seen."""
+        if self._waiting:
+            self._settle()
+        single = (type(value) is str or type(value) is bytes) and len(value) == 1
+        key: Any = value if single else id(value)
+        made = self._made.get(key) or self._made_before.get(key)
+        # A note holds its text, so an id is no other's. Of single characters only those of Latin-1
+        # are one object each: an equal one of others may not be the one that was noted.
+        return Made(*made) if made is not None and made[0] is value else None
+
+    def has(self, value: str) -> bool:
+        """Tell whether a text was noted, or is of one character, which has no identity."""
+        if self._waiting:
+            self._settle()
+        key = id(value)
+        return key in self._made or key in self._made_before or len(value) == 1
+
+    def since(self, mark: tuple[int, int]) -> tuple[list[tuple[Any, ...]], tuple[int, int]]:
+        """Return the notes, as in `Made`, that were taken after a mark, and the mark of now.
+
+        The first mark is `(-1, 0)`. A mark of a generation that is forgotten has all that are left.
+        """
+        if self._waiting:
+            self._settle()
+        generation, count = mark
+        now = (self._generation, len(self._made))
+        if generation == self._generation:
+            return list(itertools.islice(self._made.values(), count, None)), now
+        return [*self._made_before.values(), *self._made.values()], now
+
+    def made_from(self, value: object) -> tuple[Any, ...] | None:
+        """Return the texts that a call made a list or dict from, if it was seen."""
+        found = self.objects.get(id(value)) or self._objects_before.get(id(value))
+        return found[1] if found is not None and found[0] is value else None
+
+    def derived(self, value: object, sources: Iterable[object]) -> None:
+        """Note that `value` was made from `sources`, in a way that only a sink can judge."""
+        self._note(value, DERIVED, tuple(sources))
+
+    def joins(self, value: object, parts: tuple[Any, ...]) -> None:
+        """Note that `value` was put together from `parts`, none of them known as a literal."""
+        self._note(value, JOINED, parts)
+
+    def _settle(self) -> None:
+        """Know what was noted since somebody asked."""
+        waiting = self._waiting
+        with self._turn:
+            if not self.active:
+                waiting.clear()
+            self._listed = self._pending = 0
+            while waiting:
+                # Away only when it is known: without the turn, others look whether it is empty.
+                self._keep(waiting[0])
+                waiting.popleft()
+
+    def _note(self, value: Any, kind: str, parts: tuple[Any, ...], constant: int = 0) -> None:
+        length = len(value)
+        if not 1 <= length <= MAX_TEXT:
+            return
+        if kind is not JOINED:
+            length += sum(len(p) for p in parts if type(p) is str or type(p) is bytes)
+        self._pending += length
+        if self._pending > MAX_PENDING:
+            self._settle()
+            self._pending = length
+        self._waiting.append((value, kind, parts, constant))
+
+    def _keep(self, note: tuple[Any, ...]) -> None:
+        if type(note[1]) is not str or len(note) < 4:
+            for each in written_out(note):
+                self._keep_whole(each)
+        else:
+            self._keep_whole(note)
+
+    def _keep_whole(self, note: tuple[Any, ...]) -> None:
+        value = note[0]
+        if note[1] is SPREAD:
+            sources = note[2]
+            for text in value:
+                if all(text is not source for source in sources):
+                    self._keep((text, DERIVED, sources, 0))
+            return
+        length = len(value)
+        # Texts of one character are shared by the whole interpreter: they have no identity, and
+        # are known by what they are, if it is no letter that is anywhere.
+        single = length == 1 and note[1] == DERIVED and not value.isalnum()
+        if not (single or 2 <= length <= MAX_TEXT):
+            return
+        made = self._made
+        self._characters += length
+        if note[1] is DERIVED or note[1] is REPLACED:
+            self._hold(note[2])
+        if len(made) >= MAX_NOTED or self._characters > MAX_CHARACTERS or self._held > MAX_HELD:
+            self._renew()
+            made = self._made
+        made[value if single else id(value)] = note
+
+    def _hold(self, sources: Iterable[object]) -> None:
+        """Count the long texts that a note keeps: what was cut from them can be much shorter."""
+        for source in sources:
+            if (type(source) is str or type(source) is bytes) and len(source) > MAX_SHORT:
+                # Most are cut, or split, many times in a row.
+                if source is not self._held_last:
+                    self._held += len(source)
+                self._held_last = source
+
+    def _renew(self) -> None:
+        """Begin a generation, and forget the one before the one that ends."""
+        # Two of them: what was made last is what a sink is asked about next.
+        self._made_before, self._made = self._made, {}
+        self._objects_before, self.objects = self.objects, {}
+        self._characters = self._held = 0
+        self._generation += 1

@@ -1,0 +1,61 @@
+"""What is done with the spans of one text: put in order, cut, found again in another text."""
+
+from __future__ import annotations
+
+from .batches import lowered
+from .origin import Span
+
+MIN_AGAIN = 2
+"""Characters of a part that is looked for in what was made of its text."""
+
+
+def merged(spans: list[Span]) -> list[Span]:
+    """Return spans in order without those inside others; what overlaps becomes one."""
+    spans.sort(key=lambda s: (s.start, -s.end))
+    kept: list[Span] = []
+    for span in spans:
+        if kept and span.start < kept[-1].end:
+            # Two values that overlap were both found by search: neither is vouched for as a whole,
+            # and together they are exact only if each was.
+            last = kept[-1]
+            if span.end > last.end:
+                kept[-1] = last._replace(end=span.end, exact=last.exact and span.exact, checked="")
+        else:
+            kept.append(span)
+    return kept
+
+
+def within(spans: list[Span], start: int, size: int) -> list[Span]:
+    """Return spans as they are in a part of their text."""
+    moved = [s._replace(start=max(s.start - start, 0), end=min(s.end - start, size)) for s in spans]
+    return [span for span in moved if span.start < span.end]
+
+
+def chance(span: Span, standing: list[tuple[int, int]]) -> str:
+    """Vouch for what was found by search where a longer text of the code stands."""
+    # The text of the code has to be longer: one of the same size is as likely the event's.
+    covered = any(
+        start <= span.start and span.end <= end and end - start > span.end - span.start
+        for start, end in standing
+    )
+    return "constant" if covered else ""
+
+
+def apart(found: list[Span], others: list[Span]) -> list[Span]:
+    """Add spans that are in none of those found. A word found by chance hides no longer piece."""
+    apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
+    return merged(found + apart) if apart else found
+
+
+def found_again(text: str, source: str, inside: list[Span]) -> list[Span]:
+    """Find the parts of a source in what was made of it, such as a trimmed query."""
+    found = []
+    searched = lowered(text)
+    for span in inside:
+        part = lowered(source[span.start : span.end])
+        start = searched.find(part)
+        while start >= 0 and len(part) >= MIN_AGAIN:
+            end = start + len(part)
+            found.append(span._replace(start=start, end=end, exact=False))
+            start = searched.find(part, end)
+    return found
