@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 
 from casemate.dispatch.arrivals import ArrivalRate
+from casemate.dispatch.deadlines import Deadlines
 from casemate.dispatch.failed_starts import not_imported, start_failed, unavailable
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
 from casemate.dispatch.restored import RestoredInstances
@@ -66,6 +68,8 @@ class Pool:
         self._spares: deque[tuple[Instance, float]] = deque()
         self._starting: dict[Instance, float] = {}
         self._waiting: deque[Waiter] = deque()
+        self._deadlines = Deadlines()
+        self._supply_soon = False
         self._patience: asyncio.TimerHandle | None = None
         self._import_failed: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
@@ -112,9 +116,9 @@ class Pool:
         patience = self.limits.queue_time
         if patient:
             patience = max(patience, PATIENT_SECONDS)
-        latest = self._loop.time() + patience + 2 * self._start_seconds
-        waiter = Waiter(future, latest)
-        waiter.timer = self._loop.call_later(patience, self._give_up, waiter)
+        now = self._loop.time()
+        waiter = Waiter(future, now + patience + 2 * self._start_seconds)
+        self._deadlines.put(waiter, now + patience, partial(self._give_up, waiter))
         self._waiting.append(waiter)
         self._match()
         self._supply()
@@ -127,7 +131,7 @@ class Pool:
                 self.release(future.result())
             raise
         finally:
-            waiter.timer.cancel()
+            self._deadlines.drop(waiter)
 
     @property
     def full(self) -> bool:
@@ -144,7 +148,7 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        if not instance.alive or self.retired or self._is_of_old(instance):
+        if not instance.alive or self.retired or (self._old and self._is_of_old(instance)):
             instance.close()
             self._match()
         elif self.reuse:
@@ -152,8 +156,9 @@ class Pool:
         else:
             self._make_ready(instance)
             self._match()
-        # After the answer: the caller does not wait for the refill.
-        self._loop.call_soon(self._supply)
+        if self._waiting or not self.reuse:
+            # Later, after the answer: the caller does not wait for the refill.
+            self._supply_later()
 
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
@@ -165,16 +170,18 @@ class Pool:
             self._offer(instance)
         else:
             instance.close()
-        self._loop.call_soon(self._supply)
+        self._supply_later()
 
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
         room = self.busy < self.limits.concurrency
         importing = self._opening or (self._imports_late and self._starting and room)
-        if importing and self._loop.time() < waiter.latest:
+        now = self._loop.time()
+        if importing and now < waiter.latest:
             # A slow import is not a full queue; it has a deadline of its own.
-            waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
+            later = now + _IMPORT_POLL_SECONDS
+            self._deadlines.put(waiter, later, partial(self._give_up, waiter))
             return
         self._waiting.remove(waiter)
         refusal = throttled("The function has no free instance.", len(self._waiting), self.busy)
@@ -182,8 +189,15 @@ class Pool:
 
     # -- supply --------------------------------------------------------------------------------
 
+    def _supply_later(self) -> None:
+        """Do that once what is under way has been done; reused ones only while somebody waits."""
+        if not self._supply_soon and (self._waiting or not self.reuse):
+            self._supply_soon = True
+            self._loop.call_soon(self._supply)
+
     def _supply(self) -> None:
         """Start the zygote or instances that the queue and the arrival rate ask for."""
+        self._supply_soon = False
         if self.retired and not self._waiting:
             return
         now = self._loop.time()
@@ -273,7 +287,7 @@ class Pool:
         if zygote is self._zygote:
             self._zygote = None
             if self._waiting:
-                self._loop.call_soon(self._supply)
+                self._supply_later()
         elif zygote in self._old:
             self._old.remove(zygote)
 
@@ -284,7 +298,7 @@ class Pool:
         else:
             self._offer(instance)
         # Others may still wait: forks under way at once are few.
-        self._loop.call_soon(self._supply)
+        self._supply_later()
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
@@ -298,12 +312,13 @@ class Pool:
             )
         # Replacing what ends at once, with nobody waiting for it, would fork without end.
         if self._waiting or self._loop.time() - since >= _SETTLED_SECONDS:
-            self._loop.call_soon(self._supply)
+            self._supply_later()
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
         self._spares.append((instance, self._loop.time()))
-        self._match()
+        if self._waiting:
+            self._match()
 
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
