@@ -31,6 +31,8 @@ from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
 
 _encode = msgspec.json.Encoder().encode
+_NONE = Closure(is_live=False, public=False, internal=False)
+"""Of what there is not."""
 
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
@@ -45,8 +47,11 @@ _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 class Authenticator(Protocol):
     """Tells whose credential an Authorization header's value holds."""
 
-    def check(self, authorization: str | None) -> Checked:
-        """Return what `authenticate` finds, to be confirmed by it a moment later."""
+    def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later.
+
+        That is what was found `before` for the same value, if nothing can have changed since.
+        """
         ...
 
     def authenticate(
@@ -120,7 +125,11 @@ class Admission:
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         if version is None and _is_kept_for_version(raw):
             raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
-        closure = self._closure(raw, version)
+        closure = (
+            _NONE
+            if version is None
+            else self._catalogue.closure(raw.project, raw.function, version)
+        )
         resource = Resource(
             kind=ResourceKind.FUNCTION,
             project=raw.project,
@@ -128,7 +137,7 @@ class Admission:
             internal=closure.internal,
             public=closure.public,
         )
-        granted = _is_granted(raw, version)
+        granted = raw.caller is not None and _is_granted(raw, version)
         self._require(Action.FUNCTION_INVOKE, raw, request.id, principal, resource, granted)
         if version is not None and not closure.is_live and _names_version(raw) and not granted:
             # What is not live was replaced, perhaps for a reason: a right of its own.
@@ -136,7 +145,8 @@ class Admission:
             self._require(action, raw, request.id, principal, resource, granted=False)
         if version is None:
             raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
-        size, most = _size(raw), version.spec.limits.request
+        size = _size(raw) if raw.events else len(raw.body)
+        most = version.spec.limits.request
         if size > most:
             raise RefusedError(
                 Outcome.INVALID,
@@ -154,11 +164,6 @@ class Admission:
             raise self._breach(raw, request.id, principal, version, broken)
         self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
-
-    def _closure(self, raw: RawInvocation, version: Version | None) -> Closure:
-        if version is None:
-            return Closure(is_live=False, public=False, internal=False)
-        return self._catalogue.closure(raw.project, raw.function, version)
 
     def _require(
         self,

@@ -30,7 +30,7 @@ class Closure(NamedTuple):
 class _Entry:
     """One function with its aliases resolved to versions and cumulated weights."""
 
-    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "versions")
+    __slots__ = ("_narrowed", "aliases", "closures", "current", "deployed", "live", "versions")
 
     def __init__(self, deployed: DeployedFunction) -> None:
         self.deployed = deployed
@@ -40,6 +40,19 @@ class _Entry:
         self.current = () if self.live is None else tuple(self.live[0])
         """The versions that `live` leads to."""
         self._narrowed: dict[int, Version] = {}
+        self.closures: dict[int, tuple[Version, Closure]] = {}
+        """What was told of versions, by their number."""
+
+    def closure(self, version: Version) -> Closure:
+        """Return who may call a version now."""
+        is_live = any(one.number == version.number for one in self.current)
+        found = Closure(
+            is_live=is_live,
+            public=is_live and is_public(self.current),
+            internal=is_internal(self.current) or version.spec.internal,
+        )
+        self.closures[version.number] = version, found
+        return found
 
     def in_force(self, version: Version) -> Version:
         """Return a version with the rights that it has now."""
@@ -76,6 +89,10 @@ class Catalogue:
         self._functions: dict[tuple[str, str], _Entry] = {}
         self._spaces = Spaces()
         self._contracts = Contracts()
+        self.revision = 0
+        """Counts up with every change; what was looked up before holds no more."""
+        self._only_project: str | None = None
+        """The project of all functions, None if there are several, or none."""
 
     def replace(
         self,
@@ -92,6 +109,9 @@ class Catalogue:
         self._spaces = Spaces(_declaring(entries), claims)
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions = entries
+        self.revision += 1
+        projects = {project for project, _ in entries}
+        self._only_project = projects.pop() if len(projects) == 1 else None
 
     @property
     def claims(self) -> tuple[RouteClaim, ...]:
@@ -135,7 +155,7 @@ class Catalogue:
         if self._spaces.owns_origin(project, host):
             return True
         # A node with one project is that project's.
-        return not self._spaces.claims and {p for p, _ in self._functions} == {project}
+        return not self._spaces.claims and self._only_project == project
 
     def check_consumers(
         self, project: str, function: str, version: Version, together: Iterable[Version] = ()
@@ -175,16 +195,19 @@ class Catalogue:
             chosen = next(v for v, weight in pairs if point < weight)
         return chosen if resolved is entry.live else entry.in_force(chosen)
 
+    def is_one(self, project: str, function: str, qualifier: str | None = None) -> bool:
+        """Tell whether `find` always returns the same for this revision: no share is chosen."""
+        entry = self._functions.get((project, function))
+        alias = None if entry is None else entry.aliases.get(qualifier or LIVE)
+        return alias is None or len(alias[0]) == 1
+
     def closure(self, project: str, function: str, version: Version) -> Closure:
         """Return who may call a version of a function by what is in force now."""
         entry = self._functions.get((project, function))
         if entry is None:
             return Closure(is_live=False, public=False, internal=version.spec.internal)
-        is_live = any(one.number == version.number for one in entry.current)
-        internal = is_internal(entry.current) or version.spec.internal
-        return Closure(
-            is_live=is_live, public=is_live and is_public(entry.current), internal=internal
-        )
+        known = entry.closures.get(version.number)
+        return known[1] if known is not None and known[0] is version else entry.closure(version)
 
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""
