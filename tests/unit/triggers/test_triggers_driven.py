@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
@@ -205,6 +205,63 @@ def test_neither_a_client_that_goes_nor_a_close_leaves_anything(hangs_up: bool) 
             await served.settled()
             assert ended == [True]
             assert served.server._context.driven == set()  # type: ignore[union-attr]
+
+    run(main())
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_late_answer_for_whoever_is_gone_goes_nowhere_and_is_cleaned_up(streamed: bool) -> None:
+    async def main() -> None:
+        future = asyncio.get_running_loop().create_future()
+        begun, closed = asyncio.Event(), []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                yield b"never read"
+            finally:
+                closed.append(True)
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            begun.set()
+            await future
+            if not streamed:
+                return HttpResponse(429, paced=True)
+            body = chunks()
+            assert await anext(body) == b"never read"
+            return HttpResponse(200, (), body)
+
+        async with serving(route=plainly(handler)) as served:
+            client = await served.connect()
+            await client.send(GET)
+            await begun.wait()
+            client.reset()
+            await asyncio.sleep(0.05)
+            future.set_result(None)
+            await served.settled()
+            assert served.errors == []
+            assert closed == [True] * streamed
+
+    run(main())
+
+
+def test_a_plain_answer_may_be_streamed_or_paced() -> None:
+    async def main() -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"one"
+            yield b"two"
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            if request.head.query:
+                return HttpResponse(429, paced=True)
+            return HttpResponse(200, (), chunks())
+
+        async with serving(route=plainly(handler)) as served:
+            client = await served.connect()
+            for _ in range(2):
+                await client.send(GET)
+                assert (await client.response()).body == b"onetwo"
+                await client.send(b"GET /x?paced HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert (await client.response()).status == 429
 
     run(main())
 

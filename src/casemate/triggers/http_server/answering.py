@@ -96,7 +96,8 @@ class Answering(asyncio.Protocol):
         self._answer(self._context.problem(status, detail), cut=True)
 
     def _start(self, handler: _Run, argument: object, *, cut: bool) -> None:
-        self._state = HANDLING
+        if self._state < CLOSING:  # else nobody is there any more, and the task cleans up
+            self._state = HANDLING
         self.deadline = NEVER
         self._task = self._context.loop.create_task(self._serve(handler, argument, cut))
         self._context.tasks.add(self._task)
