@@ -207,10 +207,21 @@ def test_where_shares_are_chosen_nothing_is_one() -> None:
     assert catalogue.is_one("t", "nobody")
 
 
-def test_a_host_is_of_the_only_project_until_there_is_another() -> None:
+def test_a_node_is_one_projects_until_another_has_a_function() -> None:
     catalogue = Catalogue()
-    assert not catalogue.owns_origin("t", "host")
-    catalogue.replace([deployed(version()), deployed(version(name="g"))])
-    assert catalogue.owns_origin("t", "host") and not catalogue.owns_origin("u", "host")
+    assert not catalogue.owns_origin("t", "example.com")
+    catalogue.replace([deployed(version(name=name)) for name in ("f", "g")])
+    assert catalogue.owns_origin("t", "example.com")
+    assert not catalogue.owns_origin("u", "example.com")
     catalogue.replace([deployed(version()), deployed(version(project="u"))])
-    assert not catalogue.owns_origin("t", "host")
+    assert not catalogue.owns_origin("t", "example.com")
+    catalogue.replace([])
+    assert not catalogue.owns_origin("t", "example.com")
+
+
+def test_each_replacement_is_another_revision() -> None:
+    catalogue = Catalogue()
+    before = catalogue.revision
+    catalogue.replace([deployed(version())])
+    catalogue.replace([deployed(version())])
+    assert catalogue.revision == before + 2
