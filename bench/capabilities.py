@@ -140,6 +140,11 @@ class CheckoutNode:
         self._env["CASEMATE_URL"] = f"http://127.0.0.1:{self.port}"
         self._env["CASEMATE_KEY"] = self._key
 
+    @property
+    def process(self) -> int:
+        """The id of its first process."""
+        return self._server.process
+
     def _first_key(self) -> str:
         end = time.monotonic() + 30
         while time.monotonic() < end and not self._server.ended():

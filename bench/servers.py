@@ -52,6 +52,11 @@ class Server:
                 preexec_fn=end_with_parent,
             )
 
+    @property
+    def process(self) -> int:
+        """The id of the first process."""
+        return self._process.pid
+
     def processes(self) -> list[ProcessId]:
         """Return all its processes."""
         return tree(self._process.pid)

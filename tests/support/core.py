@@ -156,7 +156,7 @@ class TwoTokens:
             for text, role in ((OWNER_TOKEN, OWNER), (INVOKER_TOKEN, INVOKER))
         }
 
-    def check(self, authorization: str | None) -> Checked:
+    def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
         return Checked(self.authenticate(authorization), 0, 0.0)
 
     def authenticate(

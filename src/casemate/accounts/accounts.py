@@ -83,9 +83,12 @@ class Accounts:
             store, self._directory, self.sessions, *guards, happened=happened
         )
 
-    def check(self, authorization: str | None) -> Checked:
-        """Return what `authenticate` finds, to be confirmed by it a moment later."""
-        return self._directory.index.check(authorization)
+    def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later.
+
+        That is what was found `before` for the same value, if nothing can have changed since.
+        """
+        return self._directory.index.check(authorization, before)
 
     def authenticate(
         self, authorization: str | None, checked: Checked | None = None

@@ -32,6 +32,8 @@ from casemate.model.trigger import INBOX, TriggerKind, kind_of
 from casemate.policy.interface import Policy
 
 _encode = msgspec.json.Encoder().encode
+_NONE = Closure(is_live=False, public=False, internal=False)
+"""Of what there is not."""
 
 _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
@@ -46,8 +48,11 @@ _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 class Authenticator(Protocol):
     """Tells whose credential an Authorization header's value holds."""
 
-    def check(self, authorization: str | None) -> Checked:
-        """Return what `authenticate` finds, to be confirmed by it a moment later."""
+    def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
+        """Return what `authenticate` finds, to be confirmed by it a moment later.
+
+        That is what was found `before` for the same value, if nothing can have changed since.
+        """
         ...
 
     def authenticate(
@@ -122,12 +127,15 @@ class Admission:
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         if version is None and _is_kept_for_version(raw):
             raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
-        if version is None or not self._brought.allowed(raw, version):
+        brought = raw.caller is not None
+        if version is None or not (brought and self._brought.allowed(raw, version)):
             self._authorize(raw, request.id, principal, version)
             if version is None:
                 raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
-            self._brought.note(raw, version)
-        size, most = _size(raw), version.spec.limits.request
+            if brought:
+                self._brought.note(raw, version)
+        size = _size(raw) if raw.events else len(raw.body)
+        most = version.spec.limits.request
         if size > most:
             raise RefusedError(
                 Outcome.INVALID,
@@ -152,7 +160,11 @@ class Admission:
         self, raw: RawInvocation, invocation: str, principal: Principal, version: Version | None
     ) -> None:
         """Raise RefusedError unless the principal may call that version, or what is not there."""
-        closure = self._closure(raw, version)
+        closure = (
+            _NONE
+            if version is None
+            else self._catalogue.closure(raw.project, raw.function, version)
+        )
         resource = Resource(
             kind=ResourceKind.FUNCTION,
             project=raw.project,
@@ -160,17 +172,12 @@ class Admission:
             internal=closure.internal,
             public=closure.public,
         )
-        granted = _is_granted(raw, version)
+        granted = raw.caller is not None and _is_granted(raw, version)
         self._require(Action.FUNCTION_INVOKE, raw, invocation, principal, resource, granted)
         if version is not None and not closure.is_live and _names_version(raw) and not granted:
             # What is not live was replaced, perhaps for a reason: a right of its own.
             action = Action.FUNCTION_INVOKE_VERSION
             self._require(action, raw, invocation, principal, resource, granted=False)
-
-    def _closure(self, raw: RawInvocation, version: Version | None) -> Closure:
-        if version is None:
-            return Closure(is_live=False, public=False, internal=False)
-        return self._catalogue.closure(raw.project, raw.function, version)
 
     def _require(
         self,

@@ -30,7 +30,16 @@ class Closure(NamedTuple):
 class _Entry:
     """One function with its aliases resolved to versions and cumulated weights."""
 
-    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "most_live", "versions")
+    __slots__ = (
+        "_narrowed",
+        "aliases",
+        "closures",
+        "current",
+        "deployed",
+        "live",
+        "most_live",
+        "versions",
+    )
 
     def __init__(self, deployed: DeployedFunction) -> None:
         self.deployed = deployed
@@ -42,6 +51,19 @@ class _Entry:
         self.most_live = self._most_live()
         """The one that most callers of `live` are sent to."""
         self._narrowed: dict[int, Version] = {}
+        self.closures: dict[int, tuple[Version, Closure]] = {}
+        """What was told of versions, by their number."""
+
+    def closure(self, version: Version) -> Closure:
+        """Return who may call a version now."""
+        is_live = any(one.number == version.number for one in self.current)
+        found = Closure(
+            is_live=is_live,
+            public=is_live and is_public(self.current),
+            internal=is_internal(self.current) or version.spec.internal,
+        )
+        self.closures[version.number] = version, found
+        return found
 
     def _most_live(self) -> Version | None:
         alias = next((a for a in self.deployed.aliases if a.name == LIVE), None)
@@ -191,16 +213,19 @@ class Catalogue:
             chosen = next(v for v, weight in pairs if point < weight)
         return chosen if resolved is entry.live else entry.in_force(chosen)
 
+    def is_one(self, project: str, function: str, qualifier: str | None = None) -> bool:
+        """Tell whether `find` always returns the same for this revision: no share is chosen."""
+        entry = self._functions.get((project, function))
+        alias = None if entry is None else entry.aliases.get(qualifier or LIVE)
+        return alias is None or len(alias[0]) == 1
+
     def closure(self, project: str, function: str, version: Version) -> Closure:
         """Return who may call a version of a function by what is in force now."""
         entry = self._functions.get((project, function))
         if entry is None:
             return Closure(is_live=False, public=False, internal=version.spec.internal)
-        is_live = any(one.number == version.number for one in entry.current)
-        internal = is_internal(entry.current) or version.spec.internal
-        return Closure(
-            is_live=is_live, public=is_live and is_public(entry.current), internal=internal
-        )
+        known = entry.closures.get(version.number)
+        return known[1] if known is not None and known[0] is version else entry.closure(version)
 
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""

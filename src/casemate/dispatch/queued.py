@@ -23,12 +23,10 @@ _turns = itertools.count()
 class Waiter:
     """A call in the queue."""
 
-    __slots__ = ("future", "latest", "timer")
-
-    timer: asyncio.TimerHandle
+    __slots__ = ("future", "latest")
 
     def __init__(self, future: asyncio.Future[Instance], latest: float) -> None:
-        """Wait on `future` until `timer`, set next, refuses the call; never beyond `latest`."""
+        """Wait on `future` until the pool refuses the call; never beyond `latest`."""
         self.future = future
         self.latest = latest
 

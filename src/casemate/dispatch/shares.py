@@ -63,20 +63,22 @@ class ProjectShare:
 
     def admits(self) -> bool:
         """Tell whether one more call may begin now."""
-        return self._shares.admits(self)
+        shares = self._shares
+        return shares.total < shares.idle or shares.admits(self)
 
     def begin(self, call: Hashable) -> None:
         """Count a call that begins."""
-        now = self._shares.now()
-        self.young[call] = now
-        self.peak = max(self.peak, len(self.young))
-        self._shares.total += 1
+        shares, young = self._shares, self.young
+        young[call] = shares.loop.time()
+        self.peak = max(self.peak, len(young))
+        shares.total += 1
 
     def end(self, call: Hashable) -> None:
         """Stop counting a call."""
         if self.young.pop(call, None) is not None:
             self._shares.total -= 1
-            self._shares.go_on()
+            if self._shares.held:
+                self._shares.go_on()
 
     def hold(self, held: Held) -> None:
         """Have `held` resumed once the share may have room."""
@@ -90,14 +92,17 @@ class Shares:
         self, loop: asyncio.AbstractEventLoop, *, cores: int, saturation: Saturation
     ) -> None:
         """Divide what `cores` cores run at once, while they are the bottleneck."""
-        self._loop = loop
+        self.loop = loop
         self._saturation = saturation
         self._contended = False
         self.capacity = CALLS_PER_CORE * cores
+        self.idle = self.capacity // 2
+        """While fewer calls count nobody is held back."""
         self.total = 0
         """Calls that count, of all projects."""
         self._projects: WeakValueDictionary[str, ProjectShare] = WeakValueDictionary()
-        self._held: dict[Held, ProjectShare] = {}
+        self.held: dict[Held, ProjectShare] = {}
+        """Who waits, and of which project it is."""
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = float("-inf")
         self._fair = self.capacity
@@ -112,13 +117,9 @@ class Shares:
             share = self._projects[project] = ProjectShare(self)
         return share
 
-    def now(self) -> float:
-        """Return the loop's time in seconds."""
-        return self._loop.time()
-
     def admits(self, share: ProjectShare) -> bool:
         """Tell whether a project may begin one more call."""
-        if self.total < self.capacity // 2:
+        if self.total < self.idle:
             return True
         self._look()
         if not self._contended:
@@ -128,21 +129,21 @@ class Shares:
 
     def hold(self, share: ProjectShare, held: Held) -> None:
         """Remember who waits; it is resumed when calls end, grow old, or others stop calling."""
-        self._held[held] = share
+        self.held[held] = share
         if self._timer is None:
-            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look_again)
+            self._timer = self.loop.call_later(_LOOK_SECONDS, self._look_again)
 
     def go_on(self) -> None:
         """Resume who waits, those whose project runs least first, as long as there is room."""
-        if not self._held or self._going_on:
+        if not self.held or self._going_on:
             return
         self._going_on = True
         try:
-            while self._held:
-                held, share = min(self._held.items(), key=lambda item: len(item[1].young))
+            while self.held:
+                held, share = min(self.held.items(), key=lambda item: len(item[1].young))
                 if not self.admits(share):
                     return  # nor may anybody who runs more
-                del self._held[held]
+                del self.held[held]
                 held.resume()
         finally:
             self._going_on = False
@@ -157,12 +158,12 @@ class Shares:
     def _look_again(self) -> None:
         self._timer = None
         self.go_on()
-        if self._held:
-            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look_again)
+        if self.held:
+            self._timer = self.loop.call_later(_LOOK_SECONDS, self._look_again)
 
     def _look(self) -> None:
         """Forget calls that are no longer young, and see who is active and uses what."""
-        now = self._loop.time()
+        now = self.loop.time()
         if now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now

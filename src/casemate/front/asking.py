@@ -8,9 +8,10 @@ from casemate.model.principal import ANONYMOUS, Checked, Principal
 
 
 class Asking:
-    """The credential of one request. It is checked when somebody first wants to know whose it is.
+    """The credential of one head. It is checked when somebody first wants to know whose it is.
 
-    What was found then is used again for as long as nothing can have changed; see `Authenticator`.
+    What was found then is used again for as long as nothing can have changed, also for requests
+    that follow with the same head on the same connection; see `Authenticator`.
     """
 
     __slots__ = ("_accounts", "checked", "credential")
@@ -25,10 +26,8 @@ class Asking:
 
     def principal(self) -> Principal | None:
         """Return whose credential it is, None without a valid one."""
-        if self.checked is None:
-            self.checked = self._accounts.check(self.credential)
-            return self.checked.principal
-        return self._accounts.authenticate(self.credential, self.checked)
+        self.checked = self._accounts.check(self.credential, self.checked)
+        return self.checked.principal
 
     def caller(self) -> Principal | None:
         """Return who calls: anybody without a credential, None with a wrong one."""

@@ -8,10 +8,11 @@ from functools import partial
 from casemate.admission import Catalogue
 from casemate.admission.routes import Match
 from casemate.front.asking import Asking
-from casemate.front.calls import Calls, attributes_of
+from casemate.front.calls import Calls
 from casemate.front.cors import asked_method, preflight, shared
 from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere
 from casemate.front.origin import is_script_for_all
+from casemate.front.said import Said
 from casemate.model.function import Cors
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
@@ -47,18 +48,24 @@ class DeclaredRoutes:
             return Destination(UNKNOWN_LIMIT, partial(self._wrong_method, asking, host))
         if is_script_for_all(head) and not self._catalogue.owns_origin(match.route.project, host):
             return self._nowhere.find(head, asking)
+        return self._called(match, asking, Said(head, later=match.route.asynchronous))
+
+    def _called(self, match: Match, asking: Asking, said: Said) -> Destination | HttpResponse:
         version = self._catalogue.find(match.route.project, match.route.function)
         limit = UNKNOWN_LIMIT
         if version is not None:
             full = None
             if not match.route.asynchronous:
-                full = self._calls.full(version, head, asking, "http")
+                full = self._calls.full(version, said, asking, "http")
             if full is not None:
                 return full
             limit = self._calls.limit(version, asking)
-        return Destination(limit, partial(self._call, match, asking))
+        answer = partial(self._call, match, asking, said)
+        return Destination(limit, answer, plain=said.is_plain)
 
-    async def _call(self, match: Match, asking: Asking, request: HttpRequest) -> HttpResponse:
+    async def _call(
+        self, match: Match, asking: Asking, said: Said, request: HttpRequest
+    ) -> HttpResponse:
         head = request.head
         try:
             event = http_event(request, match.route.template, match.parameters)
@@ -74,13 +81,12 @@ class DeclaredRoutes:
             checked=asking.checked,
             content_type="",
             body=request.body,
-            attributes=attributes_of(head),
+            attributes=said.attributes,
             event=event,
             received_at=time.time(),
             remote_address=head.peer,
         )
-        later = match.route.asynchronous
-        response = await self._calls.call(raw, request, asking, later=later)
+        response = await self._calls.call(raw, said, asking)
         cors = self._cors(match)
         return response if cors is None else shared(cors, head, response)
 

@@ -8,8 +8,9 @@ from functools import partial
 
 from casemate.admission import Catalogue
 from casemate.front.asking import Asking
-from casemate.front.calls import Calls, attributes_of
+from casemate.front.calls import Calls
 from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere
+from casemate.front.said import Said
 from casemate.model.function import NAME_PATTERN
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.path import RawInvocation
@@ -53,35 +54,88 @@ class NamedCalls:
         names = split_invoke_path(head.path)
         if names is None:
             return self._nowhere.find(head, asking)
-        version = self._catalogue.find(*names)
         if head.method != "POST":
+            version = self._catalogue.find(*names)
             limit = UNKNOWN_LIMIT if version is None else self._calls.limit(version, asking)
             return Destination(limit, partial(self._only_post, asking))
-        limit = UNKNOWN_LIMIT
-        if version is not None:
-            full = self._calls.full(version, head, asking, "invoke")
-            if full is not None:
-                return full
-            limit = self._calls.limit(version, asking)
-        return Destination(limit, partial(self._call, names, asking))
+        return _NamedCall(self._catalogue, self._calls, names, head, asking).find()
 
     async def _only_post(self, asking: Asking, request: HttpRequest) -> HttpResponse:
         return self._nowhere.wrong_method(request.head, asking, ("POST",), detail=_ONLY_POST)
 
-    async def _call(self, names: Names, asking: Asking, request: HttpRequest) -> HttpResponse:
-        head = request.head
-        content_type = head.header(b"content-type")
+
+class _NamedCall:
+    """A call as its head names it. The same again serves the same head on the same connection:
+    it holds what was read, and decides nothing but anew."""
+
+    __slots__ = (
+        "_asking",
+        "_calls",
+        "_catalogue",
+        "_found",
+        "_known",
+        "_names",
+        "_public",
+        "_revision",
+        "_said",
+    )
+
+    def __init__(
+        self, catalogue: Catalogue, calls: Calls, names: Names, head: HttpHead, asking: Asking
+    ) -> None:
+        self._catalogue = catalogue
+        self._calls = calls
+        self._names = names
+        self._asking = asking
+        self._said = Said(head, later=False)
+        self._found = self._destination(UNKNOWN_LIMIT)
+        self._revision = 0
+        """That of the catalogue by which `_found` holds for callers who are `_known` as before."""
+        self._known = self._public = False
+
+    def _destination(self, limit: int) -> Destination:
+        return Destination(limit, self.answer, again=self.find, plain=self._said.is_plain)
+
+    def find(self) -> Destination | HttpResponse:
+        """Return where it leads, or the answer if there is no room for it."""
+        catalogue = self._catalogue
+        if (
+            self._revision == catalogue.revision
+            and not self._calls.crowded
+            and (self._public or (self._asking.principal() is not None) is self._known)
+        ):
+            return self._found
+        self._revision = 0
+        version = catalogue.find(*self._names)
+        limit = UNKNOWN_LIMIT
+        if version is not None:
+            full = self._calls.full(version, self._said, self._asking, "invoke")
+            if full is not None:
+                return full
+            limit = self._calls.limit(version, self._asking)
+            self._public = catalogue.closure(*self._names[:2], version).public
+            self._known = self._public or self._asking.principal() is not None
+            if catalogue.is_one(*self._names):
+                self._revision = catalogue.revision
+        if limit != self._found.limit:
+            self._found = self._destination(limit)
+        return self._found
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Call the function with the body of one request."""
+        said, asking = self._said, self._asking
+        project, function, qualifier = self._names
         raw = RawInvocation(
             trigger="invoke",
-            project=names[0],
-            function=names[1],
-            qualifier=names[2],
+            project=project,
+            function=function,
+            qualifier=qualifier,
             credential=asking.credential,
             checked=asking.checked,
-            content_type=content_type.decode("latin-1") if content_type else "",
+            content_type=said.content_type,
             body=request.body,
-            attributes=attributes_of(head),
+            attributes=said.attributes,
             received_at=time.time(),
-            remote_address=head.peer,
+            remote_address=request.head.peer,
         )
-        return await self._calls.call(raw, request, asking, later=False)
+        return await self._calls.call(raw, said, asking)

@@ -51,13 +51,18 @@ def is_script_for_all(head: HttpHead) -> bool:
     return head.path.count("/") < 2 and head.header(b"service-worker") is not None
 
 
+def says_of_origin(response: HttpResponse) -> bool:
+    """Tell whether an answer has any header that `confined` would look at."""
+    return not _TOUCHED.isdisjoint([name.lower() for name, _ in response.headers])
+
+
 def confined(response: HttpResponse, prefix: bytes) -> HttpResponse:
     """Return an answer that sets nothing beyond the paths below `prefix`, such as `/payments`.
 
     Cookies keep their value and get that path, or are left out where it can be no cookie's; what
     holds for the whole origin is left out.
     """
-    if not any(name.lower() in _TOUCHED for name, _ in response.headers):
+    if not says_of_origin(response):
         return response
     bounded = _COOKIE_PATH.fullmatch(prefix) is not None
     kept = []

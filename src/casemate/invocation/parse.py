@@ -13,7 +13,8 @@ from casemate.seal.ids import new_invocation_id
 
 MAX_DEPTH = 64
 """Levels of arrays and objects in an event."""
-_JSON_TYPES = ("", "application/json")
+_JSON = "application/json"
+_JSON_TYPES = ("", _JSON)
 _ROUND = bytes.maketrans(b"[]{}", b"()()")
 _NO_MARKS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _STEPS = {ord("("): 1, ord(")"): -1}
@@ -73,8 +74,10 @@ def _check_json(body: bytes) -> None:
     body.decode()
     _read_structure(body)
     shapes = body.translate(_SHAPES)
-    if any(huge in shapes for huge in _HUGE):
-        _decode(body)
+    for huge in _HUGE:
+        if huge in shapes:
+            _decode(body)
+            return
 
 
 def _check_events(raw: RawInvocation) -> None:
@@ -91,6 +94,16 @@ def _check_events(raw: RawInvocation) -> None:
             raise RefusedError(Outcome.INVALID, message)
 
 
+def _require_json_type(content_type: str) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
+        raise RefusedError(
+            Outcome.INVALID,
+            "The content type is not JSON; send application/json, or use an HTTP trigger.",
+            status=415,
+        )
+
+
 def parse(raw: RawInvocation, *, later: bool = False) -> Request:
     """Return the request. Raises RefusedError naming what is wrong, never quoting it.
 
@@ -99,7 +112,9 @@ def parse(raw: RawInvocation, *, later: bool = False) -> Request:
     if not isinstance(raw, RawInvocation):
         raise TypeError("stage 1 takes a RawInvocation")
     identity = raw.id or new_invocation_id()
-    if not raw.events:
+    # Of this type and without attributes there are no CloudEvents in it.
+    is_json = raw.content_type == _JSON and raw.event is None
+    if not raw.events and (not is_json or raw.attributes):
         brought = read_events(raw, later=later)
         if brought:
             raw = msgspec.structs.replace(raw, events=brought)
@@ -109,13 +124,8 @@ def parse(raw: RawInvocation, *, later: bool = False) -> Request:
         return Request(id=identity, raw=raw, event=b"")
     if raw.event is not None:
         return Request(id=identity, raw=raw, event=msgspec.json.encode(raw.event))
-    media_type = raw.content_type.partition(";")[0].strip().lower()
-    if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-        raise RefusedError(
-            Outcome.INVALID,
-            "The content type is not JSON; send application/json, or use an HTTP trigger.",
-            status=415,
-        )
+    if not is_json:
+        _require_json_type(raw.content_type)
     if not raw.body:
         return Request(id=identity, raw=raw, event=b"null")
     try:

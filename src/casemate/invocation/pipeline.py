@@ -19,11 +19,11 @@ import msgspec
 
 from casemate.admission import Admission
 from casemate.capabilities import Broker
-from casemate.dispatch import Dispatcher
+from casemate.dispatch import Deadlines, Dispatcher
 from casemate.invocation.injections import recorder
 from casemate.invocation.overload import LoadRefusals
 from casemate.invocation.parse import parse
-from casemate.invocation.rendering import answers_http, render, shape
+from casemate.invocation.rendering import sent
 from casemate.invocation.unfinished import broken, failure_of
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -75,6 +75,7 @@ class Pipeline:
         self._seal = seal
         self._refusals = refusals
         self._trouble = trouble
+        self._deadlines = Deadlines()
         self._encode = msgspec.json.Encoder().encode
 
     async def invoke(self, raw: RawInvocation) -> HttpResponse:
@@ -113,25 +114,21 @@ class Pipeline:
             self._dispatcher.release(placed)
             raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
+        shape, http, body = sent(admitted)
         head = InvokeHead(
-            request.id,
-            deadline,
-            answers_http(request),
-            str(version.number),
-            shape(admitted).value,
-            request.raw.received_at,
+            request.id, deadline, http, str(version.number), shape, request.raw.received_at
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        timer = loop.call_later(timeout, instance.expire)
+        self._deadlines.put(instance, started + timeout, instance.expire)
         instance.serving = request.id
         session = None
         try:
             session = self._broker.serve(admitted, deadline, self.invoke)
             reply = await instance.invoke(
                 self._encode(head),
-                render(admitted),
+                body,
                 output,
                 session.on_request,
                 recorder(admitted, self._broker.facts.happened),
@@ -141,7 +138,7 @@ class Pipeline:
             instance.close()
             raise
         finally:
-            timer.cancel()
+            self._deadlines.drop(instance)
             if session is not None:
                 session.close()
             self._dispatcher.release(placed)
@@ -151,7 +148,7 @@ class Pipeline:
             version=version,
             head=reply.head,
             body=reply.body,
-            failure=failure_of(reply, limits, timeout),
+            failure=None if reply.outcome is Outcome.OK else failure_of(reply, limits, timeout),
             queued=placed.queued,
             ran=loop.time() - started,
             cold=placed.cold,

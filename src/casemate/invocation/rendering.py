@@ -33,9 +33,19 @@ class Shape(StrEnum):
     """What AWS Lambda would hand over, with its attributes beside it."""
 
 
+_PLAIN = Shape.PLAIN.value
 _LARGE_BYTES = 64 * 1024
 INVOCATION_TYPE = "casemate.invocation"
 REQUEST_TYPE = "casemate.http.request"
+
+
+def sent(admitted: Admitted) -> tuple[str, bool, bytes]:
+    """Return the shape, whether the handler may answer with a status, and the body of the frame."""
+    request = admitted.request
+    raw = request.raw
+    if raw.event is None and not raw.events:
+        return _PLAIN, False, request.event
+    return shape(admitted).value, answers_http(request), render(admitted)
 
 
 def shape(admitted: Admitted) -> Shape:

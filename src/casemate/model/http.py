@@ -57,6 +57,14 @@ class Destination(NamedTuple):
     limit: int
     """The most bytes that its body may have."""
     answer: Handler
+    again: Callable[[], Destination | HttpResponse] | None = None
+    """What to ask when the very same head comes again on the same connection; None: as before.
+
+    It says all that the head before said without its being read again. What may have changed since,
+    such as who may call what, it looks at anew."""
+    plain: bool = False
+    """True if the answer waits for nothing that needs a task of its own: only for futures, never
+    with a time-out, and not for what cancels."""
 
 
 Route = Callable[[HttpHead], Destination | HttpResponse]

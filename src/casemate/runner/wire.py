@@ -103,4 +103,5 @@ class FrameReader:
     @property
     def read_size(self) -> int:
         """Number of bytes to read next: few for a short frame, up to 1 MiB of a long one."""
-        return min(max(self._wanted - self._held, SHORT_READ), LONG_READ)
+        wanted = self._wanted - self._held
+        return SHORT_READ if wanted <= SHORT_READ else min(wanted, LONG_READ)

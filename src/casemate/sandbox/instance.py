@@ -252,7 +252,11 @@ class Instance:
             self._freed = 0
 
     def _on_frame(self, kind: bytes, head: bytes, body: bytes) -> None:
-        if kind == wire.READY and not self._ready:
+        if kind == wire.ANSWER and self._waiter is not None:
+            if len(body) > self._max_response:
+                raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
+            self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
+        elif kind == wire.READY and not self._ready:
             self._ready = True
             self._on_ready(self)
         elif kind == wire.LOG and self._waiter is not None:
@@ -264,10 +268,6 @@ class Instance:
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
             self._guard.take(head)
-        elif kind == wire.ANSWER and self._waiter is not None:
-            if len(body) > self._max_response:
-                raise wire.FrameError(f"an answer of {len(body)} bytes is over the limit")
-            self._finish(Reply(Outcome.OK, head, body, reusable=self._reusable))
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)
@@ -311,7 +311,7 @@ class Instance:
     def _finish(self, reply: Reply) -> None:
         """Give the reply to whoever waits; what was written before it belongs to it."""
         if not self._ended:
-            self._pipe.read()
+            self._pipe.read_rest()
         waiter, self._waiter = self._waiter, None
         self._on_capability = None
         self._requests = self._freed = 0

@@ -65,6 +65,10 @@ class Outgoing:
     def put(self, *parts: bytes | memoryview, reply: bool) -> None:
         """Send one frame, given in parts, after those that wait."""
         idle = not self._pieces
+        if idle and not reply:
+            parts = self._rest(parts)
+            if not parts:
+                return
         self._pieces.extend(memoryview(part) for part in parts if len(part))
         if reply:
             self._replies += 1
@@ -75,6 +79,22 @@ class Outgoing:
                 self._loop.add_writer(self._sock.fileno(), self._writable)
         if self._replies and self._timer is None:
             self._timer = self._loop.call_later(DELIVERY_SECONDS, self._on_stalled)
+
+    def _rest(self, parts: tuple[bytes | memoryview, ...]) -> tuple[bytes | memoryview, ...]:
+        """Send a frame that nothing waits before, and return what the socket has not taken."""
+        try:
+            sent = self._sock.sendmsg(parts)
+        except BlockingIOError:
+            return parts
+        except OSError:
+            return ()  # its end is about to be read
+        if sent == sum(map(len, parts)):
+            return ()
+        rest = []
+        for part in parts:
+            rest.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+        return tuple(rest)
 
     def _send(self) -> None:
         """Send what the socket takes at once; drop all if there is nobody to send it to."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import termios
 
 from casemate.sandbox.frames import Output
 
 _READ_BYTES = 65_536
+_NOTHING = bytes(4)
 FLOOD_BYTES = 1 << 20
 """From so many bytes on that nobody keeps, its writer is held up."""
 FLOOD_PAUSE_SECONDS = 0.01
@@ -25,6 +28,15 @@ class OutputPipe:
         self._descriptor = descriptor
         self._loop = loop
         loop.add_reader(descriptor, self.read)
+
+    def read_rest(self) -> None:
+        """Take what is there, which mostly is nothing."""
+        try:
+            waits = fcntl.ioctl(self._descriptor, termios.FIONREAD, _NOTHING) != _NOTHING
+        except OSError:
+            waits = True
+        if waits:
+            self.read()
 
     def read(self) -> None:
         """Take what is there."""

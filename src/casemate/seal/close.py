@@ -154,7 +154,8 @@ class Seal:
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )
-        self._redactor.record(record, error, self._lines(finished, record, error))
+        silent = error is None and not finished.output and not finished.output_dropped
+        self._redactor.record(record, error, () if silent else self._lines(finished, record, error))
 
     @staticmethod
     def _lines(

@@ -184,6 +184,29 @@ def test_a_route_of_a_version_that_is_not_live_is_free() -> None:
     catalogue.check_routes("t", "g", version(1, name="g", routes=["GET /old"]))
 
 
+def test_who_may_call_is_known_until_something_changes() -> None:
+    catalogue = Catalogue()
+    closed, opened = version(1), version(2, public=True)
+    catalogue.replace([deployed(opened)])
+    before = catalogue.revision
+    assert catalogue.closure("t", "f", opened).public
+    assert catalogue.closure("t", "f", opened) is catalogue.closure("t", "f", opened)
+    # Another object of the same number is another version.
+    assert catalogue.closure("t", "f", version(2, internal=True)).internal
+    catalogue.replace([deployed(closed, opened, live={1: 100})])
+    assert catalogue.revision > before
+    assert not catalogue.closure("t", "f", opened).public
+
+
+def test_where_shares_are_chosen_nothing_is_one() -> None:
+    catalogue = Catalogue()
+    catalogue.replace([deployed(version(1), version(2), live={1: 50, 2: 50}, old={1: 1})])
+    assert not catalogue.is_one("t", "f")
+    assert not catalogue.is_one("t", "f", "live")
+    assert catalogue.is_one("t", "f", "old") and catalogue.is_one("t", "f", "1")
+    assert catalogue.is_one("t", "nobody")
+
+
 def test_a_node_is_one_projects_until_another_has_a_function() -> None:
     catalogue = Catalogue()
     assert not catalogue.owns_origin("t", "example.com")

@@ -37,7 +37,9 @@ class Counting(TwoTokens):
         self.checks = 0
         self.revision = 0
 
-    def check(self, authorization: str | None) -> Checked:
+    def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
+        if before is not None and before.revision == self.revision:
+            return before
         return Checked(self.authenticate(authorization), self.revision, 0.0)
 
     def authenticate(

@@ -253,3 +253,26 @@ def test_who_is_cancelled_leaves_no_trace() -> None:
         assert guests.inside == ["a5"]
 
     room_scene(scene, node=10, function=10)
+
+
+def test_an_event_that_the_socket_takes_in_part_follows_in_its_order() -> None:
+    async def scene(line: Line) -> None:
+        line.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        parts = (b"h" * 10, bytes(range(256)) * 4000, b"t" * 7)
+        line.outgoing.put(*parts, reply=False)
+        assert line.outgoing
+        line.outgoing.put(b"next", reply=False)
+        whole = b"".join(parts) + b"next"
+        assert await line.read(len(whole)) == whole
+        assert not line.outgoing and line.taken == []
+
+    play(scene)
+
+
+def test_an_event_for_whoever_is_gone_is_dropped() -> None:
+    async def scene(line: Line) -> None:
+        line.theirs.close()
+        line.outgoing.put(b"event", reply=False)
+        assert not line.outgoing
+
+    play(scene)

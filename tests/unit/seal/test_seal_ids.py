@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from casemate.model.invocation import Outcome
@@ -37,3 +38,17 @@ def test_an_id_that_was_given_already_is_kept() -> None:
     Seal(store).close(Finished(outcome=Outcome.INVALID, raw=raw(id="inv_given")))  # type: ignore[arg-type]
     [(record, _, _)] = store.records
     assert record.id == "inv_given"
+
+
+def test_no_id_is_given_out_twice_be_it_after_a_fork() -> None:
+    ids = {new_invocation_id()[16:] for _ in range(2000)}
+    assert len(ids) == 2000
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, new_invocation_id()[16:].encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    with os.fdopen(reading) as told:
+        assert told.read() not in {new_invocation_id()[16:] for _ in range(600)}

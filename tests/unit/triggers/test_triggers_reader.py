@@ -283,3 +283,77 @@ def test_a_target_is_split_without_loss_or_refused(tail: bytes) -> None:
     assert authority is None
     assert (path + b"?" + query).rstrip(b"?") == (b"/" + tail).rstrip(b"?")
     assert all(0x21 <= byte <= 0x7E for byte in path + query)
+
+
+# -- the same head again -------------------------------------------------------------------------
+
+POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+
+
+def reader_that_knows(head: bytes, limits: HttpLimits = LIMITS) -> RequestReader:
+    reader = RequestReader(limits)
+    reader.feed(head + b"abc")
+    found = reader.read_head("peer")
+    assert found is not None
+    reader.begin_body(found.length, BODY)
+    assert reader.read_body() == b"abc"
+    return reader
+
+
+def test_the_same_bytes_are_read_once() -> None:
+    reader = reader_that_knows(POST)
+    heads = []
+    for head in (POST, POST, POST.replace(b"/a", b"/b"), POST):
+        reader.feed(head + b"abc")
+        found = reader.read_head("peer")
+        assert found is not None and found == parse_head(head, "peer", LIMITS)
+        heads.append(found)
+        reader.begin_body(found.length, BODY)
+        reader.read_body()
+    assert heads[0] is heads[1]
+    assert heads[2] is not heads[1] and heads[3] is not heads[2]
+
+
+def test_what_is_known_holds_for_its_peer_only() -> None:
+    reader = reader_that_knows(POST)
+    reader.feed(POST)
+    found = reader.read_head("another")
+    assert found is not None and found.head.peer == "another"
+
+
+def test_a_large_head_is_not_kept() -> None:
+    limits = HttpLimits()
+    large = POST.replace(b"Host", b"X: " + b"x" * 2048 + b"\r\nHost")
+    reader = reader_that_knows(large, limits)
+    assert reader.repeated(large + b"abc") is None
+
+
+@given(st.binary(max_size=6), st.integers(0, len(POST) + 2))
+def test_only_a_whole_request_with_that_head_is_a_repeated_one(body: bytes, cut: int) -> None:
+    reader = reader_that_knows(POST)
+    assert reader.repeated(POST + body) == (body if len(body) == 3 else None)
+    part = (POST + b"abc")[:cut]
+    assert reader.repeated(part) is None
+    changed = bytearray(POST + b"abc")
+    if cut < len(POST):
+        changed[cut] ^= 1
+        assert reader.repeated(bytes(changed)) is None
+
+
+def test_nothing_is_repeated_behind_what_waits_or_after_the_end() -> None:
+    reader = reader_that_knows(POST)
+    reader.feed(b"P")
+    assert reader.repeated(POST + b"abc") is None
+    reader = reader_that_knows(POST)
+    reader.feed(b"\r\n")
+    assert reader.read_head("peer") is None
+    assert reader.repeated(POST + b"abc") is None
+    reader = reader_that_knows(POST)
+    reader.clear()
+    assert reader.repeated(POST + b"abc") is None
+    chunked = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader = RequestReader(LIMITS)
+    reader.feed(chunked + b"0\r\n\r\n")
+    assert reader.read_head("peer") is not None
+    assert reader.repeated(chunked + b"0\r\n\r\n") is None
+    assert reader.repeated(chunked[:-1]) is None

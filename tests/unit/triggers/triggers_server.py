@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from casemate.model.http import HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import HttpHead, HttpRequest, HttpResponse, Route
 from casemate.triggers.http_server import HttpLimits, HttpServer
 from support.destinations import leading_to
 
@@ -62,7 +62,7 @@ class Served:
     def running(self) -> int:
         """Requests whose handler or streamed body is not finished."""
         context = self.server._context
-        return len(context.tasks) if context else 0
+        return len(context.tasks) + len(context.driven) if context else 0
 
     async def settled(self) -> None:
         """Wait until no connection and no handler is left."""
@@ -80,6 +80,7 @@ async def serving(
     handler: Callable[[HttpRequest], Awaitable[HttpResponse]] = echo,
     body_limit: Callable[[HttpHead], Any] = lambda _head: 100_000,
     limits: HttpLimits | None = None,
+    route: Route | None = None,
     **options: Any,
 ) -> AsyncIterator[Served]:
     async def recorded(request: HttpRequest) -> HttpResponse:
@@ -91,7 +92,7 @@ async def serving(
         return f"e{len(served.errors)}"
 
     served = Served(
-        HttpServer(leading_to(recorded, body_limit), limits, on_error=on_error, **options)
+        HttpServer(route or leading_to(recorded, body_limit), limits, on_error=on_error, **options)
     )
     await served.server.start()
     try:

@@ -93,7 +93,7 @@ class RecordQueue:
         self._queue(denial, size)
 
     def _queue(self, entry: Queued, size: int) -> None:
-        denied = isinstance(entry, Denial)
+        denied = type(entry) is Denial
         with self._lock:
             records = self._records
             if (

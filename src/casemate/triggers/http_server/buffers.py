@@ -74,14 +74,32 @@ class Buffers:
 
     def take(self, peer: str, size: int, now: float) -> bool:
         """Count bytes of a body; False if there is no room, though they count all the same."""
-        group = self._add(peer, size)
-        if self.used > self._limit:
+        return self.take_of(self.group(peer), size, now)
+
+    def take_of(self, group: str, size: int, now: float) -> bool:
+        """Do the same for a group, which is what is counted as one peer."""
+        self.used = used = self.used + size
+        held = 0
+        if group:
+            self._groups[group] = held = self._groups.get(group, 0) + size
+        if used > self._limit:
             self._make_room(now, self._limit, None)
-        return self.used <= self._limit and self._fits(group)
+            return self.used <= self._limit and self._fits(group)
+        return held <= self._peer_limit
 
     def give_back(self, peer: str, size: int) -> None:
         """Stop counting bytes of a body."""
-        self._remove(self._group(peer), size)
+        self.give_back_of(self.group(peer), size)
+
+    def give_back_of(self, group: str, size: int) -> None:
+        """Do the same for a group."""
+        self.used -= size
+        if group:
+            left = self._groups.get(group, 0) - size
+            if left > 0:
+                self._groups[group] = left
+            else:
+                self._groups.pop(group, None)
 
     def hold(
         self, peer: str, size: int, now: float, taken: Callable[[], int], cut: Callable[[], None]
@@ -105,7 +123,7 @@ class Buffers:
         """Stop counting an answer that was taken, or whose connection is gone."""
         if answer in self._answers:
             self._answers.discard(answer)
-            self._remove(answer.group, answer.size)
+            self.give_back_of(answer.group, answer.size)
 
     def _make_room(self, now: float, limit: int, group: str | None) -> None:
         """Cut the slowest readers, of all or of one group, until it holds no more than `limit`."""
@@ -119,48 +137,40 @@ class Buffers:
             self.cut += 1
             answer.cut()
 
-    def _group(self, peer: str) -> str:
+    def group(self, peer: str) -> str:
+        """Return what a peer is counted with; empty for proxies, which bring many callers."""
         return "" if self._is_proxy(peer) else peer_group(peer)
 
     def _fits(self, group: str) -> bool:
         return not group or self._groups.get(group, 0) <= self._peer_limit
 
     def _add(self, peer: str, size: int) -> str:
-        group = self._group(peer)
+        group = self.group(peer)
         self.used += size
         if group:
             self._groups[group] = self._groups.get(group, 0) + size
         return group
 
-    def _remove(self, group: str, size: int) -> None:
-        self.used -= size
-        if group:
-            left = self._groups.get(group, 0) - size
-            if left > 0:
-                self._groups[group] = left
-            else:
-                self._groups.pop(group, None)
-
 
 class HeldBody:
     """The body of one connection's present request, as far as it is in memory."""
 
-    __slots__ = ("_buffers", "_peer", "size")
+    __slots__ = ("_buffers", "_group", "size")
 
     def __init__(self, buffers: Buffers, peer: str) -> None:
         """Hold nothing of `peer` yet."""
         self._buffers = buffers
-        self._peer = peer
+        self._group = buffers.group(peer)
         self.size = 0
 
     def grow(self, size: int, now: float) -> None:
         """Count that it now has `size` bytes. Raises RequestRefusedError without room for them."""
         more, self.size = size - self.size, size
-        if more and not self._buffers.take(self._peer, more, now):
+        if more and not self._buffers.take_of(self._group, more, now):
             raise RequestRefusedError(503, "The server holds too many request bodies.")
 
     def release(self) -> None:
         """Hold nothing any more."""
         if self.size:
-            self._buffers.give_back(self._peer, self.size)
+            self._buffers.give_back_of(self._group, self.size)
             self.size = 0

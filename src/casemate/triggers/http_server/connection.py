@@ -8,11 +8,21 @@ bounded by one read. There are no timers here: the server's sweep looks at `dead
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
-from casemate.model.http import Handler, HttpRequest, HttpResponse
+from casemate.model.http import Destination, Handler, HttpRequest, HttpResponse
+from casemate.triggers.http_server.answering import (
+    BODY,
+    CLOSED,
+    HANDLING,
+    HEAD,
+    IDLE,
+    LINGERING,
+    NEVER,
+    STREAMING,
+    Answering,
+)
 from casemate.triggers.http_server.buffers import HeldBody
 from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_received
@@ -20,65 +30,52 @@ from casemate.triggers.http_server.large_bodies import LARGE_BYTES
 from casemate.triggers.http_server.peers import REFUSED_CONNECTIONS, REFUSED_TEXTS, peer_address
 from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
 from casemate.triggers.http_server.request_head import METHODS, RequestHead, RequestRefusedError
-from casemate.triggers.http_server.request_reader import RequestReader
-from casemate.triggers.http_server.response_head import CONTINUE, asks_to_close
-from casemate.triggers.http_server.response_writer import ResponseWriter, close_iterator
+from casemate.triggers.http_server.response_head import CONTINUE
+from casemate.triggers.http_server.response_writer import ResponseWriter
 
-IDLE, HEAD, BODY, HANDLING, STREAMING, LINGERING, CLOSING, CLOSED = range(8)
-_NEVER = math.inf
 _SERVER_OPTIONS = HttpResponse(204, ((b"allow", b", ".join(METHODS)),))
-_Run = Callable[[Any], Awaitable[HttpResponse]]
 
 
-async def _ready(response: HttpResponse) -> HttpResponse:
-    return response
+class _Repeatable(NamedTuple):
+    """A head whose request may come again."""
+
+    read: RequestHead
+    """As the reader returns it, the same object for the same bytes."""
+    request: RequestHead
+    """With who asks."""
+    again: Callable[[], Destination | HttpResponse]
+    """What to ask then; see `Destination`."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Answering):
     """Protocol of one accepted socket."""
 
     __slots__ = (
         "_admitted",
-        "_context",
         "_early",
-        "_eof",
         "_handler",
-        "_held",
-        "_paused",
         "_peer",
-        "_reader",
-        "_request",
+        "_plain",
+        "_repeatable",
         "_started",
-        "_state",
-        "_task",
-        "_transport",
-        "deadline",
         "made",
-        "writer",
     )
-    _transport: asyncio.Transport
-    writer: ResponseWriter
-    """The writing side; its `deadline` counts as well."""
 
     def __init__(self, context: ServerContext, *, admitted: bool = False) -> None:
         """Wait for `connection_made`. `admitted`: it was counted when it was accepted."""
-        self._context = context
-        self._reader = RequestReader(context.limits)
+        super().__init__(context)
         self._admitted = admitted
         self.made = False
         """True once the connection is there, which then ends with `connection_lost`."""
-        self._request: RequestHead | None = None
         self._handler: Handler | None = None
         """Who answers the present request."""
+        self._plain = False
+        """Whether that needs no task."""
+        self._repeatable: _Repeatable | None = None
+        """The last head, if its request may come again."""
         self._early: HttpResponse | None = None
         """The answer to the present request that its head alone called for."""
         self._started = 0.0
-        self._paused = False
-        self._eof = False
-        self._task: asyncio.Task[None] | None = None
-        self._state = IDLE
-        self.deadline = _NEVER
-        """Loop time at which `expire` must be called."""
 
     # --- what the transport calls ---------------------------------------------------------
 
@@ -109,6 +106,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
+        known = self._repeatable
+        if known is not None and self._state == IDLE and not self.writer.paused:
+            body = self._reader.repeated(data)
+            if body is not None:
+                self._repeat(known, data, body)
+                return
         if self._state < LINGERING:
             self._reader.feed(data)
             self._continue()
@@ -125,7 +128,7 @@ class Connection(asyncio.Protocol):
         """Forget the connection. A running handler goes on; a body being streamed does not."""
         context = self._context
         state, self._state = self._state, CLOSED
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self._reader.clear()
         context.connections.discard(self)
         if self._admitted:
@@ -133,9 +136,10 @@ class Connection(asyncio.Protocol):
         else:
             context.counter.refused -= 1
         self.writer.connection_lost()
-        if self._task is None:
+        self._repeatable = None
+        if self._task is None and self._driven is None:
             self._held.release()
-        elif state == STREAMING:
+        elif state == STREAMING and self._task is not None:
             self._task.cancel()
 
     def pause_writing(self) -> None:
@@ -180,13 +184,6 @@ class Connection(asyncio.Protocol):
         if self._state == IDLE and not self._paused and not bytes_received(self._transport):
             self.deadline = min(self.deadline, now + self._context.limits.drain_idle_seconds)
 
-    def abort(self) -> None:
-        """Cut the connection. What its handler does goes on."""
-        if self._state not in (STREAMING, CLOSED):
-            self._state = CLOSING
-        self.deadline = _NEVER
-        self._transport.abort()
-
     # --- reading --------------------------------------------------------------------------
 
     def _continue(self) -> None:
@@ -222,8 +219,12 @@ class Connection(asyncio.Protocol):
                 self._state = HEAD
                 self.deadline = context.loop.time() + context.limits.header_seconds
             return False
-        self._request = request = context.resolve(request)
-        found = _SERVER_OPTIONS if request.asterisk else context.find(request.head)
+        return self._begin(*self._find(request))
+
+    def _begin(self, found: Destination | HttpResponse, request: RequestHead) -> bool:
+        """Go on with a request that leads there, or is answered so; False as above."""
+        context = self._context
+        self._request = request
         if isinstance(found, HttpResponse):
             small = 0 < request.length <= READ_PAST_BYTES and not request.expects_continue
             if not (small and found.paced):
@@ -231,7 +232,7 @@ class Connection(asyncio.Protocol):
                 return True
             self._early, allowed = found, READ_PAST_BYTES
         else:
-            allowed, self._handler = found
+            allowed, self._handler, self._plain = found.limit, found.answer, found.plain
         self._reader.begin_body(request.length, allowed)
         body = self._reader.read_pieces()
         self._held.grow(self._reader.received, context.loop.time())
@@ -244,6 +245,48 @@ class Connection(asyncio.Protocol):
         if request.expects_continue and not self._reader.received and not self._reader.waiting:
             self._transport.write(CONTINUE)
         return False
+
+    def _repeat(self, known: _Repeatable, data: bytes, body: bytes) -> None:
+        """Take a whole request at once whose head is the one before, such as clients send."""
+        try:
+            found, request, size = self._context.asked(known.again), known.request, len(body)
+            if (
+                isinstance(found, Destination)
+                and found.plain
+                and size <= found.limit
+                and size <= LARGE_BYTES
+            ):
+                self._request = request
+                self._held.grow(size, self._context.loop.time())
+                self._drive(found.answer, HttpRequest(request.head, body))
+                return
+            self._reader.feed(data)
+            self._reader.read_head(self._peer)
+            self._begin(found, request)
+        except RequestRefusedError as refusal:
+            self._refuse(refusal.status, refusal.message)
+        except Exception as error:  # noqa: BLE001 - a fault of ours
+            self._give_up(error)
+        else:
+            self._continue()
+
+    def _find(self, read: RequestHead) -> tuple[Destination | HttpResponse, RequestHead]:
+        """Return where a request leads, or its answer, and its head with who asks.
+
+        The reader returns the same object for the same bytes.
+        """
+        context = self._context
+        known = self._repeatable
+        if known is not None and known.read is read:
+            return context.asked(known.again), known.request
+        request = context.resolve(read)
+        if request.asterisk:
+            return _SERVER_OPTIONS, request
+        found = context.find(request.head)
+        self._repeatable = None
+        if isinstance(found, Destination) and found.again is not None:
+            self._repeatable = _Repeatable(read, request, found.again)
+        return found, request
 
     def _step_body(self) -> bool:
         """Go on with the body; False if more bytes are needed."""
@@ -269,8 +312,6 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.pause_reading()
 
-    # --- answering ------------------------------------------------------------------------
-
     def _handle(self, request: RequestHead, pieces: list[bytes]) -> None:
         handler, self._handler = self._handler, None
         if handler is None:
@@ -279,122 +320,9 @@ class Connection(asyncio.Protocol):
         elif self._held.size > LARGE_BYTES:
             self._start(self._context.handle_large, (handler, request.head, pieces), cut=False)
         else:
-            self._start(handler, HttpRequest(request.head, b"".join(pieces)), cut=False)
-
-    def _answer(self, response: HttpResponse, *, cut: bool) -> None:
-        """Answer without a handler. `cut` ends the connection, as its input is not usable."""
-        if isinstance(response.body, bytes) and not response.paced:
-            try:
-                self._write(response, cut=cut)
-            except Exception as error:  # noqa: BLE001 - a response that cannot be sent
-                self._fail(error, cut=cut)
-        else:
-            self._start(_ready, response, cut=cut)
-
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer with a problem and end the connection."""
-        self._held.release()
-        self._answer(self._context.problem(status, detail), cut=True)
-
-    def _start(self, handler: _Run, argument: object, *, cut: bool) -> None:
-        self._state = HANDLING
-        self.deadline = _NEVER
-        self._task = self._context.loop.create_task(self._serve(handler, argument, cut))
-        self._context.tasks.add(self._task)
-
-    async def _serve(self, handler: _Run, argument: object, cut: bool) -> None:
-        """Run one handler and send what it returns; the task of one request."""
-        task = cast("asyncio.Task[None]", self._task)
-        try:
-            response = await handler(argument)
-            if response.paced:
-                self._held.release()
-                await self._context.pace.turn(self._context.loop.time())
-            if isinstance(response.body, bytes):
-                self._write(response, cut=cut)
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            whole = HttpRequest(request.head, body)
+            if self._plain:
+                self._drive(handler, whole)
             else:
-                await self._stream(response, cut=cut)
-        except asyncio.CancelledError as error:
-            if task.cancelling():  # by a disconnect while streaming, or by the server's close
-                self.abort()
-                raise
-            self._fail(error, cut=cut)
-        except Exception as error:  # noqa: BLE001 - the caller gets an id, the owner the error
-            self._fail(error, cut=cut)
-        finally:
-            self._task = None
-            self._context.tasks.discard(task)
-            self._held.release()
-        if self._reader.waiting or self._paused or self._eof:
-            self._continue()
-
-    def _write(self, response: HttpResponse, *, cut: bool) -> None:
-        """Send a whole response, unless nobody is there."""
-        if self._state >= CLOSING:
-            return
-        request = self._request
-        close = cut or (request is not None and not request.keep_alive)
-        close = close or self._ends_after(response)
-        self.writer.whole(request, response, close)
-        self._end_response(close)
-
-    async def _stream(self, response: HttpResponse, *, cut: bool) -> None:
-        if self._state >= CLOSING:
-            await close_iterator(response.body)
-            return
-        request = cast(RequestHead, self._request)
-        close = cut or request.http10 or not request.keep_alive or self._ends_after(response)
-        self._state = STREAMING
-        await self.writer.stream(request, response, close)
-        if self._state == STREAMING:
-            self._end_response(close)
-
-    def _ends_after(self, response: HttpResponse) -> bool:
-        return asks_to_close(response) or (
-            self._context.draining
-            and not self._reader.waiting
-            and not bytes_received(self._transport)
-        )
-
-    def _end_response(self, close: bool) -> None:
-        """Go back to idle, or say that nothing follows and wait for the client to close.
-
-        Closing while the client still sends would reset the connection, and with it the answer.
-        """
-        limits = self._context.limits
-        self._request = None
-        if not close:
-            self._state = IDLE
-            draining = self._context.draining  # since a streamed head promised to keep alive
-            patience = limits.drain_idle_seconds if draining else limits.keep_alive_seconds
-            self.deadline = self._context.loop.time() + patience
-        elif self._eof or not limits.linger_seconds or not self._transport.can_write_eof():
-            # A TLS transport says so itself (close_notify), and waits for the client's.
-            self._close()
-        else:
-            self._state = LINGERING
-            self.deadline = self._context.loop.time() + limits.linger_seconds
-            self._reader.clear()
-            self._set_reading(True)
-            self._transport.write_eof()
-
-    def _close(self) -> None:
-        """Close once what was written is sent; the writer's deadline goes on."""
-        self._state = CLOSING
-        self.deadline = _NEVER
-        self._reader.clear()
-        self._transport.close()
-
-    def _fail(self, error: BaseException, *, cut: bool) -> None:
-        """Answer 500 for `error`, if that is still possible."""
-        response = self._context.failure(error)
-        if self._transport.is_closing():
-            return
-        try:
-            self._write(response, cut=cut)
-        except Exception as second:  # noqa: BLE001 - not even the problem can be sent
-            self._give_up(second)
-
-    def _give_up(self, error: BaseException) -> None:
-        self._context.report(error)
-        self.abort()
+                self._start(handler, whole, cut=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +14,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.http import Destination, Handler, HttpHead, HttpRequest, HttpResponse, Route
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.triggers.http_server.buffers import Buffers
+from casemate.triggers.http_server.driven import Driven
 from casemate.triggers.http_server.large_bodies import LargeBodies
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.peers import ConnectionCounter
@@ -71,6 +73,7 @@ class ServerContext:
         "counter",
         "date",
         "draining",
+        "driven",
         "large",
         "limits",
         "loop",
@@ -97,6 +100,8 @@ class ServerContext:
         self.counter = ConnectionCounter(limits, proxies.trusts)
         self.connections: set[OpenConnection] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.driven: set[Driven] = set()
+        """Answers that are made without a task."""
         self.buffers = Buffers(limits, proxies.trusts)
         self.large = LargeBodies(self.loop)
         self.pace = RefusalPace()
@@ -114,6 +119,11 @@ class ServerContext:
         if not self.proxies:
             return request
         return msgspec.structs.replace(request, head=self.proxies.resolve(request.head))
+
+    @property
+    def under_way(self) -> int:
+        """How many answers are being made."""
+        return len(self.driven) + sum(not task.done() for task in self.tasks)
 
     @property
     def buffered(self) -> int:
@@ -157,8 +167,12 @@ class ServerContext:
 
     def find(self, head: HttpHead) -> Destination | HttpResponse:
         """Return where a request leads, or its answer if its body is not wanted."""
+        return self.asked(partial(self.route, head))
+
+    def asked(self, route: Callable[[], Destination | HttpResponse]) -> Destination | HttpResponse:
+        """Return what `route` says, or a failure if that is nothing to go by."""
         try:
-            found = self.route(head)
+            found = route()
         except Exception as error:  # noqa: BLE001 - whatever it raises, nothing is allowed
             return self.failure(error)
         if isinstance(found, HttpResponse):

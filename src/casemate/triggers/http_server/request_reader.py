@@ -16,6 +16,9 @@ from casemate.triggers.http_server.request_head import (
     parse_head,
 )
 
+_KEPT_HEAD_BYTES = 2048
+"""A head up to this is kept beside what it says, for one that is the same: clients repeat them."""
+
 
 class RequestReader:
     """Input of one connection. Use: `feed`, `read_head`, `begin_body`, `feed`, `read_body`, …"""
@@ -23,6 +26,8 @@ class RequestReader:
     __slots__ = (
         "_buffer",
         "_chunked",
+        "_known",
+        "_known_bytes",
         "_length",
         "_limits",
         "_pieces",
@@ -41,6 +46,9 @@ class RequestReader:
         """Body bytes that go to `_pieces`; 0 outside of a body of known length."""
         self._pieces: list[bytes] = []
         self._chunked: ChunkedBody | None = None
+        self._known_bytes = b""
+        self._known: RequestHead | None = None
+        """What the head of these bytes, the last one, says."""
         self.received = 0
         """Bytes of the present body so far."""
 
@@ -60,6 +68,7 @@ class RequestReader:
         self._pieces = []
         self._chunked = None
         self._length = 0
+        self._known, self._known_bytes = None, b""
 
     def feed(self, data: bytes) -> None:
         """Add input."""
@@ -68,10 +77,26 @@ class RequestReader:
         else:
             self._buffer = self._buffer + data if self._buffer else data
 
+    def repeated(self, data: bytes) -> bytes | None:
+        """Return the body of a request that is all of `data` and whose head is the last one again.
+
+        None if it is anything else, be it part of such a request; it is to be fed then. To be
+        asked between requests only.
+        """
+        known = self._known
+        if known is None or self._buffer or self._skipped_line:
+            return None
+        head = self._known_bytes
+        if len(data) - len(head) != known.length or not data.startswith(head):
+            return None
+        return data[len(head) :]
+
     def read_head(self, peer: str) -> RequestHead | None:
         """Return the next request's head, None if it is not all there.
 
-        Raises RequestRefusedError; there is no way to go on after that.
+        The same object for the same bytes as before: all that it says is in them and in `peer`,
+        which is one for a connection. Raises RequestRefusedError; there is no way to go on after
+        that.
         """
         buffer = self._buffer
         if not buffer:
@@ -86,7 +111,15 @@ class RequestReader:
         self._buffer = buffer[end:]
         self._scanned = 0
         self._skipped_line = False
-        return parse_head(buffer[:end], peer, self._limits)
+        raw = buffer[:end]
+        known = self._known
+        if known is not None and raw == self._known_bytes and known.head.peer == peer:
+            return known
+        self._known = None
+        request = parse_head(raw, peer, self._limits)
+        if end <= _KEPT_HEAD_BYTES:
+            self._known_bytes, self._known = raw, request
+        return request
 
     def _skip_line(self) -> bool:
         """Ignore one empty line before a request (RFC 9112, 2.2); False if nothing follows."""

@@ -11,6 +11,7 @@ from casemate.triggers.http_server.problem import reason_phrase
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+BODILESS = frozenset((204, 304))
 # Ours, or of one connection only (RFC 9110, 7.6.1), so never taken from a handler.
 _DROPPED = frozenset(
     (
@@ -28,7 +29,11 @@ _DROPPED = frozenset(
 )
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_CONNECTION_LENGTH = len(b"connection")
 _status_lines: dict[int, bytes] = {}
+_MAX_NAMES, _MAX_NAME = 256, 64
+_names: dict[bytes, tuple[bytes, bytes]] = {}
+"""Names of header fields that were found to be tokens, each in lower case and as a line begins."""
 
 
 class InvalidResponseError(CasemateError):
@@ -42,7 +47,7 @@ def date_line() -> bytes:
 
 def has_body(status: int) -> bool:
     """Tell whether a response of this status may have content (RFC 9110, 6.4.1)."""
-    return status not in (204, 304)
+    return status not in BODILESS
 
 
 def _status_line(status: int) -> bytes:
@@ -60,12 +65,14 @@ def asks_to_close(response: HttpResponse) -> bool:
     if response.close:
         return True
     for name, value in response.headers:
-        if name.lower() == b"connection" and b"close" in value.lower():
+        is_connection = len(name) == _CONNECTION_LENGTH and name.lower() == b"connection"
+        if is_connection and b"close" in value.lower():
             return True
     return False
 
 
-def _check(name: object, value: object) -> None:
+def _known_name(name: object, value: object) -> tuple[bytes, bytes]:
+    """Return a name in lower case, and as its line begins. Raises InvalidResponseError."""
     if not isinstance(name, bytes) or not isinstance(value, bytes):
         raise InvalidResponseError(
             f"A response header is ({type(name).__name__}, {type(value).__name__}), "
@@ -73,8 +80,10 @@ def _check(name: object, value: object) -> None:
         )
     if _NAME.fullmatch(name) is None:
         raise InvalidResponseError("A response header name is not a token (RFC 9110, 5.6.2).")
-    if _VALUE.fullmatch(value) is None:
-        raise InvalidResponseError("A response header value holds control characters.")
+    found = name.lower(), name + b": "
+    if len(_names) < _MAX_NAMES and len(name) <= _MAX_NAME:
+        _names[name] = found
+    return found
 
 
 def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
@@ -88,10 +97,14 @@ def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
     nominated: set[bytes] = set()
     try:
         for name, value in response.headers:
-            _check(name, value)
-            lower = name.lower()
+            known = _names.get(name) if type(name) is bytes else None
+            if known is None or type(value) is not bytes:
+                known = _known_name(name, value)
+            if _VALUE.fullmatch(value) is None:
+                raise InvalidResponseError("A response header value holds control characters.")
+            lower, begin = known
             if lower not in _DROPPED:
-                parts += (name, b": ", value, b"\r\n")
+                parts += (begin, value, b"\r\n")
             elif lower == b"connection":
                 nominated |= {option.strip() for option in value.lower().split(b",")}
     except (TypeError, ValueError) as error:

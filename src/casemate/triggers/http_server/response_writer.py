@@ -12,6 +12,7 @@ from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.kernel_queue import bytes_unacknowledged
 from casemate.triggers.http_server.request_head import RequestHead
 from casemate.triggers.http_server.response_head import (
+    BODILESS,
     LAST_CHUNK,
     InvalidResponseError,
     encode_head,
@@ -74,7 +75,7 @@ class ResponseWriter:
                 f"The response body is {type(body).__name__}, expected bytes or an async iterator."
             )
         framing = _connection_line(request, close)
-        if has_body(response.status):
+        if response.status not in BODILESS:
             framing = b"content-length: %d\r\n%b" % (len(body), framing)
             if request is not None and request.head.method == "HEAD":
                 body = b""

@@ -173,7 +173,7 @@ class HttpServer:
         self._sweep()
         await asyncio.sleep(_POLL_SECONDS)  # the loop may be about to announce a connection
         await self._wait(deadline)
-        left = self.open_connections + sum(not task.done() for task in context.tasks)
+        left = self.open_connections + context.under_way
         await self.close()
         return left
 
@@ -194,6 +194,8 @@ class HttpServer:
         tasks = tuple(context.tasks)
         for task in tasks:
             task.cancel()
+        for driven in tuple(context.driven):
+            driven.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         # One that was cancelled before it began had no chance to take itself out.
         context.tasks.difference_update(tasks)
@@ -202,7 +204,7 @@ class HttpServer:
     async def _wait(self, deadline: float) -> None:
         """Wait until no connection and no handler is left, or for `deadline` (loop time)."""
         context = self._context
-        while context is not None and (self.open_connections or context.tasks):
+        while context is not None and (self.open_connections or context.tasks or context.driven):
             if context.loop.time() >= deadline:
                 break
             # Polled, so that the hot path has nothing to signal.

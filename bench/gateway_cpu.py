@@ -1,0 +1,181 @@
+"""Measure what a call costs the gateway: processor time of its process, by call.
+
+    python -m bench.gateway_cpu [--json FILE] [--seconds N] [--rounds N] [--before FOLDER]
+
+A plain function with reused instances is called over one connection and over sixteen, with all
+that a node has switched on. What is told is the processor time of the gateway's process, all its
+threads and the kernel's work for it, divided by the right answers. `--before` names another
+checkout: its node and this one are measured in turns, the other at rest, and compared within each
+round. Exit codes: 0 measured, whether or not the target is met; 1 not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench import load
+from bench.capabilities import CheckoutNode
+from bench.environment import HANDLERS, INTERPRETER, SOURCES
+from bench.errors import BenchError, WrongAnswerError
+from bench.figures import rotated
+from bench.processes import adopt_orphans, clear_leftovers, tree
+
+ROOT = Path(__file__).parent.parent
+TARGET_US = 50.0
+CONNECTIONS = (1, 16)
+_GATEWAY = b"casemate.gateway.process"
+_MANIFEST = f"""
+[project]
+name = "bench"
+[function.reused]
+handler = "handler:handle"
+python = "{INTERPRETER.minor}"
+isolation = "instance"
+"""
+
+Figures = dict[str, Any]
+
+
+def gateway_of(root: int) -> int:
+    """Return the process id of the gateway below a node's process. Raises BenchError."""
+    for identity in tree(root):
+        try:
+            command = Path(f"/proc/{identity.pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if _GATEWAY in command.split(b"\0"):
+            return identity.pid
+    raise BenchError("The node has no gateway.")
+
+
+def processor_seconds(pid: int) -> dict[bool, float]:
+    """Return the seconds on a processor of a process's first thread (True) and of its others."""
+    spent = {True: 0.0, False: 0.0}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            nanoseconds = int((task / "schedstat").read_text("ascii").split()[0])
+        except OSError:
+            continue
+        spent[int(task.name) == pid] += nanoseconds / 1e9
+    return spent
+
+
+class Measured:
+    """One node with the function, and the process id of its gateway."""
+
+    def __init__(self, checkout: Path) -> None:
+        """Start and deploy."""
+        self.node = CheckoutNode(checkout)
+        try:
+            source = self.node.folder / "handlers"
+            source.mkdir()
+            shutil.copy(SOURCES / HANDLERS / "plain.py", source / "handler.py")
+            self.node.deploy(_MANIFEST, source)
+            self.pid = gateway_of(self.node.process)
+        except BaseException:
+            self.node.close()
+            raise
+
+    def round(self, connections: int, seconds: int) -> Figures:
+        """Return microseconds by call, and calls a second."""
+        endpoint = self.node.endpoint("reused")
+        load.run(endpoint, connections, 1)
+        before = processor_seconds(self.pid)
+        found = load.run(endpoint, connections, seconds)
+        after = processor_seconds(self.pid)
+        if found.wrong or found.lost or not found.right:
+            raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
+        loop, threads = (1e6 * (after[k] - before[k]) / found.right for k in (True, False))
+        return {
+            "us": loop + threads,
+            "loop_us": loop,
+            "threads_us": threads,
+            "per_second": found.per_second,
+        }
+
+
+def measure(seconds: int, rounds: int, before: Path | None = None) -> Figures:
+    """Return the figures by connections, medians over the rounds, and the ratios to `before`."""
+    nodes: dict[str, Measured] = {}
+    taken: dict[str, dict[int, list[Figures]]] = {}
+    try:
+        checkouts = {"now": ROOT} | ({} if before is None else {"before": before})
+        for name, checkout in checkouts.items():
+            nodes[name] = Measured(checkout)
+            taken[name] = {connections: [] for connections in CONNECTIONS}
+        for number in range(rounds):
+            for connections in CONNECTIONS:
+                for name in rotated(list(nodes), number):
+                    taken[name][connections].append(nodes[name].round(connections, seconds))
+    finally:
+        for measured in nodes.values():
+            measured.node.close()
+    result: Figures = {}
+    for name, by_connections in taken.items():
+        result[name] = {
+            str(connections): {
+                key: statistics.median(one[key] for one in found) for key in found[0]
+            }
+            for connections, found in by_connections.items()
+        }
+    if before is not None:
+        result["ratio"] = {
+            str(connections): statistics.median(
+                now["us"] / then["us"]
+                for now, then in zip(
+                    taken["now"][connections], taken["before"][connections], strict=True
+                )
+            )
+            for connections in CONNECTIONS
+        }
+    return result
+
+
+def text(result: Figures) -> str:
+    """Return the figures as lines."""
+    lines = []
+    for name in ("before", "now"):
+        for connections, found in result.get(name, {}).items():
+            lines.append(
+                f"{name:6} {connections:>2} connections: {found['us']:5.1f} us of the gateway by "
+                f"call ({found['loop_us']:.1f} its loop, {found['threads_us']:.1f} its threads), "
+                f"{found['per_second']:.0f}/s"
+            )
+    for connections, ratio in result.get("ratio", {}).items():
+        lines.append(f"ratio  {connections:>2} connections: {ratio:.2f}")
+    many = result["now"][str(CONNECTIONS[-1])]["us"]
+    met = "met" if many <= TARGET_US else "MISSED"
+    lines.append(f"target <= {TARGET_US:g} us with {CONNECTIONS[-1]} connections: {met}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gateway_cpu", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--before", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    adopt_orphans()
+    try:
+        result = measure(arguments.seconds, arguments.rounds, arguments.before)
+    except BenchError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        clear_leftovers()
+    sys.stdout.write(text(result) + "\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""What is left in an instance's output when its answer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from casemate.sandbox.frames import Output
+from casemate.sandbox.output_pipe import OutputPipe
+
+
+def test_the_rest_is_taken_and_nothing_is_no_fault() -> None:
+    async def scenario() -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        pipe = OutputPipe(reading, asyncio.get_running_loop())
+        pipe.output = Output(1000)
+        pipe.read_rest()
+        assert pipe.output.entries == []
+        os.write(writing, b"line\n")
+        pipe.read_rest()
+        assert [data for _, _, data in pipe.output.entries] == [b"line\n"]
+        os.close(writing)
+        pipe.read_rest()
+        pipe.close()
+
+    asyncio.run(scenario())
