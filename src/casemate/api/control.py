@@ -25,6 +25,7 @@ from casemate.model.invocation import (
 )
 from casemate.model.log_filter import LineFilter
 from casemate.model.node import NodeStatus
+from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 
 
@@ -162,6 +163,10 @@ class Control(Protocol):
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
         """Return the invocations that run now, the longest first."""
+        ...
+
+    def restoring(self, project: str, function: str) -> Restoring:
+        """Return how often the process of a call was used again."""
         ...
 
     async def errors(

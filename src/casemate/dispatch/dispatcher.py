@@ -10,6 +10,7 @@ from casemate.dispatch.pool import Pool
 from casemate.dispatch.queued import QUEUE_FULL, throttled
 from casemate.dispatch.saturation import Saturation
 from casemate.dispatch.shares import Shares
+from casemate.dispatch.tallies import Tallies
 from casemate.model.deployment import Version
 from casemate.model.invocation import RunningInvocation
 from casemate.model.path import Admitted, Placed, RefusedError
@@ -40,6 +41,7 @@ class Dispatcher:
         self._client = client
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
+        self.tallies = Tallies()
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, _Busy] = {}
         self._crowded_until = 0.0
@@ -95,7 +97,8 @@ class Dispatcher:
             pool.retired = name not in keep
 
     def _new_pool(self, version: Version) -> Pool:
-        pool = Pool(self._client, version, self._loop, self._shares.of(version.project))
+        tally = self.tallies.of(version.project, version.function)
+        pool = Pool(self._client, version, self._loop, self._shares.of(version.project), tally)
         self._pools[version.project, version.function, version.number] = pool
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)

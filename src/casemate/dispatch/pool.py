@@ -10,6 +10,7 @@ from casemate.dispatch.failed_starts import not_imported, start_failed, unavaila
 from casemate.dispatch.queued import QUEUE_FULL, Waiter, again, throttled
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
+from casemate.dispatch.tallies import Tally
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Isolation, Trust
@@ -47,8 +48,9 @@ class Pool:
         version: Version,
         loop: asyncio.AbstractEventLoop,
         share: ProjectShare,
+        tally: Tally | None = None,
     ) -> None:
-        """Start with nothing: no zygote, no instance."""
+        """Start with nothing: no zygote, no instance. What is used again is counted in `tally`."""
         self.version = version
         self.limits = version.spec.limits
         self.reuse = version.spec.isolation is Isolation.INSTANCE
@@ -70,7 +72,7 @@ class Pool:
         self._import_failed: tuple[float, RefusedError] | None = None
         self._old: list[Zygote] = []
         self.restored = RestoredInstances(
-            f"{version.project}/{version.function}", loop, self._on_made_ready
+            f"{version.project}/{version.function}", loop, self._on_made_ready, tally or Tally()
         )
 
     def follow(self, version: Version) -> None:
@@ -158,6 +160,7 @@ class Pool:
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
         if self._zygote is None or not self.restored.begin(self._zygote, instance):
+            self.restored.tally.forks += not instance.restorable
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:

@@ -38,6 +38,7 @@ from casemate.model.invocation import (
 from casemate.model.log_filter import LineFilter
 from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
+from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
@@ -388,6 +389,10 @@ class NodeControl:
         """See Control."""
         await self._uses.flush()
         return await self._store.uses(project, function)
+
+    def restoring(self, project: str, function: str) -> Restoring:
+        """See Control."""
+        return self._dispatcher.tallies.told(project, function)
 
     # -- the node ------------------------------------------------------------------------------
 

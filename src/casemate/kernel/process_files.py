@@ -31,11 +31,11 @@ _MAPPING = re.compile(
     rb"[0-9a-f]{1,16} ([0-9a-f]{1,8}):([0-9a-f]{1,8}) [0-9]{1,20} *([^\n]*)\n"
 )
 _PASSING = frozenset(
-    b"FDSize VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
+    b"FDSize VmPeak VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
     b"nonvoluntary_ctxt_switches TracerPid".split()
 )
 """Lines of `status` that differ although nothing a process can ask for has changed: how much of
-its memory is there, how large a table once was, how often it waited, and who traces it."""
+its memory is there, the most that it and a table ever were, how often it waited, who traces it."""
 
 
 class Mapping(NamedTuple):

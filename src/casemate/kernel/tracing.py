@@ -23,7 +23,7 @@ TELL_SECCOMP = 1 << EVENT_SECCOMP
 """Option: it stops at calls that a filter has traced; without a tracer that says so they fail."""
 EXIT_KILL = 1 << 20
 """Option: it is killed when its tracer ends."""
-_CONT, _KILL, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 8, 17, 0x4200, 0x4201
+_CONT, _KILL, _STEP, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 8, 9, 17, 0x4200, 0x4201
 _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4204, 0x4205, 0x4206, 0x4207
 _NT_PRSTATUS, _NT_X86_XSTATE = 1, 0x202
 _MOST_STATE = 65536
@@ -111,6 +111,11 @@ def interrupt(pid: int) -> None:
 def resume(pid: int, signal: int = 0) -> None:
     """Let one that is stopped go on, with a signal if one was kept from it. Raises OSError."""
     _ptrace(_CONT, pid, 0, signal)
+
+
+def step(pid: int) -> None:
+    """Let one that is stopped make one instruction, and stop with SIGTRAP. Raises OSError."""
+    _ptrace(_STEP, pid)
 
 
 def detach(pid: int) -> None:

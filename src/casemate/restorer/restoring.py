@@ -1,8 +1,9 @@
 """Compares an instance with its snapshot after a call, and sets it back.
 
-In this order: it stops where it waits for its next call; nothing was flagged; what the kernel tells
-of it is what it was; what it wrote is written over with what was there; its registers are set. Any
-step that fails ends it: there is no way round one.
+In this order: it stops where it waits for its next call; nothing was flagged; memory that it has
+mapped is taken away (`repairing.py`); what the kernel tells of it is what it was; what it wrote is
+written over with what was there; its registers are set. Any step that fails ends it: there is no
+way round one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from casemate.kernel import remote_memory, tracing
 from casemate.kernel.pagemap import PAGE, Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import DiscardError, Reason
-from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, State, take
+from casemate.restorer.repairing import repair_memory, repair_times
+from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, State, Tmp, take
 from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
 
 MOST_PAGES = 2000
@@ -38,6 +40,8 @@ class Held:
         self._runs: list[tuple[int, int]] = []
         self._clean = bytearray()
         self.snapshot: Snapshot | None = None
+        self._tmp_was: Tmp | None = None
+        """What its /tmp was when it was last made ready."""
         self.restored = 0
         try:
             self.tracee = Tracee(pid)
@@ -56,7 +60,9 @@ class Held:
             self.tracee.flagged = None
             self.snapshot = take(self.tracee, self._files, self._uffd, self._tmp, self._filters)
             self.tracee.flagged = None
+            self.tracee.judge = self.snapshot.judge
             self.tracee.noting = True
+            self._tmp_was = self.snapshot.state.tmp
         else:
             self._stop_waiting()
             self._restore(self.snapshot)
@@ -105,6 +111,7 @@ class Held:
         pid = self.tracee.pid
         try:
             tracing.set_options(pid, HELD_OPTIONS)
+            self._repair(snapshot)
             self._compare(snapshot)
             self._write_back(snapshot)
             tracing.set_extended(pid, snapshot.extended)
@@ -120,8 +127,26 @@ class Held:
             raise DiscardError(Reason.TOO_MANY_PAGES) from error
         except ProcessLookupError as error:
             raise DiscardError(Reason.GONE) from error
-        except OSError as error:
-            raise DiscardError(Reason.KERNEL, error.errno or 0) from error
+        except (OSError, ValueError) as error:
+            raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
+
+    def _repair(self, snapshot: Snapshot) -> None:
+        """Take away what can be: whether that was all is seen by comparing."""
+        if self._files.maps() != snapshot.state.maps or snapshot.judge.heap_moved:
+            repair_memory(self.tracee, snapshot, self._files)
+        snapshot.judge.heap_moved = snapshot.judge.mapped = False
+        was, now = self._tmp_was, self._tmp_now()
+        if was is None or now is None or now == was:
+            return
+        if now.lasting != was.lasting:
+            raise DiscardError(Reason.TMP)
+        repair_times(self.tracee, snapshot, *was.times[:2])
+        self._tmp_was = self._tmp_now()
+        if self._tmp_was is None or self._tmp_was.times[:2] != was.times[:2]:
+            raise DiscardError(Reason.TMP)
+
+    def _tmp_now(self) -> Tmp | None:
+        return None if self._tmp is None else Tmp.of(self._tmp)
 
     def _compare(self, snapshot: Snapshot) -> None:
         """Raise DiscardError for the first thing that is not what it was."""
@@ -131,7 +156,7 @@ class Held:
             (now.children == was.children, Reason.PROCESSES),
             (now.kept == was.kept, Reason.FILES),
             (now.maps == was.maps, Reason.MEMORY_LAYOUT),
-            (now.tmp == was.tmp, Reason.TMP),
+            (now.tmp == self._tmp_was, Reason.TMP),
             (now.folder == was.folder, Reason.FOLDER),
             (now.status == was.status, Reason.STATUS),
             (now.limits == was.limits, Reason.STATUS),

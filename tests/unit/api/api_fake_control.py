@@ -40,6 +40,7 @@ from casemate.model.invocation import (
 from casemate.model.node import NodeStatus
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
+from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
@@ -316,6 +317,9 @@ class FakeControl:
 
     async def reseal_bundles(self) -> None:
         self._check()
+
+    def restoring(self, project, function) -> Restoring:
+        return Restoring(restored=3, discarded=1, reasons=(Discarded(reason="x", count=1),))
 
     async def node_status(self) -> NodeStatus:
         return NodeStatus(

@@ -13,6 +13,7 @@ from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import Version
 from casemate.model.invocation import Outcome
+from casemate.model.restoring import Restoring
 from casemate.model.trigger import (
     AnyTrigger,
     BucketTrigger,
@@ -23,11 +24,17 @@ from casemate.model.trigger import (
     TopicTrigger,
     kind_of,
 )
-from casemate.operations.functions import ListSchedules, Schedules, ShowFunction
+from casemate.operations.functions import (
+    ListSchedules,
+    Schedules,
+    ShowFunction,
+    ShowRestoring,
+)
 
 app = new_app()
 _LABEL = 13
 """Characters before what a line tells."""
+_MOST_REASONS = 5
 
 
 @command(app, examples="$ casemate show hello\n$ casemate show shop/cart --json")
@@ -38,14 +45,16 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
         found = client.call(ShowFunction(project=name.project, function=name.function))
         address = f"{client.url}/invoke/{name}"
         live = live_version(found)
+        if json:
+            print_json(found)
+            return
         schedules = _schedules(client, name, live)
-    if json:
-        print_json(found)
-        return
+        restoring = client.call(ShowRestoring(project=name.project, function=name.function))
     print_line(str(name), BOLD)
     print_line(f"  address    {address}")
     if live is not None:
         _print_spec(live)
+    _print_restoring(restoring)
     _print_schedules(schedules)
     print_line()
     print_table(
@@ -88,6 +97,19 @@ def _print_schedules(found: Schedules) -> None:
         told = f"; casemate errors show {last.error_id}" if last.error_id else ""
         style = None if last.outcome is Outcome.OK else YELLOW
         print_line(f"  last run   {moment(last.started_at)}: {last.outcome.value}{told}", style)
+
+
+def _print_restoring(found: Restoring) -> None:
+    """Tell how often a call's process was used again, and what would have it used more often."""
+    if not found.restored and not found.discarded:
+        return
+    forks = f", {found.forks} calls had one of their own" if found.forks else ""
+    again = f"{found.restored} set back after a call, {found.discarded} not used again"
+    print_line(f"  processes  {again}{forks}")
+    for one in found.reasons[:_MOST_REASONS]:
+        change = f"; {one.change}" if one.change else ""
+        for number, line in enumerate(wrapped(f"{one.count}: {one.reason}{change}", _LABEL)):
+            print_line(f"{'':{_LABEL + 2 * bool(number)}}{line}", DIM)
 
 
 def _print_spec(version: Version) -> None:

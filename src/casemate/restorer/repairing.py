@@ -1,0 +1,79 @@
+"""Takes away what calls have left that can be taken away wholly: new memory, times of /tmp.
+
+It is the instance itself that is made to do so, by system calls that are its own: whoever restores
+it has no right to. Nothing rests on that they do what they should: all is compared afterwards.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from casemate.kernel import machines, remote_memory
+from casemate.kernel.process_files import Mapping, ProcessFiles, parse_maps
+from casemate.restorer.reasons import DiscardError, Reason
+from casemate.restorer.snapshot import Snapshot
+from casemate.restorer.tracee import Tracee
+
+_MOST_RANGES = 64
+"""That are unmapped for one call; each costs two stops, during which others wait."""
+_HERE = (1 << 64) - 100
+"""AT_FDCWD. The name is an absolute one."""
+_TIMES = struct.Struct("=4q")
+"""Two struct timespec: of the last access and of the last change."""
+_NANOSECONDS = 1_000_000_000
+_BELOW_STACK = 8192
+"""Where nothing is kept: far enough below what signal handlers and leaf functions use."""
+
+
+def added(mappings: Sequence[Mapping], kept: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges of `mappings` that are not in `kept`; both are in order."""
+    found: list[tuple[int, int]] = []
+    place = 0
+    for mapping in mappings:
+        start = mapping.start
+        while start < mapping.end:
+            while place < len(kept) and kept[place][1] <= start:
+                place += 1
+            first, last = kept[place] if place < len(kept) else (mapping.end, mapping.end)
+            if first <= start:
+                start = last
+                continue
+            end = min(first, mapping.end)
+            if found and found[-1][1] == start:
+                found[-1] = (found[-1][0], end)
+            else:
+                found.append((start, end))
+            start = end
+    return found
+
+
+def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> None:
+    """Unmap what was not there at the snapshot. Raises DiscardError, OSError, ValueError.
+
+    The end of the heap comes first: the kernel moves it back over its own memory alone.
+    """
+    calls = machines.X86_64.calls
+    if tracee.make(snapshot.general, calls["brk"], snapshot.heap) != snapshot.heap:
+        raise DiscardError(Reason.MEMORY_LAYOUT)
+    ranges = added(parse_maps(files.maps()), snapshot.mappings)
+    if len(ranges) > _MOST_RANGES:
+        raise DiscardError(Reason.MEMORY_LAYOUT)
+    for start, end in ranges:
+        if tracee.make(snapshot.general, calls["munmap"], start, end - start) != 0:
+            raise DiscardError(Reason.MEMORY_LAYOUT)
+
+
+def repair_times(tracee: Tracee, snapshot: Snapshot, accessed: int, changed: int) -> None:
+    """Set the times of the root of /tmp, in nanoseconds. Raises DiscardError, OSError.
+
+    Nobody can set when its inode was changed: that is now, for whatever reason. Its name and the
+    times are for a moment in memory that is written over afterwards, as all that was written.
+    """
+    place = (snapshot.general.rsp - _BELOW_STACK) & ~63
+    times = _TIMES.pack(*divmod(accessed, _NANOSECONDS), *divmod(changed, _NANOSECONDS))
+    data = bytearray(times + b"/tmp\0")
+    remote_memory.write(tracee.pid, [(place, place + len(data))], data)
+    arguments = (_HERE, place + len(times), place, 0)
+    if tracee.make(snapshot.general, machines.X86_64.calls["utimensat"], *arguments) != 0:
+        raise DiscardError(Reason.TMP)
