@@ -135,14 +135,19 @@ def event_message(pid: int) -> int:
     return message.value
 
 
+_STATE = ctypes.create_string_buffer(_MOST_STATE)
+_STATE_VECTOR = ctypes.create_string_buffer(16)
+_STATE_VIEW = memoryview(_STATE).cast("B")
+"""Asked for again and again, from one thread: see above."""
+
+
 def _get(pid: int, kind: int, most: int) -> bytes:
-    buffer = ctypes.create_string_buffer(most)
-    vector = ctypes.create_string_buffer(_VECTOR.pack(ctypes.addressof(buffer), most), 16)
-    _ptrace(_GETREGSET, pid, kind, vector)
-    size = _VECTOR.unpack(vector.raw)[1]
+    _VECTOR.pack_into(_STATE_VECTOR, 0, ctypes.addressof(_STATE), most)
+    _ptrace(_GETREGSET, pid, kind, _STATE_VECTOR)
+    size = _VECTOR.unpack_from(_STATE_VECTOR, 0)[1]
     if not 0 < size < most + (kind == _NT_PRSTATUS):
         raise OSError(errno.EOVERFLOW, "the registers are not of the size that is known")
-    return buffer.raw[:size]
+    return bytes(_STATE_VIEW[:size])
 
 
 def _set(pid: int, kind: int, data: bytes) -> None:

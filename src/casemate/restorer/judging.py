@@ -56,8 +56,6 @@ class Judge:
         self._heap = heap
         self.heap_moved = False
         """Whether the end of the heap may be another: no table of the kernel's tells exactly."""
-        self.mapped = False
-        """Whether the mappings may be others than those of the snapshot."""
         calls = machines.X86_64.calls
         self._rules: dict[int, Callable[[General], bool]] = {
             calls["mmap"]: self._map,
@@ -74,7 +72,6 @@ class Judge:
         rule = self._rules.get(registers.orig_rax)
         if rule is None:
             return registers.orig_rax == self._send and self._sends_bytes(registers, read)
-        self.mapped = True
         return rule(registers)
 
     def new(self, start: int, size: int) -> bool:

@@ -7,10 +7,10 @@ it has no right to. Nothing rests on that they do what they should: all is compa
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 from casemate.kernel import machines, remote_memory
-from casemate.kernel.process_files import Mapping, ProcessFiles, parse_maps
+from casemate.kernel.process_files import ProcessFiles, parse_maps
+from casemate.restorer.ranges import without
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.snapshot import Snapshot
 from casemate.restorer.tracee import Tracee
@@ -26,28 +26,6 @@ _BELOW_STACK = 8192
 """Where nothing is kept: far enough below what signal handlers and leaf functions use."""
 
 
-def added(mappings: Sequence[Mapping], kept: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the ranges of `mappings` that are not in `kept`; both are in order."""
-    found: list[tuple[int, int]] = []
-    place = 0
-    for mapping in mappings:
-        start = mapping.start
-        while start < mapping.end:
-            while place < len(kept) and kept[place][1] <= start:
-                place += 1
-            first, last = kept[place] if place < len(kept) else (mapping.end, mapping.end)
-            if first <= start:
-                start = last
-                continue
-            end = min(first, mapping.end)
-            if found and found[-1][1] == start:
-                found[-1] = (found[-1][0], end)
-            else:
-                found.append((start, end))
-            start = end
-    return found
-
-
 def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> None:
     """Unmap what was not there at the snapshot. Raises DiscardError, OSError, ValueError.
 
@@ -56,7 +34,8 @@ def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> No
     calls = machines.X86_64.calls
     if tracee.make(snapshot.general, calls["brk"], snapshot.heap) != snapshot.heap:
         raise DiscardError(Reason.MEMORY_LAYOUT)
-    ranges = added(parse_maps(files.maps()), snapshot.mappings)
+    mapped = [(mapping.start, mapping.end) for mapping in parse_maps(files.maps())]
+    ranges = without(mapped, snapshot.mappings)
     if len(ranges) > _MOST_RANGES:
         raise DiscardError(Reason.MEMORY_LAYOUT)
     for start, end in ranges:

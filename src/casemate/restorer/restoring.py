@@ -11,15 +11,14 @@ from __future__ import annotations
 import time
 
 from casemate.kernel import remote_memory, tracing
-from casemate.kernel.pagemap import PAGE, Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.repairing import repair_memory, repair_times
-from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, State, Tmp, take
+from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
 from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
+from casemate.restorer.written import Written
 
-MOST_PAGES = 2000
-"""That calls of one instance may have written, all together: what is kept of them is bounded."""
 _HOME_TRIES = 8
 _HOME_SECONDS = 0.0005
 """Between the answer and the wait for the next call there are some instructions."""
@@ -36,9 +35,7 @@ class Held:
         self._uffd = uffd
         self._tmp = tmp
         self._filters = filters
-        self._scanner = Scanner(files.pagemap)
-        self._runs: list[tuple[int, int]] = []
-        self._clean = bytearray()
+        self._written = Written(pid, uffd, Scanner(files.pagemap))
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""
@@ -71,15 +68,15 @@ class Held:
 
     @property
     def pages(self) -> int:
-        """How many pages are written back."""
-        return len(self._clean) // PAGE
+        """How many pages were written back last."""
+        return self._written.pages
 
     def _let_go(self) -> None:
         try:
             tracing.set_options(self.tracee.pid, OPTIONS)
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
-        self.tracee.go_on()
+        self.tracee.begin()
 
     def _stop_waiting(self) -> None:
         """Stop it where it waits: nowhere else a broken-off call leaves nothing in the kernel."""
@@ -111,9 +108,10 @@ class Held:
         pid = self.tracee.pid
         try:
             tracing.set_options(pid, HELD_OPTIONS)
-            self._repair(snapshot)
+            self._repair_memory(snapshot)
+            self._repair_times(snapshot)
             self._compare(snapshot)
-            self._write_back(snapshot)
+            self._written.write_back(snapshot)
             tracing.set_extended(pid, snapshot.extended)
             tracing.set_general(pid, snapshot.general)
             if (
@@ -130,11 +128,17 @@ class Held:
         except (OSError, ValueError) as error:
             raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
 
-    def _repair(self, snapshot: Snapshot) -> None:
-        """Take away what can be: whether that was all is seen by comparing."""
-        if self._files.maps() != snapshot.state.maps or snapshot.judge.heap_moved:
+    def _repair_memory(self, snapshot: Snapshot) -> None:
+        """Have the mappings be those of the snapshot, all of them, or raise DiscardError."""
+        mappings = snapshot.state.maps
+        if self._files.maps() != mappings or snapshot.judge.heap_moved:
             repair_memory(self.tracee, snapshot, self._files)
-        snapshot.judge.heap_moved = snapshot.judge.mapped = False
+            if self._files.maps() != mappings:
+                raise DiscardError(Reason.MEMORY_LAYOUT)
+        snapshot.judge.heap_moved = False
+
+    def _repair_times(self, snapshot: Snapshot) -> None:
+        """Have /tmp be as it was but for when its inode was changed, or raise DiscardError."""
         was, now = self._tmp_was, self._tmp_now()
         if was is None or now is None or now == was:
             return
@@ -150,33 +154,17 @@ class Held:
 
     def _compare(self, snapshot: Snapshot) -> None:
         """Raise DiscardError for the first thing that is not what it was."""
-        was, now = snapshot.state, State.of(self._files, self._tmp)
+        was, files = snapshot.state, self._files
         for same, reason in (
-            (now.descriptors == was.descriptors, Reason.DESCRIPTORS),
-            (now.children == was.children, Reason.PROCESSES),
-            (now.kept == was.kept, Reason.FILES),
-            (now.maps == was.maps, Reason.MEMORY_LAYOUT),
-            (now.tmp == self._tmp_was, Reason.TMP),
-            (now.folder == was.folder, Reason.FOLDER),
-            (now.status == was.status, Reason.STATUS),
-            (now.limits == was.limits, Reason.STATUS),
+            (files.descriptors() == was.descriptors, Reason.DESCRIPTORS),
+            (files.children() == was.children, Reason.PROCESSES),
+            (files.kept() == was.kept, Reason.FILES),
+            (files.folder() == was.folder, Reason.FOLDER),
+            (files.status() == was.status, Reason.STATUS),
+            (files.limits() == was.limits, Reason.STATUS),
         ):
             if not same:
                 raise DiscardError(reason)
         for descriptor in range(was.descriptors):
             if not remote_memory.same_file(self.tracee.pid, snapshot.twin, descriptor):
                 raise DiscardError(Reason.FILES, descriptor)
-
-    def _write_back(self, snapshot: Snapshot) -> None:
-        """Write over every page that was ever written. Protecting it anew would cost a fault."""
-        runs: list[tuple[int, int]] = []
-        left = MOST_PAGES
-        for start, end in snapshot.ranges:
-            found = self._scanner.written(start, end, left)
-            left -= sum(last - first for first, last in found) // PAGE
-            runs += found
-        if runs != self._runs:
-            self._runs, self._clean = runs, remote_memory.read(snapshot.twin, runs)
-        remote_memory.write(self.tracee.pid, runs, self._clean)
-        for start, end in snapshot.dropped:
-            remote_memory.write(self.tracee.pid, [(start, end)], bytearray(end - start))

@@ -26,8 +26,12 @@ _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+_FREE_CALLS = 20_000
+"""Flagged calls of one call of the function. Beyond them they cost the restorer, which others need
+as well, no more than it gives them: one every few milliseconds."""
 _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
+_TURNS = 40
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
 
 
@@ -41,6 +45,10 @@ class Tracee:
         """Why it is not to be used again, once there is a reason."""
         self.flags = 0
         """How many calls were flagged."""
+        self.late: list[int] = []
+        """Who is stopped at a flagged call because it makes too many of them."""
+        self._free = 0
+        """Up to how many flagged calls nobody has to wait."""
         self.noting = False
         """False until the snapshot: what prepares a process may make any call."""
         self.judge: Judge | None = None
@@ -66,6 +74,7 @@ class Tracee:
 
     def ask_to_stop(self) -> None:
         """Have it stop soon: several can do so at the same time. Raises DiscardError."""
+        self.resume_late()
         if self.stopped or self._asked:
             return
         try:
@@ -78,11 +87,17 @@ class Tracee:
         """Wait for a stop that was asked for. Raises DiscardError."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
+        turns = 0
         while not self.stopped:
             if self._take(self.pid):
                 continue
             if not self.alive:
                 raise DiscardError(Reason.GONE)
+            if turns < _TURNS:
+                # It stops within microseconds, unless it needs this very processor for it.
+                turns += 1
+                os.sched_yield()
+                continue
             if time.monotonic() > deadline:
                 raise DiscardError(Reason.NOT_STOPPING)
             time.sleep(pause)
@@ -145,7 +160,7 @@ class Tracee:
             if not waited:
                 if not self.alive or time.monotonic() > deadline:
                     raise DiscardError(Reason.NOT_STOPPING if self.alive else Reason.GONE)
-                time.sleep(_FIRST_PAUSE)
+                os.sched_yield()
             elif not os.WIFSTOPPED(status):
                 self._ended(self.pid)
                 raise DiscardError(Reason.GONE)
@@ -163,6 +178,18 @@ class Tracee:
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
         self.stopped = False
+
+    def resume_late(self) -> None:
+        """Let those go on that have waited at a flagged call."""
+        late, self.late = self.late, []
+        for pid in late:
+            with contextlib.suppress(OSError):  # it was killed meanwhile
+                tracing.resume(pid)
+
+    def begin(self) -> None:
+        """Have it serve its next call, in which it may make some flagged calls without waiting."""
+        self._free = self.flags + _FREE_CALLS
+        self.go_on()
 
     # -- following -----------------------------------------------------------------------------
 
@@ -233,7 +260,10 @@ class Tracee:
             self.flags += 1
             if self.noting and self.flagged is None:
                 self._judge(pid)
-            tracing.resume(pid)
+            if self.noting and self.flags > self._free:
+                self.late.append(pid)
+            else:
+                tracing.resume(pid)
         elif event in _FORKED:
             if self._expects and pid == self.pid and not self._expected:
                 self._expected = tracing.event_message(pid)
