@@ -72,14 +72,14 @@ class RestoredInstances:
 
     def _told(self, instance: Instance, problem: str) -> None:
         waited = self._under_way.pop(instance, None)
-        if problem and self.tally.discard(problem):
-            _log.info("an instance of %s is not used again: %s", self._name, problem)
-        elif not problem and instance.served:
-            self.tally.restored += 1
         if waited is None:
             # It serves a call, or waits for one, and could not be made ready afterwards.
             instance.restorable = False
             return
+        if problem and self.tally.discard(problem):
+            _log.info("an instance of %s is not used again: %s", self._name, problem)
+        elif not problem and instance.served:
+            self.tally.restored += 1
         self._last.append(not problem)
         failed = self._last.count(False)
         if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):

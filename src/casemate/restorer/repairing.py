@@ -6,8 +6,6 @@ it has no right to. Nothing rests on that they do what they should: all is compa
 
 from __future__ import annotations
 
-import struct
-
 from casemate.kernel import machines, remote_memory
 from casemate.kernel.process_files import ProcessFiles, parse_maps
 from casemate.restorer.ranges import without
@@ -19,9 +17,6 @@ _MOST_RANGES = 64
 """That are unmapped for one call; each costs two stops, during which others wait."""
 _HERE = (1 << 64) - 100
 """AT_FDCWD. The name is an absolute one."""
-_TIMES = struct.Struct("=4q")
-"""Two struct timespec: of the last access and of the last change."""
-_NANOSECONDS = 1_000_000_000
 _BELOW_STACK = 8192
 """Where nothing is kept: far enough below what signal handlers and leaf functions use."""
 
@@ -43,16 +38,16 @@ def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> No
             raise DiscardError(Reason.MEMORY_LAYOUT)
 
 
-def repair_times(tracee: Tracee, snapshot: Snapshot, accessed: int, changed: int) -> None:
-    """Set the times of the root of /tmp, in nanoseconds. Raises DiscardError, OSError.
+def renew_times(tracee: Tracee, snapshot: Snapshot) -> None:
+    """Have the times of the root of /tmp be those of now. Raises DiscardError, OSError.
 
-    Nobody can set when its inode was changed: that is now, for whatever reason. Its name and the
-    times are for a moment in memory that is written over afterwards, as all that was written.
+    What a call has set them to, or when it has used /tmp, is not found then. Who may write there
+    may do this, and nobody can set back when an inode was changed. The name is for a moment in
+    memory that is written over afterwards, as all that was written.
     """
     place = (snapshot.general.rsp - _BELOW_STACK) & ~63
-    times = _TIMES.pack(*divmod(accessed, _NANOSECONDS), *divmod(changed, _NANOSECONDS))
-    data = bytearray(times + b"/tmp\0")
+    data = bytearray(b"/tmp\0")
     remote_memory.write(tracee.pid, [(place, place + len(data))], data)
-    arguments = (_HERE, place + len(times), place, 0)
+    arguments = (_HERE, place, 0, 0)
     if tracee.make(snapshot.general, machines.X86_64.calls["utimensat"], *arguments) != 0:
         raise DiscardError(Reason.TMP)

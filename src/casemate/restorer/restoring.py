@@ -14,11 +14,13 @@ from casemate.kernel import remote_memory, tracing
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import DiscardError, Reason
-from casemate.restorer.repairing import repair_memory, repair_times
+from casemate.restorer.repairing import renew_times, repair_memory
 from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
 from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
 from casemate.restorer.written import Written
 
+_CLOCK_NS = 20_000_000
+"""By how much the times of files may be behind the clock: they change with its ticks."""
 _HOME_TRIES = 8
 _HOME_SECONDS = 0.0005
 """Between the answer and the wait for the next call there are some instructions."""
@@ -109,7 +111,7 @@ class Held:
         try:
             tracing.set_options(pid, HELD_OPTIONS)
             self._repair_memory(snapshot)
-            self._repair_times(snapshot)
+            self._repair_tmp(snapshot)
             self._compare(snapshot)
             self._written.write_back(snapshot)
             tracing.set_extended(pid, snapshot.extended)
@@ -137,16 +139,21 @@ class Held:
                 raise DiscardError(Reason.MEMORY_LAYOUT)
         snapshot.judge.heap_moved = False
 
-    def _repair_times(self, snapshot: Snapshot) -> None:
-        """Have /tmp be as it was but for when its inode was changed, or raise DiscardError."""
+    def _repair_tmp(self, snapshot: Snapshot) -> None:
+        """Have /tmp be as it was but for its times, which are new, or raise DiscardError."""
         was, now = self._tmp_was, self._tmp_now()
         if was is None or now is None or now == was:
             return
         if now.lasting != was.lasting:
             raise DiscardError(Reason.TMP)
-        repair_times(self.tracee, snapshot, *was.times[:2])
+        before = time.time_ns() - _CLOCK_NS
+        renew_times(self.tracee, snapshot)
         self._tmp_was = self._tmp_now()
-        if self._tmp_was is None or self._tmp_was.times[:2] != was.times[:2]:
+        if (
+            self._tmp_was is None
+            or self._tmp_was.lasting != was.lasting
+            or not all(before <= moment <= time.time_ns() for moment in self._tmp_was.times)
+        ):
             raise DiscardError(Reason.TMP)
 
     def _tmp_now(self) -> Tmp | None:

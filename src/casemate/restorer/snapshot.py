@@ -42,7 +42,7 @@ class Tmp:
 
     @property
     def lasting(self) -> tuple[int, ...]:
-        """All but the times, which are set back: files that were removed again leave them."""
+        """All but the times, which are renewed: files that were removed again leave them."""
         return (*self.root, *self.free)
 
 

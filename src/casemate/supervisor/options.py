@@ -52,8 +52,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int | None = None
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
-    restore: bool = False
-    """True has instances restored after a call, where the host can, instead of forked for each."""
+    restore: bool = True
+    """True has instances restored after a call, where the host can; False a fork for each."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
 

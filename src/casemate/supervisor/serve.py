@@ -112,15 +112,21 @@ class Node:
             identities=identities,
             shared_files="shared-files" in options.accepted_risks,
             report=report,
-            restore=self._restores(),
+            restore=self._restores(grouped=cgroups is not None),
         )
 
-    def _restores(self) -> bool:
-        """Tell whether instances are to be restored; say why not if they cannot be."""
-        if not self._options.restore:
-            return False
-        if problem := restoring_problem():
+    def _restores(self, *, grouped: bool) -> bool:
+        """Tell whether instances are to be restored, and say so, or why not.
+
+        Without control groups nobody can tell that an instance is alone where it should be.
+        """
+        problem = "--no-restore was given" if not self._options.restore else restoring_problem()
+        if not problem and not grouped:
+            problem = "without control groups instances are not restored"
+        if problem:
             report(f"each call has a fork of its own: {problem}")
+        else:
+            report("the process of a call is restored for the next one (--no-restore: a fork each)")
         return not problem
 
     def run(self) -> None:

@@ -73,7 +73,7 @@ def test_one_that_cannot_be_made_ready_is_ended(answers: bool | None) -> None:
         await asyncio.sleep(0.01)
         assert one.closed
         if answers:
-            assert calls.pool.restored.reasons["it has left a file"] >= 1
+            assert calls.pool.restored.tally.reasons["it has left a file"] >= 1
 
     run(scenario)
 

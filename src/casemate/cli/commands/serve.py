@@ -161,12 +161,12 @@ LearnOption = Annotated[
 ]
 
 
-RestoreOption = Annotated[
+NoRestoreOption = Annotated[
     bool,
     typer.Option(
-        "--restore",
-        help="Restore the process of a call when it is over, checked to be as it was before, "
-        "instead of forking one for each call. Experimental; off unless given.",
+        "--no-restore",
+        help="Fork a process for each call, also where the host lets the process of a call be set "
+        "back to what it was, compared with that, and used for the next one.",
     ),
 ]
 FunctionIdsOption = Annotated[
@@ -255,7 +255,7 @@ def serve(
     max_tmp: MaxTmpOption = None,
     max_instances: MaxInstancesOption = None,
     learn: LearnOption = False,
-    restore: RestoreOption = False,
+    no_restore: NoRestoreOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
@@ -292,7 +292,7 @@ def serve(
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
             learn=learn,
-            restore=restore,
+            restore=not no_restore,
             trusted_proxies=tuple(trusted_proxy or ()),
         )
     )
