@@ -59,7 +59,9 @@ def test_its_process_is_used_again(node: TestNode, address: str, number: int) ->
     what, source = list(TYPICAL.items())[number]
     name = f"typical-{number}"
     host, port = address.split(":")
-    grant = f'{{ host = "{host}", port = {port}, private = true, exception = "a test" }}'
+    grant = (
+        f'{{ host = "{host}", port = {port}, private = true, exception = "a server of the test" }}'
+    )
     grants = f"egress = [{grant}]" if what in PROXIED else ""
     node.deploy(
         source, name=name, grants=grants, limits=_LIMITS, unguarded=bool(grants), approve=True
