@@ -10,10 +10,11 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
+from casemate.restorer import tracee
 from casemate.restorer.reasons import DiscardError, Reason
 from support.restored import Restored
 
@@ -283,6 +284,31 @@ def test_it_is_not_used_again(row: str) -> None:
         with pytest.raises(DiscardError) as caught:
             child.ready()
         assert caught.value.reason is reason
+
+
+def test_flagged_calls_without_end_have_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracee, "_FREE_CALLS", 20)
+    with restored() as child:
+        assert child.call("[raw('munmap', FREE, 4096) for n in range(15)]; result = 1") == 1
+        assert child.late == 0
+        child.ready()
+        assert child.call("[raw('munmap', FREE, 4096) for n in range(50)]; result = 2") == 2
+        assert child.late == 30
+        # The next call begins anew.
+        child.ready()
+        assert child.call("[raw('munmap', FREE, 4096) for n in range(15)]; result = 3") == 3
+        assert child.late == 30
+
+
+def test_one_that_waits_at_a_flagged_call_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracee, "_FREE_CALLS", 0)
+    with restored() as child:
+        child.send("raw('munmap', FREE, 4096); sock.sendall(b'x\\n')")
+        while not child.held.tracee.late:
+            child.held.tracee.sweep()
+        with suppress(DiscardError):  # if it does not come back in time
+            child.ready()
+        assert not child.held.tracee.late
 
 
 def test_one_that_is_killed_while_it_is_repaired_is_told() -> None:

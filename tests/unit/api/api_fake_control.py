@@ -319,7 +319,8 @@ class FakeControl:
         self._check()
 
     def restoring(self, project, function) -> Restoring:
-        return Restoring(restored=3, discarded=1, reasons=(Discarded(reason="x", count=1),))
+        left = Discarded(reason="it has left something in /tmp", count=1, change="remove it")
+        return Restoring(restored=3, discarded=1, reasons=(left,))
 
     async def node_status(self) -> NodeStatus:
         return NodeStatus(
