@@ -15,8 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import InvocationRecord, LogLine, Outcome
+from casemate.operations.deployments import KeepVersions
+from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite import SqliteOptions, SqliteStore
 
 AWAITERS = 64
@@ -50,6 +53,12 @@ def spec(name: str) -> FunctionSpec:
     return FunctionSpec(name=name, handler="app:handler", python="3.11")
 
 
+def deployed(name: str) -> KeepVersions:
+    """Return the deploy of a function."""
+    new = NewVersion(project="bench", function=name, digest="a" * 64, spec=spec(name))
+    return KeepVersions(versions=(new,), by="k")
+
+
 async def awaited(store: SqliteStore, seconds: float, awaiters: int) -> dict[str, float]:
     """Deploy from `awaiters` tasks at once, each waiting for its own commits."""
     end = time.perf_counter() + seconds
@@ -58,9 +67,7 @@ async def awaited(store: SqliteStore, seconds: float, awaiters: int) -> dict[str
     async def deploy(number: int) -> None:
         name = f"awaited-{number}"
         while (start := time.perf_counter()) < end:
-            await store.deploy(
-                project="bench", function=name, digest="a" * 64, spec=spec(name), created_by="k"
-            )
+            await store.change(deployed(name))
             delays.append(time.perf_counter() - start)
 
     start = time.perf_counter()
@@ -132,12 +139,7 @@ async def restart(folder: Path) -> dict[str, float]:
     """Fill a store with a node's usual content and measure how long opening it takes."""
     store = SqliteStore.open(folder, key=_KEY)
     names = [f"function-{number}" for number in range(FUNCTIONS)]
-    await asyncio.gather(
-        *(
-            store.deploy(project="bench", function=n, digest="b" * 64, spec=spec(n), created_by="k")
-            for n in names
-        )
-    )
+    await asyncio.gather(*(store.change(deployed(n)) for n in names))
     for number in range(INVOCATIONS):
         store.record(invocation(number))
     await store.close()
@@ -146,7 +148,7 @@ async def restart(folder: Path) -> dict[str, float]:
         (folder / "owner.pid").write_text(mark)
         start = time.perf_counter()
         store = SqliteStore.open(folder, key=_KEY)
-        await store.functions()
+        await store.read(ListFunctions())
         times.append((time.perf_counter() - start) * 1e3)
         await store.close()
     return {"clean_ms": times[0], "after_kill_ms": times[1]}

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 from casemate.model.invocation import LogLine
+from casemate.operations.functions import ListFunctions
+from casemate.operations.records import ListInvocations, ReadLogs, ShowInvocation
 from casemate.sqlite import engine
 from casemate.store import StoreKeyError
 from casemate.store.sqlite import SqliteStore
@@ -25,8 +27,10 @@ LONGEST = 0.08
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
+from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import InvocationRecord, LogLine, Outcome
+from casemate.operations.deployments import KeepVersions
 from casemate.store.sqlite import SqliteStore
 
 SPEC = FunctionSpec(name="f", handler="a:b", python="3.11")
@@ -34,9 +38,8 @@ SPEC = FunctionSpec(name="f", handler="a:b", python="3.11")
 
 async def deploy(store, name):
     while True:
-        version = await store.deploy(
-            project="p", function=name, digest="a" * 64, spec=SPEC, created_by="k"
-        )
+        new = NewVersion(project="p", function=name, digest="a" * 64, spec=SPEC)
+        (version,) = await store.change(KeepVersions(versions=(new,), by="k"))
         os.write(1, f"version {name} {version.number}\\n".encode())
 
 
@@ -89,14 +92,14 @@ def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
 
 
 async def lines_newest_first(store: SqliteStore) -> list[LogLine]:
-    return list(reversed(await store.logs(limit=2000)))
+    return list(reversed(await store.read(ReadLogs(limit=2000))))
 
 
 async def check(folder: Path, versions: dict[str, int], records: list[str]) -> float:
     """Open the store, look for all that was acknowledged, return the seconds opening took."""
     begin = time.perf_counter()
     store = SqliteStore.open(folder, key=KEY)
-    functions = {f.name: f for f in await store.functions()}
+    functions = {f.name: f for f in (await store.read(ListFunctions())).functions}
     elapsed = time.perf_counter() - begin
     try:
         for name, number in versions.items():
@@ -106,9 +109,9 @@ async def check(folder: Path, versions: dict[str, int], records: list[str]) -> f
             (live,) = functions[name].aliases
             assert live.targets[0].version == numbers[-1]
         for record in records:
-            assert await store.invocation(record) is not None
+            assert (await store.read(ShowInvocation(id=record))).id == record
         # An invocation and its line are written together or not at all.
-        kept = await store.invocations(limit=2000)
+        kept = (await store.read(ListInvocations(limit=2000))).invocations
         assert [r.id for r in kept] == [entry.text for entry in await lines_newest_first(store)]
     finally:
         await store.close()
@@ -208,7 +211,7 @@ def filled_database(folder: Path) -> None:
 async def count_lines(folder: Path, key: bytes) -> int:
     store = SqliteStore.open(folder, key=key)
     try:
-        return len(await store.logs(limit=100_000))
+        return len(await store.read(ReadLogs(limit=100_000)))
     finally:
         await store.close()
 

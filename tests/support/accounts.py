@@ -21,6 +21,23 @@ from casemate.model.account import Token, User, UserRoles
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.principal import BUILT_IN_ROLES, OWNER, Principal, PrincipalKind, RoleBinding
+from casemate.operations.accounts import (
+    AcceptTotpStep,
+    ForgetUser,
+    KeepToken,
+    KeepTokenUse,
+    KeepUser,
+    KeepUserRoles,
+    ReadTokens,
+    ReadUserRoles,
+    ReadUsers,
+    ReplaceUser,
+    RevokeSessions,
+    RevokeTokens,
+)
+from casemate.operations.declaration import Operation
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.performing import Performed, Performers
 from support.facts import stream
 
 T = TypeVar("T")
@@ -38,6 +55,9 @@ class Clock:
         return self.now
 
 
+performs = Performers()
+
+
 class MemoryStore:
     """The part of a store that accounts use, with its conflicts."""
 
@@ -49,87 +69,99 @@ class MemoryStore:
         self.values: dict[str, bytes] = {}
         self.fault: CasemateError | None = None
 
-    def _check(self) -> None:
+    async def read(self, operation: Operation[T]) -> T:
+        return await _PERFORMED.reading(operation)(self, operation)
+
+    async def change(self, operation: Operation[T]) -> T:
         if self.fault is not None:
             raise self.fault
+        return await _PERFORMED.changing(operation)(self, operation)
 
-    async def users(self) -> tuple[User, ...]:
+    @performs(ReadUsers)
+    async def _users(self, _operation: ReadUsers) -> tuple[User, ...]:
         return tuple(self.by_name.values())
 
-    async def roles(self) -> tuple[UserRoles, ...]:
+    @performs(ReadUserRoles)
+    async def _roles(self, _operation: ReadUserRoles) -> tuple[UserRoles, ...]:
         return tuple(self.bindings.values())
 
-    async def tokens(self) -> tuple[Token, ...]:
+    @performs(ReadTokens)
+    async def _tokens(self, _operation: ReadTokens) -> tuple[Token, ...]:
         return tuple(self.by_id.values())
 
-    async def add_user(self, user: User) -> None:
-        self._check()
+    @performs(KeepUser)
+    async def _add_user(self, operation: KeepUser) -> None:
+        user = operation.user
         identities = {(u.oidc_issuer, u.oidc_subject) for u in self.by_name.values()}
         taken = user.oidc_subject and (user.oidc_issuer, user.oidc_subject) in identities
         if user.name in self.by_name or taken:
             raise ConflictError("taken")
         self.by_name[user.name] = user
 
-    async def replace_user(self, user: User) -> None:
-        self._check()
-        self.by_name[user.name] = user
+    @performs(ReplaceUser)
+    async def _replace_user(self, operation: ReplaceUser) -> None:
+        self.by_name[operation.user.name] = operation.user
 
-    async def accept_totp_step(self, name: str, step: int) -> bool:
-        self._check()
-        user = self.by_name[name]
-        if step <= user.totp_last:
+    @performs(AcceptTotpStep)
+    async def _accept_totp_step(self, operation: AcceptTotpStep) -> bool:
+        user = self.by_name[operation.user]
+        if operation.step <= user.totp_last:
             return False
-        self.by_name[name] = msgspec.structs.replace(user, totp_last=step)
+        self.by_name[user.name] = msgspec.structs.replace(user, totp_last=operation.step)
         return True
 
-    async def remove_user(self, name: str) -> None:
-        self._check()
-        del self.by_name[name]
-        self.bindings.pop(name, None)
-        await self.revoke_tokens_of(name)
+    @performs(ForgetUser)
+    async def _remove_user(self, operation: ForgetUser) -> None:
+        del self.by_name[operation.user]
+        self.bindings.pop(operation.user, None)
+        await self.change(RevokeSessions(user=operation.user))
 
-    async def set_roles(self, roles: UserRoles) -> None:
-        self._check()
-        self.bindings[roles.user] = roles
+    @performs(KeepUserRoles)
+    async def _set_roles(self, operation: KeepUserRoles) -> None:
+        self.bindings[operation.roles.user] = operation.roles
 
-    async def add_token(self, token: Token) -> None:
-        self._check()
+    @performs(KeepToken)
+    async def _add_token(self, operation: KeepToken) -> None:
+        token = operation.token
         names = {t.name for t in self.by_id.values() if t.user is None and t.revoked_at is None}
         if token.user is None and token.name in names:
             raise ConflictError("taken")
         self.by_id[token.id] = token
 
-    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
-        self._check()
-        if not self.by_id.keys() >= set(token_ids):
+    @performs(RevokeTokens)
+    async def _revoke_tokens(self, operation: RevokeTokens) -> tuple[Token, ...]:
+        if not self.by_id.keys() >= set(operation.ids):
             raise NotFoundError("none")
-        for token_id in token_ids:
+        for token_id in operation.ids:
             token = self.by_id[token_id]
             if token.revoked_at is None:
                 self.by_id[token_id] = msgspec.structs.replace(token, revoked_at=self.clock())
-        return tuple(map(self.by_id.__getitem__, token_ids))
+        return tuple(map(self.by_id.__getitem__, operation.ids))
 
-    async def revoke_tokens_of(self, user: str) -> int:
-        self._check()
-        mine = [t for t in self.by_id.values() if t.user == user and t.revoked_at is None]
-        for token in mine:
-            await self.revoke_tokens((token.id,))
-        return len(mine)
+    @performs(RevokeSessions)
+    async def _revoke_tokens_of(self, operation: RevokeSessions) -> int:
+        everybody = self.by_id.values()
+        mine = [t.id for t in everybody if t.user == operation.user and t.revoked_at is None]
+        return len(await self.change(RevokeTokens(ids=tuple(mine))))
 
-    async def touch_tokens(self, used: dict[str, float]) -> None:
-        self._check()
-        for token_id, at in used.items():
+    @performs(KeepTokenUse)
+    async def _touch_tokens(self, operation: KeepTokenUse) -> None:
+        for token_id, at in operation.used.items():
             if token_id in self.by_id:
                 self.by_id[token_id] = msgspec.structs.replace(
                     self.by_id[token_id], last_used_at=at
                 )
 
-    async def node_value(self, name: str) -> bytes | None:
-        return self.values.get(name)
+    @performs(ReadNodeValue)
+    async def _node_value(self, operation: ReadNodeValue) -> bytes | None:
+        return self.values.get(operation.name)
 
-    async def set_node_value(self, name: str, value: bytes) -> None:
-        self._check()
-        self.values[name] = value
+    @performs(KeepNodeValue)
+    async def _set_node_value(self, operation: KeepNodeValue) -> None:
+        self.values[operation.name] = operation.value
+
+
+_PERFORMED = Performed(performs)
 
 
 class MemoryVault:

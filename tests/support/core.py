@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.deployment import (
@@ -20,9 +20,8 @@ from casemate.model.deployment import (
 )
 from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits
-from casemate.model.grant import Grant
 from casemate.model.http import HttpHead, HttpRequest
-from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import RawInvocation, Request
 from casemate.model.principal import (
     INVOKER,
@@ -34,6 +33,28 @@ from casemate.model.principal import (
     PrincipalKind,
     Resource,
     RoleBinding,
+)
+from casemate.operations.declaration import Operation
+from casemate.operations.deployments import (
+    ForgetFunction,
+    ForgetVersion,
+    KeepVersions,
+    ShowAliasHistory,
+)
+from casemate.operations.functions import Functions, ListFunctions, SetAlias
+from casemate.operations.grants import CountUses, ListApprovals, ListUses
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.performing import Performed, Performers
+from casemate.operations.records import (
+    Denials,
+    Errors,
+    Invocations,
+    ListDenials,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
 )
 from casemate.runner import wire
 from casemate.sandbox.instance import Instance
@@ -120,6 +141,7 @@ def http_request(
     return HttpRequest(head, body)
 
 
+T = TypeVar("T")
 OWNER_TOKEN, INVOKER_TOKEN = "owner-token", "invoker-token"
 
 
@@ -173,6 +195,9 @@ class PlainPolicy:
         return self.decide(principal, action, resource, granted=granted).allowed
 
 
+performs = Performers()
+
+
 class MemoryStore:
     """The store's port in memory."""
 
@@ -189,10 +214,14 @@ class MemoryStore:
         self.flushed = 0
         self.lost_records = 0
 
-    def _change(self) -> None:
+    async def read(self, operation: Operation[T]) -> T:
+        return await _PERFORMED.reading(operation)(self, operation)
+
+    async def change(self, operation: Operation[T]) -> T:
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
+        return await _PERFORMED.changing(operation)(self, operation)
 
     def record(
         self,
@@ -202,166 +231,156 @@ class MemoryStore:
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
 
-    async def add_version(
-        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
-    ) -> Version:
-        self._change()
-        known = self.versions.setdefault((project, function), [])
+    def deny(self, denial: Denial) -> None:
+        self.denied.append(denial)
+
+    @performs(KeepVersions)
+    async def _deploy(self, operation: KeepVersions) -> tuple[Version, ...]:
+        return tuple(self._deploy_one(new, operation.by) for new in operation.versions)
+
+    def _deploy_one(self, new: NewVersion, by: str) -> Version:
+        known = self.versions.setdefault((new.project, new.function), [])
         made = Version(
-            project=project,
-            function=function,
+            project=new.project,
+            function=new.function,
             number=len(known) + 1,
-            digest=digest,
-            spec=spec,
+            digest=new.digest,
+            spec=new.spec,
             created_at=3.0,
-            created_by=created_by,
+            created_by=by,
         )
         known.append(made)
-        return made
-
-    async def deploy(
-        self,
-        *,
-        project: str,
-        function: str,
-        digest: str,
-        spec: FunctionSpec,
-        created_by: str,
-        approved: tuple[Grant, ...] = (),
-    ) -> Version:
-        made = await self.add_version(
-            project=project, function=function, digest=digest, spec=spec, created_by=created_by
+        self._point(
+            new.project, new.function, LIVE, (AliasTarget(version=made.number, weight=100),)
         )
-        await self.set_alias(
-            project, function, LIVE, (AliasTarget(version=made.number, weight=100),)
-        )
-        if approved:
+        if new.approved:
             self.approved.append(
                 GrantApproval(
-                    project=project,
-                    function=function,
+                    project=new.project,
+                    function=new.function,
                     version=made.number,
-                    added=approved,
-                    by=created_by,
+                    added=new.approved,
+                    by=by,
                     at=made.created_at,
                 )
             )
         return made
 
-    async def deploy_all(
-        self, wanted: Sequence[NewVersion], *, created_by: str
-    ) -> tuple[Version, ...]:
-        return tuple(
-            [
-                await self.deploy(
-                    project=new.project,
-                    function=new.function,
-                    digest=new.digest,
-                    spec=new.spec,
-                    created_by=created_by,
-                    approved=new.approved,
-                )
-                for new in wanted
-            ]
-        )
-
-    async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
+    def _point(
+        self, project: str, function: str, name: str, targets: tuple[AliasTarget, ...]
     ) -> Alias:
-        self._change()
-        known = {v.number for v in self.versions.get((project, function), ())}
-        if not {t.version for t in targets} <= known:
-            raise NotFoundError("There is no such version.")
         alias = Alias(
-            project=project, function=function, name=name, targets=tuple(targets), changed_at=4.0
+            project=project, function=function, name=name, targets=targets, changed_at=4.0
         )
         self.states.setdefault((project, function, name), []).append(alias)
         return alias
 
-    async def functions(self) -> tuple[DeployedFunction, ...]:
-        return tuple(
-            DeployedFunction(
-                project=project,
-                name=name,
-                versions=tuple(self.versions[project, name]),
-                aliases=tuple(
-                    states[-1]
-                    for (p, n, _), states in sorted(self.states.items())
-                    if (p, n) == (project, name)
-                ),
+    @performs(SetAlias)
+    async def _set_alias(self, operation: SetAlias) -> Alias:
+        project, function = operation.project, operation.function
+        known = {v.number for v in self.versions.get((project, function), ())}
+        if not {t.version for t in operation.targets} <= known:
+            raise NotFoundError("There is no such version.")
+        targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
+        return self._point(project, function, operation.name, targets)
+
+    @performs(ListFunctions)
+    async def _functions(self, _operation: ListFunctions) -> Functions:
+        return Functions(
+            functions=tuple(
+                DeployedFunction(
+                    project=project,
+                    name=name,
+                    versions=tuple(self.versions[project, name]),
+                    aliases=tuple(
+                        states[-1]
+                        for (p, n, _), states in sorted(self.states.items())
+                        if (p, n) == (project, name)
+                    ),
+                )
+                for project, name in sorted(self.versions)
             )
-            for project, name in sorted(self.versions)
         )
 
-    async def alias_history(
-        self, project: str, function: str, name: str, limit: int = 20
-    ) -> tuple[Alias, ...]:
-        if (project, function) not in self.versions:
+    @performs(ShowAliasHistory)
+    async def _alias_history(self, operation: ShowAliasHistory) -> tuple[Alias, ...]:
+        name = (operation.project, operation.function)
+        if name not in self.versions:
             raise NotFoundError("There is no such function.")
-        return tuple(reversed(self.states.get((project, function, name), ())))[:limit]
+        states = self.states.get((*name, operation.name), ())
+        return tuple(reversed(states))[: operation.limit]
 
-    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
-        self._change()
-        versions = self.versions.get((project, function), [])
-        gone = [v for v in versions if v.number == number]
+    @performs(ForgetVersion)
+    async def _remove_version(self, operation: ForgetVersion) -> tuple[str, ...]:
+        versions = self.versions.get((operation.project, operation.function), [])
+        gone = [v for v in versions if v.number == operation.number]
         if not gone:
             raise NotFoundError("There is no such version.")
         versions.remove(gone[0])
         left = {v.digest for all_of_one in self.versions.values() for v in all_of_one}
         return tuple({gone[0].digest} - left)
 
-    async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
-        self._change()
-        gone = self.versions.pop((project, function), None)
+    @performs(ForgetFunction)
+    async def _remove_function(self, operation: ForgetFunction) -> tuple[str, ...]:
+        name = (operation.project, operation.function)
+        gone = self.versions.pop(name, None)
         if gone is None:
             raise NotFoundError("There is no such function.")
-        for state in [s for s in self.states if s[:2] == (project, function)]:
+        for state in [s for s in self.states if s[:2] == name]:
             del self.states[state]
         left = {v.digest for versions in self.versions.values() for v in versions}
         return tuple(sorted({v.digest for v in gone} - left))
 
-    async def node_value(self, name: str) -> bytes | None:
-        return self.values.get(name)
+    @performs(ReadNodeValue)
+    async def _node_value(self, operation: ReadNodeValue) -> bytes | None:
+        return self.values.get(operation.name)
 
-    async def set_node_value(self, name: str, value: bytes) -> None:
-        self._change()
-        self.values[name] = value
+    @performs(KeepNodeValue)
+    async def _set_node_value(self, operation: KeepNodeValue) -> None:
+        self.values[operation.name] = operation.value
 
-    def deny(self, denial: Denial) -> None:
-        self.denied.append(denial)
+    @performs(ListDenials)
+    async def _denials(self, _operation: ListDenials) -> Denials:
+        return Denials(denials=tuple(reversed(self.denied)))
 
-    async def denials(self, **_: Any) -> tuple[Denial, ...]:
-        return tuple(reversed(self.denied))
+    @performs(CountUses)
+    async def _add_uses(self, operation: CountUses) -> None:
+        self.used += operation.uses
 
-    async def add_uses(self, uses: Sequence[GrantUse]) -> None:
-        self._change()
-        self.used += uses
+    @performs(ListUses)
+    async def _uses(self, operation: ListUses) -> tuple[GrantUse, ...]:
+        wanted = (operation.project, operation.function)
+        return tuple(u for u in self.used if (u.project, u.function) == wanted)
 
-    async def uses(
-        self, project: str, function: str, version: int | None = None
-    ) -> tuple[GrantUse, ...]:
-        return tuple(u for u in self.used if (u.project, u.function) == (project, function))
-
-    async def add_approval(self, approval: GrantApproval) -> None:
-        self._change()
-        self.approved.append(approval)
-
-    async def approvals(self, project: str, function: str) -> tuple[GrantApproval, ...]:
+    @performs(ListApprovals)
+    async def _approvals(self, _operation: ListApprovals) -> tuple[GrantApproval, ...]:
         return tuple(self.approved)
 
-    async def invocation(self, invocation_id: str) -> InvocationRecord | None:
-        return next((r for r, _, _ in self.records if r.id == invocation_id), None)
+    @performs(ShowInvocation)
+    async def _invocation(self, operation: ShowInvocation) -> InvocationRecord:
+        for record, _, _ in self.records:
+            if record.id == operation.id:
+                return record
+        raise operation.missing
 
-    async def invocations(self, *, limit: int = 100, **_: Any) -> tuple[InvocationRecord, ...]:
-        return tuple(r for r, _, _ in reversed(self.records))[:limit]
+    @performs(ListInvocations)
+    async def _invocations(self, operation: ListInvocations) -> Invocations:
+        newest = tuple(r for r, _, _ in reversed(self.records))
+        return Invocations(invocations=newest[: operation.limit])
 
-    async def errors(self, **_: Any) -> tuple[ErrorSummary, ...]:
-        return ()
+    @performs(ListErrors)
+    async def _errors(self, _operation: ListErrors) -> Errors:
+        return Errors(errors=())
 
-    async def error(self, error_id: str) -> ErrorRecord | None:
-        return next((e for _, e, _ in self.records if e is not None and e.id == error_id), None)
+    @performs(ShowError)
+    async def _error(self, operation: ShowError) -> ErrorRecord:
+        for _, error, _ in self.records:
+            if error is not None and error.id == operation.id:
+                return error
+        raise operation.missing
 
-    async def logs(self, **_: Any) -> tuple[LogLine, ...]:
+    @performs(ReadLogs)
+    async def _logs(self, _operation: ReadLogs) -> tuple[LogLine, ...]:
         return tuple(line for _, _, lines in self.records for line in lines)
 
     async def flush(self) -> None:
@@ -369,6 +388,9 @@ class MemoryStore:
 
     async def close(self) -> None:
         pass
+
+
+_PERFORMED = Performed(performs)
 
 
 class InstancePeer:

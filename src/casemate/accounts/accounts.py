@@ -21,6 +21,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -103,7 +104,7 @@ class Accounts:
         """
         await self._directory.load()
         await self.provider.load()
-        begun = await self._store.node_value(BEGUN)
+        begun = await self._store.read(ReadNodeValue(name=BEGUN))
         text = None
         if not begun and not self._directory.tokens and not self._directory.users:
             text = (await self.tokens.add_owner("bootstrap", seconds=None)).text
@@ -111,7 +112,7 @@ class Accounts:
             name = f"recovery-{int(self._directory.clock())}"
             text = (await self.tokens.add_owner(name, seconds=RECOVERY_SECONDS)).text
         if not begun:
-            await self._store.set_node_value(BEGUN, b"1")
+            await self._store.change(KeepNodeValue(name=BEGUN, value=b"1"))
         return text
 
     def principal_of(self, text: str) -> Principal | None:

@@ -16,6 +16,20 @@ from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.operations.accounts import (
+    AcceptTotpStep,
+    ForgetUser,
+    KeepToken,
+    KeepTokenUse,
+    KeepUser,
+    KeepUserRoles,
+    ReadTokens,
+    ReadUserRoles,
+    ReadUsers,
+    ReplaceUser,
+    RevokeSessions,
+    RevokeTokens,
+)
 from casemate.store.interface import Store
 
 OWNER_TOKEN_LEFT = 86400.0
@@ -41,9 +55,10 @@ class Directory:
 
     async def load(self) -> None:
         """Read what is stored."""
-        self.users = {user.name: user for user in await self._store.users()}
-        self.roles = {roles.user: roles.bindings for roles in await self._store.roles()}
-        self.tokens = {token.id: token for token in await self._store.tokens()}
+        read = self._store.read
+        self.users = {user.name: user for user in await read(ReadUsers())}
+        self.roles = {roles.user: roles.bindings for roles in await read(ReadUserRoles())}
+        self.tokens = {token.id: token for token in await read(ReadTokens())}
         for token in self.tokens.values():
             self._let_in(token)
 
@@ -131,20 +146,20 @@ class Directory:
 
     async def add_user(self, user: User, bindings: tuple[RoleBinding, ...]) -> None:
         """Keep a new user with its roles (ConflictError if the name is taken)."""
-        await self._store.add_user(user)
+        await self._store.change(KeepUser(user=user))
         self.users[user.name] = user
         await self.set_roles(user.name, bindings)
 
     async def replace_user(self, user: User) -> None:
         """Replace a user. One that is disabled loses its sessions for good."""
-        await self._store.replace_user(user)
+        await self._store.change(ReplaceUser(user=user))
         self.users[user.name] = user
         if user.disabled_at is not None:
             await self.revoke_sessions(user.name)
 
     async def accept_totp_step(self, name: str, step: int) -> bool:
         """Use up a time step; False if it, or a later one, was used before."""
-        if not await self._store.accept_totp_step(name, step):
+        if not await self._store.change(AcceptTotpStep(user=name, step=step)):
             return False
         self.users[name] = msgspec.structs.replace(self.users[name], totp_last=step)
         return True
@@ -152,34 +167,35 @@ class Directory:
     async def remove_user(self, name: str) -> None:
         """Forget a user with roles and sessions."""
         self._shut_out(name)  # first: should the store fail, nobody is let in by mistake
-        await self._store.remove_user(name)
+        await self._store.change(ForgetUser(user=name))
         self.users.pop(name, None)
         self.roles.pop(name, None)
 
     async def set_roles(self, name: str, bindings: tuple[RoleBinding, ...]) -> None:
         """Replace a user's roles; its open sessions have them from now on."""
-        await self._store.set_roles(UserRoles(user=name, bindings=bindings))
+        roles = UserRoles(user=name, bindings=bindings)
+        await self._store.change(KeepUserRoles(roles=roles))
         self.roles[name] = bindings
         for token in self.index.of_user(name):
             self._let_in(token)
 
     async def add_token(self, token: Token) -> None:
         """Keep a new token (ConflictError if its name is taken) and let it in."""
-        await self._store.add_token(token)
+        await self._store.change(KeepToken(token=token))
         self.tokens[token.id] = token
         self._let_in(token)
 
     async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
         """Revoke tokens, all or none; they are refused from now on."""
         self.index.remove(token_ids)  # first: should the store fail, none is let in by mistake
-        revoked = await self._store.revoke_tokens(token_ids)
+        revoked = await self._store.change(RevokeTokens(ids=token_ids))
         self.tokens.update((token.id, token) for token in revoked)
         return revoked
 
     async def revoke_sessions(self, user: str) -> None:
         """Revoke all sessions of a user."""
         self._shut_out(user)
-        await self._store.revoke_tokens_of(user)
+        await self._store.change(RevokeSessions(user=user))
 
     def _shut_out(self, user: str) -> None:
         now = self.clock()
@@ -202,7 +218,7 @@ class Directory:
         """Store when tokens were last used, and forget sessions that are over."""
         used = self.index.take_used()
         if used:
-            await self._store.touch_tokens(used)
+            await self._store.change(KeepTokenUse(used=used))
         for token_id in self.index.drop_expired():
             if self.tokens[token_id].user is not None:
                 del self.tokens[token_id]

@@ -26,6 +26,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 
 SETTINGS = "accounts/oidc"
@@ -58,7 +59,7 @@ class ProviderLogin:
 
     async def load(self) -> None:
         """Read the settings."""
-        stored = await self._store.node_value(SETTINGS)
+        stored = await self._store.read(ReadNodeValue(name=SETTINGS))
         if stored:
             self._use(msgspec.json.decode(stored, type=OidcSettings))
 
@@ -88,7 +89,7 @@ class ProviderLogin:
             if issuer != self._directory.oidc_issuer:
                 self._directory.require_owner_left(issuer=issuer)
             stored = msgspec.json.encode(settings) if settings is not None else b""
-            await self._store.set_node_value(SETTINGS, stored)
+            await self._store.change(KeepNodeValue(name=SETTINGS, value=stored))
             self._use(settings)
         _log.warning("OpenID provider set to %s by %s", issuer or "none", by.text)
 

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from casemate.model.denial import Denial, GrantUse
-from casemate.model.deployment import (
-    Alias,
-    AliasTarget,
-    DeployedFunction,
-    Version,
-)
+from casemate.model.deployment import Alias, DeployedFunction, Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor
-from casemate.model.invocation import (
-    ErrorRecord,
-    ErrorSummary,
-    InvocationRecord,
-    LogLine,
-    RecordFilter,
-    RunningInvocation,
-)
-from casemate.model.log_filter import LineFilter
+from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
+from casemate.operations.declaration import Operation
+from casemate.operations.functions import SetAlias
+
+AnswerT = TypeVar("AnswerT")
 
 
 class Deployment(NamedTuple):
@@ -145,9 +135,7 @@ class Control(Protocol):
         """
         ...
 
-    async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: Actor
-    ) -> Alias:
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
         """Point an alias at versions; their weights add up to 100 (checked by the API)."""
         ...
 
@@ -155,10 +143,11 @@ class Control(Protocol):
         """Point `live` at version `to`, or at the one that all callers were sent to before."""
         ...
 
-    async def invocations(
-        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
-    ) -> tuple[InvocationRecord, ...]:
-        """Return the newest invocations that have ended, newest first."""
+    async def recorded(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer a question about records, denials or uses of grants, up to this moment.
+
+        `casemate.operations.records` has them, and ListUses.
+        """
         ...
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
@@ -167,48 +156,6 @@ class Control(Protocol):
 
     def restoring(self, project: str, function: str) -> Restoring:
         """Return how often the process of a call was used again."""
-        ...
-
-    async def errors(
-        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
-    ) -> tuple[ErrorSummary, ...]:
-        """Return the newest errors, newest first."""
-        ...
-
-    async def invocation(self, invocation_id: str) -> InvocationRecord:
-        """Return one invocation (NotFoundError if there is none)."""
-        ...
-
-    async def error(self, error_id: str) -> ErrorRecord:
-        """Return all there is to know of one error (NotFoundError if there is none)."""
-        ...
-
-    async def logs(
-        self,
-        *,
-        project: str | None,
-        function: str | None,
-        invocation: str | None,
-        after: int,
-        limit: int,
-        only: LineFilter,
-    ) -> tuple[LogLine, ...]:
-        """Return lines with `sequence > after`, ascending; with after=0 the newest `limit`."""
-        ...
-
-    async def denials(
-        self,
-        *,
-        project: str | None,
-        function: str | None,
-        invocation: str | None,
-        limit: int,
-    ) -> tuple[Denial, ...]:
-        """Return the newest denied attempts, newest first."""
-        ...
-
-    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
-        """Return which grants a function's versions used, up to this moment."""
         ...
 
     async def node_status(self) -> NodeStatus:

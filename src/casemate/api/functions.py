@@ -12,8 +12,8 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import json_response
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
-from casemate.model.invocation import InvocationRecord, RecordFilter
+from casemate.model.deployment import Alias, DeployedFunction, Version
+from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import TriggerKind
@@ -34,8 +34,7 @@ from casemate.operations.functions import (
     ShowRestoring,
     Started,
 )
-
-_SCHEDULED = RecordFilter(trigger=TriggerKind.SCHEDULE.value)
+from casemate.operations.records import ListInvocations
 
 performs = Performers()
 
@@ -111,13 +110,7 @@ async def _set_alias(operation: SetAlias, call: Call) -> Alias:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "A version is named more than once, expected each one once."
         )
-    return await call.service.control.set_alias(
-        operation.project,
-        operation.function,
-        operation.name,
-        [AliasTarget(version=target.version, weight=target.weight) for target in targets],
-        by=call.actor,
-    )
+    return await call.service.control.set_alias(operation, by=call.actor)
 
 
 @performs(Rollback)
@@ -134,7 +127,9 @@ async def _schedules(operation: ListSchedules, call: Call) -> Schedules:
     await control.function(project, name)
     last: tuple[InvocationRecord, ...] = ()
     if call.may(Action.INVOCATION_READ, function_of(project, name)):
-        last = await control.invocations(project=project, function=name, limit=1, only=_SCHEDULED)
+        scheduled = TriggerKind.SCHEDULE.value
+        wanted = ListInvocations(project=project, function=name, limit=1, trigger=scheduled)
+        last = (await control.recorded(wanted)).invocations
     return Schedules(
         schedules=call.service.schedules(project, name), last=last[0] if last else None
     )

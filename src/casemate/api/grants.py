@@ -9,7 +9,8 @@ from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
 from casemate.model.function import event_grants
 from casemate.operations import grants
-from casemate.operations.grants import FunctionGrants, ShowGrants
+from casemate.operations.grants import FunctionGrants, ListApprovals, ListUses, ShowGrants
+from casemate.operations.records import ListDenials
 
 MAX_DENIALS = 100
 """Newest denied attempts that are looked through."""
@@ -23,21 +24,20 @@ performs = Performers()
 async def _show(operation: ShowGrants, call: Call) -> FunctionGrants:
     project, name, service = operation.project, operation.function, call.service
     version = _version(await service.control.function(project, name), operation.version)
-    uses = await service.control.grant_uses(project, name)
-    approvals = await service.store.approvals(project, name)
-    denials = await service.control.denials(
-        project=project, function=name, invocation=None, limit=MAX_DENIALS
-    )
+    recorded, number = service.control.recorded, version.number
+    uses = await recorded(ListUses(project=project, function=name, version=number))
+    approvals = await service.store.read(ListApprovals(project=project, function=name))
+    denied = await recorded(ListDenials(project=project, function=name, limit=MAX_DENIALS))
     return FunctionGrants(
         project=project,
         function=name,
-        version=version.number,
+        version=number,
         deployed_at=version.created_at,
         granted=version.spec.grants,
         events=event_grants(version.spec),
-        uses=tuple(use for use in uses if use.version == version.number),
+        uses=uses,
         approvals=approvals,
-        denials=tuple(denial for denial in denials if denial.kind in _SHOWN_DENIALS),
+        denials=tuple(denial for denial in denied.denials if denial.kind in _SHOWN_DENIALS),
     )
 
 

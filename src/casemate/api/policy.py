@@ -28,6 +28,7 @@ from casemate.operations import policies
 from casemate.operations.policies import (
     Answer,
     Decide,
+    KeepPolicy,
     ListPolicies,
     Policies,
     PolicyFileView,
@@ -82,7 +83,7 @@ async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
     async with service.policy.changes:
         files = [f for f in service.policy.files if f.name != file.name]
         prepared = await asyncio.to_thread(service.policy.prepare, [*files, file], maker=maker)
-        await service.store.put_policy(file)
+        await service.store.change(KeepPolicy(file=file))
         service.policy.activate(prepared)
     return _view(file, service)
 
@@ -94,7 +95,7 @@ async def _remove(operation: RemovePolicy, call: Call) -> None:
         _find(service, name)
         files = [f for f in service.policy.files if f.name != name]
         prepared = await asyncio.to_thread(service.policy.prepare, files, maker=call.principal)
-        await service.store.remove_policy(name)
+        await service.store.change(operation)
         service.policy.activate(prepared)
 
 

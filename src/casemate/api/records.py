@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from casemate.api.authorization import function_of
@@ -14,10 +15,9 @@ from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.facts import Feed
-from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.errors import UnavailableError
 from casemate.model.facts import LogsWritten
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, RecordFilter
-from casemate.model.log_filter import EVERY_LINE, LineFilter
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import NODE, Action, Resource
 from casemate.operations import records
 from casemate.operations.declaration import NDJSON
@@ -52,25 +52,11 @@ def _require_whole(wanted: ListInvocations | ListErrors | ListDenials | ReadLogs
         )
 
 
-def _no_invocation(identity: str) -> NotFoundError:
-    return NotFoundError(
-        f"There is no invocation {identity}; records are kept for a limited time.",
-        next_step="run casemate invocations to see those there are",
-    )
-
-
-def _no_error(identity: str) -> NotFoundError:
-    return NotFoundError(
-        f"There is no error {identity}; records are kept for a limited time.",
-        next_step="run casemate invocations to see what failed lately",
-    )
-
-
 def _require(
     call: Call,
     action: Action,
+    wanted: ShowInvocation | ShowError,
     record: InvocationRecord | ErrorRecord,
-    missing: NotFoundError,
 ) -> None:
     """Let who may read a record pass; to others it looks as if there were none."""
     try:
@@ -78,91 +64,61 @@ def _require(
         named = record.project and record.function
         call.require(action, function_of(record.project, record.function) if named else NODE)
     except RequestError as error:
-        raise missing from error
-
-
-def _only(wanted: ListInvocations | ListErrors) -> RecordFilter:
-    return RecordFilter(
-        version=wanted.version or None,
-        outcome=wanted.outcome,
-        since=wanted.since,
-        until=wanted.until,
-    )
+        raise wanted.missing from error
 
 
 @performs(ListInvocations)
 async def _invocations(wanted: ListInvocations, call: Call) -> Invocations:
     _require_whole(wanted)
-    only, control = _only(wanted), call.service.control
+    control = call.service.control
     running = tuple(
         one
         for one in control.running(wanted.project, wanted.function)
-        if only.outcome is None
-        and only.version in (None, one.version)
-        and (only.since is None or one.started_at >= only.since)
-        and (only.until is None or one.started_at < only.until)
+        if wanted.outcome is None
+        and wanted.version in (0, one.version)
+        and (wanted.since is None or one.started_at >= wanted.since)
+        and (wanted.until is None or one.started_at < wanted.until)
     )
-    found = await control.invocations(
-        project=wanted.project, function=wanted.function, limit=wanted.limit, only=only
-    )
-    return Invocations(running=running[: wanted.limit], invocations=found)
+    ended = await control.recorded(wanted)
+    return msgspec.structs.replace(ended, running=running[: wanted.limit])
 
 
 @performs(ShowInvocation)
 async def _invocation(wanted: ShowInvocation, call: Call) -> InvocationRecord:
-    record = await call.service.control.invocation(wanted.id)
-    _require(call, Action.INVOCATION_READ, record, _no_invocation(wanted.id))
+    record = await call.service.control.recorded(wanted)
+    _require(call, Action.INVOCATION_READ, wanted, record)
     return record
 
 
 @performs(ShowError)
 async def _error(wanted: ShowError, call: Call) -> ErrorRecord:
-    record = await call.service.control.error(wanted.id)
-    _require(call, Action.ERROR_READ, record, _no_error(wanted.id))
+    record = await call.service.control.recorded(wanted)
+    _require(call, Action.ERROR_READ, wanted, record)
     return record
 
 
 @performs(ListErrors)
 async def _errors(wanted: ListErrors, call: Call) -> Errors:
     _require_whole(wanted)
-    found = await call.service.control.errors(
-        project=wanted.project, function=wanted.function, limit=wanted.limit, only=_only(wanted)
-    )
-    return Errors(errors=found)
+    return await call.service.control.recorded(wanted)
 
 
 @performs(ListDenials)
 async def _denials(wanted: ListDenials, call: Call) -> Denials:
     _require_whole(wanted)
-    found = await call.service.control.denials(
-        project=wanted.project,
-        function=wanted.function,
-        invocation=wanted.invocation,
-        limit=wanted.limit,
-    )
-    return Denials(denials=found)
+    return await call.service.control.recorded(wanted)
 
 
-def _lines_of(wanted: ReadLogs) -> LineFilter:
-    return LineFilter(
-        since=wanted.since,
-        level=wanted.level,
-        search=wanted.search,
-        version=wanted.version or None,
-    )
-
-
-async def _read(
-    wanted: ReadLogs, call: Call, after: int, limit: int, only: LineFilter = EVERY_LINE
-) -> tuple[LogLine, ...]:
-    return await call.service.control.logs(
+async def _read(wanted: ReadLogs, call: Call, after: int, limit: int) -> tuple[LogLine, ...]:
+    """Return lines whether they are wanted or not, of those whose lines are."""
+    every = ReadLogs(
         project=wanted.project,
         function=wanted.function,
         invocation=wanted.invocation,
         after=after,
         limit=limit,
-        only=only,
     )
+    return await call.service.control.recorded(every)
 
 
 async def _begin(wanted: ReadLogs, call: Call) -> tuple[tuple[LogLine, ...], int]:
@@ -171,13 +127,13 @@ async def _begin(wanted: ReadLogs, call: Call) -> tuple[tuple[LogLine, ...], int
     A log is followed line by line and filtered here: the place to go on from would stand still
     else, as long as no line is wanted, and each look would begin there again.
     """
-    only, after = _lines_of(wanted), wanted.after
+    only, after = wanted.only, wanted.after
     if after:
         read = await _read(wanted, call, after, wanted.limit)
         lines = tuple(line for line in read if only.wants(line))
         return lines, read[-1].sequence if read else after
     newest = await _read(wanted, call, 0, 1)
-    lines = await _read(wanted, call, 0, wanted.limit, only)
+    lines = await call.service.control.recorded(wanted)
     return lines, max((line.sequence for line in (*newest, *lines)), default=0)
 
 
@@ -185,7 +141,7 @@ async def _begin(wanted: ReadLogs, call: Call) -> tuple[tuple[LogLine, ...], int
 async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
     _require_whole(wanted)
     if not wanted.follow:
-        return await _read(wanted, call, wanted.after, wanted.limit, _lines_of(wanted))
+        return await call.service.control.recorded(wanted)
     call.service.followers.require()
     call.service.facts.require_room()
     lines, after = await _begin(wanted, call)
@@ -216,7 +172,7 @@ async def _follow(
     wanted: ReadLogs, call: Call, lines: tuple[LogLine, ...], after: int
 ) -> AsyncIterator[bytes]:
     """Yield `lines`, then what is written later, until the client is gone or may no more."""
-    resource, only = resource_of(form_of(ReadLogs), call.request), _lines_of(wanted)
+    resource, only = resource_of(form_of(ReadLogs), call.request), wanted.only
     loop = asyncio.get_running_loop()
     with call.service.followers.counted(), _feed(wanted, call) as feed:
         yield encode_lines(lines) or b"\n"

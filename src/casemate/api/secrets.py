@@ -77,7 +77,7 @@ async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
                 await service.data.change(RekeyProject(project=each))
         else:
             newest = await service.vault.data_key("", Purpose.STORE)
-            await service.store.rekey(newest.key)
+            await service.rekey_store(newest.key)
             await service.control.reseal_bundles()
     # Last, since a damaged secret ends it, and says so.
     for each in filter(None, projects):

@@ -105,6 +105,8 @@ class Service:
     vault: Vault
     data: ProjectData
     store: Store
+    rekey_store: Callable[[bytes], Awaitable[None]]
+    """Encrypts the store anew with another key."""
     facts: FactStream
     make_backup: MakeBackup
     checks: Checks

@@ -31,7 +31,6 @@ from casemate.backup.archive import (
 )
 from casemate.folder.folders import Folders
 from casemate.model.errors import UnavailableError
-from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
 PREFIX = "backup-"
@@ -43,8 +42,11 @@ _SEALED = "*.sealed"
 class Copied(Protocol):
     """What is kept in files, as by the adapters on SQLite. Other backends are not copied so."""
 
-    async def snapshot(self, folder: Path) -> None:
-        """Copy everything into `folder`, each part as it is at one moment."""
+    async def snapshot(self, target: Path, /) -> None:
+        """Copy everything to `target`, each part as it is at one moment.
+
+        That is the store's new file, and the data's folder.
+        """
         ...
 
 
@@ -52,7 +54,7 @@ class BackupMaker:
     """Makes backups of one node."""
 
     def __init__(
-        self, folders: Folders, *, store: Store, data: Copied, vault: Vault, version: str
+        self, folders: Folders, *, store: Copied, data: Copied, vault: Vault, version: str
     ) -> None:
         """`version` is that of this Casemate."""
         self._folders = folders

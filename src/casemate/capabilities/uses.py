@@ -10,6 +10,7 @@ from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.facts import GrantUsed
 from casemate.model.principal import PrincipalKind
+from casemate.operations.grants import CountUses
 from casemate.store.interface import Store
 
 _FLUSH_SECONDS = 1.0
@@ -84,7 +85,7 @@ class UseCounter:
         pending, self._pending = self._pending, {}
         if not pending:
             return
-        uses = [
+        uses = tuple(
             GrantUse(
                 project=project,
                 function=function,
@@ -101,9 +102,9 @@ class UseCounter:
                 last,
                 count,
             ) in pending.items()
-        ]
+        )
         try:
-            await self._store.add_uses(uses)
+            await self._store.change(CountUses(uses=uses))
         except CasemateError as error:
             _log.warning("uses of grants wait in memory: %s", error)
             for key, counted in pending.items():

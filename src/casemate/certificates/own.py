@@ -22,6 +22,7 @@ from casemate.certificates.issuing import (
     now_utc,
     renew_at,
 )
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -144,12 +145,11 @@ class OwnCertificate:
 
     async def _keep(self, name: str, pair: KeyPair) -> None:
         wrapped = await self._vault.wrap(f"{name} {fingerprint(pair.certificate)}", pair.key)
-        await self._store.set_node_value(
-            name, msgspec.msgpack.encode(_Kept(pair.certificate, wrapped))
-        )
+        value = msgspec.msgpack.encode(_Kept(pair.certificate, wrapped))
+        await self._store.change(KeepNodeValue(name=name, value=value))
 
     async def _load(self, name: str) -> KeyPair | None:
-        stored = await self._store.node_value(name)
+        stored = await self._store.read(ReadNodeValue(name=name))
         if stored is None:
             return None
         try:

@@ -18,6 +18,7 @@ from casemate.data import SqliteProjectData
 from casemate.gateway.bundles import BundleStore
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
+from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite import SqliteStore
 from casemate.vault.interface import Vault
 
@@ -152,9 +153,11 @@ class NodeCheck:
     async def _look_at_bundles(self) -> None:
         named: dict[str, str] = {}
         try:
-            for function in await self._store.functions() if self._store is not None else ():
-                for version in function.versions:
-                    named[version.digest] = f"{function.project}/{function.name}@{version.number}"
+            if self._store is not None:
+                for function in (await self._store.read(ListFunctions())).functions:
+                    for version in function.versions:
+                        name = f"{function.project}/{function.name}@{version.number}"
+                        named[version.digest] = name
         except CasemateError as error:
             self._find("store", (error.message,))
         kept = await asyncio.to_thread(self._bundles.kept)

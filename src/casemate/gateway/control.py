@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from casemate import __version__
 from casemate.admission import Catalogue
@@ -23,28 +24,26 @@ from casemate.gateway.deploying import Deploying
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
-from casemate.model.denial import Denial, GrantUse
-from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import Actor
-from casemate.model.invocation import (
-    ErrorRecord,
-    ErrorSummary,
-    InvocationRecord,
-    LogLine,
-    RecordFilter,
-    RunningInvocation,
-)
-from casemate.model.log_filter import LineFilter
+from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
+from casemate.operations.declaration import Operation
+from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory
+from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.operations.grants import ListUses
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.records import ReadLogs
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
 from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 
+AnswerT = TypeVar("AnswerT")
 _MAX_HISTORY = 1000
 """States of an alias that a rollback looks at."""
 
@@ -112,8 +111,8 @@ class NodeControl:
 
     async def load(self) -> None:
         """Read what is stored."""
-        claims = read_claims(await self._store.node_value(CLAIMS_VALUE))
-        self._catalogue.replace(await self._store.functions(), claims)
+        claims = read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
+        self._catalogue.replace(await self.functions(), claims)
         used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
         for digest, size in (await self._bundles.load(used, limit)).items():
             self._note_upload(digest, size)
@@ -137,18 +136,18 @@ class NodeControl:
             others = [c for c in self._catalogue.claims if c.project != claim.project]
             mine = (claim,) if claim.prefixes or claim.hosts else ()
             claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
-            await self._store.set_node_value(CLAIMS_VALUE, write_claims(claims))
-            self._catalogue.replace(await self._store.functions(), claims)
+            await self._store.change(KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims)))
+            self._catalogue.replace(await self.functions(), claims)
 
     # -- functions -----------------------------------------------------------------------------
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """See Control."""
-        return await self._store.functions()
+        return (await self._store.read(ListFunctions())).functions
 
     async def function(self, project: str, name: str) -> DeployedFunction:
         """See Control."""
-        for function in await self._store.functions():
+        for function in await self.functions():
             if (function.project, function.name) == (project, name):
                 return function
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
@@ -156,13 +155,15 @@ class NodeControl:
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
-            unused = await self._store.remove_function(project, function)
+            unused = await self._store.change(ForgetFunction(project=project, function=function))
             await self._removed(project, function, 0, unused, by)
 
     async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
-            unused = await self._store.remove_version(project, function, number)
+            unused = await self._store.change(
+                ForgetVersion(project=project, function=function, number=number)
+            )
             await self._removed(project, function, number, unused, by)
 
     async def _removed(
@@ -175,7 +176,7 @@ class NodeControl:
 
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
-        functions = await self._store.functions()
+        functions = await self.functions()
         self._catalogue.replace(functions)
         keep = {
             (f.project, f.name, target.version)
@@ -262,26 +263,23 @@ class NodeControl:
             await self._reload()
             return versions
 
-    async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], *, by: Actor
-    ) -> Alias:
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
         """See Control."""
         async with self._changing:
-            return await self._point(project, function, name, targets, by)
+            return await self._point(operation, by)
 
-    async def _point(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget], by: Actor
-    ) -> Alias:
+    async def _point(self, operation: SetAlias, by: Actor) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
-        if name == LIVE:
+        if operation.name == LIVE:
+            project, function = operation.project, operation.function
             found = await self.function(project, function)
-            numbers = {target.version for target in targets if target.weight > 0}
+            numbers = {target.version for target in operation.targets if target.weight > 0}
             pointed = [version for version in found.versions if version.number in numbers]
             if pointed:  # the newest of them declares the routes; the store refuses missing ones
                 newest = max(pointed, key=lambda version: version.number)
                 self._catalogue.check_routes(project, function, newest)
                 self._catalogue.check_consumers(project, function, newest)
-        alias = await self._store.set_alias(project, function, name, targets)
+        alias = await self._store.change(operation)
         self._facts.happened(changes.moved(alias, by))
         await self._reload()
         return alias
@@ -291,12 +289,15 @@ class NodeControl:
         async with self._changing:
             if to is None:
                 to = await self._stable_before(project, function)
-            targets = (AliasTarget(version=to, weight=100),)
-            return await self._point(project, function, LIVE, targets, by)
+            targets = (Target(version=to, weight=100),)
+            wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
+            return await self._point(wanted, by)
 
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)
-        history = await self._store.alias_history(project, function, LIVE, limit=_MAX_HISTORY)
+        history = await self._store.read(
+            ShowAliasHistory(project=project, function=function, name=LIVE, limit=_MAX_HISTORY)
+        )
         numbers = {version.number for version in found.versions}
         return require_stable_before(f"{project}/{function}", history, numbers)
 
@@ -307,14 +308,12 @@ class NodeControl:
 
     # -- records -------------------------------------------------------------------------------
 
-    async def invocations(
-        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
-    ) -> tuple[InvocationRecord, ...]:
+    async def recorded(self, operation: Operation[AnswerT]) -> AnswerT:
         """See Control."""
-        await self._flush()
-        return await self._store.invocations(
-            project=project, function=function, limit=limit, only=only
-        )
+        if self._stopping and isinstance(operation, ReadLogs):
+            raise UnavailableError("The node is stopping.", next_step="try again soon")
+        await (self._uses.flush() if isinstance(operation, ListUses) else self._flush())
+        return await self._store.read(operation)
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
         """See Control."""
@@ -323,72 +322,6 @@ class NodeControl:
             for running in self._dispatcher.running()
             if project in (None, running.project) and function in (None, running.function)
         )
-
-    async def errors(
-        self, *, project: str | None, function: str | None, limit: int, only: RecordFilter
-    ) -> tuple[ErrorSummary, ...]:
-        """See Control."""
-        await self._flush()
-        return await self._store.errors(project=project, function=function, limit=limit, only=only)
-
-    async def invocation(self, invocation_id: str) -> InvocationRecord:
-        """See Control."""
-        await self._flush()
-        record = await self._store.invocation(invocation_id)
-        if record is None:
-            raise NotFoundError(
-                f"There is no invocation {invocation_id}; records are kept for a limited time.",
-                next_step="run casemate invocations to see those there are",
-            )
-        return record
-
-    async def error(self, error_id: str) -> ErrorRecord:
-        """See Control."""
-        await self._flush()
-        record = await self._store.error(error_id)
-        if record is None:
-            raise NotFoundError(
-                f"There is no error {error_id}; records are kept for a limited time.",
-                next_step="run casemate invocations to see what failed lately",
-            )
-        return record
-
-    async def logs(
-        self,
-        *,
-        project: str | None,
-        function: str | None,
-        invocation: str | None,
-        after: int,
-        limit: int,
-        only: LineFilter,
-    ) -> tuple[LogLine, ...]:
-        """See Control."""
-        if self._stopping:
-            raise UnavailableError("The node is stopping.", next_step="try again soon")
-        await self._flush()
-        return await self._store.logs(
-            project=project,
-            function=function,
-            invocation=invocation,
-            after=after,
-            limit=limit,
-            only=only,
-        )
-
-    async def denials(
-        self, *, project: str | None, function: str | None, invocation: str | None, limit: int
-    ) -> tuple[Denial, ...]:
-        """See Control."""
-        await self._flush()
-        return await self._store.denials(
-            project=project, function=function, invocation=invocation, limit=limit
-        )
-
-    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
-        """See Control."""
-        await self._uses.flush()
-        return await self._store.uses(project, function)
 
     def restoring(self, project: str, function: str) -> Restoring:
         """See Control."""

@@ -25,6 +25,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
+from casemate.operations.deployments import KeepVersions
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
@@ -77,8 +78,8 @@ class Deploying:
         checked = await self._check(wanted, approve=approve, by=by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
-            news = [new for new, _, _ in checked]
-            versions = await self._store.deploy_all(news, created_by=by.principal)
+            news = tuple(new for new, _, _ in checked)
+            versions = await self._store.change(KeepVersions(versions=news, by=by.principal))
             undo.pop_all()
         for version, zygote in zip(versions, zygotes, strict=True):
             # The first call finds the zygote that has just shown that the handler imports. Only

@@ -18,6 +18,7 @@ from casemate.data import SqliteProjectData
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.operations.policies import ReadPolicies
 from casemate.sandbox.client import SandboxClient
 from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers
@@ -123,7 +124,7 @@ def parts_of(
     """Return how to look at each part of a node; `faults` tells what calls and checks have met."""
 
     async def look_at_store() -> str:
-        await store.policies()
+        await store.read(ReadPolicies())
         return ""
 
     async def look_at_vault() -> str:

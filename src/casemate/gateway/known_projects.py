@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.data import DataGoneError
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 
 _PARTS = 16
@@ -38,7 +39,7 @@ class KnownProjects:
         """
         present = set(present)
         for part in range(_PARTS):
-            value = await self._store.node_value(_name(part))
+            value = await self._store.read(ReadNodeValue(name=_name(part)))
             self._known[part] = set(msgspec.json.decode(value, type=list[str])) if value else set()
         missing = set().union(*self._known) - present
         lost = sorted(missing - accepted)
@@ -66,7 +67,7 @@ class KnownProjects:
 
     async def _write(self, part: int) -> None:
         value = msgspec.json.encode(sorted(self._known[part]))
-        await self._store.set_node_value(_name(part), value)
+        await self._store.change(KeepNodeValue(name=_name(part), value=value))
 
 
 def _part(project: str) -> int:

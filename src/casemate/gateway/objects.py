@@ -61,6 +61,7 @@ from casemate.model.denial import Denial
 from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
@@ -248,6 +249,7 @@ class Gateway:
             vault=self.vault,
             data=self.data,
             store=self.store,
+            rekey_store=self.store.rekey,
             facts=self.facts,
             checks=self.check,
             make_backup=backups.prepare,
@@ -291,7 +293,7 @@ class Gateway:
         present = await asyncio.to_thread(self.data.projects)
         for project in await self.known.require(present, self._lost):
             self.data.set_aside(project)
-        self.policy.activate(self.policy.prepare(await self.store.policies()))
+        self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         self.health.start()

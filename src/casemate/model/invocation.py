@@ -102,22 +102,6 @@ class ErrorSummary(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records of invocations or errors are wanted; None leaves a part open."""
-
-    version: int | None = None
-    outcome: Outcome | None = None
-    trigger: str | None = None
-    """Of invocations only."""
-    since: float | None = None
-    """Unix time, itself included."""
-    until: float | None = None
-    """Unix time, itself not included."""
-
-
-EVERY_RECORD = RecordFilter()
-
-
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line that a function wrote, by print, logging or `context.log`."""
 

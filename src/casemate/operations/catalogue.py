@@ -9,10 +9,12 @@ from typing import Any
 
 from casemate.model.principal import Action
 from casemate.operations import (
+    accounts,
     backup,
     bundles,
     check,
     delivery,
+    deployments,
     functions,
     grants,
     inboxes,
@@ -49,6 +51,7 @@ MODULES: tuple[ModuleType, ...] = (
     routes,
     *(objects, items, messages, uses),
     *(resources, leases, inboxes, invocations, positions),
+    *(deployments, accounts),
     *(login, users, tokens, oidc),
     *(policies, secrets, vault),
 )

@@ -1,4 +1,4 @@
-"""The operation that tells what a function is granted, and what of it was used."""
+"""Operations on what a function is granted, and what of it was used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import msgspec
 from casemate.model.denial import Denial, GrantApproval, GrantUse
 from casemate.model.grant import Grant
 from casemate.model.principal import Action
-from casemate.operations.declaration import Declaration, Operation, on_function
+from casemate.operations.declaration import (
+    Decided,
+    Declaration,
+    Effect,
+    Operation,
+    on_function,
+)
 from casemate.operations.fields import Name, number
 
 
@@ -47,3 +53,27 @@ class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
     version: Annotated[
         int, number("Which version; 0 is the live one that most callers are sent to.")
     ] = 0
+
+
+class ListApprovals(Operation[tuple[GrantApproval, ...]], frozen=True, kw_only=True):
+    """Return the approvals of a function, newest first. The node's own."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
+    function: Name
+
+
+class ListUses(Operation[tuple[GrantUse, ...]], frozen=True, kw_only=True):
+    """Return what a function's versions used, newest version first. The node's own."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
+    function: Name
+    version: Annotated[int, number("Only what this version used.")] | None = None
+
+
+class CountUses(Operation[None], frozen=True, kw_only=True):
+    """Add counts to those of the same version, grant, action and prefix. The node's own."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    uses: tuple[GrantUse, ...]

@@ -8,7 +8,7 @@ import msgspec
 
 from casemate.model import node
 from casemate.model.principal import Action
-from casemate.operations.declaration import Decided, Declaration, Operation
+from casemate.operations.declaration import Decided, Declaration, Effect, Operation
 
 
 class Wellbeing(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,3 +53,18 @@ class Openapi(Operation[dict[str, Any]], frozen=True, kw_only=True):
     """Return this description."""
 
     declared = Declaration(http="GET /openapi.json", tag="node", decided=Decided.CREDENTIAL)
+
+
+class ReadNodeValue(Operation[bytes | None], frozen=True, kw_only=True):
+    """Return a small value that the node keeps for itself, such as a certificate."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    name: str
+
+
+class KeepNodeValue(Operation[None], frozen=True, kw_only=True):
+    """Keep a small value of the node itself."""
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"value"}))
+    name: str
+    value: bytes

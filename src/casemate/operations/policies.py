@@ -109,3 +109,16 @@ class Decide(Operation[Answer], frozen=True, kw_only=True):
     principal: Annotated[str, Meta(description="Who.", examples=["user:ada"])]
     action: Annotated[str, Meta(description="What.", examples=["function:deploy"])]
     resource: Annotated[str, Meta(description="To what.", examples=["function:shop/cart"])]
+
+
+class ReadPolicies(Operation[tuple[PolicyFile, ...]], frozen=True, kw_only=True):
+    """Return every custom policy file with its text, by name. The node's own."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
+class KeepPolicy(Operation[None], frozen=True, kw_only=True):
+    """Keep a policy file that was checked in place of the one of that name. The node's own."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    file: PolicyFile

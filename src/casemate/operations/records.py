@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.denial import Denial
+from casemate.model.errors import NotFoundError
 from casemate.model.invocation import (
     ErrorRecord,
     ErrorSummary,
@@ -15,7 +16,7 @@ from casemate.model.invocation import (
     Outcome,
     RunningInvocation,
 )
-from casemate.model.log_filter import MAX_SEARCH, LogLevel
+from casemate.model.log_filter import MAX_SEARCH, LineFilter, LogLevel
 from casemate.model.principal import Action
 from casemate.operations.declaration import NDJSON, Decided, Declaration, Operation, on_chosen
 from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number, whole
@@ -95,7 +96,11 @@ class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
     """List the newest invocations, and those that run now."""
 
     declared = Declaration(
-        http="GET /invocations", tag="records", action=Action.INVOCATION_READ, on=on_chosen
+        http="GET /invocations",
+        tag="records",
+        action=Action.INVOCATION_READ,
+        on=on_chosen,
+        inside=frozenset({"trigger"}),
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
@@ -104,6 +109,8 @@ class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
     outcome: _OnlyOutcome | None = None
     since: _Since | None = None
     until: _Until | None = None
+    trigger: str | None = None
+    """Only those that this kind of trigger began."""
 
 
 class ShowInvocation(Operation[InvocationRecord], frozen=True, kw_only=True):
@@ -113,6 +120,14 @@ class ShowInvocation(Operation[InvocationRecord], frozen=True, kw_only=True):
         http="GET /invocations/{id}", tag="records", decided=Decided.FOR_EACH, problems=(404,)
     )
     id: Id
+
+    @property
+    def missing(self) -> NotFoundError:
+        """What is told where there is none, and to those who may not read it."""
+        return NotFoundError(
+            f"There is no invocation {self.id}; records are kept for a limited time.",
+            next_step="run casemate invocations to see those there are",
+        )
 
 
 class ListErrors(Operation[Errors], frozen=True, kw_only=True):
@@ -142,6 +157,14 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
         answer=_SHOWN,
     )
     id: Id
+
+    @property
+    def missing(self) -> NotFoundError:
+        """What is told where there is none, and to those who may not read it."""
+        return NotFoundError(
+            f"There is no error {self.id}; records are kept for a limited time.",
+            next_step="run casemate invocations to see what failed lately",
+        )
 
 
 class ListDenials(Operation[Denials], frozen=True, kw_only=True):
@@ -202,3 +225,10 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     follow: Annotated[
         bool, msgspec.Meta(description="Go on with new lines as they are written.")
     ] = False
+
+    @property
+    def only(self) -> LineFilter:
+        """Which lines are wanted, beside whose they are."""
+        return LineFilter(
+            since=self.since, level=self.level, search=self.search, version=self.version or None
+        )

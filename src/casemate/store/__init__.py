@@ -2,7 +2,7 @@
 
 Not the bundles' files (`casemate.build` writes those) and no cache of anything. `interface.py` is
 the port; each adapter is a module or package of its own, imported by whoever chooses it
-(`casemate.store.sqlite`). May import `sqlite` and `model` only.
+(`casemate.store.sqlite`). May import `sqlite`, `operations` and `model` only.
 """
 
 from casemate.store.errors import (

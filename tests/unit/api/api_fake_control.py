@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -30,7 +30,6 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.integrity import CheckReport, CheckState
 from casemate.model.invocation import (
-    EVERY_RECORD,
     ErrorRecord,
     ErrorSummary,
     InvocationRecord,
@@ -44,9 +43,25 @@ from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
+from casemate.operations.declaration import Operation
+from casemate.operations.functions import SetAlias, Target
+from casemate.operations.grants import ListUses
+from casemate.operations.performing import Performed, Performers
+from casemate.operations.records import (
+    Denials,
+    Errors,
+    Invocations,
+    ListDenials,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
+)
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
 
+T = TypeVar("T")
 OWNER_TEXT, INVOKER_TEXT, GUEST_TEXT = (
     f"cm_{name}_{'a' * 43}" for name in ("owner", "invoker", "guest")
 )
@@ -94,13 +109,21 @@ class FakeAccounts:
         return self.known.get(text) if scheme == "Bearer" else None
 
 
+performs = Performers()
+
+
+def _is_of(record: Any, wanted: Any) -> bool:
+    """Tell whether a record is of the project and function that are asked for."""
+    return wanted.project in (None, record.project) and wanted.function in (None, record.function)
+
+
 class FakeControl:
     """Bundles are whatever their sender says they are; the text `junk` is none."""
 
     def __init__(self) -> None:
         self.bundles: dict[str, bytes] = {}
         self.running_records: list[RunningInvocation] = []
-        self.asked_only = EVERY_RECORD
+        self.asked_records: ListInvocations | ListErrors | None = None
         self.specs: dict[str, FunctionSpec] = {}
         self.deployed: dict[tuple[str, str], DeployedFunction] = {}
         self.history: dict[tuple[str, str], list[tuple[AliasTarget, ...]]] = {}
@@ -230,31 +253,25 @@ class FakeControl:
             self.history.setdefault((project, function), []).append(targets)
         return alias
 
-    async def set_alias(self, project, function, name, targets, *, by) -> Alias:
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
+        project, function = operation.project, operation.function
         known = {v.number for v in (await self.function(project, function)).versions}
-        missing = [t.version for t in targets if t.version not in known]
+        missing = [t.version for t in operation.targets if t.version not in known]
         if missing:
             raise NotFoundError(f"There is no version {missing[0]} of {project}/{function}.")
-        return self._point(project, function, name, tuple(targets))
+        targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
+        return self._point(project, function, operation.name, targets)
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)
         if to is not None:
-            target = AliasTarget(version=to, weight=100)
-            return await self.set_alias(project, function, LIVE, [target], by=by)
+            targets = (Target(version=to, weight=100),)
+            wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
+            return await self.set_alias(wanted, by=by)
         history = self.history[project, function]
         if len(history) < 2:
             raise ConflictError("There is nothing before the present state of `live`.")
         return self._point(project, function, LIVE, history[-2])
-
-    async def invocations(self, *, project, function, limit, only) -> tuple[InvocationRecord, ...]:
-        self.asked_only = only
-        found = [
-            r
-            for r in self.invocation_records
-            if project in (None, r.project) and function in (None, r.function)
-        ]
-        return tuple(found[:limit])
 
     def running(self, project, function) -> tuple[RunningInvocation, ...]:
         return tuple(
@@ -263,56 +280,64 @@ class FakeControl:
             if project in (None, r.project) and function in (None, r.function)
         )
 
-    async def errors(self, *, project, function, limit, only) -> tuple[ErrorSummary, ...]:
-        self.asked_only = only
-        found = [
+    async def recorded(self, operation: Operation[T]) -> T:
+        return await _RECORDED.reading(operation)(self, operation)
+
+    @performs(ListInvocations)
+    async def _invocations(self, wanted: ListInvocations) -> Invocations:
+        self.asked_records = wanted
+        found = tuple(r for r in self.invocation_records if _is_of(r, wanted))
+        return Invocations(invocations=found[: wanted.limit])
+
+    @performs(ListErrors)
+    async def _errors(self, wanted: ListErrors) -> Errors:
+        self.asked_records = wanted
+        found = tuple(
             ErrorSummary(**{f: getattr(r, f) for f in ErrorSummary.__struct_fields__})
             for r in self.error_records.values()
-            if project in (None, r.project) and function in (None, r.function)
-        ]
-        return tuple(found[:limit])
+            if _is_of(r, wanted)
+        )
+        return Errors(errors=found[: wanted.limit])
 
-    async def invocation(self, invocation_id: str) -> InvocationRecord:
+    @performs(ShowInvocation)
+    async def _invocation(self, wanted: ShowInvocation) -> InvocationRecord:
         for record in self.invocation_records:
-            if record.id == invocation_id:
+            if record.id == wanted.id:
                 return record
-        raise NotFoundError(f"There is no invocation {invocation_id}.")
+        raise wanted.missing
 
-    async def error(self, error_id: str) -> ErrorRecord:
-        if error_id not in self.error_records:
-            raise NotFoundError(f"There is no error {error_id}.")
-        return self.error_records[error_id]
+    @performs(ShowError)
+    async def _error(self, wanted: ShowError) -> ErrorRecord:
+        if wanted.id not in self.error_records:
+            raise wanted.missing
+        return self.error_records[wanted.id]
 
-    async def logs(
-        self, *, project, function, invocation, after, limit, only
-    ) -> tuple[LogLine, ...]:
+    @performs(ReadLogs)
+    async def _logs(self, wanted: ReadLogs) -> tuple[LogLine, ...]:
         self.reads += 1
         self._check()
-        self.asked_after.append(after)
-        found = [
+        self.asked_after.append(wanted.after)
+        found = tuple(
             line
             for line in self.lines
-            if line.sequence > after
-            and project in (None, line.project)
-            and function in (None, line.function)
-            and invocation in (None, line.invocation)
-            and only.wants(line)
-        ]
-        return tuple(found[:limit] if after else found[-limit:])
+            if line.sequence > wanted.after
+            and _is_of(line, wanted)
+            and wanted.invocation in (None, line.invocation)
+            and wanted.only.wants(line)
+        )
+        return found[: wanted.limit] if wanted.after else found[-wanted.limit :]
 
-    async def denials(
-        self, *, project: str | None, function: str | None, invocation: str | None, limit: int
-    ) -> tuple[Denial, ...]:
-        found = [
+    @performs(ListDenials)
+    async def _denials(self, wanted: ListDenials) -> Denials:
+        found = tuple(
             denial
             for denial in self.denial_records
-            if project in (None, denial.project)
-            and function in (None, denial.function)
-            and invocation in (None, denial.invocation)
-        ]
-        return tuple(found[:limit])
+            if _is_of(denial, wanted) and wanted.invocation in (None, denial.invocation)
+        )
+        return Denials(denials=found[: wanted.limit])
 
-    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
+    @performs(ListUses)
+    async def _uses(self, _wanted: ListUses) -> tuple[GrantUse, ...]:
         return ()
 
     async def reseal_bundles(self) -> None:
@@ -340,6 +365,9 @@ class FakeControl:
         )
 
 
+_RECORDED = Performed(performs)
+
+
 class FakeChecks:
     """Finds nothing."""
 
@@ -352,6 +380,10 @@ class FakeChecks:
 
 async def _no_backup() -> Any:
     raise InvalidInputError("There is no backup here.")
+
+
+async def _no_rekey(_key: bytes) -> None:
+    """Stands for a store that is encrypted anew."""
 
 
 async def _no_inbox(_project: str) -> None:
@@ -378,6 +410,7 @@ class Parts:
             vault=SimpleNamespace(),  # type: ignore[arg-type]
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=SimpleNamespace(),  # type: ignore[arg-type]
+            rekey_store=_no_rekey,
             facts=self.facts,
             make_backup=make_backup,
             checks=FakeChecks(),

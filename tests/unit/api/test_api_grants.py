@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import msgspec
@@ -20,6 +21,8 @@ from casemate.model.errors import NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Action, ResourceKind
+from casemate.operations.grants import ListApprovals, ListUses
+from casemate.operations.records import Denials, ListDenials
 
 JOBS = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
 PATH = "/functions/shop/cart/grants"
@@ -79,19 +82,23 @@ class FakeNode:
             raise NotFoundError("There is no such function.")
         return self.deployed
 
-    async def grant_uses(self, project: str, function: str) -> tuple[GrantUse, ...]:
-        return use(2), use(1)
+    async def recorded(self, operation: ListUses | ListDenials) -> Any:
+        self.asked.append(operation)
+        if isinstance(operation, ListUses):
+            return tuple(use(n) for n in (2, 1) if operation.version in (None, n))
+        return Denials(denials=tuple(denial(kind) for kind in DenialKind))
 
-    async def approvals(self, project: str, function: str) -> tuple[GrantApproval, ...]:
+    async def read(self, operation: ListApprovals) -> tuple[GrantApproval, ...]:
         return (
             GrantApproval(
-                project=project, function=function, version=2, added=(JOBS,), by="user:ada", at=2.0
+                project=operation.project,
+                function=operation.function,
+                version=2,
+                added=(JOBS,),
+                by="user:ada",
+                at=2.0,
             ),
         )
-
-    async def denials(self, **scope: object) -> tuple[Denial, ...]:
-        self.asked.append(scope)
-        return tuple(denial(kind) for kind in DenialKind)
 
 
 @pytest.fixture
@@ -132,7 +139,10 @@ def test_the_version_most_callers_are_sent_to_is_shown(ask, fake) -> None:
     assert (found.version, found.granted, found.deployed_at) == (1, (), 1.0)
     assert [u.count for u in found.uses] == [1]
     assert found.approvals[0].by == "user:ada"
-    assert fake.asked == [{"project": "shop", "function": "cart", "invocation": None, "limit": 100}]
+    assert fake.asked == [
+        ListUses(project="shop", function="cart", version=1),
+        ListDenials(project="shop", function="cart", limit=100),
+    ]
 
 
 def test_another_version_can_be_asked_for(ask) -> None:

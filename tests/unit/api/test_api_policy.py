@@ -23,6 +23,7 @@ from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.operations.policies import KeepPolicy, RemovePolicy
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
 
@@ -54,17 +55,14 @@ class FakeStore:
         self.files: dict[str, PolicyFile] = {}
         self.fault: Exception | None = None
 
-    async def put_policy(self, policy: PolicyFile) -> None:
+    async def change(self, operation: KeepPolicy | RemovePolicy) -> None:
         await asyncio.sleep(0)
         if self.fault is not None:
             raise self.fault
-        self.files[policy.name] = policy
-
-    async def remove_policy(self, name: str) -> None:
-        await asyncio.sleep(0)
-        if self.fault is not None:
-            raise self.fault
-        del self.files[name]
+        if isinstance(operation, KeepPolicy):
+            self.files[operation.file.name] = operation.file
+        else:
+            del self.files[operation.name]
 
 
 class FakeControl:
@@ -112,6 +110,7 @@ class Node:
             vault=SimpleNamespace(),  # type: ignore[arg-type]
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
+            rekey_store=None,  # type: ignore[arg-type]
             facts=stream(self.denials.append),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]

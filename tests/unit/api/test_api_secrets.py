@@ -51,11 +51,13 @@ class Rekeyed:
 def service(tmp_path):
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
     asked: list[tuple[Action, str]] = []
+    store = Rekeyed()
     yield SimpleNamespace(
         facts=FactStream(),
         vault=EngineVault(engine),
         engine=engine,
-        store=Rekeyed(),
+        rekey_store=store.rekey,
+        store=store,
         data=Rekeyed(),
         control=Rekeyed(),
         may=lambda request, action, resource: (

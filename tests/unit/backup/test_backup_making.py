@@ -29,10 +29,12 @@ from casemate.backup.archive import (
 from casemate.backup.making import BackupMaker
 from casemate.backup.restore import restore
 from casemate.folder.folders import Folders
-from casemate.model.deployment import LIVE
+from casemate.model.deployment import LIVE, NewVersion
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.function import FunctionSpec
 from casemate.model.processes import GATEWAY_UID, VAULT_UID
+from casemate.operations.deployments import KeepVersions
+from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite import SqliteStore
 
 KEY = bytes(range(32))
@@ -270,9 +272,8 @@ async def whole(node: Any) -> bytes:
 def test_a_node_comes_back_from_its_backup(node: Any, tmp_path: Path) -> None:
     async def run() -> None:
         spec = FunctionSpec(name="planted", handler="a:b", python="3.11")
-        await node.store.deploy(
-            project="p", function="planted", digest="a" * 64, spec=spec, created_by="k"
-        )
+        new = NewVersion(project="p", function="planted", digest="a" * 64, spec=spec)
+        await node.store.change(KeepVersions(versions=(new,), by="k"))
         data = await whole(node)
         assert b"planted" not in data
         again = restored(tmp_path, data)
@@ -283,7 +284,7 @@ def test_a_node_comes_back_from_its_backup(node: Any, tmp_path: Path) -> None:
             os.chown(again / "store", 0, 0)
             os.chown(again / "store" / "records.db", 0, 0)
         store = SqliteStore.open(again / "store", key=KEY)
-        (function,) = await store.functions()
+        (function,) = (await store.read(ListFunctions())).functions
         assert (function.name, function.aliases[0].name) == ("planted", LIVE)
         await store.close()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.capabilities import UseCounter, use_of
 from casemate.facts import FactStream
-from casemate.model.denial import GrantUse
 from casemate.model.facts import GrantUsed
 from support.core import MemoryStore, version
 
@@ -22,9 +21,9 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.let = asyncio.Event()
 
-    async def add_uses(self, uses: Sequence[GrantUse]) -> None:
+    async def change(self, operation: Any) -> Any:
         await self.let.wait()
-        await super().add_uses(uses)
+        return await super().change(operation)
 
 
 def test_a_flush_waits_for_the_write_that_took_what_was_counted() -> None:

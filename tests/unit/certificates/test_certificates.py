@@ -28,6 +28,7 @@ from casemate.certificates.own import OwnCertificate
 from casemate.certificates.server_context import server_context
 from casemate.certificates.tls import NodeTls
 from casemate.model.errors import CasemateError
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = Names.of(["node.example.org", "192.0.2.7", "localhost", "127.0.0.1", "::1"])
@@ -58,11 +59,11 @@ class FakeStore:
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
 
-    async def node_value(self, name: str) -> bytes | None:
-        return self.values.get(name)
+    async def read(self, operation: ReadNodeValue) -> bytes | None:
+        return self.values.get(operation.name)
 
-    async def set_node_value(self, name: str, value: bytes) -> None:
-        self.values[name] = value
+    async def change(self, operation: KeepNodeValue) -> None:
+        self.values[operation.name] = operation.value
 
 
 class Place:

@@ -140,7 +140,7 @@ def test_show_tells_of_schedules(cli, node) -> None:
     out = cli("show", "shop/cart").out
     assert "schedule   nightly: '0 3 * * *' UTC, next 2027-01-" in out
     assert "timeout; casemate errors show err_1" in out
-    assert node.control.asked_only.trigger == "schedule"
+    assert node.control.asked_records.trigger == "schedule"
     failing = ScheduleStatus(**{**status, "cron": "", "every": 300.0}, next_at=None, failing=True)
     node.parts.schedules = (failing,)
     assert "every 5m, not due; its event cannot be kept" in cli("show", "shop/cart").out
@@ -275,7 +275,7 @@ def test_filters_of_invocations_and_errors(cli, node) -> None:
     for command in (["invocations"], ["errors", "ls"]):
         asked = ["shop/cart", "--outcome", "timeout", "--version", "2", "--since", "10m"]
         assert cli(*command, *asked, "--until", "2100-01-01").code == 0
-        only = node.control.asked_only
+        only = node.control.asked_records
         assert (only.outcome, only.version) == (Outcome.TIMEOUT, 2)
         assert before - 601 <= only.since <= time.time() - 599
         assert only.until > 4e9

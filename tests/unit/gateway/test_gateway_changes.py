@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from test_gateway_control import READ, Node
+from test_gateway_control import READ, Node, pointing
 
 from casemate.admission.grants import WideningError
 from casemate.model.denial import Denial
-from casemate.model.deployment import LIVE, AliasTarget
+from casemate.model.deployment import LIVE
 from casemate.model.errors import CasemateError
 from casemate.model.facts import (
     AliasMoved,
@@ -95,8 +95,7 @@ def test_an_alias_and_a_rollback(tmp_path: Path) -> None:
         for _ in range(3):
             await node.deploy()
         told.clear()
-        split = [AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10)]
-        await node.control.set_alias("t", "f", "canary", split, by=EVE)
+        await node.control.set_alias(pointing("canary", {1: 90, 2: 10}), by=EVE)
         await node.control.rollback("t", "f", None, by=ADA)
         await node.control.rollback("t", "f", 1, by=EVE)
         alias, back, further = told
@@ -119,7 +118,7 @@ def test_what_failed_is_not_told(tmp_path: Path) -> None:
         for attempt in (
             lambda: control.remove("t", "nothing", by=ADA),
             lambda: control.remove_version("t", "f", 9, by=ADA),
-            lambda: control.set_alias("t", "f", "x", [AliasTarget(version=9, weight=100)], by=ADA),
+            lambda: control.set_alias(pointing("x", {9: 100}), by=ADA),
             lambda: control.rollback("t", "f", None, by=ADA),
             lambda: control.rollback("t", "f", 9, by=ADA),
             lambda: control.deploy("t", "f", "0" * 64, approve=True, by=ADA),

@@ -20,7 +20,7 @@ from casemate.dispatch.dispatcher import Name
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.deployment import LIVE, AliasTarget, Version
+from casemate.model.deployment import LIVE, AliasTarget, NewVersion, Version
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -31,12 +31,21 @@ from casemate.model.errors import (
 from casemate.model.facts import Actor
 from casemate.model.function import named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
-from casemate.model.invocation import RecordFilter
-from casemate.model.log_filter import EVERY_LINE
 from casemate.model.processes import GatewayConfig
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.operations.deployments import KeepVersions
+from casemate.operations.functions import SetAlias, Target
+from casemate.operations.grants import ListUses
 from casemate.operations.inboxes import Subscribe
+from casemate.operations.records import (
+    ListDenials,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
+)
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
@@ -49,14 +58,10 @@ READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
 WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
 RESOURCES = Resources(buckets=(BucketSpec(name="uploads"),))
 
-EVERY_LOG = {
-    "project": None,
-    "function": None,
-    "invocation": None,
-    "after": 0,
-    "limit": 1,
-    "only": EVERY_LINE,
-}
+
+def pointing(name: str, weights: dict[int, int]) -> SetAlias:
+    targets = tuple(Target(version=number, weight=weight) for number, weight in weights.items())
+    return SetAlias(project="t", function="f", name=name, targets=targets)
 
 
 class Zygote:
@@ -314,8 +319,8 @@ def test_a_version_that_some_alias_leads_to_is_kept(on_node: OnNode) -> None:
         await node.deploy()
         await node.deploy()
         await node.deploy()
-        targets = [AliasTarget(version=1, weight=100), AliasTarget(version=2, weight=0)]
-        await node.control.set_alias("t", "f", "old", targets, by=Actor("k", ""))
+        targets = {1: 100, 2: 0}
+        await node.control.set_alias(pointing("old", targets), by=Actor("k", ""))
         assert node.dispatcher.kept[-1] == {("t", "f", 1), ("t", "f", 3)}
 
     on_node(scene)
@@ -587,8 +592,8 @@ def test_going_back_takes_no_route_from_another_function(on_node: OnNode, way: s
         await node.deploy("g", routes=["GET /a"])
         with pytest.raises(ConflictError, match="t/g"):
             if way == "alias":
-                targets = [AliasTarget(version=1, weight=100)]
-                await node.control.set_alias("t", "f", LIVE, targets, by=Actor("k", ""))
+                targets = {1: 100}
+                await node.control.set_alias(pointing(LIVE, targets), by=Actor("k", ""))
             else:
                 to = 1 if way == "rollback to" else None
                 await node.control.rollback("t", "f", to, by=Actor("k", ""))
@@ -602,8 +607,8 @@ def test_another_alias_has_no_routes(on_node: OnNode) -> None:
         await node.deploy(routes=["GET /a"])
         await node.deploy()
         await node.deploy("g", routes=["GET /a"])
-        targets = [AliasTarget(version=1, weight=100)]
-        await node.control.set_alias("t", "f", "old", targets, by=Actor("k", ""))
+        targets = {1: 100}
+        await node.control.set_alias(pointing("old", targets), by=Actor("k", ""))
         assert node.route("/a") == "g"
         found = node.catalogue.find("t", "f", "old")
         assert found is not None and found.number == 1
@@ -636,8 +641,8 @@ def test_rollback_passes_over_a_trial(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy()
         await node.deploy()
-        weights = (AliasTarget(version=1, weight=90), AliasTarget(version=2, weight=10))
-        await node.control.set_alias("t", "f", LIVE, weights, by=Actor("k", ""))
+        weights = {1: 90, 2: 10}
+        await node.control.set_alias(pointing(LIVE, weights), by=Actor("k", ""))
         await node.deploy()
         alias = await node.control.rollback("t", "f", None, by=Actor("k", ""))
         assert alias.targets == (AliasTarget(version=2, weight=100),)
@@ -672,9 +677,7 @@ def test_rolling_back_to_a_version_that_is_not_there_changes_nothing(on_node: On
         with pytest.raises(NotFoundError):
             await node.control.rollback("t", "f", 9, by=Actor("k", ""))
         with pytest.raises(NotFoundError):
-            await node.control.set_alias(
-                "t", "f", "x", [AliasTarget(version=9, weight=100)], by=Actor("k", "")
-            )
+            await node.control.set_alias(pointing("x", {9: 100}), by=Actor("k", ""))
         assert node.live() == 1
 
     on_node(scene)
@@ -762,8 +765,8 @@ def test_it_is_the_version_most_callers_get_that_counts(on_node: OnNode) -> None
     async def scene(node: Node) -> None:
         await node.deploy(grants=(WRITE,), approve=True)
         await node.deploy()
-        weights = [AliasTarget(version=1, weight=5), AliasTarget(version=2, weight=95)]
-        await node.control.set_alias("t", "f", LIVE, weights, by=Actor("k", ""))
+        weights = {1: 5, 2: 95}
+        await node.control.set_alias(pointing(LIVE, weights), by=Actor("k", ""))
         with pytest.raises(WideningError):
             await node.deploy(grants=(READ,))
 
@@ -784,8 +787,8 @@ def test_a_widening_that_cannot_be_recorded_makes_no_version(on_node: OnNode, fa
         assert [zygote.closed for zygote in node.client.opened] == [False, True]
         assert node.store.approved == []
         with pytest.raises(NotFoundError):
-            targets = [AliasTarget(version=2, weight=100)]
-            await node.control.set_alias("t", "f", LIVE, targets, by=Actor("user:mallory", ""))
+            targets = {2: 100}
+            await node.control.set_alias(pointing(LIVE, targets), by=Actor("user:mallory", ""))
 
     on_node(scene)
 
@@ -814,7 +817,7 @@ def test_uses_are_told_up_to_this_moment(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         version = await node.deploy(grants=(READ,), approve=True)
         node.facts.happened(use_of(version, "bucket uploads", "read", at=time.time()))
-        [use] = await node.control.grant_uses("t", "f")
+        [use] = await node.control.recorded(ListUses(project="t", function="f"))
         assert (use.version, use.grant, use.count) == (1, "bucket uploads", 1)
         node.uses.close()
 
@@ -840,9 +843,8 @@ def test_a_restart_serves_what_is_stored_and_prepares_its_interpreters(on_node: 
 
 def test_an_interpreter_that_is_gone_is_not_prepared(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.store.deploy(
-            project="t", function="f", digest="a" * 64, spec=spec(python="3.12"), created_by="k"
-        )
+        new = NewVersion(project="t", function="f", digest="a" * 64, spec=spec(python="3.12"))
+        await node.store.change(KeepVersions(versions=(new,), by="k"))
         await node.control.load()
         assert node.client.prepared == [] and node.live() == 1
 
@@ -851,15 +853,12 @@ def test_an_interpreter_that_is_gone_is_not_prepared(on_node: OnNode) -> None:
 
 def test_records_are_written_before_they_are_read(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        for ask in (node.control.invocation, node.control.error):
+        for operation in (ShowInvocation(id="x"), ShowError(id="x")):
             with pytest.raises(NotFoundError) as missing:
-                await ask("x")
+                await node.control.recorded(operation)
             assert missing.value.next_step
-        every = RecordFilter()
-        await node.control.invocations(project=None, function=None, limit=1, only=every)
-        await node.control.errors(project=None, function=None, limit=1, only=every)
-        await node.control.logs(**EVERY_LOG)
-        await node.control.denials(project=None, function=None, invocation=None, limit=1)
+        for operation in (ListInvocations(), ListErrors(), ReadLogs(), ListDenials()):
+            await node.control.recorded(operation)
         # What still waits to be redacted first, then what waits to be written.
         assert (node.redactor.flushed, node.store.flushed) == (6, 6)
 
@@ -870,7 +869,7 @@ def test_followed_logs_end_with_the_node(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         node.control.stop()
         with pytest.raises(UnavailableError):
-            await node.control.logs(**EVERY_LOG)
+            await node.control.recorded(ReadLogs())
 
     on_node(scene)
 

@@ -24,7 +24,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         facts=facts,
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),
-        store=SimpleNamespace(policies=_nothing),
+        store=SimpleNamespace(read=_nothing),
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         accounts=SimpleNamespace(load=_nothing),
         control=SimpleNamespace(load=_nothing),

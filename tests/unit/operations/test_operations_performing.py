@@ -8,7 +8,7 @@ import pytest
 
 from casemate.operations.errors import DeclarationError
 from casemate.operations.items import GetItem, PutItem
-from casemate.operations.performing import Performed, Performers, asked
+from casemate.operations.performing import DirectPerformers, Performed, Performers, asked
 
 ONE, ANOTHER = Performers(), Performers()
 
@@ -69,3 +69,18 @@ def test_what_is_performed_twice_does_not_build() -> None:
     twice(GetItem)(Adapter._get)
     with pytest.raises(DeclarationError, match="More than one method performs GetItem"):
         Performed(ONE, twice)
+
+
+def test_functions_perform_on_what_they_are_given_and_are_called_as_before() -> None:
+    direct = DirectPerformers()
+
+    @direct(GetItem)
+    def get(given: list[str], operation: GetItem) -> str:  # type: ignore[misc]
+        given.append(operation.key)
+        return operation.key
+
+    given: list[str] = []
+    assert Performed(direct).reading(GET)(given, GET) == get(given, GET) == "a"
+    assert given == ["a", "a"]
+    with pytest.raises(DeclarationError, match="More than one method performs GetItem"):
+        direct(GetItem)(get)

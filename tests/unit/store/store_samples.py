@@ -6,9 +6,11 @@ from pathlib import Path
 
 from casemate.model.account import Token, User
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.principal import OWNER, RoleBinding
+from casemate.operations.deployments import KeepVersions
 from casemate.sqlite import engine
 from casemate.store.sqlite import SqliteStore
 
@@ -110,10 +112,20 @@ def line(text: str = "hello", **changes: object) -> LogLine:
     return LogLine(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def new(**changes: object) -> NewVersion:
+    name = str(changes.get("function", "thumbs"))
+    values: dict[str, object] = {
+        "project": "demo",
+        "function": name,
+        "digest": digest("a"),
+        "spec": spec(name),
+    }
+    return NewVersion(**{**values, **changes})  # type: ignore[arg-type]
+
+
 async def deploy(store: SqliteStore, letter: str = "a", name: str = "thumbs") -> int:
-    version = await store.deploy(
-        project="demo", function=name, digest=digest(letter), spec=spec(name), created_by="k1"
-    )
+    wanted = new(function=name, digest=digest(letter))
+    (version,) = await store.change(KeepVersions(versions=(wanted,), by="k1"))
     return version.number
 
 

@@ -14,6 +14,20 @@ from store_samples import KEY, digest, token, user
 from casemate.model.account import UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
+from casemate.operations.accounts import (
+    AcceptTotpStep,
+    ForgetUser,
+    KeepToken,
+    KeepTokenUse,
+    KeepUser,
+    KeepUserRoles,
+    ReadTokens,
+    ReadUserRoles,
+    ReadUsers,
+    ReplaceUser,
+    RevokeSessions,
+    RevokeTokens,
+)
 from casemate.store.sqlite import SqliteStore
 
 
@@ -23,8 +37,8 @@ def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
         younger, older = token("a", "x", created_at=2.0), token("b", "y")
         same = token("c", "z", created_at=2.0)
         for one in (younger, older, same):
-            await store.add_token(one)
-        assert await store.tokens() == (older, younger, same)
+            await store.change(KeepToken(token=one))
+        assert await store.read(ReadTokens()) == (older, younger, same)
         await store.close()
 
     asyncio.run(run())
@@ -33,14 +47,16 @@ def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
 def test_all_of_a_line_are_revoked_or_none(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
-        await store.add_token(token("k1", "one"))
-        await store.add_token(msgspec.structs.replace(token("k2", "two"), made_with="k1"))
+        await store.change(KeepToken(token=token("k1", "one")))
+        await store.change(
+            KeepToken(token=msgspec.structs.replace(token("k2", "two"), made_with="k1"))
+        )
         with pytest.raises(NotFoundError, match="'k9'"):
-            await store.revoke_tokens(("k1", "k9", "k2"))
-        assert [t.revoked_at for t in await store.tokens()] == [None, None]
-        revoked = await store.revoke_tokens(("k1", "k2"))
+            await store.change(RevokeTokens(ids=("k1", "k9", "k2")))
+        assert [t.revoked_at for t in await store.read(ReadTokens())] == [None, None]
+        revoked = await store.change(RevokeTokens(ids=("k1", "k2")))
         assert [t.made_with for t in revoked] == [None, "k1"]
-        assert await store.tokens() == revoked
+        assert await store.read(ReadTokens()) == revoked
         await store.close()
 
     asyncio.run(run())
@@ -49,22 +65,22 @@ def test_all_of_a_line_are_revoked_or_none(tmp_path: Path) -> None:
 def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
-        await store.add_token(token())
+        await store.change(KeepToken(token=token()))
         with pytest.raises(ConflictError, match="id 'k1'"):
-            await store.add_token(token("k1", "other"))
+            await store.change(KeepToken(token=token("k1", "other")))
         with pytest.raises(ConflictError, match="name 'first'"):
-            await store.add_token(token("k2"))
+            await store.change(KeepToken(token=token("k2")))
         before = time.time()
-        (revoked,) = await store.revoke_tokens(("k1",))
+        (revoked,) = await store.change(RevokeTokens(ids=("k1",)))
         assert revoked.revoked_at is not None
         assert before <= revoked.revoked_at <= time.time()
-        assert await store.revoke_tokens(("k1",)) == (revoked,)
-        assert await store.tokens() == (revoked,)
-        await store.add_token(token("k2"))
+        assert await store.change(RevokeTokens(ids=("k1",))) == (revoked,)
+        assert await store.read(ReadTokens()) == (revoked,)
+        await store.change(KeepToken(token=token("k2")))
         with pytest.raises(ConflictError, match="id 'k1'"):
-            await store.add_token(token("k1", "third"))
+            await store.change(KeepToken(token=token("k1", "third")))
         with pytest.raises(NotFoundError, match="'k9'"):
-            await store.revoke_tokens(("k9",))
+            await store.change(RevokeTokens(ids=("k9",)))
         await store.close()
 
     asyncio.run(run())
@@ -77,8 +93,8 @@ def test_what_is_no_token_is_refused(tmp_path: Path, changes: dict[str, object])
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         with pytest.raises(InvalidInputError):
-            await store.add_token(msgspec.structs.replace(token(), **changes))
-        assert await store.tokens() == ()
+            await store.change(KeepToken(token=msgspec.structs.replace(token(), **changes)))
+        assert await store.read(ReadTokens()) == ()
         await store.close()
 
     asyncio.run(run())
@@ -107,13 +123,13 @@ def test_users_come_by_name_and_whole_and_survive_a_restart(tmp_path: Path) -> N
     )
 
     async def add(store: SqliteStore) -> None:
-        await store.add_user(whole)
-        await store.add_user(user("ada"))
+        await store.change(KeepUser(user=whole))
+        await store.change(KeepUser(user=user("ada")))
         with pytest.raises(ConflictError, match="'ada'"):
-            await store.add_user(user("ada", password="other"))
+            await store.change(KeepUser(user=user("ada", password="other")))
 
     async def find(store: SqliteStore) -> None:
-        assert await store.users() == (user("ada"), whole)
+        assert await store.read(ReadUsers()) == (user("ada"), whole)
 
     with_store(tmp_path, add)
     with_store(tmp_path, find)
@@ -123,59 +139,63 @@ def test_an_oidc_identity_belongs_to_one_user(tmp_path: Path) -> None:
     identity = {"oidc_issuer": "https://id.example", "oidc_subject": "4711"}
 
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada", **identity))
-        await store.add_user(user("bob"))
+        await store.change(KeepUser(user=user("ada", **identity)))
+        await store.change(KeepUser(user=user("bob")))
         for call in (
-            store.add_user(user("eve", **identity)),
-            store.replace_user(user("bob", **identity)),
+            store.change(KeepUser(user=user("eve", **identity))),
+            store.change(ReplaceUser(user=user("bob", **identity))),
         ):
             with pytest.raises(ConflictError, match="identity"):
                 await call
         with pytest.raises(InvalidInputError, match="both or none"):
-            await store.add_user(user("eve", oidc_subject="4711"))
-        await store.replace_user(user("ada", password="new", **identity))
-        await store.add_user(user("eve", **{**identity, "oidc_issuer": "https://other.example"}))
+            await store.change(KeepUser(user=user("eve", oidc_subject="4711")))
+        await store.change(ReplaceUser(user=user("ada", password="new", **identity)))
+        await store.change(
+            KeepUser(user=user("eve", **{**identity, "oidc_issuer": "https://other.example"}))
+        )
         with pytest.raises(NotFoundError):
-            await store.replace_user(user("nobody"))
+            await store.change(ReplaceUser(user=user("nobody")))
 
     with_store(tmp_path, check)
 
 
 def test_a_code_is_accepted_once_however_many_ask_at_the_same_time(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada", totp=b"s", totp_last=10))
-        answers = await asyncio.gather(*(store.accept_totp_step("ada", 11) for _ in range(50)))
+        await store.change(KeepUser(user=user("ada", totp=b"s", totp_last=10)))
+        answers = await asyncio.gather(
+            *(store.change(AcceptTotpStep(user="ada", step=11)) for _ in range(50))
+        )
         assert answers.count(True) == 1
-        assert not await store.accept_totp_step("ada", 10)
-        assert not await store.accept_totp_step("nobody", 99)
+        assert not await store.change(AcceptTotpStep(user="ada", step=10))
+        assert not await store.change(AcceptTotpStep(user="nobody", step=99))
         # A change prepared before the code was used does not make it usable again.
-        await store.replace_user(user("ada", totp=b"s", totp_last=10, password="new"))
-        assert not await store.accept_totp_step("ada", 11)
+        await store.change(ReplaceUser(user=user("ada", totp=b"s", totp_last=10, password="new")))
+        assert not await store.change(AcceptTotpStep(user="ada", step=11))
         # A new second factor starts anew.
-        await store.replace_user(user("ada"))
-        await store.replace_user(user("ada", totp=b"t"))
-        assert await store.accept_totp_step("ada", 5)
+        await store.change(ReplaceUser(user=user("ada")))
+        await store.change(ReplaceUser(user=user("ada", totp=b"t")))
+        assert await store.change(AcceptTotpStep(user="ada", step=5))
 
     with_store(tmp_path, check)
 
 
 def test_a_removed_user_leaves_no_role_and_no_token_in_force(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada"))
+        await store.change(KeepUser(user=user("ada")))
         bindings = (RoleBinding(role="owner"), RoleBinding(role="invoker", project="demo"))
-        await store.set_roles(UserRoles(user="ada", bindings=bindings))
-        assert await store.roles() == (UserRoles(user="ada", bindings=bindings),)
-        await store.add_token(token("s1", "session", user="ada"))
-        await store.add_token(token("s2", "session", user="ada"))
-        await store.remove_user("ada")
-        assert await store.roles() == ()
-        assert all(t.revoked_at is not None for t in await store.tokens())
-        await store.add_user(user("ada"))
-        assert await store.roles() == ()
+        await store.change(KeepUserRoles(roles=UserRoles(user="ada", bindings=bindings)))
+        assert await store.read(ReadUserRoles()) == (UserRoles(user="ada", bindings=bindings),)
+        await store.change(KeepToken(token=token("s1", "session", user="ada")))
+        await store.change(KeepToken(token=token("s2", "session", user="ada")))
+        await store.change(ForgetUser(user="ada"))
+        assert await store.read(ReadUserRoles()) == ()
+        assert all(t.revoked_at is not None for t in await store.read(ReadTokens()))
+        await store.change(KeepUser(user=user("ada")))
+        assert await store.read(ReadUserRoles()) == ()
         for call in (
-            store.remove_user("eve"),
-            store.set_roles(UserRoles(user="eve", bindings=bindings)),
-            store.add_token(token("s3", user="eve")),
+            store.change(ForgetUser(user="eve")),
+            store.change(KeepUserRoles(roles=UserRoles(user="eve", bindings=bindings))),
+            store.change(KeepToken(token=token("s3", user="eve"))),
         ):
             with pytest.raises(NotFoundError, match="'eve'"):
                 await call
@@ -185,36 +205,38 @@ def test_a_removed_user_leaves_no_role_and_no_token_in_force(tmp_path: Path) -> 
 
 def test_no_bindings_is_no_row_and_replacing_leaves_none_behind(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada"))
-        await store.set_roles(UserRoles(user="ada", bindings=(RoleBinding(role="owner"),)))
-        await store.set_roles(UserRoles(user="ada", bindings=()))
-        assert await store.roles() == ()
+        await store.change(KeepUser(user=user("ada")))
+        await store.change(
+            KeepUserRoles(roles=UserRoles(user="ada", bindings=(RoleBinding(role="owner"),)))
+        )
+        await store.change(KeepUserRoles(roles=UserRoles(user="ada", bindings=())))
+        assert await store.read(ReadUserRoles()) == ()
 
     with_store(tmp_path, check)
 
 
 def test_names_of_ended_service_tokens_and_of_sessions_are_free(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada"))
-        await store.add_token(token("t1", "ci", expires_at=time.time() - 1))
-        await store.add_token(token("t2", "ci"))
-        await store.add_token(token("t3", "ci", user="ada"))
+        await store.change(KeepUser(user=user("ada")))
+        await store.change(KeepToken(token=token("t1", "ci", expires_at=time.time() - 1)))
+        await store.change(KeepToken(token=token("t2", "ci")))
+        await store.change(KeepToken(token=token("t3", "ci", user="ada")))
         with pytest.raises(ConflictError, match="'ci'"):
-            await store.add_token(token("t4", "ci"))
+            await store.change(KeepToken(token=token("t4", "ci")))
 
     with_store(tmp_path, check)
 
 
 def test_revoking_all_of_a_user_counts_those_in_force(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_user(user("ada"))
-        await store.add_token(token("t0", "service"))
-        await store.add_token(token("t1", user="ada"))
-        await store.add_token(token("t2", user="ada", expires_at=1.0))
-        await store.add_token(token("t3", user="ada", revoked_at=2.0))
-        assert await store.revoke_tokens_of("ada") == 1
-        assert await store.revoke_tokens_of("ada") == 0
-        found = {t.id: t.revoked_at for t in await store.tokens()}
+        await store.change(KeepUser(user=user("ada")))
+        await store.change(KeepToken(token=token("t0", "service")))
+        await store.change(KeepToken(token=token("t1", user="ada")))
+        await store.change(KeepToken(token=token("t2", user="ada", expires_at=1.0)))
+        await store.change(KeepToken(token=token("t3", user="ada", revoked_at=2.0)))
+        assert await store.change(RevokeSessions(user="ada")) == 1
+        assert await store.change(RevokeSessions(user="ada")) == 0
+        found = {t.id: t.revoked_at for t in await store.read(ReadTokens())}
         assert found["t0"] is None
         assert found["t3"] == 2.0
         assert found["t1"] is not None
@@ -224,10 +246,10 @@ def test_revoking_all_of_a_user_counts_those_in_force(tmp_path: Path) -> None:
 
 def test_the_last_use_only_goes_forward(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_token(token("t1", "a"))
-        await store.touch_tokens({"t1": 5.0, "unknown": 5.0})
-        await store.touch_tokens({"t1": 3.0})
-        await store.touch_tokens({})
-        assert [t.last_used_at for t in await store.tokens()] == [5.0]
+        await store.change(KeepToken(token=token("t1", "a")))
+        await store.change(KeepTokenUse(used={"t1": 5.0, "unknown": 5.0}))
+        await store.change(KeepTokenUse(used={"t1": 3.0}))
+        await store.change(KeepTokenUse(used={}))
+        assert [t.last_used_at for t in await store.read(ReadTokens())] == [5.0]
 
     with_store(tmp_path, check)

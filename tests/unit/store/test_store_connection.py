@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, contents, deploy, invocation, memory, opened
 
+from casemate.operations.functions import ListFunctions
+from casemate.operations.records import ShowInvocation
 from casemate.sqlite import engine
 from casemate.sqlite.connecting import Room, open_reader, require_wal
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
@@ -121,9 +123,9 @@ def test_damage_met_while_serving_is_an_error_of_the_call_alone(closed: Path) ->
     async def run() -> None:
         store = SqliteStore.open(closed, key=KEY)
         with pytest.raises(StoreCorruptError) as caught:
-            await store.invocation("i7")
+            await store.read(ShowInvocation(id="i7"))
         assert "backup" in str(caught.value)
-        assert len((await store.functions())[0].versions) == 50
+        assert len(((await store.read(ListFunctions())).functions)[0].versions) == 50
         await store.close()
 
     other = opened(closed)

@@ -11,9 +11,11 @@ from store_samples import KEY, OTHER_KEY, deploy, invocation, line, opened
 from test_store_writer import small_disk  # noqa: F401 - a fixture
 
 from casemate.model.errors import ConflictError
+from casemate.operations.records import ListInvocations
 from casemate.sqlite import engine
 from casemate.store import StoreClosedError, StoreError, StoreKeyError
-from casemate.store.sqlite import SqliteStore, session
+from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite import store as adapter
 
 
 async def filled(folder: Path, records: int = 3000) -> SqliteStore:
@@ -27,7 +29,7 @@ async def filled(folder: Path, records: int = 3000) -> SqliteStore:
 async def reopen(folder: Path, key: bytes) -> list[str]:
     """Open the folder, look for damage, return the ids of its invocations, oldest first."""
     store = SqliteStore.open(folder, key=key)
-    found = [r.id for r in reversed(await store.invocations(limit=100_000))]
+    found = [r.id for r in reversed((await store.read(ListInvocations(limit=100_000))).invocations)]
     await store.close()
     connection = opened(folder, key)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -69,9 +71,9 @@ def test_a_snapshot_has_the_mode_0600_and_replaces_nothing(tmp_path: Path) -> No
 def test_closing_ends_a_snapshot_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = session.copy_database
+    copy = adapter.copy_database
     monkeypatch.setattr(
-        session,
+        adapter,
         "copy_database",
         lambda source, target, key, _: copy(source, target, key, lambda: True),
     )
@@ -92,9 +94,11 @@ def test_after_a_new_key_the_old_one_opens_nothing(tmp_path: Path) -> None:
     async def run() -> None:
         store = await filled(tmp_path / "s")
         before = (tmp_path / "s" / "records.db").read_bytes()
-        calls = [deploy(store) for _ in range(20)] + [store.invocations() for _ in range(20)]
+        calls = [deploy(store) for _ in range(20)] + [
+            store.read(ListInvocations()) for _ in range(20)
+        ]
         await asyncio.gather(store.rekey(OTHER_KEY), *calls)
-        assert len(await store.invocations(limit=5000)) == 3000
+        assert len((await store.read(ListInvocations(limit=5000))).invocations) == 3000
         assert await deploy(store) == 21
         await store.close()
         with pytest.raises(StoreKeyError):
@@ -137,7 +141,7 @@ def test_a_full_disk_keeps_the_old_key_and_the_store_goes_on(
         store = SqliteStore.open(small_disk / "s", key=KEY)
         with pytest.raises(StoreError):
             await store.rekey(OTHER_KEY)
-        assert len(await store.invocations(limit=5000)) == 900
+        assert len((await store.read(ListInvocations(limit=5000))).invocations) == 900
         assert await deploy(store) == 1
         with pytest.raises(StoreError):
             await store.snapshot(small_disk / "copy.db")

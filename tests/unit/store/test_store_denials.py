@@ -14,6 +14,7 @@ from store_samples import KEY, denial, invocation, memory
 
 from casemate.model.denial import DenialKind
 from casemate.model.errors import InvalidInputError
+from casemate.operations.records import ListDenials, ShowInvocation
 from casemate.store.sqlite import SqliteOptions, SqliteStore
 from casemate.store.sqlite.denials import MAX_REASON, denials, insert_denials
 from casemate.store.sqlite.schema import migrate
@@ -32,17 +33,21 @@ def test_the_newest_come_first_and_filters_hold_together(tmp_path: Path) -> None
                 )
             )
         await store.flush()
-        assert [d.reason for d in await store.denials(limit=3)] == ["9", "8", "7"]
-        found = await store.denials(project="p", function="f", invocation="i0")
+        assert [d.reason for d in (await store.read(ListDenials(limit=3))).denials] == [
+            "9",
+            "8",
+            "7",
+        ]
+        found = (await store.read(ListDenials(project="p", function="f", invocation="i0"))).denials
         assert [d.reason for d in found] == ["3", "1"]
-        assert await store.denials(project="none") == ()
+        assert (await store.read(ListDenials(project="none"))).denials == ()
         with pytest.raises(InvalidInputError):
-            await store.denials(limit=-1)
+            (await store.read(ListDenials(limit=-1))).denials
         await store.close()
         store.deny(denial())
         assert store.lost_records == 1
         store = SqliteStore.open(tmp_path / "s", key=KEY)
-        assert len(await store.denials()) == 10
+        assert len((await store.read(ListDenials())).denials) == 10
         await store.close()
 
     asyncio.run(run())
@@ -58,27 +63,27 @@ def test_a_flood_of_denials_leaves_room_for_records(tmp_path: Path) -> None:
         store.record(invocation())
         await store.flush()
         assert store.lost_records == 450
-        assert await store.invocation("i1") is not None
+        assert (await store.read(ShowInvocation(id="i1"))).id == "i1"
         for _ in range(50):
             store.deny(denial())
         await store.flush()
-        assert len(await store.denials(limit=1000)) == 100
+        assert len((await store.read(ListDenials(limit=1000))).denials) == 100
         await store.close()
 
     asyncio.run(run())
 
 
 def test_old_ones_go_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("casemate.store.sqlite.session.PRUNE_SECONDS", 0.05)
+    monkeypatch.setattr("casemate.store.sqlite.store.PRUNE_SECONDS", 0.05)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)
         store.deny(denial())
         await store.flush()
         end = time.monotonic() + 10
-        while await store.denials() and time.monotonic() < end:
+        while (await store.read(ListDenials())).denials and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        assert await store.denials() == ()
+        assert (await store.read(ListDenials())).denials == ()
         await store.close()
 
     asyncio.run(run())
@@ -98,7 +103,7 @@ def test_any_text_is_kept_bounded_and_readable(
     migrate(connection)
     given = denial(kind=kind, reason=text * 10**size, by=text, remote_address=text, count=count)
     assert insert_denials(connection, [given], 5.0) == 0
-    (found,) = denials(connection, project=None, function=None, invocation=None, limit=5)
+    (found,) = denials(connection, ListDenials(limit=5)).denials
     assert found.kind is kind
     assert found.count == count
     assert found.reason.encode("utf-8") is not None  # no lone surrogate is left
@@ -113,6 +118,6 @@ def test_what_cannot_be_stored_is_counted_and_fails_no_other() -> None:
     migrate(connection)
     wrong = msgspec.structs.replace(denial(), version=2**70)
     assert insert_denials(connection, [denial(), wrong, denial()], 5.0) == 1
-    found = denials(connection, project=None, function=None, invocation=None, limit=5)
+    found = denials(connection, ListDenials(limit=5)).denials
     assert len(found) == 2
     connection.close()

@@ -7,11 +7,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from store_samples import KEY, deploy, digest, spec
+from store_samples import KEY, deploy, digest, memory, new, spec
 
 from casemate.model.deployment import AliasTarget
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.operations.deployments import (
+    ForgetFunction,
+    ForgetVersion,
+    KeepVersions,
+    ShowAliasHistory,
+)
+from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.deployments import add_version, functions
+from casemate.store.sqlite.schema import migrate
 
 
 @pytest.fixture
@@ -32,12 +41,31 @@ def shares(*pairs: tuple[int, int]) -> tuple[AliasTarget, ...]:
     return tuple(AliasTarget(version=v, weight=w) for v, w in pairs)
 
 
+def pointing(name: str, targets: tuple[AliasTarget, ...]) -> SetAlias:
+    wanted = tuple(Target(version=t.version, weight=t.weight) for t in targets)
+    return SetAlias(project="demo", function="thumbs", name=name, targets=wanted)
+
+
+def history(limit: int = 20) -> ShowAliasHistory:
+    return ShowAliasHistory(project="demo", function="thumbs", name="live", limit=limit)
+
+
+def forget(function: str) -> ForgetFunction:
+    return ForgetFunction(project="demo", function=function)
+
+
+def forget_version(number: int) -> ForgetVersion:
+    return ForgetVersion(project="demo", function="thumbs", number=number)
+
+
+def keeping(by: str = "k", **changes: object) -> KeepVersions:
+    return KeepVersions(versions=(new(**changes),), by=by)
+
+
 def test_deploy_adds_a_version_and_points_live_at_it(using) -> None:
     async def test(store: SqliteStore) -> None:
-        version = await store.deploy(
-            project="demo", function="thumbs", digest=digest("a"), spec=spec(), created_by="k"
-        )
-        (function,) = await store.functions()
+        (version,) = await store.change(keeping())
+        (function,) = (await store.read(ListFunctions())).functions
         assert function.versions == (version,)
         assert (function.project, function.name) == ("demo", "thumbs")
         assert [(a.name, a.targets) for a in function.aliases] == [("live", shares((1, 100)))]
@@ -46,23 +74,20 @@ def test_deploy_adds_a_version_and_points_live_at_it(using) -> None:
     using(test)
 
 
-def test_add_version_leaves_aliases_alone_and_numbers_a_digest_anew(using) -> None:
-    async def test(store: SqliteStore) -> None:
-        for _ in range(2):
-            await store.add_version(
-                project="demo", function="thumbs", digest=digest("a"), spec=spec(), created_by="k"
-            )
-        (function,) = await store.functions()
-        assert [v.number for v in function.versions] == [1, 2]
-        assert function.aliases == ()
-
-    using(test)
+def test_add_version_leaves_aliases_alone_and_numbers_a_digest_anew() -> None:
+    connection = memory()
+    migrate(connection)
+    for _ in range(2):
+        add_version(connection, new(), "k")
+    (function,) = functions(connection, ListFunctions()).functions
+    assert [v.number for v in function.versions] == [1, 2]
+    assert function.aliases == ()
 
 
 def test_numbers_are_never_used_again(using) -> None:
     async def test(store: SqliteStore) -> None:
         assert [await deploy(store) for _ in range(3)] == [1, 2, 3]
-        await store.remove_function("demo", "thumbs")
+        await store.change(forget("thumbs"))
         assert await deploy(store) == 4
         assert await deploy(store, name="other") == 1
 
@@ -73,10 +98,8 @@ def test_functions_are_sorted_by_project_and_name(using) -> None:
     async def test(store: SqliteStore) -> None:
         for name in ("b", "a", "c"):
             await deploy(store, name=name)
-        await store.add_version(
-            project="alpha", function="z", digest=digest("a"), spec=spec("z"), created_by="k"
-        )
-        assert [(f.project, f.name) for f in await store.functions()] == [
+        await store.change(keeping(project="alpha", function="z"))
+        assert [(f.project, f.name) for f in (await store.read(ListFunctions())).functions] == [
             ("alpha", "z"),
             ("demo", "a"),
             ("demo", "b"),
@@ -91,12 +114,15 @@ def test_remove_returns_the_digests_nothing_refers_to(using) -> None:
         for letter in ("a", "b", "a", "c"):
             await deploy(store, letter)
         await deploy(store, "b", name="other")
-        assert await store.remove_function("demo", "thumbs") == (digest("a"), digest("c"))
-        assert [f.name for f in await store.functions()] == ["other"]
-        assert await store.alias_history("demo", "thumbs", "live") == ()
-        assert await store.remove_function("demo", "other") == (digest("b"),)
+        assert await store.change(forget("thumbs")) == (
+            digest("a"),
+            digest("c"),
+        )
+        assert [f.name for f in (await store.read(ListFunctions())).functions] == ["other"]
+        assert await store.read(history()) == ()
+        assert await store.change(forget("other")) == (digest("b"),)
         with pytest.raises(NotFoundError, match="demo/other"):
-            await store.remove_function("demo", "other")
+            await store.change(forget("other"))
 
     using(test)
 
@@ -105,15 +131,15 @@ def test_alias_history_is_newest_first_and_limited(using) -> None:
     async def test(store: SqliteStore) -> None:
         await deploy(store)
         await deploy(store)
-        split = await store.set_alias("demo", "thumbs", "live", shares((1, 95), (2, 5)))
-        back = await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
-        await store.set_alias("demo", "thumbs", "beta", shares((2, 100), (1, 0)))
-        history = await store.alias_history("demo", "thumbs", "live")
-        assert history[:2] == (back, split)
-        assert [h.targets for h in history[2:]] == [shares((2, 100)), shares((1, 100))]
-        assert await store.alias_history("demo", "thumbs", "live", limit=1) == (back,)
-        assert await store.alias_history("demo", "thumbs", "live", limit=0) == ()
-        (function,) = await store.functions()
+        split = await store.change(pointing("live", shares((1, 95), (2, 5))))
+        back = await store.change(pointing("live", shares((1, 100))))
+        await store.change(pointing("beta", shares((2, 100), (1, 0))))
+        states = await store.read(history())
+        assert states[:2] == (back, split)
+        assert [h.targets for h in states[2:]] == [shares((2, 100)), shares((1, 100))]
+        assert await store.read(history(1)) == (back,)
+        assert await store.read(history(0)) == ()
+        (function,) = (await store.read(ListFunctions())).functions
         assert [(a.name, a.targets) for a in function.aliases] == [
             ("beta", shares((2, 100), (1, 0))),
             ("live", shares((1, 100))),
@@ -142,10 +168,10 @@ def test_shares_that_are_not_valid_are_refused(using, targets: tuple[AliasTarget
     async def test(store: SqliteStore) -> None:
         await deploy(store)
         await deploy(store)
-        before = await store.functions()
+        before = (await store.read(ListFunctions())).functions
         with pytest.raises(InvalidInputError, match="expected"):
-            await store.set_alias("demo", "thumbs", "live", targets)
-        assert await store.functions() == before
+            await store.change(pointing("live", targets))
+        assert (await store.read(ListFunctions())).functions == before
 
     using(test)
 
@@ -153,14 +179,19 @@ def test_shares_that_are_not_valid_are_refused(using, targets: tuple[AliasTarget
 def test_targets_must_exist(using) -> None:
     async def test(store: SqliteStore) -> None:
         with pytest.raises(NotFoundError, match="it has none"):
-            await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
+            await store.change(pointing("live", shares((1, 100))))
         for _ in range(12):
             await deploy(store)
         with pytest.raises(NotFoundError, match=r"no version 13; it has … 3, .*, 12\."):
-            await store.set_alias("demo", "thumbs", "live", shares((1, 50), (13, 50)))
-        await store.remove_function("demo", "thumbs")
+            await store.change(
+                pointing(
+                    "live",
+                    shares((1, 50), (13, 50)),
+                )
+            )
+        await store.change(forget("thumbs"))
         with pytest.raises(NotFoundError):
-            await store.set_alias("demo", "thumbs", "live", shares((1, 100)))
+            await store.change(pointing("live", shares((1, 100))))
 
     using(test)
 
@@ -169,14 +200,13 @@ def test_targets_must_exist(using) -> None:
 def test_names_are_checked(using, name: str) -> None:
     async def test(store: SqliteStore) -> None:
         await deploy(store)
-        common = {"digest": digest("a"), "spec": spec(), "created_by": "k"}
         with pytest.raises(InvalidInputError, match="project name"):
-            await store.deploy(project=name, function="f", **common)  # type: ignore[arg-type]
+            await store.change(keeping(project=name, function="f"))
         with pytest.raises(InvalidInputError, match="function name"):
-            await store.add_version(project="p", function=name, **common)  # type: ignore[arg-type]
+            await store.change(keeping(project="p", function=name))
         with pytest.raises(InvalidInputError, match="alias name"):
-            await store.set_alias("demo", "thumbs", name, shares((1, 100)))
-        assert len(await store.functions()) == 1
+            await store.change(pointing(name, shares((1, 100))))
+        assert len((await store.read(ListFunctions())).functions) == 1
 
     using(test)
 
@@ -185,10 +215,8 @@ def test_names_are_checked(using, name: str) -> None:
 def test_digests_are_checked(using, value: str) -> None:
     async def test(store: SqliteStore) -> None:
         with pytest.raises(InvalidInputError, match="64 lower-case hex digits"):
-            await store.deploy(
-                project="demo", function="f", digest=value, spec=spec(), created_by="k"
-            )
-        assert await store.functions() == ()
+            await store.change(keeping(function="f", digest=value))
+        assert (await store.read(ListFunctions())).functions == ()
 
     using(test)
 
@@ -196,10 +224,8 @@ def test_digests_are_checked(using, value: str) -> None:
 def test_text_that_is_not_unicode_is_refused_not_half_written(using) -> None:
     async def test(store: SqliteStore) -> None:
         with pytest.raises(InvalidInputError, match="cannot be stored"):
-            await store.deploy(
-                project="demo", function="f", digest=digest("a"), spec=spec(), created_by="\udc80"
-            )
-        assert await store.functions() == ()
+            await store.change(keeping("\udc80", function="f"))
+        assert (await store.read(ListFunctions())).functions == ()
         assert await deploy(store, name="f") == 1
 
     using(test)
@@ -209,18 +235,18 @@ def test_a_version_is_removed_once_no_alias_leads_to_it(using) -> None:
     async def test(store: SqliteStore) -> None:
         for letter in ("a", "b", "a"):
             await deploy(store, letter)
-        await store.set_alias("demo", "thumbs", "old", shares((2, 100)))
+        await store.change(pointing("old", shares((2, 100))))
         for number in (2, 3):
             with pytest.raises(ConflictError, match="leads to version"):
-                await store.remove_version("demo", "thumbs", number)
-        await store.set_alias("demo", "thumbs", "old", shares((3, 100)))
-        assert await store.remove_version("demo", "thumbs", 2) == (digest("b"),)
-        assert await store.remove_version("demo", "thumbs", 1) == (), "version 3 has it too"
+                await store.change(forget_version(number))
+        await store.change(pointing("old", shares((3, 100))))
+        assert await store.change(forget_version(2)) == (digest("b"),)
+        assert await store.change(forget_version(1)) == (), "version 3 has it too"
         with pytest.raises(NotFoundError):
-            await store.remove_version("demo", "thumbs", 1)
-        [function] = await store.functions()
+            await store.change(forget_version(1))
+        [function] = (await store.read(ListFunctions())).functions
         assert [version.number for version in function.versions] == [3]
-        history = await store.alias_history("demo", "thumbs", "live")
-        assert [state.targets for state in history] == [shares((3, 100))]
+        states = await store.read(history())
+        assert [state.targets for state in states] == [shares((3, 100))]
 
     using(test)

@@ -25,6 +25,10 @@ from store_samples import (
 )
 
 from casemate.model.errors import CasemateError, InvalidInputError
+from casemate.operations.accounts import KeepToken, KeepUser, ReadUsers
+from casemate.operations.functions import ListFunctions
+from casemate.operations.node import KeepNodeValue
+from casemate.operations.records import ReadLogs
 from casemate.sqlite.engine import PAGE_BYTES
 from casemate.store import StoreCorruptError, StoreError, StoreKeyError
 from casemate.store.sqlite import SqliteStore
@@ -34,9 +38,11 @@ PLANTED = "planted-in-clear-4711"
 
 async def fill(store: SqliteStore) -> None:
     await deploy(store)
-    await store.add_user(user(PLANTED, password=f"$argon2id${PLANTED}", totp=PLANTED.encode()))
-    await store.add_token(token(name=PLANTED))
-    await store.set_node_value(PLANTED, PLANTED.encode())
+    await store.change(
+        KeepUser(user=user(PLANTED, password=f"$argon2id${PLANTED}", totp=PLANTED.encode()))
+    )
+    await store.change(KeepToken(token=token(name=PLANTED)))
+    await store.change(KeepNodeValue(name=PLANTED, value=PLANTED.encode()))
     store.record(
         invocation(function=PLANTED), failure(message=PLANTED, trace=PLANTED), [line(PLANTED)] * 50
     )
@@ -174,11 +180,11 @@ def test_flipped_and_missing_bytes_never_give_other_content(
             store = SqliteStore.open(folder, key=KEY)
             try:
                 # Damage in the log ends it there (its checksums); what is read was committed.
-                (function,) = await store.functions()
+                (function,) = (await store.read(ListFunctions())).functions
                 numbers = [version.number for version in function.versions]
                 assert numbers == list(range(1, len(numbers) + 1))
-                assert {u.name for u in await store.users()} == {PLANTED}
-                assert {entry.text for entry in await store.logs()} <= {PLANTED}
+                assert {u.name for u in await store.read(ReadUsers())} == {PLANTED}
+                assert {entry.text for entry in await store.read(ReadLogs())} <= {PLANTED}
             finally:
                 await store.close()
 
@@ -203,7 +209,11 @@ def test_the_key_is_in_no_error_of_the_store(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(folder, key=KEY)
         os.truncate(folder / "records.db", PAGE_BYTES)
-        for call in (store.logs(), store.rekey(OTHER_KEY), store.snapshot(tmp_path / "c")):
+        for call in (
+            store.read(ReadLogs()),
+            store.rekey(OTHER_KEY),
+            store.snapshot(tmp_path / "c"),
+        ):
             try:
                 await call
             except CasemateError as error:

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from store_samples import KEY, deploy
+from store_samples import KEY, deploy, new
 
 from casemate.model.account import PolicyFile
 from casemate.model.denial import GrantApproval, GrantUse
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import Grant, GrantKind
+from casemate.operations.deployments import ForgetFunction, KeepVersions
+from casemate.operations.grants import CountUses, ListApprovals, ListUses
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
 from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.policies import MAX_POLICY, MAX_VALUE
 
@@ -48,37 +52,47 @@ def with_store(tmp_path: Path, check: Callable[[SqliteStore], Awaitable[None]]) 
 
 def test_approvals_come_newest_first_and_outlive_the_function(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await deploy(store)
+        versions = await store.change(
+            KeepVersions(versions=(new(approved=GRANTS), new(approved=GRANTS)), by="user:ada")
+        )
         kept = [
             GrantApproval(
-                project="demo", function="thumbs", version=n, added=GRANTS, by="user:ada", at=1.5
+                project="demo",
+                function="thumbs",
+                version=version.number,
+                added=GRANTS,
+                by="user:ada",
+                at=version.created_at,
             )
-            for n in (1, 2)
+            for version in versions
         ]
-        for approval in kept:
-            await store.add_approval(approval)
-        await store.add_approval(msgspec.structs.replace(kept[0], function="other"))
-        await store.remove_function("demo", "thumbs")
-        assert await store.approvals("demo", "thumbs") == tuple(reversed(kept))
-        assert await store.approvals("demo", "nothing") == ()
+        other = new(function="other", approved=GRANTS)
+        await store.change(KeepVersions(versions=(other,), by="user:ada"))
+        await store.change(ForgetFunction(project="demo", function="thumbs"))
+        assert await store.read(ListApprovals(project="demo", function="thumbs")) == tuple(
+            reversed(kept)
+        )
+        assert await store.read(ListApprovals(project="demo", function="nothing")) == ()
 
     with_store(tmp_path, check)
 
 
 def test_uses_add_up_for_the_same_thing_only(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        await store.add_uses([use(), use(first_at=5.0, last_at=6.0, count=4)])
-        await store.add_uses([use(action="write"), use(prefix="a/"), use(version=2)])
-        await store.add_uses([use(last_at=99.0, count=1)])
-        found = await store.uses("demo", "thumbs")
+        await store.change(CountUses(uses=(use(), use(first_at=5.0, last_at=6.0, count=4))))
+        await store.change(CountUses(uses=(use(action="write"), use(prefix="a/"), use(version=2))))
+        await store.change(CountUses(uses=(use(last_at=99.0, count=1),)))
+        found = await store.read(ListUses(project="demo", function="thumbs"))
         assert found == (
             use(version=2),
             use(first_at=5.0, last_at=99.0, count=8),
             use(prefix="a/"),
             use(action="write"),
         )
-        assert await store.uses("demo", "thumbs", 2) == (use(version=2),)
-        assert await store.uses("demo", "thumbs", 9) == ()
+        assert await store.read(ListUses(project="demo", function="thumbs", version=2)) == (
+            use(version=2),
+        )
+        assert await store.read(ListUses(project="demo", function="thumbs", version=9)) == ()
 
     with_store(tmp_path, check)
 
@@ -86,10 +100,12 @@ def test_uses_add_up_for_the_same_thing_only(tmp_path: Path) -> None:
 def test_uses_go_with_their_function(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
         await deploy(store)
-        await store.add_uses([use(), use(function="other")])
-        await store.remove_function("demo", "thumbs")
-        assert await store.uses("demo", "thumbs") == ()
-        assert await store.uses("demo", "other") == (use(function="other"),)
+        await store.change(CountUses(uses=(use(), use(function="other"))))
+        await store.change(ForgetFunction(project="demo", function="thumbs"))
+        assert await store.read(ListUses(project="demo", function="thumbs")) == ()
+        assert await store.read(ListUses(project="demo", function="other")) == (
+            use(function="other"),
+        )
 
     with_store(tmp_path, check)
 
@@ -98,8 +114,8 @@ def test_uses_go_with_their_function(tmp_path: Path) -> None:
 def test_a_count_that_is_none_changes_nothing(tmp_path: Path, count: object) -> None:
     async def check(store: SqliteStore) -> None:
         with pytest.raises(InvalidInputError):
-            await store.add_uses([use(), use(action="write", count=count)])
-        assert await store.uses("demo", "thumbs") == ()
+            await store.change(CountUses(uses=(use(), use(action="write", count=count))))
+        assert await store.read(ListUses(project="demo", function="thumbs")) == ()
 
     with_store(tmp_path, check)
 
@@ -107,30 +123,33 @@ def test_a_count_that_is_none_changes_nothing(tmp_path: Path, count: object) -> 
 def test_policy_files_are_replaced_and_removed(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
         policy = PolicyFile(name="b", text="permit();", changed_at=1.0, changed_by="user:ada")
-        await store.put_policy(policy)
-        await store.put_policy(msgspec.structs.replace(policy, name="a"))
+        await store.change(KeepPolicy(file=policy))
+        await store.change(KeepPolicy(file=msgspec.structs.replace(policy, name="a")))
         newer = msgspec.structs.replace(policy, text="forbid();", changed_at=2.0)
-        await store.put_policy(newer)
-        assert await store.policies() == (msgspec.structs.replace(policy, name="a"), newer)
-        await store.remove_policy("a")
+        await store.change(KeepPolicy(file=newer))
+        assert await store.read(ReadPolicies()) == (
+            msgspec.structs.replace(policy, name="a"),
+            newer,
+        )
+        await store.change(RemovePolicy(name="a"))
         with pytest.raises(NotFoundError, match="'a'"):
-            await store.remove_policy("a")
+            await store.change(RemovePolicy(name="a"))
         for wrong in ({"name": ""}, {"name": "n" * 257}, {"text": "x" * (MAX_POLICY + 1)}):
             with pytest.raises(InvalidInputError):
-                await store.put_policy(msgspec.structs.replace(policy, **wrong))
-        assert await store.policies() == (newer,)
+                await store.change(KeepPolicy(file=msgspec.structs.replace(policy, **wrong)))
+        assert await store.read(ReadPolicies()) == (newer,)
 
     with_store(tmp_path, check)
 
 
 def test_node_values_are_bytes_of_a_bounded_length(tmp_path: Path) -> None:
     async def check(store: SqliteStore) -> None:
-        assert await store.node_value("certificate") is None
-        await store.set_node_value("certificate", b"\0\xff")
-        await store.set_node_value("certificate", b"")
-        assert await store.node_value("certificate") == b""
+        assert await store.read(ReadNodeValue(name="certificate")) is None
+        await store.change(KeepNodeValue(name="certificate", value=b"\0\xff"))
+        await store.change(KeepNodeValue(name="certificate", value=b""))
+        assert await store.read(ReadNodeValue(name="certificate")) == b""
         for name, value in (("", b"x"), ("n" * 257, b"x"), ("n", b"x" * (MAX_VALUE + 1))):
             with pytest.raises(InvalidInputError):
-                await store.set_node_value(name, value)
+                await store.change(KeepNodeValue(name=name, value=value))
 
     with_store(tmp_path, check)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from store_samples import KEY, invocation, line
 
 from casemate.model.log_filter import LineFilter, LogLevel
+from casemate.operations.records import ReadLogs
 from casemate.store.sqlite import SqliteStore, records
 
 _TEXTS = st.text(alphabet="aAbB\u00fc\u00dc%_\\' \0", max_size=6)
@@ -40,9 +41,18 @@ def test_it_is_the_same_filter(tmp_path_factory, lines, only, after, limit) -> N
         store = SqliteStore.open(tmp_path_factory.mktemp("s") / "s", key=KEY)
         store.record(invocation(), log=lines)
         await store.flush()
-        everything = await store.logs()
+        everything = await store.read(ReadLogs())
         wanted = [one for one in everything if one.sequence > after and only.wants(one)]
-        found = await store.logs(after=after, limit=limit, only=only)
+        asked = ReadLogs(
+            after=after,
+            limit=limit,
+            since=only.since,
+            level=only.level,
+            search=only.search,
+            version=only.version or 0,
+        )
+        assert asked.only == only
+        found = await store.read(asked)
         assert list(found) == (wanted[:limit] if after else wanted[-limit:])
         await store.close()
 
@@ -56,10 +66,10 @@ def test_the_newest_lines_are_looked_at(tmp_path: Path, monkeypatch: pytest.Monk
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         store.record(invocation(), log=[line(f"text {number}") for number in range(5)])
         await store.flush()
-        found = await store.logs(only=LineFilter(search="text"))
+        found = await store.read(ReadLogs(search="text"))
         assert [one.text for one in found] == ["text 2", "text 3", "text 4"]
-        assert await store.logs(only=LineFilter(search="text 1")) == ()
-        assert len(await store.logs()) == 5
+        assert await store.read(ReadLogs(search="text 1")) == ()
+        assert len(await store.read(ReadLogs())) == 5
         await store.close()
 
     asyncio.run(run())

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from store_samples import KEY, digest, invocation, line, spec, token
+from store_samples import KEY, digest, invocation, line, new, token
 
 from casemate.model.account import Token
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.invocation import InvocationRecord
+from casemate.operations.accounts import KeepToken, ReadTokens, RevokeTokens
+from casemate.operations.deployments import ForgetFunction, KeepVersions, ShowAliasHistory
+from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.operations.records import ListInvocations, ReadLogs
 from casemate.store.sqlite import SqliteStore
 
 PROJECTS = st.sampled_from(["p", "q"])
@@ -75,28 +79,20 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.close()
         shutil.rmtree(self.folder)
 
-    @rule(project=PROJECTS, function=FUNCTIONS, letter=LETTERS, live=st.booleans())
-    def add_version(self, project: str, function: str, letter: str, live: bool) -> None:
-        call = self.store.deploy if live else self.store.add_version
-        version = self.runner.run(
-            call(
-                project=project,
-                function=function,
-                digest=digest(letter),
-                spec=spec(function),
-                created_by="k",
-            )
-        )
+    @rule(project=PROJECTS, function=FUNCTIONS, letter=LETTERS)
+    def add_version(self, project: str, function: str, letter: str) -> None:
+        wanted = new(project=project, function=function, digest=digest(letter))
+        (version,) = self.runner.run(self.store.change(KeepVersions(versions=(wanted,), by="k")))
         name = (project, function)
         self.reference.last[name] = self.reference.last.get(name, 0) + 1
         assert version.number == self.reference.last[name]
         assert version.digest == digest(letter)
         self.reference.versions.setdefault(name, []).append(version)
-        if live:
-            target = AliasTarget(version=version.number, weight=100)
-            newest = self.runner.run(self.store.alias_history(project, function, "live", 1))[0]
-            assert newest.targets == (target,)
-            self.reference.aliases.setdefault((*name, "live"), []).append(newest)
+        target = AliasTarget(version=version.number, weight=100)
+        asked = ShowAliasHistory(project=project, function=function, name="live", limit=1)
+        (newest,) = self.runner.run(self.store.read(asked))
+        assert newest.targets == (target,)
+        self.reference.aliases.setdefault((*name, "live"), []).append(newest)
 
     @rule(
         project=PROJECTS,
@@ -108,10 +104,12 @@ class StoreMachine(RuleBasedStateMachine):
     def set_alias(
         self, project: str, function: str, alias: str, versions: list[int], weights: list[int]
     ) -> None:
-        targets = tuple(
-            AliasTarget(version=v, weight=w) for v, w in zip(versions, weights, strict=False)
+        pairs = list(zip(versions, weights, strict=False))
+        targets = tuple(AliasTarget(version=v, weight=w) for v, w in pairs)
+        wanted = tuple(Target(version=v, weight=w) for v, w in pairs)
+        call = self.store.change(
+            SetAlias(project=project, function=function, name=alias, targets=wanted)
         )
-        call = self.store.set_alias(project, function, alias, targets)
         used = [t.version for t in targets]
         known = {v.number for v in self.reference.versions.get((project, function), [])}
         if sum(t.weight for t in targets) != 100 or len(set(used)) != len(used) or 0 in used:
@@ -127,7 +125,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(project=PROJECTS, function=FUNCTIONS)
     def remove_function(self, project: str, function: str) -> None:
-        call = self.store.remove_function(project, function)
+        call = self.store.change(ForgetFunction(project=project, function=function))
         if (project, function) not in self.reference.versions:
             with pytest.raises(NotFoundError):
                 self.runner.run(call)
@@ -147,14 +145,14 @@ class StoreMachine(RuleBasedStateMachine):
         )
         if taken:
             with pytest.raises(ConflictError):
-                self.runner.run(self.store.add_token(new))
+                self.runner.run(self.store.change(KeepToken(token=new)))
         else:
-            self.runner.run(self.store.add_token(new))
+            self.runner.run(self.store.change(KeepToken(token=new)))
             self.reference.tokens.append(new)
 
     @rule(token_id=st.sampled_from("xyz"))
     def revoke_token(self, token_id: str) -> None:
-        call = self.store.revoke_tokens((token_id,))
+        call = self.store.change(RevokeTokens(ids=(token_id,)))
         found = [i for i, k in enumerate(self.reference.tokens) if k.id == token_id]
         if not found:
             with pytest.raises(NotFoundError):
@@ -186,10 +184,10 @@ class StoreMachine(RuleBasedStateMachine):
             if project in (None, r.project) and function in (None, r.function)
         ]
         found = self.runner.run(
-            self.store.invocations(project=project, function=function, limit=limit)
-        )
+            self.store.read(ListInvocations(project=project, function=function, limit=limit))
+        ).invocations
         assert list(found) == wanted[:limit]
-        lines = self.runner.run(self.store.logs(function=function, limit=100_000))
+        lines = self.runner.run(self.store.read(ReadLogs(function=function, limit=100_000)))
         assert [entry.text for entry in lines] == [
             text for of, text in self.reference.lines if function in (None, of)
         ]
@@ -218,10 +216,17 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def deployments_and_tokens_agree(self) -> None:
-        assert self.runner.run(self.store.functions()) == self.reference.functions()
-        assert self.runner.run(self.store.tokens()) == tuple(self.reference.tokens)
+        assert (
+            self.runner.run(self.store.read(ListFunctions())).functions
+            == self.reference.functions()
+        )
+        assert self.runner.run(self.store.read(ReadTokens())) == tuple(self.reference.tokens)
         for (project, function, name), states in self.reference.aliases.items():
-            history = self.runner.run(self.store.alias_history(project, function, name, 100))
+            history = self.runner.run(
+                self.store.read(
+                    ShowAliasHistory(project=project, function=function, name=name, limit=100)
+                )
+            )
             assert history == tuple(reversed(states))
 
 

@@ -11,19 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_samples import KEY, failure, invocation, line, memory
 
-from casemate.model.invocation import LogLine, Outcome, RecordFilter
-from casemate.sqlite import engine
-from casemate.store.sqlite import SqliteStore
-from casemate.store.sqlite.records import (
-    MAX_TRACE,
-    Entry,
-    error,
-    errors,
-    insert_records,
-    invocations,
-    logs,
+from casemate.model.errors import NotFoundError
+from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine, Outcome
+from casemate.operations.records import (
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
 )
-from casemate.store.sqlite.records import invocation as find
+from casemate.sqlite import engine
+from casemate.store.sqlite import SqliteStore, records
+from casemate.store.sqlite.records import MAX_TRACE, Entry, insert_records
 from casemate.store.sqlite.schema import migrate
 from casemate.store.sqlite.text import MAX_NAME, MAX_TEXT
 
@@ -42,8 +41,24 @@ def insert(connection: engine.Connection, entries: Sequence[Entry]) -> int:
 
 
 def read(connection: engine.Connection, **asked: object) -> tuple[LogLine, ...]:
-    values = {"project": None, "function": None, "invocation": None, "after": 0, "limit": 1000}
-    return logs(connection, **{**values, **asked})  # type: ignore[arg-type]
+    return records.logs(connection, ReadLogs(**asked))  # type: ignore[arg-type]
+
+
+def invocations(connection: engine.Connection, **asked: object) -> tuple[InvocationRecord, ...]:
+    wanted = ListInvocations(**asked)  # type: ignore[arg-type]
+    return records.invocations(connection, wanted).invocations
+
+
+def errors(connection: engine.Connection, **asked: object) -> tuple[ErrorSummary, ...]:
+    return records.errors(connection, ListErrors(**asked)).errors  # type: ignore[arg-type]
+
+
+def find(connection: engine.Connection, identity: str) -> InvocationRecord:
+    return records.invocation(connection, ShowInvocation(id=identity))
+
+
+def error(connection: engine.Connection, identity: str) -> ErrorRecord:
+    return records.error(connection, ShowError(id=identity))
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
@@ -54,7 +69,7 @@ def test_every_record_is_kept_in_order_however_many_share_a_statement(count: int
         for n in range(count)
     ]
     assert insert(connection, entries) == 0
-    found = invocations(connection, None, None, 1000)
+    found = invocations(connection, limit=1000)
     assert [r.id for r in found] == [f"i{n}" for n in reversed(range(count))]
     assert find(connection, "i0") == invocation("i0")
     assert error(connection, "e0") == failure("e0")
@@ -72,10 +87,12 @@ def test_every_outcome_comes_back(outcome: Outcome) -> None:
     assert error(connection, "e1") == failure(outcome=outcome)
 
 
-def test_what_is_not_there_is_none() -> None:
+def test_what_is_not_there_is_told() -> None:
     connection = database()
-    assert find(connection, "i1") is None
-    assert error(connection, "e1") is None
+    with pytest.raises(NotFoundError, match="no invocation i1; records are kept"):
+        find(connection, "i1")
+    with pytest.raises(NotFoundError, match="no error e1; records are kept"):
+        error(connection, "e1")
     assert read(connection) == ()
 
 
@@ -85,7 +102,7 @@ def test_a_repeated_id_replaces_nothing() -> None:
     newest = find(connection, "i1")
     assert newest is not None
     assert newest.status == 2
-    assert len(invocations(connection, None, None, 10)) == 2
+    assert len(invocations(connection, limit=10)) == 2
 
 
 def test_filters_and_limits() -> None:
@@ -94,13 +111,16 @@ def test_filters_and_limits() -> None:
         where = {"project": f"p{number % 2}", "function": f"f{number % 3}"}
         lines = [line(str(number), invocation=f"i{number}", **where)]
         insert(connection, [(invocation(f"i{number}", **where), None, lines)])
-    assert [r.id for r in invocations(connection, None, None, 2)] == ["i11", "i10"]
-    assert [r.id for r in invocations(connection, "p1", None, 9)] == [
+    assert [r.id for r in invocations(connection, limit=2)] == ["i11", "i10"]
+    assert [r.id for r in invocations(connection, project="p1", limit=9)] == [
         f"i{n}" for n in (11, 9, 7, 5, 3, 1)
     ]
-    assert [r.id for r in invocations(connection, "p0", "f2", 9)] == ["i8", "i2"]
-    assert [r.id for r in invocations(connection, None, "f1", 1)] == ["i10"]
-    assert invocations(connection, "nobody", None, 9) == ()
+    assert [r.id for r in invocations(connection, project="p0", function="f2", limit=9)] == [
+        "i8",
+        "i2",
+    ]
+    assert [r.id for r in invocations(connection, function="f1", limit=1)] == ["i10"]
+    assert invocations(connection, project="nobody", limit=9) == ()
     assert [entry.text for entry in read(connection, invocation="i4")] == ["4"]
     assert read(connection, invocation="i4", project="p1") == ()
     assert [entry.text for entry in read(connection, function="f0", project="p0")] == ["0", "6"]
@@ -115,23 +135,22 @@ def test_version_outcome_and_time_choose() -> None:
         insert(connection, [(record, told, [])])
 
     def found(**only: object) -> tuple[list[str], list[str]]:
-        wanted = RecordFilter(**only)
         return (
-            [r.id for r in invocations(connection, None, None, 99, wanted)],
-            [e.id for e in errors(connection, None, None, 99, wanted)],
+            [r.id for r in invocations(connection, **only)],
+            [e.id for e in errors(connection, **only)],
         )
 
     assert found(outcome=Outcome.TIMEOUT) == (["i7", "i5", "i3", "i1"], ["e7", "e5", "e3", "e1"])
     assert found(version=2, since=2.0) == (["i7", "i4"], ["e7", "e4"])
     assert found(since=3.0, until=5.0) == (["i4", "i3"], ["e4", "e3"])
-    assert errors(connection, "nobody", None, 9) == ()
-    assert len(errors(connection, None, None, 3)) == 3
+    assert errors(connection, project="nobody", limit=9) == ()
+    assert len(errors(connection, limit=3)) == 3
 
 
 def test_a_list_of_errors_cuts_what_is_long() -> None:
     connection = database()
     insert(connection, [(invocation(), failure("e1", message="m" * 5000, trace="t"), [])])
-    [summary] = errors(connection, None, None, 9)
+    [summary] = errors(connection, limit=9)
     assert summary.message == "m" * 500
     assert not hasattr(summary, "trace")
 
@@ -234,7 +253,7 @@ def test_a_record_that_cannot_be_stored_is_lost_alone_and_wholly(bad: Entry) -> 
     connection = database()
     good: list[Entry] = [(invocation(f"i{n}"), None, [line(f"l{n}")]) for n in range(100)]
     assert insert(connection, [*good[:50], bad, *good[50:]]) == 1
-    assert len(invocations(connection, None, None, 1000)) == 100
+    assert len(invocations(connection, limit=1000)) == 100
     assert [entry.text for entry in read(connection)] == [f"l{n}" for n in range(100)]
     assert connection.execute("SELECT count(*) FROM error").fetchone() == (0,)
 
@@ -247,7 +266,7 @@ def test_a_record_that_cannot_be_stored_is_counted_by_the_store(tmp_path: Path) 
         store.record(invocation("c"))
         await store.flush()
         assert store.lost_records == 1
-        assert [r.id for r in await store.invocations()] == ["c", "a"]
+        assert [r.id for r in (await store.read(ListInvocations())).invocations] == ["c", "a"]
         await store.close()
 
     asyncio.run(run())

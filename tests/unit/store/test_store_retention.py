@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from store_samples import KEY, denial, deploy, failure, invocation, line, memory, token, user
 
+from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens
+from casemate.operations.deployments import ShowAliasHistory
+from casemate.operations.functions import ListFunctions
+from casemate.operations.records import ListInvocations, ReadLogs
 from casemate.sqlite import engine
-from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts, session
+from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts
 from casemate.store.sqlite.accounts import ENDED_KEPT
 from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.records import insert_records
@@ -88,16 +92,14 @@ def test_denials_have_a_bound_of_their_own_and_push_nothing_out() -> None:
 def test_tokens_that_ended_long_ago_go_and_those_in_force_stay() -> None:
     connection = filled(0)
     ended = NOW - ENDED_KEPT
-    accounts.add_user(connection, user())
+    accounts.add_user(connection, KeepUser(user=user()))
     for number, (expires, revoked) in enumerate(
         [(None, None), (ended - 1, None), (None, ended - 1), (ended + 1, ended + 1), (NOW, None)]
     ):
-        accounts.add_token(
-            connection,
-            token(f"t{number}", user="ada", expires_at=expires, revoked_at=revoked),
-        )
+        made = token(f"t{number}", user="ada", expires_at=expires, revoked_at=revoked)
+        accounts.add_token(connection, KeepToken(token=made))
     run_all(connection, SqliteOptions())
-    assert [t.id for t in accounts.tokens(connection)] == ["t0", "t3", "t4"]
+    assert [t.id for t in accounts.tokens(connection, ReadTokens())] == ["t0", "t3", "t4"]
 
 
 def test_nothing_is_due_within_the_bounds() -> None:
@@ -109,23 +111,28 @@ def test_nothing_is_due_within_the_bounds() -> None:
 def test_the_writer_prunes_by_itself_and_keeps_what_must_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "PRUNE_SECONDS", 0.05)
+    monkeypatch.setattr("casemate.store.sqlite.store.PRUNE_SECONDS", 0.05)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)
         await deploy(store)
-        await store.add_token(token())
+        await store.change(KeepToken(token=token()))
         for number in range(3000):
             store.record(invocation(f"i{number}"), None, [line()])
         await store.flush()
         end = time.monotonic() + 10
-        while (await store.invocations() or await store.logs()) and time.monotonic() < end:
+        while (
+            (await store.read(ListInvocations())).invocations or await store.read(ReadLogs())
+        ) and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        assert await store.invocations() == ()
-        assert await store.logs() == ()
-        assert len(await store.functions()) == 1
-        assert len(await store.tokens()) == 1
-        assert len(await store.alias_history("demo", "thumbs", "live")) == 1
+        assert (await store.read(ListInvocations())).invocations == ()
+        assert await store.read(ReadLogs()) == ()
+        assert len((await store.read(ListFunctions())).functions) == 1
+        assert len(await store.read(ReadTokens())) == 1
+        assert (
+            len(await store.read(ShowAliasHistory(project="demo", function="thumbs", name="live")))
+            == 1
+        )
         await store.close()
 
     asyncio.run(run())
@@ -135,7 +142,7 @@ def test_the_bound_holds_while_records_come_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Until its turn comes, less than _PRUNE_AFTER_ROWS may be above the bound.
-    monkeypatch.setattr(session, "PRUNE_SECONDS", 0.5)
+    monkeypatch.setattr("casemate.store.sqlite.store.PRUNE_SECONDS", 0.5)
 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", SqliteOptions(max_records=1000), key=KEY)
@@ -145,12 +152,15 @@ def test_the_bound_holds_while_records_come_fast(
         await deploy(store)
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            left = len(await store.logs(limit=50_000)), len(await store.invocations(limit=50_000))
+            left = (
+                len(await store.read(ReadLogs(limit=50_000))),
+                len((await store.read(ListInvocations(limit=50_000))).invocations),
+            )
             if max(left) <= 1000:
                 break
             await asyncio.sleep(0.02)
         assert left == (1000, 1000)
-        assert (await store.invocations(limit=1))[0].id == "i14999"
+        assert ((await store.read(ListInvocations(limit=1))).invocations)[0].id == "i14999"
         await store.close()
 
     asyncio.run(run())

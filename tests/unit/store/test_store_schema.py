@@ -6,6 +6,7 @@ import pytest
 from store_samples import digest, memory
 
 from casemate.model.principal import INVOKER, OWNER, RoleBinding
+from casemate.operations.accounts import ReadTokens
 from casemate.sqlite import engine
 from casemate.store import StoreError, StoreVersionError
 from casemate.store.sqlite import accounts
@@ -86,7 +87,7 @@ def test_keys_go_on_as_tokens(connection: engine.Connection) -> None:
         ],
     )
     migrate(connection)
-    first, shop, old, odd = accounts.tokens(connection)
+    first, shop, old, odd = accounts.tokens(connection, ReadTokens())
     assert (first.id, first.name, first.sha256) == ("k1", "first", digest("e"))
     assert first.bindings == (RoleBinding(role=OWNER),)
     assert shop.bindings == (RoleBinding(role=INVOKER),)

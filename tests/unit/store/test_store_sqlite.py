@@ -6,14 +6,36 @@ import asyncio
 import inspect
 import threading
 import time
+import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from store_samples import KEY, deploy, failure, invocation, line, opened, token
+from store_samples import KEY, deploy, failure, invocation, line, opened, token, user
 
-from casemate.model.errors import InvalidInputError, UnavailableError
+from casemate.model.errors import InvalidInputError, NotFoundError, UnavailableError
+from casemate.operations import accounts, deployments, grants, node, policies
+from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens, ReplaceUser
+from casemate.operations.catalogue import operations_of
+from casemate.operations.declaration import Decided
+from casemate.operations.deployments import ShowAliasHistory
+from casemate.operations.form import form_of
+from casemate.operations.functions import ListFunctions, SetAlias
+from casemate.operations.node import KeepNodeValue
+from casemate.operations.policies import RemovePolicy
+from casemate.operations.positions import ShowPosition
+from casemate.operations.records import (
+    ListDenials,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
+)
+from casemate.sqlite import engine
 from casemate.store import Store, StoreClosedError
 from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import _PERFORMED
 
 
 def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
@@ -25,19 +47,79 @@ def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
     assert isinstance(inspect.getattr_static(SqliteStore, "lost_records"), property)
 
 
+SHARED = {
+    ListFunctions,
+    SetAlias,
+    RemovePolicy,
+    *(ListInvocations, ShowInvocation, ListErrors, ShowError, ListDenials, ReadLogs),
+}
+"""What the API asks of the store as it was asked itself."""
+OWN = {
+    kind
+    for module in (accounts, deployments, grants, node, policies)
+    for kind in operations_of(module)
+    if kind.declared.decided is Decided.INSIDE
+}
+
+
+def test_every_operation_of_the_port_is_performed_and_no_other() -> None:
+    performed = {**_PERFORMED.reads, **_PERFORMED.changes}
+    assert set(performed) == SHARED | OWN
+
+
+@pytest.mark.parametrize("kind", sorted(SHARED | OWN, key=lambda kind: kind.__name__))
+def test_what_performs_an_operation_takes_it_and_answers_as_declared(kind: Any) -> None:
+    perform = {**_PERFORMED.reads, **_PERFORMED.changes}[kind]
+    found = typing.get_type_hints(perform)
+    answer = form_of(kind).answer
+    assert found.pop("return") == (type(None) if answer is None else answer)
+    assert list(found.values()) == [engine.Connection, kind]
+
+
+def test_an_operation_of_the_data_and_the_wrong_call_are_refused(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        with pytest.raises(TypeError, match="not among"):
+            await store.read(ShowPosition(project="p", position="x"))
+        with pytest.raises(TypeError, match="wrong one"):
+            await store.change(ListFunctions())
+        with pytest.raises(TypeError, match="wrong one"):
+            await store.read(KeepToken(token=token()))
+        assert await store.read(ReadTokens()) == ()
+        await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        KeepUser(user=user(totp=b"hidden")),
+        ReplaceUser(user=user(totp=b"hidden")),
+        KeepToken(token=token(sha256="hidden")),
+        KeepNodeValue(name="key", value=b"hidden"),
+    ],
+)
+def test_what_is_secret_is_not_shown(operation: object) -> None:
+    assert "hidden" not in repr(operation)
+
+
 def test_everything_survives_a_restart(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         await deploy(store)
-        await store.add_token(token())
+        await store.change(KeepToken(token=token()))
         store.record(invocation(error_id="e1"), failure(), [line("one"), line("two")])
-        before = (await store.functions(), await store.tokens())
+        before = ((await store.read(ListFunctions())).functions, await store.read(ReadTokens()))
         await store.close()
         store = SqliteStore.open(tmp_path / "s", key=KEY)
-        assert (await store.functions(), await store.tokens()) == before
-        assert await store.invocation("i1") == invocation(error_id="e1")
-        assert await store.error("e1") == failure()
-        assert [(entry.sequence, entry.text) for entry in await store.logs()] == [
+        assert (
+            (await store.read(ListFunctions())).functions,
+            await store.read(ReadTokens()),
+        ) == before
+        assert await store.read(ShowInvocation(id="i1")) == invocation(error_id="e1")
+        assert await store.read(ShowError(id="e1")) == failure()
+        assert [(entry.sequence, entry.text) for entry in await store.read(ReadLogs())] == [
             (1, "one"),
             (2, "two"),
         ]
@@ -52,7 +134,7 @@ def test_an_awaited_change_is_on_disk_and_seen_by_reads(tmp_path: Path) -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         for number in range(1, 6):
             assert await deploy(store) == number
-            (function,) = await store.functions()
+            (function,) = (await store.read(ListFunctions())).functions
             assert function.versions[-1].number == number
             other = opened(tmp_path / "s")
             assert other.execute("SELECT max(number) FROM version").fetchone() == (number,)
@@ -69,7 +151,7 @@ def test_close_writes_what_is_queued_and_may_be_called_again_and_at_once(tmp_pat
         await asyncio.gather(store.close(), store.close())
         await store.close()
         store = SqliteStore.open(tmp_path / "s", key=KEY)
-        assert await store.invocation("i1") is not None
+        assert (await store.read(ShowInvocation(id="i1"))).id == "i1"
         await store.close()
 
     asyncio.run(run())
@@ -79,7 +161,12 @@ def test_a_closed_store_refuses_with_a_retryable_error_and_counts_records(tmp_pa
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         await store.close()
-        for call in (store.functions(), store.add_token(token()), store.flush(), deploy(store)):
+        for call in (
+            store.read(ListFunctions()),
+            store.change(KeepToken(token=token())),
+            store.flush(),
+            deploy(store),
+        ):
             with pytest.raises(StoreClosedError) as caught:
                 await call
             assert isinstance(caught.value, UnavailableError)
@@ -96,7 +183,7 @@ def test_no_thread_or_descriptor_is_left_behind(tmp_path: Path) -> None:
         for _ in range(3):
             store = SqliteStore.open(tmp_path / "s", key=KEY)
             await deploy(store)
-            await store.functions()
+            (await store.read(ListFunctions())).functions
             await store.close()
 
     asyncio.run(run())
@@ -120,9 +207,9 @@ def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) 
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         answers = await asyncio.gather(
-            store.add_token(token("k1")),
-            store.add_token(token("k2")),
-            store.add_token(token("k3", "third")),
+            store.change(KeepToken(token=token("k1"))),
+            store.change(KeepToken(token=token("k2"))),
+            store.change(KeepToken(token=token("k3", "third"))),
             deploy(store, letter="x"),
             deploy(store),
             return_exceptions=True,
@@ -134,8 +221,8 @@ def test_a_failing_change_does_not_fail_those_committed_with_it(tmp_path: Path) 
             "InvalidInputError",
             "int",
         ]
-        assert [k.id for k in await store.tokens()] == ["k1", "k3"]
-        assert len(await store.functions()) == 1
+        assert [k.id for k in await store.read(ReadTokens())] == ["k1", "k3"]
+        assert len((await store.read(ListFunctions())).functions) == 1
         await store.close()
 
     asyncio.run(run())
@@ -177,7 +264,7 @@ def test_the_event_loop_runs_on_while_the_database_is_held(tmp_path: Path) -> No
         for _ in range(20):
             start = time.perf_counter()
             store.record(invocation())
-            await store.functions()
+            (await store.read(ListFunctions())).functions
             await asyncio.sleep(0)
             longest = max(longest, time.perf_counter() - start)
         assert not task.done()
@@ -198,12 +285,14 @@ def test_bounds_of_reads_are_checked(tmp_path: Path, name: str, value: int) -> N
     async def run() -> None:
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         with pytest.raises(InvalidInputError, match=name):
-            await store.logs(**{name: value})  # type: ignore[arg-type]
+            await store.read(ReadLogs(**{name: value}))  # type: ignore[arg-type]
         if name == "limit":
             with pytest.raises(InvalidInputError):
-                await store.invocations(limit=value)
+                await store.read(ListInvocations(limit=value))
             with pytest.raises(InvalidInputError):
-                await store.alias_history("demo", "thumbs", "live", limit=value)
+                await store.read(
+                    ShowAliasHistory(project="demo", function="thumbs", name="live", limit=value)
+                )
         await store.close()
 
     asyncio.run(run())
@@ -217,12 +306,13 @@ def test_hostile_text_in_a_question_finds_nothing_and_breaks_nothing(
         store = SqliteStore.open(tmp_path / "s", key=KEY)
         await deploy(store)
         try:
-            assert await store.invocation(text) is None
-            assert await store.logs(function=text) == ()
+            with pytest.raises(NotFoundError):
+                await store.read(ShowInvocation(id=text))
+            assert await store.read(ReadLogs(function=text)) == ()
         except InvalidInputError as error:
             assert text == "\udc80"
             assert error.next_step
-        assert len(await store.functions()) == 1
+        assert len((await store.read(ListFunctions())).functions) == 1
         await store.close()
 
     asyncio.run(run())

@@ -2,7 +2,8 @@
 
 One thread writes, with group commit; one thread reads. Not a place for SQL of other packages, and
 not for a network file system (SQLite's WAL needs shared memory). What it shares with the data of
-projects is `casemate.sqlite`. May import that, `model` and the store's own errors only.
+projects is `casemate.sqlite`. May import that, `operations`, `model` and the store's own errors
+only.
 """
 
 from casemate.store.sqlite.options import SqliteOptions

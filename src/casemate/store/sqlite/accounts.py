@@ -15,6 +15,21 @@ import msgspec
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
+from casemate.operations.accounts import (
+    AcceptTotpStep,
+    ForgetUser,
+    KeepToken,
+    KeepTokenUse,
+    KeepUser,
+    KeepUserRoles,
+    ReadTokens,
+    ReadUserRoles,
+    ReadUsers,
+    ReplaceUser,
+    RevokeSessions,
+    RevokeTokens,
+)
+from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 
 ENDED_KEPT = 30 * 86_400.0
@@ -52,8 +67,13 @@ _PRUNE_TOKENS = """
 """
 
 
-def add_user(connection: engine.Connection, user: User) -> None:
+performs = DirectPerformers()
+
+
+@performs(KeepUser)
+def add_user(connection: engine.Connection, operation: KeepUser) -> None:
     """Insert a user. Raises ConflictError if the name or the OIDC identity is taken."""
+    user = operation.user
     _require_text("user", user.name)
     if connection.execute("SELECT 1 FROM user WHERE name = ?", (user.name,)).fetchone():
         raise ConflictError(
@@ -63,39 +83,48 @@ def add_user(connection: engine.Connection, user: User) -> None:
     connection.execute(_INSERT_USER, msgspec.structs.astuple(user))
 
 
-def replace_user(connection: engine.Connection, user: User) -> None:
+@performs(ReplaceUser)
+def replace_user(connection: engine.Connection, operation: ReplaceUser) -> None:
     """Replace a user, except that `totp_last` never goes back while there is a second factor.
 
     Raises NotFoundError if there is none of that name, ConflictError as `add_user`.
     """
+    user = operation.user
     _require_free_identity(connection, user)
     changed = connection.execute(_UPDATE_USER, msgspec.structs.asdict(user)).rowcount
     if not changed:
         raise _no_user(user.name)
 
 
-def accept_totp_step(connection: engine.Connection, name: str, step: int) -> bool:
+@performs(AcceptTotpStep)
+def accept_totp_step(connection: engine.Connection, operation: AcceptTotpStep) -> bool:
     """Move `totp_last` forward to `step`; False if it is not later or there is no such user."""
+    step = operation.step
     changed = connection.execute(
-        "UPDATE user SET totp_last = ? WHERE name = ? AND totp_last < ?", (step, name, step)
+        "UPDATE user SET totp_last = ? WHERE name = ? AND totp_last < ?",
+        (step, operation.user, step),
     ).rowcount
     return changed == 1
 
 
-def remove_user(connection: engine.Connection, name: str) -> None:
+@performs(ForgetUser)
+def remove_user(connection: engine.Connection, operation: ForgetUser) -> None:
     """Delete a user with its roles and revoke its tokens. Raises NotFoundError."""
-    if not connection.execute("DELETE FROM user WHERE name = ?", (name,)).rowcount:
-        raise _no_user(name)
-    revoke_tokens_of(connection, name)
+    if not connection.execute("DELETE FROM user WHERE name = ?", (operation.user,)).rowcount:
+        raise _no_user(operation.user)
+    revoke_tokens_of(connection, RevokeSessions(user=operation.user))
 
 
-def users(connection: engine.Connection) -> tuple[User, ...]:
+@performs(ReadUsers)
+def users(connection: engine.Connection, _operation: ReadUsers) -> tuple[User, ...]:
     """Return every user, by name."""
     return tuple(User(**_named(User, row)) for row in connection.execute(_SELECT_USERS))
 
 
-def set_roles(connection: engine.Connection, roles: UserRoles) -> None:
+@performs(KeepUserRoles)
+def set_roles(connection: engine.Connection, operation: KeepUserRoles) -> None:
     """Replace a user's roles. Raises NotFoundError if there is no such user."""
+    roles = operation.roles
     if not connection.execute("SELECT 1 FROM user WHERE name = ?", (roles.user,)).fetchone():
         raise _no_user(roles.user)
     connection.execute("DELETE FROM user_roles WHERE user = ?", (roles.user,))
@@ -104,19 +133,22 @@ def set_roles(connection: engine.Connection, roles: UserRoles) -> None:
         connection.execute("INSERT INTO user_roles VALUES (?, ?)", (roles.user, encoded))
 
 
-def roles(connection: engine.Connection) -> tuple[UserRoles, ...]:
+@performs(ReadUserRoles)
+def roles(connection: engine.Connection, _operation: ReadUserRoles) -> tuple[UserRoles, ...]:
     """Return the roles of every user that has any, by name."""
     rows = connection.execute("SELECT user, bindings FROM user_roles ORDER BY user")
     return tuple(UserRoles(user=user, bindings=_bindings(text)) for user, text in rows)
 
 
-def add_token(connection: engine.Connection, token: Token) -> None:
+@performs(KeepToken)
+def add_token(connection: engine.Connection, operation: KeepToken) -> None:
     """Insert a token.
 
     Raises ConflictError if its id, or its name by a service token in force, is taken;
     NotFoundError for the session of a user who is not there (removed meanwhile, say);
     InvalidInputError if what it holds is not a SHA-256.
     """
+    token = operation.token
     if not token.id or not _SHA256.fullmatch(token.sha256):
         raise InvalidInputError(
             f"The token {token.id[:80]!r} is not valid: expected an id and a SHA-256 in hex digits."
@@ -134,19 +166,21 @@ def add_token(connection: engine.Connection, token: Token) -> None:
     connection.execute(_INSERT_TOKEN, tuple(values[f] for f in Token.__struct_fields__))
 
 
-def tokens(connection: engine.Connection) -> tuple[Token, ...]:
+@performs(ReadTokens)
+def tokens(connection: engine.Connection, _operation: ReadTokens) -> tuple[Token, ...]:
     """Return every token that is kept, oldest first."""
     return tuple(map(_token, connection.execute(_SELECT_TOKENS)))
 
 
-def revoke_tokens(connection: engine.Connection, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
+@performs(RevokeTokens)
+def revoke_tokens(connection: engine.Connection, operation: RevokeTokens) -> tuple[Token, ...]:
     """Mark tokens revoked now, unless they are; return them. NotFoundError if one is missing."""
     now = time.time()
     connection.executemany(
         "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
-        [(now, token_id) for token_id in token_ids],
+        [(now, token_id) for token_id in operation.ids],
     )
-    return tuple(_one(connection, token_id) for token_id in token_ids)
+    return tuple(_one(connection, token_id) for token_id in operation.ids)
 
 
 def _one(connection: engine.Connection, token_id: str) -> Token:
@@ -158,9 +192,10 @@ def _one(connection: engine.Connection, token_id: str) -> Token:
     return _token(row)
 
 
-def revoke_tokens_of(connection: engine.Connection, user: str) -> int:
+@performs(RevokeSessions)
+def revoke_tokens_of(connection: engine.Connection, operation: RevokeSessions) -> int:
     """Mark every token of a user revoked; return how many were in force."""
-    values = {"user": user, "now": time.time()}
+    values = {"user": operation.user, "now": time.time()}
     (in_force,) = connection.execute(
         f"SELECT count(*) FROM token WHERE user = :user AND {_IN_FORCE}",  # noqa: S608
         values,
@@ -171,12 +206,13 @@ def revoke_tokens_of(connection: engine.Connection, user: str) -> int:
     return int(in_force)
 
 
-def touch_tokens(connection: engine.Connection, used: dict[str, float]) -> None:
+@performs(KeepTokenUse)
+def touch_tokens(connection: engine.Connection, operation: KeepTokenUse) -> None:
     """Note when tokens were last used; a time before the one noted is left out."""
     connection.executemany(
         "UPDATE token SET last_used_at = ?2 "
         "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
-        list(used.items()),
+        list(operation.used.items()),
     )
 
 

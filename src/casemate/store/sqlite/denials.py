@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.denial import Denial, DenialKind
+from casemate.operations.performing import DirectPerformers
+from casemate.operations.records import Denials, ListDenials
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.text import clean, conditions
+from casemate.store.sqlite.questions import conditions, require_limit
+from casemate.store.sqlite.text import clean
 
 MAX_REASON = 1024
 """Characters kept of a reason and of a resource."""
@@ -20,6 +23,8 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT INTO denial (stored_at, {_COLUMNS}) VALUES ({','.join('?' * 13)})"  # noqa: S608
 _SELECT = f"SELECT {_COLUMNS} FROM denial "  # noqa: S608
+
+performs = DirectPerformers()
 
 
 def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now: float) -> int:
@@ -37,20 +42,21 @@ def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now
     return 0
 
 
-def denials(
-    connection: engine.Connection,
-    *,
-    project: str | None,
-    function: str | None,
-    invocation: str | None,
-    limit: int,
-) -> tuple[Denial, ...]:
+@performs(ListDenials)
+def denials(connection: engine.Connection, operation: ListDenials) -> Denials:
     """Return the newest denials, newest first."""
+    require_limit(operation.limit)
     where, values = conditions(
-        (("invocation", invocation), ("function", function), ("project", project))
+        (
+            ("invocation", operation.invocation),
+            ("function", operation.function),
+            ("project", operation.project),
+        )
     )
-    rows = connection.execute(f"{_SELECT}{where} ORDER BY sequence DESC LIMIT ?", (*values, limit))
-    return tuple(map(_denial, rows))
+    rows = connection.execute(
+        f"{_SELECT}{where} ORDER BY sequence DESC LIMIT ?", (*values, operation.limit)
+    )
+    return Denials(denials=tuple(map(_denial, rows)))
 
 
 def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:

@@ -25,8 +25,17 @@ from casemate.model.deployment import (
 )
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN, FunctionSpec
+from casemate.operations.deployments import (
+    ForgetFunction,
+    ForgetVersion,
+    KeepVersions,
+    ShowAliasHistory,
+)
+from casemate.operations.functions import Functions, ListFunctions, SetAlias, Target
+from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.store.sqlite import grants
+from casemate.store.sqlite.questions import require_limit
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -48,27 +57,22 @@ _SELECT_ALIAS_HISTORY = """
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT ?
 """
 
+performs = DirectPerformers()
 
-def add_version(
-    connection: engine.Connection,
-    *,
-    project: str,
-    function: str,
-    digest: str,
-    spec: FunctionSpec,
-    created_by: str,
-) -> Version:
+
+def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Version:
     """Insert the next version. Numbers come from a counter that outlives the function.
 
     Raises InvalidInputError for a malformed name or digest.
     """
+    project, function, digest = new.project, new.function, new.digest
     require_name("project", project)
     require_name("function", function)
     if not _DIGEST.fullmatch(digest):
         raise InvalidInputError(
             f"The digest {digest[:80]!r} is not one of a bundle: expected 64 lower-case hex digits."
         )
-    encoded = msgspec.json.encode(spec).decode()
+    encoded = msgspec.json.encode(new.spec).decode()
     (number,) = connection.execute(
         "INSERT INTO function_counter VALUES (?, ?, 1) "
         "ON CONFLICT DO UPDATE SET last_version = last_version + 1 RETURNING last_version",
@@ -79,31 +83,28 @@ def add_version(
         function=function,
         number=number,
         digest=digest,
-        spec=spec,
+        spec=new.spec,
         created_at=time.time(),
-        created_by=created_by,
+        created_by=by,
     )
     connection.execute(
         _INSERT_VERSION,
-        (project, function, number, digest, encoded, version.created_at, created_by),
+        (project, function, number, digest, encoded, version.created_at, by),
     )
     return version
 
 
-def set_alias(
-    connection: engine.Connection,
-    project: str,
-    function: str,
-    name: str,
-    targets: Sequence[AliasTarget],
-) -> Alias:
+@performs(SetAlias)
+def set_alias(connection: engine.Connection, operation: SetAlias) -> Alias:
     """Add a state to an alias; the newest one counts.
 
     Raises InvalidInputError for weights that do not add up to 100 or a repeated version,
     NotFoundError for a version that does not exist.
     """
+    project, function, name = operation.project, operation.function, operation.name
     require_name("alias", name)
-    _require_shares(targets)
+    _require_shares(operation.targets)
+    targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
     existing = {
         row[0]
         for row in connection.execute(
@@ -128,53 +129,45 @@ def set_alias(
         [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],
     )
     return Alias(
-        project=project,
-        function=function,
-        name=name,
-        targets=tuple(targets),
-        changed_at=changed_at,
+        project=project, function=function, name=name, targets=targets, changed_at=changed_at
     )
 
 
-def deploy(
-    connection: engine.Connection, wanted: Sequence[NewVersion], created_by: str
-) -> tuple[Version, ...]:
+@performs(KeepVersions)
+def deploy(connection: engine.Connection, operation: KeepVersions) -> tuple[Version, ...]:
     """Add versions, with the approvals of what they have more, and point `live` at each."""
-    return tuple(_deploy(connection, one, created_by) for one in wanted)
+    return tuple(_deploy(connection, one, operation.by) for one in operation.versions)
 
 
-def _deploy(connection: engine.Connection, new: NewVersion, created_by: str) -> Version:
-    version = add_version(
-        connection,
-        project=new.project,
-        function=new.function,
-        digest=new.digest,
-        spec=new.spec,
-        created_by=created_by,
-    )
+def _deploy(connection: engine.Connection, new: NewVersion, by: str) -> Version:
+    version = add_version(connection, new, by)
     if new.approved:
         approval = GrantApproval(
             project=new.project,
             function=new.function,
             version=version.number,
             added=new.approved,
-            by=created_by,
+            by=by,
             at=version.created_at,
         )
         grants.add_approval(connection, approval)
-    target = AliasTarget(version=version.number, weight=100)
-    set_alias(connection, new.project, new.function, LIVE, (target,))
+    targets = (Target(version=version.number, weight=100),)
+    set_alias(
+        connection,
+        SetAlias(project=new.project, function=new.function, name=LIVE, targets=targets),
+    )
     return version
 
 
-def remove_function(connection: engine.Connection, project: str, function: str) -> tuple[str, ...]:
+@performs(ForgetFunction)
+def remove_function(connection: engine.Connection, operation: ForgetFunction) -> tuple[str, ...]:
     """Delete a function's versions and aliases; return the digests no version has any more.
 
     Counts of what its grants were used for go, too; who approved them stays.
 
     Raises NotFoundError if there is no such function.
     """
-    key = (project, function)
+    project, function = key = (operation.project, operation.function)
     digests = [
         row[0]
         for row in connection.execute(
@@ -194,15 +187,14 @@ def remove_function(connection: engine.Connection, project: str, function: str) 
     return tuple(d for d in digests if not connection.execute(still_used, (d,)).fetchone())
 
 
-def remove_version(
-    connection: engine.Connection, project: str, function: str, number: int
-) -> tuple[str, ...]:
+@performs(ForgetVersion)
+def remove_version(connection: engine.Connection, operation: ForgetVersion) -> tuple[str, ...]:
     """Delete a version; return its digest if no version has it any more.
 
     Earlier states of aliases that led to it go with it. Raises NotFoundError if there is no such
     version, ConflictError if an alias leads to it.
     """
-    key = (project, function, number)
+    project, function, number = key = (operation.project, operation.function, operation.number)
     row = connection.execute(
         "SELECT digest FROM version WHERE project = ? AND function = ? AND number = ?", key
     ).fetchone()
@@ -234,7 +226,8 @@ def remove_version(
     return () if connection.execute(still_used, (digest,)).fetchone() else (digest,)
 
 
-def functions(connection: engine.Connection) -> tuple[DeployedFunction, ...]:
+@performs(ListFunctions)
+def functions(connection: engine.Connection, _operation: ListFunctions) -> Functions:
     """Return every function from one snapshot, sorted by project and name."""
     connection.execute("BEGIN")
     try:
@@ -248,26 +241,28 @@ def functions(connection: engine.Connection) -> tuple[DeployedFunction, ...]:
     versions: dict[tuple[str, str], list[Version]] = defaultdict(list)
     for row in rows:
         versions[row[0], row[1]].append(_version(row))
-    return tuple(
-        DeployedFunction(
-            project=project,
-            name=name,
-            versions=tuple(group),
-            aliases=tuple(aliases[project, name]),
+    return Functions(
+        functions=tuple(
+            DeployedFunction(
+                project=project,
+                name=name,
+                versions=tuple(group),
+                aliases=tuple(aliases[project, name]),
+            )
+            for (project, name), group in versions.items()
         )
-        for (project, name), group in versions.items()
     )
 
 
-def alias_history(
-    connection: engine.Connection, project: str, function: str, name: str, limit: int
-) -> tuple[Alias, ...]:
-    """Return the newest `limit` states of an alias, newest first."""
+@performs(ShowAliasHistory)
+def alias_history(connection: engine.Connection, operation: ShowAliasHistory) -> tuple[Alias, ...]:
+    """Return the newest states of an alias, newest first."""
+    require_limit(operation.limit)
     connection.execute("BEGIN")
     try:
         states = connection.execute(
             _SELECT_ALIAS_HISTORY,
-            (project, function, name, limit),
+            (operation.project, operation.function, operation.name, operation.limit),
         ).fetchall()
         return tuple(_with_targets(connection, states))
     finally:
@@ -283,7 +278,7 @@ def require_name(what: str, name: str) -> None:
         )
 
 
-def _require_shares(targets: Sequence[AliasTarget]) -> None:
+def _require_shares(targets: Sequence[Target]) -> None:
     for target in targets:
         for value, lowest, highest in ((target.version, 1, 2**63 - 1), (target.weight, 0, 100)):
             if type(value) is not int or not lowest <= value <= highest:

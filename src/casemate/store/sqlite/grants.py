@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from casemate.model.denial import GrantApproval, GrantUse
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import Grant
+from casemate.operations.grants import CountUses, ListApprovals, ListUses
+from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 
 _ADD_USE = """
@@ -29,6 +29,8 @@ _SELECT_USES = """
 """
 _MOST = 2**53
 
+performs = DirectPerformers()
+
 
 def add_approval(connection: engine.Connection, approval: GrantApproval) -> None:
     """Insert an approval."""
@@ -46,10 +48,10 @@ def add_approval(connection: engine.Connection, approval: GrantApproval) -> None
     )
 
 
-def approvals(
-    connection: engine.Connection, project: str, function: str
-) -> tuple[GrantApproval, ...]:
+@performs(ListApprovals)
+def approvals(connection: engine.Connection, operation: ListApprovals) -> tuple[GrantApproval, ...]:
     """Return the approvals of a function, newest first."""
+    project, function = operation.project, operation.function
     rows = connection.execute(_SELECT_APPROVALS, (project, function))
     return tuple(
         GrantApproval(
@@ -64,20 +66,21 @@ def approvals(
     )
 
 
-def add_uses(connection: engine.Connection, uses: Sequence[GrantUse]) -> None:
+@performs(CountUses)
+def add_uses(connection: engine.Connection, operation: CountUses) -> None:
     """Add counts to what is stored. Raises InvalidInputError for a count below 1."""
-    for use in uses:
+    for use in operation.uses:
         if type(use.count) is not int or not 1 <= use.count <= _MOST:
             raise InvalidInputError(
                 f"The count of a use is {use.count!r}; expected a whole number from 1."
             )
-    connection.executemany(_ADD_USE, [msgspec.structs.astuple(use) for use in uses])
+    connection.executemany(_ADD_USE, [msgspec.structs.astuple(use) for use in operation.uses])
 
 
-def uses(
-    connection: engine.Connection, project: str, function: str, version: int | None
-) -> tuple[GrantUse, ...]:
+@performs(ListUses)
+def uses(connection: engine.Connection, operation: ListUses) -> tuple[GrantUse, ...]:
     """Return what a function's versions used, newest version first."""
+    project, function = operation.project, operation.function
     return tuple(
         GrantUse(
             project=project,
@@ -91,6 +94,6 @@ def uses(
             count=count,
         )
         for number, grant, action, prefix, first_at, last_at, count in connection.execute(
-            _SELECT_USES, (project, function, version)
+            _SELECT_USES, (project, function, operation.version)
         )
     )

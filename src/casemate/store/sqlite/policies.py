@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from casemate.model.account import PolicyFile
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.performing import DirectPerformers
+from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
 from casemate.sqlite import engine
 
 MAX_POLICY = 1024 * 1024
@@ -12,8 +15,13 @@ MAX_VALUE = 1024 * 1024
 """Bytes of a node value at most."""
 
 
-def put_policy(connection: engine.Connection, policy: PolicyFile) -> None:
+performs = DirectPerformers()
+
+
+@performs(KeepPolicy)
+def put_policy(connection: engine.Connection, operation: KeepPolicy) -> None:
     """Insert or replace a policy file. Raises InvalidInputError for one that is too long."""
+    policy = operation.file
     if not policy.name or len(policy.name) > 256 or len(policy.text) > MAX_POLICY:
         raise InvalidInputError(
             f"The policy file {policy.name[:80]!r} has {len(policy.text)} characters; expected "
@@ -25,15 +33,18 @@ def put_policy(connection: engine.Connection, policy: PolicyFile) -> None:
     )
 
 
-def remove_policy(connection: engine.Connection, name: str) -> None:
+@performs(RemovePolicy)
+def remove_policy(connection: engine.Connection, operation: RemovePolicy) -> None:
     """Delete a policy file. Raises NotFoundError."""
+    name = operation.name
     if not connection.execute("DELETE FROM policy_file WHERE name = ?", (name,)).rowcount:
         raise NotFoundError(
             f"There is no policy file {name[:80]!r}.", next_step="List the policy files."
         )
 
 
-def policies(connection: engine.Connection) -> tuple[PolicyFile, ...]:
+@performs(ReadPolicies)
+def policies(connection: engine.Connection, _operation: ReadPolicies) -> tuple[PolicyFile, ...]:
     """Return every policy file, by name."""
     rows = connection.execute(
         "SELECT name, text, changed_at, changed_by FROM policy_file ORDER BY name"
@@ -44,8 +55,10 @@ def policies(connection: engine.Connection) -> tuple[PolicyFile, ...]:
     )
 
 
-def set_node_value(connection: engine.Connection, name: str, value: bytes) -> None:
+@performs(KeepNodeValue)
+def set_node_value(connection: engine.Connection, operation: KeepNodeValue) -> None:
     """Insert or replace a value. Raises InvalidInputError for one that is too long."""
+    name, value = operation.name, operation.value
     if not name or len(name) > 256 or len(value) > MAX_VALUE:
         raise InvalidInputError(
             f"The node value {name[:80]!r} has {len(value)} bytes; expected at most {MAX_VALUE}, "
@@ -54,7 +67,10 @@ def set_node_value(connection: engine.Connection, name: str, value: bytes) -> No
     connection.execute("INSERT OR REPLACE INTO node_value VALUES (?, ?)", (name, bytes(value)))
 
 
-def node_value(connection: engine.Connection, name: str) -> bytes | None:
+@performs(ReadNodeValue)
+def node_value(connection: engine.Connection, operation: ReadNodeValue) -> bytes | None:
     """Return a value, None if there is none of that name."""
-    row = connection.execute("SELECT value FROM node_value WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(
+        "SELECT value FROM node_value WHERE name = ?", (operation.name,)
+    ).fetchone()
     return None if row is None else bytes(row[0])

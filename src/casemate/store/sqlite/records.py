@@ -10,19 +10,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.invocation import (
-    EVERY_RECORD,
     ErrorRecord,
     ErrorSummary,
     InvocationRecord,
     LogLine,
     Outcome,
-    RecordFilter,
 )
 from casemate.model.log_filter import EVERY_LINE, MAX_LINES_SEARCHED, LineFilter
+from casemate.operations.performing import DirectPerformers
+from casemate.operations.records import (
+    Errors,
+    Invocations,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
+)
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.text import MAX_TEXT, clean, conditions, escaped
+from casemate.store.sqlite.questions import conditions, require_limit, require_range
+from casemate.store.sqlite.text import MAX_TEXT, clean, escaped
 
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""
@@ -65,6 +74,8 @@ _NEWEST = " ORDER BY sequence DESC LIMIT ?"
 _OLDEST = " ORDER BY sequence LIMIT ?"
 _ROWS_PER_STATEMENT = 64
 
+performs = DirectPerformers()
+
 
 def insert_records(connection: engine.Connection, entries: Sequence[Entry], now: float) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
@@ -81,31 +92,30 @@ def insert_records(connection: engine.Connection, entries: Sequence[Entry], now:
     return 0
 
 
-def invocation(connection: engine.Connection, invocation_id: str) -> InvocationRecord | None:
+@performs(ShowInvocation)
+def invocation(connection: engine.Connection, operation: ShowInvocation) -> InvocationRecord:
     """Return the newest invocation with this id."""
-    where, values = conditions((("id", invocation_id),))
+    where, values = conditions((("id", operation.id),))
     row = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
-    return _to_invocation(row) if row else None
-
-
-def invocations(
-    connection: engine.Connection,
-    project: str | None,
-    function: str | None,
-    limit: int,
-    only: RecordFilter = EVERY_RECORD,
-) -> tuple[InvocationRecord, ...]:
-    """Return the newest invocations, newest first."""
-    where, values = _where(project, function, only, "started_at")
-    rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, limit))
-    return tuple(_to_invocation(row) for row in rows)
-
-
-def error(connection: engine.Connection, error_id: str) -> ErrorRecord | None:
-    """Return the newest error with this id."""
-    row = connection.execute(_SELECT_ERROR, (error_id,)).fetchone()
     if row is None:
-        return None
+        raise operation.missing
+    return _to_invocation(row)
+
+
+@performs(ListInvocations)
+def invocations(connection: engine.Connection, operation: ListInvocations) -> Invocations:
+    """Return the newest invocations that have ended, newest first."""
+    where, values = _where(operation, "started_at", operation.trigger)
+    rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
+    return Invocations(invocations=tuple(map(_to_invocation, rows)))
+
+
+@performs(ShowError)
+def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
+    """Return the newest error with this id."""
+    row = connection.execute(_SELECT_ERROR, (operation.id,)).fetchone()
+    if row is None:
+        raise operation.missing
     error_id, of, project, function, version, outcome, at, kind, message, trace = row
     return ErrorRecord(
         id=error_id,
@@ -121,67 +131,64 @@ def error(connection: engine.Connection, error_id: str) -> ErrorRecord | None:
     )
 
 
-def errors(
-    connection: engine.Connection,
-    project: str | None,
-    function: str | None,
-    limit: int,
-    only: RecordFilter = EVERY_RECORD,
-) -> tuple[ErrorSummary, ...]:
+@performs(ListErrors)
+def errors(connection: engine.Connection, operation: ListErrors) -> Errors:
     """Return the newest errors, newest first."""
-    where, values = _where(project, function, only, "at")
-    rows = connection.execute(_SELECT_ERRORS + where + _NEWEST, (*values, limit))
-    return tuple(
-        ErrorSummary(
-            id=row[0],
-            invocation=row[1],
-            project=row[2],
-            function=row[3],
-            version=row[4],
-            outcome=Outcome(row[5]),
-            at=row[6],
-            type=row[7],
-            message=row[8],
+    where, values = _where(operation, "at")
+    rows = connection.execute(_SELECT_ERRORS + where + _NEWEST, (*values, operation.limit))
+    return Errors(
+        errors=tuple(
+            ErrorSummary(
+                id=row[0],
+                invocation=row[1],
+                project=row[2],
+                function=row[3],
+                version=row[4],
+                outcome=Outcome(row[5]),
+                at=row[6],
+                type=row[7],
+                message=row[8],
+            )
+            for row in rows
         )
-        for row in rows
     )
 
 
 def _where(
-    project: str | None, function: str | None, only: RecordFilter, time_column: str
+    wanted: ListInvocations | ListErrors, time_column: str, trigger: str | None = None
 ) -> tuple[str, tuple[str | int | float, ...]]:
+    require_limit(wanted.limit)
     where, values = conditions(
         (
-            ("function", function),
-            ("project", project),
-            ("version", only.version),
-            ("outcome", None if only.outcome is None else only.outcome.value),
-            ("trigger", only.trigger),
+            ("function", wanted.function),
+            ("project", wanted.project),
+            ("version", wanted.version or None),
+            ("outcome", None if wanted.outcome is None else wanted.outcome.value),
+            ("trigger", trigger),
         )
     )
-    for bound, sign in ((only.since, ">="), (only.until, "<")):
+    for bound, sign in ((wanted.since, ">="), (wanted.until, "<")):
         if bound is not None:
             where += f"{' AND' if where else 'WHERE'} {time_column} {sign} ?"
             values = (*values, bound)
     return where, values
 
 
-def logs(
-    connection: engine.Connection,
-    *,
-    project: str | None,
-    function: str | None,
-    invocation: str | None,
-    after: int,
-    limit: int,
-    only: LineFilter = EVERY_LINE,
-) -> tuple[LogLine, ...]:
+@performs(ReadLogs)
+def logs(connection: engine.Connection, operation: ReadLogs) -> tuple[LogLine, ...]:
     """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0.
 
     For what has no index, MAX_LINES_SEARCHED lines are looked at, in the same order.
     """
+    after, only = operation.after, operation.only
+    require_limit(operation.limit)
+    require_range("after", after, 2**63 - 1)
     where, values = conditions(
-        (("invocation", invocation), ("function", function), ("project", project))
+        (
+            ("invocation", operation.invocation),
+            ("function", operation.function),
+            ("project", operation.project),
+        )
     )
     if after:
         where = f"{where} AND sequence > ?" if where else "WHERE sequence > ?"
@@ -192,7 +199,7 @@ def logs(
         wanted, more = _wanted(only)
         query = f"SELECT * FROM ({query}) WHERE {wanted}{order}"  # noqa: S608 - constants alone
         values = (*values, MAX_LINES_SEARCHED, *more)
-    rows = connection.execute(query, (*values, limit)).fetchall()
+    rows = connection.execute(query, (*values, operation.limit)).fetchall()
     return tuple(_to_line(row) for row in (rows if after else reversed(rows)))
 
 

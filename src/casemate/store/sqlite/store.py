@@ -1,93 +1,141 @@
-"""`SqliteStore`: the port's methods, each handed to the writer or to the reader."""
+"""`SqliteStore`: one open store, its folder, its connections, and the threads that use them.
+
+The writer's thread has one connection, the reader's another. A third thread does what takes long
+and happens seldom: copying the database, and encrypting it with another key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, Self, TypeVar
 
 from casemate.model.denial import Denial
-from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, NewVersion, Version
-from casemate.model.function import FunctionSpec
-from casemate.model.grant import Grant
-from casemate.model.invocation import (
-    EVERY_RECORD,
-    ErrorRecord,
-    ErrorSummary,
-    InvocationRecord,
-    LogLine,
-    RecordFilter,
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.operations.declaration import Operation
+from casemate.operations.performing import Performed
+from casemate.sqlite import engine
+from casemate.sqlite.commit_count import forget, lost_commits
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.connecting import Room
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.copying import change_key
+from casemate.sqlite.scrub import Pace, scrub
+from casemate.sqlite.writer import Writer
+from casemate.store.errors import StoreCorruptError, StoreError
+from casemate.store.sqlite import accounts, denials, deployments, grants, policies, records
+from casemate.store.sqlite.connection import open_writer, require_readable
+from casemate.store.sqlite.faults import RESTORE, STORE
+from casemate.store.sqlite.files import StoreFolder
+from casemate.store.sqlite.options import SqliteOptions
+from casemate.store.sqlite.record_queue import RecordQueue
+from casemate.store.sqlite.snapshot import copy_database
+from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
+
+AnswerT = TypeVar("AnswerT")
+P = ParamSpec("P")
+
+_CHANGES_PER_COMMIT = 512
+_PERFORMED = Performed(
+    deployments.performs,
+    accounts.performs,
+    policies.performs,
+    grants.performs,
+    denials.performs,
+    records.performs,
 )
-from casemate.model.log_filter import EVERY_LINE, LineFilter
-from casemate.store.sqlite import denials, deployments, records
-from casemate.store.sqlite.account_calls import AccountCalls
-from casemate.store.sqlite.grant_calls import GrantCalls
-from casemate.store.sqlite.session import MAX_LIMIT, StoreSession, require_range
+"""What reads is done on the reader's connection, all else on the writer's, in a transaction."""
 
 
-class SqliteStore(AccountCalls, GrantCalls, StoreSession):
+class SqliteStore:
     """The embedded store. Satisfies `casemate.store.interface.Store`, which documents the calls.
 
-    `open` opens one.
+    `open` opens one. `scrub`, `rekey` and `snapshot` are of this adapter alone. A change whose
+    awaiter is cancelled may still be made. The lock on the folder is inherited by fork: children
+    must exec.
     """
 
-    async def add_version(
-        self, *, project: str, function: str, digest: str, spec: FunctionSpec, created_by: str
-    ) -> Version:
-        """Record the next version of a function."""
-        return await self._change(
-            deployments.add_version,
-            project=project,
-            function=function,
-            digest=digest,
-            spec=spec,
-            created_by=created_by,
-        )
-
-    async def set_alias(
-        self, project: str, function: str, name: str, targets: Sequence[AliasTarget]
-    ) -> Alias:
-        """Point an alias at versions."""
-        return await self._change(deployments.set_alias, project, function, name, tuple(targets))
-
-    async def deploy(
+    def __init__(
         self,
-        *,
-        project: str,
-        function: str,
-        digest: str,
-        spec: FunctionSpec,
-        created_by: str,
-        approved: tuple[Grant, ...] = (),
-    ) -> Version:
-        """Deploy one."""
-        new = NewVersion(
-            project=project, function=function, digest=digest, spec=spec, approved=approved
+        folder: StoreFolder,
+        connections: Connections,
+        options: SqliteOptions,
+    ) -> None:
+        """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
+        self._folder = folder
+        self._connections = connections
+        self._records = RecordQueue(options)
+        self._writer = Writer(
+            open_writer(folder, connections),
+            connections,
+            StoreDuties(options, self._records),
+            name="casemate-store",
+            upkeep_seconds=PRUNE_SECONDS,
+            changes_per_commit=_CHANGES_PER_COMMIT,
+            backlog=self._records,
         )
-        return (await self.deploy_all((new,), created_by=created_by))[0]
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
+        self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-upkeep")
+        self._closing = threading.Lock()
+        self._closed = False
 
-    async def deploy_all(
-        self, wanted: Sequence[NewVersion], *, created_by: str
-    ) -> tuple[Version, ...]:
-        """Add versions, with the approvals of what they have more, and point `live` at each."""
-        return await self._change(deployments.deploy, tuple(wanted), created_by)
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: SqliteOptions | None = None,
+        *,
+        key: bytes,
+        accept_loss: bool = False,
+    ) -> Self:
+        """Open the store in the folder `path`, which holds nothing else; create it if missing.
 
-    async def functions(self) -> tuple[DeployedFunction, ...]:
-        """Return every function."""
-        return await self._read(deployments.functions)
+        `key` is 32 bytes, the vault's data key for the store. Blocks; call it before serving. The
+        folder's mode becomes 0700, that of the files is 0600. Commits that a damaged log has lost
+        are accepted as lost with `accept_loss` only.
 
-    async def alias_history(
-        self, project: str, function: str, name: str, limit: int = 20
-    ) -> tuple[Alias, ...]:
-        """Return the states an alias has had, newest first."""
-        require_range("limit", limit, MAX_LIMIT)
-        return await self._read(deployments.alias_history, project, function, name, limit)
+        Raises StoreLockedError if another node has it open, StoreForeignError if what is there is
+        not Casemate's, StoreKeyError if it was written with another key, StoreCorruptError if it
+        is damaged, StoreVersionError if it is newer than this code, StoreError if the system
+        refuses, InvalidInputError for a key that is none.
+        """
+        engine.require_key_length(key)
+        folder = StoreFolder.acquire(path)
+        try:
+            if accept_loss:
+                forget(folder.database)
+            require_whole_log(folder.database)
+            require_readable(folder, key)
+            connections = _connections(folder, key)
+            try:
+                session = cls(folder, connections, options or SqliteOptions())
+            except BaseException:
+                connections.close()
+                raise
+        except BaseException:
+            folder.release(clean=False)
+            raise
+        session._writer.start()
+        return session
 
-    async def remove_function(self, project: str, function: str) -> tuple[str, ...]:
-        """Forget a function (NotFoundError if there is none); its records stay until pruned."""
-        return await self._change(deployments.remove_function, project, function)
+    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer an operation that changes nothing."""
+        question = _PERFORMED.reading(operation)
 
-    async def remove_version(self, project: str, function: str, number: int) -> tuple[str, ...]:
-        """Delete one version; return its digest if no version has it any more."""
-        return await self._change(deployments.remove_version, project, function, number)
+        def ask(connection: engine.Connection) -> AnswerT:
+            answer: AnswerT = question(connection, operation)
+            return answer
+
+        return await self._run(self._reads, self._connections.read, ask)
+
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Do an operation, durably."""
+        perform = _PERFORMED.changing(operation)
+        return await self._writer.submit(lambda connection: perform(connection, operation))
 
     def record(
         self,
@@ -98,84 +146,145 @@ class SqliteStore(AccountCalls, GrantCalls, StoreSession):
         """Queue what an invocation left behind. After `close` it counts as lost."""
         self._records.record(invocation, error, log)
 
+    def deny(self, denial: Denial) -> None:
+        """Queue the record of a denied attempt. After `close` it counts as lost."""
+        self._records.deny(denial)
+
     @property
     def lost_records(self) -> int:
         """Number of `record` and `deny` calls since the start whose content could not be kept."""
         return self._records.lost
 
-    async def invocation(self, invocation_id: str) -> InvocationRecord | None:
-        """Return one invocation."""
-        return await self._read(records.invocation, invocation_id)
+    async def scrub(self, pace: Pace) -> list[str]:
+        """Read all of the database; return what is wrong with it."""
+        await self._records.flush()
+        while True:
+            key = self._connections.key
+            # Not on the thread for upkeep: a backup need not wait for it.
+            found = await asyncio.to_thread(scrub, self._connections.guard.file, key, pace)
+            if not found or key == self._connections.key:
+                return found
 
-    async def invocations(
-        self,
-        *,
-        project: str | None = None,
-        function: str | None = None,
-        limit: int = 100,
-        only: RecordFilter = EVERY_RECORD,
-    ) -> tuple[InvocationRecord, ...]:
-        """Return the newest invocations."""
-        require_range("limit", limit, MAX_LIMIT)
-        return await self._read(records.invocations, project, function, limit, only)
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the store, in words for the operator."""
+        return self._connections.faults()
 
-    async def errors(
-        self,
-        *,
-        project: str | None = None,
-        function: str | None = None,
-        limit: int = 100,
-        only: RecordFilter = EVERY_RECORD,
-    ) -> tuple[ErrorSummary, ...]:
-        """Return the newest errors."""
-        require_range("limit", limit, MAX_LIMIT)
-        return await self._read(records.errors, project, function, limit, only)
+    async def rekey(self, new_key: bytes) -> None:
+        """Encrypt the database with another key, page by page in one transaction.
 
-    async def error(self, error_id: str) -> ErrorRecord | None:
-        """Return one error."""
-        return await self._read(records.error, error_id)
+        Other calls wait meanwhile, about ten seconds for each GiB. After a crash the database has
+        the one key or the other, never both; `open` with the wrong one raises StoreKeyError.
+        Needs as much free disk space as the database has; StoreFullError leaves the old key.
+        """
+        engine.require_key_length(new_key)
+        await self._run(self._upkeep, self._rekey, new_key)
 
-    async def logs(
-        self,
-        *,
-        project: str | None = None,
-        function: str | None = None,
-        invocation: str | None = None,
-        after: int = 0,
-        limit: int = 1000,
-        only: LineFilter = EVERY_LINE,
-    ) -> tuple[LogLine, ...]:
-        """Return log lines."""
-        require_range("limit", limit, MAX_LIMIT)
-        require_range("after", after, 2**63 - 1)
-        return await self._read(
-            records.logs,
-            project=project,
-            function=function,
-            invocation=invocation,
-            after=after,
-            limit=limit,
-            only=only,
+    async def snapshot(self, path: Path) -> None:
+        """Write a consistent copy of the database to the new file `path`, durably.
+
+        It has the same key, holds every change answered before the call, and is a store's
+        `records.db`. Other calls go on meanwhile. Raises ConflictError if `path` exists.
+        """
+        await self._records.flush()
+        await self._run(self._upkeep, self._snapshot, path)
+
+    async def flush(self) -> None:
+        """Return once everything recorded before this call is durable."""
+        await self._records.flush()
+
+    async def close(self) -> None:
+        """Write what is queued and release the files; StoreError if it could not be written."""
+        await asyncio.to_thread(self._shut)
+
+    async def _run(
+        self, executor: Executor, call: Callable[P, AnswerT], *args: P.args, **kwargs: P.kwargs
+    ) -> AnswerT:
+        try:
+            answer = asyncio.get_running_loop().run_in_executor(
+                executor, partial(call, *args, **kwargs)
+            )
+        except RuntimeError as error:  # the executor has been shut down
+            raise STORE.closed.of() from error
+        return await answer
+
+    def _rekey(self, new_key: bytes) -> None:
+        resume = threading.Event()
+        try:
+            self._pause(resume)
+            if not change_key(self._folder.database, self._connections.key, new_key, STORE):
+                raise StoreError(
+                    "The store's database did not take the new key; the old one still holds.",
+                    next_step="Try again; nothing was changed.",
+                )
+            self._connections.change_key(new_key)
+        finally:
+            resume.set()
+
+    def _pause(self, resume: threading.Event) -> None:
+        """Return once the writer and the reader have no connection, until `resume` is set."""
+        writer_paused, reader_paused = threading.Event(), threading.Event()
+
+        def stop_writing(connection: engine.Connection) -> tuple[None, None]:
+            self._connections.end(connection)
+            writer_paused.set()
+            resume.wait()
+            return None, None
+
+        def stop_reading() -> None:
+            self._connections.close_readers()
+            reader_paused.set()
+            resume.wait()
+
+        self._writer.enqueue_job(stop_writing)
+        self._reads.submit(stop_reading)
+        writer_paused.wait()
+        reader_paused.wait()
+
+    def _snapshot(self, path: Path) -> None:
+        copy_database(self._folder.database, path, self._connections.key, lambda: self._closed)
+
+    def _shut(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            # The upkeep ends first: it needs the writer and the reader.
+            self._upkeep.shutdown(wait=True)
+            clean = False
+            try:
+                self._records.close()
+                self._writer.stop()
+                clean = self._records.failure is None
+            finally:
+                self._reads.shutdown(wait=True)
+                self._connections.close()
+                self._folder.release(clean=clean)
+            if self._records.failure is not None:
+                raise self._records.failure
+
+
+def require_whole_log(database: Path) -> None:
+    """Refuse a database whose log has lost commits. Raises StoreCorruptError, StoreError."""
+    try:
+        lost = lost_commits(database)
+    except OSError as error:
+        raise StoreError(
+            f"The log of {database} cannot be read: {error.strerror}.",
+            next_step="Check the disk and that this user owns the file.",
+        ) from error
+    if lost is not None:
+        raise StoreCorruptError(
+            f"The store has lost what was acknowledged: {lost}. Nothing was changed.",
+            next_step=f"{RESTORE} To go on with what is left: casemate serve --accept-loss store",
         )
 
-    def deny(self, denial: Denial) -> None:
-        """Queue the record of a denied attempt. After `close` it counts as lost."""
-        self._records.deny(denial)
 
-    async def denials(
-        self,
-        *,
-        project: str | None = None,
-        function: str | None = None,
-        invocation: str | None = None,
-        limit: int = 100,
-    ) -> tuple[Denial, ...]:
-        """Return the newest denials."""
-        require_range("limit", limit, MAX_LIMIT)
-        return await self._read(
-            denials.denials,
-            project=project,
-            function=function,
-            invocation=invocation,
-            limit=limit,
-        )
+def _connections(folder: StoreFolder, key: bytes) -> Connections:
+    try:
+        guard = CommitGuard(folder.database)
+    except OSError as error:
+        raise StoreError(
+            f"{folder.database} cannot be looked at: {error.strerror}.",
+            next_step="Make room on that file system and check its rights.",
+        ) from error
+    return Connections("the store", guard, key, STORE, Room())

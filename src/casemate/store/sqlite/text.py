@@ -5,8 +5,6 @@ Much of it comes from hostile code or callers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 MAX_NAME = 256
 """Characters kept of ids, names, levels and classes."""
 MAX_TEXT = 16 * 1024
@@ -23,14 +21,3 @@ def clean(text: str, limit: int = MAX_NAME) -> str:
 def escaped(text: str) -> str:
     """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def conditions(
-    filters: Iterable[tuple[str, str | int | None]],
-) -> tuple[str, tuple[str | int | float, ...]]:
-    """Build a WHERE clause; only the first, most selective filter may choose the index."""
-    given = [(column, value) for column, value in filters if value is not None]
-    if not given:
-        return "", ()
-    terms = [f"{'+' if i else ''}{column} = ?" for i, (column, _) in enumerate(given)]
-    return f"WHERE {' AND '.join(terms)}", tuple(value for _, value in given)

@@ -1,0 +1,97 @@
+"""Operations on people and tokens as they are stored. The node's own: its accounts ask for them."""
+
+from __future__ import annotations
+
+from casemate.model.account import Token, User, UserRoles
+from casemate.operations.declaration import Decided, Declaration, Effect, Operation
+
+
+class ReadUsers(Operation[tuple[User, ...]], frozen=True, kw_only=True):
+    """Return every user, by name."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
+class KeepUser(Operation[None], frozen=True, kw_only=True):
+    """Keep a new user. ConflictError if the name, or its OIDC issuer and subject, is taken."""
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"user"}))
+    user: User
+
+
+class ReplaceUser(Operation[None], frozen=True, kw_only=True):
+    """Replace the user of that name (NotFoundError if there is none).
+
+    `totp_last` never goes back while there is a second factor.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"user"}))
+    user: User
+
+
+class AcceptTotpStep(Operation[bool], frozen=True, kw_only=True):
+    """Set `totp_last` if `step` is later; False if it is not: that code was used before."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    user: str
+    step: int
+
+
+class ForgetUser(Operation[None], frozen=True, kw_only=True):
+    """Forget a user with its roles, and revoke its tokens (NotFoundError if there is none)."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    user: str
+
+
+class ReadUserRoles(Operation[tuple[UserRoles, ...]], frozen=True, kw_only=True):
+    """Return the roles of every user that has any, by name."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
+class KeepUserRoles(Operation[None], frozen=True, kw_only=True):
+    """Replace a user's roles (NotFoundError if there is no such user)."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    roles: UserRoles
+
+
+class ReadTokens(Operation[tuple[Token, ...]], frozen=True, kw_only=True):
+    """Return every token, oldest first; those that ended a month ago may be left out."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
+class KeepToken(Operation[None], frozen=True, kw_only=True):
+    """Keep a token; NotFoundError if it is a session of a user who is not there.
+
+    ConflictError if its id, or its name by a service token in force, is taken.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"token"}))
+    token: Token
+
+
+class RevokeTokens(Operation[tuple[Token, ...]], frozen=True, kw_only=True):
+    """Mark tokens revoked, all or none (NotFoundError if one is missing), and return them.
+
+    Revoking twice changes nothing.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    ids: tuple[str, ...]
+
+
+class RevokeSessions(Operation[int], frozen=True, kw_only=True):
+    """Mark every token of a user revoked; return how many were in force."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    user: str
+
+
+class KeepTokenUse(Operation[None], frozen=True, kw_only=True):
+    """Note when tokens were last used, by their ids; unknown ones are left out."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    used: dict[str, float]
