@@ -164,7 +164,8 @@ class Pool:
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
-        if ready and not self.retired and not self._is_of_old(instance):
+        wanted = not self.retired or bool(self._waiting)
+        if ready and wanted and not self._is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()

@@ -141,6 +141,16 @@ def test_a_restorer_that_ends_leaves_calls_alone() -> None:
     run(scenario)
 
 
+def test_calls_of_a_version_that_is_replaced_are_served() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.pool.retired = True
+        assert await outcomes(calls.start(40)) == [None] * 40
+
+    run(scenario)
+
+
 def test_no_call_is_refused_and_concurrency_is_held() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop, concurrency=4)
