@@ -13,15 +13,15 @@ from support.node import TestNode
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--no-restore",
+        "--restore",
         action="store_true",
-        help="start nodes with a fork for each call, instead of instances that are restored after",
+        help="start nodes with instances that are restored after a call, instead of forked",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--no-restore"):
-        TestNode.ways = ("--no-restore",)
+    if config.getoption("--restore"):
+        TestNode.ways = ("--restore",)
 
 
 @pytest.fixture(scope="module")

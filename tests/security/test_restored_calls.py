@@ -87,7 +87,7 @@ TAINTING = {
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
+    running = TestNode(tmp_path_factory.mktemp("node") / "data", "--restore").start()
     running.deploy(CODE, unguarded=True)
     warm(running)
     yield running

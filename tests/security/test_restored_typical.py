@@ -43,7 +43,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
+    running = TestNode(tmp_path_factory.mktemp("node") / "data", "--restore").start()
     yield running
     running.close()
 

@@ -79,7 +79,7 @@ class TestNode:
     @property
     def restores(self) -> bool:
         """Whether it restores instances after a call, instead of forking one for each."""
-        return "--no-restore" not in (*self.ways, *self.arguments) and not restoring_problem()
+        return "--restore" in (*self.ways, *self.arguments) and not restoring_problem()
 
     def start(self) -> TestNode:
         stderr = self.errors.open("a")

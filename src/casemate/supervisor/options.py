@@ -8,6 +8,7 @@ import msgspec
 
 from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
+from casemate.model.processes import RESTORES
 from casemate.model.trusted_proxies import TrustedProxies
 
 RISKS = {
@@ -52,7 +53,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int | None = None
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
-    restore: bool = True
+    restore: bool = RESTORES
     """True has instances restored after a call, where the host can; False a fork for each."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""

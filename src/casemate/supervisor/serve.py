@@ -120,13 +120,15 @@ class Node:
 
         Without control groups nobody can tell that an instance is alone where it should be.
         """
-        problem = "--no-restore was given" if not self._options.restore else restoring_problem()
+        if not self._options.restore:
+            return False
+        problem = restoring_problem()
         if not problem and not grouped:
             problem = "without control groups instances are not restored"
         if problem:
             report(f"each call has a fork of its own: {problem}")
         else:
-            report("the process of a call is restored for the next one (--no-restore: a fork each)")
+            report("the process of a call is restored for the next one")
         return not problem
 
     def run(self) -> None:

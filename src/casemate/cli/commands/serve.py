@@ -11,6 +11,7 @@ import typer
 from casemate.cli.credentials import parse_url
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
+from casemate.model.processes import RESTORES
 
 app = new_app()
 
@@ -161,12 +162,12 @@ LearnOption = Annotated[
 ]
 
 
-NoRestoreOption = Annotated[
+RestoreOption = Annotated[
     bool,
     typer.Option(
-        "--no-restore",
-        help="Fork a process for each call, also where the host lets the process of a call be set "
-        "back to what it was, compared with that, and used for the next one.",
+        "--restore/--no-restore",
+        help="Set the process of a call back when it is over, compare it with what it was, and use "
+        "it for the next call, where the host can; or fork one for each call.",
     ),
 ]
 FunctionIdsOption = Annotated[
@@ -255,7 +256,7 @@ def serve(
     max_tmp: MaxTmpOption = None,
     max_instances: MaxInstancesOption = None,
     learn: LearnOption = False,
-    no_restore: NoRestoreOption = False,
+    restore: RestoreOption = RESTORES,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
@@ -292,7 +293,7 @@ def serve(
             max_tmp=_size("--max-tmp", max_tmp),
             max_instances=max_instances,
             learn=learn,
-            restore=not no_restore,
+            restore=restore,
             trusted_proxies=tuple(trusted_proxy or ()),
         )
     )
