@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bench.capabilities import CheckoutNode
 from bench.client import Connection, Endpoint, encode, event
@@ -103,7 +103,15 @@ def wait_for(endpoint: Endpoint, seconds: float = 120.0) -> None:
     raise BenchError(f"an event had not run after {seconds:.0f} s.")
 
 
-def rates(node: CheckoutNode, function: str, seconds: int) -> Figures:
+class Reached(Protocol):
+    """A node, as far as functions of it are called."""
+
+    def endpoint(self, function: str) -> Endpoint:
+        """Return where a function is invoked."""
+        ...
+
+
+def rates(node: Reached, function: str, seconds: int) -> Figures:
     """Return calls that are waited for, and events that are sent and run, a second."""
     endpoint = node.endpoint(function)
     run(endpoint, CONNECTIONS, 1)

@@ -38,7 +38,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def comparison(results: Results, handler: str) -> str:
     """Return the table of all targets with one handler: medians over the rounds."""
-    at_rest = f"{results.settings.crowd} at rest, MB"
+    at_rest = f"{results.settings.peer_crowd} at rest, MB"
     many = f"req/s, {results.settings.connections} conn."
     head = ["", "between calls", "cold start, ms", "p50, ms", "p99, ms", many]
     head += ["at rest, MB", *([at_rest] if handler == "plain" else []), "answers", "failed"]

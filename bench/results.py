@@ -16,6 +16,7 @@ from bench.settings import Settings
 
 FORMAT = 1
 CASEMATE_REQUEST = "casemate, request isolation"
+CASEMATE_FORK = "casemate, request isolation, fork"
 CASEMATE_INSTANCE = "casemate, instance isolation"
 PLAIN = "plain"
 TABLES = "tables"
@@ -55,17 +56,23 @@ class Figures(msgspec.Struct, kw_only=True):
     first_kept_max_ms: float | None = None
     first_gone_plain_ms: float | None = None
     first_gone_tables_ms: float | None = None
+    first_shared_tables_ms: float | None = None
+    """Of a pandas function whose zygote has gone, beside one of the same project and the same
+    dependencies whose zygote is there."""
     bare_import_ms: float | None = None
     """`python -I -c 'import numpy, pandas'`, start and end of the interpreter included."""
     import_only_ms: float | None = None
     """The import statement alone, taken inside that interpreter."""
     instance_memory: float | None = None
-    """Bytes (proportional set size) of one live plain instance."""
+    """Bytes (proportional set size) that the node grows by for one live plain instance, with all
+    that is kept for it."""
     instances_seen: int | None = None
     crowd: int | None = None
     crowd_memory: int | None = None
     """Bytes of the whole node with that many plain functions at rest, zygotes kept."""
     crowd_processes: int | None = None
+    rest_memory: float | None = None
+    """Bytes that the node has grown by for each of them."""
     empty_node_processes: int | None = None
     empty_node_memory: int | None = None
     """Of a node on which one function has been and gone."""
@@ -75,6 +82,13 @@ class Figures(msgspec.Struct, kw_only=True):
     """Bytes of the node then; compare with `empty_node_memory`."""
     deployed: int | None = None
     """Most functions deployed on one node, all checked calls right."""
+    many_ms: dict[int, float] = {}
+    """p50 of a call with so many functions; that under 1 is of another node, measured in turns."""
+    many_start_ms: dict[int, float] = {}
+    start_ms: dict[int, float] = {}
+    """Start of a node, to its first right answer, by the number of functions deployed on it."""
+    asynchronous: dict[str, float] = {}
+    """A reused plain function: calls waited for, events sent and run, a second, and the share."""
     overhead_ms: dict[int, float] = {}
     """p50 of one function by the number of functions deployed on its node."""
     enqueue: Enqueue | None = None
@@ -104,7 +118,7 @@ class Results(msgspec.Struct, kw_only=True):
     settings: Settings
     cells: list[Cell] = []
     crowds: dict[str, int] = {}
-    """Bytes of as many functions at rest as `settings.crowd` says, by target."""
+    """Bytes of as many functions at rest as `settings.peer_crowd` says, by target."""
     figures: Figures
     not_measured: list[str] = []
     leftovers: int = 0

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from bench import enqueue, jitter, measure
+from bench import delivery, enqueue, growth, jitter, measure
 from bench.environment import HANDLERS as HANDLERS_ENVIRONMENT
 from bench.environment import Environments
 from bench.errors import BenchError
@@ -14,16 +14,17 @@ from bench.figures import rotated
 from bench.results import CASEMATE_REQUEST, HANDLERS, PLAIN, Figures, Results, this_machine
 from bench.scaling import Scaling
 from bench.settings import Settings
-from bench.targets import PEERS, CasemateTarget, Node, PeerTarget, Target
+from bench.targets import ISOLATIONS, PEERS, CasemateTarget, Node, PeerTarget, Plan, Target
 from casemate.model.errors import CasemateError
 
-SCALING = "casemate, scaling"
+LATER = Plan(name="later", isolation="instance", limits="concurrency = 16, queue = 1000")
+"""The function whose events are waited for, and not; limits as `bench.delivery` has them."""
 FAILURES = (BenchError, OSError, ValueError, subprocess.SubprocessError)
 
 
 def names() -> list[str]:
     """Return what `--only` can name: short names, without blanks."""
-    ours = ("request", "instance", "scaling", "enqueue", "jitter")
+    ours = (*ISOLATIONS, "scaling", "delivery", "enqueue", "jitter")
     return [*(f"casemate-{name}" for name in ours), *map(short, PEER_NAMES)]
 
 
@@ -55,6 +56,8 @@ class Run:
             self._rounds()
             self._crowds()
             self._scaling()
+            self._many()
+            self._delivery()
             self._enqueue()
             self._jitter()
         finally:
@@ -79,7 +82,7 @@ class Run:
     def _targets(self, node: Node) -> list[Target]:
         targets: list[Target] = []
         for handler in HANDLERS:
-            for isolation in ("request", "instance"):
+            for isolation in ISOLATIONS:
                 if self._wanted(f"casemate-{isolation}"):
                     targets.append(CasemateTarget(node, handler, isolation))
             for peer in PEERS:
@@ -119,8 +122,8 @@ class Run:
         for peer in PEERS:
             if not self._wanted(short(peer.name)):
                 continue
-            count = self._settings.crowd if peer.process_for_each_function else 1
-            label = f"{peer.name}, {self._settings.crowd} functions at rest"
+            count = self._settings.peer_crowd if peer.process_for_each_function else 1
+            label = f"{peer.name}, {self._settings.peer_crowd} functions at rest"
             if self._remaining() <= 0:
                 self._note(f"{label}: the time for the run was over")
                 continue
@@ -151,8 +154,47 @@ class Run:
         scaling.measure()
         for line in scaling.not_measured:
             self._note(f"casemate, {line}")
-        if scaling.figures.crowd_memory is not None:
+        alike = self._settings.crowd == self._settings.peer_crowd
+        if scaling.figures.crowd_memory is not None and alike:
             self.results.crowds[CASEMATE_REQUEST] = scaling.figures.crowd_memory
+
+    def _many(self) -> None:
+        count = self._settings.many
+        if not count or not self._wanted("casemate-scaling"):
+            return
+        label = f"casemate, {count:,} functions"
+        if self._remaining() <= 0:
+            self._note(f"{label}: the time for the run was over")
+            return
+        self._say(label)
+        found = growth.Growth(machine=self.results.machine)
+        try:
+            growth.functions(found, (count,))
+        except FAILURES as error:
+            self._note(f"{label}: {error}")
+            return
+        figures = self.results.figures
+        figures.many_ms = {1: found.alone_ms[count], count: found.call_ms[count]}
+        figures.many_start_ms = found.start_ms
+
+    def _delivery(self) -> None:
+        if not self._wanted("casemate-delivery"):
+            return
+        if self._remaining() <= 0:
+            self._note("casemate, what runs later: the time for the run was over")
+            return
+        self._say("casemate: what runs later")
+        node = Node()
+        try:
+            node.start()
+            node.deploy([LATER], timeout=max(5.0, self._remaining()))
+            self.results.figures.asynchronous = delivery.rates(
+                node, LATER.name, self._settings.delivery_time
+            )
+        except FAILURES as error:
+            self._note(f"casemate, what runs later: {error}")
+        finally:
+            node.close()
 
     def _enqueue(self) -> None:
         if not self._wanted("casemate-enqueue"):

@@ -12,10 +12,11 @@ from pathlib import Path
 from bench.client import Connection, encode, event, is_right
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import p99, percentile
+from bench.judge import HELD
 from bench.measure import latency
 from bench.processes import ProcessId, pss
 from bench.results import PLAIN, TABLES, Figures
-from bench.servers import clean_environment
+from bench.servers import clean_environment, first_answer
 from bench.settings import Settings
 from bench.targets.casemate import PROJECT, Node, Plan
 
@@ -23,8 +24,6 @@ KEEP_SHORT = 2
 """Seconds of keep time of the functions whose zygote is to be gone."""
 PAUSE = 0.1
 """Seconds between first calls: what one call leaves to do must not slow the next."""
-HELD = 8
-"""Calls held at once while instances are weighed."""
 IDLE_TIMEOUT = 60.0
 PROCESSES_AT_REST = 2
 """A function that nobody calls keeps its zygote and the init of its pid namespace."""
@@ -84,6 +83,7 @@ class Scaling:
             ("bare import", self._bare_import),
             ("50 requests per second", lambda: self._with_nodes(1, self._paced)),
             ("first calls, zygote gone", lambda: self._with_nodes(1, self._zygote_gone)),
+            ("first calls beside one of the same dependencies", self._shared_with_node),
             ("memory of a live instance", lambda: self._with_nodes(1, self._live_instances)),
             ("functions at rest", lambda: self._with_nodes(1, self._at_rest)),
             (
@@ -108,6 +108,9 @@ class Scaling:
                 nodes.append(Node())
                 stack.callback(nodes[-1].close)
             step(*nodes)
+
+    def _shared_with_node(self) -> None:
+        self._with_nodes(1, self._shared)
 
     def _deploy(self, node: Node, plans: Sequence[Plan]) -> None:
         node.deploy(plans, timeout=max(5.0, min(DEPLOY_TIMEOUT, self._remaining())))
@@ -164,8 +167,20 @@ class Scaling:
         self.figures.first_gone_plain_ms = percentile(times[PLAIN], 0.5)
         self.figures.first_gone_tables_ms = percentile(times[TABLES], 0.5)
 
+    def _shared(self, node: Node) -> None:
+        """First calls of pandas functions, zygote gone, while another one's is there."""
+        count = self._settings.shared_first_calls
+        names = [f"tables-{number}" for number in range(count)]
+        plans = [Plan(name="beside", handler=TABLES)]
+        plans += [Plan(name=name, handler=TABLES, keep=f"{KEEP_SHORT}s") for name in names]
+        node.start()
+        self._deploy(node, plans)
+        time.sleep(KEEP_SHORT + 2)
+        call(node, PROJECT, ["beside"])
+        self.figures.first_shared_tables_ms = percentile(call(node, PROJECT, names), 0.5)
+
     def _live_instances(self, node: Node) -> None:
-        """Hold calls in a plain handler and weigh the processes that came for them."""
+        """Hold calls in a plain handler and weigh what came for them, wherever it is kept."""
         node.start()
         self._deploy(node, [Plan(name="hold", handler="hold")])
         endpoint = node.endpoint("hold")
@@ -184,18 +199,20 @@ class Scaling:
         hold(0, 0.0)
         time.sleep(1.0)
         before = set(node.processes())
+        weight_before = pss(before)
         threads = [threading.Thread(target=hold, args=(n, 3.0)) for n in range(HELD)]
         for thread in threads:
             thread.start()
         time.sleep(2.0)
-        new = set(node.processes()) - before
-        weight = pss(new)
+        now = set(node.processes())
+        new, weight = now - before, pss(now) - weight_before
         for thread in threads:
             thread.join()
         if wrong or not new:
             raise WrongAnswerError(f"{len(new)} processes for {HELD} calls; wrong: {wrong}")
         self.figures.instances_seen = len(new)
-        self.figures.instance_memory = weight / len(new)
+        # a clean copy is a process of its own, or memory of one that was there before
+        self.figures.instance_memory = weight / HELD
 
     def _at_rest(self, node: Node) -> None:
         """Weigh a node whose functions all keep a zygote and no instance, then call each."""
@@ -205,13 +222,15 @@ class Scaling:
         self._deploy(node, [warm])
         call(node, PROJECT, ["warm"])
         time.sleep(KEEP_SHORT + 3)
-        before = len(node.processes())
+        alone = node.processes()
+        before, weight = len(alone), pss(alone)
         self._deploy(node, [warm, *(Plan(name=n) for n in names)])
         call(node, PROJECT, names)
         expected = before + PROCESSES_AT_REST * len(names)
         rest = wait_until_at_most(node, expected, IDLE_TIMEOUT)
         self.figures.crowd = len(names)
         self.figures.crowd_memory = pss(rest)
+        self.figures.rest_memory = (self.figures.crowd_memory - weight) / len(names)
         self.figures.crowd_processes = len(rest)
         if len(rest) != expected:
             raise BenchError(
@@ -229,6 +248,8 @@ class Scaling:
             node.start()
             plans = [Plan(name=f"plain-{number}") for number in range(count)]
             self._deploy(node, plans)
+            node.stop()
+            self.figures.start_ms[count] = first_answer(node.start(), node.endpoint("plain-0"))
             checked = sorted({0, count // 2, count - 1, *range(0, count, max(1, count // 10))})
             call(node, PROJECT, [f"plain-{number}" for number in checked])
             self.figures.deployed = count

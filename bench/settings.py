@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     throughput_time: int = 3
     crowd: int = 50
     """Functions at rest whose memory is summed."""
+    peer_crowd: int = 50
+    """The same of peers, which have a process for each."""
     first_calls: int = 30
     """Plain functions used for the first-call figures."""
     first_calls_tables: int = 6
@@ -28,6 +30,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Repetitions of the bare import of numpy and pandas."""
     deployed: tuple[int, ...] = (1, 50, 500)
     """Numbers of deployed functions between which the overhead must not grow."""
+    shared_first_calls: int = 6
+    """Pandas functions beside one of the same dependencies, for the first-call figure."""
+    delivery_time: int = 4
+    """Length of each part of the measurement of what runs later."""
+    many: int = 10_000
+    """Functions on one node, entered into its store; 0 leaves it out."""
     enqueue_time: float = 3.0
     """Length of each part of the measurement of how events are kept."""
     jitter_time: float = 10.0
@@ -42,12 +50,15 @@ QUICK = Settings(
     latency_time=1.5,
     throughput_time=1,
     paced_requests=100,
-    crowd=10,
+    peer_crowd=10,
     first_calls=8,
     first_calls_tables=2,
     first_call_passes=1,
     imports=3,
     deployed=(1, 50),
+    shared_first_calls=1,
+    delivery_time=1,
+    many=0,
     enqueue_time=1.0,
     jitter_time=3.0,
     budget=150.0,

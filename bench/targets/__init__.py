@@ -4,8 +4,8 @@ Not the measuring itself. May import `bench.client`, `bench.servers`, `bench.pro
 `bench.environment` and `bench.errors`.
 """
 
-from bench.targets.casemate import CasemateTarget, Node
+from bench.targets.casemate import ISOLATIONS, CasemateTarget, Node, Plan
 from bench.targets.interface import Target
 from bench.targets.peers import PEERS, PeerTarget
 
-__all__ = ["PEERS", "CasemateTarget", "Node", "PeerTarget", "Target"]
+__all__ = ["ISOLATIONS", "PEERS", "CasemateTarget", "Node", "PeerTarget", "Plan", "Target"]

@@ -5,6 +5,7 @@ Everything these measurements take for granted about Casemate is in this file.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from bench.client import Endpoint
 from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import DeployError, StartError
 from bench.processes import ProcessId
-from bench.results import CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
+from bench.results import CASEMATE_FORK, CASEMATE_INSTANCE, CASEMATE_REQUEST, TABLES
 from bench.servers import Server, first_answer, free_port
 
 PROJECT = "bench"
@@ -39,6 +40,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = "request"
     keep: str = "5m"
     """How long the function zygote stays without an invocation."""
+    fresh: str = ""
+    """`process` has each call in a fork of its own also where processes are restored."""
+    limits: str = ""
+    """More limits, as the manifest writes them."""
+    contract: str = ""
+    """JSON Schema of what it is called with; without one, the default limits hold."""
 
 
 def manifest(project: str, plans: Sequence[Plan]) -> str:
@@ -47,7 +54,12 @@ def manifest(project: str, plans: Sequence[Plan]) -> str:
     for plan in plans:
         lines += ["", f"[function.{plan.name}]", 'handler = "handler:handle"']
         lines += [f'source = "{plan.handler}"', f'python = "{PYTHON}"']
-        lines += [f'isolation = "{plan.isolation}"', f'limits = {{ keep = "{plan.keep}" }}']
+        more = f", {plan.limits}" if plan.limits else ""
+        lines += [f'isolation = "{plan.isolation}"', f'limits = {{ keep = "{plan.keep}"{more} }}']
+        if plan.contract:
+            lines += [f'contract = "{plan.name}.json"']
+        if plan.fresh:
+            lines += [f'fresh = "{plan.fresh}"']
         if plan.handler == TABLES:
             lines += ['requirements = "requirements.txt"']
     return "\n".join(lines) + "\n"
@@ -60,6 +72,9 @@ def write_project(folder: Path, project: str, plans: Sequence[Plan]) -> None:
         (folder / handler).mkdir(exist_ok=True)
         shutil.copy(SOURCES / HANDLERS / f"{handler}.py", folder / handler / "handler.py")
     shutil.copy(SOURCES / HANDLERS / "requirements.txt", folder / "requirements.txt")
+    for plan in plans:
+        if plan.contract:
+            (folder / f"{plan.name}.json").write_text(plan.contract, "utf-8")
     (folder / "casemate.toml").write_text(manifest(project, plans), "utf-8")
 
 
@@ -70,6 +85,21 @@ def environment(**more: str) -> dict[str, str]:
     """
     own = ("PYTHON", "CASEMATE_", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)} | more
+
+
+@functools.cache
+def serve_options() -> tuple[str, ...]:
+    """Return what has a node restore processes: an option, unless it does so by itself."""
+    told = subprocess.run(
+        [str(PROGRAM), "serve", "--help"],
+        env=environment(COLUMNS="200"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    words = told.stdout.split()
+    return ("--restore",) if "--restore" in words else ()
 
 
 class Node:
@@ -89,7 +119,7 @@ class Node:
     def start(self) -> Server:
         """Start it. The first start waits for the key, which is shown only then."""
         command = [str(PROGRAM), "serve", "--json", "--data", str(self.folder / "data")]
-        command += ["--port", str(self.port)]
+        command += ["--port", str(self.port), *serve_options()]
         log = self.folder / "serve.log"
         self.server = Server(command, env=environment(), folder=self.folder, log=log)
         if self._key is None:
@@ -152,17 +182,34 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+ISOLATIONS = {
+    "request": (CASEMATE_REQUEST, "sandbox, fresh"),
+    "fork": (CASEMATE_FORK, "sandbox, forked"),
+    "instance": (CASEMATE_INSTANCE, "sandbox, reused"),
+}
+"""Name of the target and what separates one call from the next, by what a plan is made of."""
+
+
+def _plan(handler: str, isolation: str) -> Plan:
+    forked = isolation == "fork"
+    return Plan(
+        name=f"{handler}-{isolation}",
+        handler=handler,
+        isolation="request" if forked else isolation,
+        fresh="process" if forked else "",
+    )
+
+
 class CasemateTarget:
-    """One function of the shared node that holds all four measured side by side with the peers.
+    """One function of the shared node that holds all that are measured side by side with peers.
 
     A start is that of the node with its functions deployed before, to the first right answer.
     """
 
     def __init__(self, node: Node, handler: str, isolation: str) -> None:
-        """Describe it; `isolation` is `request` or `instance`."""
-        self.name = CASEMATE_REQUEST if isolation == "request" else CASEMATE_INSTANCE
+        """Describe it; `isolation` is one of ISOLATIONS."""
+        self.name, self.isolation = ISOLATIONS[isolation]
         self.handler = handler
-        self.isolation = "sandbox, " + ("fresh" if isolation == "request" else "reused")
         self._node, self._function = node, f"{handler}-{isolation}"
 
     @property
@@ -171,7 +218,7 @@ class CasemateTarget:
         return self._node.endpoint(self._function)
 
     def prepare(self) -> None:
-        """Deploy all four functions, unless that was done or has failed before."""
+        """Deploy all functions, unless that was done or has failed before."""
         if self._node.failed:
             raise DeployError(self._node.failed)
         if self._node.ready:
@@ -180,9 +227,9 @@ class CasemateTarget:
             self._node.start()
             self._node.deploy(
                 [
-                    Plan(name=f"{handler}-{isolation}", handler=handler, isolation=isolation)
+                    _plan(handler, isolation)
                     for handler in ("plain", TABLES)
-                    for isolation in ("request", "instance")
+                    for isolation in ISOLATIONS
                 ],
                 timeout=120,
             )

@@ -1,4 +1,4 @@
-"""The walk in CONTRIBUTING is true: its diff, applied, makes an operation that can be called."""
+"""The walk in CONTRIBUTING is true: its diffs, applied, make an operation and its command."""
 
 from __future__ import annotations
 
@@ -37,34 +37,36 @@ print(json.dumps({
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
     """The source with the diff applied."""
-    found = DIFF.search((ROOT / "CONTRIBUTING.md").read_text())
-    if found is None:
-        pytest.fail("CONTRIBUTING.md has no diff")
+    diffs = DIFF.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(diffs) == 2, "CONTRIBUTING.md has a diff of an operation and one of its command"
     shutil.copytree(
         ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
     )
-    apply(found["diff"], tmp_path)
+    for diff in diffs:
+        apply(diff, tmp_path)
     return tmp_path
 
 
 def apply(diff: str, root: Path) -> None:
-    """Replace the one hunk of a diff, found by its lines: numbers would be true for a day."""
+    """Replace the hunks of a diff, found by their lines: numbers would be true for a day."""
     name = re.search(r"^\+\+\+ b/(\S+)$", diff, re.MULTILINE)
     if name is None:
         pytest.fail("the diff names no file")
-    lines = diff.split("\n@@", 1)[1].split("\n")[1:-1]
-    before = "".join(f"{line[1:]}\n" for line in lines if line[:1] in " -" and line)
-    after = "".join(f"{line[1:]}\n" for line in lines if line[:1] in " +" and line)
     path = root / name[1]
     text = path.read_text()
-    assert text.count(before) == 1, "the diff does not fit the file"
-    path.write_text(text.replace(before, after))
+    for hunk in f"{diff.rstrip()}\n".split("\n@@")[1:]:
+        lines = hunk.rstrip("\n").split("\n")[1:]
+        before = "".join(f"{line[1:]}\n" for line in lines if line[:1] in " -" and line)
+        after = "".join(f"{line[1:]}\n" for line in lines if line[:1] in " +" and line)
+        assert text.count(before) == 1, "the diff does not fit the file"
+        text = text.replace(before, after)
+    path.write_text(text)
 
 
-def test_an_operation_is_added_in_one_file(changed: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(changed / "src")}
+def run(changed: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(changed / "src"), "COLUMNS": "100"}
     done = subprocess.run(
-        [sys.executable, "-c", CALL],
+        [sys.executable, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -72,7 +74,11 @@ def test_an_operation_is_added_in_one_file(changed: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
+    return done.stdout
+
+
+def test_an_operation_is_added_in_one_file(changed: Path) -> None:
+    made = json.loads(run(changed, "-c", CALL))
     described = made["described"]
     assert described["operationId"] == "deleteItem"
     assert described["requestBody"]["content"]["application/json"]["schema"]
@@ -80,3 +86,10 @@ def test_an_operation_is_added_in_one_file(changed: Path) -> None:
     assert made["target"] == "/tables/shop/orders/delete"
     assert made["body"] == {"key": "ada", "if_revision": 3}
     assert made["capability"] == "table.delete"
+
+
+def test_its_command_takes_what_the_operation_has(changed: Path) -> None:
+    shown = run(changed, "-m", "casemate.cli.main", "tables", "delete", "--help")
+    assert "tables delete [OPTIONS] PROJECT/TABLE KEY [SORT]" in shown
+    for part in ("--if-revision <int range>", "[x>=0]", "-y, --yes", "There is no way back."):
+        assert part in shown

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.admission.brought import BroughtEvents
 from casemate.admission.catalogue import Catalogue, Closure
 from casemate.admission.contract import contract_text
 from casemate.admission.inspection import reason as reason_to_refuse
@@ -110,6 +111,7 @@ class Admission:
         self._accounts = accounts
         self._policy = policy
         self._happened = happened
+        self._brought = BroughtEvents(catalogue, policy)
 
     def admit(self, request: Request) -> Admitted:
         """Return the admitted request. Raises RefusedError for all else."""
@@ -120,22 +122,11 @@ class Admission:
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         if version is None and _is_kept_for_version(raw):
             raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
-        closure = self._closure(raw, version)
-        resource = Resource(
-            kind=ResourceKind.FUNCTION,
-            project=raw.project,
-            name=raw.function,
-            internal=closure.internal,
-            public=closure.public,
-        )
-        granted = _is_granted(raw, version)
-        self._require(Action.FUNCTION_INVOKE, raw, request.id, principal, resource, granted)
-        if version is not None and not closure.is_live and _names_version(raw) and not granted:
-            # What is not live was replaced, perhaps for a reason: a right of its own.
-            action = Action.FUNCTION_INVOKE_VERSION
-            self._require(action, raw, request.id, principal, resource, granted=False)
-        if version is None:
-            raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+        if version is None or not self._brought.allowed(raw, version):
+            self._authorize(raw, request.id, principal, version)
+            if version is None:
+                raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+            self._brought.note(raw, version)
         size, most = _size(raw), version.spec.limits.request
         if size > most:
             raise RefusedError(
@@ -149,11 +140,32 @@ class Admission:
                 ),
                 principal=principal,
             )
-        broken = self._catalogue.violation(version, request)
-        if broken is not None:
-            raise self._breach(raw, request.id, principal, version, broken)
-        self._inspect(request, version, principal)
+        # An event that was kept was looked at then; again, unless it is for the same contracts.
+        if not version.digest or raw.admitted_under != version.digest:
+            broken = self._catalogue.violation(version, request)
+            if broken is not None:
+                raise self._breach(raw, request.id, principal, version, broken)
+            self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
+
+    def _authorize(
+        self, raw: RawInvocation, invocation: str, principal: Principal, version: Version | None
+    ) -> None:
+        """Raise RefusedError unless the principal may call that version, or what is not there."""
+        closure = self._closure(raw, version)
+        resource = Resource(
+            kind=ResourceKind.FUNCTION,
+            project=raw.project,
+            name=raw.function,
+            internal=closure.internal,
+            public=closure.public,
+        )
+        granted = _is_granted(raw, version)
+        self._require(Action.FUNCTION_INVOKE, raw, invocation, principal, resource, granted)
+        if version is not None and not closure.is_live and _names_version(raw) and not granted:
+            # What is not live was replaced, perhaps for a reason: a right of its own.
+            action = Action.FUNCTION_INVOKE_VERSION
+            self._require(action, raw, invocation, principal, resource, granted=False)
 
     def _closure(self, raw: RawInvocation, version: Version | None) -> Closure:
         if version is None:

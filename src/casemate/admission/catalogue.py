@@ -30,7 +30,7 @@ class Closure(NamedTuple):
 class _Entry:
     """One function with its aliases resolved to versions and cumulated weights."""
 
-    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "versions")
+    __slots__ = ("_narrowed", "aliases", "current", "deployed", "live", "most_live", "versions")
 
     def __init__(self, deployed: DeployedFunction) -> None:
         self.deployed = deployed
@@ -39,7 +39,16 @@ class _Entry:
         self.live = self.aliases.get(LIVE)
         self.current = () if self.live is None else tuple(self.live[0])
         """The versions that `live` leads to."""
+        self.most_live = self._most_live()
+        """The one that most callers of `live` are sent to."""
         self._narrowed: dict[int, Version] = {}
+
+    def _most_live(self) -> Version | None:
+        alias = next((a for a in self.deployed.aliases if a.name == LIVE), None)
+        if alias is None or not alias.targets:
+            return None
+        most = max(alias.targets, key=lambda target: (target.weight, target.version))
+        return self.versions[most.version]
 
     def in_force(self, version: Version) -> Version:
         """Return a version with the rights that it has now."""
@@ -76,6 +85,10 @@ class Catalogue:
         self._functions: dict[tuple[str, str], _Entry] = {}
         self._spaces = Spaces()
         self._contracts = Contracts()
+        self.revision = 0
+        """Counts up with every change of what is deployed."""
+        self._only: str | None = None
+        """The one project that has functions; None if there are several, or none."""
 
     def replace(
         self,
@@ -92,6 +105,9 @@ class Catalogue:
         self._spaces = Spaces(_declaring(entries), claims)
         self._contracts.replace(v for e in entries.values() for v in e.versions.values())
         self._functions = entries
+        self.revision += 1
+        projects = {project for project, _ in entries}
+        self._only = projects.pop() if len(projects) == 1 else None
 
     @property
     def claims(self) -> tuple[RouteClaim, ...]:
@@ -135,7 +151,7 @@ class Catalogue:
         if self._spaces.owns_origin(project, host):
             return True
         # A node with one project is that project's.
-        return not self._spaces.claims and {p for p, _ in self._functions} == {project}
+        return not self._spaces.claims and self._only == project
 
     def check_consumers(
         self, project: str, function: str, version: Version, together: Iterable[Version] = ()
@@ -189,11 +205,7 @@ class Catalogue:
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""
         entry = self._functions.get((project, function))
-        alias = entry and next((a for a in entry.deployed.aliases if a.name == LIVE), None)
-        if not entry or not alias or not alias.targets:
-            return None
-        most = max(alias.targets, key=lambda target: (target.weight, target.version))
-        return entry.versions[most.version]
+        return None if entry is None else entry.most_live
 
     def route(self, method: str, path: str, host: str = "") -> Match | frozenset[str] | None:
         """Return the match of a route; see `Routes.match`. `host` is that of the request."""

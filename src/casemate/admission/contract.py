@@ -97,12 +97,15 @@ class Contracts:
 def contract_text(spec: FunctionSpec, raw: RawInvocation) -> bytes | None:
     """Return the text of the contract that an invocation is under, None if it has none."""
     text = spec.contract
-    if raw.events:
+    event = raw.event
+    if raw.events and raw.events[0].kind is TriggerKind.HTTP:
+        event = raw.events[0].detail
+    if event is not None:
+        route = spec.route(event)
+        text = "" if route is None else route.contract
+    elif raw.events:
         trigger = spec.trigger(raw.events[0].trigger)
         text = text if trigger is None else trigger.contract
-    elif raw.event is not None:
-        route = spec.route(raw.event)
-        text = "" if route is None else route.contract
     return text.encode() if text else None
 
 

@@ -15,13 +15,8 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
-FunctionArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="FUNCTION",
-        help="PROJECT/FUNCTION, or just FUNCTION inside a project's folder.",
-    ),
-]
+FUNCTION_HELP = "PROJECT/FUNCTION, or just FUNCTION inside a project's folder."
+FunctionArgument = Annotated[str, typer.Argument(metavar="FUNCTION", help=FUNCTION_HELP)]
 ManifestOption = Annotated[
     Path | None,
     typer.Option(

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from casemate.cli.errors import UsageError
 from casemate.cli.names import MANIFEST_NAME, MAX_MANIFEST_BYTES, find_manifest
 from casemate.model.function import NAME_PATTERN
 
 _NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
-
-ProjectArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[PROJECT]", help="The project; without it the one of the folder you are in."
-    ),
-]
 
 
 class ResourceName(NamedTuple):

@@ -5,22 +5,11 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime
-from typing import Annotated
-
-import typer
 
 from casemate.cli.errors import UsageError
 
 _AGO = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="Not before: `10m`, `2h`, `7d`, or a time."),
-]
-UntilOption = Annotated[
-    str | None, typer.Option("--until", metavar="TIME", help="Before: given like --since.")
-]
 
 
 def moment_of(text: str | None, option: str) -> float | None:

@@ -103,7 +103,7 @@ class DeliveryPort(Port):
             await opened.change(
                 lambda work: invocations.end(
                     work.connection,
-                    status,
+                    (status,),
                     time.time() + opened.fanout.routes.keep_results_of(status.function),
                 )
             )

@@ -6,7 +6,10 @@ for as long as its function says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from casemate.data import kept
 from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
@@ -15,46 +18,60 @@ from casemate.data.registry import Resource
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.messages import InvocationState, InvocationStatus
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.rows import insert_rows
 
 _FIELDS = (
     "invocation, function, state, attempts, accepted_at, finished_at, http_status, content_type, "
     "result, reason, error_id"
 )
+_INSERT = (
+    "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
+    "accepted_at, finished_at, http_status, content_type, result, reason, error_id)"
+)
 
 
-def end(connection: Connection, status: InvocationStatus, keep_until: float) -> None:
-    """Keep how an invocation ended; its idempotency key, if it has one, is kept as long.
+def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: float) -> None:
+    """Keep how invocations ended; their idempotency keys, if they have some, are kept as long.
 
     A result over MAX_KEPT_RESULT bytes, or beyond what a project may keep of them, is not kept.
     """
+    latest = {status.id: status for status in ended}
+    names = msgspec.json.encode(list(latest)).decode()
     # Not replaced: what a replacement takes away is counted by no trigger.
-    connection.execute("DELETE FROM status WHERE invocation = ?", (status.id,))
-    result = status.result
-    if result is not None and (
-        len(result) > MAX_KEPT_RESULT or not kept.results_fit(connection, len(result))
-    ):
-        result = None
     connection.execute(
-        "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
-        "accepted_at, finished_at, http_status, content_type, result, reason, error_id) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            keep_until,
-            status.id,
-            status.function,
-            status.state.value,
-            status.attempts,
-            status.accepted_at,
-            status.finished_at,
-            status.status,
-            storable(status.content_type),
-            result,
-            storable(status.reason),
-            storable(status.error_id),
-        ),
+        "DELETE FROM status WHERE invocation IN (SELECT value FROM json_each(?))", (names,)
     )
+    room = kept.room_for_results(connection)
+    rows = []
+    for status in latest.values():
+        result = status.result
+        if result is not None:
+            if len(result) > MAX_KEPT_RESULT or len(result) > room:
+                result = None
+            else:
+                room -= len(result)
+        rows.append(_row(status, result, keep_until))
+    insert_rows(connection, _INSERT, rows)
     connection.execute(
-        "UPDATE claim SET keep_until = ? WHERE invocation = ?", (keep_until, status.id)
+        "UPDATE claim SET keep_until = ? WHERE invocation IN (SELECT value FROM json_each(?))",
+        (keep_until, names),
+    )
+
+
+def _row(status: InvocationStatus, result: bytes | None, keep_until: float) -> tuple[object, ...]:
+    return (
+        keep_until,
+        status.id,
+        status.function,
+        status.state.value,
+        status.attempts,
+        status.accepted_at,
+        status.finished_at,
+        status.status,
+        storable(status.content_type),
+        result,
+        storable(status.reason),
+        storable(status.error_id),
     )
 
 

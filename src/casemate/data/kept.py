@@ -73,10 +73,10 @@ def _require(what: str, found: int, most: int) -> None:
         )
 
 
-def results_fit(connection: Connection, size: int) -> bool:
-    """Tell whether a project has room for one more result of so many bytes."""
+def room_for_results(connection: Connection) -> int:
+    """Return how many bytes of results a project may keep beside those that it does."""
     (total,) = connection.execute("SELECT bytes FROM kept_results").fetchone()
-    return bool(total + size <= MAX_RESULT_TOTAL_BYTES)
+    return MAX_RESULT_TOTAL_BYTES - int(total)
 
 
 class DiskReserve:

@@ -6,7 +6,7 @@ An end is done, tried again, or given up; it and what is sent because of it are 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -64,10 +64,10 @@ def lease(
             break
         found.append(messages.message((*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)))
     rows.close()
-    connection.executemany(
+    connection.execute(
         "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, fence = fence + 1 "
-        "WHERE id = ?",
-        [(now + seconds, int(one.id, 16)) for one in found],
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (now + seconds, _listed(int(one.id, 16) for one in found)),
     )
     return tuple(found)
 
@@ -155,8 +155,10 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
     settled.
     """
     spec_of(queue)
-    now, settled = time.time(), 0
-    for settlement in settlements:
+    now = time.time()
+    done, others = _divided(settlements)
+    settled = _end_done(work, queue, fanout, done, now)
+    for settlement in others:
         row = work.connection.execute(
             "SELECT id, key, invocation, sent_at FROM message "
             "WHERE id = ? AND queue = ? AND state = 3 AND attempts = ? AND fence = ?",
@@ -169,6 +171,77 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
         for kind, name, new in settlement.sends:
             fanout.send(work, kind, name, (new,))
     return settled
+
+
+def _divided(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[Settlement]]:
+    """Return the ends that are done and nothing more, one of each message, and all others."""
+    done: dict[str, Settlement] = {}
+    others = []
+    for one in settlements:
+        if one.fate is Fate.DONE and not one.sends and one.id not in done:
+            done[one.id] = one
+        else:
+            others.append(one)
+    return list(done.values()), others
+
+
+def _end_done(
+    work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Settlement], now: float
+) -> int:
+    """End attempts that need nothing but to be over; return how many still had their lease.
+
+    Most are: a few statements for all of them, since each gives the interpreter's lock away.
+    """
+    if not settlements:
+        return 0
+    by_number = {int(one.id, 16): one for one in settlements}
+    rows = work.connection.execute(
+        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
+        # Not by the queue, which may hold a million: a plus keeps its indexes out.
+        "WHERE id IN (SELECT value FROM json_each(?)) AND +queue = ? AND state = 3",
+        (_listed(by_number), queue.id),
+    ).fetchall()
+    keys: list[str] = []
+    ended: list[InvocationStatus] = []
+    numbers: list[int] = []
+    for number, key, invocation, sent_at, attempts, fence in rows:
+        settlement = by_number[number]
+        if (attempts, fence) != (settlement.attempt, settlement.fence):
+            continue
+        numbers.append(number)
+        keys.append(key)
+        if invocation and queue.kind == INBOX:
+            ended.append(_status(queue, settlement, invocation, sent_at, now))
+    work.connection.execute(
+        "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (_listed(numbers),)
+    )
+    messages.removed(work, queue, keys, len(numbers), now)
+    if ended:
+        invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
+    return len(numbers)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return msgspec.json.encode(list(numbers)).decode()
+
+
+def _status(
+    queue: Resource, settlement: Settlement, invocation: str, sent_at: float, now: float
+) -> InvocationStatus:
+    dead = settlement.fate is Fate.DEAD
+    return InvocationStatus(
+        id=invocation,
+        function=queue.name,
+        state=InvocationState.FAILED if dead else InvocationState.SUCCEEDED,
+        attempts=settlement.attempt,
+        accepted_at=sent_at,
+        finished_at=now,
+        status=settlement.status,
+        content_type=settlement.content_type,
+        result=settlement.result,
+        reason=settlement.reason,
+        error_id=settlement.error_id,
+    )
 
 
 def _end(
@@ -193,20 +266,8 @@ def _end(
         work.connection.execute("DELETE FROM message WHERE id = ?", (number,))
     messages.removed(work, queue, (key,), 1, now)
     if invocation and queue.kind == INBOX:
-        status = InvocationStatus(
-            id=invocation,
-            function=queue.name,
-            state=InvocationState.FAILED if dead else InvocationState.SUCCEEDED,
-            attempts=settlement.attempt,
-            accepted_at=sent_at,
-            finished_at=now,
-            status=settlement.status,
-            content_type=settlement.content_type,
-            result=settlement.result,
-            reason=settlement.reason,
-            error_id=settlement.error_id,
-        )
-        invocations.end(work.connection, status, now + fanout.routes.keep_results(queue))
+        status = _status(queue, settlement, invocation, sent_at, now)
+        invocations.end(work.connection, (status,), now + fanout.routes.keep_results(queue))
 
 
 def retire(

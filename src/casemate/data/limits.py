@@ -39,6 +39,7 @@ MAX_MESSAGE_KEY_BYTES = 1024
 MAX_PRIORITY = 100
 """Priorities go from -100 to 100."""
 MAX_LABELS_BYTES = 16 * 1024
+MAX_ADMITTED_BYTES = 64
 MAX_ATTRIBUTES = 10
 """Of one message; all of them with their names have at most so many bytes:"""
 MAX_ATTRIBUTES_BYTES = 4096
@@ -188,6 +189,8 @@ def require_seconds(what: str, value: object, most: float) -> float:
 
 def storable(text: str) -> str:
     """Return a text for people in a form that can be kept: cut, and cleaned of what cannot be."""
+    if len(text) <= MAX_REASON_BYTES and text.isascii() and "\0" not in text:
+        return text
     whole = text.replace("\0", "?").encode("utf-8", "replace")
     return whole[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 
@@ -216,6 +219,12 @@ def require_attributes(attributes: object) -> None:
             f"The attributes have {total} bytes with their names, expected at most "
             f"{MAX_ATTRIBUTES_BYTES}."
         )
+
+
+def require_admitted(mark: object) -> None:
+    """Refuse what cannot be the mark of an admitted event."""
+    if type(mark) is not bytes or len(mark) > MAX_ADMITTED_BYTES:
+        raise InvalidInputError(f"The mark is not bytes, at most {MAX_ADMITTED_BYTES} of them.")
 
 
 def require_labels(labels: object) -> bytes:

@@ -7,7 +7,7 @@ not slow down a lease.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from casemate.data.registry import TOPIC, Resource
 from casemate.data.work import Work
 from casemate.model.messages import Message, NewMessage
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.rows import insert_rows
 
 
 class State(IntEnum):
@@ -33,9 +34,13 @@ class State(IntEnum):
 
 COLUMNS = (
     "id, body, sent_at, attempts, key, priority, expires_at, invocation, qualifier, labels, "
-    "attributes, fence"
+    "attributes, admitted, fence"
 )
 """What `message` takes, in its order."""
+_INSERT = (
+    "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, expires_at, key, "
+    "invocation, qualifier, labels, body, caller, attributes, admitted)"
+)
 
 
 def message(row: Any) -> Message:
@@ -52,7 +57,8 @@ def message(row: Any) -> Message:
         qualifier=row[8],
         labels=row[9],
         attributes=unpacked(row[10]),
-        fence=row[11],
+        admitted=row[11],
+        fence=row[12],
     )
 
 
@@ -68,32 +74,37 @@ def unpacked(kept: bytes) -> dict[str, str]:
 
 def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     """Keep one message; return its number. The caller counts it (`count`)."""
-    connection = work.connection
-    state = State.DELAYED if new.delay else State.READY
-    if new.key and _head(connection, queue.id, new.key) is not None:
-        state = State.HELD
-    return int(
-        connection.execute(
-            "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, "
-            "expires_at, key, invocation, qualifier, labels, body, caller, attributes) "
-            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                queue.id,
-                int(state),
-                now + new.delay,
-                new.priority,
-                now,
-                new.expires_at,
-                new.key,
-                new.invocation,
-                new.qualifier,
-                new.labels,
-                new.body,
-                new.caller,
-                packed(new.attributes),
-            ),
-        ).lastrowid
-        or 0
+    held = bool(new.key) and _head(work.connection, queue.id, new.key) is not None
+    (number,) = insert_rows(work.connection, _INSERT, [_row(queue, new, now, held=held)])
+    return number
+
+
+def insert_many(work: Work, queue: Resource, new: Sequence[NewMessage], now: float) -> list[int]:
+    """Keep messages in their order; return their numbers. The caller counts them (`count`)."""
+    if any(one.key for one in new):
+        return [insert(work, queue, one, now) for one in new]
+    rows = [_row(queue, one, now, held=False) for one in new]
+    return insert_rows(work.connection, _INSERT, rows)
+
+
+def _row(queue: Resource, new: NewMessage, now: float, *, held: bool) -> tuple[object, ...]:
+    state = State.HELD if held else State.DELAYED if new.delay else State.READY
+    return (
+        queue.id,
+        int(state),
+        now + new.delay,
+        0,
+        new.priority,
+        now,
+        new.expires_at,
+        new.key,
+        new.invocation,
+        new.qualifier,
+        new.labels,
+        new.body,
+        new.caller,
+        packed(new.attributes),
+        new.admitted,
     )
 
 

@@ -22,6 +22,7 @@ from casemate.data.limits import (
     MAX_MESSAGE_KEY_BYTES,
     MAX_PRIORITY,
     MAX_TIME,
+    require_admitted,
     require_attributes,
     require_labels,
     require_seconds,
@@ -89,6 +90,8 @@ def require_new(new: NewMessage) -> NewMessage:
         require_text("caller", new.caller, most=MAX_CALLER_NAME_BYTES)
     if new.labels != b"":
         require_labels(new.labels)
+    if new.admitted != b"":
+        require_admitted(new.admitted)
     if new.attributes:
         require_attributes(new.attributes)
     return new
@@ -105,10 +108,27 @@ def require_ids(ids: Sequence[str]) -> None:
 def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, ...]:
     """Keep messages; return their ids. Raises LimitError."""
     spec, now = spec_of(queue), time.time()
+    for one in new:
+        require_size(queue, spec, one)
+    if any(one.deduplication is not None for one in new):
+        ids, added = _insert_once(work, queue, new, now)
+    else:
+        ids = messages.insert_many(work, queue, new, now)
+        added = len(ids)
+    messages.count(work, queue, added)
+    if added:
+        caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
+        kept.require_room(work.connection, queue, caller, anonymous)
+    return tuple(map(text_of, ids))
+
+
+def _insert_once(
+    work: Work, queue: Resource, new: Sequence[NewMessage], now: float
+) -> tuple[list[int], int]:
+    """Keep messages but those that were sent not long ago; return all numbers, and how many."""
     ids: list[int] = []
     added = 0
     for one in new:
-        require_size(queue, spec, one)
         first = first_of(work.connection, queue, one.deduplication, now)
         if first is not None:
             ids.append(first)
@@ -117,11 +137,7 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
         remember(work.connection, queue, one.deduplication, number, now)
         ids.append(number)
         added += 1
-    messages.count(work, queue, added)
-    if added:
-        caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
-        kept.require_room(work.connection, queue, caller, anonymous)
-    return tuple(map(text_of, ids))
+    return ids, added
 
 
 def require_size(queue: Resource, spec: QueueSpec, new: NewMessage) -> None:

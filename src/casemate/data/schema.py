@@ -319,7 +319,12 @@ _FIFTH = (
     "ALTER TABLE message ADD COLUMN fence INTEGER NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = (
+    # What proves to the process that kept an event that it was looked at (`casemate.delivery`).
+    "ALTER TABLE message ADD COLUMN admitted BLOB NOT NULL DEFAULT x''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 

@@ -10,6 +10,7 @@ from random import SystemRandom
 
 from casemate.admission import Catalogue
 from casemate.data.interface import ProjectData
+from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.attempt import Attempts, give_back, lease_seconds
 from casemate.delivery.destinations import Waiting, waiting_for
 from casemate.delivery.fair import FairShare, Slot
@@ -45,12 +46,14 @@ class Delivery:
         catalogue: Catalogue,
         run: Run,
         loop: asyncio.AbstractEventLoop,
+        marks: AdmissionMarks,
         *,
         cores: int = 1,
     ) -> None:
-        """Take events from `data` along the path, which is `run`."""
+        """Take events from `data` along the path, which is `run`; `marks` are of who kept them."""
         self._data = data
         self._catalogue = catalogue
+        self._marks = marks
         self._settler = Settler(data)
         self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due)
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
@@ -231,13 +234,29 @@ class Delivery:
 
     def _dispatch(self) -> None:
         while not self._stopping and (slot := self._fair.take()) is not None:
-            lane = self._lanes.get((slot.project, slot.function))
-            if lane is None:
-                self._fair.rest(slot.project, slot.function)
-                self._fair.give_back(slot, 0.0)
-                continue
-            lane.running += 1
-            self._spawn(self._work(lane, slot))
+            self._begin(slot)
+
+    def _begin(self, slot: Slot) -> None:
+        lane = self._lanes.get((slot.project, slot.function))
+        if lane is None:
+            self._fair.rest(slot.project, slot.function)
+            self._fair.give_back(slot, 0.0)
+            return
+        lane.running += 1
+        self._spawn(self._work(lane, slot))
+
+    def _next_slot(self, lane: Lane) -> Slot | None:
+        """Return a slot for what a lane has ready, if it is its turn; others get theirs."""
+        slot = None if self._stopping else self._fair.take()
+        if slot is not None:
+            name = (slot.project, slot.function)
+            if lane.ready and self._lanes.get(name) is lane:
+                lane.running += 1
+                self._dispatch()  # what one gives back can let more than one have their turn
+                return slot
+            self._begin(slot)
+        self._dispatch()
+        return None
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
@@ -245,7 +264,15 @@ class Delivery:
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, lane: Lane, slot: Slot) -> None:
-        """Use one slot: run a batch that is ready, or see what there is."""
+        """Use a slot, and go on for as long as it is the lane's turn: a task less for each."""
+        following: Slot | None = slot
+        while following is not None:
+            following = await self._use(lane, following)
+            # An event that is refused suspends nothing, and the next may be as hard to refuse.
+            await asyncio.sleep(0)
+
+    async def _use(self, lane: Lane, slot: Slot) -> Slot | None:
+        """Use one slot: run a batch that is ready, or see what there is. Return the next one."""
         began = self._loop.time()
         try:
             if not lane.ready and not lane.filling:
@@ -260,8 +287,10 @@ class Delivery:
         finally:
             lane.running -= 1
             self._fair.give_back(slot, self._loop.time() - began)
-            self._want(lane)
-            self._dispatch()
+            # Who wants more, and did before, stands in line again by giving back.
+            if not lane.wants or lane.refused_until > began or lane.filling:
+                self._want(lane)
+        return self._next_slot(lane)
 
     async def _run(self, lane: Lane, batch: Batch) -> None:
         version = self._catalogue.find(lane.project, lane.function, batch.qualifier or None)
@@ -327,7 +356,8 @@ class Delivery:
         now = self._loop.time()
         lane.places.add(place)
         for message in found:
-            lane.add(read_message(place, message, until, trigger), version, now)
+            leased = read_message(place, message, until, trigger, self._marks)
+            lane.add(leased, version, now)
         if self._stopping:
             self._give_back(lane)
             return

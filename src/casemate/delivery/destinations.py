@@ -41,23 +41,26 @@ def ends(
     if verdict.fate is Fate.RETRY or leased.event is None:
         return ()
     succeeded = verdict.fate is Fate.DONE
+    word = "success" if succeeded else "failure"
+    destinations = delivery.on_success if succeeded else delivery.on_failure
+    told = [(name, trigger) for name, trigger in waiting if word in trigger.on]
+    if not destinations and not told:
+        return ()
     depth = _depth(leased.event) + 1
     if depth > MAX_CHAIN:
         return ()
-    word = "success" if succeeded else "failure"
     event = _end(function, leased, verdict, sealed, depth, now)
     sends: list[tuple[str, str, NewMessage]] = []
-    for destination in delivery.on_success if succeeded else delivery.on_failure:
+    for destination in destinations:
         if destination.kind is DestinationKind.FUNCTION:
             sends.append((INBOX, destination.name, NewMessage(body=_encode(event))))
         else:
             sends.append(
                 (destination.kind.value, destination.name, NewMessage(body=structured(event)))
             )
-    for name, trigger in waiting:
-        if word in trigger.on:
-            named = msgspec.structs.replace(event, trigger=trigger.name)
-            sends.append((INBOX, name, NewMessage(body=_encode(named))))
+    for name, trigger in told:
+        named = msgspec.structs.replace(event, trigger=trigger.name)
+        sends.append((INBOX, name, NewMessage(body=_encode(named))))
     return tuple(sends)
 
 

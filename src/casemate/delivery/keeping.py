@@ -22,24 +22,26 @@ from casemate.data.interface import (
     NewMessage,
     ProjectData,
 )
+from casemate.delivery.admitted import AdmissionMarks
+from casemate.delivery.incoming import Incoming
 from casemate.delivery.wish import AGE, DELAY, LATER, PRIORITY, Wish
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import events_of
 from casemate.invocation.unfinished import broken, refused
-from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.errors import ConflictError, UnavailableError
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request
 from casemate.model.principal import ANONYMOUS
-from casemate.model.trigger import INBOX
 from casemate.operations.invocations import BeginInvocation
-from casemate.operations.leases import KeepMessages
 from casemate.seal import Seal
 from casemate.seal.ids import new_invocation_id
 
 _RETRY_SECONDS = 5
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+_APPLIED = (b"preference-applied", b"respond-async")
+_encode = msgspec.json.Encoder().encode
 
 Once = Callable[[Admitted, Wish], Awaitable[HttpResponse]]
 
@@ -53,12 +55,15 @@ class Keeping:
         seal: Seal,
         data: ProjectData,
         ensure_inbox: Callable[[str], Awaitable[None]],
+        marks: AdmissionMarks,
     ) -> None:
-        """Keep in `data`; `ensure_inbox` makes the inboxes of a project."""
+        """Keep in `data`, with `marks`; `ensure_inbox` makes the inboxes of a project."""
         self._admission = admission
         self._seal = seal
         self._data = data
         self._ensure_inbox = ensure_inbox
+        self._incoming = Incoming(data, ensure_inbox)
+        self._marks = marks
 
     async def keep(self, raw: RawInvocation) -> HttpResponse:
         """Keep an event for a function and answer with its id, or why it is not. Never raises."""
@@ -99,33 +104,47 @@ class Keeping:
                 )
             # Claim and event in one transaction: whatever becomes of this call, a second one with
             # the key finds both or neither.
-            (event,) = _messages(admitted, wish, (identity,))
+            (event,) = self._messages(admitted, wish, (identity,))
             first = await self.claim(admitted, wish.idempotency, event)
             if first is not None:
                 if first.state is InvocationState.RUNNING and not first.attempts:
                     raise under_way()  # claimed by a call that is waited for
                 return _accepted(first.id, wish)
             return _accepted(identity, wish)
-        identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
+        identities: tuple[str, ...] = (identity,)
+        if count > 1:
+            identities = (identity, *(new_invocation_id() for _ in range(count - 1)))
         await self._send(admitted, wish, identities)
         return _accepted(identity, wish, identities)
 
     async def _send(self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]) -> None:
         raw = admitted.request.raw
-        kept = KeepMessages(
-            project=raw.project,
-            kind=INBOX,
-            name=raw.function,
-            messages=_messages(admitted, wish, identities),
-        )
+        messages = self._messages(admitted, wish, identities)
         try:
-            try:
-                await self._data.change(kept)
-            except NotFoundError:
-                await self._ensure_inbox(raw.project)
-                await self._data.change(kept)
+            await self._incoming.keep(raw.project, raw.function, messages)
         except (LimitError, UnavailableError) as error:
             raise _not_kept(error) from error
+
+    def _messages(
+        self, admitted: Admitted, wish: Wish, identities: tuple[str, ...]
+    ) -> tuple[NewMessage, ...]:
+        """Return what is to be kept, an event for each identity."""
+        now, version = time.time(), admitted.version
+        return tuple(
+            NewMessage(
+                body=(body := _encode(event)),
+                delay=wish.delay,
+                key=wish.key,
+                priority=wish.priority,
+                expires_at=None if wish.max_age is None else now + wish.max_age,
+                invocation=identity,
+                qualifier=admitted.request.raw.qualifier or "",
+                caller=admitted.principal.text,
+                anonymous=admitted.principal is ANONYMOUS,
+                admitted=self._marks.make(version.project, version.function, version.digest, body),
+            )
+            for event, identity in zip(events_of(admitted.request), identities, strict=True)
+        )
 
     async def claim(
         self, admitted: Admitted, key: str, event: NewMessage | None = None
@@ -163,27 +182,6 @@ class Keeping:
                 status=status,
                 retry_after=_RETRY_SECONDS,
             ) from error
-
-
-def _messages(
-    admitted: Admitted, wish: Wish, identities: tuple[str, ...]
-) -> tuple[NewMessage, ...]:
-    """Return what is to be kept, an event for each identity."""
-    now = time.time()
-    return tuple(
-        NewMessage(
-            body=msgspec.json.encode(event),
-            delay=wish.delay,
-            key=wish.key,
-            priority=wish.priority,
-            expires_at=None if wish.max_age is None else now + wish.max_age,
-            invocation=identity,
-            qualifier=admitted.request.raw.qualifier or "",
-            caller=admitted.principal.text,
-            anonymous=admitted.principal is ANONYMOUS,
-        )
-        for event, identity in zip(events_of(admitted.request), identities, strict=True)
-    )
 
 
 def _not_kept(error: LimitError | UnavailableError) -> RefusedError:
@@ -260,10 +258,14 @@ def under_way() -> RefusedError:
 
 
 def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:
-    headers = [_JSON, _NO_STORE, (b"x-request-id", identity.encode())]
+    headers: tuple[tuple[bytes, bytes], ...] = (
+        _JSON,
+        _NO_STORE,
+        (b"x-request-id", identity.encode()),
+    )
     if wish.preferred:
-        headers.append((b"preference-applied", b"respond-async"))
+        headers = (*headers, _APPLIED)
     told: dict[str, object] = {"id": identity}
     if len(all_of_them) > 1:
         told["ids"] = all_of_them
-    return HttpResponse(202, tuple(headers), msgspec.json.encode(told))
+    return HttpResponse(202, headers, _encode(told))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from casemate.data.interface import Message
+from casemate.delivery.admitted import AdmissionMarks
 from casemate.model.deployment import Version
 from casemate.model.event import Event
 from casemate.model.path import Caller, RawInvocation
@@ -25,6 +26,8 @@ class Leased(msgspec.Struct, frozen=True, eq=False):
     until: float
     event: Event | None
     """None if an inbox holds what is no event."""
+    admitted_under: str = ""
+    """The bundle for which it was looked at when it was kept; empty if nothing proves it."""
 
 
 class Batch(msgspec.Struct, eq=False):
@@ -45,15 +48,21 @@ class Batch(msgspec.Struct, eq=False):
         return self.place, self.trigger, self.qualifier
 
 
-def read_message(place: Place, message: Message, until: float, trigger: str) -> Leased:
-    """Return a leased message as an event. `trigger` names the consumer of a queue."""
+def read_message(
+    place: Place, message: Message, until: float, trigger: str, marks: AdmissionMarks | None
+) -> Leased:
+    """Return a leased message as an event. `trigger` names the consumer of a queue.
+
+    `marks` are of who kept it; with None nothing is proven.
+    """
     project, kind, name = place
     if kind == INBOX:
         try:
             event = _decode(message.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Leased(place, message, until, None)
-        return Leased(place, message, until, event)
+        proven = marks.digest(project, name, message.admitted, message.body) if marks else ""
+        return Leased(place, message, until, event, proven)
     event = Event(
         id=message.id,
         source=f"/projects/{project}/queues/{name}",
@@ -100,5 +109,11 @@ def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
         attempt=first.message.attempts,
         id="" if batch.is_list else first.message.invocation,
         received_at=now,
-        caller=Caller(principal=principal),
+        caller=Caller(principal=principal, admitted_under=_admitted_under(batch)),
     )
+
+
+def _admitted_under(batch: Batch) -> str:
+    """Return the bundle for which all events of a batch were looked at, empty without one."""
+    found = {leased.admitted_under for leased in batch.messages}
+    return found.pop() if len(found) == 1 else ""

@@ -27,6 +27,7 @@ from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.data import SqliteProjectData
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
+from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
@@ -168,7 +169,8 @@ class Gateway:
         self.dispatcher = Dispatcher(self.client)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
         admission = Admission(self.catalogue, self.accounts, self.policy, happened)
-        keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure)
+        marks = AdmissionMarks()
+        keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure, marks)
         broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),
@@ -184,6 +186,7 @@ class Gateway:
             self.catalogue,
             pipeline.finish,
             loop,
+            marks,
             cores=len(os.sched_getaffinity(0)),
         )
 

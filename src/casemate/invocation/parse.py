@@ -104,7 +104,8 @@ def parse(raw: RawInvocation, *, later: bool = False) -> Request:
         if brought:
             raw = msgspec.structs.replace(raw, events=brought)
     if raw.events:
-        _check_events(raw)
+        if not raw.admitted_under:
+            _check_events(raw)
         return Request(id=identity, raw=raw, event=b"")
     if raw.event is not None:
         return Request(id=identity, raw=raw, event=msgspec.json.encode(raw.event))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 MAX_PAGE = 1000
 MAX_KEY_BYTES = 1024
@@ -53,7 +54,9 @@ class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
 class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A condition on the sort attribute; all that are given hold. Text sorts by code point."""
 
-    equals: str | int | float | None = None
-    begins_with: str | None = None
-    at_least: str | int | float | None = None
-    less_than: str | int | float | None = None
+    equals: Annotated[str | int | float, Meta(description="Sort value.")] | None = None
+    begins_with: Annotated[str, Meta(description="What the sort value starts with.")] | None = None
+    at_least: Annotated[str | int | float, Meta(description="Lowest sort value.")] | None = None
+    less_than: (
+        Annotated[str | int | float, Meta(description="Sort value that is not reached.")] | None
+    ) = None

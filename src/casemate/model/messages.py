@@ -52,6 +52,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What of it came from which event, as the runner told it; opaque here."""
     attributes: dict[str, str] = {}
     """Queues and topics: what its sender said beside the body. In an inbox the event has them."""
+    admitted: bytes = b""
+    """Inboxes: what proves to the gateway that the event was looked at; opaque here."""
 
     @property
     def lease(self) -> Lease:
@@ -72,6 +74,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     qualifier: str = ""
     labels: bytes = b""
     attributes: dict[str, str] = {}
+    admitted: bytes = b""
     caller: str = ""
     """Inboxes: whom it is kept for (a principal's text), who may have so many bytes waiting."""
     anonymous: bool = False

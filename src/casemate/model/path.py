@@ -16,7 +16,7 @@ from casemate.model.event import Event
 from casemate.model.grant import Grant
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.principal import Checked, Principal
+from casemate.model.principal import Checked, Principal, PrincipalKind
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
     flow: Flow | None = None
     """None for a trigger, with which a flow begins."""
+    admitted_under: str = ""
+    """A trigger: digest of the bundle for which its events were looked at when they were kept."""
 
 
 class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,17 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     remote_address: str = ""
     caller: Caller | None = None
+
+    @property
+    def admitted_under(self) -> str:
+        """The bundle for which the host has looked at the events already; empty for none.
+
+        Only of what the host itself brings, whatever else a caller may be made of.
+        """
+        caller = self.caller
+        if caller is None or caller.principal.kind is not PrincipalKind.TRIGGER or not self.events:
+            return ""
+        return caller.admitted_under
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

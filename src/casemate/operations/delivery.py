@@ -11,6 +11,7 @@ from casemate.model.messages import DeadLetter, InvocationState
 from casemate.model.principal import Action, ResourceKind
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on, on_function
 from casemate.operations.fields import Id, Name, number
+from casemate.operations.given import Given
 
 MAX_IDS = 1000
 
@@ -18,11 +19,13 @@ _FUNCTION = "/functions/{project}/{function}"
 _QUEUE = "/queues/{project}/{queue}"
 _queue = on(ResourceKind.QUEUE)
 
-_After = Annotated[Id, msgspec.Meta(description="Go on behind this letter.")]
+_Letter = Annotated[Id, Given("The dead letter, as `ls` shows it.")]
+_After = Annotated[Id, msgspec.Meta(description="Go on behind this letter."), Given(metavar="ID")]
 _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_PAGE)]
 _Ids = Annotated[
     tuple[Id, ...],
     msgspec.Meta(min_length=1, max_length=MAX_IDS, description="Which; null is all there are."),
+    Given("Only these dead letters.", argument=True, metavar="ID"),
 ]
 
 
@@ -121,8 +124,8 @@ class ListFunctionDeadLetters(Operation[Letters], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    after: _After | None = None
     limit: _Limit = 100
+    after: _After | None = None
 
 
 class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
@@ -140,7 +143,7 @@ class ShowFunctionDeadLetter(Operation[Letter], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    id: Id
+    id: _Letter
 
 
 class RedriveFunctionDeadLetters(Operation[Counted], frozen=True, kw_only=True):
@@ -197,8 +200,8 @@ class ListQueueDeadLetters(Operation[Letters], frozen=True, kw_only=True):
     )
     project: Name
     queue: Name
-    after: _After | None = None
     limit: _Limit = 100
+    after: _After | None = None
 
 
 class ShowQueueDeadLetter(Operation[Letter], frozen=True, kw_only=True):
@@ -216,7 +219,7 @@ class ShowQueueDeadLetter(Operation[Letter], frozen=True, kw_only=True):
     )
     project: Name
     queue: Name
-    id: Id
+    id: _Letter
 
 
 class RedriveQueueDeadLetters(Operation[Counted], frozen=True, kw_only=True):

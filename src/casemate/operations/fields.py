@@ -10,6 +10,7 @@ from casemate.model.account import BINDING_PATTERN, MAX_BINDINGS
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.data import MAX_PAGE
 from casemate.model.function import NAME_PATTERN
+from casemate.operations.given import Given
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Ids of invocations, errors and keys."""
@@ -41,17 +42,29 @@ def number(description: str, *, least: int = 0, most: int = HIGHEST) -> Any:
 
 
 Name = Annotated[str, Meta(pattern=whole(NAME_PATTERN), description="A DNS label.")]
-OnlyProject = Annotated[Name, Meta(description="Only those of this project.")]
-OnlyFunction = Annotated[Name, Meta(description="Only those of this function; needs `project`.")]
+OnlyProject = Annotated[Name, Meta(description="Only those of this project."), Given(argument=True)]
+OnlyFunction = Annotated[
+    Name,
+    Meta(description="Only those of this function; needs `project`."),
+    Given("Only those of this function."),
+]
 Digest = Annotated[str, Meta(pattern=whole(DIGEST_PATTERN), description="SHA-256 in hex.")]
 Id = Annotated[str, Meta(pattern=whole(ID_PATTERN))]
 VersionNumber = Annotated[int, Meta(ge=1, lt=10**15, description="A version's number.")]
-Key = Annotated[str, text("The object's key.", least=1, example="reports/2026-11.csv")]
+Key = Annotated[
+    str,
+    text("The object's key.", least=1, example="reports/2026-11.csv"),
+    Given("The object's key, as it is: no path of this machine."),
+]
 Revision = Annotated[int, number("A revision.")]
 IfRevision = Annotated[int, number("Only if this revision is present; 0: only if there is none.")]
 Natural = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Limit = Annotated[int, number("How many to return.", least=1, most=MAX_PAGE)]
-After = Annotated[str, text("`after` of the page before.", most=4096)]
+After = Annotated[
+    str,
+    text("`after` of the page before.", most=4096),
+    Given("Go on, see the end of a list."),
+]
 Moment = Annotated[
     float, Meta(ge=0, lt=10**12, description="A Unix time in seconds.", examples=[1764201600.0])
 ]
@@ -60,6 +73,11 @@ Attribute = str | int | float
 Roles = Annotated[
     tuple[Annotated[str, Meta(pattern=whole(BINDING_PATTERN), examples=["developer@shop"])], ...],
     Meta(max_length=MAX_BINDINGS, description="Roles, each where it holds."),
+    Given(
+        "ROLE[@PROJECT[/FUNCTION]], such as developer@shop. Can be given several times.",
+        "--role",
+        metavar="BINDING",
+    ),
 ]
 ShortText = Annotated[str, Meta(max_length=256)]
 Metadata = Annotated[dict[ShortText, Annotated[str, Meta(max_length=2048)]], Meta(max_length=32)]

@@ -14,6 +14,7 @@ from casemate.model.restoring import Restoring
 from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import Decided, Declaration, Operation, on_function
 from casemate.operations.fields import Digest, Name, VersionNumber, number
+from casemate.operations.given import Given
 
 MAX_TARGETS = 16
 MAX_TOGETHER = 100
@@ -202,8 +203,12 @@ class SetAlias(Operation[Alias], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    name: Name
-    targets: Annotated[tuple[Target, ...], _TARGETS]
+    name: Annotated[Name, Given("The alias to point there.", "--alias", default=LIVE)]
+    targets: Annotated[
+        tuple[Target, ...],
+        _TARGETS,
+        Given("Versions and the share of callers each gets.", metavar="VERSION[=PERCENT]"),
+    ]
 
 
 class ListSchedules(Operation[Schedules], frozen=True, kw_only=True):
@@ -256,4 +261,6 @@ class Rollback(Operation[Alias], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
-    to: _Chosen | None = None
+    to: Annotated[_Chosen, Given("Go back to this version instead.", metavar="VERSION")] | None = (
+        None
+    )

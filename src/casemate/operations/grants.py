@@ -17,6 +17,7 @@ from casemate.operations.declaration import (
     on_function,
 )
 from casemate.operations.fields import Name, number
+from casemate.operations.given import Given
 
 
 class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,9 @@ class ShowGrants(Operation[FunctionGrants], frozen=True, kw_only=True):
     project: Name
     function: Name
     version: Annotated[
-        int, number("Which version; 0 is the live one that most callers are sent to.")
+        int,
+        number("Which version; 0 is the live one that most callers are sent to."),
+        Given("Which version; without it the live one.", least=1),
     ] = 0
 
 

@@ -19,15 +19,20 @@ from casemate.operations.fields import (
     Name,
     text,
 )
+from casemate.operations.given import Given
 
 _table = on(ResourceKind.TABLE)
 _PATH = "/tables/{project}/{table}"
-_KEY = Annotated[Attribute, msgspec.Meta(description="The item's key.", examples=["ada"])]
+_HELP = "Text as it is, a number as JSON; text that looks like a number in JSON's quotes."
+_KEY = Annotated[
+    Attribute, msgspec.Meta(description="The item's key.", examples=["ada"]), Given(_HELP)
+]
 _SORT = Annotated[
     Attribute,
     msgspec.Meta(
         description="The item's sort value, in tables that have one.", examples=["2026-11-27"]
     ),
+    Given(_HELP, argument=True),
 ]
 
 
@@ -117,9 +122,9 @@ class QueryItems(Operation[ItemPage], frozen=True, kw_only=True):
     key: _KEY | None = None
     index: Annotated[str, text("Ask this index.", most=256, example="by-state")] | None = None
     sort: Range | None = None
-    after: After | None = None
-    limit: Limit = 100
     descending: Annotated[bool, msgspec.Meta(description="Highest first.")] = False
+    limit: Limit = 100
+    after: After | None = None
 
 
 class DropTable(Operation[None], frozen=True, kw_only=True):

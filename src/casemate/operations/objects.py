@@ -21,8 +21,10 @@ from casemate.operations.fields import (
     Natural,
     Revision,
     ShortText,
+    number,
     text,
 )
+from casemate.operations.given import Given
 
 _bucket = on(ResourceKind.BUCKET)
 _PATH = "/buckets/{project}/{bucket}"
@@ -90,11 +92,16 @@ class ListObjects(Operation[ObjectPage], frozen=True, kw_only=True):
     project: Name
     bucket: Name
     prefix: Annotated[str, text("Only keys that start with this.")] = ""
-    after: After | None = None
     delimiter: (
-        Annotated[str, text("Group keys by what they share up to this.", least=1, most=256)] | None
+        Annotated[
+            str,
+            text("Group keys by what they share up to this.", least=1, most=256),
+            Given("Group keys by what they share up to the next `/`.", "--folders", means="/"),
+        ]
+        | None
     ) = None
     limit: Limit = 100
+    after: Annotated[After, Given("Go on behind this key, see the end of a list.")] | None = None
 
 
 class ListRevisions(Operation[ObjectRevisions], frozen=True, kw_only=True):
@@ -130,9 +137,7 @@ class GetObject(Operation[bytes], frozen=True, kw_only=True):
     project: Name
     bucket: Name
     key: Key
-    revision: Annotated[int, msgspec.Meta(ge=1, le=2**53, description="An older one.")] | None = (
-        None
-    )
+    revision: Annotated[int, number("An older revision, if it is kept.", least=1)] | None = None
 
 
 class ReadObject(Operation[tuple[ObjectInfo, bytes]], frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from msgspec import Meta
 from casemate.model.oidc import OidcSettings
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation
+from casemate.operations.given import Given
 from casemate.operations.login import MAX_BODY
 
 
@@ -44,11 +45,21 @@ class SetOidc(Operation[OidcState], frozen=True, kw_only=True):
             "character.",
             examples=["https://id.example.org"],
         ),
+        Given("Address of the provider, as it spells it."),
     ]
-    client_id: Annotated[str, Meta(description="The public, native client registered there.")]
+    client_id: Annotated[
+        str,
+        Meta(description="The public, native client registered there."),
+        Given(flags="--client-id", metavar="ID"),
+    ]
     audiences: Annotated[
         tuple[str, ...],
         Meta(description="Audiences that an ID token may name beside the client id."),
+        Given(
+            "Further audience that an ID token may name. Can be given several times.",
+            "--audience",
+            metavar="NAME",
+        ),
     ] = ()
 
 

@@ -13,6 +13,8 @@ from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation
 from casemate.operations.fields import Name
 
+_FileName = Annotated[Name, Meta(description="The policy file's name, without `.cedar`.")]
+
 
 class PolicyFileView(msgspec.Struct, frozen=True, kw_only=True):
     """A custom policy file without its text."""
@@ -63,7 +65,7 @@ class ShowPolicy(Operation[PolicyFile], frozen=True, kw_only=True):
         action=Action.POLICY_READ,
         problems=(404,),
     )
-    name: Name
+    name: _FileName
 
 
 class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
@@ -75,7 +77,7 @@ class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
         action=Action.POLICY_WRITE,
         problems=(413, 415, 422),
     )
-    name: Name
+    name: _FileName
     text: Annotated[str, Meta(description="The text that the file shall have, in Cedar.")]
 
 
@@ -89,7 +91,7 @@ class RemovePolicy(Operation[None], frozen=True, kw_only=True):
         status=HTTPStatus.NO_CONTENT,
         problems=(404, 422),
     )
-    name: Name
+    name: _FileName
 
 
 class Decide(Operation[Answer], frozen=True, kw_only=True):
@@ -106,9 +108,23 @@ class Decide(Operation[Answer], frozen=True, kw_only=True):
         decided=Decided.FOR_EACH,
         problems=(404, 413, 415, 422),
     )
-    principal: Annotated[str, Meta(description="Who.", examples=["user:ada"])]
-    action: Annotated[str, Meta(description="What.", examples=["function:deploy"])]
-    resource: Annotated[str, Meta(description="To what.", examples=["function:shop/cart"])]
+    principal: Annotated[
+        str,
+        Meta(
+            description="user:NAME, token:ID, function:PROJECT/NAME or anonymous:public.",
+            examples=["user:ada"],
+        ),
+    ]
+    action: Annotated[
+        str, Meta(description="Such as function:deploy.", examples=["function:deploy"])
+    ]
+    resource: Annotated[
+        str,
+        Meta(
+            description="node, project:NAME or KIND:PROJECT/NAME, such as bucket:a/b.",
+            examples=["function:shop/cart"],
+        ),
+    ]
 
 
 class ReadPolicies(Operation[tuple[PolicyFile, ...]], frozen=True, kw_only=True):

@@ -20,18 +20,33 @@ from casemate.model.log_filter import MAX_SEARCH, LineFilter, LogLevel
 from casemate.model.principal import Action
 from casemate.operations.declaration import NDJSON, Decided, Declaration, Operation, on_chosen
 from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number, whole
+from casemate.operations.given import Given
 
 MAX_RECORDS = 1000
 MAX_LINES = 10_000
 
-_OnlyVersion = Annotated[int, number("Only those of this version; 0 is all.")]
-_OnlyOutcome = Annotated[Outcome, msgspec.Meta(description="Only those that ended so.")]
+_NotBefore = Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME")
+_OnlyVersion = Annotated[
+    int,
+    number("Only those of this version; 0 is all."),
+    Given("Only those of this version.", least=1),
+]
+_OnlyOutcome = Annotated[
+    Outcome,
+    msgspec.Meta(
+        description="Only those that ended so: `ok`, `handler-error`, `timeout`, `denied`, ..."
+    ),
+    Given(metavar="OUTCOME"),
+]
 _Since = Annotated[
     Moment,
     msgspec.Meta(description="Only those that began, or happened, at this Unix time or later."),
+    _NotBefore,
 ]
 _Until = Annotated[
-    Moment, msgspec.Meta(description="Only those that began, or happened, before this Unix time.")
+    Moment,
+    msgspec.Meta(description="Only those that began, or happened, before this Unix time."),
+    Given("Before: given like --since.", metavar="TIME"),
 ]
 _OnlyInvocation = Annotated[Id, msgspec.Meta(description="Only those of this invocation.")]
 _Search = Annotated[
@@ -43,8 +58,9 @@ _Search = Annotated[
         description="Only lines with this text; letters of ASCII match in both cases.",
         examples=["timeout"],
     ),
+    Given("Only lines with this text.", metavar="TEXT"),
 ]
-_Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS)]
+_Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS), Given(default=20)]
 
 
 _SHOWN = ErrorRecord(
@@ -104,11 +120,11 @@ class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
-    limit: _Limit = 100
-    version: _OnlyVersion = 0
     outcome: _OnlyOutcome | None = None
+    version: _OnlyVersion = 0
     since: _Since | None = None
     until: _Until | None = None
+    limit: _Limit = 100
     trigger: str | None = None
     """Only those that this kind of trigger began."""
 
@@ -138,11 +154,11 @@ class ListErrors(Operation[Errors], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
-    limit: _Limit = 100
-    version: _OnlyVersion = 0
     outcome: _OnlyOutcome | None = None
+    version: _OnlyVersion = 0
     since: _Since | None = None
     until: _Until | None = None
+    limit: _Limit = 100
 
 
 class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
@@ -156,7 +172,7 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
         example={"id": _SHOWN.id},
         answer=_SHOWN,
     )
-    id: Id
+    id: Annotated[Id, msgspec.Meta(description="The error id in the answer.")]
 
     @property
     def missing(self) -> NotFoundError:
@@ -197,16 +213,24 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
         answer=(_LINE,),
     )
     project: OnlyProject | None = None
-    function: OnlyFunction | None = None
-    invocation: _OnlyInvocation | None = None
+    function: Annotated[OnlyFunction, Given("Only lines of this function.")] | None = None
+    follow: Annotated[
+        bool,
+        msgspec.Meta(description="Go on with new lines as they are written."),
+        Given("Go on with new lines until Ctrl-C.", "--follow -f"),
+    ] = False
+    invocation: (
+        Annotated[_OnlyInvocation, Given("Only lines of this invocation.", "--invocation -i")]
+        | None
+    ) = None
     after: Annotated[
         int, number("Only lines with a greater `sequence`; 0 gives the newest ones.")
     ] = 0
-    limit: Annotated[int, number("How many at most at once.", least=1, most=MAX_LINES)] = 1000
     since: (
         Annotated[
             Moment,
             msgspec.Meta(description="Only lines that were written at this Unix time or later."),
+            _NotBefore,
         ]
         | None
     ) = None
@@ -217,14 +241,17 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
                 description="Only lines of this level or a more severe one; plain output counts "
                 "as `info`."
             ),
+            Given("Only lines of this level or a worse one.", metavar="LEVEL"),
         ]
         | None
     ) = None
     search: _Search | None = None
-    version: Annotated[int, number("Only lines of this version; 0 is all.")] = 0
-    follow: Annotated[
-        bool, msgspec.Meta(description="Go on with new lines as they are written.")
-    ] = False
+    version: _OnlyVersion = 0
+    limit: Annotated[
+        int,
+        number("How many at most at once.", least=1, most=MAX_LINES),
+        Given("How many past lines at most.", "--limit -n", default=100),
+    ] = 1000
 
     @property
     def only(self) -> LineFilter:

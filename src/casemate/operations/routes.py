@@ -10,6 +10,7 @@ from casemate.model.principal import Action
 from casemate.model.route import HOST_PATTERN, MAX_CLAIMS, PREFIX_PATTERN, RouteClaim
 from casemate.operations.declaration import Declaration, Operation
 from casemate.operations.fields import Name, whole
+from casemate.operations.given import Given
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
         example={"name": "shop", "hosts": ["shop.example.com"]},
         answer=RouteClaim(project="shop", hosts=("shop.example.com",)),
     )
-    name: Name
+    name: Annotated[Name, msgspec.Meta(description="Name of a project."), Given(metavar="PROJECT")]
     prefixes: Annotated[
         tuple[Prefix, ...],
         msgspec.Meta(
@@ -51,6 +52,7 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
             description="First segments such as `/payments`; `/` alone is every path of the "
             "shared host.",
         ),
+        Given("First segment, such as /payments; / is every path.", "--prefix", metavar="PATH"),
     ] = ()
     hosts: Annotated[
         tuple[Host, ...],
@@ -59,4 +61,5 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
             description="Host names in lower case; with one the project's routes answer there "
             "and only there.",
         ),
+        Given("Host name, such as shop.example.com.", "--host", metavar="NAME"),
     ] = ()

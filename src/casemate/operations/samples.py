@@ -16,7 +16,7 @@ from casemate.operations.form import Form
 _MOMENT = 1764201600.0
 _DEPTH = 8
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-_NAMED: dict[str, str] = {
+NAMED: dict[str, str] = {
     "project": "shop",
     "function": "checkout",
     "bucket": "uploads",
@@ -116,7 +116,7 @@ def _float(kind: types.FloatType, name: str, _depth: int) -> float:
 
 
 def _text(kind: types.StrType, name: str, _depth: int) -> str:
-    for text in (_NAMED.get(name), *_OTHERWISE):
+    for text in (NAMED.get(name), *_OTHERWISE):
         fits = text is not None and (kind.pattern is None or re.search(kind.pattern, text))
         if fits and (kind.min_length or 0) <= len(text or "") <= (kind.max_length or 1 << 20):
             return text or ""

@@ -14,6 +14,7 @@ import msgspec
 from casemate.model.account import MAX_DAYS
 from casemate.operations.declaration import Decided, Declaration, Operation
 from casemate.operations.fields import Id, Name, Roles, number
+from casemate.operations.given import Given
 from casemate.operations.login import MAX_BODY
 
 
@@ -78,7 +79,7 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
         problems=(409, 413, 415, 422),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: Annotated[Name, msgspec.Meta(description="What you will know it by.")]
     roles: Roles
     days: (
         Annotated[
@@ -88,14 +89,12 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
                 least=1,
                 most=MAX_DAYS,
             ),
+            Given("Days until it expires; 90 without it."),
         ]
         | None
     ) = None
     no_expiry: Annotated[
-        bool,
-        msgspec.Meta(
-            description="True makes a token that does not expire; for owners, and recorded."
-        ),
+        bool, msgspec.Meta(description="Let it never expire; for owners, and recorded.")
     ] = False
 
 
@@ -113,4 +112,4 @@ class RevokeToken(Operation[RevokedToken], frozen=True, kw_only=True):
         problems=(404, 409),
         max_body=MAX_BODY,
     )
-    id: Id
+    id: Annotated[Id, Given("The id, see `tokens ls`.")]

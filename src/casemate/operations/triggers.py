@@ -11,6 +11,7 @@ from casemate.model.principal import Action
 from casemate.model.trigger import TriggerKind
 from casemate.operations.declaration import Declaration, Operation, on_function
 from casemate.operations.fields import Name, whole
+from casemate.operations.given import Given
 
 TRIGGER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -21,6 +22,7 @@ _Trigger = Annotated[
         description="The trigger's name.",
         examples=["bucket-1"],
     ),
+    Given("Its name, see `casemate show FUNCTION`."),
 ]
 
 
@@ -86,5 +88,11 @@ class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
     function: Name
     trigger: _Trigger
     data: Annotated[
-        Any, msgspec.Meta(description="In place of the sample's data; nothing leaves that.")
+        Any,
+        msgspec.Meta(description="In place of the sample's data; nothing leaves that."),
+        Given(
+            "In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
+            "--data -d",
+            metavar="JSON",
+        ),
     ] = msgspec.UNSET

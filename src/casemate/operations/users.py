@@ -10,7 +10,10 @@ import msgspec
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation
 from casemate.operations.fields import Name, Roles, text
+from casemate.operations.given import Given
 from casemate.operations.login import MAX_BODY
+
+_Person = Annotated[Name, Given("The person, see `users ls`.")]
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +70,17 @@ class AddUser(Operation[UserChanged], frozen=True, kw_only=True):
         problems=(409, 413, 415, 422),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: Annotated[Name, msgspec.Meta(description="What the person logs in as.")]
     roles: Roles
     oidc_subject: (
         Annotated[
             str,
-            text("The person comes by the OpenID provider, as this `sub`.", least=1, most=255),
+            text(
+                "The person comes by the OpenID provider, which calls it this (claim `sub`).",
+                least=1,
+                most=255,
+            ),
+            Given(metavar="SUB"),
         ]
         | None
     ) = None
@@ -88,7 +96,7 @@ class ShowUser(Operation[UserView], frozen=True, kw_only=True):
         problems=(404,),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: _Person
 
 
 class RemoveUser(Operation[UserChanged], frozen=True, kw_only=True):
@@ -101,7 +109,7 @@ class RemoveUser(Operation[UserChanged], frozen=True, kw_only=True):
         problems=(404, 409),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: _Person
 
 
 class SetUserRoles(Operation[UserChanged], frozen=True, kw_only=True):
@@ -114,7 +122,7 @@ class SetUserRoles(Operation[UserChanged], frozen=True, kw_only=True):
         problems=(404, 409, 413, 415, 422),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: _Person
     roles: Roles
 
 
@@ -128,7 +136,7 @@ class SetUserState(Operation[UserChanged], frozen=True, kw_only=True):
         problems=(404, 409, 413, 415),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: _Person
     disabled: Annotated[bool, msgspec.Meta(description="Whether the person is kept out.")]
 
 
@@ -142,4 +150,4 @@ class ResetUser(Operation[UserChanged], frozen=True, kw_only=True):
         problems=(404, 409, 413),
         max_body=MAX_BODY,
     )
-    name: Name
+    name: _Person

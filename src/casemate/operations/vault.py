@@ -12,6 +12,7 @@ from casemate.model.principal import Action
 from casemate.model.vault import VaultStatus as Status
 from casemate.operations.declaration import Decided, Declaration, Operation
 from casemate.operations.fields import Name
+from casemate.operations.given import Given
 
 
 class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +67,24 @@ class RotateKeys(Operation[Rotated], frozen=True, kw_only=True):
         action=Action.VAULT_ROTATE,
         problems=(404, 413, 415, 422),
     )
-    key: Annotated[RotatedKey, Meta(description="What to rotate.")]
     project: (
-        Annotated[Name, Meta(description="For data keys: that of one project, without it all.")]
+        Annotated[
+            Name,
+            Meta(description="For data keys: that of one project, without it all."),
+            Given("Only this project's key.", metavar="PROJECT"),
+        ]
         | None
     ) = None
+    key: Annotated[
+        RotatedKey,
+        Meta(description="What to rotate."),
+        Given(
+            "The key that signs tokens, instead of data keys.",
+            "--signing",
+            means=RotatedKey.SIGNING,
+            default=RotatedKey.DATA,
+        ),
+    ]
 
 
 class RotateMasterKey(Operation[Status], frozen=True, kw_only=True):

@@ -102,7 +102,7 @@ def _queue(version: Version, trigger: QueueTrigger, now: float, given: msgspec.R
     body = bytes(given) if given is not None else _encode(_DATA)
     message = Message(id=_identity(), body=body, sent_at=now, attempts=1)
     place = (version.project, "queue", trigger.queue)
-    event = read_message(place, message, now, trigger.name).event
+    event = read_message(place, message, now, trigger.name, None).event
     if event is None:
         raise InvalidInputError("The data is no message.")
     return event

@@ -182,3 +182,23 @@ def test_a_route_of_a_version_that_is_not_live_is_free() -> None:
     versions = [version(1, routes=["GET /old"]), version(2)]
     catalogue = catalogue_of(deployed(*versions))
     catalogue.check_routes("t", "g", version(1, name="g", routes=["GET /old"]))
+
+
+def test_a_node_is_one_projects_until_another_has_a_function() -> None:
+    catalogue = Catalogue()
+    assert not catalogue.owns_origin("t", "example.com")
+    catalogue.replace([deployed(version(name=name)) for name in ("f", "g")])
+    assert catalogue.owns_origin("t", "example.com")
+    assert not catalogue.owns_origin("u", "example.com")
+    catalogue.replace([deployed(version()), deployed(version(project="u"))])
+    assert not catalogue.owns_origin("t", "example.com")
+    catalogue.replace([])
+    assert not catalogue.owns_origin("t", "example.com")
+
+
+def test_each_replacement_is_another_revision() -> None:
+    catalogue = Catalogue()
+    before = catalogue.revision
+    catalogue.replace([deployed(version())])
+    catalogue.replace([deployed(version())])
+    assert catalogue.revision == before + 2

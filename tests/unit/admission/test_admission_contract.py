@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from casemate.admission import Admission, Catalogue
-from casemate.admission.contract import Contracts
+from casemate.admission.contract import Contracts, contract_text
 from casemate.contracts import Contract
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.event import Event
@@ -18,7 +18,7 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import Caller, RefusedError, Request
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.trigger import QueueTrigger, TriggerKind
-from support.core import INVOKER_TOKEN, PlainPolicy, TwoTokens, deployed, raw, version
+from support.core import INVOKER_TOKEN, PlainPolicy, TwoTokens, deployed, raw, spec, version
 
 SMALL = json.dumps({"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}})
 STRICT = json.dumps({"type": "object", "required": ["n"], "additionalProperties": False,
@@ -232,3 +232,17 @@ def test_data_that_is_no_json_is_no_reason_to_let_it_through() -> None:
     contracts.replace([one])
     for data in (b"{", b"\xff", b"[" * 100_000):
         assert check(contracts, one, data) == "/: json"
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT"])
+def test_a_kept_request_is_looked_at_by_the_contract_of_its_route(method: str) -> None:
+    """As it was when it was kept; by that of direct calls it was refused when it ran."""
+    declared = HttpTrigger(method="GET" if method == "HEAD" else method, path="/n", contract=SMALL)
+    found = spec("f", http=(declared,), contract=STRICT)
+    sent: dict[str, object] = {"method": method, "route": "/n", "headers": {}, "body": ""}
+    came = raw(trigger="http", event=sent)
+    kept = Event(id="e", source="/s", type="t", time=1.0, kind=TriggerKind.HTTP, detail=sent)
+    assert contract_text(found, came) == SMALL.encode()
+    assert contract_text(found, raw(trigger="http", events=(kept,))) == SMALL.encode()
+    direct = msgspec.structs.replace(kept, kind=TriggerKind.INVOKE, detail={})
+    assert contract_text(found, raw(events=(direct,))) == STRICT.encode()

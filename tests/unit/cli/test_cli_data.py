@@ -19,9 +19,11 @@ from data_support import Data
 from casemate.api.data import OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
+from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
-from casemate.cli.commands import buckets, queues, tables
+from casemate.cli.commands import buckets, queues
 from casemate.cli.credentials import Credentials
+from casemate.cli.values import value_of
 from casemate.facts import FactStream
 
 
@@ -64,7 +66,7 @@ class FakeNode(NodeClient):
 def data(tmp_path, monkeypatch):
     opened = Data(tmp_path / "data")
     node = FakeNode(opened)
-    for module in (buckets, tables, queues):
+    for module in (buckets, queues, operation_command):
         monkeypatch.setattr(module, "connect", lambda: node)
     yield opened
     opened.finish()
@@ -170,7 +172,7 @@ def test_tables(cli, data) -> None:
     ],
 )
 def test_keys_on_the_command_line(text: str, value: object) -> None:
-    found = tables.value_of(text)
+    found = value_of(text)
     assert (found, type(found)) == (value, type(value))
 
 

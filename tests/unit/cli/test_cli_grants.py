@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import casemate.build
 from casemate.build import BuiltBundle
+from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import deploy as deploy_command
 from casemate.cli.commands import dev as dev_command
@@ -76,7 +77,7 @@ def project(home: Path) -> Path:
 def grants_node(home: Path, monkeypatch) -> GrantsNode:
     node = GrantsNode()
     monkeypatch.setattr(NodeClient, "exchange", lambda _, *a, **k: node.exchange(*a, **k))
-    for module in (deploy_command, grants_command):
+    for module in (deploy_command, operation_command):
         monkeypatch.setattr(module, "connect", node.connect)
 
     def build(root, project, spec, out, **_) -> BuiltBundle:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from casemate.cli.commands import ls as ls_module
+from casemate.cli import operation_command
 from casemate.cli.errors import ExitCode
 from casemate.cli.help import summary
 from casemate.cli.main import ENTRIES, app
@@ -113,7 +113,7 @@ def test_every_error_ends_with_the_next_step(cli, monkeypatch) -> None:
     def fail(*_a, **_k):
         raise CasemateError("broken")
 
-    monkeypatch.setattr(ls_module, "connect", fail)
+    monkeypatch.setattr(operation_command, "connect", fail)
     result = cli("ls")
     assert result.code == 1
     assert result.err.splitlines()[0] == "Error: broken"
@@ -124,7 +124,7 @@ def test_traces_are_for_those_who_ask(cli, monkeypatch) -> None:
     def fail(*_a, **_k):
         raise ZeroDivisionError("odd \x1b[2J")
 
-    monkeypatch.setattr(ls_module, "connect", fail)
+    monkeypatch.setattr(operation_command, "connect", fail)
     result = cli("ls")
     assert result.code == 1
     assert "Traceback" not in result.err
@@ -138,7 +138,7 @@ def test_interruption_is_clean(cli, monkeypatch) -> None:
     def interrupt(*_a, **_k):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ls_module, "connect", interrupt)
+    monkeypatch.setattr(operation_command, "connect", interrupt)
     result = cli("ls")
     assert result.code == 130
     assert "Traceback" not in result.err

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from casemate.cli.commands import dlq, routes, sources
+from casemate.cli import operation_command
+from casemate.cli.commands import dlq, routes
 from casemate.cli.errors import DeniedError
 from casemate.model.deployment import DeployedFunction
 from casemate.model.grant import QueueSpec
@@ -78,7 +79,7 @@ class FakeNode:
 def node(monkeypatch):
     def answering(**answers: Any) -> FakeNode:
         fake = FakeNode(answers)
-        for module in (dlq, routes, sources):
+        for module in (dlq, routes, operation_command):
             monkeypatch.setattr(module, "connect", lambda: fake)
         return fake
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import typer
 
+from casemate.cli import operation_command
 from casemate.cli.client import PREFIX
 from casemate.cli.commands import can, policy
 from casemate.operations.declaration import Operation
@@ -77,7 +78,7 @@ class FakeClient:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     fake = FakeClient()
-    for module in (can, policy):
+    for module in (policy, operation_command):
         monkeypatch.setattr(module, "connect", lambda: fake)
     return fake
 

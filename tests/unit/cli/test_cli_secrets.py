@@ -21,6 +21,7 @@ from vault_samples import VALUE, EngineVault, master_key, open_engine, value_of
 
 from casemate.api.problems import response_to
 from casemate.api.secrets import OPERATIONS
+from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
@@ -112,6 +113,7 @@ def fake(tmp_path, monkeypatch):
     node = FakeNode(engine)
     monkeypatch.setattr(secrets_module, "connect", lambda: node)
     monkeypatch.setattr(vault_module, "connect", lambda: node)
+    monkeypatch.setattr(operation_command, "connect", lambda: node)
     yield SimpleNamespace(node=node, engine=engine, base=tmp_path, data=str(tmp_path / "data"))
     os.close(engine._folder.descriptor)
 

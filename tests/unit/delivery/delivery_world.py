@@ -18,6 +18,7 @@ from data_support import FakeVault
 from casemate.admission import Catalogue
 from casemate.data.interface import NewMessage
 from casemate.delivery import Delivery
+from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.model.event import Event
 from casemate.model.grant import QueueSpec, Resources
@@ -68,12 +69,13 @@ class World:
         self.most_at_once = 0
         self.seconds = 0.0
         self.answer: Callable[[RawInvocation], Sealed] = lambda raw: OK
+        self.marks = AdmissionMarks()
         self.delivery = self._delivery()
         self.subscriptions = Subscriptions(self.data, self.catalogue)
 
     def _delivery(self) -> Delivery:
         loop = asyncio.get_running_loop()
-        return Delivery(self.data, self.catalogue, self._run, loop, cores=1)
+        return Delivery(self.data, self.catalogue, self._run, loop, self.marks, cores=1)
 
     async def _run(self, raw: RawInvocation) -> Sealed:
         self.running += 1

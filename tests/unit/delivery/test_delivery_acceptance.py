@@ -63,7 +63,7 @@ class Door:
         self.world, self.store = world, MemoryStore()
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
         admission = Admission(world.catalogue, TwoTokens(), CedarPolicy(), self.store.deny)
-        self.keeping = Keeping(admission, seal, world.data, world.subscriptions.ensure)
+        self.keeping = Keeping(admission, seal, world.data, world.subscriptions.ensure, world.marks)
         self.acceptance = Acceptance(self.keeping, world.data, self._run)
         self.ran: list[RawInvocation] = []
         self.answer = ended(Outcome.OK, status=200, body=b'{"ran":1}')

@@ -236,7 +236,7 @@ def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
             place=place,
             trigger="",
             qualifier="",
-            messages=[read_message(place, first, until, "")],
+            messages=[read_message(place, first, until, "", world.marks)],
             is_list=False,
         )
         assert await attempts.run(batch, version(**F), ()) is None

@@ -11,12 +11,16 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
-from casemate.cli.resources import ProjectArgument, project_or_here, resolve_resource
+from casemate.cli.resources import resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
+from casemate.cli.values import require_text
+from casemate.model.data import ObjectPage
 from casemate.operations.objects import (
+    Buckets,
     DeleteObject,
     DropBucket,
     GetObject,
@@ -33,64 +37,32 @@ _TRANSFER_SECONDS = 600.0
 BucketArgument = Annotated[
     str, typer.Argument(metavar="PROJECT/BUCKET", help="The bucket, such as shop/uploads.")
 ]
-KeyArgument = Annotated[
-    str, typer.Argument(metavar="KEY", help="The object's key, as it is: no path of this machine.")
-]
 
 
-@command(app, examples="$ casemate buckets ls\n$ casemate buckets ls shop")
-def ls(project: ProjectArgument = None, json: JsonOption = False) -> None:
+@answered(app, ListBuckets, examples="$ casemate buckets ls\n$ casemate buckets ls shop")
+def ls(found: Buckets, call: Call) -> None:
     """List the buckets of a project."""
-    name = project_or_here(project)
-    with connect() as client:
-        found = client.call(ListBuckets(project=name))
-    if json:
-        print_json(found)
-        return
+    project = call.operation.project
     print_table(
         ("bucket", "object at most", "all at most", "revisions kept"),
         [
-            (f"{name}/{b.name}", size(b.max_object), size(b.max_total), str(b.versions))
+            (f"{project}/{b.name}", size(b.max_object), size(b.max_total), str(b.versions))
             for b in found.buckets
         ],
-        empty=f"The project {name} has no buckets that you may list.",
+        empty=f"The project {project} has no buckets that you may list.",
     )
 
 
-@command(
+@answered(
     app,
+    ListObjects,
     examples="""\
 $ casemate buckets objects shop/uploads
 $ casemate buckets objects shop/uploads --prefix 2026/ --folders
 """,
 )
-def objects(
-    bucket: BucketArgument,
-    prefix: Annotated[str, typer.Option("--prefix", help="Only keys that start with this.")] = "",
-    folders: Annotated[
-        bool, typer.Option("--folders", help="Group keys by what they share up to the next `/`.")
-    ] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many.")] = 100,
-    after: Annotated[
-        str | None, typer.Option("--after", help="Go on behind this key, see the end of a list.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
+def objects(page: ObjectPage, call: Call) -> None:
     """List the objects of a bucket, in the byte order of their keys."""
-    name = resolve_resource("bucket", bucket)
-    wanted = ListObjects(
-        project=name.project,
-        bucket=name.name,
-        prefix=prefix,
-        delimiter="/" if folders else None,
-        limit=limit,
-        after=after,
-    )
-    with connect() as client:
-        page = client.call(wanted)
-    if json:
-        print_json(page)
-        return
     rows = [
         (o.key, size(o.size), str(o.revision), o.content_type, moment(o.modified_at))
         for o in page.objects
@@ -99,27 +71,25 @@ def objects(
     print_table(
         ("key", "size", "revision", "type", "changed"),
         sorted(rows),
-        empty=f"The bucket {name} has no such objects.",
+        empty=f"The bucket {call.name} has no such objects.",
     )
     if page.after is not None:
         note(f"There are more: --after {page.after!r}")
 
 
-@command(
+@asked(
     app,
+    GetObject,
     examples="""\
 $ casemate buckets get shop/uploads logo.png --output logo.png
 $ casemate buckets get shop/uploads notes.txt | less
 """,
 )
 def get(
-    bucket: BucketArgument,
-    key: KeyArgument,
+    wanted: GetObject,
+    *,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file, which is new.")
-    ] = None,
-    revision: Annotated[
-        int | None, typer.Option("--revision", min=1, help="An older revision, if it is kept.")
     ] = None,
 ) -> None:
     """Print the content of an object, or write it to a file."""
@@ -128,8 +98,6 @@ def get(
             "The content would go to the terminal as it is.",
             next_step="Name a file with --output, or pipe it into a program.",
         )
-    name = resolve_resource("bucket", bucket)
-    wanted = GetObject(project=name.project, bucket=name.name, key=_valid(key), revision=revision)
     with connect() as client:
         content = client.call(wanted, seconds=_TRANSFER_SECONDS)
     if output is None:
@@ -151,35 +119,26 @@ def _write_new(path: Path, content: bytes) -> None:
         ) from error
 
 
-@command(
+@asked(
     app,
+    PutObject,
     examples="""\
 $ casemate buckets put shop/uploads logo.png logo.png --type image/png
 $ tar c notes | casemate buckets put shop/uploads notes.tar -
 """,
 )
 def put(
-    bucket: BucketArgument,
-    key: KeyArgument,
+    written: PutObject,
+    *,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The content; `-` is standard input.")
     ],
     content_type: Annotated[
         str, typer.Option("--type", metavar="TYPE", help="Media type of the content.")
     ] = "application/octet-stream",
-    if_revision: Annotated[
-        int | None,
-        typer.Option(
-            "--if-revision", min=0, help="Only if this revision is there; 0: only if none is."
-        ),
-    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write an object of at most 64 MB: whole, or not at all."""
-    name = resolve_resource("bucket", bucket)
-    written = PutObject(
-        project=name.project, bucket=name.name, key=_valid(key), if_revision=if_revision
-    )
     content = _read(file)
     with connect() as client:
         info = client.call(
@@ -191,7 +150,7 @@ def put(
     if json:
         print_json(info)
     else:
-        print_line(f"{name} {info.key}: revision {info.revision}, {size(info.size)}.")
+        print_line(f"{name_of(written)} {info.key}: revision {info.revision}, {size(info.size)}.")
 
 
 def _read(file: Path) -> bytes:
@@ -241,15 +200,7 @@ def rm(
             print_line(f"The bucket {name} is deleted.")
             return
         confirm(f"Delete {key!r} from {name} of {client.url}?", yes=yes)
-        client.call(DeleteObject(project=name.project, bucket=name.name, key=_valid(key)))
+        client.call(
+            DeleteObject(project=name.project, bucket=name.name, key=require_text("The key", key))
+        )
     print_line(f"{key} is deleted from {name}.")
-
-
-def _valid(key: str) -> str:
-    try:
-        key.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            "The key is not valid text in UTF-8.", next_step="Give it in a UTF-8 locale."
-        ) from error
-    return key

@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode
-from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.operation_command import answered
+from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
 from casemate.operations.policies import Answer, Decide
 
 app = new_app()
 
 
-@command(
+@answered(
     app,
+    Decide,
     examples="""\
 $ casemate can user:ada function:deploy function:shop/cart
 $ casemate can function:shop/resize bucket:read bucket:shop/uploads --why
@@ -24,20 +25,8 @@ $ casemate can anonymous:public function:invoke function:shop/cart
 """,
 )
 def can(
-    principal: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRINCIPAL",
-            help="user:NAME, token:ID, function:PROJECT/NAME or anonymous:public.",
-        ),
-    ],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as function:deploy.")],
-    resource: Annotated[
-        str,
-        typer.Argument(
-            metavar="RESOURCE", help="node, project:NAME or KIND:PROJECT/NAME, such as bucket:a/b."
-        ),
-    ],
+    answer: Answer,
+    *,
     why: Annotated[bool, typer.Option("--why", help="Name the policies that decide this.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -46,9 +35,6 @@ def can(
     It is decided with the roles, grants and policies that the node has now. Everybody may ask
     about themselves, about others with `policy:read`.
     """
-    question = Decide(principal=principal, action=action, resource=resource)
-    with connect() as client:
-        answer = client.call(question)
     if json:
         print_json(answer)
     else:

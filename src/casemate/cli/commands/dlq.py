@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ from casemate.cli.client import connect
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
+from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import resolve_resource
@@ -21,7 +22,6 @@ from casemate.model.messages import DeadLetter
 from casemate.operations.declaration import Operation
 from casemate.operations.delivery import (
     MAX_IDS,
-    Counted,
     Letter,
     Letters,
     ListFunctionDeadLetters,
@@ -39,17 +39,8 @@ app = new_app("Look at events that were given up (dead letters), try them again,
 
 FUNCTION, QUEUE = "function", "queue"
 
-NameArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="The function, such as shop/thumbnail, or with --queue a queue."
-    ),
-]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The dead letter, as `ls` shows it.")]
-IdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Only these dead letters.")
-]
-QueueOption = Annotated[bool, typer.Option("--queue", help="It is a queue, not a function.")]
+_QUEUE_HELP = "It is a queue, not a function."
+QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
 AllOption = Annotated[bool, typer.Option("--all", help="All that there are.")]
 
 
@@ -80,26 +71,11 @@ class _Place(NamedTuple):
             return ListQueueDeadLetters(project=project, queue=name, limit=limit, after=after)
         return ListFunctionDeadLetters(project=project, function=name, limit=limit, after=after)
 
-    def shown(self, identity: str) -> Operation[Letter]:
-        """Return the operation that shows one."""
-        project, name = self.project, self.name
-        if self.kind == QUEUE:
-            return ShowQueueDeadLetter(project=project, queue=name, id=identity)
-        return ShowFunctionDeadLetter(project=project, function=name, id=identity)
 
-    def redriven(self, ids: tuple[str, ...] | None) -> Operation[Counted]:
-        """Return the operation that has them tried again."""
-        project, name = self.project, self.name
-        if self.kind == QUEUE:
-            return RedriveQueueDeadLetters(project=project, queue=name, ids=ids)
-        return RedriveFunctionDeadLetters(project=project, function=name, ids=ids)
-
-    def purged(self, ids: tuple[str, ...] | None) -> Operation[Counted]:
-        """Return the operation that deletes them."""
-        project, name = self.project, self.name
-        if self.kind == QUEUE:
-            return PurgeQueueDeadLetters(project=project, queue=name, ids=ids)
-        return PurgeFunctionDeadLetters(project=project, function=name, ids=ids)
+def _queues(kind: type[Operation[Any]]) -> Instead:
+    """Return how the dead letters of a queue are asked for in place of those of a function."""
+    help = "The function, such as shop/thumbnail, or with --queue a queue."
+    return Instead(kind, "queue", _QUEUE_HELP, "NAME", help)
 
 
 @command(
@@ -149,21 +125,18 @@ def ls(
         note(f"There are more: casemate dlq ls {name} --after {found.after}")
 
 
-@command(app, examples="$ casemate dlq show shop/thumbnail 000000000000002a")
-def show(
-    name: NameArgument, id: IdArgument, queue: QueueOption = False, json: JsonOption = False
-) -> None:
+@answered(
+    app,
+    ShowFunctionDeadLetter,
+    instead=_queues(ShowQueueDeadLetter),
+    examples="$ casemate dlq show shop/thumbnail 000000000000002a",
+)
+def show(found: Letter, call: Call) -> None:
     """Show a dead letter, with its content if you may see that."""
-    place = _place(name, queue)
-    with connect() as client:
-        found = client.call(place.shown(id))
-    if json:
-        print_json(found)
-        return
     letter = found.letter
     for label, value in (
         ("id", letter.id),
-        ("of", place),
+        ("of", call.name),
         ("event", letter.event_type),
         ("trigger", letter.trigger),
         ("reason", letter.reason),
@@ -181,50 +154,55 @@ def show(
         print_json(found.content)
 
 
-@command(
+@asked(
     app,
+    RedriveFunctionDeadLetters,
+    instead=_queues(RedriveQueueDeadLetters),
     examples="""\
 $ casemate dlq redrive shop/thumbnail --all
 $ casemate dlq redrive shop/thumbnail 000000000000002a 000000000000002b
 """,
 )
 def redrive(
-    name: NameArgument,
-    ids: IdsArgument = None,
+    wanted: RedriveFunctionDeadLetters | RedriveQueueDeadLetters,
+    *,
     every: AllOption = False,
-    queue: QueueOption = False,
     json: JsonOption = False,
 ) -> None:
     """Have dead letters tried again, as if they had just been sent."""
-    place, chosen = _place(name, queue), _chosen(ids, every)
+    _require_chosen(wanted.ids, every)
     with connect() as client:
-        counted = client.call(place.redriven(chosen))
+        counted = client.call(wanted)
     if json:
         print_json(counted)
     else:
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
-        print_line(f"{place}: {told} tried again.")
+        print_line(f"{name_of(wanted)}: {told} tried again.")
 
 
-@command(app, examples="$ casemate dlq purge shop/thumbnail --all")
+@asked(
+    app,
+    PurgeFunctionDeadLetters,
+    instead=_queues(PurgeQueueDeadLetters),
+    examples="$ casemate dlq purge shop/thumbnail --all",
+)
 def purge(
-    name: NameArgument,
-    ids: IdsArgument = None,
+    wanted: PurgeFunctionDeadLetters | PurgeQueueDeadLetters,
+    *,
     every: AllOption = False,
-    queue: QueueOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Delete dead letters. There is no way back."""
-    place, chosen = _place(name, queue), _chosen(ids, every)
+    _require_chosen(wanted.ids, every)
     with connect() as client:
-        what = "all dead letters" if chosen is None else f"{len(chosen)} dead letters"
-        confirm(f"Delete {what} of {place} of {client.url}?", yes=yes)
-        counted = client.call(place.purged(chosen))
+        what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letters"
+        confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
+        counted = client.call(wanted)
     if json:
         print_json(counted)
     else:
-        print_line(f"{place}: {counted.letters} dead letters deleted.")
+        print_line(f"{name_of(wanted)}: {counted.letters} dead letters deleted.")
 
 
 def _overview(*, json: bool) -> None:
@@ -265,7 +243,7 @@ def _place(name: str, queue: bool) -> _Place:
     return _Place(FUNCTION, function.project, function.function)
 
 
-def _chosen(ids: list[str] | None, every: bool) -> tuple[str, ...] | None:
+def _require_chosen(ids: tuple[str, ...] | None, every: bool) -> None:
     if bool(ids) == every:
         raise UsageError(
             "It is not said which dead letters, expected their ids or --all.",
@@ -275,7 +253,6 @@ def _chosen(ids: list[str] | None, every: bool) -> tuple[str, ...] | None:
         raise UsageError(
             f"{len(ids)} ids are given, expected at most {MAX_IDS}.", next_step="Use --all."
         )
-    return tuple(ids) if ids else None
 
 
 def _columns(letter: DeadLetter) -> tuple[str, ...]:

@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from casemate.cli.client import connect
-from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, chosen
-from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, RED, print_json, print_line, print_table, print_text
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import BOLD, RED, print_line, print_table, print_text
 from casemate.cli.text import moment, version_name
-from casemate.cli.times import SinceOption, UntilOption
-from casemate.operations.records import ListErrors, ShowError
+from casemate.model.invocation import ErrorRecord
+from casemate.operations.records import Errors, ListErrors, ShowError
 
 app = new_app("List errors, and look up the one that a caller got the id of.")
 
 
-@command(
+@answered(
     app,
+    ListErrors,
     examples="""\
 $ casemate errors ls
 $ casemate errors ls hello --since 1h
 $ casemate errors ls --outcome timeout --json
 """,
 )
-def ls(
-    function: Annotated[
-        str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")
-    ] = None,
-    outcome: OutcomeOption = None,
-    version: VersionOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    limit: LimitOption = 20,
-    json: JsonOption = False,
-) -> None:
+def ls(found: Errors) -> None:
     """List the latest errors, the newest first, without their traces.
 
     Refused calls are among them: they have an id, too.
     """
-    wanted = ListErrors(**chosen(function, outcome, version, since, until, limit))
-    with connect() as client:
-        found = client.call(wanted)
-    if json:
-        print_json(found)
-        return
     print_table(
         ("at", "function", "outcome", "id", "what"),
         [
@@ -63,20 +43,12 @@ def ls(
     )
 
 
-@command(app, examples="$ casemate errors show err_1f2e3d")
-def show(
-    error: Annotated[str, typer.Argument(metavar="ID", help="The error id in the answer.")],
-    json: JsonOption = False,
-) -> None:
+@answered(app, ShowError, examples="$ casemate errors show err_1f2e3d")
+def show(found: ErrorRecord) -> None:
     """Show all there is to know of an error: type, message, trace.
 
     Callers get only the id: what is shown here may hold data of theirs.
     """
-    with connect() as client:
-        found = client.call(ShowError(id=error))
-    if json:
-        print_json(found)
-        return
     print_line(f"{found.project}/{found.function} version {found.version}: {found.outcome}", BOLD)
     print_line(f"  at          {moment(found.at)}")
     print_line(f"  invocation  {found.invocation}")

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from casemate.admission.grants import describe, suggest
-from casemate.cli.client import connect
 from casemate.cli.errors import CommandError
-from casemate.cli.grant_report import function_grants, narrowed, unused
-from casemate.cli.names import FunctionName, require_manifest, resolve
-from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
+from casemate.cli.grant_report import narrowed, unused
+from casemate.cli.names import require_manifest
+from casemate.cli.operation_command import Call, answered, name_of
+from casemate.cli.options import JsonOption, ManifestOption, new_app
 from casemate.cli.terminal import (
     BOLD,
     DIM,
@@ -26,28 +26,19 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment
 from casemate.model.grant import Grant
-from casemate.operations.grants import FunctionGrants
+from casemate.operations.grants import FunctionGrants, ShowGrants
 
 app = new_app("See what functions are granted and what they use of it.")
 
-VersionOption = Annotated[
-    int | None,
-    typer.Option("--version", min=1, help="Which version; without it the live one."),
-]
 
-
-@command(app, examples="$ casemate grants show cart\n$ casemate grants show shop/cart --version 7")
-def show(
-    function: FunctionArgument, version: VersionOption = None, json: JsonOption = False
-) -> None:
+@answered(
+    app,
+    ShowGrants,
+    examples="$ casemate grants show cart\n$ casemate grants show shop/cart --version 7",
+)
+def show(found: FunctionGrants, call: Call) -> None:
     """Show what a function is granted, how often each was used, and what it was denied."""
-    name = resolve(function)
-    with connect() as client:
-        found = function_grants(client, name, version=version)
-    if json:
-        print_json(found)
-        return
-    print_line(f"{name}  version {found.version}, since {moment(found.deployed_at)}", BOLD)
+    print_line(f"{call.name}  version {found.version}, since {moment(found.deployed_at)}", BOLD)
     print_line()
     print_table(
         ("grant", "action", "below", "used", "last"),
@@ -63,7 +54,7 @@ def show(
     for grant, actions in idle:
         print_line(f"unused     {grant.text}: {', '.join(actions)}", DIM)
     if idle and found.uses:
-        print_line(f"`casemate grants suggest {name}` writes the grants without these.", DIM)
+        print_line(f"`casemate grants suggest {call.name}` writes the grants without these.", DIM)
     print_line()
     print_table(
         ("denied", "resource", "version", "times", "last", "why"),
@@ -88,18 +79,20 @@ def _use_rows(found: FunctionGrants) -> list[tuple[str, ...]]:
     return rows
 
 
-@command(
+@answered(
     app,
+    ShowGrants,
     name="suggest",
     examples="$ casemate grants suggest cart\n$ casemate grants suggest cart --write",
 )
 def suggest_grants(
-    function: FunctionArgument,
+    found: FunctionGrants,
+    call: Call,
+    *,
     write: Annotated[
         bool,
         typer.Option("--write", help="Write it into casemate.toml; all else there stays as it is."),
     ] = False,
-    version: VersionOption = None,
     manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -108,20 +101,17 @@ def suggest_grants(
     Let the version run through all that it is for before: what was never used is left out. The
     manifest is written only if it says what the version is granted, so that nothing newer is lost.
     """
-    name = resolve(function)
-    with connect() as client:
-        found = function_grants(client, name, version=version)
     if found.granted and not found.uses:
         raise CommandError(
-            f"No use of any grant of {name} version {found.version} is recorded yet.",
+            f"No use of any grant of {call.name} version {found.version} is recorded yet.",
             next_step="Let it do all that it is for, then ask again.",
         )
     tighter = suggest(found.granted, found.uses)
-    written = _write(name, found, tighter, manifest) if write else None
+    written = _write(call.operation, found, tighter, manifest) if write else None
     if json:
         print_json(
             {
-                "function": str(name),
+                "function": call.name,
                 "version": found.version,
                 "granted": found.granted,
                 "suggested": tighter,
@@ -129,19 +119,19 @@ def suggest_grants(
             }
         )
         return
-    _print_suggestion(name, found, tighter)
+    _print_suggestion(call.operation, found, tighter)
     if written is not None:
         note(f"Written to {written}. Deploy it to make it so.", GREEN)
 
 
 def _print_suggestion(
-    name: FunctionName, found: FunctionGrants, tighter: tuple[Grant, ...]
+    wanted: ShowGrants, found: FunctionGrants, tighter: tuple[Grant, ...]
 ) -> None:
     from casemate.manifest import grants_text
 
-    print_text(grants_text(name.function, tighter).rstrip("\n"))
+    print_text(grants_text(wanted.function, tighter).rstrip("\n"))
     if tighter == found.granted:
-        note(f"Version {found.version} of {name} used all that it is granted.")
+        note(f"Version {found.version} of {name_of(wanted)} used all that it is granted.")
         return
     kept = {grant.text for grant in tighter}
     lines = [describe(grant) for grant in found.granted if grant.text not in kept]
@@ -151,16 +141,17 @@ def _print_suggestion(
 
 
 def _write(
-    name: FunctionName, found: FunctionGrants, tighter: tuple[Grant, ...], manifest: Path | None
+    wanted: ShowGrants, found: FunctionGrants, tighter: tuple[Grant, ...], manifest: Path | None
 ) -> str:
     from casemate.manifest import ManifestEditor
 
-    path = require_manifest(manifest)
+    path, name = require_manifest(manifest), name_of(wanted)
     editor = ManifestEditor(path)
-    spec = editor.project.function(name.function)
-    if editor.project.name != name.project or spec is None:
+    spec = editor.project.function(wanted.function)
+    if editor.project.name != wanted.project or spec is None:
         raise CommandError(
-            f"{path} does not declare {name}.", next_step="Name its manifest with --manifest."
+            f"{path} does not declare {name}.",
+            next_step="Name its manifest with --manifest.",
         )
     if spec.grants != found.granted:
         raise CommandError(
@@ -169,18 +160,15 @@ def _write(
             next_step="Deploy it first, or change it by hand.",
         )
     if tighter != spec.grants:
-        editor.write({name.function: tighter})
+        editor.write({wanted.function: tighter})
     return str(path)
 
 
-@command(app, examples="$ casemate grants approvals cart")
-def approvals(function: FunctionArgument, json: JsonOption = False) -> None:
+@answered(app, ShowGrants, fixed={"version": 0}, examples="$ casemate grants approvals cart")
+def approvals(found: FunctionGrants, call: Call, *, json: JsonOption = False) -> None:
     """List who let a function have more, when, and what."""
-    name = resolve(function)
-    with connect() as client:
-        found = function_grants(client, name)
     if json:
-        print_json({"function": str(name), "approvals": found.approvals})
+        print_json({"function": call.name, "approvals": found.approvals})
         return
     print_table(
         ("version", "approved", "by", "grant"),

@@ -9,13 +9,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from casemate.cli.client import NodeClient, connect
+from casemate.cli.client import connect
 from casemate.cli.credentials import parse_url
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError
-from casemate.cli.names import FunctionName, resolve
-from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
+from casemate.cli.operation_command import Call, answered, asked, name_of
+from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import print_json, print_table, print_text
+from casemate.model.deployment import DeployedFunction
 from casemate.model.trigger import RepositoryTrigger, S3Trigger
 from casemate.operations.functions import ShowFunction
 
@@ -44,29 +45,36 @@ class HookShown(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...]
 
 
-@command(app, examples="$ casemate hooks ls notify\n$ casemate hooks ls shop/notify --json")
-def ls(function: FunctionArgument, url: UrlOption = None, json: JsonOption = False) -> None:
+@answered(
+    app,
+    ShowFunction,
+    examples="$ casemate hooks ls notify\n$ casemate hooks ls shop/notify --json",
+)
+def ls(
+    function: DeployedFunction, call: Call, *, url: UrlOption = None, json: JsonOption = False
+) -> None:
     """List the web hooks of a function, and what to enter at the sender."""
-    name = resolve(function)
-    with connect() as client:
-        found = _hooks(client, name, url)
+    found = _hooks(function, call.name, call.url if url is None else url)
     if json:
         print_json(found)
         return
     print_table(
         ("hook", "from", "url", "secret", "events"),
         [(h.name, h.provider, h.url, h.secret, ", ".join(h.events) or "all") for h in found],
-        empty=f"{name} has no web hooks; [[function.{name.function}.repository]] declares one.",
+        empty=f"{call.name} has no web hooks; [[function.{function.name}.repository]] declares "
+        "one.",
     )
 
 
-@command(
+@asked(
     app,
+    ShowFunction,
     examples="$ casemate hooks git notify >post-receive\n"
     "$ casemate hooks git notify --trigger code --repository https://git.example.org/shop",
 )
 def git(
-    function: FunctionArgument,
+    wanted: ShowFunction,
+    *,
     trigger: Annotated[
         str | None, typer.Option("--trigger", help="The trigger, if there are several.")
     ] = None,
@@ -79,16 +87,18 @@ def git(
 
     It is a shell script for the server that has the repository. The secret is not in it.
     """
-    name = resolve(function)
     with connect() as client:
-        found = [h for h in _hooks(client, name, url) if h.provider == _PLAIN_GIT]
+        address = client.url if url is None else url
+        hooks = _hooks(client.call(wanted), name_of(wanted), address)
         authority = (client.credentials.ca or "") if url is None else ""
+    found = [h for h in hooks if h.provider == _PLAIN_GIT]
     chosen = [h for h in found if trigger in (None, h.name)]
     if len(chosen) != 1:
         what = "several" if chosen else "no"
         names = ", ".join(h.name for h in found) or "none"
         raise CommandError(
-            f'{name} has {what} triggers that fit; those with provider = "{_PLAIN_GIT}": {names}.',
+            f"{name_of(wanted)} has {what} triggers that fit; those with provider = "
+            f'"{_PLAIN_GIT}": {names}.',
             next_step="name one with --trigger, or declare it in casemate.toml and deploy",
         )
     script = files("casemate.cli").joinpath(_SCRIPT).read_text(encoding="utf-8")
@@ -102,16 +112,15 @@ def git(
     print_text(script.rstrip())
 
 
-def _hooks(client: NodeClient, name: FunctionName, url: str | None) -> tuple[HookShown, ...]:
-    found = client.call(ShowFunction(project=name.project, function=name.function))
-    live = live_version(found)
-    address = parse_url(url) if url is not None else client.url
+def _hooks(function: DeployedFunction, name: str, url: str) -> tuple[HookShown, ...]:
+    live = live_version(function)
+    address, project = parse_url(url), name.partition("/")[0]
     return tuple(
         HookShown(
             name=trigger.name,
             provider="s3" if isinstance(trigger, S3Trigger) else trigger.provider,
-            url=f"{address}/hooks/{name.project}/{name.function}/{trigger.name}",
-            secret=f"{name.project}/{trigger.secret}",
+            url=f"{address}/hooks/{name}/{trigger.name}",
+            secret=f"{project}/{trigger.secret}",
             events=trigger.events,
         )
         for trigger in (live.spec.triggers if live is not None else ())

@@ -9,12 +9,10 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
-from casemate.cli.filters import LimitOption, OutcomeOption, VersionOption, chosen
-from casemate.cli.names import resolve
-from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.operation_command import asked
+from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size, version_name
-from casemate.cli.times import SinceOption, UntilOption
 from casemate.model.invocation import InvocationRecord, RunningInvocation
 from casemate.operations.delivery import ShowInvocationStatus
 from casemate.operations.records import Invocations, ListInvocations, ShowInvocation
@@ -22,8 +20,9 @@ from casemate.operations.records import Invocations, ListInvocations, ShowInvoca
 app = new_app()
 
 
-@command(
+@asked(
     app,
+    ListInvocations,
     examples="""\
 $ casemate invocations hello
 $ casemate invocations hello --outcome handler-error --since 1h
@@ -32,9 +31,8 @@ $ casemate invocations thumbnail --status inv_1f0a
 """,
 )
 def invocations(
-    function: Annotated[
-        str | None, typer.Argument(metavar="FUNCTION", help="Only those of this function.")
-    ] = None,
+    wanted: ListInvocations,
+    *,
     id: Annotated[str | None, typer.Option("--id", help="Only this one.")] = None,
     status: Annotated[
         str | None,
@@ -44,28 +42,23 @@ def invocations(
             help="How this asynchronous invocation of FUNCTION stands, and its answer.",
         ),
     ] = None,
-    outcome: OutcomeOption = None,
-    version: VersionOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    limit: LimitOption = 20,
     json: JsonOption = False,
 ) -> None:
     """List the latest invocations.
 
     Those that run now come first.
     """
-    filters = chosen(function, outcome, version, since, until, limit)
-    filtered = any(value is not None for value in (outcome, version, since, until))
+    filters = (wanted.outcome, wanted.version or None, wanted.since, wanted.until)
+    filtered = any(value is not None for value in filters)
     if filtered and (status is not None or id is not None):
         raise UsageError(
             "An id is given and a filter too, expected one of them.",
             next_step="Leave out the filter: the id is enough.",
         )
     if status is not None:
-        _print_status(function, id, status, json=json)
+        _print_status(wanted, id, status, json=json)
         return
-    if id is not None and function is not None:
+    if id is not None and wanted.function is not None:
         raise UsageError(
             "Both a function and an id are given, expected one of them.",
             next_step="Leave out the function: the id is enough.",
@@ -74,7 +67,7 @@ def invocations(
         if id is not None:
             found = Invocations(invocations=(client.call(ShowInvocation(id=id)),))
         else:
-            found = client.call(ListInvocations(**filters))
+            found = client.call(wanted)
     if json:
         print_json(found)
         return
@@ -100,17 +93,15 @@ def invocations(
     )
 
 
-def _print_status(function: str | None, id: str | None, status: str, *, json: bool) -> None:
-    if function is None or id is not None:
+def _print_status(wanted: ListInvocations, id: str | None, status: str, *, json: bool) -> None:
+    project, function = wanted.project, wanted.function
+    if project is None or function is None or id is not None:
         raise UsageError(
             "A status is asked for, expected the function that was invoked and nothing else.",
             next_step="Such as: casemate invocations shop/thumbnail --status ID",
         )
-    name = resolve(function)
     with connect() as client:
-        found = client.call(
-            ShowInvocationStatus(project=name.project, function=name.function, id=status)
-        )
+        found = client.call(ShowInvocationStatus(project=project, function=function, id=status))
     if json:
         print_json(found)
         return

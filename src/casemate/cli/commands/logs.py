@@ -12,9 +12,8 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UnreachableError
-from casemate.cli.filters import VersionOption
-from casemate.cli.names import FunctionName, resolve
-from casemate.cli.options import command, new_app
+from casemate.cli.operation_command import asked
+from casemate.cli.options import new_app
 from casemate.cli.terminal import (
     DIM,
     RED,
@@ -25,9 +24,7 @@ from casemate.cli.terminal import (
     print_line,
 )
 from casemate.cli.text import clock, moment
-from casemate.cli.times import SinceOption, moment_of
 from casemate.model.invocation import LogLine
-from casemate.model.log_filter import LogLevel
 from casemate.operations.functions import ShowFunction
 from casemate.operations.records import ReadLogs
 
@@ -39,8 +36,10 @@ RETRY_SECONDS = 1.0
 _STYLES = {"debug": DIM, "warning": YELLOW, "error": RED, "critical": RED}
 
 
-@command(
+@asked(
     app,
+    ReadLogs,
+    fixed={"after": 0},
     examples="""\
 $ casemate logs hello
 $ casemate logs -f shop/cart
@@ -50,27 +49,8 @@ $ casemate logs --invocation 0198c1f2
 """,
 )
 def logs(
-    function: Annotated[
-        str | None, typer.Argument(metavar="FUNCTION", help="Only lines of this function.")
-    ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")
-    ] = False,
-    invocation: Annotated[
-        str | None, typer.Option("--invocation", "-i", help="Only lines of this invocation.")
-    ] = None,
-    since: SinceOption = None,
-    level: Annotated[
-        LogLevel | None,
-        typer.Option("--level", metavar="LEVEL", help="Only lines of this level or a worse one."),
-    ] = None,
-    search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Only lines with this text.")
-    ] = None,
-    version: VersionOption = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many past lines at most.")
-    ] = 100,
+    wanted: ReadLogs,
+    *,
     json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON document, or with --follow one on each line."),
@@ -83,24 +63,13 @@ def logs(
     off. Levels are `debug`, `info`, `warning`, `error` and `critical`; what is printed counts as
     `info`. Text is found in capital and small letters, among the newest 100,000 lines.
     """
-    name = resolve(function) if function is not None else None
-    wanted = ReadLogs(
-        project=name.project if name else None,
-        function=name.function if name else None,
-        invocation=invocation,
-        since=moment_of(since, "--since"),
-        level=level,
-        search=search,
-        version=version or 0,
-        limit=limit,
-    )
     with connect() as client:
-        if follow:
+        if wanted.follow:
             follow_lines(client, wanted, json=json)
             return
         lines = client.call(wanted)
-        if not lines and name is not None:
-            _require_function(client, name)
+        if not lines and wanted.function is not None:
+            _require_function(client, wanted.project or "", wanted.function)
     if json:
         print_json({"lines": lines})
         return
@@ -117,12 +86,12 @@ def _empty(wanted: ReadLogs) -> str:
     return "There are no lines yet. `casemate logs -f` waits for them."
 
 
-def _require_function(client: NodeClient, name: FunctionName) -> None:
+def _require_function(client: NodeClient, project: str, function: str) -> None:
     """Raise CommandError if there is no such function: a wrong name has no lines either."""
-    answer = client.request(ShowFunction(project=name.project, function=name.function))
+    answer = client.request(ShowFunction(project=project, function=function))
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise CommandError(
-            f"There is no function {name.project}/{name.function}.",
+            f"There is no function {project}/{function}.",
             next_step="`casemate ls` lists those there are.",
         )
 

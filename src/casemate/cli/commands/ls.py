@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from casemate.cli.client import connect
-from casemate.cli.deployed import deployed_functions, live_version
-from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import print_json, print_table
+from casemate.cli.deployed import live_version
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import print_table
 from casemate.cli.text import moment
 from casemate.model.deployment import LIVE, Alias, DeployedFunction
+from casemate.operations.functions import Functions, ListFunctions
 
 app = new_app()
 
 
-@command(app, examples="$ casemate ls\n$ casemate ls --json")
-def ls(json: JsonOption = False) -> None:
+@answered(app, ListFunctions, examples="$ casemate ls\n$ casemate ls --json")
+def ls(found: Functions) -> None:
     """List the functions of the node."""
-    with connect() as client:
-        functions = deployed_functions(client)
-    if json:
-        print_json({"functions": list(functions.values())})
-        return
     print_table(
         ("function", "live", "deployed", "callers", "routes"),
-        [(str(name), *_columns(function)) for name, function in functions.items()],
+        [(f"{f.project}/{f.name}", *_columns(f)) for f in found.functions],
         empty="There are no functions. Next: `casemate deploy` in a project's folder.",
     )
 

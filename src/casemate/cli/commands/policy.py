@@ -9,17 +9,20 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode
-from casemate.cli.options import JsonOption, YesOption, command, new_app
-from casemate.cli.prompts import confirm
+from casemate.cli.operation_command import Call, answered, asked
+from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
-from casemate.operations.policies import ListPolicies, PutPolicy, RemovePolicy, ShowPolicy
+from casemate.model.account import PolicyFile
+from casemate.operations.policies import (
+    ListPolicies,
+    Policies,
+    PutPolicy,
+    RemovePolicy,
+    ShowPolicy,
+)
 
 app = new_app("Check, test, list and change the custom policies of a node.")
-
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="The policy file's name, without `.cedar`.")
-]
 
 
 @command(app, examples="$ casemate policy validate deployer.cedar no-weekend.cedar")
@@ -101,14 +104,9 @@ def schema() -> None:
     print_text(SCHEMA.rstrip("\n"))
 
 
-@command(app, examples="$ casemate policy ls")
-def ls(json: JsonOption = False) -> None:
+@answered(app, ListPolicies, examples="$ casemate policy ls")
+def ls(found: Policies) -> None:
     """List the custom policies of the node, and every role there is."""
-    with connect() as client:
-        found = client.call(ListPolicies())
-    if json:
-        print_json(found)
-        return
     print_table(
         ("file", "policy", "effect", "line", "changed", "by"),
         [
@@ -121,20 +119,21 @@ def ls(json: JsonOption = False) -> None:
     note(f"Roles: {', '.join(found.roles)}.")
 
 
-@command(app, examples="$ casemate policy show deployer > deployer.cedar")
-def show(name: NameArgument, json: JsonOption = False) -> None:
+@answered(app, ShowPolicy, examples="$ casemate policy show deployer > deployer.cedar")
+def show(found: PolicyFile) -> None:
     """Print a custom policy file of the node."""
-    with connect() as client:
-        found = client.call(ShowPolicy(name=name))
-    if json:
-        print_json(found)
-    else:
-        print_text(found.text.rstrip("\n"))
+    print_text(found.text.rstrip("\n"))
 
 
-@command(app, examples="$ casemate policy put deployer deployer.cedar")
+@asked(
+    app,
+    PutPolicy,
+    fixed={"text": ""},
+    examples="$ casemate policy put deployer deployer.cedar",
+)
 def put(
-    name: NameArgument,
+    wanted: PutPolicy,
+    *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with its policies.")],
     json: JsonOption = False,
 ) -> None:
@@ -144,10 +143,10 @@ def put(
     """
     from casemate.policy import compile_policies, read_policy_file
 
-    given = read_policy_file(file, name)
+    given = read_policy_file(file, wanted.name)
     compile_policies([given])
     with connect() as client:
-        stored = client.call(PutPolicy(name=name, text=given.text))
+        stored = client.call(PutPolicy(name=wanted.name, text=given.text))
     if json:
         print_json(stored)
     else:
@@ -155,10 +154,12 @@ def put(
         print_line(f"The policy file {stored.name} is in force: {ids}.")
 
 
-@command(app, examples="$ casemate policy rm deployer")
-def rm(name: NameArgument, yes: YesOption = False) -> None:
+@answered(
+    app,
+    RemovePolicy,
+    examples="$ casemate policy rm deployer",
+    confirm="Remove the policy file {it.name} from {call.url}?",
+)
+def rm(call: Call) -> None:
     """Remove a policy file from the node. What it permitted or forbade holds no more at once."""
-    with connect() as client:
-        confirm(f"Remove the policy file {name} from {client.url}?", yes=yes)
-        client.call(RemovePolicy(name=name))
-    print_line(f"The policy file {name} is removed.")
+    print_line(f"The policy file {call.operation.name} is removed.")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from casemate.cli.changes import routes_of, shown_limits
-from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
-from casemate.cli.names import FunctionName, resolve
-from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, DIM, YELLOW, print_json, print_line, print_table, wrapped
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import BOLD, DIM, YELLOW, print_line, print_table, wrapped
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
-from casemate.model.deployment import Version
+from casemate.model.deployment import DeployedFunction, Version
 from casemate.model.invocation import Outcome
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import (
@@ -37,21 +36,16 @@ _LABEL = 13
 _MOST_REASONS = 5
 
 
-@command(app, examples="$ casemate show hello\n$ casemate show shop/cart --json")
-def show(function: FunctionArgument, json: JsonOption = False) -> None:
+@answered(app, ShowFunction, examples="$ casemate show hello\n$ casemate show shop/cart --json")
+def show(found: DeployedFunction, call: Call) -> None:
     """Show a function: versions, aliases, limits, routes."""
-    name = resolve(function)
-    with connect() as client:
-        found = client.call(ShowFunction(project=name.project, function=name.function))
-        address = f"{client.url}/invoke/{name}"
-        live = live_version(found)
-        if json:
-            print_json(found)
-            return
-        schedules = _schedules(client, name, live)
-        restoring = client.call(ShowRestoring(project=name.project, function=name.function))
-    print_line(str(name), BOLD)
-    print_line(f"  address    {address}")
+    live = live_version(found)
+    schedules = _schedules(call, live)
+    shown = call.operation
+    asked = ShowRestoring(project=shown.project, function=shown.function)
+    restoring = call.client.call(asked)
+    print_line(call.name, BOLD)
+    print_line(f"  address    {call.url}/invoke/{call.name}")
     if live is not None:
         _print_spec(live)
     _print_restoring(restoring)
@@ -74,10 +68,11 @@ def show(function: FunctionArgument, json: JsonOption = False) -> None:
     )
 
 
-def _schedules(client: NodeClient, name: FunctionName, live: Version | None) -> Schedules:
+def _schedules(call: Call, live: Version | None) -> Schedules:
     if live is None or not any(isinstance(t, ScheduleTrigger) for t in live.spec.triggers):
         return Schedules()
-    return client.call(ListSchedules(project=name.project, function=name.function))
+    shown = call.operation
+    return call.client.call(ListSchedules(project=shown.project, function=shown.function))
 
 
 def _print_schedules(found: Schedules) -> None:

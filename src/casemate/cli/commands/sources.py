@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from casemate.cli.client import connect
-from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import print_json, print_table
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import print_table
 from casemate.cli.text import moment
-from casemate.operations.sources import ListSources
+from casemate.operations.sources import ListSources, Sources
 
 app = new_app("See the servers outside that triggers read from.")
 
 
-@command(app, examples="$ casemate sources ls\n$ casemate sources ls shop --json")
-def ls(
-    project: Annotated[
-        str | None, typer.Argument(metavar="PROJECT", help="Only those of this project.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
+@answered(app, ListSources, examples="$ casemate sources ls\n$ casemate sources ls shop --json")
+def ls(found: Sources) -> None:
     """List sources: whether each is connected, since when, what it brought and what went wrong.
 
     Counts are since the node was started. What waits is what the server outside told last; not
     every server can tell.
     """
-    with connect() as client:
-        found = client.call(ListSources(project=project)).sources
-    if json:
-        print_json({"sources": found})
-        return
     print_table(
         ("trigger", "kind", "server", "connected", "since", "events", "waiting", "last error"),
         [
@@ -47,7 +33,7 @@ def ls(
                 if source.error_at is None
                 else f"{moment(source.error_at)} ({source.losses} losses): {source.error}",
             )
-            for source in found
+            for source in found.sources
         ],
         below=("server", "since", "last error"),
         empty="No live function has a trigger of a server outside.",

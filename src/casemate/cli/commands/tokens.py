@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-import typer
-
-from casemate.cli.client import connect
-from casemate.cli.commands.users import RoleOption
-from casemate.cli.names import bindings
-from casemate.cli.options import JsonOption, YesOption, command, new_app
-from casemate.cli.prompts import confirm
-from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
-from casemate.operations.tokens import AddToken, ListTokens, RevokeToken, TokenView
+from casemate.operations.tokens import (
+    AddToken,
+    CreatedToken,
+    ListTokens,
+    RevokedToken,
+    RevokeToken,
+    Tokens,
+    TokenView,
+)
 
 app = new_app("List, make and revoke service tokens.")
 
@@ -25,20 +27,12 @@ def _end(token: TokenView) -> str:
     return moment(token.expires_at) if token.expires_at is not None else "never"
 
 
-@command(app, examples="$ casemate tokens ls\n$ casemate tokens ls --sessions")
-def ls(
-    sessions: Annotated[bool, typer.Option("--sessions", help="Sessions of people too.")] = False,
-    json: JsonOption = False,
-) -> None:
+@answered(app, ListTokens, examples="$ casemate tokens ls\n$ casemate tokens ls --sessions")
+def ls(found: Tokens) -> None:
     """List service tokens: your own, or all if you may see accounts.
 
     Their text is stored nowhere and never shown.
     """
-    with connect() as client:
-        found = client.call(ListTokens(sessions=sessions))
-    if json:
-        print_json(found)
-        return
     print_table(
         ("id", "name", "roles", "made by", "last used", "ends"),
         [
@@ -57,35 +51,19 @@ def ls(
     )
 
 
-@command(
+@answered(
     app,
+    AddToken,
     examples="""\
 $ casemate tokens add webshop --role invoker@shop
 $ casemate tokens add ci --role developer@shop --days 30 > token.txt
 """,
 )
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What you will know it by.")],
-    role: RoleOption = None,
-    days: Annotated[
-        int | None,
-        typer.Option("--days", min=1, max=365, help="Days until it expires; 90 without it."),
-    ] = None,
-    no_expiry: Annotated[
-        bool, typer.Option("--no-expiry", help="Let it never expire; for owners, and recorded.")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
+def add(created: CreatedToken) -> None:
     """Make a service token and print its text, which is shown this once only.
 
     It can do no more than you can.
     """
-    wanted = AddToken(name=name, roles=bindings(role or ()), days=days, no_expiry=no_expiry)
-    with connect() as client:
-        created = client.call(wanted)
-    if json:
-        print_json(created)
-        return
     print_line(created.text)
     if sys.stdout.isatty():
         note("Keep it now: it is not stored and cannot be shown again.", YELLOW)
@@ -96,22 +74,14 @@ def _ends(token: TokenView) -> str:
     return "it does not expire" if token.expires_at is None else f"it expires {_end(token)}"
 
 
-@command(app, examples="$ casemate tokens revoke 3f9a1b2c4d5e6f70")
-def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="The id, see `tokens ls`.")],
-    yes: YesOption = False,
-    json: JsonOption = False,
-) -> None:
+@answered(
+    app,
+    RevokeToken,
+    examples="$ casemate tokens revoke 3f9a1b2c4d5e6f70",
+    confirm="Revoke the token {it.id} of {call.url}, and all that were made with it?",
+)
+def revoke(revoked: RevokedToken) -> None:
     """Revoke a token or session at once and for good, with every token that was made with it."""
-    with connect() as client:
-        confirm(
-            f"Revoke the token {token_id} of {client.url}, and all that were made with it?",
-            yes=yes,
-        )
-        revoked = client.call(RevokeToken(id=token_id))
-    if json:
-        print_json(revoked)
-    else:
-        print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")
-        for token in revoked.line:
-            print_line(f"So is {token.name} ({token.id}), which {token.created_by} had made.")
+    print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")
+    for token in revoked.line:
+        print_line(f"So is {token.name} ({token.id}), which {token.created_by} had made.")

@@ -4,68 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
-from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
-from casemate.cli.names import resolve
-from casemate.cli.options import FunctionArgument, JsonOption, command, new_app
-from casemate.cli.terminal import note, print_json, print_line
-from casemate.operations.triggers import FireTrigger
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import note, print_line
+from casemate.operations.triggers import Fired, FireTrigger
 
 app = new_app("Have a trigger of a function bring a sample event.")
 
 MAX_DATA_BYTES = 60 * 1024
-
-
-@command(
-    app,
-    examples="""\
-$ casemate trigger fire shop/resize bucket-1
-$ casemate trigger fire resize bucket-1 --data '{"key": "photos/cat.jpg"}'
-$ casemate trigger fire nightly schedule-1 --data @night.json
-""",
-)
-def fire(
-    function: FunctionArgument,
-    trigger: Annotated[
-        str, typer.Argument(metavar="TRIGGER", help="Its name, see `casemate show FUNCTION`.")
-    ],
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="JSON",
-            help="In place of the sample's data: JSON, `@FILE`, or `-` for standard input.",
-        ),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Send a function an event as one of its triggers would bring it.
-
-    Any kind: a schedule's time, a message, a change of a bucket or table, a web hook, a message of
-    a server outside. It fits the trigger's filters and goes the way of real ones: contract,
-    batches, attempts, dead letters. Bucket, table, queue and topic stay as they are. Who may
-    `trigger:fire` may do this.
-    """
-    name = resolve(function)
-    wanted = FireTrigger(
-        project=name.project,
-        function=name.function,
-        trigger=trigger,
-        data=msgspec.UNSET if data is None else _read(data),
-    )
-    with connect() as client:
-        fired = client.call(wanted)
-    if json:
-        print_json(fired)
-        return
-    print_line(fired.id)
-    note(f"{fired.event.type} is kept for {name}: `casemate logs -i {fired.id}` shows its lines.")
 
 
 def _read(text: str) -> Any:
@@ -91,3 +42,26 @@ def _read(text: str) -> Any:
         raise UsageError(
             f"--data is no JSON: {error}", next_step="Quote it as one word."
         ) from error
+
+
+@answered(
+    app,
+    FireTrigger,
+    read={"data": _read},
+    examples="""\
+$ casemate trigger fire shop/resize bucket-1
+$ casemate trigger fire resize bucket-1 --data '{"key": "photos/cat.jpg"}'
+$ casemate trigger fire nightly schedule-1 --data @night.json
+""",
+)
+def fire(fired: Fired, call: Call) -> None:
+    """Send a function an event as one of its triggers would bring it.
+
+    Any kind: a schedule's time, a message, a change of a bucket or table, a web hook, a message of
+    a server outside. It fits the trigger's filters and goes the way of real ones: contract,
+    batches, attempts, dead letters. Bucket, table, queue and topic stay as they are. Who may
+    `trigger:fire` may do this.
+    """
+    print_line(fired.id)
+    shown = f"`casemate logs -i {fired.id}` shows its lines."
+    note(f"{fired.event.type} is kept for {call.name}: {shown}")

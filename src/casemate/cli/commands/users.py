@@ -9,9 +9,9 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
-from casemate.cli.names import bindings, user_name
-from casemate.cli.options import JsonOption, YesOption, command, new_app
-from casemate.cli.prompts import confirm
+from casemate.cli.names import user_name
+from casemate.cli.operation_command import Call, answered, asked
+from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.operations.users import (
@@ -23,20 +23,11 @@ from casemate.operations.users import (
     SetUserState,
     ShowUser,
     UserChanged,
+    Users,
     UserView,
 )
 
 app = new_app("List, add and remove people and their roles.")
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The person, see `users ls`.")]
-RoleOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--role",
-        metavar="BINDING",
-        help="ROLE[@PROJECT[/FUNCTION]], such as developer@shop. Can be given several times.",
-    ),
-]
 
 
 def _state(user: UserView) -> str:
@@ -47,14 +38,9 @@ def _state(user: UserView) -> str:
     return "active" if user.enrolled else "cannot log in"
 
 
-@command(app, examples="$ casemate users ls")
-def ls(json: JsonOption = False) -> None:
+@answered(app, ListUsers, examples="$ casemate users ls")
+def ls(found: Users) -> None:
     """List the people and their roles."""
-    with connect() as client:
-        found = client.call(ListUsers())
-    if json:
-        print_json(found)
-        return
     print_table(
         ("name", "roles", "state", "comes by", "added"),
         [
@@ -71,56 +57,45 @@ def ls(json: JsonOption = False) -> None:
     )
 
 
-@command(
+@answered(
     app,
+    AddUser,
+    read={"name": user_name},
     examples="""\
 $ casemate users add ada --role owner
 $ casemate users add bob --role developer@shop --role invoker@billing/invoice
 $ casemate users add eve --role auditor --oidc-subject 248289761001
 """,
 )
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the person logs in as.")],
-    role: RoleOption = None,
-    oidc_subject: Annotated[
-        str | None,
-        typer.Option(
-            "--oidc-subject",
-            metavar="SUB",
-            help="The person comes by the OpenID provider, which calls it this (claim `sub`).",
-        ),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
+def add(changed: UserChanged, call: Call) -> None:
     """Add a person and print the one-time code to enrol with.
 
     The code is shown this once and valid for a day. You cannot give roles that you do not have.
     """
-    added = AddUser(name=user_name(name), roles=bindings(role or ()), oidc_subject=oidc_subject)
-    with connect() as client:
-        changed = client.call(added)
-        url = client.url
-    _print(changed, json=json, done=f"{name} is added.", url=url)
+    _print(changed, call, "is added")
 
 
-@command(app, examples="$ casemate users roles bob --role developer@shop --role auditor")
+@asked(
+    app,
+    SetUserRoles,
+    examples="$ casemate users roles bob --role developer@shop --role auditor",
+)
 def roles(
-    name: NameArgument,
-    role: RoleOption = None,
+    wanted: SetUserRoles,
+    *,
     none: Annotated[bool, typer.Option("--none", help="Take all roles.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show a person's roles, or replace them by those given, at once."""
-    if role and none:
+    if wanted.roles and none:
         raise UsageError(
             "--none takes all roles, and --role gives one.", next_step="Give one of the two."
         )
-    wanted = bindings(role or ())
     with connect() as client:
-        if role or none:
-            user = client.call(SetUserRoles(name=name, roles=wanted)).user
+        if wanted.roles or none:
+            user = client.call(wanted).user
         else:
-            user = client.call(ShowUser(name=name))
+            user = client.call(ShowUser(name=wanted.name))
     if json:
         print_json(user)
         return
@@ -130,56 +105,48 @@ def roles(
         note(f"{user.name} has no role.")
 
 
-@command(app, examples="$ casemate users reset bob")
-def reset(name: NameArgument, yes: YesOption = False, json: JsonOption = False) -> None:
+@answered(
+    app,
+    ResetUser,
+    examples="$ casemate users reset bob",
+    confirm="Reset {it.name}, who has to enrol again?",
+)
+def reset(changed: UserChanged, call: Call) -> None:
     """Take a person's password, authenticator and sessions, and print a new one-time code."""
-    with connect() as client:
-        confirm(f"Reset {name}, who has to enrol again?", yes=yes)
-        changed = client.call(ResetUser(name=name))
-        url = client.url
-    _print(changed, json=json, done=f"{name} is reset and logged out everywhere.", url=url)
+    _print(changed, call, "is reset and logged out everywhere")
 
 
-@command(app, examples="$ casemate users disable bob")
-def disable(name: NameArgument, json: JsonOption = False) -> None:
+@answered(app, SetUserState, fixed={"disabled": True}, examples="$ casemate users disable bob")
+def disable(changed: UserChanged, call: Call) -> None:
     """Keep a person out at once; its sessions end."""
-    _set_state(name, disabled=True, json=json)
+    _print(changed, call, "is disabled")
 
 
-@command(app, examples="$ casemate users enable bob")
-def enable(name: NameArgument, json: JsonOption = False) -> None:
+@answered(app, SetUserState, fixed={"disabled": False}, examples="$ casemate users enable bob")
+def enable(changed: UserChanged, call: Call) -> None:
     """Let a disabled person log in again."""
-    _set_state(name, disabled=False, json=json)
+    _print(changed, call, "is enabled")
 
 
-def _set_state(name: str, *, disabled: bool, json: bool) -> None:
-    with connect() as client:
-        changed = client.call(SetUserState(name=name, disabled=disabled))
-        url = client.url
-    _print(changed, json=json, done=f"{name} is {'disabled' if disabled else 'enabled'}.", url=url)
-
-
-@command(app, examples="$ casemate users rm bob")
-def rm(name: NameArgument, yes: YesOption = False, json: JsonOption = False) -> None:
+@answered(
+    app,
+    RemoveUser,
+    examples="$ casemate users rm bob",
+    confirm="Remove {it.name} from {call.url}?",
+)
+def rm(changed: UserChanged, call: Call) -> None:
     """Remove a person with its roles and sessions."""
-    with connect() as client:
-        confirm(f"Remove {name} from {client.url}?", yes=yes)
-        changed = client.call(RemoveUser(name=name))
-        url = client.url
-    _print(changed, json=json, done=f"{name} is removed.", url=url)
+    _print(changed, call, "is removed")
 
 
-def _print(changed: UserChanged, *, json: bool, done: str, url: str) -> None:
+def _print(changed: UserChanged, call: Call, done: str) -> None:
     """Print a change: the code alone goes to standard output."""
-    if json:
-        print_json(changed)
-        return
-    note(done)
+    note(f"{call.operation.name} {done}.")
     if changed.code is not None:
         print_line(changed.code)
         if sys.stdout.isatty():
             note("Give it to that person now: it is shown once and valid for a day.", YELLOW)
-        note(f"To enrol: `casemate login {url} --user {changed.user.name} --enrol`.")
+        note(f"To enrol: `casemate login {call.url} --user {changed.user.name} --enrol`.")
     if changed.tokens_left:
         note(
             "Service tokens that this person made are still valid: "

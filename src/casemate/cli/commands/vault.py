@@ -12,10 +12,12 @@ from casemate.cli.client import connect
 from casemate.cli.commands.secrets import vault_public_key
 from casemate.cli.commands.serve import default_data_folder
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, wrapped
 from casemate.cli.text import moment
+from casemate.model.vault import VaultStatus as Status
 from casemate.operations.declaration import BINARY
 from casemate.operations.vault import RotatedKey, RotateKeys, RotateMasterKey, VaultStatus
 
@@ -25,13 +27,10 @@ if TYPE_CHECKING:
 app = new_app("Look at the vault and rotate its keys.")
 
 
-@command(app, examples="$ casemate vault status")
-def status(json: JsonOption = False) -> None:
+@answered(app, VaultStatus, examples="$ casemate vault status")
+def status(found: Status, call: Call, *, json: JsonOption = False) -> None:
     """Show where the master key is, how old the keys are, and the vault's fingerprint."""
-    with connect() as client:
-        found = client.call(VaultStatus())
-        public = vault_public_key(client, None)
-    fingerprint = hashlib.sha256(public).hexdigest()
+    fingerprint = hashlib.sha256(vault_public_key(call.client, None)).hexdigest()
     if json:
         from msgspec import to_builtins
 
@@ -52,8 +51,9 @@ def status(json: JsonOption = False) -> None:
         note("Keys may reach swap: the host does not let the vault lock its memory.", YELLOW)
 
 
-@command(
+@asked(
     app,
+    RotateKeys,
     name="rotate-keys",
     examples="""\
 $ casemate vault rotate-keys
@@ -61,26 +61,17 @@ $ casemate vault rotate-keys --project shop
 $ casemate vault rotate-keys --signing
 """,
 )
-def rotate_keys(
-    project: Annotated[
-        str | None, typer.Option("--project", metavar="PROJECT", help="Only this project's key.")
-    ] = None,
-    signing: Annotated[
-        bool, typer.Option("--signing", help="The key that signs tokens, instead of data keys.")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
+def rotate_keys(wanted: RotateKeys, *, json: JsonOption = False) -> None:
     """Make new data keys, of all projects or of one, and encrypt what is stored anew.
 
     The node goes on serving. With --signing a new key signs tokens from now on; those that were
     signed before stay valid until they expire, a day at most.
     """
-    if signing and project is not None:
+    if wanted.key is RotatedKey.SIGNING and wanted.project is not None:
         raise UsageError(
             "--signing is for the whole node, --project for one project.",
             next_step="Give one of the two.",
         )
-    wanted = RotateKeys(key=RotatedKey.SIGNING if signing else RotatedKey.DATA, project=project)
     with connect() as client:
         # What is stored is encrypted anew before the answer, however much it is.
         rotated = client.call(wanted, seconds=3600.0)

@@ -1,0 +1,235 @@
+"""The parameters of a command, made of the fields of an operation: each is declared there alone."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from types import UnionType
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import typer
+from msgspec.structs import FieldInfo
+
+from casemate.cli.names import bindings, resolve
+from casemate.cli.options import FUNCTION_HELP
+from casemate.cli.resources import project_or_here, resolve_resource
+from casemate.cli.times import moment_of
+from casemate.cli.values import require_text, value_of
+from casemate.model.principal import ResourceKind
+from casemate.operations.declaration import On, on_chosen
+from casemate.operations.errors import DeclarationError
+from casemate.operations.fields import HIGHEST
+from casemate.operations.form import Form
+from casemate.operations.given import Given
+from casemate.operations.samples import NAMED
+
+Reader = Callable[[Any], Any]
+"""Returns the value of a field from what was given. Raises UsageError."""
+Fields = dict[str, Any]
+
+_PROJECT_HELP = "The project; without it the one of the folder you are in."
+
+
+class Parameter(NamedTuple):
+    """One parameter of a command, and what of an operation it gives."""
+
+    taken: inspect.Parameter
+    give: Callable[[Form, Any, Fields], None]
+    """Adds fields for what was given; of which operation, is only known then."""
+
+
+def taken(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """Return a parameter as Typer reads it from a function."""
+    only = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, only, default=default, annotation=annotation)
+
+
+def parameters_of(
+    form: Form, *, fixed: Mapping[str, Any], read: Mapping[str, Reader]
+) -> list[Parameter]:
+    """Return a command's parameters for all fields but those that are `fixed` or a body as it is.
+
+    `read` has readers of fields that the command reads in its own way.
+    """
+    if unknown := (fixed.keys() | read.keys()) - form.fields.keys():
+        raise DeclarationError(f"{form.kind.__name__} has no field {', '.join(sorted(unknown))}.")
+    elsewhere = {*fixed, form.declared.content, *form.declared.inside}
+    found = []
+    if (place := _place(form)) is not None:
+        found.append(place)
+        elsewhere |= {"project", place.taken.name}
+    for name, field in form.fields.items():
+        if name not in elsewhere:
+            found += _of_field(name, field, read.get(name))
+    return found
+
+
+# -- what is acted on ------------------------------------------------------------------------------
+
+
+def _place(form: Form) -> Parameter | None:
+    """Return the parameter that names what is acted on together with its project, if one does."""
+    on = form.declared.on
+    if isinstance(on, On) and form.in_path[:2] == ("project", on.named):
+        metavar, help = "FUNCTION", FUNCTION_HELP
+        if on.kind is not ResourceKind.FUNCTION:
+            metavar = f"PROJECT/{on.kind.value.upper()}"
+            help = f"The {on.kind.value}, such as {NAMED['project']}/{NAMED[on.named]}."
+        info = typer.Argument(..., metavar=metavar, help=help)
+        return Parameter(taken(on.named, str, info), _give_named)
+    if on is on_chosen:
+        help = _apart(form.fields["function"].type).help
+        info = typer.Argument(None, metavar="FUNCTION", help=help)
+        return Parameter(taken("function", str | None, info), _give_function)
+    if form.in_path == ("project",):
+        info = typer.Argument(None, metavar="PROJECT", help=_PROJECT_HELP)
+        return Parameter(taken("project", str | None, info), _give_project)
+    return None
+
+
+def _give_named(form: Form, text: str, fields: Fields) -> None:
+    on = typing.cast("On", form.declared.on)
+    if on.kind is ResourceKind.FUNCTION:
+        _give_function(form, text, fields)
+    else:
+        fields["project"], fields[on.named] = resolve_resource(on.kind.value, text)
+
+
+def _give_function(_form: Form, text: str | None, fields: Fields) -> None:
+    if text is not None:
+        fields["project"], fields["function"], _ = resolve(text)
+
+
+def _give_project(_form: Form, text: str | None, fields: Fields) -> None:
+    fields["project"] = project_or_here(text)
+
+
+# -- a field -------------------------------------------------------------------------------------
+
+
+class _Type(NamedTuple):
+    """The type of a field, taken apart."""
+
+    kind: Any
+    """Without None, and without what is said of it."""
+    given: Given
+    help: str
+    least: int | None
+    most: int | None
+
+    @property
+    def many(self) -> bool:
+        return typing.get_origin(self.kind) is tuple
+
+
+def _apart(kind: Any) -> _Type:
+    said: list[Any] = []  # the outermost last: it counts
+    while parts := typing.get_args(kind):
+        if typing.get_origin(kind) is Annotated:
+            kind, said = parts[0], [*parts[1:], *said]
+        elif type(None) in parts:
+            (kind,) = (part for part in parts if part is not type(None))
+        else:
+            break
+    given = next((one for one in reversed(said) if isinstance(one, Given)), Given())
+    metas = [one for one in said if isinstance(one, msgspec.Meta)]
+
+    def last(name: str) -> Any:
+        found = (getattr(meta, name) for meta in reversed(metas))
+        return next((value for value in found if value is not None), None)
+
+    least, most = (last("ge"), last("le")) if kind is int else (None, None)
+    least = least if given.least is None else given.least
+    most = None if most == HIGHEST else most
+    return _Type(kind, given, given.help or last("description") or "", least, most)
+
+
+def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Parameter]:
+    found = _apart(field.type)
+    if isinstance(found.kind, type) and issubclass(found.kind, msgspec.Struct):
+        for inner in msgspec.structs.fields(found.kind):
+            for parameter in _of_field(inner.name, inner, None):
+                within = partial(_give_within, name, found.kind, parameter.give)
+                yield Parameter(parameter.taken, within)
+        return
+    given = found.given
+    flags = given.flags.split() or [f"--{name.replace('_', '-')}"]
+    read = read or _reader(name, found, flags[0])
+
+    def give(_form: Form, value: Any, fields: Fields) -> None:
+        absent = value is None or value is False or (found.many and not value)
+        if field.required or not absent:
+            fields[name] = read(value)
+
+    if found.kind is bool or given.means is not None:
+        yield Parameter(taken(name, bool, typer.Option(False, *flags, help=found.help)), give)
+        return
+    kind, default = _shown(found), _default(field, found)
+    argument = given.argument or (field.required and not given.flags)
+    if default is None and field.required and (argument or not found.many):
+        default = ...
+    make = typer.Argument if argument else partial(_option, flags)
+    info = make(
+        default,
+        help=found.help,
+        metavar=given.metavar or (name.upper() if argument else None),
+        min=found.least,
+        max=found.most,
+    )
+    yield Parameter(taken(name, kind | None if default is None else kind, info), give)
+
+
+def _option(flags: list[str], default: Any, **how: Any) -> Any:
+    return typer.Option(default, *flags, **how)
+
+
+def _give_within(
+    name: str,
+    kind: type[msgspec.Struct],
+    give: Callable[[Form, Any, Fields], None],
+    form: Form,
+    value: Any,
+    fields: Fields,
+) -> None:
+    """Give a field of a struct that is itself a field."""
+    inner: Fields = {}
+    give(form, value, inner)
+    if inner:
+        fields[name] = msgspec.structs.replace(fields.get(name) or kind(), **inner)
+
+
+def _shown(found: _Type) -> Any:
+    """Return the type that Typer reads and shows."""
+    if isinstance(found.kind, type) and issubclass(found.kind, int | Enum):
+        return found.kind
+    return list[str] if found.many else str
+
+
+def _default(field: FieldInfo, found: _Type) -> Any:
+    """Return the default that people see; None where that says only that nothing was given."""
+    default = field.default if found.given.default is None else found.given.default
+    if isinstance(default, int):
+        return default if default >= (found.least or 0) else None
+    return default if isinstance(default, str) and default else None
+
+
+def _reader(name: str, found: _Type, flag: str) -> Reader:
+    kind, given = found.kind, found.given
+    if given.means is not None:
+        return lambda on: given.means if on else given.default
+    if found.many:
+        read = bindings if given.metavar == "BINDING" else tuple
+        return lambda texts: read(texts or ())
+    if given.metavar == "TIME":
+        return partial(moment_of, option=flag)
+    if typing.get_origin(kind) in (typing.Union, UnionType):
+        return value_of
+    if kind is str:
+        return partial(require_text, f"The {name}")
+    if isinstance(kind, type) and issubclass(kind, int | Enum):
+        return lambda value: value
+    raise DeclarationError(f"The field {name} cannot be given on a command line: {kind}.")
