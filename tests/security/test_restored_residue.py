@@ -221,14 +221,15 @@ LEFT = {
     "a timer": ("state['f'] = raw('timerfd_create', 1, 0)", Reason.DESCRIPTORS),
     "a pair of sockets": ("state['f'] = socket.socketpair()", Reason.DESCRIPTORS),
     "a pipe": ("state['f'] = os.pipe()", Reason.DESCRIPTORS),
-    "too many pages": ("state['b'] = [b'x' * (3 << 20) for _ in range(3)]", Reason.TOO_MANY_PAGES),
+    "too many pages": ("ctypes.memset(LARGE, 1, 12 << 20)", Reason.TOO_MANY_PAGES),
 }
 
 
 @pytest.mark.parametrize("row", LEFT)
 def test_what_is_left_open_is_seen(row: str) -> None:
     plant, reason = LEFT[row]
-    with restored("grown = [bytearray(3 << 20) for _ in range(5)]; del grown") as child:
+    large = "large = ctypes.create_string_buffer(12 << 20); LARGE = ctypes.addressof(large)"
+    with restored(large) as child:
         child.call(plant)
         with pytest.raises(DiscardError) as caught:
             child.ready()
