@@ -137,7 +137,7 @@ def state(node: TestNode) -> State:
     node.wait_until(lambda: _rests(node), 30)
     zygotes = zygotes_of(pid)
     # Supervisor, gateway, vault, and the three of a base zygote; a restorer where there is one.
-    own = 6 + ("--restore" in node.ways)
+    own = 6 + node.restores
     node.wait_until(lambda: len(node.processes()) == own + 2 * len(zygotes_of(pid)), 30)
     gateway = gateway_of(pid)
     assert gateway is not None

@@ -42,7 +42,7 @@ def got(node: TestNode) -> list[str]:
         for pid in below(zygote):
             try:
                 # An instance that is restored has one of its own until it is locked down.
-                own = ("userfaultfd",) if "--restore" in node.ways else ()
+                own = ("userfaultfd",) if node.restores else ()
                 names = [os.readlink(p) for p in Path(f"/proc/{pid}/fd").iterdir()]
             except OSError:
                 continue

@@ -19,6 +19,7 @@ from casemate.build import build, pack
 from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
+from casemate.restorer.probe import restoring_problem
 from casemate.supervisor.function_ids import function_ids
 
 MANIFEST = """
@@ -74,6 +75,11 @@ class TestNode:
         self.errors = data.parent / f"{data.name}.stderr"
         self.master_key = data.absolute().parent / f"{data.name}.key"
         """Used unless the arguments name another source: the default is outside of any test."""
+
+    @property
+    def restores(self) -> bool:
+        """Whether it restores instances after a call, instead of forking one for each."""
+        return "--restore" in (*self.ways, *self.arguments) and not restoring_problem()
 
     def start(self) -> TestNode:
         stderr = self.errors.open("a")

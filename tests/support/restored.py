@@ -109,12 +109,16 @@ class Restored(RestoredChild):
     def __init__(self, *, prepare: str = "", filters: int = 2, tmp: bool = False) -> None:
         """Start it, and have it traced; `prepare` is run before its snapshot is taken."""
         super().__init__(prepare=prepare, tmp=tmp)
+        self.late = 0
+        """How often it had to wait at a flagged call, having made too many of them."""
         self.files = ProcessFiles(open_process(self.pid))
         self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
         self.go()
 
     def _pump(self) -> None:
         self.held.tracee.sweep()
+        self.late += len(self.held.tracee.late)
+        self.held.tracee.resume_late()
 
     def ready(self) -> None:
         """Take the snapshot, or restore."""

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 import ctypes  # for what is run, as are the next ones
 import ctypes.util
 import random  # noqa: F401
-import signal  # noqa: F401
+import signal
 import tempfile  # noqa: F401
 import threading  # noqa: F401
 import time  # noqa: F401
@@ -35,6 +35,8 @@ socket.send_fds(sock, [b"u"], [watching])
 os.close(watching)
 assert sock.recv(1) == b"g"
 linux.set_no_new_privileges()
+# As the base zygote leaves it.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 names = {"sock": sock}
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long

@@ -11,6 +11,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
+from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias
@@ -151,6 +152,10 @@ class Control(Protocol):
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
         """Return the invocations that run now, the longest first."""
+        ...
+
+    def restoring(self, project: str, function: str) -> Restoring:
+        """Return how often the process of a call was used again."""
         ...
 
     async def node_status(self) -> NodeStatus:

@@ -15,6 +15,7 @@ from casemate.api.service import json_response
 from casemate.model.deployment import Alias, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
+from casemate.model.restoring import Restoring
 from casemate.model.trigger import TriggerKind
 from casemate.operations import functions
 from casemate.operations.functions import (
@@ -30,6 +31,7 @@ from casemate.operations.functions import (
     Schedules,
     SetAlias,
     ShowFunction,
+    ShowRestoring,
     Started,
 )
 from casemate.operations.records import ListInvocations
@@ -131,6 +133,13 @@ async def _schedules(operation: ListSchedules, call: Call) -> Schedules:
     return Schedules(
         schedules=call.service.schedules(project, name), last=last[0] if last else None
     )
+
+
+@performs(ShowRestoring)
+async def _restoring(operation: ShowRestoring, call: Call) -> Restoring:
+    control = call.service.control
+    await control.function(operation.project, operation.function)
+    return control.restoring(operation.project, operation.function)
 
 
 OPERATIONS = all_served(functions, performs)

@@ -15,6 +15,7 @@ from casemate.dispatch.resting import MOST as MOST_RESTING
 from casemate.dispatch.resting import HostMemory, Resting, excess
 from casemate.dispatch.saturation import Saturation
 from casemate.dispatch.shares import Shares
+from casemate.dispatch.tallies import Tallies
 from casemate.model.deployment import Version
 from casemate.model.invocation import RunningInvocation
 from casemate.model.path import Admitted, Placed, RefusedError
@@ -54,6 +55,7 @@ class Dispatcher:
         self._client = client
         self._loop = client.loop
         self._pools: dict[Name, Pool] = {}
+        self.tallies = Tallies()
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, tuple[Pool, Admitted]] = {}
         self._crowded_until = 0.0
@@ -123,7 +125,8 @@ class Dispatcher:
         self._ahead.look(self._pools.values())
 
     def _new_pool(self, version: Version) -> Pool:
-        pool = Pool(self._client, version, self._loop, self._shares.of(version.project))
+        tally = self.tallies.of(version.project, version.function)
+        pool = Pool(self._client, version, self._loop, self._shares.of(version.project), tally)
         self._pools[_name(version)] = pool
         if self._timer is None:
             self._timer = self._loop.call_later(_TEND_SECONDS, self._tend)

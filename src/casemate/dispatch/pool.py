@@ -14,6 +14,7 @@ from casemate.dispatch.resting import UNMEASURED, Resting
 from casemate.dispatch.restored import RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
+from casemate.dispatch.tallies import Tally
 from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
@@ -48,8 +49,9 @@ class Pool:
         version: Version,
         loop: asyncio.AbstractEventLoop,
         share: ProjectShare,
+        tally: Tally | None = None,
     ) -> None:
-        """Start with nothing: no zygote, no instance."""
+        """Start with nothing: no zygote, no instance. What is used again is counted in `tally`."""
         self.version = version
         self.limits = version.spec.limits
         self.reuse = version.spec.isolation is Isolation.INSTANCE
@@ -76,7 +78,7 @@ class Pool:
         self._supply_soon = False
         self._patience: asyncio.TimerHandle | None = None
         self.restored = RestoredInstances(
-            f"{version.project}/{version.function}", loop, self._on_made_ready
+            f"{version.project}/{version.function}", loop, self._on_made_ready, tally or Tally()
         )
 
     def follow(self, version: Version) -> None:
@@ -164,10 +166,12 @@ class Pool:
         """Have an instance restored if it is one that can be; end it else."""
         zygote = self._zygotes.current
         if zygote is None or not self.restored.begin(zygote, instance):
+            self.restored.tally.forks += not instance.restorable
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
-        if ready and not self.retired and not self._zygotes.is_of_old(instance):
+        wanted = not self.retired or bool(self._waiting)
+        if ready and wanted and not self._zygotes.is_of_old(instance):
             self._offer(instance)
         else:
             instance.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 
+from casemate.dispatch.tallies import Tally
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
@@ -24,7 +25,6 @@ _READY_SECONDS = 1.0
 """Of which nothing is heard for so long is ended: it takes the place of others."""
 _SLOW_SECONDS = 0.1
 """While one takes longer than this no others are asked for."""
-_MOST_REASONS = 64
 
 
 class RestoredInstances:
@@ -35,16 +35,16 @@ class RestoredInstances:
         name: str,
         loop: asyncio.AbstractEventLoop,
         done: Callable[[Instance, bool], None],
+        tally: Tally,
     ) -> None:
-        """Call `done` with an instance that was made ready, or could not be."""
+        """Call `done` with an instance that was made ready, or could not be; count in `tally`."""
         self._name = name
         self._loop = loop
         self._done = done
         self._under_way: dict[Instance, float] = {}
         self._last: deque[bool] = deque(maxlen=_LAST)
         self._fork_until = 0.0
-        self.reasons: Counter[str] = Counter()
-        """Why instances were not used again, and how often."""
+        self.tally = tally
 
     def __len__(self) -> int:
         """Return how many are being made ready."""
@@ -72,14 +72,14 @@ class RestoredInstances:
 
     def _told(self, instance: Instance, problem: str) -> None:
         waited = self._under_way.pop(instance, None)
-        if problem and problem not in self.reasons:
-            _log.info("an instance of %s is not used again: %s", self._name, problem)
-        if problem and (len(self.reasons) < _MOST_REASONS or problem in self.reasons):
-            self.reasons[problem] += 1
         if waited is None:
             # It serves a call, or waits for one, and could not be made ready afterwards.
             instance.restorable = False
             return
+        if problem and self.tally.discard(problem):
+            _log.info("an instance of %s is not used again: %s", self._name, problem)
+        elif not problem and instance.served:
+            self.tally.restored += 1
         self._last.append(not problem)
         failed = self._last.count(False)
         if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):

@@ -31,6 +31,7 @@ from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
+from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory
@@ -328,6 +329,10 @@ class NodeControl:
             for running in self._dispatcher.running()
             if project in (None, running.project) and function in (None, running.function)
         )
+
+    def restoring(self, project: str, function: str) -> Restoring:
+        """See Control."""
+        return self._dispatcher.tallies.told(project, function)
 
     # -- the node ------------------------------------------------------------------------------
 

@@ -1,14 +1,20 @@
 """The filter that flags, in an instance that is restored, calls that leave something behind.
 
 It lets through what leaves no state in the kernel, or state that goes with a descriptor; for all
-else the instance stops (SECCOMP_RET_TRACE), its tracer lets the call be made, and the instance is
-not used again. Without a tracer such a call fails with ENOSYS. It adds to the filters of
-`seccomp.py` and takes nothing away from them: the strictest answer counts.
+else the instance stops (SECCOMP_RET_TRACE). Its tracer looks at the arguments and lets the call be
+made; unless it is one of a few that leave nothing in that very form (`restorer/judging.py`), the
+instance is not used again. Without a tracer such a call fails with ENOSYS. It adds to the filters
+of `seccomp.py` and takes nothing away from them: the strictest answer counts.
 
 Descriptors below FIRST are those that an instance keeps from call to call; nothing may change what
 they lead to, and none can be had by another number. What is above is closed when the call is over,
 or the instance is not used again (`restorer`), so that its state is gone with it. Sending messages
 with descriptors is flagged for all of them: one could be sent to oneself.
+
+Files can be made, changed and removed: the one place where that is possible is the instance's own
+/tmp, of which all that is left is seen afterwards (its root, its free blocks and free inodes).
+Files elsewhere are on mounts that are read-only. What is bound to an inode there, such as a lock,
+goes with the descriptor by which it was made.
 """
 
 from __future__ import annotations
@@ -51,22 +57,29 @@ sched_get_priority_min sched_rr_get_interval sched_getattr getcpu getrlimit capg
 rt_sigpending mincore fsync fdatasync statfs fstatfs getxattr lgetxattr fgetxattr listxattr
 llistxattr flistxattr exit exit_group socket socketpair pipe pipe2 eventfd eventfd2 epoll_create
 epoll_create1 timerfd_create timerfd_gettime getsockname getpeername getsockopt memfd_create
+unlink mkdir rmdir rename link symlink chmod truncate utime utimes creat sendfile copy_file_range
 """)
 """Calls that leave nothing behind, or only what is gone with its descriptor."""
 
 BY_DESCRIPTOR = _names("""
 close connect shutdown setsockopt epoll_ctl timerfd_settime signalfd signalfd4 flock fadvise64
-ftruncate fallocate dup
+ftruncate fallocate dup fchmod unlinkat mkdirat renameat renameat2 linkat symlinkat fchmodat
+fchmodat2 utimensat futimesat sync_file_range
 """)
-"""Calls that are clean for a descriptor that is not kept, the first argument."""
+"""Calls that are clean for a descriptor that is not kept, the first argument.
 
-_OPEN_CHANGES = 0o3 | 0x40 | 0x200 | 0x2000
-"""O_WRONLY, O_RDWR, O_CREAT, O_TRUNC and O_ASYNC."""
+Those with the name of a file take a folder there, or AT_FDCWD, which is a large number. Without a
+name some of them are about the descriptor itself: so kept ones are flagged.
+"""
+
+_ASYNC = 0x2000
+"""O_ASYNC: signals for a file, as F_SETFL and FIOASYNC."""
 _CMSG_CLOEXEC, _NOSIGNAL = 0x40000000, 0x4000
 _GET_FLAGS = (1, 3)
 """F_GETFD and F_GETFL."""
-_ABOVE_FCNTL = (0, 2, 4, 1030)
-"""F_DUPFD, F_SETFD, F_SETFL and F_DUPFD_CLOEXEC."""
+_ABOVE_FCNTL = (0, 2, 4, 5, 6, 7, 36, 37, 38, 1030)
+"""F_DUPFD, F_SETFD, F_SETFL, locks of files (F_GETLK, F_SETLK, F_SETLKW and F_OFD_ of each), which
+go with the descriptor, and F_DUPFD_CLOEXEC."""
 _ASK_TERMINAL = 0x5401
 """TCGETS, by which isatty(3) asks."""
 _ABOVE_IOCTL = (0x541B, 0x5421, 0x5450, 0x5451)
@@ -125,8 +138,8 @@ def _commands(place: int, always: tuple[int, ...], above: tuple[int, ...]) -> li
     return [*rule, _trace()]
 
 
-def _reading(place: int) -> list[Instruction]:
-    return [(_LD, 0, 0, place), (_JSET, 0, 1, _OPEN_CHANGES), _trace(), _allow()]
+def _opening(place: int) -> list[Instruction]:
+    return [(_LD, 0, 0, place), (_JSET, 0, 1, _ASYNC), _trace(), _allow()]
 
 
 def flag_program(machine: Machine | None = None) -> bytes:
@@ -135,8 +148,8 @@ def flag_program(machine: Machine | None = None) -> bytes:
     futex = tuple(sorted({one | option for one in _FUTEX for option in _FUTEX_OPTIONS}))
     rules: dict[str, list[Instruction]] = {name: _above() for name in BY_DESCRIPTOR}
     rules |= {
-        "open": _reading(_ARG1),
-        "openat": _reading(_ARG2),
+        "open": _opening(_ARG1),
+        "openat": _opening(_ARG2),
         "dup2": _both_above(),
         "dup3": _both_above(),
         "recvfrom": _above_or(_ARG3, (0,)),

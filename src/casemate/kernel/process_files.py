@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import functools
+import operator
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 KEPT = (0, 1, 2, 3)
@@ -31,11 +32,11 @@ _MAPPING = re.compile(
     rb"[0-9a-f]{1,16} ([0-9a-f]{1,8}):([0-9a-f]{1,8}) [0-9]{1,20} *([^\n]*)\n"
 )
 _PASSING = frozenset(
-    b"FDSize VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
+    b"FDSize VmPeak VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap voluntary_ctxt_switches "
     b"nonvoluntary_ctxt_switches TracerPid".split()
 )
 """Lines of `status` that differ although nothing a process can ask for has changed: how much of
-its memory is there, how large a table once was, how often it waited, and who traces it."""
+its memory is there, the most that it and a table ever were, how often it waited, who traces it."""
 
 
 class Mapping(NamedTuple):
@@ -88,6 +89,8 @@ class ProcessFiles:
         self._all = tuple(descriptors)
         self._folder, self._maps, self.pagemap, self._status = self._all[:4]
         self._children, self._limits, self._smaps, *self._kept = self._all[4:]
+        self._status_lines = 0
+        self._lasting: Callable[[list[bytes]], tuple[bytes, ...]] = tuple
 
     def close(self) -> None:
         """Close all of them; a second time changes nothing."""
@@ -107,7 +110,15 @@ class ProcessFiles:
         lines = os.pread(self._status, _MOST_STATUS, 0).split(b"\n")
         if len(lines) < 20 or lines[-1]:
             raise OSError(errno.EIO, "the status of the process cannot be read")
-        return tuple(line for line in lines if line.partition(b":")[0] not in _PASSING)
+        if len(lines) != self._status_lines:
+            names = [line.partition(b":")[0] for line in lines]
+            self._lasting = operator.itemgetter(
+                *(place for place, name in enumerate(names) if name not in _PASSING)
+            )
+            self._status_lines = len(lines)
+        # The kernel writes the same lines in the same order as long as it runs. Were another one
+        # in the place of one that is left out, then one that is compared would be missing.
+        return self._lasting(lines)
 
     def descriptors(self) -> int:
         """Return how many descriptors are open (Linux 6.2)."""

@@ -27,8 +27,9 @@ from .seccomp import (
 )
 from .system_calls import _names, numbered
 
-PTRACE = (7, 8, 17, 0x4200, 0x4201, 0x4204, 0x4205, 0x4206, 0x4207)
-"""CONT, KILL, DETACH, SETOPTIONS, GETEVENTMSG, GETREGSET, SETREGSET, SEIZE and INTERRUPT."""
+PTRACE = (7, 8, 9, 17, 0x4200, 0x4201, 0x4204, 0x4205, 0x4206, 0x4207)
+"""CONT, KILL, SINGLESTEP, DETACH, SETOPTIONS, GETEVENTMSG, GETREGSET, SETREGSET, SEIZE and
+INTERRUPT."""
 IOCTLS = (0xC020AA00, 0xC018AA06, 0xC0606610)
 """UFFDIO_REGISTER, UFFDIO_WRITEPROTECT and PAGEMAP_SCAN."""
 _EXECUTE = 4
@@ -36,7 +37,7 @@ _GET_DUMPABLE = 3
 """PR_GET_DUMPABLE, by which it proves that it is confined."""
 CALLS = _names("""
 read write close fstat newfstatat lseek pread64 poll ppoll recvmsg sendmsg sendto recvfrom wait4
-process_vm_readv process_vm_writev kcmp fstatfs readlinkat munmap mremap brk madvise futex
+waitid process_vm_readv process_vm_writev kcmp fstatfs readlinkat munmap mremap brk madvise futex
 clock_gettime clock_nanosleep nanosleep gettimeofday sched_yield rt_sigaction rt_sigprocmask
 rt_sigreturn sigaltstack getpid gettid getuid geteuid getgid getegid getrandom restart_syscall exit
 exit_group tgkill fcntl getsockname

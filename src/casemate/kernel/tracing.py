@@ -23,7 +23,7 @@ TELL_SECCOMP = 1 << EVENT_SECCOMP
 """Option: it stops at calls that a filter has traced; without a tracer that says so they fail."""
 EXIT_KILL = 1 << 20
 """Option: it is killed when its tracer ends."""
-_CONT, _KILL, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 8, 17, 0x4200, 0x4201
+_CONT, _KILL, _STEP, _DETACH, _SETOPTIONS, _GETEVENTMSG = 7, 8, 9, 17, 0x4200, 0x4201
 _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4204, 0x4205, 0x4206, 0x4207
 _NT_PRSTATUS, _NT_X86_XSTATE = 1, 0x202
 _MOST_STATE = 65536
@@ -113,6 +113,11 @@ def resume(pid: int, signal: int = 0) -> None:
     _ptrace(_CONT, pid, 0, signal)
 
 
+def step(pid: int) -> None:
+    """Let one that is stopped make one instruction, and stop with SIGTRAP. Raises OSError."""
+    _ptrace(_STEP, pid)
+
+
 def detach(pid: int) -> None:
     """Let one that is stopped go for good. Raises OSError."""
     _ptrace(_DETACH, pid)
@@ -130,14 +135,19 @@ def event_message(pid: int) -> int:
     return message.value
 
 
+_STATE = ctypes.create_string_buffer(_MOST_STATE)
+_STATE_VECTOR = ctypes.create_string_buffer(16)
+_STATE_VIEW = memoryview(_STATE).cast("B")
+"""Asked for again and again, from one thread: see above."""
+
+
 def _get(pid: int, kind: int, most: int) -> bytes:
-    buffer = ctypes.create_string_buffer(most)
-    vector = ctypes.create_string_buffer(_VECTOR.pack(ctypes.addressof(buffer), most), 16)
-    _ptrace(_GETREGSET, pid, kind, vector)
-    size = _VECTOR.unpack(vector.raw)[1]
+    _VECTOR.pack_into(_STATE_VECTOR, 0, ctypes.addressof(_STATE), most)
+    _ptrace(_GETREGSET, pid, kind, _STATE_VECTOR)
+    size = _VECTOR.unpack_from(_STATE_VECTOR, 0)[1]
     if not 0 < size < most + (kind == _NT_PRSTATUS):
         raise OSError(errno.EOVERFLOW, "the registers are not of the size that is known")
-    return buffer.raw[:size]
+    return bytes(_STATE_VIEW[:size])
 
 
 def _set(pid: int, kind: int, data: bytes) -> None:

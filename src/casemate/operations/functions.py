@@ -10,6 +10,7 @@ import msgspec
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
+from casemate.model.restoring import Restoring
 from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import Decided, Declaration, Operation, on_function
 from casemate.operations.fields import Digest, Name, VersionNumber, number
@@ -215,6 +216,23 @@ class ListSchedules(Operation[Schedules], frozen=True, kw_only=True):
 
     declared = Declaration(
         http=f"GET {_PATH}/schedules",
+        tag="functions",
+        action=Action.FUNCTION_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+
+
+class ShowRestoring(Operation[Restoring], frozen=True, kw_only=True):
+    """Show how often the process of a call was used again, and why not.
+
+    Counted since the gateway started. With `isolation = "request"`: see isolation in the docs.
+    """
+
+    declared = Declaration(
+        http=f"GET {_PATH}/restoring",
         tag="functions",
         action=Action.FUNCTION_READ,
         on=on_function,

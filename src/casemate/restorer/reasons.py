@@ -49,6 +49,34 @@ TEXTS = {
     Reason.FOLDER: "its working directory is another one",
 }
 """For the owner of the function."""
+_CHANGES = {
+    Reason.CALL: "do without threads, programs, signals and timers in the handler",
+    Reason.SIGNAL: "do not send signals to it",
+    Reason.NOT_WAITING: "end what still runs when the handler returns",
+    Reason.MEMORY_LAYOUT: "close memory maps before the handler returns",
+    Reason.SHARED_MEMORY: "map no shared memory at import",
+    Reason.TOO_MANY_PAGES: "hold less in memory at a time, or hold it in arrays of a megabyte and "
+    "more, which are taken away whole",
+    Reason.DESCRIPTORS: "close files and sockets before the handler returns: `with` does",
+    Reason.FILES: "leave standard input and output as they are",
+    Reason.PROCESSES: "do without threads and processes in the handler",
+    Reason.TMP: "remove what was written to /tmp, or do it in memory",
+    Reason.FOLDER: "use absolute paths instead of os.chdir",
+}
+"""What the owner can do about it, where there is something."""
+
+
+def text_of(reason: Reason, detail: str) -> str:
+    """Return a reason as the owner reads it."""
+    return f"{TEXTS[reason]} ({detail})" if detail else TEXTS[reason]
+
+
+def change_for(text: str) -> str:
+    """Return what changes a reason, as `text_of` has it; empty if nothing is known to."""
+    for reason, change in _CHANGES.items():
+        if text.startswith(TEXTS[reason]):
+            return change
+    return ""
 
 
 class DiscardError(Exception):

@@ -1,8 +1,9 @@
 """Compares an instance with its snapshot after a call, and sets it back.
 
-In this order: it stops where it waits for its next call; nothing was flagged; what the kernel tells
-of it is what it was; what it wrote is written over with what was there; its registers are set. Any
-step that fails ends it: there is no way round one.
+In this order: it stops where it waits for its next call; nothing was flagged; memory that it has
+mapped is taken away (`repairing.py`); what the kernel tells of it is what it was; what it wrote is
+written over with what was there; its registers are set. Any step that fails ends it: there is no
+way round one.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import time
 
 from casemate.kernel import remote_memory, tracing
-from casemate.kernel.pagemap import PAGE, Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import DiscardError, Reason
-from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, State, take
+from casemate.restorer.repairing import renew_times, repair_memory
+from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
 from casemate.restorer.tracee import HELD_OPTIONS, OPTIONS, Tracee
+from casemate.restorer.written import Written
 
-MOST_PAGES = 2000
-"""That calls of one instance may have written, all together: what is kept of them is bounded."""
+_CLOCK_NS = 20_000_000
+"""By how much the times of files may be behind the clock: they change with its ticks."""
 _HOME_TRIES = 8
 _HOME_SECONDS = 0.0005
 """Between the answer and the wait for the next call there are some instructions."""
@@ -34,10 +37,10 @@ class Held:
         self._uffd = uffd
         self._tmp = tmp
         self._filters = filters
-        self._scanner = Scanner(files.pagemap)
-        self._runs: list[tuple[int, int]] = []
-        self._clean = bytearray()
+        self._written = Written(pid, uffd, Scanner(files.pagemap))
         self.snapshot: Snapshot | None = None
+        self._tmp_was: Tmp | None = None
+        """What its /tmp was when it was last made ready."""
         self.restored = 0
         try:
             self.tracee = Tracee(pid)
@@ -56,7 +59,9 @@ class Held:
             self.tracee.flagged = None
             self.snapshot = take(self.tracee, self._files, self._uffd, self._tmp, self._filters)
             self.tracee.flagged = None
+            self.tracee.judge = self.snapshot.judge
             self.tracee.noting = True
+            self._tmp_was = self.snapshot.state.tmp
         else:
             self._stop_waiting()
             self._restore(self.snapshot)
@@ -65,15 +70,15 @@ class Held:
 
     @property
     def pages(self) -> int:
-        """How many pages are written back."""
-        return len(self._clean) // PAGE
+        """How many pages were written back last."""
+        return self._written.pages
 
     def _let_go(self) -> None:
         try:
             tracing.set_options(self.tracee.pid, OPTIONS)
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
-        self.tracee.go_on()
+        self.tracee.begin()
 
     def _stop_waiting(self) -> None:
         """Stop it where it waits: nowhere else a broken-off call leaves nothing in the kernel."""
@@ -105,8 +110,10 @@ class Held:
         pid = self.tracee.pid
         try:
             tracing.set_options(pid, HELD_OPTIONS)
+            self._repair_memory(snapshot)
+            self._repair_tmp(snapshot)
             self._compare(snapshot)
-            self._write_back(snapshot)
+            self._written.write_back(snapshot)
             tracing.set_extended(pid, snapshot.extended)
             tracing.set_general(pid, snapshot.general)
             if (
@@ -120,38 +127,51 @@ class Held:
             raise DiscardError(Reason.TOO_MANY_PAGES) from error
         except ProcessLookupError as error:
             raise DiscardError(Reason.GONE) from error
-        except OSError as error:
-            raise DiscardError(Reason.KERNEL, error.errno or 0) from error
+        except (OSError, ValueError) as error:
+            raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
+
+    def _repair_memory(self, snapshot: Snapshot) -> None:
+        """Have the mappings be those of the snapshot, all of them, or raise DiscardError."""
+        mappings = snapshot.state.maps
+        if self._files.maps() != mappings or snapshot.judge.heap_moved:
+            repair_memory(self.tracee, snapshot, self._files)
+            if self._files.maps() != mappings:
+                raise DiscardError(Reason.MEMORY_LAYOUT)
+        snapshot.judge.heap_moved = False
+
+    def _repair_tmp(self, snapshot: Snapshot) -> None:
+        """Have /tmp be as it was but for its times, which are new, or raise DiscardError."""
+        was, now = self._tmp_was, self._tmp_now()
+        if was is None or now is None or now == was:
+            return
+        if now.lasting != was.lasting:
+            raise DiscardError(Reason.TMP)
+        before = time.time_ns() - _CLOCK_NS
+        renew_times(self.tracee, snapshot)
+        self._tmp_was = self._tmp_now()
+        if (
+            self._tmp_was is None
+            or self._tmp_was.lasting != was.lasting
+            or not all(before <= moment <= time.time_ns() for moment in self._tmp_was.times)
+        ):
+            raise DiscardError(Reason.TMP)
+
+    def _tmp_now(self) -> Tmp | None:
+        return None if self._tmp is None else Tmp.of(self._tmp)
 
     def _compare(self, snapshot: Snapshot) -> None:
         """Raise DiscardError for the first thing that is not what it was."""
-        was, now = snapshot.state, State.of(self._files, self._tmp)
+        was, files = snapshot.state, self._files
         for same, reason in (
-            (now.descriptors == was.descriptors, Reason.DESCRIPTORS),
-            (now.children == was.children, Reason.PROCESSES),
-            (now.kept == was.kept, Reason.FILES),
-            (now.maps == was.maps, Reason.MEMORY_LAYOUT),
-            (now.tmp == was.tmp, Reason.TMP),
-            (now.folder == was.folder, Reason.FOLDER),
-            (now.status == was.status, Reason.STATUS),
-            (now.limits == was.limits, Reason.STATUS),
+            (files.descriptors() == was.descriptors, Reason.DESCRIPTORS),
+            (files.children() == was.children, Reason.PROCESSES),
+            (files.kept() == was.kept, Reason.FILES),
+            (files.folder() == was.folder, Reason.FOLDER),
+            (files.status() == was.status, Reason.STATUS),
+            (files.limits() == was.limits, Reason.STATUS),
         ):
             if not same:
                 raise DiscardError(reason)
         for descriptor in range(was.descriptors):
             if not remote_memory.same_file(self.tracee.pid, snapshot.twin, descriptor):
                 raise DiscardError(Reason.FILES, descriptor)
-
-    def _write_back(self, snapshot: Snapshot) -> None:
-        """Write over every page that was ever written. Protecting it anew would cost a fault."""
-        runs: list[tuple[int, int]] = []
-        left = MOST_PAGES
-        for start, end in snapshot.ranges:
-            found = self._scanner.written(start, end, left)
-            left -= sum(last - first for first, last in found) // PAGE
-            runs += found
-        if runs != self._runs:
-            self._runs, self._clean = runs, remote_memory.read(snapshot.twin, runs)
-        remote_memory.write(self.tracee.pid, runs, self._clean)
-        for start, end in snapshot.dropped:
-            remote_memory.write(self.tracee.pid, [(start, end)], bytearray(end - start))

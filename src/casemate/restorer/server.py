@@ -15,6 +15,7 @@ import socket
 import time
 
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
+from casemate.kernel import tracing
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.protocol import (
     DISCARDED,
@@ -32,6 +33,11 @@ from casemate.restorer.restoring import Held
 MOST_HELD = 4096
 """Instances at a time; more are not restored."""
 _REQUESTS_PER_TURN = 64
+_EVENTS_PER_TURN = 64
+_ANYTHING = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
+"""Ask who it is to whom something has happened, and leave it to be taken."""
+_LATE_MS = 5
+"""How often those go on that make flagged calls without end, one call each."""
 _SPACE = socket.CMSG_SPACE(4 * (HOLD_DESCRIPTORS + 1))
 
 
@@ -64,6 +70,9 @@ class Server:
         self._sock = sock
         self._heart = heart
         self._held: dict[int, _Instance] = {}
+        self._by_pid: dict[int, int] = {}
+        self._late: set[int] = set()
+        """Numbers of those that make so many flagged calls that they have to wait between them."""
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -73,28 +82,53 @@ class Server:
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        beat_at = 0.0
+        beat_at = late_at = 0.0
         while True:
             now = time.monotonic()
             if now >= beat_at:
                 self._heart.beat()
                 beat_at = now + BEAT_SECONDS
-            for descriptor, _ in poll.poll(BEAT_SECONDS * 1000):
+            for descriptor, _ in poll.poll(_LATE_MS if self._late else BEAT_SECONDS * 1000):
                 if descriptor == self._wake:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._wake, 4096)
                 elif not self._read():
                     return
             self._sweep()
+            if self._late and (now := time.monotonic()) >= late_at:
+                late_at = now + _LATE_MS / 1000
+                for number in self._late:
+                    self._held[number].held.tracee.resume_late()
+                self._late.clear()
 
     def _sweep(self) -> None:
-        for number, instance in list(self._held.items()):
-            tracee = instance.held.tracee
-            tracee.sweep()
-            if not tracee.alive and not tracee.following:
-                del self._held[number]
-                instance.close()
-                self._report(Report(DISCARDED, number, Reason.GONE, 0, 0))
+        """Let those go on with whom something has happened, in the order in which it did."""
+        for _ in range(_EVENTS_PER_TURN):
+            try:
+                found = os.waitid(os.P_ALL, 0, _ANYTHING)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            number = self._by_pid.get(found.si_pid)
+            if number is None:
+                # A twin, or what an instance has started: whose it is, it knows itself.
+                for each in list(self._held):
+                    self._sweep_one(each)
+                return
+            self._sweep_one(number)
+
+    def _sweep_one(self, number: int) -> None:
+        instance = self._held[number]
+        tracee = instance.held.tracee
+        tracee.sweep()
+        if tracee.late:
+            self._late.add(number)
+        if not tracee.alive and not tracee.following:
+            del self._held[number], self._by_pid[tracee.pid]
+            self._late.discard(number)
+            instance.close()
+            self._report(Report(DISCARDED, number, Reason.GONE, 0, 0))
 
     def _read(self) -> bool:
         """Take what has come; False once the supervisor is gone."""
@@ -162,6 +196,7 @@ class Server:
             return
         try:
             self._held[number] = _Instance(pid, filters, descriptors)
+            self._by_pid[pid] = number
         except DiscardError as error:
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
         else:

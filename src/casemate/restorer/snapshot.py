@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from casemate.kernel import machines, remote_memory, tracing, userfault
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import KEPT, ProcessFiles, memory_device, parse_maps
+from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.tracee import HELD_OPTIONS, Tracee
 
@@ -28,6 +29,8 @@ class Tmp:
 
     root: tuple[int, ...]
     free: tuple[int, ...]
+    times: tuple[int, ...]
+    """Of the last access and of the last change of its content, then of its inode."""
 
     @classmethod
     def of(cls, descriptor: int) -> Tmp:
@@ -35,7 +38,12 @@ class Tmp:
         root, room = os.fstat(descriptor), os.fstatvfs(descriptor)
         who = (root.st_mode, root.st_uid, root.st_gid, root.st_nlink, root.st_size)
         when = (root.st_atime_ns, root.st_mtime_ns, root.st_ctime_ns)
-        return cls((*who, *when), (room.f_bfree, room.f_ffree, room.f_blocks, room.f_files))
+        return cls(who, (room.f_bfree, room.f_ffree, room.f_blocks, room.f_files), when)
+
+    @property
+    def lasting(self) -> tuple[int, ...]:
+        """All but the times, which are renewed: files that were removed again leave them."""
+        return (*self.root, *self.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,11 @@ class Snapshot:
     """Of memory that is written, all of it watched."""
     dropped: tuple[tuple[int, int], ...]
     """Of memory that the kernel may drop at any time and lets nobody watch: it is zeroed."""
+    mappings: tuple[tuple[int, int], ...]
+    """All of them, in order."""
+    heap: int
+    """Its end, to the byte."""
+    judge: Judge
 
 
 def waits(registers: tracing.General) -> bool:
@@ -102,6 +115,7 @@ def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filter
         if files.children():
             raise DiscardError(Reason.PROCESSES)
         twin = _clone(tracee, general)
+        heap = tracee.make(general, machines.X86_64.calls["brk"], 0)
         tracing.set_general(tracee.pid, general)
         ranges, dropped = _watch(files, uffd, tmp)
         state = State.of(files, tmp)
@@ -120,7 +134,9 @@ def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filter
         raise DiscardError(Reason.GONE) from error
     except (OSError, ValueError) as error:
         raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
-    return Snapshot(twin, general, extended, state, ranges, dropped)
+    mappings = tuple((one.start, one.end) for one in parse_maps(state.maps))
+    judge = Judge(mappings, heap)
+    return Snapshot(twin, general, extended, state, ranges, dropped, mappings, heap, judge)
 
 
 def _require(state: State, twin: int, filters: int) -> None:

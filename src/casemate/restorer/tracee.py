@@ -1,7 +1,8 @@
 """A traced process: stopping it, and following what it does meanwhile.
 
 The process is traced as long as it lives. It stops by itself at every call that its filter flags
-(`kernel/flagging.py`); such a call is let through, and the process is not used again.
+(`kernel/flagging.py`); such a call is let through, and unless `judging.py` finds that it leaves
+nothing behind the process is not used again.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ import os
 import signal
 import time
 
-from casemate.kernel import tracing
+from casemate.kernel import remote_memory, tracing
+from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
 
 OPTIONS = tracing.FOLLOW | tracing.TELL_SECCOMP
 """While it serves: its call is not lost with the tracer, and what it does then is never reused."""
 HELD_OPTIONS = OPTIONS | tracing.EXIT_KILL
 """While it is stopped: whoever is half restored ends with the tracer."""
+STEP_SECONDS = 0.25
+"""For a system call that it is made to make."""
 _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+_FREE_CALLS = 20_000
+"""Flagged calls of one call of the function. Beyond them they cost the restorer, which others need
+as well, no more than it gives them: one every few milliseconds."""
 _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
+_TURNS = 40
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
 
 
@@ -37,8 +45,14 @@ class Tracee:
         """Why it is not to be used again, once there is a reason."""
         self.flags = 0
         """How many calls were flagged."""
+        self.late: list[int] = []
+        """Who is stopped at a flagged call because it makes too many of them."""
+        self._free = 0
+        """Up to how many flagged calls nobody has to wait."""
         self.noting = False
         """False until the snapshot: what prepares a process may make any call."""
+        self.judge: Judge | None = None
+        """Who finds calls that were flagged harmless, once there is a snapshot."""
         self.alive = True
         self.stopped = False
         self._asked = False
@@ -60,6 +74,7 @@ class Tracee:
 
     def ask_to_stop(self) -> None:
         """Have it stop soon: several can do so at the same time. Raises DiscardError."""
+        self.resume_late()
         if self.stopped or self._asked:
             return
         try:
@@ -72,11 +87,17 @@ class Tracee:
         """Wait for a stop that was asked for. Raises DiscardError."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
+        turns = 0
         while not self.stopped:
             if self._take(self.pid):
                 continue
             if not self.alive:
                 raise DiscardError(Reason.GONE)
+            if turns < _TURNS:
+                # It stops within microseconds, unless it needs this very processor for it.
+                turns += 1
+                os.sched_yield()
+                continue
             if time.monotonic() > deadline:
                 raise DiscardError(Reason.NOT_STOPPING)
             time.sleep(pause)
@@ -111,6 +132,45 @@ class Tracee:
                 raise DiscardError(Reason.NOT_STOPPING)
             time.sleep(_FIRST_PAUSE)
 
+    def make(self, home: tracing.General, number: int, *arguments: int) -> int:
+        """Have a stopped process make a system call at the instruction before `home`.
+
+        It is stopped afterwards as before, but with other registers. Returns the result, negative
+        for an errno. Raises DiscardError.
+        """
+        place = home.rip - len(tracing.SYSCALL_INSTRUCTION)
+        given = dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments, strict=False))
+        asked = home._replace(rip=place, rax=number, orig_rax=tracing.NO_CALL, **given)
+        try:
+            tracing.set_general(self.pid, asked)
+            tracing.step(self.pid)
+            self._await_step(STEP_SECONDS)
+            done = tracing.general(self.pid)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        if done.rip != home.rip:
+            raise DiscardError(Reason.KERNEL)
+        return done.rax - (1 << 64) if done.rax >> 63 else done.rax
+
+    def _await_step(self, seconds: float) -> None:
+        """Wait until one instruction was made, the stop of a flagged call on the way included."""
+        deadline = time.monotonic() + seconds
+        while True:
+            waited, status = self._wait(self.pid)
+            if not waited:
+                if not self.alive or time.monotonic() > deadline:
+                    raise DiscardError(Reason.NOT_STOPPING if self.alive else Reason.GONE)
+                os.sched_yield()
+            elif not os.WIFSTOPPED(status):
+                self._ended(self.pid)
+                raise DiscardError(Reason.GONE)
+            elif status >> 16 == tracing.EVENT_SECCOMP:
+                tracing.step(self.pid)
+            elif status >> 16 or os.WSTOPSIG(status) != signal.SIGTRAP:
+                raise DiscardError(Reason.SIGNAL, os.WSTOPSIG(status))
+            else:
+                return
+
     def go_on(self) -> None:
         """Let it go on. Raises DiscardError."""
         try:
@@ -118,6 +178,18 @@ class Tracee:
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
         self.stopped = False
+
+    def resume_late(self) -> None:
+        """Let those go on that have waited at a flagged call."""
+        late, self.late = self.late, []
+        for pid in late:
+            with contextlib.suppress(OSError):  # it was killed meanwhile
+                tracing.resume(pid)
+
+    def begin(self) -> None:
+        """Have it serve its next call, in which it may make some flagged calls without waiting."""
+        self._free = self.flags + _FREE_CALLS
+        self.go_on()
 
     # -- following -----------------------------------------------------------------------------
 
@@ -187,9 +259,11 @@ class Tracee:
         if event == tracing.EVENT_SECCOMP:
             self.flags += 1
             if self.noting and self.flagged is None:
-                call = tracing.general(pid).orig_rax
-                self.flag(Reason.CALL, call & 0xFFFF)
-            tracing.resume(pid)
+                self._judge(pid)
+            if self.noting and self.flags > self._free:
+                self.late.append(pid)
+            else:
+                tracing.resume(pid)
         elif event in _FORKED:
             if self._expects and pid == self.pid and not self._expected:
                 self._expected = tracing.event_message(pid)
@@ -207,6 +281,16 @@ class Tracee:
                 self.forget_twin()
             else:
                 tracing.resume(pid, 0 if event else number)
+
+    def _judge(self, pid: int) -> None:
+        """Flag a call that may leave something behind, and any that another process makes."""
+        registers = tracing.general(pid)
+        judge = self.judge
+        if judge is None or pid != self.pid or not judge.passes(registers, self._read):
+            self.flag(Reason.CALL, registers.orig_rax & 0xFFFF)
+
+    def _read(self, place: int, size: int) -> bytes:
+        return bytes(remote_memory.read(self.pid, [(place, place + size)]))
 
     def _faults_again(self, number: int) -> bool:
         """Tell whether a fault comes for the second time, which nothing handles then.

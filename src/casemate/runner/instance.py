@@ -121,6 +121,17 @@ def flush_output() -> None:
             getattr(sys, name).flush()
 
 
+def _run_in_new_loop(coroutine: Any) -> Any:
+    """Run a coroutine in a loop of its own, of which nothing stays open."""
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
+
+
 class Instance:
     """Serves invocations one at a time."""
 
@@ -156,7 +167,9 @@ class Instance:
         if inspect.iscoroutinefunction(handler):
             import asyncio
 
-            self._run_async = asyncio.new_event_loop().run_until_complete
+            # The descriptors of a loop would be among those that one that is restored keeps.
+            once = _run_in_new_loop if restored else None
+            self._run_async = once or asyncio.new_event_loop().run_until_complete
         self._reader = wire.FrameReader(frozenset((wire.INVOKE,)), 1 << 31)
 
     def emit(self, level: str, text: str) -> None:

@@ -1,8 +1,9 @@
 """Prepares an instance to be restored: room in memory, so that ordinary calls map none.
 
-A call that maps memory leaves something behind and ends the use of its instance
-(`kernel/flagging.py`). So the C library keeps what it has, Python's small objects have arenas that
-stay, and frames have a chunk of their own. What is not touched costs no memory.
+A call that maps memory stops for it, and so once more when it is set back
+(`restorer/judging.py`). So the C library keeps what it has, Python's small objects have arenas that
+stay, and frames have a chunk of their own. What is not touched costs no memory. All of it together
+is less than what is written back at most, so that what is larger is mapped, and taken away whole.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ WATCH, HELD = b"w", b"y"
 """What an instance sends with its userfaultfd, and what it gets if it is traced."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """M_* of mallopt(3)."""
-_HEAP_BYTES = 8 << 20
+_HEAP_BYTES = 3 << 20
 """That the heap has left. Each page of it that is watched costs time, touched or not."""
-_MOST_FROM_HEAP = 4 << 20
-"""An allocation that is larger is mapped by itself."""
+_MOST_FROM_HEAP = 512 << 10
+"""An allocation that is larger is mapped by itself, and unmapped whole with all that it holds."""
 _ARENA_BYTES = 1 << 20
-_ARENAS = 6
+_ARENAS = 3
 _OBJECT_BYTES = 400
 _STACK_BYTES = 1 << 20
 _FRAME_WORDS = (1 << 16) + 1024

@@ -8,6 +8,7 @@ import msgspec
 
 from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
+from casemate.model.processes import RESTORES
 from casemate.model.trusted_proxies import TrustedProxies
 
 RISKS = {
@@ -56,8 +57,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that what is at rest may hold; None: derived from the host."""
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
-    restore: bool = False
-    """True has instances restored after a call, where the host can, instead of forked for each."""
+    restore: bool = RESTORES
+    """True has instances restored after a call, where the host can; False a fork for each."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
 

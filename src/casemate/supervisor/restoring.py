@@ -22,6 +22,7 @@ from casemate.child.heartbeat import Pulse
 from casemate.child.proof import UnconfinedError
 from casemate.child.start import Child, NotReadyError
 from casemate.kernel.process_files import open_process
+from casemate.kernel.system_calls import name_of
 from casemate.restorer.protocol import (
     DISCARDED,
     HELD,
@@ -33,7 +34,7 @@ from casemate.restorer.protocol import (
     ReportError,
     read_report,
 )
-from casemate.restorer.reasons import TEXTS, Reason
+from casemate.restorer.reasons import Reason, text_of
 from casemate.restorer.start import start_restorer
 from casemate.runner import restorable
 from casemate.sandbox import protocol
@@ -271,8 +272,10 @@ class Restoring:
             self._outbox.tell(protocol.MadeReady(*name))
         elif report.kind == DISCARDED and report.reason is not None:
             del self._names[report.number], self._held[name]
-            detail = f" ({report.detail})" if report.detail else ""
-            self._outbox.tell(protocol.NotReady(*name, TEXTS[report.reason] + detail))
+            detail = str(report.detail) if report.detail else ""
+            if report.reason is Reason.CALL:
+                detail = name_of(report.detail)
+            self._outbox.tell(protocol.NotReady(*name, text_of(report.reason, detail)))
             if report.reason is not Reason.GONE:  # of which its zygote tells how
                 # It may be stopped, with a copy beside it.
                 self._kill(name)

@@ -123,15 +123,23 @@ class Node:
             identities=identities,
             shared_files="shared-files" in options.accepted_risks,
             report=report,
-            restore=self._restores(),
+            restore=self._restores(grouped=cgroups is not None),
         )
 
-    def _restores(self) -> bool:
-        """Tell whether instances are to be restored; say why not if they cannot be."""
+    def _restores(self, *, grouped: bool) -> bool:
+        """Tell whether instances are to be restored, and say so, or why not.
+
+        Without control groups nobody can tell that an instance is alone where it should be.
+        """
         if not self._options.restore:
             return False
-        if problem := restoring_problem():
+        problem = restoring_problem()
+        if not problem and not grouped:
+            problem = "without control groups instances are not restored"
+        if problem:
             report(f"each call has a fork of its own: {problem}")
+        else:
+            report("the process of a call is restored for the next one")
         return not problem
 
     def run(self) -> None:

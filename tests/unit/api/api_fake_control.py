@@ -39,6 +39,7 @@ from casemate.model.invocation import (
 from casemate.model.node import NodeStatus
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.protection import ProtectionStatus
+from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
@@ -342,6 +343,10 @@ class FakeControl:
 
     async def reseal_bundles(self) -> None:
         self._check()
+
+    def restoring(self, project, function) -> Restoring:
+        left = Discarded(reason="it has left something in /tmp", count=1, change="remove it")
+        return Restoring(restored=3, discarded=1, reasons=(left,))
 
     async def node_status(self) -> NodeStatus:
         return NodeStatus(

@@ -32,6 +32,13 @@ def test_deploy_then_list_and_show(deployed, control) -> None:
     assert control.asked_by == ["token:owner"]
 
 
+def test_how_often_processes_are_used_again_is_told(deployed, ask) -> None:
+    told = deployed("GET", CART + "/restoring").json()
+    assert (told["restored"], told["discarded"]) == (3, 1)
+    assert told["reasons"][0]["change"] == "remove it"
+    assert ask("GET", "/functions/shop/nobody/restoring").status_code == 404
+
+
 def test_head_answers_like_get_without_a_body(deployed) -> None:
     response = deployed("HEAD", CART)
     assert (response.status_code, response.content) == (200, b"")

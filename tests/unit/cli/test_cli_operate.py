@@ -113,6 +113,12 @@ def test_show_tells_how_many_are_ready(cli, shop) -> None:
     assert json.loads(cli("show", "shop/cart", "--json").out)["ready"] == 2
 
 
+def test_show_tells_how_often_processes_are_used_again(cli, shop) -> None:
+    out = cli("show", "shop/cart").out
+    assert "processes  3 set back after a call, 1 not used again" in out
+    assert "1: it has left something in /tmp; remove it" in out
+
+
 def test_show_tells_of_schedules(cli, node) -> None:
     import asyncio
 

@@ -73,7 +73,7 @@ def test_one_that_cannot_be_made_ready_is_ended(answers: bool | None) -> None:
         await asyncio.sleep(0.01)
         assert one.closed
         if answers:
-            assert calls.pool.restored.reasons["it has left a file"] >= 1
+            assert calls.pool.restored.tally.reasons["it has left a file"] >= 1
 
     run(scenario)
 
@@ -137,6 +137,16 @@ def test_a_restorer_that_ends_leaves_calls_alone() -> None:
         calls.release(one)
         await asyncio.sleep(0.01)
         assert one.closed
+
+    run(scenario)
+
+
+def test_calls_of_a_version_that_is_replaced_are_served() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.pool.retired = True
+        assert await outcomes(calls.start(40)) == [None] * 40
 
     run(scenario)
 

@@ -11,6 +11,7 @@ import typer
 from casemate.cli.credentials import parse_url
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
+from casemate.model.processes import RESTORES
 
 app = new_app()
 
@@ -184,9 +185,9 @@ LearnOption = Annotated[
 RestoreOption = Annotated[
     bool,
     typer.Option(
-        "--restore",
-        help="Restore the process of a call when it is over, checked to be as it was before, "
-        "instead of forking one for each call. Experimental; off unless given.",
+        "--restore/--no-restore",
+        help="Set the process of a call back when it is over, compare it with what it was, and use "
+        "it for the next call, where the host can; or fork one for each call.",
     ),
 ]
 FunctionIdsOption = Annotated[
@@ -277,7 +278,7 @@ def serve(
     max_warm: MaxWarmOption = None,
     resting_memory: RestingMemoryOption = None,
     learn: LearnOption = False,
-    restore: RestoreOption = False,
+    restore: RestoreOption = RESTORES,
     json: JsonOption = False,
 ) -> None:
     """Run a node.

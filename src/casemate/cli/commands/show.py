@@ -12,6 +12,7 @@ from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
 from casemate.model.invocation import Outcome
+from casemate.model.restoring import Restoring
 from casemate.model.trigger import (
     AnyTrigger,
     BucketTrigger,
@@ -22,11 +23,17 @@ from casemate.model.trigger import (
     TopicTrigger,
     kind_of,
 )
-from casemate.operations.functions import ListSchedules, Schedules, ShowFunction
+from casemate.operations.functions import (
+    ListSchedules,
+    Schedules,
+    ShowFunction,
+    ShowRestoring,
+)
 
 app = new_app()
 _LABEL = 13
 """Characters before what a line tells."""
+_MOST_REASONS = 5
 
 
 @answered(app, ShowFunction, examples="$ casemate show hello\n$ casemate show shop/cart --json")
@@ -34,12 +41,16 @@ def show(found: DeployedFunction, call: Call) -> None:
     """Show a function: versions, aliases, limits, routes."""
     live = live_version(found)
     schedules = _schedules(call, live)
+    shown = call.operation
+    asked = ShowRestoring(project=shown.project, function=shown.function)
+    restoring = call.client.call(asked)
     print_line(call.name, BOLD)
     print_line(f"  address    {call.url}/invoke/{call.name}")
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:
             print_line(f"  ready      {found.ready} instances, kept are {live.spec.limits.warm}")
+    _print_restoring(restoring)
     _print_schedules(schedules)
     print_line()
     print_table(
@@ -83,6 +94,19 @@ def _print_schedules(found: Schedules) -> None:
         told = f"; casemate errors show {last.error_id}" if last.error_id else ""
         style = None if last.outcome is Outcome.OK else YELLOW
         print_line(f"  last run   {moment(last.started_at)}: {last.outcome.value}{told}", style)
+
+
+def _print_restoring(found: Restoring) -> None:
+    """Tell how often a call's process was used again, and what would have it used more often."""
+    if not found.restored and not found.discarded:
+        return
+    forks = f", {found.forks} calls had one of their own" if found.forks else ""
+    again = f"{found.restored} set back after a call, {found.discarded} not used again"
+    print_line(f"  processes  {again}{forks}")
+    for one in found.reasons[:_MOST_REASONS]:
+        change = f"; {one.change}" if one.change else ""
+        for number, line in enumerate(wrapped(f"{one.count}: {one.reason}{change}", _LABEL)):
+            print_line(f"{'':{_LABEL + 2 * bool(number)}}{line}", DIM)
 
 
 def _print_spec(version: Version) -> None:

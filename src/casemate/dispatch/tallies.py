@@ -1,0 +1,65 @@
+"""Counts how often processes are used again, for the owner of a function."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+
+from casemate.model.restoring import Discarded, Restoring
+from casemate.restorer.reasons import change_for
+
+_MOST_REASONS = 64
+_MOST_FUNCTIONS = 2000
+"""Those that were not called for longest are forgotten."""
+_OTHER = "for other reasons"
+
+
+class Tally:
+    """The figures of one function, of bounded size."""
+
+    __slots__ = ("forks", "reasons", "restored")
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.restored = 0
+        self.forks = 0
+        self.reasons: Counter[str] = Counter()
+
+    def discard(self, reason: str) -> bool:
+        """Count a process that is not used again; tell whether the reason is a new one."""
+        if reason not in self.reasons and len(self.reasons) >= _MOST_REASONS:
+            reason = _OTHER
+        self.reasons[reason] += 1
+        return self.reasons[reason] == 1
+
+    def told(self) -> Restoring:
+        """Return them as they are told."""
+        return Restoring(
+            restored=self.restored,
+            discarded=self.reasons.total(),
+            forks=self.forks,
+            reasons=tuple(
+                Discarded(reason=reason, count=count, change=change_for(reason))
+                for reason, count in self.reasons.most_common()
+            ),
+        )
+
+
+class Tallies:
+    """Those of a node, by project and function."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._by_name: OrderedDict[tuple[str, str], Tally] = OrderedDict()
+
+    def of(self, project: str, function: str) -> Tally:
+        """Return that of a function, to be counted in."""
+        tally = self._by_name.setdefault((project, function), Tally())
+        self._by_name.move_to_end((project, function))
+        if len(self._by_name) > _MOST_FUNCTIONS:
+            self._by_name.popitem(last=False)
+        return tally
+
+    def told(self, project: str, function: str) -> Restoring:
+        """Return the figures of a function, zeros if it was not called."""
+        tally = self._by_name.get((project, function))
+        return Restoring() if tally is None else tally.told()

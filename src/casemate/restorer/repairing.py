@@ -1,0 +1,53 @@
+"""Takes away what calls have left that can be taken away wholly: new memory, times of /tmp.
+
+It is the instance itself that is made to do so, by system calls that are its own: whoever restores
+it has no right to. Nothing rests on that they do what they should: all is compared afterwards.
+"""
+
+from __future__ import annotations
+
+from casemate.kernel import machines, remote_memory
+from casemate.kernel.process_files import ProcessFiles, parse_maps
+from casemate.restorer.ranges import without
+from casemate.restorer.reasons import DiscardError, Reason
+from casemate.restorer.snapshot import Snapshot
+from casemate.restorer.tracee import Tracee
+
+_MOST_RANGES = 64
+"""That are unmapped for one call; each costs two stops, during which others wait."""
+_HERE = (1 << 64) - 100
+"""AT_FDCWD. The name is an absolute one."""
+_BELOW_STACK = 8192
+"""Where nothing is kept: far enough below what signal handlers and leaf functions use."""
+
+
+def repair_memory(tracee: Tracee, snapshot: Snapshot, files: ProcessFiles) -> None:
+    """Unmap what was not there at the snapshot. Raises DiscardError, OSError, ValueError.
+
+    The end of the heap comes first: the kernel moves it back over its own memory alone.
+    """
+    calls = machines.X86_64.calls
+    if tracee.make(snapshot.general, calls["brk"], snapshot.heap) != snapshot.heap:
+        raise DiscardError(Reason.MEMORY_LAYOUT)
+    mapped = [(mapping.start, mapping.end) for mapping in parse_maps(files.maps())]
+    ranges = without(mapped, snapshot.mappings)
+    if len(ranges) > _MOST_RANGES:
+        raise DiscardError(Reason.MEMORY_LAYOUT)
+    for start, end in ranges:
+        if tracee.make(snapshot.general, calls["munmap"], start, end - start) != 0:
+            raise DiscardError(Reason.MEMORY_LAYOUT)
+
+
+def renew_times(tracee: Tracee, snapshot: Snapshot) -> None:
+    """Have the times of the root of /tmp be those of now. Raises DiscardError, OSError.
+
+    What a call has set them to, or when it has used /tmp, is not found then. Who may write there
+    may do this, and nobody can set back when an inode was changed. The name is for a moment in
+    memory that is written over afterwards, as all that was written.
+    """
+    place = (snapshot.general.rsp - _BELOW_STACK) & ~63
+    data = bytearray(b"/tmp\0")
+    remote_memory.write(tracee.pid, [(place, place + len(data))], data)
+    arguments = (_HERE, place, 0, 0)
+    if tracee.make(snapshot.general, machines.X86_64.calls["utimensat"], *arguments) != 0:
+        raise DiscardError(Reason.TMP)

@@ -1,0 +1,83 @@
+"""Writes back what a call has written.
+
+Protecting a page again costs a fault of the next call that writes it, more than copying it does.
+So pages that were written are written back every time, whether they were written again or not:
+they are *kept*. Beyond a bound new ones are protected again, and from time to time all are, so that
+one call with much memory does not slow down all that come after it.
+"""
+
+from __future__ import annotations
+
+from casemate.kernel import remote_memory, userfault
+from casemate.kernel.pagemap import PreparedScan, Scanner, TooManyPagesError
+from casemate.restorer.ranges import Range, pages, without
+from casemate.restorer.snapshot import Snapshot
+
+MOST_PAGES = 2000
+"""That are written back for one call."""
+_MOST_KEPT = 768
+_FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
+"""After so many calls all pages are protected again: soon at first, as first calls write more."""
+
+
+class Written:
+    """What was written in one instance, and what was there."""
+
+    def __init__(self, pid: int, uffd: int, scanner: Scanner) -> None:
+        """Ask by `scanner`; protect by `uffd`. The descriptors stay their owner's."""
+        self._pid = pid
+        self._uffd = uffd
+        self._scanner = scanner
+        self._scans: list[PreparedScan] = []
+        self._kept: list[Range] = []
+        self._clean = remote_memory.Copy([], bytearray())
+        self._calls = 0
+        self._renew_at = _FIRST_RENEWAL
+        self.pages = 0
+        """How many were written back for the last call."""
+
+    def write_back(self, snapshot: Snapshot) -> None:
+        """Write over all that was written what the twin has. Raises OSError.
+
+        Of a range that is not watched as it was UnwatchedError: nobody knows what was written.
+        """
+        runs = self._scan(snapshot)
+        known = runs == self._kept
+        if not known:
+            self.pages = pages(runs)
+        self._calls += 1
+        if self._calls >= self._renew_at:
+            self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
+            self._kept, self._clean = [], remote_memory.Copy([], bytearray())
+            self.pages = pages(runs)
+            self._write_and_protect(snapshot.twin, runs)
+        elif not known and self.pages <= _MOST_KEPT:
+            self._kept = runs
+            self._clean = remote_memory.Copy(runs, remote_memory.read(snapshot.twin, runs))
+            self._clean.write(self._pid)
+        else:
+            self._clean.write(self._pid)
+            if not known:
+                self._write_and_protect(snapshot.twin, without(runs, self._kept))
+        for start, end in snapshot.dropped:
+            remote_memory.write(self._pid, [(start, end)], bytearray(end - start))
+
+    def _scan(self, snapshot: Snapshot) -> list[Range]:
+        runs: list[Range] = []
+        if not self._scans:
+            self._scans = [
+                PreparedScan(self._scanner, start, end, MOST_PAGES)
+                for start, end in snapshot.ranges
+            ]
+        for scan in self._scans:
+            if found := scan.written(MOST_PAGES):
+                runs += found
+        if runs != self._kept and pages(runs) > MOST_PAGES:
+            raise TooManyPagesError
+        return runs
+
+    def _write_and_protect(self, twin: int, runs: list[Range]) -> None:
+        """Write pages back, and have the next write to them noted: in this order."""
+        remote_memory.write(self._pid, runs, remote_memory.read(twin, runs))
+        for start, end in runs:
+            userfault.protect(self._uffd, start, end)
