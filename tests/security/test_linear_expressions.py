@@ -19,6 +19,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.kernel.process_files": "literal names of lines that the kernel writes",
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
     "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
+    "casemate.masking.personal": "groups of four characters, of bounded number",
     "casemate.operations.reading": "patterns of operations' own fields, on at most a URL's text",
     "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",

@@ -19,7 +19,7 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.errors import NotFoundError
-from casemate.model.function import FunctionSpec, HttpTrigger, Limits
+from casemate.model.function import FunctionSpec, HttpTrigger, Limits, Logs
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import RawInvocation, Request
@@ -228,6 +228,7 @@ class MemoryStore:
         invocation: InvocationRecord,
         error: ErrorRecord | None = None,
         log: Sequence[LogLine] = (),
+        logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -77,7 +77,8 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
-    return [*found, *_event_changes(before, after), *_guard_changes(before, after)]
+    found += _event_changes(before, after) + _guard_changes(before, after)
+    return [*found, *_log_changes(before, after)]
 
 
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
@@ -117,10 +118,18 @@ def _destinations(value: object) -> str:
 
 
 def _guard_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    old_rules, new_rules = guard_of(before), guard_of(after)
-    what = "guard exception"
-    gone = [Change(what=what, before=r, after="") for r in old_rules if r not in new_rules]
-    return gone + [Change(what=what, before="", after=r) for r in new_rules if r not in old_rules]
+    return _set_changes("guard exception", guard_of(before), guard_of(after))
+
+
+def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    found = _set_changes("masked in logs", before.logs.mask, after.logs.mask)
+    shown = [[one.kind for one in spec.logs.unmasked] for spec in (before, after)]
+    return found + _set_changes("in clear in logs", *shown)
+
+
+def _set_changes(what: str, before: Sequence[str], after: Sequence[str]) -> list[Change]:
+    gone = [Change(what=what, before=one, after="") for one in before if one not in after]
+    return gone + [Change(what=what, before="", after=one) for one in after if one not in before]
 
 
 def guard_of(spec: FunctionSpec) -> list[str]:

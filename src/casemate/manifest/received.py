@@ -17,6 +17,7 @@ from casemate.manifest.environment import check_environment
 from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.locator import KeyLocator
+from casemate.manifest.log_tables import LOGS
 from casemate.manifest.problem import ProblemCollector, printable
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.rendering import grants_table, resources_tables
@@ -63,6 +64,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     """
     problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
     problems += _cors_problems(spec)
+    problems += _log_problems(spec)
     problems += _environment_problems(spec) + _trigger_problems(spec, resources)
     if spec.internal and (spec.public or spec.http):
         problems.append("internal together with public or routes")
@@ -118,6 +120,14 @@ def _cors_problems(spec: FunctionSpec) -> list[str]:
     if not 0.0 <= cors.max_age <= 86_400.0:
         found.append("cors with a max_age that is not from 0 s to a day")
     return found
+
+
+def _log_problems(spec: FunctionSpec) -> list[str]:
+    problems = _collector()
+    whole = msgspec.to_builtins(spec.logs)
+    written = {key: list(value) for key, value in whole.items() if value}
+    validate(LOGS, written, problems)
+    return _told(problems)
 
 
 def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:

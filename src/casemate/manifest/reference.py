@@ -6,6 +6,7 @@ import json
 
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
+from casemate.manifest.log_tables import LOGS, UNMASKED
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
 from casemate.manifest.tables import CORS, FUNCTION, HTTP, LIMITS, PROJECT
@@ -28,6 +29,8 @@ _SECTIONS = (
     ("[[function.NAME.grants.tables]]", TABLE_GRANT),
     ("[[function.NAME.grants.egress]]", EGRESS_GRANT),
     ("[[function.NAME.guard]]", EXCEPTION),
+    ("[function.NAME.logs]", LOGS),
+    ("[[function.NAME.logs.unmasked]]", UNMASKED),
     ("[bucket.NAME]", BUCKET),
     ("[table.NAME]", TABLE),
     ("[[table.NAME.indexes]]", INDEX),

@@ -17,6 +17,7 @@ from casemate.manifest.kinds import (
     Text,
     ValueKind,
 )
+from casemate.manifest.log_tables import LOGS
 from casemate.manifest.numeric_kinds import Duration, Number, Size, Whole
 from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.routes import METHODS
@@ -270,6 +271,7 @@ _FUNCTION_FIELDS = (
         "Variables of its environment, at most 4 KB altogether. Not for secrets.",
     ),
     GUARD,
+    Field("logs", LOGS, LOGS.description),
     Field("limits", LIMITS, LIMITS.description),
     Field(
         "contract",

@@ -81,6 +81,22 @@ class GuardException(msgspec.Struct, frozen=True, kw_only=True):
     mode: GuardMode = GuardMode.REPORT
 
 
+class Unmasked(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of what is masked in logs and errors that a function's are to show in clear."""
+
+    kind: str
+    """As in `casemate.masking.kinds`."""
+    reason: str
+
+
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a function's output and errors is masked before it is stored."""
+
+    mask: tuple[str, ...] = ()
+    """Kinds beside those that always are: numbers of persons in a country."""
+    unmasked: tuple[Unmasked, ...] = ()
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that bounds one function. All are enforced; none can be switched off."""
 
@@ -211,6 +227,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings sees them."""
     guard: tuple[GuardException, ...] = ()
     """Exceptions of the sink guard, which is on without any."""
+    logs: Logs = Logs()
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     cors: Cors = Cors()

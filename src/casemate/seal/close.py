@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Failure, Finished, Sealed
@@ -155,7 +156,9 @@ class Seal:
             error_id=error.id if error else None,
         )
         silent = error is None and not finished.output and not finished.output_dropped
-        self._redactor.record(record, error, () if silent else self._lines(finished, record, error))
+        lines = () if silent else self._lines(finished, record, error)
+        version = finished.version
+        self._redactor.record(record, error, lines, version.spec.logs if version else Logs())
 
     @staticmethod
     def _lines(

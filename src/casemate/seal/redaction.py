@@ -15,6 +15,7 @@ import msgspec
 
 from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten
+from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
 from casemate.store.interface import Store
@@ -36,22 +37,30 @@ class Redactor:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def record(
-        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
-        """Record, at once where there is nothing to look for."""
+        """Record, at once where there is nothing to look for; the store masks as `logs` say."""
         if not (log or error) or self._vault.known_secrets(invocation.project) is False:
-            self._keep(invocation, error, log)
+            self._keep(invocation, error, log, logs)
             return
         if len(self._waiting) >= _MAX_WAITING:
             error, log = _withhold(error, log)
-            self._keep(invocation, error, log)
+            self._keep(invocation, error, log, logs)
             return
-        task = asyncio.get_running_loop().create_task(self._record(invocation, error, log))
+        task = asyncio.get_running_loop().create_task(self._record(invocation, error, log, logs))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
     async def _record(
-        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
     ) -> None:
         # In one piece: a value that was printed over several lines is found as well.
         lines = "\n".join(line.text for line in log)
@@ -60,7 +69,7 @@ class Redactor:
             texts += [error.message.encode(), error.trace.encode(), error.type.encode()]
         try:
             if not await self._vault.has_secrets(invocation.project):
-                self._keep(invocation, error, log)
+                self._keep(invocation, error, log, logs)
                 return
             clean = [
                 text.decode(errors="replace")
@@ -75,12 +84,16 @@ class Redactor:
                     error, message=clean[1], trace=clean[2], type=clean[3]
                 )
             log = _split(clean[0], log)
-        self._keep(invocation, error, log)
+        self._keep(invocation, error, log, logs)
 
     def _keep(
-        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
     ) -> None:
-        self._store.record(invocation, error, log)
+        self._store.record(invocation, error, log, logs)
         facts = self._facts
         if log and facts.wanted(LogsWritten):
             facts.happened(

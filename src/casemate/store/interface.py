@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from casemate.model.denial import Denial
+from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.operations.declaration import Operation
 
@@ -42,8 +43,11 @@ class Store(Protocol):
         invocation: InvocationRecord,
         error: ErrorRecord | None = None,
         log: Sequence[LogLine] = (),
+        logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         """Queue what an invocation left behind; written with the next group commit.
+
+        Texts of errors and lines are masked before they are written, as `logs` say.
 
         Never blocks. Records are not dropped silently: see `lost_records`.
         """

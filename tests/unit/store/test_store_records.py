@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from store_samples import KEY, failure, invocation, line, memory
 
 from casemate.model.errors import NotFoundError
+from casemate.model.function import Logs, Unmasked
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine, Outcome
 from casemate.operations.records import (
     ListErrors,
@@ -35,7 +37,7 @@ def database() -> engine.Connection:
 
 def insert(connection: engine.Connection, entries: Sequence[Entry]) -> int:
     connection.execute("BEGIN")
-    lost = insert_records(connection, entries, 5.0)
+    lost = insert_records(connection, [Entry(*entry) for entry in entries], 5.0)
     connection.execute("COMMIT")
     return lost
 
@@ -270,3 +272,30 @@ def test_a_record_that_cannot_be_stored_is_counted_by_the_store(tmp_path: Path) 
         await store.close()
 
     asyncio.run(run())
+
+
+def test_what_has_the_shape_of_a_secret_or_of_a_person_is_never_written() -> None:
+    key = ["-----BEGIN PRIVATE KEY-----", "MIIEowIBAAKCAQEA", "-----END PRIVATE KEY-----"]
+    texts = ["ann@example.com", "AKIAIOSFODNN7EXAMPLE", *key, "plain"]
+    told = "pay 4111 1111 1111 1111 for ann@example.com"
+    connection = database()
+    insert(
+        connection,
+        [(invocation(), failure(message=told, trace=f"{told}\nValueError"), [*map(line, texts)])],
+    )
+    stored = [text for (text,) in connection.execute("SELECT text FROM log_line")]
+    stored += connection.execute("SELECT message, trace FROM error").fetchone()
+    for text in (*texts[:2], key[1], "4111"):
+        assert not any(text in kept for kept in stored)
+    assert stored[5] == "plain"
+    mark = stored[0]
+    assert re.fullmatch(r"\[redacted:email#[0-9a-f]{8}\]", mark)
+    assert stored[6].endswith(mark), "the same address in the same invocation"
+
+
+def test_what_a_manifest_leaves_out_is_written_and_what_it_adds_is_not() -> None:
+    logs = Logs(mask=("us-ssn",), unmasked=(Unmasked(kind="email", reason="they are its users"),))
+    connection = database()
+    insert(connection, [(invocation(), None, [line("ann@example.com 123-45-6789")], logs)])
+    (text,) = connection.execute("SELECT text FROM log_line").fetchone()
+    assert text.startswith("ann@example.com [redacted:us-ssn#")

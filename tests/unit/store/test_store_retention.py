@@ -17,7 +17,7 @@ from casemate.sqlite import engine
 from casemate.store.sqlite import SqliteOptions, SqliteStore, accounts
 from casemate.store.sqlite.accounts import ENDED_KEPT
 from casemate.store.sqlite.denials import insert_denials
-from casemate.store.sqlite.records import insert_records
+from casemate.store.sqlite.records import Entry, insert_records
 from casemate.store.sqlite.retention import PRUNED_TABLES, prune, used_bytes
 from casemate.store.sqlite.schema import migrate
 
@@ -28,7 +28,7 @@ def filled(count: int, stored_at: float = NOW) -> engine.Connection:
     connection = memory()
     migrate(connection)
     entries = [
-        (invocation(f"i{n}"), failure(f"e{n}"), [line(str(n), at=9e15)]) for n in range(count)
+        Entry(invocation(f"i{n}"), failure(f"e{n}"), [line(str(n), at=9e15)]) for n in range(count)
     ]
     insert_records(connection, entries, stored_at)
     insert_denials(connection, [denial() for _ in range(count)], stored_at)
@@ -48,7 +48,7 @@ def run_all(connection: engine.Connection, options: SqliteOptions, batch: int = 
 
 def test_old_rows_go_in_batches_and_young_ones_stay() -> None:
     connection = filled(35, stored_at=NOW - 101)
-    insert_records(connection, [(invocation("young"), failure(), [line()])], NOW - 99)
+    insert_records(connection, [Entry(invocation("young"), failure(), [line()])], NOW - 99)
     assert run_all(connection, SqliteOptions(retention=100)) == 4
     assert counts(connection) == [1, 1, 1, 0]
     assert connection.execute("SELECT id FROM invocation").fetchall() == [("young",)]

@@ -121,6 +121,8 @@ def _print_spec(version: Version) -> None:
         print_line(f"  route      {route}")
     for trigger in spec.triggers:
         print_line(f"  trigger    {trigger.name}: {listens_to(trigger)}")
+    for one in spec.logs.unmasked:
+        print_line(f"  IN CLEAR   {one.kind} in its logs: {one.reason}", YELLOW)
     without = ", ".join(uncovered(spec))
     if without:
         print_line(f"  contract   none for {without}: default limits hold", DIM)

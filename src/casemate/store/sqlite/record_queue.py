@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
+from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.sqlite.answers import Answers, Waiter
 from casemate.sqlite.engine import Connection
@@ -77,7 +78,11 @@ class RecordQueue:
         return waiter.future
 
     def record(
-        self, invocation: InvocationRecord, error: ErrorRecord | None, log: Sequence[LogLine]
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         """Queue a record, or count it as lost if too many wait. Any thread; never waits for I/O."""
         size = _RECORD_BYTES
@@ -85,7 +90,7 @@ class RecordQueue:
             size += len(error.message) + len(error.trace)
         if log:
             size += sum([len(line.text) for line in log]) + _LINE_BYTES * len(log)
-        self._queue((invocation, error, log), size)
+        self._queue(Entry(invocation, error, log, logs), size)
 
     def deny(self, denial: Denial) -> None:
         """Queue a denial likewise. Of these fewer may wait, so that records have room."""
@@ -169,7 +174,7 @@ class RecordQueue:
         self._records_due = None
         self._settled += len(load)
         self.unpruned += len(load)
-        self.unpruned += sum([len(e[2]) for e, _ in load if not isinstance(e, Denial)])
+        self.unpruned += sum([len(e.log) for e, _ in load if not isinstance(e, Denial)])
         if outcome:
             _LOG.warning("%d records held values that cannot be stored.", outcome)
             with self._lock:

@@ -1,14 +1,18 @@
 """Invocations, errors and log lines, in SQL: rows in, rows out.
 
 All text here may come from hostile code or callers: it is cut to a bound, and what is not Unicode
-is written as escapes. Runs on the thread that owns the connection it is given.
+is written as escapes. What functions write is masked on its way into the rows: nothing that is
+stored holds a token, or data of a person, that is known by its shape (`casemate.masking`). Runs on
+the thread that owns the connection it is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from casemate.masking import InvocationMasker, Masker
+from casemate.model.function import Logs
 from casemate.model.invocation import (
     ErrorRecord,
     ErrorSummary,
@@ -39,7 +43,8 @@ MAX_TRACE = 64 * 1024
 MAX_SUMMARY = 500
 """Characters of an error's message in a list."""
 
-Entry = tuple[InvocationRecord, ErrorRecord | None, Sequence[LogLine]]
+_MASKER = Masker()
+
 Row = tuple[str | int | float | None, ...]
 
 _INSERT_INVOCATION = """
@@ -75,6 +80,16 @@ _OLDEST = " ORDER BY sequence LIMIT ?"
 _ROWS_PER_STATEMENT = 64
 
 performs = DirectPerformers()
+
+
+class Entry(NamedTuple):
+    """What one invocation left behind, not masked yet."""
+
+    invocation: InvocationRecord
+    error: ErrorRecord | None = None
+    log: Sequence[LogLine] = ()
+    logs: Logs = Logs()
+    """What of it is masked."""
 
 
 def insert_records(connection: engine.Connection, entries: Sequence[Entry], now: float) -> int:
@@ -222,12 +237,18 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
     invocation_rows: list[Row] = []
     error_rows: list[Row] = []
     log_rows: list[Row] = []
-    for record, failure, lines in entries:
+    for record, failure, lines, logs in entries:
         invocation_rows.append(_from_invocation(record, now))
+        if failure is None and not lines:
+            continue
+        mask = _MASKER.of(record.id, logs)
         if failure is not None:
-            error_rows.append(_from_error(failure, now))
+            error_rows.append(_from_error(failure, now, mask))
         if lines:
-            log_rows.extend(_from_line(line, now) for line in lines)
+            texts = mask.lines([line.text for line in lines], MAX_TEXT)
+            log_rows.extend(
+                _from_line(line, text, now) for line, text in zip(lines, texts, strict=True)
+            )
     _insert_rows(connection, _INSERT_INVOCATION, 15, invocation_rows)
     _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
     _insert_rows(connection, _INSERT_LINE, 8, log_rows)
@@ -270,10 +291,7 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
     )
 
 
-def _from_error(record: ErrorRecord, now: float) -> Row:
-    trace = record.trace
-    if len(trace) > MAX_TRACE:
-        trace = f"[{len(trace) - MAX_TRACE} characters cut]\n{trace[-MAX_TRACE:]}"
+def _from_error(record: ErrorRecord, now: float, mask: InvocationMasker) -> Row:
     return (
         now,
         clean(record.id),
@@ -283,13 +301,13 @@ def _from_error(record: ErrorRecord, now: float) -> Row:
         record.version,
         record.outcome.value,
         record.at,
-        clean(record.type),
-        clean(record.message, MAX_TEXT),
-        escaped(trace),
+        clean(mask.text(record.type, MAX_TEXT)),
+        escaped(mask.text(record.message, MAX_TEXT)),
+        escaped(mask.end_of(record.trace, MAX_TRACE)),
     )
 
 
-def _from_line(line: LogLine, now: float) -> Row:
+def _from_line(line: LogLine, text: str, now: float) -> Row:
     return (
         now,
         clean(line.invocation),
@@ -298,7 +316,7 @@ def _from_line(line: LogLine, now: float) -> Row:
         line.version,
         line.at,
         clean(line.level),
-        clean(line.text, MAX_TEXT),
+        escaped(text),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
 from casemate.model.denial import Denial
+from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.operations.declaration import Operation
 from casemate.operations.performing import Performed
@@ -142,9 +143,10 @@ class SqliteStore:
         invocation: InvocationRecord,
         error: ErrorRecord | None = None,
         log: Sequence[LogLine] = (),
+        logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         """Queue what an invocation left behind. After `close` it counts as lost."""
-        self._records.record(invocation, error, log)
+        self._records.record(invocation, error, log, logs)
 
     def deny(self, denial: Denial) -> None:
         """Queue the record of a denied attempt. After `close` it counts as lost."""

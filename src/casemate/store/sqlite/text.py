@@ -15,9 +15,11 @@ def clean(text: str, limit: int = MAX_NAME) -> str:
     """Return text cut to `limit` characters, which is then said at its end, and `escaped`."""
     if len(text) > limit:
         text = f"{text[:limit]} [{len(text) - limit} characters cut]"
-    return text if text.isascii() else escaped(text)
+    return escaped(text)
 
 
 def escaped(text: str) -> str:
     """Return text that is Unicode: lone surrogates become `\\udcxx`, readable and harmless."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode()
