@@ -7,6 +7,7 @@ much of it was written by functions. Colour follows NO_COLOR (no-color.org) and 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -35,6 +36,18 @@ def paint(text: str, style: str | None, stream: TextIO) -> str:
 def print_line(text: str = "", style: str | None = None) -> None:
     """Print one line of data."""
     print(paint(one_line(text), style, sys.stdout), flush=True)
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """Print a line of CSV that no spreadsheet takes for a formula."""
+    import csv
+
+    safe = [one_line(cell) for cell in cells]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell for cell in safe
+    )
+    print(line.getvalue(), flush=True)
 
 
 def print_text(text: str) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 
 _UNSAFE = re.compile(
     # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
     # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
-    # encoded.
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-    "\ufeff\ud800-\udfff]"
+    # encoded; annotations and tags are text that is there and is not shown.
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
 def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"
 
 
 def one_line(text: str) -> str:
@@ -37,9 +44,7 @@ def json_text(text: str) -> str:
 
     They can only stand inside strings of a JSON text, except for the line ends, which are kept.
     """
-    return "\n".join(
-        _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in text.split("\n")
-    )
+    return "\n".join(_UNSAFE.sub(_escaped, line) for line in text.split("\n"))
 
 
 def size(count: float) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +17,9 @@ from casemate.cli.terminal import (
     RED,
     note,
     print_json,
+    print_json_line,
     print_line,
+    print_row,
     print_table,
     print_text,
     progress,
@@ -167,13 +166,11 @@ def show(
     if json:
         print_json(found)
         return
-    from msgspec import json as encoding
-
     print_line(f"entry {found.index}, {found.id}", BOLD)
     if found.event is None:
         note("The key of its project was erased: nobody can read it any more.")
         return
-    print_text(encoding.format(encoding.encode(found.event), indent=2).decode())
+    print_json(found.event)
 
 
 @command(
@@ -318,7 +315,7 @@ def head(json: JsonOption = False) -> None:
         raise CommandError(
             "The journal has no checkpoint yet.", next_step="Wait a second and try again."
         )
-    sys.stdout.write(found.checkpoint)
+    print_text(found.checkpoint.removesuffix("\n"))
     note(f"key: {found.key}")
 
 
@@ -347,24 +344,14 @@ def export(
         since=moment_of(since, "--since"),
         until=moment_of(until, "--until"),
     )
-    from msgspec import json as encoding
-
     with connect() as client:
         if format == "csv":
-            sys.stdout.write(_line(("index", "at", "severity", "what", "who", "from", "times")))
+            print_row(("index", "at", "severity", "what", "who", "from", "times"))
         for entry in _pages(client, wanted, None):
             if format == "csv":
-                sys.stdout.write(_line(_row(entry)[:7]))
+                print_row(_row(entry)[:7])
             elif entry.event is not None:
-                sys.stdout.write(encoding.encode(entry.event).decode() + "\n")
-
-
-def _line(row: tuple[str, ...]) -> str:
-    """Return a line of CSV that no spreadsheet takes for a formula."""
-    safe = [f"'{each}" if each[:1] in ("=", "+", "-", "@", "\t") else each for each in row]
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(safe)
-    return line.getvalue()
+                print_json_line(entry.event)
 
 
 @command(app, examples="$ casemate journal follow\n$ casemate journal follow --kind Denial --json")
@@ -372,8 +359,6 @@ def follow(
     project: ProjectOption = None, kind: KindOption = None, json: JsonOption = False
 ) -> None:
     """Print what happens as it is recorded, until Ctrl-C."""
-    from msgspec import json as encoding
-
     with connect() as client:
         seen = client.call(ShowJournalHead()).size
         while True:
@@ -385,8 +370,7 @@ def follow(
             for entry in reversed(found):
                 seen = entry.index + 1
                 if json:
-                    print_text(encoding.encode(entry).decode())
+                    print_json_line(entry)
                 else:
-                    print_text("  ".join(each for each in _row(entry) if each))
-            sys.stdout.flush()
+                    print_line("  ".join(each for each in _row(entry) if each))
             time.sleep(_FOLLOW_SECONDS)
