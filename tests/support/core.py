@@ -213,6 +213,7 @@ class MemoryStore:
         """Raised by the next change."""
         self.flushed = 0
         self.lost_records = 0
+        self.written: list[tuple[LogLine, ...]] = []
 
     async def read(self, operation: Operation[T]) -> T:
         return await _PERFORMED.reading(operation)(self, operation)
@@ -231,6 +232,9 @@ class MemoryStore:
         logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
+
+    def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
+        self.written.append(tuple(lines))
 
     def deny(self, denial: Denial) -> None:
         self.denied.append(denial)

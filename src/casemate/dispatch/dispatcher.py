@@ -200,6 +200,10 @@ class Dispatcher:
             for _, admitted in self._by_instance.values()
         )
 
+    def serving(self) -> tuple[tuple[Instance, Admitted], ...]:
+        """Return the instances that serve an invocation, and which."""
+        return tuple((one, admitted) for one, (_, admitted) in self._by_instance.items())
+
     @property
     def spares(self) -> int:
         """Number of instances that wait for a call."""

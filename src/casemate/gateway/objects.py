@@ -57,6 +57,7 @@ from casemate.gateway.control import NodeControl
 from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
 from casemate.model.facts import GrantUsed, RiskAccepted
@@ -185,6 +186,7 @@ class Gateway:
         pipeline = Pipeline(
             admission, self.dispatcher, broker, self.seal, self.refusals, self.recorder.trouble
         )
+        self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
         self.delivery = Delivery(
             self.data,
@@ -309,6 +311,7 @@ class Gateway:
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         self.health.start()
+        self.running_logs.start()
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
@@ -316,6 +319,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.health.close()
+        await self.running_logs.close()
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()

@@ -154,5 +154,6 @@ class Pipeline:
             cold=placed.cold,
             output=output.entries,
             output_dropped=output.dropped,
+            output_lines=output.lines,
             used_secret=instance.holds_secret,
         )

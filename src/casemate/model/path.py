@@ -157,6 +157,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     cold: bool = False
     output: Sequence[tuple[float, str, bytes]] = ()
     output_dropped: int = 0
+    output_lines: int = 0
+    """Lines that were recorded while it ran, beside those in `output`."""
     status: int | None = None
     """HTTP status where the outcome alone does not tell."""
     retry_after: int | None = None

@@ -65,20 +65,28 @@ MAX_LINES = 10_000
 """Pieces of output of one invocation: each costs us more than its bytes."""
 
 
+_BEGIN, _END = b"-----BEGIN ", b"-----END "
+
+
 class Output:
     """What one invocation wrote, up to a limit: (unix time, level, text)."""
 
-    __slots__ = ("_left", "dropped", "entries")
+    __slots__ = ("_left", "_looked_at", "_taken", "dropped", "entries", "lines")
 
     def __init__(self, limit: int) -> None:
         """Keep at most `limit` bytes, in at most MAX_LINES pieces."""
         self._left = limit
+        self._taken = 0
+        self._looked_at = 0
         self.dropped = 0
         self.entries: list[tuple[float, str, bytes]] = []
+        """What was written and not taken yet."""
+        self.lines = 0
+        """How many lines were made of what was taken."""
 
     def add(self, at: float, level: str, data: bytes) -> bool:
         """Keep what still fits, count what does not; return whether all of it did."""
-        if self._left <= 0 or len(self.entries) >= MAX_LINES:
+        if self._left <= 0 or len(self.entries) + self._taken >= MAX_LINES:
             self.dropped += len(data)
             return False
         whole = len(data) <= self._left
@@ -88,6 +96,33 @@ class Output:
         self._left -= len(data)
         self.entries.append((at, level, data))
         return whole
+
+    def take(self) -> list[tuple[float, str, bytes]]:
+        """Take away what was written up to now in whole lines, while it still writes.
+
+        What is printed without an end of line stays, with all that follows it, and so does a key
+        whose end is not there yet: both are looked through in one piece.
+        """
+        entries = self.entries
+        if len(entries) == self._looked_at:
+            return []
+        whole, unfinished = 0, False
+        for number, (_, level, data) in enumerate(entries):
+            if level == "stdout":
+                unfinished = not data.endswith(b"\n")
+            if not unfinished:
+                whole = number + 1
+        for number in range(whole - 1, -1, -1):
+            begin, end = entries[number][2].rfind(_BEGIN), entries[number][2].rfind(_END)
+            if begin > end:
+                whole = number
+            if begin != end:
+                break
+        taken = entries[:whole]
+        del entries[:whole]
+        self._taken += whole
+        self._looked_at = len(entries)
+        return taken
 
 
 ERROR_KINDS = {

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.model.path import Failure, Finished, Sealed
+from casemate.model.path import Admitted, Failure, Finished, Sealed
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.seal.answer import AnswerError, response
 from casemate.seal.ids import new_invocation_id
+from casemate.seal.lines import MAX_LINES, Writer, told
 from casemate.seal.redaction import Redactor
 
 _STATUS = {
@@ -30,11 +31,6 @@ _STATUS = {
 """Every other outcome is 500: a caller is not told how a function failed."""
 _KINDS = {500: FUNCTION_FAILED, 504: FUNCTION_TOO_SLOW}
 """What these say of an invocation; all other statuses say it themselves."""
-_MAX_LINES = 10_000
-_CODE = "/function/code/"
-_FRAME = re.compile(r'File "([^"\n]{1,300})", line ([0-9]{1,9}), in ([^\n]{1,200})')
-_MAX_TRACE = 8192
-"""Characters at the end of a trace that are looked through for a place."""
 _OF_THE_FUNCTION = frozenset(
     {
         Outcome.INIT_ERROR,
@@ -58,6 +54,17 @@ def problem(
     return problem_response(
         status, detail, kind=_KINDS.get(status), error_id=error_id, retry_after=retry_after
     )
+
+
+class Written(Protocol):
+    """What a running invocation has written, of which whole lines can be taken away."""
+
+    lines: int
+    """How many lines were made of what was taken."""
+
+    def take(self) -> list[tuple[float, str, bytes]]:
+        """Take away what is there in whole lines."""
+        ...
 
 
 class Seal:
@@ -155,7 +162,8 @@ class Seal:
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )
-        silent = error is None and not finished.output and not finished.output_dropped
+        wrote = finished.output or finished.output_dropped or finished.output_lines > MAX_LINES
+        silent = error is None and not wrote
         lines = () if silent else self._lines(finished, record, error)
         version = finished.version
         self._redactor.record(record, error, lines, version.spec.logs if version else Logs())
@@ -165,38 +173,36 @@ class Seal:
         finished: Finished, record: InvocationRecord, error: ErrorRecord | None
     ) -> Sequence[LogLine]:
         failed = error if finished.outcome in _OF_THE_FUNCTION else None
-        if not finished.output and not finished.output_dropped and failed is None:
-            return ()
-        lines: list[LogLine] = []
-        now = time.time()
-
-        def add(at: float, level: str, text: str) -> None:
-            # A function says when it logged; it is believed within its own invocation.
-            believed = record.started_at <= at <= now
-            lines.append(
-                LogLine(
-                    invocation=record.id,
-                    project=record.project,
-                    function=record.function,
-                    version=record.version,
-                    at=at if believed else record.started_at,
-                    level=level,
-                    text=text,
-                )
-            )
-
-        for at, level, text in merge_output(finished.output):
-            for line in text.decode(errors="replace").splitlines():
-                add(at, level, line)
-        if len(lines) > _MAX_LINES:
-            del lines[_MAX_LINES:]
-            add(0.0, "warning", f"more than {_MAX_LINES} lines; the rest was dropped")
+        writer = Writer(
+            record.id, record.project, record.function, record.version, record.started_at
+        )
+        before, now = finished.output_lines, time.time()
+        lines, made = writer.lines(finished.output, before)
+        if before + made > MAX_LINES:
+            text = f"more than {MAX_LINES} lines; the rest was dropped"
+            lines.append(writer.line(0.0, "warning", text, now))
         if finished.output_dropped:
             dropped = finished.output_dropped
-            add(0.0, "warning", f"output over the log limit: {dropped} bytes or more were dropped")
+            text = f"output over the log limit: {dropped} bytes or more were dropped"
+            lines.append(writer.line(0.0, "warning", text, now))
         if failed is not None:
-            add(failed.at, "error", told(failed))
+            lines.append(writer.line(failed.at, "error", told(failed), now))
         return lines
+
+    def write(self, admitted: Admitted, output: Written) -> None:
+        """Record what an invocation has written up to now, in whole lines, while it runs."""
+        request, version = admitted.request, admitted.version
+        writer = Writer(
+            request.id,
+            version.project,
+            version.function,
+            version.number,
+            request.raw.received_at,
+        )
+        lines, made = writer.lines(output.take(), output.lines)
+        output.lines += made
+        if lines:
+            self._redactor.write(lines, version.spec.logs)
 
 
 def _id_of(finished: Finished) -> str:
@@ -204,41 +210,3 @@ def _id_of(finished: Finished) -> str:
     if finished.request is not None:
         return finished.request.id
     return (finished.raw.id if finished.raw else "") or new_invocation_id()
-
-
-def told(error: ErrorRecord) -> str:
-    """Return the line that a log has of an error: what, where and how to see the rest.
-
-    The message is left out: it holds what callers sent more often than not, and is for those who
-    may read errors.
-    """
-    frames = _FRAME.findall(error.trace[-_MAX_TRACE:])
-    own = [frame for frame in frames if frame[0].startswith(_CODE)]
-    where = ""
-    if own:
-        file, line, name = own[-1]
-        where = f" at {file.removeprefix(_CODE)}:{line} in {name}"
-    told = f"{error.outcome.value}: {error.type[:200].removeprefix('builtins.')}{where}"
-    # Type and place were written in the instance: whatever they are, they are one line.
-    return f"{' '.join(told.split())}; see `casemate errors show {error.id}`"
-
-
-def merge_output(entries: Sequence[tuple[float, str, bytes]]) -> list[tuple[float, str, bytes]]:
-    """Join what was read in pieces, so that a line cut by a read is one line again.
-
-    Also over entries of the log in between, which come another way: a secret is found whole only.
-    """
-    merged: list[tuple[float, str, bytes]] = []
-    unfinished: int | None = None
-    for at, level, data in entries:
-        if level == "stdout" and unfinished is not None:
-            first, _, before = merged[unfinished]
-            merged[unfinished] = (first, level, before + data)
-        else:
-            merged.append((at, level, data))
-            if level != "stdout":
-                continue
-            unfinished = len(merged) - 1
-        if data.endswith(b"\n"):
-            unfinished = None
-    return merged

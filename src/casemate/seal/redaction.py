@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 import msgspec
 
@@ -35,6 +35,8 @@ class Redactor:
         self._facts = facts
         self._vault = vault
         self._waiting: set[asyncio.Task[None]] = set()
+        self._writing: dict[str, asyncio.Task[None]] = {}
+        """Of running invocations, the lines that are looked through: what comes later waits."""
 
     def record(
         self,
@@ -44,16 +46,61 @@ class Redactor:
         logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         """Record, at once where there is nothing to look for; the store masks as `logs` say."""
-        if not (log or error) or self._vault.known_secrets(invocation.project) is False:
+        before = self._writing.get(invocation.id)
+        quiet = not (log or error) or self._vault.known_secrets(invocation.project) is False
+        if quiet and before is None:
             self._keep(invocation, error, log, logs)
             return
         if len(self._waiting) >= _MAX_WAITING:
             error, log = _withhold(error, log)
             self._keep(invocation, error, log, logs)
             return
-        task = asyncio.get_running_loop().create_task(self._record(invocation, error, log, logs))
+        self._begin(self._record(invocation, error, log, logs, before))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+        return task
+
+    def write(self, lines: Sequence[LogLine], logs: Logs) -> None:
+        """Record lines of an invocation that still runs, in their order."""
+        first = lines[0]
+        before = self._writing.get(first.invocation)
+        if before is None and self._vault.known_secrets(first.project) is False:
+            self._keep_lines(lines, logs)
+            return
+        if len(self._waiting) >= _MAX_WAITING:
+            self._keep_lines(_withhold(None, lines)[1], logs)
+            return
+        task = self._begin(self._write(lines, logs, before))
+        self._writing[first.invocation] = task
+
+        def done(ended: asyncio.Task[None]) -> None:
+            if self._writing.get(first.invocation) is ended:
+                del self._writing[first.invocation]
+
+        task.add_done_callback(done)
+
+    async def _write(
+        self, lines: Sequence[LogLine], logs: Logs, before: asyncio.Task[None] | None
+    ) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
+        first = lines[0]
+        try:
+            if await self._vault.has_secrets(first.project):
+                text = "\n".join(line.text for line in lines).encode()
+                (clean,) = await self._vault.redact(first.project, [text])
+                lines = _split(clean.decode(errors="replace"), lines)
+        except Exception as failure:  # noqa: BLE001 - a fault must neither lose nor leak a line
+            _log.error("lines of %s are withheld: %s", first.invocation, failure)
+            lines = _withhold(None, lines)[1]
+        self._keep_lines(lines, logs)
+
+    def _keep_lines(self, lines: Sequence[LogLine], logs: Logs) -> None:
+        self._store.write(lines, logs)
+        self._tell(lines[0])
 
     async def _record(
         self,
@@ -61,14 +108,17 @@ class Redactor:
         error: ErrorRecord | None,
         log: Sequence[LogLine],
         logs: Logs,
+        before: asyncio.Task[None] | None,
     ) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
         # In one piece: a value that was printed over several lines is found as well.
         lines = "\n".join(line.text for line in log)
         texts = [lines.encode()]
         if error is not None:
             texts += [error.message.encode(), error.trace.encode(), error.type.encode()]
         try:
-            if not await self._vault.has_secrets(invocation.project):
+            if not (log or error) or not await self._vault.has_secrets(invocation.project):
                 self._keep(invocation, error, log, logs)
                 return
             clean = [
@@ -95,16 +145,8 @@ class Redactor:
     ) -> None:
         self._store.record(invocation, error, log, logs)
         facts = self._facts
-        if log and facts.wanted(LogsWritten):
-            facts.happened(
-                LogsWritten(
-                    at=time.time(),
-                    project=invocation.project,
-                    function=invocation.function,
-                    version=invocation.version,
-                    invocation=invocation.id,
-                )
-            )
+        if log:
+            self._tell(log[0])
         if facts.wanted(InvocationEnded):
             facts.happened(
                 InvocationEnded(
@@ -114,6 +156,18 @@ class Redactor:
                     version=invocation.version,
                     invocation=invocation.id,
                     outcome=invocation.outcome.value,
+                )
+            )
+
+    def _tell(self, line: LogLine) -> None:
+        if self._facts.wanted(LogsWritten):
+            self._facts.happened(
+                LogsWritten(
+                    at=time.time(),
+                    project=line.project,
+                    function=line.function,
+                    version=line.version,
+                    invocation=line.invocation,
                 )
             )
 

@@ -53,6 +53,10 @@ class Store(Protocol):
         """
         ...
 
+    def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008
+        """Queue lines of an invocation that still runs, as `record` does; `lines` is not empty."""
+        ...
+
     def deny(self, denial: Denial) -> None:
         """Queue the record of a denied attempt, as `record` does. Any thread."""
         ...

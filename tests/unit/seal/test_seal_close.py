@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.path import Failure, Finished
 from casemate.seal import Seal
-from casemate.seal.close import merge_output, problem
+from casemate.seal.close import problem
+from casemate.seal.lines import merge_output
 from support.core import MemoryStore, raw, request, version
 
 STATUS = {

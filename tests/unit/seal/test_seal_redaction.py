@@ -11,6 +11,7 @@ import pytest
 from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
 from casemate.model.facts import InvocationEnded, LogsWritten
+from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Finished
 from casemate.seal import Redactor, Seal
@@ -322,5 +323,71 @@ def test_nothing_is_made_where_nobody_follows(monkeypatch: pytest.MonkeyPatch) -
         await stage.redactor.flush()
         assert len(stage.store.records) == 1
         assert made == []
+
+    play(scene)
+
+
+def written(*texts: str, project: str = "t") -> list[LogLine]:
+    return [
+        LogLine(
+            invocation="inv_1",
+            project=project,
+            function="f",
+            version=1,
+            at=1.0,
+            level="info",
+            text=text,
+        )
+        for text in texts
+    ]
+
+
+def test_lines_of_what_runs_are_kept_in_order_and_without_their_secrets() -> None:
+    async def scene(stage: Stage) -> None:
+        order: list[str] = []
+        stage.store.write = lambda lines, logs: order.extend(line.text for line in lines)  # type: ignore[method-assign]
+        for number in range(5):
+            stage.redactor.write(written(f"{number} {SECRET.decode()}"), Logs())
+        stage.record("last", project="t")
+        assert order == []
+        await stage.redactor.flush()
+        assert order == [f"{number} {CLEAN.decode()}" for number in range(5)]
+        ((_, _, log),) = stage.store.records
+        assert [line.text for line in log] == ["last"]
+        assert not stage.redactor._writing
+
+    play(scene)
+
+
+def test_an_end_without_lines_waits_for_those_that_were_written_before() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.redactor.write(written("first"), Logs())
+        stage.record(project="t")
+        assert stage.store.records == []
+        await stage.redactor.flush()
+        assert [line.text for lines in stage.store.written for line in lines] == ["first"]
+        assert len(stage.store.records) == 1
+
+    play(scene)
+
+
+def test_lines_of_a_project_without_secrets_are_kept_and_told_of_at_once() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.known["open"] = False
+        with stage.facts.feed(LogsWritten) as feed:
+            stage.redactor.write(written("plain", project="open"), Logs())
+            assert [line.text for line in stage.store.written[0]] == ["plain"]
+            (told,) = (await feed.take(1.0))[0]
+        assert (told.invocation, told.project) == ("inv_1", "open")
+
+    play(scene)
+
+
+def test_lines_that_the_vault_cannot_look_through_are_withheld() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.vault.fault = UnavailableError("gone")
+        stage.redactor.write(written("secret", "another"), Logs())
+        await stage.redactor.flush()
+        assert [line.text for line in stage.store.written[0]] == [WITHHELD]
 
     play(scene)

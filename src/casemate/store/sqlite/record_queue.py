@@ -79,7 +79,7 @@ class RecordQueue:
 
     def record(
         self,
-        invocation: InvocationRecord,
+        invocation: InvocationRecord | None,
         error: ErrorRecord | None,
         log: Sequence[LogLine],
         logs: Logs = Logs(),  # noqa: B008 - frozen

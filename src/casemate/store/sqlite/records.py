@@ -85,7 +85,8 @@ performs = DirectPerformers()
 class Entry(NamedTuple):
     """What one invocation left behind, not masked yet."""
 
-    invocation: InvocationRecord
+    invocation: InvocationRecord | None
+    """None while it runs: then these are lines of it."""
     error: ErrorRecord | None = None
     log: Sequence[LogLine] = ()
     logs: Logs = Logs()
@@ -238,10 +239,11 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
     error_rows: list[Row] = []
     log_rows: list[Row] = []
     for record, failure, lines, logs in entries:
-        invocation_rows.append(_from_invocation(record, now))
+        if record is not None:
+            invocation_rows.append(_from_invocation(record, now))
         if failure is None and not lines:
             continue
-        mask = _MASKER.of(record.id, logs)
+        mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
         if failure is not None:
             error_rows.append(_from_error(failure, now, mask))
         if lines:

@@ -148,6 +148,10 @@ class SqliteStore:
         """Queue what an invocation left behind. After `close` it counts as lost."""
         self._records.record(invocation, error, log, logs)
 
+    def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
+        """Queue lines of an invocation that still runs. After `close` they count as lost."""
+        self._records.record(None, None, lines, logs)
+
     def deny(self, denial: Denial) -> None:
         """Queue the record of a denied attempt. After `close` it counts as lost."""
         self._records.deny(denial)
