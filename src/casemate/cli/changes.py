@@ -122,7 +122,14 @@ def _guard_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
 
 
 def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    found = _set_changes("masked in logs", before.logs.mask, after.logs.mask)
+    found = []
+    for what, old, new in (
+        ("logs kept", seconds(before.logs.keep), seconds(after.logs.keep)),
+        ("logs kept", size(before.logs.keep_bytes), size(after.logs.keep_bytes)),
+    ):
+        if old != new:
+            found.append(Change(what=what, before=old, after=new))
+    found += _set_changes("masked in logs", before.logs.mask, after.logs.mask)
     shown = [[one.kind for one in spec.logs.unmasked] for spec in (before, after)]
     return found + _set_changes("in clear in logs", *shown)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from casemate.manifest.kinds import Choice, Text
+from casemate.manifest.numeric_kinds import Duration, Size
 from casemate.manifest.structure import Field, Table, TableArray, ValueArray, model_field
 from casemate.masking import ALWAYS, BY_CHOICE
-from casemate.model.function import Unmasked
+from casemate.model.function import KIB, MIB, Logs, Unmasked
 
 UNMASKED = Table(
     "Unmasked kind",
@@ -24,13 +25,26 @@ UNMASKED = Table(
 
 LOGS = Table(
     "Logs",
-    "What is masked in log lines and errors before they are stored: tokens of known services, "
+    "How long the function's records are kept, and what is masked in log lines and errors before "
+    "they are stored: tokens of known services, "
     "private keys, passwords in addresses, e-mail addresses, payment cards and bank accounts.",
     (
         Field(
             "mask",
             ValueArray(Choice(BY_CHOICE), 1, len(BY_CHOICE), "Kind of number."),
             "Numbers of persons in a country that are masked as well.",
+        ),
+        model_field(
+            Logs,
+            "keep",
+            Duration(60.0, 7 * 86_400.0, 7 * 86_400.0),
+            "How long its invocations, errors and lines are kept.",
+        ),
+        model_field(
+            Logs,
+            "keep_bytes",
+            Size(64 * KIB, 4096 * MIB, 4096 * MIB),
+            "How much of them is kept; the oldest go.",
         ),
         Field(
             "unmasked",

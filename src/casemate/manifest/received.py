@@ -125,9 +125,15 @@ def _cors_problems(spec: FunctionSpec) -> list[str]:
 def _log_problems(spec: FunctionSpec) -> list[str]:
     problems = _collector()
     whole = msgspec.to_builtins(spec.logs)
-    written = {key: list(value) for key, value in whole.items() if value}
+    written = {key: list(whole[key]) for key in ("mask", "unmasked") if whole[key]}
     validate(LOGS, written, problems)
-    return _told(problems)
+    found = _told(problems)
+    for name in ("keep", "keep_bytes"):
+        kind, value = getattr(LOGS.field(name), "kind", None), getattr(spec.logs, name)
+        low, high = getattr(kind, "low", None), getattr(kind, "high", None)
+        if low is None or high is None or not low <= value <= high:
+            found.append(f"logs {name} is {value}, expected {low} to {high}")
+    return found
 
 
 def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:

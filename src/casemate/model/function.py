@@ -95,6 +95,10 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     mask: tuple[str, ...] = ()
     """Kinds beside those that always are: numbers of persons in a country."""
     unmasked: tuple[Unmasked, ...] = ()
+    keep: float = 7 * 86_400.0
+    """Seconds that its records are kept, at most."""
+    keep_bytes: int = 4096 * MIB
+    """Bytes of its records that are kept, at most."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,17 +55,39 @@ def test_what_is_no_kind_or_has_no_reason_is_refused(project, function_text, tex
     [
         Logs(mask=("email",)),
         Logs(mask=("us-ssn", "us-ssn")),
+        Logs(keep=1.0),
+        Logs(keep=float("nan")),
+        Logs(keep_bytes=1 << 40),
         Logs(unmasked=(Unmasked(kind="all", reason=REASON),)),
         Logs(unmasked=(Unmasked(kind="email", reason=""),)),
     ],
 )
 def test_a_bundle_holds_nothing_that_a_manifest_could_not(logs) -> None:
     check_received(msgspec.structs.replace(GOOD, logs=Logs(mask=("us-ssn",))))
-    with pytest.raises(InvalidInputError, match=r"mask"):
+    with pytest.raises(InvalidInputError, match=r"mask|keep"):
         check_received(msgspec.structs.replace(GOOD, logs=logs))
 
 
 def test_a_deploy_tells_what_is_in_clear_from_now_on() -> None:
-    logs = Logs(mask=("us-ssn",), unmasked=(Unmasked(kind="email", reason=REASON),))
+    logs = Logs(
+        mask=("us-ssn",),
+        unmasked=(Unmasked(kind="email", reason=REASON),),
+        keep=3600.0,
+        keep_bytes=65_536,
+    )
     told = [str(one) for one in changes(GOOD, msgspec.structs.replace(GOOD, logs=logs))]
-    assert told == ["masked in logs us-ssn added", "in clear in logs email added"]
+    assert told == [
+        "logs kept 168h → 1h",
+        "logs kept 4 GB → 64 KB",
+        "masked in logs us-ssn added",
+        "in clear in logs email added",
+    ]
+
+
+def test_what_is_kept_is_bounded(project, function_text) -> None:
+    text = '[function.f.logs]\nkeep = "24h"\nkeep_bytes = "16MB"\n'
+    logs = project.load(function_text() + text).functions[0].logs
+    assert (logs.keep, logs.keep_bytes) == (86_400.0, 16 << 20)
+    for key, value in (("keep", "1s"), ("keep", "700h"), ("keep_bytes", "1KB")):
+        text = f'[function.f.logs]\n{key} = "{value}"\n'
+        assert project.problem(function_text() + text).key == f"function.f.logs.{key}"

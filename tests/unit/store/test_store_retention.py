@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from store_samples import KEY, denial, deploy, failure, invocation, line, memory, token, user
 
+from casemate.model.function import Logs
 from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens
 from casemate.operations.deployments import ShowAliasHistory
 from casemate.operations.functions import ListFunctions
@@ -20,6 +23,7 @@ from casemate.store.sqlite.denials import insert_denials
 from casemate.store.sqlite.records import Entry, insert_records
 from casemate.store.sqlite.retention import PRUNED_TABLES, prune, used_bytes
 from casemate.store.sqlite.schema import migrate
+from casemate.store.sqlite.shares import BYTES, TABLES, shares, surplus
 
 NOW = 1_000_000.0
 
@@ -206,3 +210,152 @@ def test_where_the_disk_is_full_the_largest_give_way_first() -> None:
     run_all(connection, SqliteOptions(max_bytes=limit), batch=100)
     assert principals(connection)["token:quiet"] == 5
     assert used_bytes(connection) <= limit
+
+
+# --- who gives way
+
+
+def add(
+    connection: engine.Connection,
+    project: str,
+    function: str,
+    count: int,
+    *,
+    text: str = "x",
+    at: float = NOW,
+    logs: Logs = Logs(),  # noqa: B008
+) -> None:
+    entries = [
+        Entry(
+            invocation(project=project, function=function),
+            failure(project=project, function=function),
+            [line(text, project=project, function=function)],
+            logs,
+        )
+        for _ in range(count)
+    ]
+    insert_records(connection, entries, at)
+
+
+def owned(connection: engine.Connection, table: str) -> dict[tuple[str, str], int]:
+    rows = connection.execute(
+        f"SELECT project, function, count(*) FROM {table} GROUP BY project, function"
+    ).fetchall()
+    return {(project, function): number for project, function, number in rows}
+
+
+def require_counted(connection: engine.Connection) -> None:
+    """The table of shares is what counting all rows would find."""
+    found = []
+    for kind in TABLES:
+        found += connection.execute(
+            f"SELECT project, function, '{kind}', count(*), sum({BYTES[kind]}) FROM {kind} "
+            "GROUP BY project, function"
+        ).fetchall()
+    assert sorted(found) == sorted(share[:5] for share in shares(connection))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_flood_pushes_out_no_record_of_another(table: str) -> None:
+    connection = filled(0)
+    add(connection, "shop", "quiet", 20, at=NOW - 50)
+    add(connection, "shop", "loud", 30, at=NOW - 40)
+    add(connection, "other", "small", 5, at=NOW - 60)
+    for _ in range(10):
+        add(connection, "noise", "flood", 300)
+        add(connection, "shop", "loud", 50)
+        run_all(connection, SqliteOptions(max_records=200), batch=1000)
+        require_counted(connection)
+    assert owned(connection, table) == {
+        ("shop", "quiet"): 20,
+        ("shop", "loud"): 77,
+        ("other", "small"): 5,
+        ("noise", "flood"): 97,
+    }
+
+
+def test_many_functions_of_one_project_get_no_more_than_one_of_another() -> None:
+    connection = filled(0)
+    add(connection, "one", "f", 100)
+    for number in range(50):
+        add(connection, "many", f"f{number}", 100)
+    run_all(connection, SqliteOptions(max_records=200), batch=1000)
+    kept = owned(connection, "log_line")
+    assert kept.pop(("one", "f")) == 100
+    assert set(kept.values()) == {2}
+    require_counted(connection)
+
+
+@pytest.mark.parametrize("quiet", ["shop", "noise"])
+def test_where_the_disk_is_full_who_takes_the_most_gives_way(quiet: str) -> None:
+    connection = filled(0)
+    add(connection, quiet, "quiet", 50, text="y" * 100, at=NOW - 50)
+    insert_denials(connection, [denial() for _ in range(50)], NOW)
+    add(connection, "noise", "flood", 800, text="z" * 8000)
+    limit = used_bytes(connection) // 3
+    run_all(connection, SqliteOptions(max_bytes=limit), batch=20)
+    assert used_bytes(connection) <= limit
+    for table in TABLES:
+        assert owned(connection, table)[quiet, "quiet"] == 50
+        assert 0 < owned(connection, table)["noise", "flood"] < 800
+    assert counts(connection)[-1] == 50
+    require_counted(connection)
+
+
+def test_a_function_keeps_its_records_no_longer_than_it_wants() -> None:
+    connection = filled(0)
+    add(connection, "p", "short", 30, at=NOW - 100, logs=Logs(keep=60.0))
+    add(connection, "p", "short", 5, at=NOW - 10, logs=Logs(keep=60.0))
+    add(connection, "p", "long", 30, at=NOW - 100)
+    run_all(connection, SqliteOptions(retention=1000), batch=10)
+    for table in TABLES:
+        assert owned(connection, table) == {("p", "short"): 5, ("p", "long"): 30}
+    require_counted(connection)
+
+
+def test_a_function_keeps_no_more_bytes_than_it_wants() -> None:
+    connection = filled(0)
+    add(connection, "p", "little", 200, text="x" * 1000, logs=Logs(keep_bytes=65_536))
+    add(connection, "p", "much", 200, text="x" * 1000)
+    run_all(connection, SqliteOptions(), batch=30)
+    sizes: dict[str, int] = {}
+    for share in shares(connection):
+        sizes[share.function] = sizes.get(share.function, 0) + share.bytes
+    assert 50_000 < sizes["little"] <= 65_536
+    assert owned(connection, "log_line")["p", "much"] == 200
+    assert connection.execute(
+        "SELECT max(sequence) FROM log_line WHERE function = 'little'"
+    ).fetchone() == (200,), "the oldest went"
+    require_counted(connection)
+
+
+def test_what_is_no_plain_text_is_counted_as_it_is_deleted() -> None:
+    connection = filled(0)
+    add(connection, "p", "f", 10, text="a\0b \U0001f600 \udcff")
+    require_counted(connection)
+    run_all(connection, SqliteOptions(max_records=3))
+    require_counted(connection)
+    run_all(connection, SqliteOptions(max_records=0))
+    assert shares(connection) == []
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("fg"), st.sampled_from("kl")),
+        st.integers(0, 1000),
+    ),
+    st.integers(0, 3000),
+)
+def test_no_one_gives_up_more_than_it_has_or_while_it_has_less_than_its_share(
+    sizes: dict[tuple[str, str, str], int], keep: int
+) -> None:
+    over = surplus(sizes, keep)
+    assert all(0 <= over[place] <= sizes[place] for place in over)
+    left = sum(sizes.values()) - sum(over.values())
+    assert left <= keep or sum(sizes.values()) <= keep
+    projects = {place[0] for place in sizes}
+    for project in projects:
+        if sum(size for place, size in sizes.items() if place[0] == project) <= keep // len(
+            projects
+        ):
+            assert not any(over.get(place) for place in sizes if place[0] == project)

@@ -35,6 +35,7 @@ from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.questions import conditions, require_limit, require_range
+from casemate.store.sqlite.shares import Added
 from casemate.store.sqlite.text import MAX_TEXT, clean, escaped
 
 MAX_TRACE = 64 * 1024
@@ -238,22 +239,37 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
     invocation_rows: list[Row] = []
     error_rows: list[Row] = []
     log_rows: list[Row] = []
+    added = Added()
     for record, failure, lines, logs in entries:
+        if record is None and not lines:
+            raise TypeError("neither an invocation nor a line of one")
         if record is not None:
-            invocation_rows.append(_from_invocation(record, now))
+            row = _from_invocation(record, now)
+            invocation_rows.append(row)
+            added.note(str(row[2]), str(row[3]), "invocation", 0, logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
         if failure is not None:
-            error_rows.append(_from_error(failure, now, mask))
+            row = _from_error(failure, now, mask)
+            error_rows.append(row)
+            size = _size(row[9]) + _size(row[10])
+            added.note(str(row[3]), str(row[4]), "error", size, logs)
         if lines:
             texts = mask.lines([line.text for line in lines], MAX_TEXT)
-            log_rows.extend(
-                _from_line(line, text, now) for line, text in zip(lines, texts, strict=True)
-            )
+            for line, text in zip(lines, texts, strict=True):
+                row = _from_line(line, text, now)
+                log_rows.append(row)
+                added.note(str(row[2]), str(row[3]), "log_line", _size(row[7]), logs)
     _insert_rows(connection, _INSERT_INVOCATION, 15, invocation_rows)
     _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
     _insert_rows(connection, _INSERT_LINE, 8, log_rows)
+    added.write(connection)
+
+
+def _size(text: object) -> int:
+    value = str(text)
+    return len(value) if value.isascii() else len(value.encode())
 
 
 def _insert_rows(connection: engine.Connection, insert: str, width: int, rows: list[Row]) -> None:

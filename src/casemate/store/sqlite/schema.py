@@ -268,6 +268,37 @@ _ERROR_LISTS = (
     "CREATE INDEX error_project ON error (project)",
 )
 
+# Who has how much of the records: see `casemate.store.sqlite.shares`.
+_SHARES = (
+    """
+    CREATE TABLE record_share (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        age REAL NOT NULL,
+        most INTEGER NOT NULL,
+        PRIMARY KEY (project, function, kind)
+    ) STRICT, WITHOUT ROWID
+    """,
+    *(
+        f"""
+        INSERT INTO record_share (project, function, kind, number, bytes, age, most)
+        SELECT project, function, '{kind}', count(*), sum({size}), 604800.0, 4294967296
+        FROM {kind} GROUP BY project, function
+        """  # noqa: S608 - constants alone
+        for kind, size in (
+            ("log_line", "length(CAST(text AS BLOB)) + 200"),
+            ("invocation", "300"),
+            ("error", "length(CAST(message AS BLOB)) + length(CAST(trace AS BLOB)) + 300"),
+        )
+    ),
+    "CREATE INDEX log_line_owner ON log_line (project, function)",
+    "CREATE INDEX invocation_owner ON invocation (project, function)",
+    "CREATE INDEX error_owner ON error (project, function)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -277,6 +308,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Who floods pushes out its own denials: see `casemate.store.sqlite.retention`.
         "CREATE INDEX denial_principal ON denial (principal, kind, sequence)",
     ),
+    _SHARES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -292,6 +324,7 @@ KEPT_TABLES = (
     "grant_approval",
     "grant_use",
     "node_value",
+    "record_share",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 
