@@ -65,15 +65,16 @@ def print_json(value: Any) -> None:
     print(json_text(_encoded(value, indent=2)), flush=True)
 
 
-def print_json_line(value: Any) -> None:
-    """Print one JSON document on one line."""
-    print(json_text(_encoded(value, indent=None)), flush=True)
+def print_json_line(value: Any, *, compact: bool = False) -> None:
+    """Print one JSON document on one line, without spaces if it is `compact`."""
+    print(json_text(_encoded(value, indent=None, compact=compact)), flush=True)
 
 
-def _encoded(value: Any, *, indent: int | None) -> str:
+def _encoded(value: Any, *, indent: int | None, compact: bool = False) -> str:
     import msgspec  # not above: help is shown without it
 
-    return json.dumps(msgspec.to_builtins(value), indent=indent, ensure_ascii=False)
+    plain, separators = msgspec.to_builtins(value), (",", ":") if compact else None
+    return json.dumps(plain, indent=indent, ensure_ascii=False, separators=separators)
 
 
 def print_table(

@@ -20,6 +20,7 @@ _LATER_FIELDS = (
     "contract",
     "delivery",
     "guard",
+    "logs",
     "layout",
     "fresh",
 )

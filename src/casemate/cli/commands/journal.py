@@ -351,7 +351,7 @@ def export(
             if format == "csv":
                 print_row(_row(entry)[:7])
             elif entry.event is not None:
-                print_json_line(entry.event)
+                print_json_line(entry.event, compact=True)
 
 
 @command(app, examples="$ casemate journal follow\n$ casemate journal follow --kind Denial --json")
@@ -370,7 +370,7 @@ def follow(
             for entry in reversed(found):
                 seen = entry.index + 1
                 if json:
-                    print_json_line(entry)
+                    print_json_line(entry, compact=True)
                 else:
                     print_line("  ".join(each for each in _row(entry) if each))
             time.sleep(_FOLLOW_SECONDS)
