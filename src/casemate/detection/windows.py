@@ -1,0 +1,140 @@
+"""What correlations remember: few things of each entity, of a bounded number of entities.
+
+Who has not been seen for longest is forgotten first, and how many were is counted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from casemate.detection.fields import Event, Get, text_of
+from casemate.detection.rule import Correlation, CorrelationType
+
+MAX_ENTITIES = 2048
+"""Of one correlation."""
+MAX_KEPT = 16_384
+"""Events or values of one correlation that are remembered, of all entities together."""
+MAX_OF_ONE = 1000
+"""Of one entity. A count above it is reached by events that stand for several, as floods do."""
+_MAX_TEXT = 256
+
+
+class Kept(NamedTuple):
+    """One event that a correlation remembers."""
+
+    at: float
+    times: int
+    id: str
+
+
+class Reached(NamedTuple):
+    """That a correlation's condition holds of an entity."""
+
+    entity: tuple[str, ...]
+    times: int
+    ids: tuple[str, ...]
+
+
+class _Entity:
+    """What is remembered of one entity."""
+
+    __slots__ = ("entries", "total")
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[str, Kept] = OrderedDict()
+        """By what makes them differ: a number, a value of the counted field, a rule's name."""
+        self.total = 0
+        """Events that all of them stand for."""
+
+    def put(self, key: str, kept: Kept) -> int:
+        """Keep one, the newest; return how many more there are for it."""
+        before = self.entries.pop(key, None)
+        self.entries[key] = kept
+        self.total += kept.times - (before.times if before is not None else 0)
+        return before is None
+
+    def drop_oldest(self) -> None:
+        """Forget the oldest."""
+        _, kept = self.entries.popitem(last=False)
+        self.total -= kept.times
+
+
+def entity_of(paths: tuple[tuple[str, Get], ...], event: Event) -> tuple[str, ...] | None:
+    """Return the fields that say what an event is about; None if one of them is missing."""
+    found = []
+    for _, get in paths:
+        value = get(event)
+        if isinstance(value, list):
+            value = value[0] if value else None
+        text = text_of(value)
+        if text is None:
+            return None
+        found.append(text[:_MAX_TEXT])
+    return tuple(found)
+
+
+class Window:
+    """What one correlation remembers."""
+
+    def __init__(self, correlation: Correlation) -> None:
+        """Begin with nothing."""
+        self._correlation = correlation
+        self._counts = correlation.type is CorrelationType.EVENT_COUNT
+        self._most = min(correlation.least, MAX_OF_ONE)
+        self._entities: OrderedDict[tuple[str, ...], _Entity] = OrderedDict()
+        self._kept = 0
+        self._number = 0
+        self.forgotten = 0
+        """Entities that were pushed out by others."""
+
+    def see(self, rule: str, event: Event, at: float, count: int, uid: str) -> Reached | None:
+        """Take an event that a rule has matched; return what is reached by it."""
+        correlation = self._correlation
+        entity = entity_of(correlation.entity, event)
+        key = self._key(rule, event)
+        if entity is None or key is None:
+            return None
+        known = self._entities.get(entity)
+        if known is None:
+            known = self._entities[entity] = _Entity()
+        self._entities.move_to_end(entity)
+        self._expire(known, at)
+        self._kept += known.put(key, Kept(at, count, uid))
+        # More than are needed tell nothing: the newest are enough.
+        while len(known.entries) > self._most:
+            known.drop_oldest()
+            self._kept -= 1
+        reached = known.total if self._counts else len(known.entries)
+        if reached < correlation.least:
+            self._bound()
+            return None
+        self._kept -= len(known.entries)
+        del self._entities[entity]
+        return Reached(entity, reached, tuple(kept.id for kept in known.entries.values()))
+
+    def _key(self, rule: str, event: Event) -> str | None:
+        correlation = self._correlation
+        if correlation.type is CorrelationType.TEMPORAL:
+            return rule
+        if self._counts or correlation.field is None:
+            self._number += 1
+            return str(self._number)
+        value = correlation.field(event)
+        text = text_of(value[0] if isinstance(value, list) and value else value)
+        return None if text is None else text[:_MAX_TEXT].lower()
+
+    def _expire(self, known: _Entity, at: float) -> None:
+        """Forget what is too long ago, or in a future that a clock has come back from."""
+        while known.entries:
+            oldest = next(iter(known.entries.values()))
+            if abs(at - oldest.at) <= self._correlation.seconds:
+                return
+            known.drop_oldest()
+            self._kept -= 1
+
+    def _bound(self) -> None:
+        while len(self._entities) > MAX_ENTITIES or self._kept > MAX_KEPT:
+            _, known = self._entities.popitem(last=False)
+            self._kept -= len(known.entries)
+            self.forgotten += 1
