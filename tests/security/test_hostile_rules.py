@@ -97,6 +97,12 @@ def test_an_expression_that_is_not_linear_or_too_large_is_refused(expression: st
         rules_of((rule(f"{{a|re: '{expression}'}}"), "own.yml"))
 
 
+def test_the_number_of_expressions_is_bounded() -> None:
+    listed = ", ".join(["'[a-z]{40}'"] * 150)
+    with pytest.raises(RuleError, match="more than 200 expressions"):
+        rules_of((rule(f"[{{a|re: [{listed}]}}, {{b|re|i: [{listed}]}}]"), "own.yml"))
+
+
 def test_wildcards_take_linear_time() -> None:
     found = rules_of((rule("{a: '" + "*a" * 1000 + "*b'}"), "own.yml"))
     before = time.process_time()

@@ -78,6 +78,15 @@ class Detector:
         self._correlate({rule.about.name for rule in matched}, event, at, count, uid, found)
         return found
 
+    def see_all(self, events: Iterable[Event]) -> list[Finding]:
+        """Return what events of the past let be told, by their own times; the oldest come first."""
+        found: list[Finding] = []
+        for event in events:
+            time = event.get("time")
+            at = time / 1000 if isinstance(time, int | float) else 0.0
+            found += self.see(event, at)
+        return found
+
     def _correlate(
         self, matched: set[str], event: Event, at: float, count: int, uid: str, found: list[Finding]
     ) -> None:
@@ -162,10 +171,4 @@ def over(
     events: Iterable[dict[str, Any]], rules: Rules, *, quiet: float = QUIET_SECONDS
 ) -> list[Finding]:
     """Return what rules find in events of the past, the oldest first, by the events' own times."""
-    detector = Detector(rules, quiet=quiet)
-    found: list[Finding] = []
-    for event in events:
-        time = event.get("time")
-        at = time / 1000 if isinstance(time, int | float) else 0.0
-        found += detector.see(event, at)
-    return found
+    return Detector(rules, quiet=quiet).see_all(events)

@@ -27,6 +27,7 @@ Event = Mapping[str, Any]
 Get = Callable[[Event], Any]
 """Returns the value at a path; None where there is none; of a list without a place all of them."""
 
+_MOST = 10**18
 _PART = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -93,7 +94,8 @@ def text_of(value: Any) -> str | None:
     if kind is bool:
         return "true" if value else "false"
     if kind is int:
-        return str(value)
+        # Of more digits than any number of ours has, Python itself makes no text.
+        return str(value) if -_MOST <= value <= _MOST else None
     if kind is float:
-        return str(int(value)) if value.is_integer() else str(value)
+        return str(int(value)) if value.is_integer() and abs(value) <= _MOST else str(value)
     return None

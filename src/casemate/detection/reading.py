@@ -23,8 +23,11 @@ MAX_NAMED = 64
 MAX_SECONDS = 7 * 86_400
 MAX_LEAST = 1_000_000
 """Events that a correlation counts up to."""
-MAX_DIFFERENT = 1000
+MAX_DIFFERENT = 256
 """Different values that a correlation counts up to: each of them is remembered."""
+
+MAX_EXPRESSIONS = 200
+"""Of one text. Each takes memory, and up to milliseconds to compile."""
 
 PRODUCT = "casemate"
 ENTITY = ("actor.user.name", "src_endpoint.ip")
@@ -49,7 +52,10 @@ Read = Rule | Correlation | Filter
 
 def read_rules(data: bytes | str, name: str) -> Iterator[Read]:
     """Yield the rules, correlations and filters of a text. Raises RuleError."""
-    for document in read_documents(data, name):
+    documents = read_documents(data, name)
+    if sum(map(_expressions, documents)) > MAX_EXPRESSIONS:
+        raise refused(name, f"there are more than {MAX_EXPRESSIONS} expressions (`re`) in it")
+    for document in documents:
         if "detection" in document:
             yield _rule(document)
         elif "correlation" in document:
@@ -60,6 +66,18 @@ def read_rules(data: bytes | str, name: str) -> Iterator[Read]:
             raise refused(
                 document.place, "a rule has `detection`, `correlation` or `filter`, this has none"
             )
+
+
+def _expressions(value: Any) -> int:
+    """Count the expressions in a document. It is not nested deeply: that was looked at."""
+    if isinstance(value, Map):
+        return sum(
+            (len(each) if isinstance(each, list) else 1)
+            if "re" in key.split("|")[1:]
+            else _expressions(each)
+            for key, each in value.items()
+        )
+    return sum(map(_expressions, value)) if isinstance(value, list) else 0
 
 
 def _only(found: Map, known: frozenset[str]) -> None:

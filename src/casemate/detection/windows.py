@@ -13,10 +13,11 @@ from casemate.detection.rule import Correlation, CorrelationType
 
 MAX_ENTITIES = 2048
 """Of one correlation."""
-MAX_KEPT = 16_384
+MAX_KEPT = 4096
 """Events or values of one correlation that are remembered, of all entities together."""
-MAX_OF_ONE = 1000
-"""Of one entity. A count above it is reached by events that stand for several, as floods do."""
+SLICES = 64
+"""Correlations that count up to more than this remember how many events were in each part of their
+time, of so many, instead of each event: what they count is forgotten up to one part too early."""
 _MAX_TEXT = 256
 
 
@@ -54,6 +55,15 @@ class _Entity:
         self.total += kept.times - (before.times if before is not None else 0)
         return before is None
 
+    def add(self, key: str, kept: Kept) -> int:
+        """Keep one together with those of the same key, as old as the first of them."""
+        before = self.entries.get(key)
+        if before is not None:
+            kept = Kept(before.at, before.times + kept.times, kept.id)
+        self.entries[key] = kept
+        self.total += kept.times - (before.times if before is not None else 0)
+        return before is None
+
     def drop_oldest(self) -> None:
         """Forget the oldest."""
         _, kept = self.entries.popitem(last=False)
@@ -81,7 +91,8 @@ class Window:
         """Begin with nothing."""
         self._correlation = correlation
         self._counts = correlation.type is CorrelationType.EVENT_COUNT
-        self._most = min(correlation.least, MAX_OF_ONE)
+        self._sliced = self._counts and correlation.least > SLICES
+        self._most = SLICES + 1 if self._sliced else correlation.least
         self._entities: OrderedDict[tuple[str, ...], _Entity] = OrderedDict()
         self._kept = 0
         self._number = 0
@@ -92,7 +103,7 @@ class Window:
         """Take an event that a rule has matched; return what is reached by it."""
         correlation = self._correlation
         entity = entity_of(correlation.entity, event)
-        key = self._key(rule, event)
+        key = self._key(rule, event, at)
         if entity is None or key is None:
             return None
         known = self._entities.get(entity)
@@ -100,7 +111,8 @@ class Window:
             known = self._entities[entity] = _Entity()
         self._entities.move_to_end(entity)
         self._expire(known, at)
-        self._kept += known.put(key, Kept(at, count, uid))
+        keep = known.add if self._sliced else known.put
+        self._kept += keep(key, Kept(at, count, uid))
         # More than are needed tell nothing: the newest are enough.
         while len(known.entries) > self._most:
             known.drop_oldest()
@@ -113,10 +125,12 @@ class Window:
         del self._entities[entity]
         return Reached(entity, reached, tuple(kept.id for kept in known.entries.values()))
 
-    def _key(self, rule: str, event: Event) -> str | None:
+    def _key(self, rule: str, event: Event, at: float) -> str | None:
         correlation = self._correlation
         if correlation.type is CorrelationType.TEMPORAL:
             return rule
+        if self._sliced:
+            return str(at * SLICES // correlation.seconds)
         if self._counts or correlation.field is None:
             self._number += 1
             return str(self._number)

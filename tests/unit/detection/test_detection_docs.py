@@ -69,9 +69,10 @@ def test_bounds_and_numbers_are_those_of_the_code() -> None:
         f"{documents.MAX_VALUES:,} values, {documents.MAX_DEPTH} deep, "
         f"{documents.MAX_TEXT} characters",
         f"| {rules.MAX_RULES}, of which {rules.MAX_CORRELATIONS} |",
-        f"| {values.MAX_EXPRESSION} characters",
+        f"| {reading.MAX_EXPRESSIONS} of one file, {values.MAX_EXPRESSION} characters each",
         f"| {values.MAX_TEXT} characters",
-        f"| {windows.MAX_ENTITIES} entities, {windows.MAX_KEPT:,} events, {windows.MAX_OF_ONE} of",
+        f"| {windows.MAX_ENTITIES} entities, {windows.MAX_KEPT} events or values; of one entity "
+        f"at most {reading.MAX_DIFFERENT}, and counts above {windows.SLICES} by parts",
         f"| {detector.MAX_TOLD} |",
         f"at most {detector.MAX_IDS} of them",
     ):

@@ -93,6 +93,9 @@ def matches(selection: str, event: dict[str, Any]) -> bool:
         ("{a: x}", {"a": ["y", "x"]}, True),
         ("{a|contains|all: [p, q]}", {"a": ["p", "q"]}, True),
         ("{a: x}", {"a": {"x": 1}}, False),
+        ("{a: x}", {"a": 10**5000}, False),
+        ("{a|contains: '1'}", {"a": -(10**5000)}, False),
+        ("{a|gt: 1}", {"a": 10**5000}, True),
     ],
 )
 def test_a_field_is_compared(selection: str, event: dict[str, Any], expected: bool) -> None:

@@ -155,7 +155,7 @@ def test(
     The rules run here; the node only gives its journal. A rule is told of the same entity once an
     hour, with a count of what came between.
     """
-    from casemate.detection import over
+    from casemate.detection import Detector
 
     known = _rules(rules)
     if rule is not None:
@@ -165,7 +165,11 @@ def test(
         history, more = _history(client, project, from_, limit, shown.update)
     if more:
         note(f"Only the newest {limit} events were looked at; --limit gives more.")
-    _print(over(history, known), json=json)
+    detector = Detector(known)
+    found = detector.see_all(history)
+    if detector.forgotten:
+        note(f"{detector.forgotten} entities were forgotten for want of room: a flood, perhaps.")
+    _print(found, json=json)
 
 
 def _history(
