@@ -124,9 +124,10 @@ def _cors_problems(spec: FunctionSpec) -> list[str]:
 
 def _error_problems(spec: FunctionSpec) -> list[str]:
     problems = _collector()
-    written = {"errors": msgspec.to_builtins(spec.errors)} if spec.errors else {}
-    validate(_ERRORS, written, problems)
-    check_errors(spec.name, {**written, "http": msgspec.to_builtins(spec.http)}, problems)
+    entries = [msgspec.to_builtins(entry) for entry in spec.errors]
+    routes = [{"path": trigger.path} for trigger in spec.http]
+    validate(_ERRORS, {"errors": entries}, problems)
+    check_errors(spec.name, {"errors": entries, "http": routes}, problems)
     return _told(problems)
 
 
