@@ -71,7 +71,7 @@ def chain(event, context):
 
 
 def kept(event, context):
-    context.table("seen").put({{"id": event["result"]["invocation"], "data": event.data, "of": event["result"]}})
+    context.table("seen").put({{"id": event["result"]["invocation"], "of": dict(event)}})
 """
 MANIFEST = """
 [project]
