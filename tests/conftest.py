@@ -47,3 +47,14 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices_of_the_host() -> Iterator[None]:
+    """No module of tests may change the host's devices, which everything else here needs."""
+    before = [Path(device).stat().st_mode for device in DEVICES]
+    yield
+    assert [Path(device).stat().st_mode for device in DEVICES] == before

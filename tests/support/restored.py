@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from casemate.kernel import linux
@@ -31,14 +32,15 @@ class RestoredChild:
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(SECONDS)
         self.tmp = linux.new_tmpfs(1 << 20, 64) if tmp else None
-        with theirs:
+        # Files of its own: what a test sets their times and modes to would be those of the host's
+        # devices, and positions of the test's own change.
+        with theirs, TemporaryFile() as given, TemporaryFile() as written:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", str(CHILD), str(theirs.fileno()), prepare]
                 + ([str(self.tmp)] if self.tmp is not None else []),
                 pass_fds=(theirs.fileno(), *([self.tmp] if self.tmp is not None else [])),
-                stdin=subprocess.DEVNULL,
-                # Not the test's own, whose position changes.
-                stdout=subprocess.DEVNULL,
+                stdin=given,
+                stdout=written,
                 stderr=subprocess.DEVNULL,
             )
         self.pid = self.process.pid

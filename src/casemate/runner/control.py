@@ -41,7 +41,10 @@ def receive_packet(sock: socket.socket, size: int) -> tuple[bytes, list[int], in
 
 def receive(sock: socket.socket) -> tuple[dict[str, object] | None, list[int]]:
     """Return the next message and its descriptors; None when the peer is gone."""
-    data, descriptors, _flags = receive_packet(sock, MAX_MESSAGE_BYTES)
+    try:
+        data, descriptors, _flags = receive_packet(sock, MAX_MESSAGE_BYTES)
+    except ConnectionResetError:
+        return None, []  # it went without reading what it was sent last
     if not data:
         return None, descriptors
     message = json.loads(data)

@@ -52,6 +52,12 @@ def test_the_end_is_none(pair: Pair) -> None:
     assert control.receive(pair[1]) == (None, [])
 
 
+def test_a_peer_that_goes_without_reading_is_the_end(pair: Pair) -> None:
+    control.send(pair[1], {"op": "x"})
+    pair[0].close()
+    assert control.receive(pair[1]) == (None, [])
+
+
 @pytest.mark.parametrize("data", [b"[]", b"1", b'"x"', b"null"])
 def test_a_message_is_an_object(pair: Pair, data: bytes) -> None:
     pair[0].send(data)
