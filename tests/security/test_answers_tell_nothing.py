@@ -18,6 +18,8 @@ import linecache
 import random
 import socket
 import sqlite3
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -389,6 +391,17 @@ def test_the_gateway_knows_a_trace_of_the_sandbox_and_debug_pages_itself(text: s
     outcome, body = sealed(f"<html>{text}</html>")
     assert outcome is Outcome.EXPOSED
     assert json.loads(body)["error_id"].startswith("err_") and b"app.py" not in body
+
+
+def test_the_pages_that_frameworks_really_make_are_known() -> None:
+    child = Path(__file__).parents[1] / "support" / "debug_pages_child.py"
+    done = subprocess.run(
+        [sys.executable, str(child)], capture_output=True, text=True, timeout=60, check=True
+    )
+    found = json.loads(done.stdout)
+    assert set(found) >= {"werkzeug", "django", "starlette", "aiohttp"}
+    for name, (page, trace) in found.items():
+        assert trace == "trace" and (page == "page" or name.endswith("text")), (name, page, trace)
 
 
 def test_a_header_is_looked_at_as_a_body_is(out: Out) -> None:
