@@ -71,7 +71,8 @@ def chain(event, context):
 
 
 def kept(event, context):
-    context.table("seen").put({{"id": event["result"]["invocation"], "of": dict(event)}})
+    result = event["result"]
+    context.table("seen").put({{"id": result["invocation"], "of": result, "data": event.data}})
 """
 MANIFEST = """
 [project]
