@@ -75,6 +75,7 @@ ENTRIES = (
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
     Entry("journal", OPERATE, "See what happened, and prove that nothing of it was changed"),
+    Entry("detect", OPERATE, "Find attacks in what happened, by rules"),
     Entry("trigger", OPERATE, "Have a trigger of a function bring a sample event"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
     Entry("routes", OPERATE, "See and give paths and host names of projects"),

@@ -1,0 +1,223 @@
+"""`casemate detect`: the rules that find attacks in the journal, and what they find in its past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.errors import CommandError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    progress,
+)
+from casemate.cli.text import moment
+from casemate.cli.times import moment_of
+
+if TYPE_CHECKING:
+    from casemate.detection import Finding, Rules
+
+app = new_app("Find attacks in what happened, by rules.")
+
+_PAGE = 1000
+
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--rules", metavar="FILE", help="Rules of your own (Sigma, YAML). Repeatable."),
+]
+
+
+def _rules(files: list[Path] | None) -> Rules:
+    """Return the shipped rules and those of files. Raises RuleError, CommandError."""
+    from casemate.detection import with_own
+    from casemate.detection.documents import MAX_BYTES
+
+    texts = []
+    for file in files or ():
+        try:
+            with file.open("rb") as opened:
+                # One byte more than may be: the rest of a file that is too large is not read.
+                texts.append((opened.read(MAX_BYTES + 1), file.name))
+        except OSError as error:
+            raise CommandError(
+                f"{file} cannot be read: {error.strerror}.", next_step="Give a file with rules."
+            ) from error
+    return with_own(*texts)
+
+
+@command(
+    app,
+    examples="""\
+$ casemate detect ls
+$ casemate detect ls --rules own.yml --json
+""",
+)
+def ls(rules: RulesOption = None, json: JsonOption = False) -> None:
+    """List the rules: those that come with Casemate, and your own beside them."""
+    from casemate.detection import Level
+
+    found = _rules(rules).reporting()
+    if json:
+        print_json(found)
+        return
+    gravest = list(Level)[::-1]
+    found.sort(key=lambda about: (gravest.index(about.level or Level.INFORMATIONAL), about.name))
+    print_table(
+        ("level", "rule", "technique", "title"),
+        [
+            (str(about.level), about.name, ", ".join(about.techniques), about.title)
+            for about in found
+        ],
+        empty="There are no rules.",
+        below=("title",),
+    )
+
+
+@command(
+    app, examples="$ casemate detect explain metadata-tried\n$ casemate detect explain flood --json"
+)
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its name, or its id.")],
+    rules: RulesOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell what a rule finds, what it may mistake for it, and show an attack and a benign twin."""
+    from casemate.detection import examples
+
+    known = _rules(rules)
+    about = known.named(rule).about
+    example: dict[str, Any] = examples().get(about.name) or {}
+    if json:
+        from msgspec import to_builtins
+
+        techniques = list(about.techniques)
+        print_json({**to_builtins(about), "techniques": techniques, "examples": example})
+        return
+    print_line(f"{about.name}: {about.title}", BOLD)
+    if about.description:
+        print_text(about.description)
+    print_text(f"level: {about.level or '-'}; technique: {', '.join(about.techniques) or '-'}")
+    print_text(f"id: {about.id}; {about.place}")
+    if about.name not in known.told:
+        print_text("It is a part of correlations, and not told of by itself.")
+    for text in about.falsepositives:
+        print_text(f"not an attack: {text}")
+    for kind, title in (("attack", "found"), ("twin", "not found")):
+        for each in example.get(kind, []):
+            print_text(f"{title}: {_fact(each)}")
+
+
+def _fact(example: dict[str, Any]) -> str:
+    """Return a fact of an example on one line."""
+    [(kind, fields)] = [(key, value) for key, value in example.items() if isinstance(value, dict)]
+    shown = " ".join(f"{key}={value}" for key, value in fields.items())
+    times = f"{example['times']} times, every {example['every']} s: " if "times" in example else ""
+    at = f"at {example['at']} " if "at" in example else ""
+    return f"{at}{times}{kind} {shown}"
+
+
+@command(
+    app,
+    examples="""\
+$ casemate detect test --since 7d
+$ casemate detect test passwords-sprayed --since 30d
+$ casemate detect test --rules own.yml --json
+""",
+)
+def test(
+    rule: Annotated[
+        str | None, typer.Argument(metavar="RULE", help="Only this rule, by name or id.")
+    ] = None,
+    rules: RulesOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Not before: `10m`, `2h`, `7d`, or a time."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="PROJECT", help="Only events of it.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=500_000, help="Look at so many events, the newest.")
+    ] = 50_000,
+    json: JsonOption = False,
+) -> None:
+    """Run the rules over what is in the journal of the node, and print what they find.
+
+    The rules run here; the node only gives its journal. A rule is told of the same entity once an
+    hour, with a count of what came between.
+    """
+    from casemate.detection import Detector
+
+    known = _rules(rules)
+    if rule is not None:
+        known = known.only(rule)
+    from_ = moment_of(since, "--since")
+    with connect() as client, progress("Reading the journal ...") as shown:
+        history, more = _history(client, project, from_, limit, shown.update)
+    if more:
+        note(f"Only the newest {limit} events were looked at; --limit gives more.")
+    detector = Detector(known)
+    found = detector.see_all(history)
+    if detector.forgotten:
+        note(f"{detector.forgotten} entities were forgotten for want of room: a flood, perhaps.")
+    _print(found, json=json)
+
+
+def _history(
+    client: NodeClient,
+    project: str | None,
+    since: float | None,
+    limit: int,
+    tell: Callable[[str], None],
+) -> tuple[Iterator[dict[str, Any]], bool]:
+    """Return the events of the journal, oldest first, and whether there are more before them.
+
+    The node gives the newest first; they wait encoded, in a tenth of the memory.
+    """
+    from msgspec.json import decode, encode
+    from msgspec.structs import replace
+
+    from casemate.operations.journal import ListJournal
+
+    kept: list[bytes] = []
+    wanted = ListJournal(project=project, since=since, limit=min(_PAGE, limit))
+    while True:
+        page = client.call(wanted)
+        kept += [encode(entry.event) for entry in page.entries if entry.event is not None]
+        if page.before is None or len(kept) >= limit:
+            break
+        tell(f"Reading the journal ... {len(kept)} events")
+        wanted = replace(wanted, before=page.before)
+    more = len(kept) > limit or page.before is not None
+    return map(decode, reversed(kept[:limit])), more
+
+
+def _print(found: list[Finding], *, json: bool) -> None:
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("at", "level", "rule", "times", "entity", "events"),
+        [
+            (
+                moment(one.at),
+                str(one.level),
+                one.rule,
+                str(one.count),
+                one.entity,
+                " ".join(one.events[:3]) + (" ..." if len(one.events) > 3 else ""),
+            )
+            for one in found
+        ],
+        empty="The rules found nothing.",
+        below=("entity", "events"),
+    )

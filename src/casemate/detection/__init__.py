@@ -1,0 +1,29 @@
+"""Detection: what events of the journal mean together, by rules in a named subset of Sigma.
+
+Pure: rules are compiled once, a `Detector` sees events one after the other and returns findings. It
+reads no journal, tells nobody and does nothing about what it finds; that is up to who runs it.
+"""
+
+from casemate.detection.detector import Detector, Finding, over
+from casemate.detection.errors import RuleError
+from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Level, Rule
+from casemate.detection.rules import Rules, rules_of
+from casemate.detection.shipped import examples, shipped_rules, with_own
+
+__all__ = [
+    "About",
+    "Correlation",
+    "CorrelationType",
+    "Detector",
+    "Filter",
+    "Finding",
+    "Level",
+    "Rule",
+    "RuleError",
+    "Rules",
+    "examples",
+    "over",
+    "rules_of",
+    "shipped_rules",
+    "with_own",
+]

@@ -1,0 +1,174 @@
+"""Sees events one after the other and says what they mean. Pure: no clock, no files, no threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+
+from casemate.detection.fields import Event, Get, text_of
+from casemate.detection.rule import Correlation, CorrelationType, Level, Rule
+from casemate.detection.rules import Rules
+from casemate.detection.windows import Window
+
+MAX_TOLD = 4096
+"""Findings that are remembered so that they are not told again at once."""
+MAX_IDS = 16
+"""Ids of events that a finding names, the newest."""
+MAX_COUNT = 1_000_000_000
+QUIET_SECONDS = 3600.0
+"""A rule is told of the same entity again after so long; what came between is counted."""
+_MAX_TEXT = 256
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """That a rule matches: what it is, of whom, and by which events."""
+
+    rule: str
+    """Name of the rule."""
+    id: str
+    title: str
+    level: Level
+    entity: str
+    """Who or what it is about, as `field=value` for each field that tells it."""
+    at: float
+    """Unix time of the event that completed it."""
+    count: int
+    """Events that it stands for, with those of findings alike that were not told."""
+    events: tuple[str, ...]
+    """Ids of entries of the journal, at most `MAX_IDS`."""
+    techniques: tuple[str, ...]
+    """Of ATT&CK."""
+
+
+class Detector:
+    """Runs rules over events."""
+
+    def __init__(self, rules: Rules, *, quiet: float = QUIET_SECONDS) -> None:
+        """Begin with nothing seen."""
+        self._rules = rules
+        self._quiet = quiet
+        self._windows = [Window(correlation) for correlation in rules.correlations]
+        self._told: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self._forgotten = 0
+
+    @property
+    def forgotten(self) -> int:
+        """Entities that were forgotten for want of room: what they did before counts no more."""
+        return self._forgotten + sum(window.forgotten for window in self._windows)
+
+    def see(self, event: Event, at: float) -> list[Finding]:
+        """Return what an event, which happened at a Unix time, lets be told."""
+        matched = self._rules.matching(event)
+        if not matched:
+            return []
+        count = event.get("count", 1)
+        count = min(count, MAX_COUNT) if type(count) is int and count > 0 else 1
+        metadata = event.get("metadata")
+        uid = text_of(metadata.get("uid")) if isinstance(metadata, dict) else None
+        uid = (uid or "")[:_MAX_TEXT]
+        found: list[Finding] = []
+        told = self._rules.told
+        for rule in matched:
+            if rule.about.name in told:
+                self._tell(rule, _entity(rule.entity, event), at, count, (uid,), found)
+        self._correlate({rule.about.name for rule in matched}, event, at, count, uid, found)
+        return found
+
+    def see_all(self, events: Iterable[Event]) -> list[Finding]:
+        """Return what events of the past let be told, by their own times; the oldest come first."""
+        found: list[Finding] = []
+        for event in events:
+            time = event.get("time")
+            at = time / 1000 if isinstance(time, int | float) else 0.0
+            found += self.see(event, at)
+        return found
+
+    def _correlate(
+        self, matched: set[str], event: Event, at: float, count: int, uid: str, found: list[Finding]
+    ) -> None:
+        """Give an event to the correlations of rules that match it, to each of them once.
+
+        They are in order: what one reaches is looked at by those behind it.
+        """
+        rules = self._rules
+        waiting = sorted({place for name in matched for place in rules.users.get(name, ())})
+        while waiting:
+            place = heappop(waiting)
+            correlation = rules.correlations[place]
+            by = [name for name in rules.used[place] if name in matched]
+            if correlation.type is not CorrelationType.TEMPORAL:
+                del by[1:]
+            reached = None
+            for name in by:
+                reached = self._windows[place].see(name, event, at, count, uid) or reached
+            if reached is None:
+                continue
+            name = correlation.about.name
+            if name in rules.told:
+                entity = _shown(correlation.entity, reached.entity)
+                self._tell(correlation, entity, at, reached.times, reached.ids, found)
+            matched.add(name)
+            for behind in rules.users.get(name, ()):
+                if behind not in waiting:
+                    heappush(waiting, behind)
+
+    def _tell(
+        self,
+        rule: Rule | Correlation,
+        entity: str,
+        at: float,
+        count: int,
+        ids: tuple[str, ...],
+        found: list[Finding],
+    ) -> None:
+        about = rule.about
+        key = (about.name, entity)
+        told = self._told.get(key)
+        if told is not None and abs(at - told[0]) < self._quiet:
+            told[1] += count
+            return
+        before = int(told[1]) if told is not None else 0
+        self._told[key] = [at, 0]
+        self._told.move_to_end(key)
+        if len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+            self._forgotten += 1
+        found.append(
+            Finding(
+                rule=about.name,
+                id=about.id,
+                title=about.title,
+                level=about.level or Level.INFORMATIONAL,
+                entity=entity,
+                at=at,
+                count=before + count,
+                events=ids[-MAX_IDS:],
+                techniques=about.techniques,
+            )
+        )
+
+
+def _entity(fields: tuple[tuple[str, Get], ...], event: Event) -> str:
+    """Return the fields of an event that say what it is about; those that are missing left out."""
+    found = []
+    for path, get in fields:
+        value: Any = get(event)
+        text = text_of(value[0] if isinstance(value, list) and value else value)
+        if text is not None:
+            found.append(f"{path}={text[:_MAX_TEXT]}")
+    return " ".join(found)
+
+
+def _shown(fields: tuple[tuple[str, Get], ...], values: tuple[str, ...]) -> str:
+    return " ".join(f"{path}={value}" for (path, _), value in zip(fields, values, strict=True))
+
+
+def over(
+    events: Iterable[dict[str, Any]], rules: Rules, *, quiet: float = QUIET_SECONDS
+) -> list[Finding]:
+    """Return what rules find in events of the past, the oldest first, by the events' own times."""
+    return Detector(rules, quiet=quiet).see_all(events)

@@ -1,0 +1,209 @@
+"""Correlations over time and entities, findings told once, all of it in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.detection import Detector, Rules, detector, over, rules_of, windows
+
+BASE = """
+title: A part
+name: {name}
+logsource: {{product: casemate}}
+detection: {{s: {{kind: {name}}}, condition: s}}
+"""
+TOGETHER = """
+title: Together
+name: found
+level: high
+tags: [attack.t1110]
+correlation: {{type: {type}, rules: [{rules}], group-by: [{by}], timespan: 60s{condition}}}
+"""
+
+
+def rules(type: str, named: tuple[str, ...], condition: str = "", by: str = "who") -> Rules:
+    text = TOGETHER.format(
+        type=type,
+        rules=", ".join(named),
+        by=by,
+        condition=f", condition: {condition}" if condition else "",
+    )
+    return rules_of(("---".join([*(BASE.format(name=name) for name in named), text]), "own.yml"))
+
+
+def event(kind: str = "a", who: str | None = "x", **rest: Any) -> dict[str, Any]:
+    uid = {"metadata": {"uid": rest.pop("uid", "u")}}
+    return {"kind": kind, **uid, **({} if who is None else {"who": who}), **rest}
+
+
+def times(found: Rules, *events: tuple[float, dict[str, Any]], quiet: float = 0.0) -> list[float]:
+    seeing = Detector(found, quiet=quiet)
+    return [at for at, each in events if seeing.see(each, at)]
+
+
+def test_events_are_counted_within_the_time() -> None:
+    counting = rules("event_count", ("a",), "{gte: 3}")
+    assert times(counting, *((n * 10, event()) for n in range(3))) == [20]
+    assert times(counting, *((n * 31, event()) for n in range(6))) == []
+    assert times(counting, *((n * 10, event()) for n in range(7))) == [20, 50]
+
+
+def test_each_entity_is_counted_by_itself() -> None:
+    counting = rules("event_count", ("a",), "{gte: 3}")
+    assert times(counting, *((n, event(who="xyz"[n % 3])) for n in range(6))) == []
+    assert times(counting, *((n, event(who="xyz"[n % 3])) for n in range(9))) == [6, 7, 8]
+
+
+def test_an_event_that_stands_for_several_counts_so_often() -> None:
+    counting = rules("event_count", ("a",), "{gte: 1000}")
+    [found] = Detector(counting).see(event(count=1200, uid="boot-1"), 5.0)
+    assert (found.count, found.events, found.entity) == (1200, ("boot-1",), "who=x")
+    assert (found.rule, found.techniques, found.at) == ("found", ("T1110",), 5.0)
+    assert times(counting, (0, event(count=999))) == []
+    assert times(counting, (0, event(count=-5)), (1, event(count="1000"))) == []
+
+
+def test_an_event_without_the_field_of_the_group_is_not_counted() -> None:
+    counting = rules("event_count", ("a",), "{gte: 2}")
+    assert times(counting, *((n, event(who=None)) for n in range(5))) == []
+    assert times(counting, *((n, event(who=[])) for n in range(5))) == []
+
+
+def test_without_a_group_all_are_one() -> None:
+    counting = rules("event_count", ("a",), "{gte: 2}", by="")
+    assert times(counting, (0, event(who="x")), (1, event(who="y"))) == [1]
+
+
+def test_different_values_are_counted() -> None:
+    counting = rules("value_count", ("a",), "{gte: 3, field: host}")
+    assert times(counting, *((n, event(host="h")) for n in range(9))) == []
+    assert times(counting, *((n, event(host=f"h{n % 3}")) for n in range(3))) == [2]
+    assert times(counting, *((n, event(host=f"h{n % 2}")) for n in range(9))) == []
+    assert times(counting, *((n * 40, event(host=f"h{n}")) for n in range(9))) == []
+    assert times(counting, *((n, event()) for n in range(9))) == []
+
+
+def test_all_rules_are_needed_together() -> None:
+    together = rules("temporal", ("a", "b"))
+    assert times(together, (0, event("a")), (59, event("b"))) == [59]
+    assert times(together, (0, event("b")), (59, event("a"))) == [59]
+    assert times(together, (0, event("a")), (61, event("b"))) == []
+    assert times(together, (0, event("a")), (1, event("a")), (2, event("a"))) == []
+    assert times(together, (0, event("a", "x")), (1, event("b", "y"))) == []
+
+
+def test_an_event_that_several_rules_match_is_one_event() -> None:
+    text = BASE.format(name="a") + "---" + BASE.format(name="b").replace("kind: b", "kind: a")
+    text += "---" + TOGETHER.format(
+        type="event_count", rules="a, b", by="who", condition=", condition: {gte: 2}"
+    )
+    assert times(rules_of((text, "own.yml")), (0, event()), (1, event())) == [1]
+
+
+def test_a_correlation_looks_at_another() -> None:
+    text = "---".join(
+        [
+            BASE.format(name="a"),
+            BASE.format(name="b"),
+            TOGETHER.format(type="temporal", rules="many, b", by="who", condition=""),
+            TOGETHER.format(
+                type="event_count", rules="a", by="who", condition=", condition: {gte: 2}"
+            ).replace("name: found", "name: many"),
+        ]
+    )
+    chained = rules_of((text, "own.yml"))
+    assert chained.told == {"found"}
+    assert times(chained, (0, event("a")), (1, event("b"))) == []
+    assert times(chained, (0, event("a")), (1, event("a")), (2, event("b"))) == [2]
+
+
+def test_a_finding_is_told_once_for_each_entity_and_counts_what_came_between() -> None:
+    alone = rules_of((BASE.format(name="a") + "level: low\nfields: [who]\n", "own.yml"))
+    seeing = Detector(alone, quiet=100.0)
+    told = [(at, seeing.see(event(who=who), at)) for at in range(0, 300, 10) for who in "xy"]
+    counts = [(at, found[0].entity, found[0].count) for at, found in told if found]
+    assert counts == [
+        (at, f"who={who}", n) for at, n in ((0, 1), (100, 10), (200, 10)) for who in "xy"
+    ]
+
+
+def test_a_clock_that_jumps_neither_fires_nor_silences() -> None:
+    counting = rules("event_count", ("a",), "{gte: 3}")
+    far = 1e12
+    assert times(counting, (0, event()), (far, event()), (far + 1, event())) == []
+    back = ((far, event()), (far, event()), (5, event()), (6, event()), (7, event()))
+    assert times(counting, *back) == [7]
+    assert times(counting, *back, quiet=3600.0) == [7]
+
+
+def test_memory_is_bounded_and_what_is_forgotten_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "MAX_ENTITIES", 10)
+    monkeypatch.setattr(windows, "MAX_KEPT", 15)
+    seeing = Detector(rules("event_count", ("a",), "{gte: 4}"))
+    for n in range(50):
+        seeing.see(event(who=f"w{n}"), n / 100)
+    assert seeing.forgotten == 40
+    for n in range(30):
+        seeing.see(event(who=f"w{40 + n % 10}"), 1 + n / 100)
+    assert seeing.forgotten > 40
+
+
+def test_findings_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "MAX_TOLD", 10)
+    alone = rules_of((BASE.format(name="a") + "level: low\nfields: [who]\n", "own.yml"))
+    seeing = Detector(alone)
+    assert all(seeing.see(event(who=f"w{n}"), 0) for n in range(20))
+    assert seeing.forgotten == 10
+
+
+def test_a_large_count_forgets_what_is_too_long_ago() -> None:
+    counting = rules("event_count", ("a",), "{gte: 100}")
+    assert times(counting, *((n * 0.6, event()) for n in range(99))) == []
+    slow = times(counting, *((n * 0.7, event()) for n in range(400)))
+    assert slow == []
+    fast = times(counting, *((n * 0.5, event()) for n in range(100)))
+    assert fast == [49.5]
+
+
+def test_a_large_count_needs_few_entries() -> None:
+    seeing = Detector(rules("event_count", ("a",), "{gte: 100000}"))
+    found = [seeing.see(event(count=200), n / 100) for n in range(500)]
+    assert [len(each) for each in found] == [0] * 499 + [1]
+    assert 1 < len(found[-1][0].events) <= detector.MAX_IDS
+
+
+_SEEN = st.lists(
+    st.tuples(st.floats(0, 400, allow_nan=False), st.sampled_from("ab"), st.sampled_from("xy")),
+    max_size=40,
+)
+
+
+@given(_SEEN, st.integers(1, 5))
+def test_counting_is_what_a_plain_count_says(
+    seen: list[tuple[float, str, str]], least: int
+) -> None:
+    found = rules("event_count", ("a",), f"{{gte: {least}}}")
+    expected, kept = [], dict[str, list[float]]()
+    for at, kind, who in sorted(seen):
+        if kind != "a":
+            continue
+        kept[who] = [then for then in kept.get(who, []) if at - then <= 60] + [at]
+        if len(kept[who]) >= least:
+            expected.append(at)
+            kept[who] = []
+    assert times(found, *((at, event(kind, who)) for at, kind, who in sorted(seen))) == expected
+
+
+def test_events_of_the_past_have_their_own_times() -> None:
+    counting = rules("event_count", ("a",), "{gte: 2}")
+    slow = [event(time=n * 100_000) for n in range(4)]
+    fast = [event(time=n * 1000) for n in range(2)]
+    assert over(slow, counting) == []
+    assert [one.at for one in over(fast, counting)] == [1.0]
+    assert over([event(time="soon")], counting) == []

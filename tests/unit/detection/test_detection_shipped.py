@@ -1,0 +1,84 @@
+"""Each shipped rule finds its attack and not the benign twin, and says of itself what it must."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.support.detection import events_of
+
+from casemate.detection import About, Detector, Level, examples, over, shipped_rules
+from casemate.detection.documents import Map
+
+REPORTING = {about.name: about for about in shipped_rules().reporting()}
+EXAMPLES = examples()
+_TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?")
+
+
+def test_there_are_at_least_a_hundred_and_each_has_an_example() -> None:
+    assert len(REPORTING) >= 100
+    assert REPORTING.keys() == EXAMPLES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REPORTING))
+def test_it_finds_the_attack_and_not_the_twin(name: str) -> None:
+    example: Map = EXAMPLES[name]
+    assert example.keys() == {"attack", "twin"}
+    attack, twin = (list(events_of(example[each])) for each in ("attack", "twin"))
+    assert name in {found.rule for found in over(attack, shipped_rules())}
+    assert name not in {found.rule for found in over(twin, shipped_rules())}
+    assert over(attack, shipped_rules().only(name)), "it needs no other rule"
+    assert twin, "the twin is something that happens"
+
+
+@pytest.mark.parametrize("about", REPORTING.values(), ids=lambda about: about.name)
+def test_it_says_what_it_is(about: About) -> None:
+    assert about.level in Level
+    assert about.title and about.description and about.falsepositives
+    assert about.techniques
+    assert all(_TECHNIQUE.fullmatch(each) for each in about.techniques)
+    assert re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", about.id)
+    assert "casemate" not in about.name
+
+
+def test_every_rule_is_told_apart_by_a_field() -> None:
+    assert all(rule.anchors for rule in shipped_rules().rules)
+
+
+def test_an_ordinary_day_has_no_grave_finding() -> None:
+    day = [
+        {"SignedIn": {"by": "user:ada", "remote_address": "192.0.2.7", "method": "password"}},
+        {
+            "OperationPerformed": {
+                "by": "user:ada",
+                "remote_address": "192.0.2.7",
+                "project": "shop",
+                "operation": "deployFunctions",
+                "effect": "change",
+            }
+        },
+        {
+            "GrantUsed": {
+                "by": "function:shop/orders",
+                "project": "shop",
+                "function": "orders",
+                "grant": "table orders",
+                "action": "put",
+            },
+            "times": 500,
+            "every": 20,
+        },
+        {
+            "InvocationEnded": {"project": "shop", "function": "orders", "outcome": "ok"},
+            "times": 500,
+            "every": 20,
+        },
+        {
+            "InvocationEnded": {"project": "shop", "function": "orders", "outcome": "timeout"},
+            "times": 4,
+            "every": 60,
+        },
+    ]
+    detector = Detector(shipped_rules())
+    found = [each for event in events_of(day) for each in detector.see(event, event["time"] / 1000)]
+    assert found == []
