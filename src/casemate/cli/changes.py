@@ -77,7 +77,7 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
-    return [*found, *_event_changes(before, after), *_guard_changes(before, after)]
+    return [*found, *_event_changes(before, after), *_exception_changes(before, after)]
 
 
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
@@ -116,11 +116,19 @@ def _destinations(value: object) -> str:
     return ", ".join(f"{one.kind.value}:{one.name}" for one in value) or "nowhere"
 
 
-def _guard_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    old_rules, new_rules = guard_of(before), guard_of(after)
-    what = "guard exception"
-    gone = [Change(what=what, before=r, after="") for r in old_rules if r not in new_rules]
-    return gone + [Change(what=what, before="", after=r) for r in new_rules if r not in old_rules]
+def _exception_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    """Return what changed of exceptions: of the sink guard, and of what answers may tell."""
+    found = []
+    for what, of in (("guard exception", guard_of), ("error exception", errors_of)):
+        old, new = of(before), of(after)
+        found += [Change(what=what, before=rule, after="") for rule in old if rule not in new]
+        found += [Change(what=what, before="", after=rule) for rule in new if rule not in old]
+    return found
+
+
+def errors_of(spec: FunctionSpec) -> list[str]:
+    """Return what answers may tell of the inside, as `trace at /debug`."""
+    return [f"{entry.what} at {entry.place}" for entry in spec.errors]
 
 
 def guard_of(spec: FunctionSpec) -> list[str]:

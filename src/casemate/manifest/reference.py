@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from casemate.manifest import error_tables
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
@@ -28,6 +29,7 @@ _SECTIONS = (
     ("[[function.NAME.grants.tables]]", TABLE_GRANT),
     ("[[function.NAME.grants.egress]]", EGRESS_GRANT),
     ("[[function.NAME.guard]]", EXCEPTION),
+    ("[[function.NAME.errors]]", error_tables.EXCEPTION),
     ("[bucket.NAME]", BUCKET),
     ("[table.NAME]", TABLE),
     ("[[table.NAME.indexes]]", INDEX),

@@ -20,6 +20,7 @@ _LATER_FIELDS = (
     "contract",
     "delivery",
     "guard",
+    "errors",
     "layout",
     "fresh",
 )
