@@ -165,6 +165,7 @@ COVERED = {
     "queue": [],
     "queue_time": [],
     "keep": [],
+    "warm": [],
 }
 """Limit to the attempts against it here; those without have a test of their own below."""
 

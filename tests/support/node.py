@@ -37,8 +37,13 @@ UNGUARDED = """
 sink = "*"
 location = "*"
 reason = "what is tested is what holds behind the sink guard"
+[[function.{name}.errors]]
+place = "*"
+what = "*"
+reason = "what is tested tells how the sandbox refuses"
 """
-"""Lets a test's events choose what a function does: paths, addresses, names of its functions."""
+"""Lets a test's events choose what a function does: paths, addresses, names of its functions, and
+lets it answer with what it met."""
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def handler(event, context):
     try:
         return {}["missing"]
     except KeyError:
-        return traceback.format_exc()
+        return len(traceback.format_exc())
 """,
     "a coroutine": """
 import asyncio

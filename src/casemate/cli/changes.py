@@ -77,7 +77,7 @@ def changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     for route in new_routes:
         if route not in old_routes:
             found.append(Change(what="route", before="", after=route))
-    found += _event_changes(before, after) + _guard_changes(before, after)
+    found += _event_changes(before, after) + _exception_changes(before, after)
     return [*found, *_log_changes(before, after)]
 
 
@@ -117,8 +117,10 @@ def _destinations(value: object) -> str:
     return ", ".join(f"{one.kind.value}:{one.name}" for one in value) or "nowhere"
 
 
-def _guard_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    return _set_changes("guard exception", guard_of(before), guard_of(after))
+def _exception_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    """Return what changed of exceptions: of the sink guard, and of what answers may tell."""
+    found = _set_changes("guard exception", guard_of(before), guard_of(after))
+    return found + _set_changes("error exception", errors_of(before), errors_of(after))
 
 
 def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
@@ -137,6 +139,11 @@ def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
 def _set_changes(what: str, before: Sequence[str], after: Sequence[str]) -> list[Change]:
     gone = [Change(what=what, before=one, after="") for one in before if one not in after]
     return gone + [Change(what=what, before="", after=one) for one in after if one not in before]
+
+
+def errors_of(spec: FunctionSpec) -> list[str]:
+    """Return what answers may tell of the inside, as `trace at /debug`."""
+    return [f"{entry.what} at {entry.place}" for entry in spec.errors]
 
 
 def guard_of(spec: FunctionSpec) -> list[str]:

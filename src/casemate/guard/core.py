@@ -68,6 +68,8 @@ class Guard:
         self.rules = tuple(rules)
         self.constants = Constants()
         self.provenance = Provenance()
+        self.raised = self.provenance.raised
+        """The exceptions that the function's code meets."""
         self.report: Callable[[dict[str, Any]], None] | None = None
         """Takes each record to the host, at once."""
         self.blocked: str | None = None

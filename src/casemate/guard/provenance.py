@@ -12,6 +12,7 @@ from typing import Any
 
 from .calls import MAX_ITEMS, Calls
 from .generations import MAX_TEXT
+from .leaks.raised import Raised
 from .notes import JOINED, PERCENT, TEXTS, scalars
 from .quick import (
     adder,
@@ -42,6 +43,7 @@ class Provenance(Calls):
         "add",
         "all_found",
         "called",
+        "caught",
         "cut",
         "cut_again",
         "found",
@@ -52,6 +54,7 @@ class Provenance(Calls):
         "long",
         "note",
         "numbers",
+        "raised",
         "str",
         "turned",
         "type",
@@ -65,6 +68,8 @@ class Provenance(Calls):
         """Numbers that the code found in a collection that no JSON has."""
         self.watchers: dict[str, Watcher] = {}
         """By name of a call that rewritten code announces: set once, by the sinks."""
+        self.raised = Raised()
+        self.caught = self.raised.caught
         append = self._waiting.append
         self.join = joiner(append, self._note_made)
         self.add = adder(append, self._add_made)

@@ -23,6 +23,7 @@
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
     t.format(x)           __casemate_watched__("format", t.format, x)
+    except E as e: ...    except E as e: __casemate_caught__(); ...
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
@@ -71,6 +72,7 @@ NAMES = (
     "joined",
     "call",
     "called",
+    "caught",
     "given",
     "cut",
     "cut_again",
@@ -305,6 +307,25 @@ class Rewriter(Scopes, ast.NodeTransformer):
         if isinstance(op, ast.In):
             return noted
         return ast.copy_location(ast.UnaryOp(ast.Not(), noted), node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        """Note what is caught: an answer must not tell of it."""
+        self.generic_visit(node)
+        node.body.insert(0, self._noting_caught(node))
+        return node
+
+    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        visited = super()._visit_function(node)
+        if node.name in ("__exit__", "__aexit__"):
+            has_text = ast.get_docstring(node, clean=False) is not None
+            node.body.insert(int(has_text), self._noting_caught(node))
+        return visited
+
+    visit_FunctionDef = _visit_function  # noqa: N815
+    visit_AsyncFunctionDef = _visit_function  # noqa: N815
+
+    def _noting_caught(self, node: ast.AST) -> ast.Expr:
+        return ast.copy_location(ast.Expr(self._call(node, "caught")), node)
 
     def visit_Match(self, node: ast.Match) -> ast.Match:
         """Do the comparisons of a subject with the texts of its cases."""

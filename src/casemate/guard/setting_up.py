@@ -7,6 +7,7 @@ import sys
 from . import rehearsal
 from .core import Guard
 from .hooks import PatchingFinder, watch_audit, watch_calls
+from .leaks.hooks import watch_formatting, watch_makers
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
 from .sql import tokens
@@ -24,6 +25,7 @@ def before_import(guard: Guard) -> None:
     load_rewritten(guard)
     watch_calls(guard, SINKS)
     PatchingFinder(guard, SINKS).install()
+    watch_formatting(guard.raised)
 
 
 def after_import(guard: Guard) -> None:
@@ -35,4 +37,6 @@ def after_import(guard: Guard) -> None:
     for name in own_modules(guard):
         guard.constants.add_module(sys.modules[name])
     watch_drivers(guard)
+    watch_makers(guard.raised)
+    guard.raised.settle()
     watch_audit(guard, SINKS)

@@ -41,7 +41,7 @@ from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
 
 
-class InvokeHead(msgspec.Struct):
+class InvokeHead(msgspec.Struct, omit_defaults=True):
     """Head of an invoke frame, as `runner/instance.py` reads it."""
 
     id: str
@@ -51,6 +51,8 @@ class InvokeHead(msgspec.Struct):
     shape: str
     at: float
     """Unix time at which it came, in seconds."""
+    open: tuple[str, ...] = ()
+    """What its answer may tell of the inside."""
 
 
 class Pipeline:
@@ -116,7 +118,13 @@ class Pipeline:
         deadline = time.time() + timeout
         shape, http, body = sent(admitted)
         head = InvokeHead(
-            request.id, deadline, http, str(version.number), shape, request.raw.received_at
+            request.id,
+            deadline,
+            http,
+            str(version.number),
+            shape,
+            request.raw.received_at,
+            version.spec.shown(request.raw.event),
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()

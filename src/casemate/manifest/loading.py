@@ -9,6 +9,7 @@ import msgspec
 from casemate.manifest.contracts import read_contracts
 from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
+from casemate.manifest.error_tables import check_errors
 from casemate.manifest.folder import ProjectFolder
 from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.guard_places import check_location
@@ -177,10 +178,11 @@ def _triggers(
     declared: dict[GrantKind, list[str]],
     problems: ProblemCollector,
 ) -> list[PlacedTrigger]:
-    """Return the triggers of a function; note what is wrong with these or with its delivery."""
+    """Return the triggers of a function; note what is wrong with these, its delivery or errors."""
     placed = triggers_of(function, ("function", name), problems)
     check_consumed(name, placed, declared, problems)
     check_delivery(name, _table(function, "delivery"), placed, declared, problems)
+    check_errors(name, function, problems)
     return placed
 
 

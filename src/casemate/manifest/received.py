@@ -14,6 +14,7 @@ from casemate.contracts import ContractError, canonical
 from casemate.manifest.contracts import MAX_TOGETHER
 from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
+from casemate.manifest.error_tables import ERRORS, check_errors
 from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.locator import KeyLocator
@@ -49,6 +50,7 @@ _TRIGGERS = Table(
     "Those of the bundle.",
     (*TRIGGERS, Field("delivery", DELIVERY, DELIVERY.description)),
 )
+_ERRORS = Table("Errors", "Those of the bundle.", (ERRORS,))
 _ENVIRONMENT = Table(
     "Environment",
     "That of the bundle.",
@@ -63,8 +65,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     fewer. Which functions of the project there are to invoke is not known of a bundle.
     """
     problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
-    problems += _cors_problems(spec)
-    problems += _log_problems(spec)
+    problems += _cors_problems(spec) + _log_problems(spec) + _error_problems(spec)
     problems += _environment_problems(spec) + _trigger_problems(spec, resources)
     if spec.internal and (spec.public or spec.http):
         problems.append("internal together with public or routes")
@@ -134,6 +135,15 @@ def _log_problems(spec: FunctionSpec) -> list[str]:
         if low is None or high is None or not low <= value <= high:
             found.append(f"logs {name} is {value}, expected {low} to {high}")
     return found
+
+
+def _error_problems(spec: FunctionSpec) -> list[str]:
+    problems = _collector()
+    entries = [msgspec.to_builtins(entry) for entry in spec.errors]
+    routes = [{"path": trigger.path} for trigger in spec.http]
+    validate(_ERRORS, {"errors": entries}, problems)
+    check_errors(spec.name, {"errors": entries, "http": routes}, problems)
+    return _told(problems)
 
 
 def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:

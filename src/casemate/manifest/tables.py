@@ -6,6 +6,7 @@ Which keys exist, which are required and what their defaults are is taken from t
 from __future__ import annotations
 
 from casemate.manifest.environment import MAX_VARIABLES, NAMES, VALUE
+from casemate.manifest.error_tables import ERRORS
 from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.guard_tables import GUARD
 from casemate.manifest.kinds import (
@@ -272,6 +273,7 @@ _FUNCTION_FIELDS = (
     ),
     GUARD,
     Field("logs", LOGS, LOGS.description),
+    ERRORS,
     Field("limits", LIMITS, LIMITS.description),
     Field(
         "contract",

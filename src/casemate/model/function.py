@@ -101,6 +101,16 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of its records that are kept, at most."""
 
 
+class ErrorException(msgspec.Struct, frozen=True, kw_only=True):
+    """Where callers may see what an answer is sealed for elsewhere."""
+
+    place: str
+    """Path of a route as it is written in the manifest, `invoke` for what comes by none, or `*`."""
+    what: str
+    """Name of what may be seen, or `*` for all."""
+    reason: str
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that bounds one function. All are enforced; none can be switched off."""
 
@@ -232,6 +242,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     guard: tuple[GuardException, ...] = ()
     """Exceptions of the sink guard, which is on without any."""
     logs: Logs = Logs()
+    errors: tuple[ErrorException, ...] = ()
+    """What of the inside answers may tell; without any nothing."""
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     cors: Cors = Cors()
@@ -245,6 +257,13 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     def trigger(self, name: str) -> AnyTrigger | None:
         """Return the trigger called `name`, or None."""
         return next((t for t in self.triggers if t.name == name), None)
+
+    def shown(self, event: dict[str, object] | None) -> tuple[str, ...]:
+        """Return what an answer may tell of the inside, by the event of the request or None."""
+        if not self.errors:
+            return ()
+        place = event.get("route") if event is not None else "invoke"
+        return tuple(entry.what for entry in self.errors if entry.place in ("*", place))
 
     def route(self, event: dict[str, object]) -> HttpTrigger | None:
         """Return the route that a request's event came by, or None.

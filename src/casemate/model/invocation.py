@@ -28,6 +28,8 @@ class Outcome(StrEnum):
     """The sink guard stopped a call that the event's data would have changed."""
     BAD_RESULT = "bad-result"
     """The handler returned what cannot be sent."""
+    EXPOSED = "exposed"
+    """The handler's answer told of the inside: a trace, a driver's error, a path."""
     RESPONSE_TOO_LARGE = "response-too-large"
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out-of-memory"

@@ -14,11 +14,12 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
+from ..guard.leaks.judgement import Judge, described
 from ..guard.sinks.response import check_answer
 from ..kernel import landlock, linux
 from . import event as events
@@ -151,6 +152,7 @@ class Instance:
         self._handler = handler
         self._guard = guard
         self._place = place_of(handler)
+        self._judge = Judge(guard.raised)
         guard.report = self._report
         self._sock = sock
         self._project = assignment["project"]
@@ -228,9 +230,11 @@ class Instance:
         What the sink guard has stopped was stopped, whatever the handler made of it.
         """
         guard = self._guard
+        guard.raised.clear()
         frame = self._answered(head, event)
         blocked, guard.blocked = guard.blocked, None
         guard.end()
+        guard.raised.clear()
         if blocked is None or frame[:1] == wire.ERROR:
             return frame
         return error_frame("blocked", {"type": "BlockedError", "message": blocked, "trace": ""})
@@ -254,7 +258,20 @@ class Instance:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
             return self._failed("response-too-large", detail)
-        return wire.pack(wire.ANSWER, answer_head, body)
+        return self._outward(answer_head, body, head.get("open", ()))
+
+    def _outward(self, head: bytes, body: bytes, open_kinds: Sequence[str]) -> bytes:
+        """Return the frame of an answer, or of the error that is in its place."""
+        try:
+            # What is read here is not the handler's to be asked about.
+            self._guard.end()
+            exposure = self._judge.find(head, body, open_kinds)
+            if exposure is None:
+                return wire.pack(wire.ANSWER, head, body)
+            detail = described(exposure, head, body)
+        except BaseException as error:  # noqa: BLE001 - what was not looked through stays here
+            detail = describe(error)
+        return self._failed("exposed", detail)
 
     def _failed(self, kind: str, detail: dict[str, str]) -> bytes:
         """Return the frame of an error; what came of a call that was stopped is that stop."""

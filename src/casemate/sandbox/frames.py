@@ -130,6 +130,7 @@ ERROR_KINDS = {
     "blocked": Outcome.BLOCKED,
     "bad-result": Outcome.BAD_RESULT,
     "response-too-large": Outcome.RESPONSE_TOO_LARGE,
+    "exposed": Outcome.EXPOSED,
     "init-error": Outcome.INIT_ERROR,
 }
 """What the kinds of an error frame mean for its invocation."""

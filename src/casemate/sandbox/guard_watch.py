@@ -22,6 +22,7 @@ _HANDLERS_DOING = frozenset(
         Outcome.HANDLER_ERROR,
         Outcome.BAD_RESULT,
         Outcome.RESPONSE_TOO_LARGE,
+        Outcome.EXPOSED,
         Outcome.TIMEOUT,
         Outcome.CRASHED,
     )

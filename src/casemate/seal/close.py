@@ -15,6 +15,7 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Ou
 from casemate.model.path import Admitted, Failure, Finished, Sealed
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.seal.answer import AnswerError, response
+from casemate.seal.firewall import inside
 from casemate.seal.ids import new_invocation_id
 from casemate.seal.lines import MAX_LINES, Writer, told
 from casemate.seal.redaction import Redactor
@@ -38,6 +39,7 @@ _OF_THE_FUNCTION = frozenset(
         Outcome.BLOCKED,
         Outcome.BAD_RESULT,
         Outcome.RESPONSE_TOO_LARGE,
+        Outcome.EXPOSED,
         Outcome.TIMEOUT,
         Outcome.OUT_OF_MEMORY,
         Outcome.CRASHED,
@@ -93,6 +95,8 @@ class Seal:
         if not isinstance(finished, Finished):
             raise TypeError("stage 5 takes a Finished")
         answer = None
+        if finished.outcome is Outcome.OK:
+            finished = inside(finished)
         if finished.outcome is Outcome.OK:
             try:
                 answer = response(finished.head, finished.body)

@@ -28,6 +28,7 @@ STATUS = {
     Outcome.HANDLER_ERROR: (500, "The function failed"),
     Outcome.BAD_RESULT: (500, "The function failed"),
     Outcome.RESPONSE_TOO_LARGE: (500, "The function failed"),
+    Outcome.EXPOSED: (500, "The function failed"),
     Outcome.TIMEOUT: (504, "The function took too long"),
     Outcome.OUT_OF_MEMORY: (500, "The function failed"),
     Outcome.CRASHED: (500, "The function failed"),

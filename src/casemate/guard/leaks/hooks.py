@@ -1,0 +1,71 @@
+"""Where exceptions are noted that the function's own code does not catch itself.
+
+Frameworks catch what a function raised, and make pages and messages of it. To do so they format it,
+which goes through one class of `traceback`; a driver's errors are noted as they are made.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+from .drivers import PACKAGES, has_marks
+from .raised import Raised
+
+_ROOTS = (
+    "Error",
+    "DatabaseError",
+    "SQLAlchemyError",
+    "PyMongoError",
+    "RedisError",
+    "PostgresError",
+)
+"""Names that drivers give to what all of their exceptions derive from."""
+_FORMATTERS = (("django.views.debug", "ExceptionReporter", 3),)
+"""What formats exceptions in a way of its own: module, class, and place of the exception."""
+
+
+def watch_formatting(raised: Raised) -> None:
+    """Note each exception that `traceback`, and so `logging` and all frameworks, formats."""
+    _after(traceback.TracebackException, raised, 2)
+
+
+def watch_makers(raised: Raised) -> None:
+    """Note the errors of the drivers that are imported by now, and what Django makes pages of."""
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and _is_driver(name, module):
+            for root in _ROOTS:
+                kind = vars(module).get(root)
+                if isinstance(kind, type) and issubclass(kind, Exception):
+                    _after(kind, raised, 0)
+    for name, formatter, place in _FORMATTERS:
+        kind = getattr(sys.modules.get(name), formatter, None)
+        if isinstance(kind, type):
+            _after(kind, raised, place)
+
+
+def _is_driver(name: str, module: ModuleType) -> bool:
+    return name.partition(".")[0] in PACKAGES or has_marks(module)
+
+
+def _after(kind: type, raised: Raised, place: int) -> None:
+    """Have the argument at `place` of each new `kind` noted, once it is made."""
+    original: Any = kind.__init__  # type: ignore[misc]
+    if getattr(original, "__casemate_noting__", False):
+        return
+
+    @functools.wraps(original)
+    def initialise(*arguments: Any, **named: Any) -> None:
+        original(*arguments, **named)
+        error = arguments[place] if len(arguments) > place else named.get("exc_value")
+        if isinstance(error, BaseException):
+            raised.note(error)
+
+    initialise.__casemate_noting__ = True  # type: ignore[attr-defined]
+    try:
+        kind.__init__ = initialise  # type: ignore[misc]
+    except TypeError:
+        return  # a type that cannot be changed: noted where its exceptions are caught

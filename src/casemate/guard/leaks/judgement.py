@@ -1,0 +1,197 @@
+"""Whether an answer tells of the inside: by what this invocation met, then by looks.
+
+By origin first: texts of exceptions that were caught or formatted, lines of source they went
+through, paths that this bundle has. So a page about tracebacks passes, and the trace of this call
+does not.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import linecache
+import os
+import re
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
+from .raised import Raised, Source, Text
+from .shapes import page_in, suspicious, trace_in
+from .texts import inflated, looked_at, views
+
+_OWN = ("/function/code/", "/function/deps/")
+_PATH = re.compile(r"/function/(?:code|deps)/[^\s\"'<>&:,;)\\]{1,300}+")
+_MAX_PATHS = 64
+"""Paths of one answer that are asked for; one that is there is enough."""
+MIN_LINE = 16
+"""Characters of a line of source, or of a driver's message, below which it could be anybody's."""
+_MIN_MESSAGE = 10
+_MIN_SHOWN = 8
+_MAX_NEEDLE = 200
+_MAX_LINES = 6
+_MAX_MET = 6
+_MAX_TOLD = 16 * 1024
+"""Characters of the answer that the owner is shown with the error."""
+_PACKED = (b"gzip", b"deflate")
+
+
+class Exposure(NamedTuple):
+    """What an answer would have told."""
+
+    kind: str
+    text: str
+    source: Source | None = None
+    """Of what exceptions it is, where that is known."""
+    met: tuple[Source, ...] = ()
+    """The last exceptions of the invocation."""
+
+
+class Judge:
+    """Of one process; what its import met is laid out once."""
+
+    def __init__(self, raised: Raised) -> None:
+        """Look for what `raised` has met."""
+        self._raised = raised
+        self._standing: list[tuple[str, bytes, Source]] | None = None
+
+    def find(self, head: bytes, body: bytes, open_kinds: Collection[str] = ()) -> Exposure | None:
+        """Return what an answer tells of the inside; None of almost every one.
+
+        `open_kinds` are those that the manifest lets through here.
+        """
+        found = self._quick(head, body)
+        if found is None and not self._raised:
+            return None
+        if EVERY in open_kinds:
+            return None
+        if found is None or found.kind in open_kinds:
+            found = next((e for e in self._all(head, body) if e.kind not in open_kinds), None)
+        return found._replace(met=tuple(self._raised.sources()[:_MAX_MET])) if found else None
+
+    def _quick(self, head: bytes, body: bytes) -> Exposure | None:
+        if suspicious(body) or (head != b"{}" and suspicious(head)):
+            found = next(_by_looks(head, body), None)
+            if found is not None:
+                return found
+        for kind, needle, source in self._laid_out():
+            if needle in body or needle in head:
+                return Exposure(kind, needle.decode("utf-8", "replace"), source)
+        return None
+
+    def _all(self, head: bytes, body: bytes) -> Iterator[Exposure]:
+        """Find all that can be found; what the first of them is may be let through."""
+        yield from _by_looks(head, body)
+        for kind, needle, source in self._laid_out():
+            if needle in body or needle in head:
+                yield Exposure(kind, needle.decode("utf-8", "replace"), source)
+        page = page_in(body)
+        if page is not None:
+            yield Exposure(*page)
+        if not self._raised:
+            return
+        part = looked_at(body)
+        texts = [*views(part), *(views(head) if head != b"{}" else ())]
+        if b"content-encoding" in head.lower() and any(name in head.lower() for name in _PACKED):
+            unpacked = inflated(body)
+            texts += views(unpacked)
+            yield from _by_looks(b"{}", unpacked)
+        yield from self._by_origin(texts)
+
+    def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
+        for source in self._raised.sources():
+            for kind, needle in needles(source):
+                folded = " ".join(needle.split())
+                if any(folded in text for text in texts):
+                    yield Exposure(kind, needle, source)
+
+    def _laid_out(self) -> list[tuple[str, bytes, Source]]:
+        """Return what the import met, in the forms in which it can be in a body."""
+        if self._standing is None:
+            self._standing = [
+                (kind, form, source)
+                for source in self._raised.standing
+                for kind, needle in needles(source)
+                for form in _forms(needle)
+            ]
+        return self._standing
+
+
+def needles(source: Source) -> Iterator[tuple[str, str]]:
+    """Return the texts by which exceptions of one place are recognised, each with its kind."""
+    for text in source.texts:
+        yield from _said(source, text)
+    for number, (file, line, name) in enumerate(source.frames):
+        if name != "<module>":
+            yield TRACE, f"line {line}, in {name}"
+        if not file.startswith(_OWN):
+            continue
+        yield TRACE, f"{os.path.basename(file)}:{line}"
+        written = linecache.getline(file, line).strip()
+        if len(written) >= MIN_LINE and number >= len(source.frames) - _MAX_LINES:
+            yield SOURCE, written[:_MAX_NEEDLE]
+
+
+def _said(source: Source, text: Text) -> Iterator[tuple[str, str]]:
+    lines = [line.strip()[:_MAX_NEEDLE] for line in text.message.splitlines()[:_MAX_LINES]]
+    if source.database:
+        for line in lines:
+            if len(line) >= _MIN_MESSAGE:
+                yield DATABASE, line
+    if text.file.startswith("/") and text.message:
+        yield PATH, text.message[:_MAX_NEEDLE]
+    shown = text.shown.split("\n", 1)[0][:_MAX_NEEDLE]
+    if len(shown) >= _MIN_SHOWN and source.name in shown:
+        yield EXCEPTION, shown
+    if lines and lines[0]:
+        yield EXCEPTION, f"{source.name}: {lines[0]}"
+
+
+def _forms(needle: str) -> set[bytes]:
+    quoted = needle.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = {html.escape(needle), html.escape(needle).replace("&#x27;", "&#39;")}
+    return {form.encode("utf-8", "replace") for form in {needle, quoted, *escaped}}
+
+
+def _by_looks(head: bytes, body: bytes) -> Iterator[Exposure]:
+    for data in (body, head):
+        if not suspicious(data):
+            continue
+        shape = trace_in(data)
+        if shape is not None:
+            yield Exposure(*shape)
+        for path in _paths(data):
+            yield Exposure(PATH, path)
+
+
+def _paths(data: bytes) -> Iterator[str]:
+    """Return the paths of an answer that this bundle has: those of other bundles are content."""
+    text = data.decode("utf-8", "replace").replace("\\/", "/")
+    for match in itertools.islice(_PATH.finditer(text), _MAX_PATHS):
+        path = match.group().rstrip(".")
+        if os.path.lexists(path):
+            yield path
+
+
+def described(exposure: Exposure, head: bytes, body: bytes) -> dict[str, str]:
+    """Return what the owner is told: what was found, the exception it is of, and the answer."""
+    met = list(exposure.met)
+    if exposure.source is not None and exposure.source not in met:
+        met.insert(0, exposure.source)
+    of = exposure.source or (met[0] if met else None)
+    name = "ExposedAnswer"
+    trace = ""
+    if of is not None:
+        name = of.name if of.module == "builtins" else f"{of.module}.{of.name}"
+        told = "\n\n".join(source.told() for source in met)
+        trace = f"What the invocation met, the last first:\n{told}\n\n"
+    answer = body[:_MAX_TOLD].decode("utf-8", "replace")
+    more = f"\n... ({len(body) - _MAX_TOLD} bytes more)" if len(body) > _MAX_TOLD else ""
+    shown = head[:4096].decode("utf-8", "replace")
+    trace += f"The answer that was replaced:\n{shown}\n{answer}{more}"
+    message = (
+        f"the answer tells of the inside: {TOLD[exposure.kind]} ({exposure.text[:_MAX_NEEDLE]!r}). "
+        "Answer with a text of your own; what callers may see of it is an entry of "
+        f'[[function.NAME.errors]] with what = "{exposure.kind}"'
+    )
+    return {"type": name[:200], "message": message, "trace": trace}

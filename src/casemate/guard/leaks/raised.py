@@ -1,0 +1,181 @@
+"""The exceptions that code of this process caught or formatted, by what could be told of them.
+
+Noted is their text, not the exceptions: these hold the frames they went through, and all in them.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from collections.abc import Iterator
+from types import CodeType, TracebackType
+from typing import NamedTuple
+
+from .drivers import is_database
+
+MAX_SOURCES = 64
+"""Places at which exceptions were raised that are remembered; the oldest is forgotten."""
+MAX_TEXTS = 8
+"""Exceptions that are remembered of one place: the first ones, and the last."""
+MAX_TEXT = 2_048
+_MAX_CHAIN = 6
+_MAX_GROUP = 8
+_MAX_FRAMES = 24
+
+Frame = tuple[str, int, str]
+"""File, line, name of the function."""
+
+
+class Text(NamedTuple):
+    """What one exception says."""
+
+    message: str
+    shown: str
+    """Its `repr`."""
+    file: str
+    """The path of an OSError that has one."""
+
+
+class Source(NamedTuple):
+    """A place at which exceptions of a type were raised, and what they said."""
+
+    module: str
+    name: str
+    """Of their type."""
+    database: bool
+    frames: tuple[Frame, ...]
+    texts: list[Text]
+
+    def told(self) -> str:
+        """Return it as the owner reads it."""
+        lines = [f'  File "{file}", line {line}, in {name}' for file, line, name in self.frames]
+        last = self.texts[-1].message if self.texts else ""
+        return "\n".join((*lines, f"{self.name}: {last}"))
+
+
+_Key = tuple[type, CodeType | None, int]
+
+
+class Raised:
+    """Of one process: what its import caught, and what the invocation under way did."""
+
+    __slots__ = ("_noting", "_seen", "standing")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._seen: dict[_Key, Source] = {}
+        self._noting: set[int] = set()
+        self.standing: tuple[Source, ...] = ()
+        """What was caught while the function's module was imported."""
+
+    def settle(self) -> None:
+        """The import is over: what it caught can be told by every invocation."""
+        self.standing = tuple(self._seen.values())
+        self._seen.clear()
+
+    def clear(self) -> None:
+        """An invocation begins, or is over."""
+        if self._seen:
+            self._seen.clear()
+
+    def __bool__(self) -> bool:
+        """Tell whether the invocation under way has met an exception."""
+        return bool(self._seen)
+
+    def sources(self) -> list[Source]:
+        """Return what it has met, the newest first."""
+        return list(self._seen.values())[::-1]
+
+    def caught(self) -> None:
+        """Note the exception that is being handled: rewritten code calls this in each `except`."""
+        error = sys.exc_info()[1]
+        if error is not None:
+            self.note(error)
+
+    def note(self, error: BaseException) -> None:
+        """Note an exception, those it came from, and those of a group."""
+        thread = _thread.get_ident()
+        if thread in self._noting:
+            return  # a text is being made by code that catches exceptions itself
+        self._noting.add(thread)
+        try:
+            alone = error.__context__ is None and error.__cause__ is None
+            for one in (error,) if alone and not _is_group(error) else _related(error):
+                self._note(one)
+        finally:
+            self._noting.discard(thread)
+
+    def _note(self, error: BaseException) -> None:
+        kind = type(error)
+        trace = innermost = error.__traceback__
+        while innermost is not None and innermost.tb_next is not None:
+            innermost = innermost.tb_next
+        code, line = (innermost.tb_frame.f_code, innermost.tb_lineno) if innermost else (None, 0)
+        source = self._seen.get((kind, code, line))
+        if source is None:
+            if len(self._seen) >= MAX_SOURCES:
+                self._seen.pop(next(iter(self._seen)), None)
+            frames = tuple(_frames(trace) if trace is not None else _stack())
+            database = is_database(kind)
+            source = Source(kind.__module__, kind.__name__, database, frames, [])
+            self._seen[kind, code, line] = source
+        texts = source.texts
+        if len(texts) < MAX_TEXTS:
+            texts.append(_text(error))
+        else:
+            texts[-1] = _text(error)
+
+
+def _is_group(error: BaseException) -> bool:
+    return isinstance(error, BaseExceptionGroup)
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    todo: list[BaseException | None] = [error]
+    for _ in range(_MAX_CHAIN + _MAX_GROUP):
+        one = todo.pop() if todo else None
+        if one is None:
+            if not todo:
+                return
+            continue
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions[:_MAX_GROUP]
+        todo += [one.__context__, one.__cause__]
+
+
+def _frames(trace: TracebackType | None) -> Iterator[Frame]:
+    held: list[Frame] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        held.append((code.co_filename, trace.tb_lineno, code.co_name))
+        if len(held) > _MAX_FRAMES:
+            del held[_MAX_FRAMES // 2]
+        trace = trace.tb_next
+    yield from held
+
+
+def _stack() -> Iterator[Frame]:
+    """Where the code is now, for an exception that is made and not raised yet."""
+    frame = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if not frame.f_code.co_filename.startswith("/casemate/"):
+            yield frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+        if frame.f_back is None:
+            return
+        frame = frame.f_back
+
+
+def _text(error: BaseException) -> Text:
+    try:
+        message = str(error)[:MAX_TEXT]
+    except BaseException:  # noqa: BLE001 - a function's __str__ may do anything
+        message = ""
+    try:
+        shown = repr(error)[:MAX_TEXT]
+    except BaseException:  # noqa: BLE001
+        shown = ""
+    file = ""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        file = error.filename[:MAX_TEXT]
+    return Text(message, shown, file)

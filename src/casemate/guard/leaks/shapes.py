@@ -1,0 +1,82 @@
+"""What is told by its looks alone: traces with frames of the sandbox, debug pages of frameworks.
+
+A trace of other files passes: documentation and logs of other programs are full of them.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import NamedTuple
+
+from .kinds import PAGE, TRACE
+
+INSIDE = b"/function/"
+"""What paths of the function's bundle begin with."""
+_ESCAPED = b"\\/function\\/"
+MAX_PLACES = 4_096
+"""Mentions of such a path that are looked at; an answer with more of them is taken for a trace."""
+_AFTER = 400
+_PLACE = re.compile(
+    r"/function/(?:code|deps)/[^\s\"'<>&,:]{1,300}+"
+    r"[\\\"']{0,8}+(?:,?\s{1,40}+line |:)[0-9]{1,7}+(?![0-9.])"
+)
+_TAG = re.compile(r"<[^<>]{0,200}+>")
+_PAGES: tuple[tuple[bytes, ...], ...] = (
+    (b'href="?__debugger__=yes', b"EVALEX"),
+    (b"<code>DEBUG = True</code>", b'id="traceback'),
+    (b"<title>Starlette Debugger</title>", b"frame-"),
+    (b"<h2>Traceback:</h2>\n<pre>", b"Internal Server Error</h1>"),
+)
+"""Werkzeug (Flask), Django, Starlette (FastAPI), aiohttp: markup that a page about them escapes."""
+_ALL = b"Traceback"
+"""A word that all four have."""
+
+
+class Shape(NamedTuple):
+    """What was recognised."""
+
+    kind: str
+    text: str
+
+
+def suspicious(data: bytes) -> bool:
+    """Tell whether there is anything to look at: the one thing that every answer pays for."""
+    # A single byte is found many times as fast as several.
+    if b"/" not in data:
+        return False
+    return INSIDE in data or (b"\\" in data and _ESCAPED in data)
+
+
+def trace_in(data: bytes) -> Shape | None:
+    """Return a place in code of the sandbox, as traces and debug pages name it; linear."""
+    seen = 0
+    for mark in (INSIDE, _ESCAPED):
+        at = data.find(mark)
+        while at >= 0:
+            seen += 1
+            if seen > MAX_PLACES:
+                return Shape(TRACE, f"more than {MAX_PLACES} paths of the sandbox")
+            found = _place(data[at : at + _AFTER])
+            if found:
+                return Shape(TRACE, found)
+            at = data.find(mark, at + len(mark))
+    return None
+
+
+def _place(window: bytes) -> str:
+    text = window.decode("utf-8", "replace").replace("\\/", "/")
+    if "<" in text:
+        text = _TAG.sub("", text)
+    if "&" in text:
+        text = html.unescape(text)
+    found = _PLACE.match(text)
+    return found.group() if found else ""
+
+
+def page_in(data: bytes) -> Shape | None:
+    """Return the debug page of a framework that an answer is."""
+    for marks in _PAGES if _ALL in data else ():
+        if all(mark in data for mark in marks):
+            return Shape(PAGE, marks[0].decode())
+    return None
