@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from casemate.journal.checkpoint import Checkpoint
+from casemate.journal.errors import JournalDamagedError
 from casemate.journal.merkle import leaf_hash
 from casemate.journal.note import NoteKey
 from casemate.journal.tiles import bundle, unbundled
@@ -211,3 +212,18 @@ def test_many_findings_are_told_as_such(folder: Path) -> None:
     result = verify(folder, KEY)
     assert result.more
     assert len(result.findings) == 200
+
+
+def test_a_head_that_was_taken_away_is_found(folder: Path) -> None:
+    (folder / "checkpoint").unlink()
+    assert any(each.kind == "checkpoint" for each in verify(folder, KEY).findings)
+    with pytest.raises(JournalDamagedError, match="checkpoint"):
+        Writer(folder, KEY)
+
+
+def test_a_journal_that_nobody_signed_yet_is_whole(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, KEY)
+    writer.append([entry(0), entry(1)])
+    writer.close()
+    result = verify(tmp_path, KEY)
+    assert (result.size, result.unsigned, result.findings) == (0, 2, ())

@@ -141,12 +141,14 @@ def _history(folder: Path, key: NoteKey, search: _Search) -> list[Checkpoint]:
     return heads
 
 
-def _newest(folder: Path, key: NoteKey, search: _Search) -> Checkpoint | None:
+def _newest(folder: Path, key: NoteKey, search: _Search, *, signed: bool) -> Checkpoint | None:
+    """Return the newest head; where there is none, that is a finding if any was ever signed."""
     try:
         note = read_bounded(folder / CHECKPOINT, MAX_NOTE_BYTES)
         if note is not None:
             return opened_checkpoint(note.decode(errors="replace"), key)
-        search.found("checkpoint", 0, 0, f"{CHECKPOINT} is missing")
+        if signed or (folder / "tile").exists():
+            search.found("checkpoint", 0, 0, f"{CHECKPOINT} is missing")
     except (JournalDamagedError, JournalInputError) as error:
         search.found("checkpoint", 0, 0, f"{CHECKPOINT} does not hold: {error}")
     return None
@@ -201,8 +203,8 @@ def verify(folder: Path, key: NoteKey, sent: Sequence[Checkpoint] = ()) -> Verif
     raises for what the files hold.
     """
     search = _Search(folder, key)
-    newest = _newest(folder, key, search)
     heads = [*_history(folder, key, search), *sent]
+    newest = _newest(folder, key, search, signed=bool(heads))
     known = max((each.size for each in heads), default=0)
     size = newest.size if newest is not None else known
     if known > size:

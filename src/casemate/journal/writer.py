@@ -175,8 +175,9 @@ class Writer:
     def _signed_last(self) -> Checkpoint:
         note = read_bounded(self._folder / CHECKPOINT, MAX_NOTE_BYTES)
         if note is None:
-            # Nothing was signed yet, or it was taken away: then the size does not fit.
-            return Checkpoint(self._key.name, 0, EMPTY_ROOT)
+            if (self._folder / HISTORY).exists():
+                raise JournalDamagedError(f"{CHECKPOINT} is missing, and there was one.")
+            return Checkpoint(self._key.name, 0, EMPTY_ROOT)  # nothing was signed yet
         try:
             return opened_checkpoint(note.decode(errors="replace"), self._key)
         except JournalInputError as error:

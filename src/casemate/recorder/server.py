@@ -120,18 +120,20 @@ class Recorder:
 
     async def _sign(self) -> None:
         while True:
-            await asyncio.sleep(CHECKPOINT_SECONDS)
-            proposal = self._writer.propose()
-            if proposal is None:
-                continue
-            text = proposal.head.text
             try:
                 async with self._publishing:
-                    signature = await self._vault.sign_head(text)
-                    self._writer.publish(proposal, signed_by(text, self._key, signature))
+                    await self._sign_once()
             except CasemateError as error:
                 # Entries are kept; the next second tries again, until too many wait.
                 _log.error("no checkpoint: %s", error)
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+
+    async def _sign_once(self) -> None:
+        proposal = self._writer.propose()
+        if proposal is not None:
+            text = proposal.head.text
+            signature = await self._vault.sign_head(text)
+            self._writer.publish(proposal, signed_by(text, self._key, signature))
 
     async def _answer(self, request: protocol.Request) -> None:
         try:
