@@ -58,6 +58,16 @@ def test_a_changed_note_does_not_open(at: int, change: int) -> None:
         opened(note, KEY)
 
 
+def test_a_signature_has_one_way_of_being_written() -> None:
+    note = signed("text\n", KEY, PRIVATE.sign)
+    assert note.endswith("=\n")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    last = note[-3]
+    other = letters[letters.index(last) ^ 1]
+    with pytest.raises(JournalInputError, match="malformed"):
+        opened(f"{note[:-3]}{other}=\n", KEY)
+
+
 def test_who_else_signed_does_not_matter() -> None:
     note = signed("text\n", KEY, PRIVATE.sign)
     foreign = NoteKey("elsewhere.test", OTHER.public_key().public_bytes_raw())
