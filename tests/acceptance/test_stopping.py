@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -144,5 +145,10 @@ def test_no_process_of_a_node_is_in_the_group_of_its_terminal(fresh_node) -> Non
     group = os.getpgid(fresh_node.process.pid)
     below = [p for p in fresh_node.processes() if p != fresh_node.process.pid]
     assert len(below) > 4
-    assert all(os.getpgid(p) != group for p in below)
+    groups = []
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):  # one that served a call may just end
+            groups.append(os.getpgid(pid))
+    assert len(groups) > 4
+    assert group not in groups
     assert fresh_node.stop(signal.SIGINT) == 0

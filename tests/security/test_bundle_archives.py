@@ -24,7 +24,8 @@ from casemate.model.bundle import BundleFile
 from support.bundles import Bundle, make_bundle, upload
 from support.node import TestNode
 
-SOURCE = "def handler(event, context):\n    return open('/function/code/app.py').read()\n"
+SOURCE = "def handler(event, context):\n    return open('/function/code/app.py').read()[::-1]\n"
+"""Backwards: its source as an answer is sealed."""
 Edit = Callable[[tarfile.TarFile], None]
 
 
@@ -165,7 +166,7 @@ def test_a_race_of_uploads_leaves_the_true_one(node: TestNode, bundle: Bundle) -
         f"{node.url}/api/v1/functions/t/f/versions", json={"digest": other.digest}
     )
     assert deployed.status_code == 201, deployed.text
-    assert node.invoke({}).json() == SOURCE
+    assert node.invoke({}).json() == SOURCE[::-1]
 
 
 def test_a_digest_of_another_bundle_is_no_name_for_it(node: TestNode, bundle: Bundle) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from casemate.journal.errors import JournalDamagedError
-from casemate.journal.files import PENDING, sync_folder, write_whole
+from casemate.journal.files import PENDING, write_whole
 
 _MAGIC = b"casemate journal 1\n"
 _FIRST = struct.Struct(">Q")
@@ -116,10 +116,10 @@ class PendingFile:
         first, entries = self.first + count, self.entries[count:]
         data = _MAGIC + _FIRST.pack(first) + _records(first, entries)
         write_whole(self._file, data, durable=True)
-        os.close(self._descriptor)
+        old = self._descriptor
         self.first, self.entries, self._end = first, entries, len(data)
         self._open()
-        sync_folder(self._file.parent)
+        os.close(old)
 
     def close(self) -> None:
         """Release the file."""

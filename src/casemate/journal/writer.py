@@ -88,10 +88,13 @@ class Writer:
         self._lock = self._locked()
         self._full: list[tuple[int, int, bytes]] = []
         self._frontier = Frontier(self._became_full)
+        pending: PendingFile | None = None
         try:
-            self._pending = PendingFile(folder)
+            self._pending = pending = PendingFile(folder)
             self.head = self._restore()
         except BaseException:
+            if pending is not None:
+                pending.close()
             os.close(self._lock)
             raise
         self._kept_at = -HISTORY_SECONDS

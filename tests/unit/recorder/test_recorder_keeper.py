@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,11 +37,23 @@ class Vault:
         return DataKey(version=number, key=f"{project}{number}{mark}".encode().ljust(32, b"."))
 
 
+OPEN: list[Writer] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """Close all that a test has opened."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
 class World:
     def __init__(self, folder: Path, vault: Vault | None = None) -> None:
         self.folder = folder
         self.vault = vault or Vault()
         self.writer = Writer(folder, KEY)
+        OPEN.append(self.writer)
         self.keys = KeyRing(folder, self.vault.key)
         self.run(self.keys.load())
         self.keeper = Keeper(self.writer, self.keys)
