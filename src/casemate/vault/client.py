@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.child.calls import Callee, Calls
 from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import protocol
+from casemate.vault.asking import Asking
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 from casemate.vault.interface import (
     DataKey,
@@ -22,45 +21,19 @@ from casemate.vault.state import STATE_FILE
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
 
 MAX_PENDING = 1024
-ANSWER_SECONDS = 30.0
 _BATCH_BYTES = 1024 * 1024
 _EXPORT_ATTEMPTS = 5
 
-T = TypeVar("T")
 
-
-class VaultClient:
+class VaultClient(Asking):
     """Implements `Vault` over a connection of `VaultProcess.connect`."""
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         """Use the connected stream socket `sock` in `loop`."""
-        callee = Callee(
-            name="vault",
-            bounds=protocol.ASKING,
-            pending=MAX_PENDING,
-            seconds=ANSWER_SECONDS,
-            errors=protocol.ERRORS,
-            unavailable=VaultUnavailableError,
-            invalid=VaultInputError,
-        )
-        self._calls = Calls(callee, sock, loop)
+        super().__init__(sock, loop, pending=MAX_PENDING)
         self._known: dict[str, bool] = {}
         """Whether projects have secrets; only this client's gateway changes it."""
         self._changes = 0
-        self.lost = self._calls.lost
-        """Done when the vault is gone."""
-
-    def close(self) -> None:
-        """Close the connection; what is waited for fails with VaultUnavailableError."""
-        self._calls.close()
-
-    async def _ask(
-        self, kind: type[T], message: type[protocol.Message], *fields: Any, descriptor: int = -1
-    ) -> T:
-        """Send a request and return its result as `kind`. Raises what the vault says."""
-        descriptors = (descriptor,) if descriptor >= 0 else ()
-        result = await self._calls.ask(lambda number: message(number, *fields), descriptors)
-        return msgspec.msgpack.decode(result, type=kind)
 
     async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
         """See `Vault.data_key`."""

@@ -14,8 +14,8 @@ from casemate.child import calls
 from casemate.child.calls import Failure
 from casemate.child.frames import FrameBuffer, FrameError, frame
 from casemate.model.errors import NotFoundError
+from casemate.vault import asking, errors, protocol
 from casemate.vault import client as client_module
-from casemate.vault import errors, protocol
 from casemate.vault.client import VaultClient
 from casemate.vault.protocol import MAX_FRAME
 
@@ -103,7 +103,7 @@ def test_a_vault_that_ends_or_talks_nonsense_is_lost(nonsense) -> None:
 
 
 def test_a_vault_that_does_not_answer_is_given_up(monkeypatch) -> None:
-    monkeypatch.setattr(client_module, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.1)
 
     async def body(client: VaultClient, peer: Peer) -> None:
         with pytest.raises(errors.VaultUnavailableError):
@@ -113,7 +113,7 @@ def test_a_vault_that_does_not_answer_is_given_up(monkeypatch) -> None:
 
 
 def test_a_slow_but_steady_vault_is_not_given_up(monkeypatch) -> None:
-    monkeypatch.setattr(client_module, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
 
     async def body(client: VaultClient, peer: Peer) -> None:
         for _ in range(4):
