@@ -24,7 +24,7 @@ from casemate.journal.verifying import verify
 from casemate.journal.writer import Writer
 from casemate.model.denial import Denial, DenialKind
 from casemate.recorder.keeper import Keeper, KeyRing
-from casemate.recorder.protocol import Find, Take, Told
+from casemate.recorder.protocol import Query, Take, Told
 from casemate.recorder.search import Search
 from casemate.vault.interface import DataKey
 
@@ -78,9 +78,9 @@ async def _measure(folder: Path, count: int, batch: int) -> bool:
     print(f"                        {TARGET_PER_SECOND:>9.0f})")
     search = Search(folder, writer, keys)
     for name, wanted in (
-        ("newest 20", Find(1, None, None, None, None, (), 20)),
-        ("one project's 20", Find(1, None, "project-3", None, None, (), 20)),
-        ("a text that is nowhere", Find(1, None, None, None, None, ("nowhere",), 20)),
+        ("newest 20", Query(most=20)),
+        ("one project's 20", Query(project="project-3", most=20)),
+        ("a text that is nowhere", Query(contains=("nowhere",), most=20)),
     ):
         began = time.perf_counter()
         found = await search.find(wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.journal.verifying import Verified
 from casemate.recorder.errors import NotRecordedError
-from casemate.recorder.protocol import Found, Head, Proven
+from casemate.recorder.protocol import Found, Head, Proven, Query
 
 
 class FakeRecorder:
@@ -14,7 +14,7 @@ class FakeRecorder:
         self.problem = ""
         self.waited = 0
         self.found = Found((), None)
-        self.asked: dict[str, object] = {}
+        self.asked: Query | None = None
 
     def trouble(self) -> str:
         return self.problem
@@ -30,8 +30,8 @@ class FakeRecorder:
     async def head(self) -> Head:
         return Head("", "name+00000000+key", 0)
 
-    async def find(self, **asked: object) -> Found:
-        self.asked = asked
+    async def find(self, query: Query) -> Found:
+        self.asked = query
         return self.found
 
     async def prove(self, index: int) -> Proven:

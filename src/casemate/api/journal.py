@@ -15,7 +15,6 @@ from casemate.model.function import NAME_PATTERN
 from casemate.operations import journal
 from casemate.operations.journal import (
     JournalEntry,
-    JournalFinding,
     JournalHead,
     JournalPage,
     JournalProof,
@@ -25,6 +24,7 @@ from casemate.operations.journal import (
     ShowJournalHead,
     VerifyJournal,
 )
+from casemate.recorder.protocol import Query
 
 _NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 
@@ -51,12 +51,14 @@ async def _list(wanted: ListJournal, call: Call) -> JournalPage:
         # As it stands in JSON, without the quotes around it.
         contains.append(msgspec.json.encode(wanted.search).decode()[1:-1])
     found = await call.service.recorder.find(
-        before=wanted.before,
-        project=wanted.project,
-        since=wanted.since,
-        until=wanted.until,
-        contains=tuple(contains),
-        most=wanted.limit,
+        Query(
+            before=wanted.before,
+            project=wanted.project,
+            since=wanted.since,
+            until=wanted.until,
+            contains=tuple(contains),
+            most=wanted.limit,
+        )
     )
     return JournalPage(
         entries=tuple(
@@ -84,15 +86,7 @@ async def _prove(wanted: ProveJournalEntry, call: Call) -> JournalProof:
 @performs(VerifyJournal)
 async def _verify(wanted: VerifyJournal, call: Call) -> JournalVerdict:
     found = await call.service.recorder.verify(wanted.checkpoints)
-    return JournalVerdict(
-        size=found.size,
-        unsigned=found.unsigned,
-        findings=tuple(
-            JournalFinding(kind=each.kind, first=each.first, end=each.end, text=each.text)
-            for each in found.findings
-        ),
-        more=found.more,
-    )
+    return msgspec.convert(found, JournalVerdict, from_attributes=True)
 
 
 OPERATIONS = all_served(journal, performs)

@@ -29,7 +29,7 @@ from casemate.recorder import protocol
 from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.folding import WINDOW_SECONDS, Folding
 from casemate.recorder.ocsf import KINDS
-from casemate.recorder.protocol import Found, Head, Proven, Told
+from casemate.recorder.protocol import Found, Head, Proven, Query, Told
 
 COMPANY_SECONDS = 0.005
 """How long a fact waits for others before it is sent."""
@@ -136,13 +136,12 @@ class RecorderClient:
             count = min(len(self._buffer), protocol.MAX_FACTS)
             batch = tuple(self._buffer.popleft() for _ in range(count))
             first, self._next = self._next, self._next + count
-            self._send(first, batch, again=False)
+            self._send(first, batch)
 
-    def _send(self, first: int, batch: tuple[Told, ...], *, again: bool) -> None:
+    def _send(self, first: int, batch: tuple[Told, ...]) -> None:
         number = next(self._numbers) & 0xFFFFFFFF
         self._sent.append((number, first, batch))
-        message = protocol.Take(number, self._session, first, batch, again)
-        self._process.send(encode(message))
+        self._process.send(encode(protocol.Take(number, self._session, first, batch)))
 
     def _begin(self) -> None:
         """Tell a new recorder what the one before may not have kept."""
@@ -151,7 +150,7 @@ class RecorderClient:
         self._process.send(encode(protocol.GetHead(self._probe)))
         sent, self._sent = self._sent, deque()
         for _, first, batch in sent:
-            self._send(first, batch, again=True)
+            self._send(first, batch)
         self._flush()
 
     def _received(self, body: bytes) -> None:
@@ -293,21 +292,9 @@ class RecorderClient:
         """Return where the journal is. Raises CasemateError."""
         return await self._ask(Head, protocol.GetHead)
 
-    async def find(
-        self,
-        *,
-        before: int | None,
-        project: str | None,
-        since: float | None,
-        until: float | None,
-        contains: tuple[str, ...],
-        most: int,
-    ) -> Found:
+    async def find(self, query: Query) -> Found:
         """Return entries, newest first. Raises CasemateError."""
-        return await self._ask(
-            Found,
-            lambda n: protocol.Find(n, before, project, since, until, contains, most),
-        )
+        return await self._ask(Found, lambda n: protocol.Find(n, query))
 
     async def prove(self, index: int) -> Proven:
         """Return an entry with its proof. Raises CasemateError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from casemate.journal.verifying import Verified
-from casemate.recorder.protocol import Found, Head, Proven
+from casemate.recorder.protocol import Found, Head, Proven, Query
 
 
 class Recorder(Protocol):
@@ -23,21 +23,8 @@ class Recorder(Protocol):
         """Return where the journal is. Raises CasemateError."""
         ...
 
-    async def find(
-        self,
-        *,
-        before: int | None,
-        project: str | None,
-        since: float | None,
-        until: float | None,
-        contains: tuple[str, ...],
-        most: int,
-    ) -> Found:
-        """Return entries, newest first, and where to go on. Raises CasemateError.
-
-        `before` is an index, `project` None for all of them, times are Unix seconds, and
-        `contains` are texts that all stand in an entry.
-        """
+    async def find(self, query: Query) -> Found:
+        """Return entries, newest first, and where to go on. Raises CasemateError."""
         ...
 
     async def prove(self, index: int) -> Proven:

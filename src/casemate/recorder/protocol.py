@@ -50,28 +50,33 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Take(Message, frozen=True, tag=1):
-    """Keep these facts. Answered once they are durable."""
+    """Keep these facts. Answered once they are durable; what was kept before is not kept twice."""
 
     session: Session
     """Random, of one gateway."""
     first: Index
     """Number of the first fact within the session; the others follow it."""
     facts: Annotated[tuple[Told, ...], msgspec.Meta(max_length=MAX_FACTS)]
-    again: bool = False
-    """They may have been kept before: then they are not kept twice."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which entries are looked for."""
+
+    before: Index | None = None
+    """Only entries with a lower index."""
+    project: Project | None = None
+    """Only those of this project; `""`: of none."""
+    since: float | None = None
+    until: float | None = None
+    contains: Annotated[tuple[Text, ...], msgspec.Meta(max_length=8)] = ()
+    """Texts that all stand in the entry as it is written."""
+    most: Annotated[int, msgspec.Meta(ge=1, le=MAX_FOUND)] = MAX_FOUND
 
 
 class Find(Message, frozen=True, tag=2):
     """Look for entries, newest first."""
 
-    before: Index | None
-    """Only entries with a lower index."""
-    project: Project | None
-    since: float | None
-    until: float | None
-    contains: Annotated[tuple[Text, ...], msgspec.Meta(max_length=8)]
-    """Texts that all stand in the entry as it is written."""
-    most: Annotated[int, msgspec.Meta(ge=1, le=MAX_FOUND)]
+    query: Query
 
 
 class Prove(Message, frozen=True, tag=3):

@@ -13,7 +13,7 @@ from casemate.journal.tiles import WIDTH
 from casemate.journal.writer import Writer
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.keeper import KeyRing
-from casemate.recorder.protocol import Entry, Find, Found
+from casemate.recorder.protocol import Entry, Found, Query
 from casemate.recorder.sealing import EntryKey, opening
 
 MAX_LOOKED_AT = 50_000
@@ -52,7 +52,7 @@ class Search:
         key = None if clear is None else await self._keys.of_id(clear.key_id)
         return None if key is None else key.open(entry)
 
-    async def find(self, wanted: Find) -> Found:
+    async def find(self, wanted: Query) -> Found:
         """Return what is wanted. Raises JournalDamagedError, VaultError."""
         size = self._writer.size
         end = size if wanted.before is None else min(wanted.before, size)
@@ -74,7 +74,7 @@ class Search:
         return Found(tuple(found), None)
 
     async def _matching(
-        self, wanted: Find, texts: tuple[bytes, ...], index: int, entry: bytes
+        self, wanted: Query, texts: tuple[bytes, ...], index: int, entry: bytes
     ) -> Entry | None:
         clear = opening(entry)
         if clear is None:
@@ -94,7 +94,7 @@ class Search:
         return Entry(index, clear.id, text) if holds else None
 
 
-def _is_within(wanted: Find, text: bytes) -> bool:
+def _is_within(wanted: Query, text: bytes) -> bool:
     """Tell whether an event is of the time that is wanted."""
     if wanted.since is None and wanted.until is None:
         return True

@@ -147,7 +147,7 @@ class Recorder:
     async def _result(self, request: protocol.Request) -> object:
         match request:
             case protocol.Find():
-                return await self._search.find(request)
+                return await self._search.find(request.query)
             case protocol.Prove():
                 return await self._proven(request.index)
             case protocol.Verify():

@@ -15,7 +15,7 @@ from casemate.journal.writer import JournalWriteError, Writer
 from casemate.model.facts import SignedIn
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
-from casemate.recorder.protocol import Find, Take, Told
+from casemate.recorder.protocol import Query, Take, Told
 from casemate.recorder.search import Search
 from casemate.vault.interface import DataKey
 from support.journal import KEY
@@ -67,8 +67,7 @@ class World:
 
     def found(self, project: str | None = None, **asked: Any) -> list[str]:
         search = Search(self.folder, self.writer, self.keys)
-        wanted = {"before": None, "since": None, "until": None, "contains": (), "most": 1000}
-        result = self.run(search.find(Find(1, project=project, **{**wanted, **asked})))
+        result = self.run(search.find(Query(project=project, **asked)))
         return [
             (msgspec.json.decode(each.event) or {"actor": {"user": {"name": None}}})["actor"][
                 "user"
@@ -153,7 +152,7 @@ def test_searches_are_bounded_and_go_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert world.found(before=10_000, most=1) == ["699"]
     monkeypatch.setattr("casemate.recorder.search.MAX_LOOKED_AT", 100)
     search = Search(tmp_path, world.writer, world.keys)
-    wanted = Find(1, None, None, None, None, ('"name":"650"',), 10)
+    wanted = Query(contains=('"name":"650"',), most=10)
     found = world.run(search.find(wanted))
     assert [each.index for each in found.entries] == [650]
     assert found.before == 600

@@ -28,7 +28,6 @@ from casemate.cli.text import moment
 from casemate.cli.times import moment_of
 from casemate.operations.journal import (
     JournalEntry,
-    JournalFinding,
     JournalVerdict,
     ListJournal,
     ProveJournalEntry,
@@ -276,6 +275,8 @@ def _text_of(file: Path) -> str:
 
 
 def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVerdict:
+    import msgspec
+
     from casemate.journal import verify as verify_journal
     from casemate.journal.checkpoint import opened_checkpoint
     from casemate.journal.note import parse_key
@@ -283,15 +284,7 @@ def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVer
     key = parse_key(key_text)
     kept = [opened_checkpoint(_text_of(file), key) for file in files]
     found = verify_journal(data / "journal", key, kept)
-    return JournalVerdict(
-        size=found.size,
-        unsigned=found.unsigned,
-        findings=tuple(
-            JournalFinding(kind=each.kind, first=each.first, end=each.end, text=each.text)
-            for each in found.findings
-        ),
-        more=found.more,
-    )
+    return msgspec.convert(found, JournalVerdict, from_attributes=True)
 
 
 def _verified_node(files: list[Path]) -> JournalVerdict:
