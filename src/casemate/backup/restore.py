@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
-from casemate.folder.folders import NEW_JOURNAL, Folders
+from casemate.folder.folders import Folders
 from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
+from casemate.recorder.config import NEW_JOURNAL
 
 _PIECE = 1024 * 1024
 _SPARE = 64 * 1024 * 1024

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from casemate.model.errors import ProtectionMissingError
 
-NEW_JOURNAL = "new"
-"""File in the journal's folder: it is known that there is none yet beside what else there is."""
-
 
 class Folders:
     """The folders of a node's data. Nothing in them is in clear but names of files."""

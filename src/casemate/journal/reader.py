@@ -35,6 +35,33 @@ def read_bundle(folder: Path, index: int, width: int) -> list[bytes]:
     return found
 
 
+def read_row(folder: Path, level: int, index: int, width: int) -> list[bytes]:
+    """Return the first `width` hashes of a tile. Raises JournalDamagedError."""
+    data = read_tile(folder, level, index, width)
+    try:
+        found = hashes(data or b"")[:width]
+    except ValueError:
+        found = []
+    if len(found) != width:
+        raise JournalDamagedError(f"{path(level, index)} is missing or not whole.")
+    return found
+
+
+def read_head(folder: Path, key: NoteKey) -> tuple[str, Checkpoint] | None:
+    """Return the newest head and its note, None where there is none.
+
+    Raises JournalDamagedError for one that this key has not signed.
+    """
+    data = read_bounded(folder / CHECKPOINT, MAX_NOTE_BYTES)
+    if data is None:
+        return None
+    note = data.decode(errors="replace")
+    try:
+        return note, opened_checkpoint(note, key)
+    except JournalInputError as error:
+        raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error}") from error
+
+
 class Reader:
     """What a folder's journal held when its head was read."""
 
@@ -47,14 +74,10 @@ class Reader:
 
     def refresh(self) -> None:
         """Read the newest head."""
-        data = read_bounded(self._folder / CHECKPOINT, MAX_NOTE_BYTES)
-        if data is None:
+        found = read_head(self._folder, self._key)
+        if found is None:
             raise JournalDamagedError(f"{CHECKPOINT} is missing.")
-        self.note = data.decode(errors="replace")
-        try:
-            self.head: Checkpoint = opened_checkpoint(self.note, self._key)
-        except JournalInputError as error:
-            raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error}") from error
+        self.note, self.head = found
         self._tiles.clear()
 
     def entries(self, index: int) -> list[bytes]:
@@ -69,13 +92,7 @@ class Reader:
         row = self._tiles.get((level, index))
         if row is None:
             width = min(WIDTH, (self.head.size >> WIDTH_BITS * level) - index * WIDTH)
-            data = read_tile(self._folder, level, index, width)
-            try:
-                row = hashes(data or b"")[:width]
-            except ValueError:
-                row = []
-            if len(row) != width:
-                raise JournalDamagedError(f"{path(level, index)} is missing or cut.")
+            row = read_row(self._folder, level, index, width)
             if len(self._tiles) >= _KEPT_TILES:
                 self._tiles.clear()
             self._tiles[level, index] = row

@@ -19,8 +19,9 @@ from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.files import CHECKPOINT, HISTORY, PENDING, read_bounded, read_tile
 from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import leaf_hash
-from casemate.journal.note import MAX_NOTE_BYTES, NoteKey
+from casemate.journal.note import NoteKey
 from casemate.journal.pending import read_pending
+from casemate.journal.reader import read_head
 from casemate.journal.tiles import ENTRIES, WIDTH, WIDTH_BITS, hashes, path, unbundled
 
 MAX_FINDINGS = 200
@@ -144,13 +145,14 @@ def _history(folder: Path, key: NoteKey, search: _Search) -> list[Checkpoint]:
 def _newest(folder: Path, key: NoteKey, search: _Search, *, signed: bool) -> Checkpoint | None:
     """Return the newest head; where there is none, that is a finding if any was ever signed."""
     try:
-        note = read_bounded(folder / CHECKPOINT, MAX_NOTE_BYTES)
-        if note is not None:
-            return opened_checkpoint(note.decode(errors="replace"), key)
-        if signed or (folder / "tile").exists():
-            search.found("checkpoint", 0, 0, f"{CHECKPOINT} is missing")
-    except (JournalDamagedError, JournalInputError) as error:
-        search.found("checkpoint", 0, 0, f"{CHECKPOINT} does not hold: {error}")
+        found = read_head(folder, key)
+    except JournalDamagedError as error:
+        search.found("checkpoint", 0, 0, str(error))
+        return None
+    if found is not None:
+        return found[1]
+    if signed or (folder / "tile").exists():
+        search.found("checkpoint", 0, 0, f"{CHECKPOINT} is missing")
     return None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
+from casemate.journal.checkpoint import Checkpoint
 from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.files import (
     CHECKPOINT,
@@ -24,15 +24,13 @@ from casemate.journal.files import (
     LOCK,
     drop_partial,
     make_folders,
-    read_bounded,
-    read_tile,
     write_whole,
 )
 from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import EMPTY_ROOT, leaf_hash
-from casemate.journal.note import MAX_NOTE_BYTES, NoteKey, Sign
+from casemate.journal.note import NoteKey, Sign
 from casemate.journal.pending import PendingFile
-from casemate.journal.reader import read_bundle
+from casemate.journal.reader import read_bundle, read_head, read_row
 from casemate.journal.tiles import (
     ENTRIES,
     MAX_ENTRY_BYTES,
@@ -40,7 +38,6 @@ from casemate.journal.tiles import (
     WIDTH,
     WIDTH_BITS,
     bundle,
-    hashes,
     path,
     widths,
 )
@@ -147,7 +144,7 @@ class Writer:
         for level in range(MAX_LEVEL, -1, -1):
             end = first >> WIDTH_BITS * (level + 1)
             start = (end >> WIDTH_BITS) << WIDTH_BITS
-            tiles = [self._tile(level, index) for index in range(start, end)]
+            tiles = [read_row(self._folder, level, index, WIDTH) for index in range(start, end)]
             self._frontier.add_full_tiles(level, tiles)
         self._full.clear()
         head = self._signed_last()
@@ -165,26 +162,13 @@ class Writer:
             self._frontier.add(each)
         return head
 
-    def _tile(self, level: int, index: int) -> list[bytes]:
-        data = read_tile(self._folder, level, index)
-        try:
-            found = hashes(data or b"")
-        except ValueError:
-            found = []
-        if len(found) != WIDTH:
-            raise JournalDamagedError(f"{path(level, index)} is missing or not whole.")
-        return found
-
     def _signed_last(self) -> Checkpoint:
-        note = read_bounded(self._folder / CHECKPOINT, MAX_NOTE_BYTES)
-        if note is None:
-            if (self._folder / HISTORY).exists():
-                raise JournalDamagedError(f"{CHECKPOINT} is missing, and there was one.")
-            return Checkpoint(self._key.name, 0, EMPTY_ROOT)  # nothing was signed yet
-        try:
-            return opened_checkpoint(note.decode(errors="replace"), self._key)
-        except JournalInputError as error:
-            raise JournalDamagedError(f"{CHECKPOINT} does not hold: {error}") from error
+        found = read_head(self._folder, self._key)
+        if found is not None:
+            return found[1]
+        if (self._folder / HISTORY).exists():
+            raise JournalDamagedError(f"{CHECKPOINT} is missing, and there was one.")
+        return Checkpoint(self._key.name, 0, EMPTY_ROOT)  # nothing was signed yet
 
     def append(self, entries: Sequence[bytes]) -> int:
         """Keep these entries durably, all or none; return the index of the first.

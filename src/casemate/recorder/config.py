@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from casemate.child.protocol import ChildConfig, Descriptor
 
+NEW_JOURNAL = "new"
+"""File in the journal's folder: it is known that there is none yet beside what else there is."""
+
 
 class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """What the supervisor tells the recorder."""

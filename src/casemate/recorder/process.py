@@ -24,7 +24,7 @@ from casemate.journal.note import NoteKey
 from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError
 from casemate.recorder import protocol
-from casemate.recorder.config import RecorderConfig
+from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
@@ -34,8 +34,6 @@ from casemate.vault.interface import JournalKey
 from casemate.vault.recorder_client import RecorderVault
 
 _HERE = Path()
-NEW_JOURNAL = "new"
-"""As `casemate.folder` writes it where it is known that there is no journal yet."""
 _LINGER_SECONDS = 0.2
 _ASIDE = "damaged-"
 
