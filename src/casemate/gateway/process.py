@@ -152,16 +152,20 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         serving.set()
         Heart(config.heart).beat_in(loop)
         waiting = asyncio.ensure_future(stopping.wait())
-        egress = gateway.egress.lost
+        children: dict[str, asyncio.Future[None]] = {
+            "egress proxy": gateway.egress.lost,
+            "recorder": gateway.recorder.gone,
+        }
         await asyncio.wait(
-            (waiting, gateway.client.lost, vault.lost, egress),
+            (waiting, gateway.client.lost, vault.lost, *children.values()),
             return_when=asyncio.FIRST_COMPLETED,
         )
         waiting.cancel()
         gateway.control.stop()
-        if egress.done():
-            _log.error("no egress proxy can be had any more; the gateway starts anew")
-        drains = stopping.is_set() or egress.done()
+        gone = [name for name, lost in children.items() if lost.done()]
+        for name in gone:
+            _log.error("no %s can be had any more; the gateway starts anew", name)
+        drains = stopping.is_set() or bool(gone)
         loop.call_later(_END_SECONDS + (_DRAIN_SECONDS if drains else 0.0), _end_at_once)
         if drains:
             await asyncio.gather(

@@ -9,6 +9,7 @@ from pathlib import Path
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded, write_whole
 from casemate.journal.writer import MAX_BATCH, Writer
+from casemate.model.facts import OperationPerformed
 from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.protocol import Take
@@ -18,6 +19,8 @@ from casemate.vault.interface import DataKey
 KEYS = "keys"
 """File of which project and version the keys of entries are."""
 MAX_KEYS_BYTES = 64 << 20
+ROTATION = "rotateKeys"
+"""The operation after which entries have other keys."""
 MAX_SESSIONS = 64
 """Gateways, the newest, whose facts are known again when they are sent twice."""
 
@@ -134,6 +137,8 @@ class Keeper:
                 if number <= seen:
                     continue  # kept before the connection was lost
                 fact = ocsf.decode(told.kind, told.fact)
+                if isinstance(fact, OperationPerformed) and fact.operation == ROTATION:
+                    self._keys.forget_newest()
                 key = await self._keys.of_project(fact.project)
                 uid = f"{batch.session.hex()}-{number}"
                 text = ocsf.event(fact, told.count, uid)

@@ -12,10 +12,13 @@ import pytest
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.writer import JournalWriteError, Writer
-from casemate.model.facts import SignedIn
+from casemate.model.facts import OperationPerformed, SignedIn
+from casemate.operations.form import form_of
+from casemate.operations.vault import RotateKeys
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
 from casemate.recorder.protocol import Query, Take, Told
+from casemate.recorder.sealing import opening
 from casemate.recorder.search import Search
 from casemate.vault.interface import DataKey
 from support.journal import KEY
@@ -140,6 +143,20 @@ def test_old_keys_open_what_they_sealed(tmp_path: Path) -> None:
     world.writer.close()
     again = World(tmp_path, world.vault)
     assert again.found("shop") == ["b", "a"]
+
+
+def test_a_rotation_reaches_the_entries_from_its_own_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.keep(take(0, told("a", "shop")))
+    world.vault.newest = 2
+    world.keep(take(1, told("b", "shop")))
+    rotated = OperationPerformed(at=1.0, operation=form_of(RotateKeys).id, effect="change")
+    world.keep(take(2, Told("OperationPerformed", msgspec.msgpack.encode(rotated))))
+    world.keep(take(3, told("c", "shop")))
+    entries = world.writer.newest()
+    ids = [clear.key_id for each in entries if (clear := opening(each)) is not None]
+    assert ids[0] == ids[1] != ids[3]
+    assert world.found("shop") == ["c", "b", "a"]
 
 
 def test_searches_are_bounded_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

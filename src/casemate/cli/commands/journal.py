@@ -84,17 +84,19 @@ def _print(entries: list[JournalEntry]) -> None:
     )
 
 
-def _pages(client: NodeClient, wanted: ListJournal, most: int | None) -> Iterator[JournalEntry]:
-    """Yield entries, newest first, as many as there are or are wanted."""
+def _pages(
+    client: NodeClient, wanted: ListJournal, most: int | None, *, least: int = 0
+) -> Iterator[JournalEntry]:
+    """Yield entries, newest first, as many as there are or are wanted; none before `least`."""
     from msgspec.structs import replace
 
     left = most
     while left is None or left > 0:
         page = client.call(replace(wanted, limit=min(_PAGE, left or _PAGE)))
-        yield from page.entries
+        yield from (entry for entry in page.entries if entry.index >= least)
         if left is not None:
             left -= len(page.entries)
-        if page.before is None:
+        if page.before is None or page.before <= least:
             return
         wanted = replace(wanted, before=page.before)
 
@@ -355,13 +357,12 @@ def follow(
     with connect() as client:
         seen = client.call(ShowJournalHead()).size
         while True:
-            found: list[JournalEntry] = []
-            for entry in _pages(client, ListJournal(project=project, kind=kind), None):
-                if entry.index < seen:
-                    break
-                found.append(entry)
+            size = client.call(ShowJournalHead()).size
+            wanted = ListJournal(project=project, kind=kind, before=size)
+            # Nothing is looked for where nothing came, nor behind what was looked at before.
+            found = list(_pages(client, wanted, None, least=seen)) if size > seen else []
+            seen = size
             for entry in reversed(found):
-                seen = entry.index + 1
                 if json:
                     print_json_line(entry, compact=True)
                 else:
