@@ -11,8 +11,6 @@ round. Exit codes: 0 measured, whether or not the target is met; 1 not.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -24,7 +22,8 @@ from bench.capabilities import CheckoutNode
 from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import rotated
-from bench.processes import adopt_orphans, clear_leftovers, tree
+from bench.measured import grammar, report
+from bench.processes import tree
 
 ROOT = Path(__file__).parent.parent
 TARGET_US = 50.0
@@ -157,24 +156,14 @@ def text(result: Figures) -> str:
 
 def main() -> int:
     """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.gateway_cpu", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = grammar("gateway_cpu", __doc__)
     parser.add_argument("--before", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
-    adopt_orphans()
-    try:
-        result = measure(arguments.seconds, arguments.rounds, arguments.before)
-    except BenchError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    finally:
-        clear_leftovers()
-    sys.stdout.write(text(result) + "\n")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2), "utf-8")
-    return 0
+    return report(
+        lambda: measure(arguments.seconds, arguments.rounds, arguments.before),
+        text,
+        arguments.json,
+    )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ taken within a round. Exit codes: 0 measured, 1 not.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import threading
@@ -22,10 +20,9 @@ from typing import Any
 from bench.capabilities import CheckoutNode
 from bench.client import Endpoint
 from bench.environment import INTERPRETER, SOURCES
-from bench.errors import BenchError
 from bench.figures import median
 from bench.load import Load, run
-from bench.processes import adopt_orphans, clear_leftovers
+from bench.measured import grammar, report
 
 ROOT = Path(__file__).parent.parent
 FEW, MANY = 20, 200
@@ -156,23 +153,13 @@ def text(result: Figures) -> str:
 
 def main() -> int:
     """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = grammar("overload", __doc__)
     arguments = parser.parse_args()
-    adopt_orphans()
-    try:
-        result = measure(arguments.seconds, arguments.rounds)
-    except BenchError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    finally:
-        clear_leftovers()
-    sys.stdout.write(text(result) + "\n")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2), "utf-8")
-    return 0
+    return report(
+        lambda: measure(arguments.seconds, arguments.rounds),
+        text,
+        arguments.json,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -156,8 +157,9 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
             "egress proxy": gateway.egress.lost,
             "recorder": gateway.recorder.gone,
         }
+        ends: tuple[asyncio.Future[Any], ...] = (waiting, gateway.client.lost, vault.lost)
         await asyncio.wait(
-            (waiting, gateway.client.lost, vault.lost, *children.values()),
+            (*ends, *children.values()),
             return_when=asyncio.FIRST_COMPLETED,
         )
         waiting.cancel()
