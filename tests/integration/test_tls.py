@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 import struct
@@ -33,6 +32,7 @@ from casemate.cli.errors import CommandError, UnreachableError, UsageError
 from casemate.front import AUTHORITY_PATH, Authority, Nowhere
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer, asgi_handler
+from support.descriptors import descriptors_held
 from support.destinations import leading_to
 
 NOW = datetime.now(UTC)
@@ -459,20 +459,18 @@ def test_connections_of_one_peer_are_counted_before_their_handshake(server: Serv
 
 
 def test_no_descriptor_is_left_behind(server: Server) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
 
     with server.client() as client:
         client.get("/")
     wait_for(server.idle)
-    before = descriptors()
+    before = descriptors_held()
     for said in (b"", b"\x16\x03", b"GET / HTTP/1.1\r\n\r\n", client_hello(), b"\x00"):
         with server.connect() as sock:
             sock.sendall(said)
             sock.shutdown(socket.SHUT_WR)
             rest(sock)
     wait_for(server.idle)
-    wait_for(lambda: descriptors() <= before)
+    wait_for(lambda: descriptors_held() <= before)
 
 
 def test_a_flood_of_handshakes_leaves_room_for_others(server: Server) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from casemate.child.channel import Bounds, FrameSocket
 from casemate.child.frames import FrameBuffer, FrameError, frame
+from support.descriptors import descriptors_held
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 50))
@@ -106,7 +107,7 @@ def test_a_message_that_cannot_be_taken_ends_the_connection_without_its_text() -
 
 def test_nothing_is_left_open() -> None:
     async def run() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         ours, theirs = await pair()
         reading, writing = os.pipe()
         os.write(writing, b"1")
@@ -118,7 +119,7 @@ def test_nothing_is_left_open() -> None:
         theirs.socket.close()
         ours.socket.close()
         ours.socket.send(b"late")
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(run())
 
@@ -132,7 +133,7 @@ def test_descriptors_that_belong_to_no_message_end_the_connection(count: int) ->
     """One that stays would be taken for a later message's: a listener for another function's."""
 
     async def run() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         one, other = socket.socketpair()
         theirs = End(other)
         socket.send_fds(one, [frame(b"x")], [0] * count)
@@ -140,7 +141,7 @@ def test_descriptors_that_belong_to_no_message_end_the_connection(count: int) ->
         assert "FrameError" in theirs.why
         assert theirs.bodies == [b"x"]
         one.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(run())
 
@@ -169,14 +170,14 @@ def test_a_descriptor_may_come_before_the_rest_of_its_frame() -> None:
 
 def test_more_descriptors_than_may_come_end_the_connection() -> None:
     async def run() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         one, other = socket.socketpair()
         theirs = End(other)
         socket.send_fds(one, [b"\0\0\0\5"], [0] * 100)
         await until(lambda: theirs.why)
         assert theirs.why == "it sent too many descriptors"
         one.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(run())
 

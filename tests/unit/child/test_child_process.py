@@ -11,6 +11,7 @@ import pytest
 
 from casemate.child.process import Supervised
 from casemate.child.protocol import CONNECT, ChildConfig, pass_connection, take_connection
+from support.descriptors import descriptors_held
 
 PROGRAM = """
 import sys
@@ -54,7 +55,7 @@ def ends() -> tuple[socket.socket, socket.socket]:
 
 
 def test_what_is_no_connection_is_closed_and_waited_past() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     supervisor, own = ends()
     with supervisor:
         supervised = Supervised(ChildConfig(control=own.detach()))
@@ -76,7 +77,7 @@ def test_what_is_no_connection_is_closed_and_waited_past() -> None:
         with pytest.raises(EOFError):
             supervised.connection()
         supervised.control.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_nothing_has_come_yet() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
-import os
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +16,7 @@ from casemate.child.channel import Bounds
 from casemate.child.frames import frame
 from casemate.child.restart import Backoff, KeptProcess, pause_after
 from casemate.child.starter import START
+from support.descriptors import descriptors_held
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
@@ -74,13 +74,13 @@ class World:
 
 def in_world(work: Callable[[World], Awaitable[None]], **backoff: float) -> None:
     async def run() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         world = World(**backoff)
         await work(world)
         world.kept.close()
         world.kept.close()
         world.supervisor.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(asyncio.wait_for(run(), 20))
 

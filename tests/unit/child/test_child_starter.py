@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from casemate.child.protocol import CONNECT, ChildConfig, NotReady, Ready, take_
 from casemate.child.start import Child, ChildProgram, NotReadyError
 from casemate.child.starter import START, ChildStarter
 from casemate.kernel import linux
+from support.descriptors import descriptors_held
 
 UID = 64_809
 HELD = Held(
@@ -92,13 +92,13 @@ class World:
 def world(monkeypatch) -> Iterator[World]:
     monkeypatch.setattr(starter_module, "Child", Played)
     Played.all = []
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     made = World()
     yield made
     made.starter.close()
     for child in Played.all:
         child.theirs.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_a_confined_process_is_passed_the_connection(world: World) -> None:

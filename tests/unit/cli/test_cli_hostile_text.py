@@ -127,15 +127,13 @@ def test_records_are_printed_harmlessly(cli, terminal, node, text, at_a_terminal
 
 
 class Client:
-    """A node whose journal has one entry."""
-
-    def __init__(self, entry: JournalEntry) -> None:
-        self.entry = entry
-
-    def call(self, _: object) -> Any:
-        return self
+    """A node whose journal grows by one entry each time that it is asked how long it is."""
 
     size = 0
+
+    def call(self, _: object) -> Any:
+        self.size += 1
+        return self
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -149,8 +147,8 @@ def test_the_journal_is_printed_harmlessly(cli, home, monkeypatch, text) -> None
         "src_endpoint": {"ip": text},
     }
     entry = JournalEntry(index=1, id=text, event=event)
-    monkeypatch.setattr(journal, "connect", lambda: contextlib.nullcontext(Client(entry)))
-    monkeypatch.setattr(journal, "_pages", lambda *_: iter([entry]))
+    monkeypatch.setattr(journal, "connect", lambda: contextlib.nullcontext(Client()))
+    monkeypatch.setattr(journal, "_pages", lambda *_, **__: iter([entry]))
     monkeypatch.setattr(journal.time, "sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     for command, lines in (
         (("search",), 2),

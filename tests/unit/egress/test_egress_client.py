@@ -16,6 +16,7 @@ from casemate.egress.client import EgressClient
 from casemate.egress.events import event_now
 from casemate.egress.interface import PROXY_PORT, EgressEvent
 from casemate.model.grant import Grant, GrantKind
+from support.descriptors import descriptors_held
 from support.egress import egress, listener, loopback_address, read_all
 
 GRANT = egress("api.example.com:443")
@@ -75,11 +76,11 @@ class Other:
 
 def run(test: Callable[[Other], Awaitable[None]]) -> None:
     async def main() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         other = Other()
         await test(other)
         other.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(asyncio.wait_for(main(), 20))
 
@@ -286,7 +287,7 @@ class Starter:
 
 def test_another_process_serves_what_the_one_that_ended_did() -> None:
     async def main() -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors_held()
         starter = Starter()
         client = starter.client
         assert client.connected
@@ -312,7 +313,7 @@ def test_another_process_serves_what_the_one_that_ended_did() -> None:
             assert not client.lost.done()
         starter.close()
         assert client.lost.done()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors_held() == before
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

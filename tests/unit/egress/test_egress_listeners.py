@@ -11,6 +11,7 @@ import pytest
 
 from casemate.egress.errors import ListenerError
 from casemate.egress.listeners import take_listeners
+from support.descriptors import descriptors_held
 from support.egress import listener, loopback_address
 
 
@@ -21,9 +22,9 @@ def address() -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     yield
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def detached(sock: socket.socket) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from casemate.kernel import process_files
 from casemate.kernel.process_files import Mapping, ProcessFiles, open_process, parse_maps
+from support.descriptors import descriptors_held
 
 CODE = "import os, sys; os.dup2(0, 3); print(flush=True); sys.stdin.read()"
 LINE = b"7f00-8f00 rw-p 00000000 fe:01 178039                     /usr/lib/x (deleted)\n"
@@ -59,10 +60,10 @@ def test_one_that_has_ended_is_an_error(
 
 
 def test_who_is_not_there_is_an_error() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     with pytest.raises(OSError):
         open_process(2**22 + 5)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
     with pytest.raises(ValueError):
         ProcessFiles([1, 2, 3])
 

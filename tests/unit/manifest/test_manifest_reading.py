@@ -5,6 +5,7 @@ import pytest
 
 from casemate.manifest import ManifestError, load
 from casemate.manifest.reading import MAX_BYTES
+from support.descriptors import descriptors_held
 
 
 def problem_of(path):
@@ -75,12 +76,12 @@ def test_a_missing_manifest_names_the_way_on(project):
 
 
 def test_no_descriptor_is_left_open(project):
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     for data in (b"", b"\0", b"["):
         problem_of(project.write(data)) if data else project.problems(data)
     with pytest.raises(ManifestError):
         load(project.root)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_a_name_cannot_write_to_the_terminal(project):

@@ -26,6 +26,7 @@ from casemate.runner.channel import (
     UnavailableError,
 )
 from casemate.runner.objects import MAX_PART, Bucket
+from support.descriptors import descriptors_held
 
 Answer = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 INFO = {
@@ -261,14 +262,14 @@ def test_attributes_that_the_host_would_end_us_for_are_not_sent(attributes: Any)
 
 
 def test_a_secret_comes_by_its_descriptor_and_leaves_none_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     reading, writing = os.pipe()
     os.write(writing, "gehéim".encode())
     os.close(writing)
     with host({"version": 1}) as serving:
         serving.descriptor = reading
         assert capabilities.read_secret(serving.channel, "s", None) == "gehéim".encode()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_a_secret_without_a_descriptor_is_none() -> None:

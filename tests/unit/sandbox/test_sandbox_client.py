@@ -28,6 +28,7 @@ from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import SupervisorLostError, Zygote
 from casemate.sandbox.zygotes import Zygotes
 from support.core import version
+from support.descriptors import descriptors_held
 
 WEB = Grant(kind=GrantKind.EGRESS, name="api.example.com:443", actions=("connect",))
 DATABASE = Grant(
@@ -197,9 +198,9 @@ def play(scene: Callable[[Supervisor], Awaitable[None]], **options: Any) -> None
         finally:
             supervisor.close()
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     asyncio.run(run())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
     assert not faults, faults
 
 

@@ -22,6 +22,7 @@ from casemate.sandbox import instance as instance_module
 from casemate.sandbox.frames import MAX_LINES, Output, Reply, describe_status
 from casemate.sandbox.instance import MAX_REQUEST_BYTES
 from support.core import InstancePeer
+from support.descriptors import descriptors_held
 
 READY = wire.pack(wire.READY)
 ANSWER = wire.pack(wire.ANSWER, b"{}", b'"done"')
@@ -77,9 +78,9 @@ def play(scene: Callable[..., Awaitable[None]], **options: Any) -> None:
         finally:
             stage.peer.close()
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     asyncio.run(run())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
     assert not faults, faults
 
 

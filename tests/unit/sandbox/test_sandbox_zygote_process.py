@@ -20,6 +20,7 @@ from casemate.model.function import GuardMode, Isolation, Trust
 from casemate.runner import control
 from casemate.sandbox.protocol import GuardRule, Open
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
+from support.descriptors import descriptors_held
 
 OPEN = Open(
     z=1,
@@ -118,10 +119,6 @@ def pair() -> Iterator[Pair]:
     made.close()
 
 
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 def pipe() -> list[int]:
     return list(os.pipe())
 
@@ -182,11 +179,11 @@ def test_an_unknown_kind_is_a_violation(pair: Pair, kind: bytes) -> None:
 def test_smuggled_descriptors_are_a_violation_and_do_not_stay(
     pair: Pair, data: bytes, count: int
 ) -> None:
-    before = open_descriptors()
+    before = descriptors_held()
     pair.send(data, [pair.peer.fileno()] * count)
     with pytest.raises(ZygoteViolationError):
         pair.zygote.read_event()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 FILTERED = control.EVENT.pack(control.FILTERED, 0, 0)
@@ -199,24 +196,24 @@ def assigned(pair: Pair) -> ZygoteProcess:
 
 @pytest.mark.parametrize("cgroups", [True, False])
 def test_the_notifications_are_held_until_nothing_lives_under_the_filter(cgroups: bool) -> None:
-    before = open_descriptors()
+    before = descriptors_held()
     pair = Pair(cgroups=cgroups)
     zygote = assigned(pair)
     notify = os.eventfd(0)
     pair.send(FILTERED, [notify])
     os.close(notify)
     assert not zygote.filtered
-    held = open_descriptors()
+    held = descriptors_held()
     assert zygote.read_event() == (control.FILTERED, 0, 0)
     assert zygote.filtered
-    assert open_descriptors() == held + 1
+    assert descriptors_held() == held + 1
     zygote.end()
-    assert open_descriptors() == held
+    assert descriptors_held() == held
     pair.groups.lives = {"z1/s0"} if cgroups else set()
     while not zygote.remove():
-        assert open_descriptors() == held
+        assert descriptors_held() == held
     pair.close()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 def test_a_filter_without_a_listener_brings_nothing(pair: Pair) -> None:
@@ -234,20 +231,20 @@ def test_a_filter_comes_once_between_assignment_and_import(pair: Pair, when: str
         pair.zygote.read_event()
     if when == "ready":
         pair.zygote.imported()
-    before = open_descriptors()
+    before = descriptors_held()
     pair.send(FILTERED, [pair.peer.fileno()])
     with pytest.raises(ZygoteViolationError):
         pair.zygote.read_event()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 def test_a_filter_brings_one_descriptor(pair: Pair) -> None:
     assigned(pair)
-    before = open_descriptors()
+    before = descriptors_held()
     pair.send(FILTERED, [pair.peer.fileno()] * 3)
     with pytest.raises(ZygoteViolationError):
         pair.zygote.read_event()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 def test_the_kernel_tells_the_pid_and_only_with_the_first_hello(pair: Pair) -> None:
@@ -313,9 +310,9 @@ def test_each_instance_has_a_slot_and_slots_are_used_again(pair: Pair) -> None:
 
 def test_a_fork_hands_over_its_descriptors_and_keeps_none(pair: Pair) -> None:
     settled(pair)
-    before = open_descriptors()
+    before = descriptors_held()
     forked(pair, 1)
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 def test_a_fork_is_timed(pair: Pair) -> None:
@@ -331,13 +328,13 @@ def test_a_fork_is_timed(pair: Pair) -> None:
 def test_a_fork_that_cannot_be_asked_for_can_still_be_closed(pair: Pair) -> None:
     zygote = settled(pair)
     pair.peer.close()
-    before = open_descriptors()
+    before = descriptors_held()
     fork = Fork(1, pipe())
     with pytest.raises(OSError):
         zygote.fork(fork, os.dup(0), 1.0)
     fork.close()
     fork.close()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
     assert zygote.slots == {} and zygote.home == 0
 
 
@@ -419,7 +416,7 @@ time.sleep(60)
 
 
 def test_the_end_kills_the_process_and_all_slots_and_closes_what_waits() -> None:
-    before = open_descriptors()
+    before = descriptors_held()
     pair = Pair()
     child = subprocess.Popen(
         [sys.executable, "-c", HELLO, str(pair.peer.fileno()), "src"], pass_fds=[pair.peer.fileno()]
@@ -435,7 +432,7 @@ def test_the_end_kills_the_process_and_all_slots_and_closes_what_waits() -> None
     assert pair.zygote.sock.fileno() == -1 and not pair.zygote.waiting
     pair.zygote.end()
     pair.close()
-    assert open_descriptors() == before
+    assert descriptors_held() == before
 
 
 def test_the_end_of_a_process_that_is_gone() -> None:

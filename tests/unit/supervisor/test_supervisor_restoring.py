@@ -27,6 +27,7 @@ from casemate.sandbox import protocol
 from casemate.supervisor import restoring as module
 from casemate.supervisor.outbox import Outbox
 from casemate.supervisor.restoring import Restoring
+from support.descriptors import descriptors_held
 
 
 class Node:
@@ -153,7 +154,7 @@ def test_who_is_not_alone_there_is_refused(node: Node) -> None:
 @pytest.mark.parametrize("count", [0, 2, 5])
 def test_another_number_of_descriptors_is_refused(node: Node, count: int) -> None:
     gc.collect()  # what other tests have left is closed now
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     instance = node.offer()
     if count:
         node.send(instance, count)
@@ -162,15 +163,15 @@ def test_another_number_of_descriptors_is_refused(node: Node, count: int) -> Non
         node.restoring.take(1)
     assert instance.recv(1) == b"n"
     instance.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_who_closes_without_a_word_is_refused(node: Node) -> None:
     gc.collect()  # what other tests have left is closed now
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     node.offer().close()
     node.restoring.take(1)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors_held() == before
 
 
 def test_who_says_nothing_is_let_go(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
