@@ -30,6 +30,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     cut_short: bool = False
 
 
+def give(path: Path, *, like: Path) -> None:
+    """As root, have something belong to whom a folder belongs: the gateway reads its node's."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 class Place:
     """The folder of a database of advisories: the database, the last attempt, a lock."""
 
@@ -55,6 +62,7 @@ class Place:
                     f"Another import into {self.folder} is running.",
                     next_step="Wait for it, then see `casemate advisories status`.",
                 ) from error
+            give(self._lock, like=self.folder)
             for leftover in self.folder.glob(".advisories-*"):
                 leftover.unlink(missing_ok=True)  # of an import that was killed
             yield
@@ -84,6 +92,7 @@ class Place:
                 file.write(msgspec.json.encode(attempt))
                 file.flush()
                 os.fsync(descriptor)
+            give(temporary, like=self.folder)
             temporary.replace(self.attempt)
         finally:
             temporary.unlink(missing_ok=True)
@@ -111,16 +120,16 @@ class Place:
 
 
 def default_place(environ: Mapping[str, str]) -> Place:
-    """Return where a user's advisories are kept: CASEMATE_ADVISORIES, or below XDG_DATA_HOME.
+    """Return where a user's advisories are kept: CASEMATE_ADVISORIES, or below XDG_CACHE_HOME.
 
-    Not in a cache: what is deleted there at any time would stop every deploy.
+    They are data that can be had again. Where a cache is cleared they are missing, which is said.
     """
     named = environ.get("CASEMATE_ADVISORIES")
     if named:
-        return Place(Path(named))
-    base = Path(environ.get("XDG_DATA_HOME", ""))
+        return Place(Path(named).absolute())
+    base = Path(environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
-        base = Path.home() / ".local" / "share"
+        base = Path.home() / ".cache"
     return Place(base / "casemate" / "advisories")
 
 

@@ -24,6 +24,7 @@ from casemate.advisories.database import (
 )
 from casemate.advisories.entry import Block, Entry, Key, Known, described, entries_of
 from casemate.advisories.packages import Ecosystem
+from casemate.advisories.place import give
 from casemate.advisories.record import OsvRecord
 
 
@@ -198,6 +199,7 @@ def confirm(path: Path, now: float) -> Header:
 def _publish(file: IO[bytes], temporary: Path, path: Path) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o600)
+    give(temporary, like=path.parent)
     os.fsync(file.fileno())
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
