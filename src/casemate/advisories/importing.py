@@ -65,11 +65,12 @@ def import_advisories(
     try:
         with place.importing():
             begun = clock()
+            cut_short = _is_cut_short(place)
             place.remember(Attempt(begun=begun, source=wanted.source[:500]))
             try:
                 done = _import(wanted, place, begun, tell)
             except (AdvisoriesError, OSError, KeyboardInterrupt) as error:
-                place.remember(_failed(wanted, begun, clock(), error))
+                place.remember(_failed(wanted, begun, clock(), error, cut_short=cut_short))
                 raise
             place.forget_attempt()
             return done
@@ -80,14 +81,25 @@ def import_advisories(
         ) from error
 
 
-def _failed(wanted: Wanted, begun: float, ended: float, error: BaseException) -> Attempt:
+def _is_cut_short(place: Place) -> bool:
+    """Tell whether an earlier import was cut short and none was complete since."""
+    try:
+        attempt = place.last_attempt()
+    except AdvisoriesError:
+        return True
+    return attempt is not None and (attempt.cut_short or attempt.ended is None)
+
+
+def _failed(
+    wanted: Wanted, begun: float, ended: float, error: BaseException, *, cut_short: bool
+) -> Attempt:
     message = error.message if isinstance(error, AdvisoriesError) else type(error).__name__
     return Attempt(
         begun=begun,
         source=wanted.source[:500],
         ended=ended,
         problem=message[:1000],
-        cut_short=isinstance(error, CutShortError | OSError | KeyboardInterrupt),
+        cut_short=cut_short or isinstance(error, CutShortError | OSError | KeyboardInterrupt),
     )
 
 

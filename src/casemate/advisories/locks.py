@@ -46,7 +46,7 @@ def read_packages(path: Path) -> Listed:
     elif path.suffix == ".toml" or path.name == "uv.lock":
         found = list(_toml_lock(path, text))
     else:
-        found = list(_requirements(path, text))
+        found = list(_requirements(text))
     if len(found) > limits.MAX_PACKAGES:
         raise LockFileError(f"{path} names more than {limits.MAX_PACKAGES} packages.")
     packages = {each for each in found if isinstance(each, Package)}
@@ -54,16 +54,15 @@ def read_packages(path: Path) -> Listed:
     return Listed(packages=tuple(sorted(packages)), unknown=tuple(sorted(unknown)))
 
 
-def _requirements(path: Path, text: str) -> Iterator[Package | NotJudged]:
-    held = ""
+def _requirements(text: str) -> Iterator[Package | NotJudged]:
+    held: list[str] = []
     for raw in [*text.splitlines(), ""]:
         line = raw.split(" #", 1)[0] if not raw.lstrip().startswith("#") else ""
         if line.rstrip().endswith("\\"):
-            held += line.rstrip()[:-1] + " "
-            if len(held) > limits.MAX_LOCK_BYTES:
-                raise LockFileError(f"{path} has a line without end.")
+            held.append(line.rstrip()[:-1])
             continue
-        line, held = (held + line).strip(), ""
+        line = " ".join((*held, line)).strip()
+        held.clear()
         if line.startswith("-"):
             option = line.split()[0].split("=")[0]
             if option in ("-r", "--requirement", "-e", "--editable", "-c", "--constraint"):

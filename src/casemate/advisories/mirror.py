@@ -21,7 +21,7 @@ from casemate.advisories.errors import CutShortError, SourceError
 from casemate.advisories.packages import Ecosystem
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
-_CHUNK = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 Validators = dict[str, tuple[str, str]]
 
@@ -104,7 +104,7 @@ def _get(
     for _ in range(limits.MAX_REDIRECTS + 1):
         try:
             with client.stream("GET", place, headers=_headers(conditions)) as answer:
-                if answer.is_redirect:
+                if answer.status_code in _REDIRECTS:
                     place = str(answer.url.join(answer.headers.get("location", "")))
                     _check_address(place, plain=plain)
                     continue
@@ -134,7 +134,7 @@ def _save(answer: httpx2.Response, address: str, folder: Path, deadline: float) 
     file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - handed to the caller
     size = 0
     try:
-        for chunk in answer.iter_raw(_CHUNK):
+        for chunk in answer.iter_raw():
             size += len(chunk)
             if size > limits.MAX_ARCHIVE_BYTES:
                 raise SourceError(
