@@ -25,7 +25,8 @@ FLASK = dist(
     "Summary: A framework\nLicense-Expression: BSD-3-Clause\nRequires-Dist: click (>=8)\n"
     "Requires-Dist: Jinja2[i18n]>=3\nRequires-Dist: missing>=1\n"
     "Requires-Dist: colorama; sys_platform == 'win32'\n"
-    "Requires-Dist: asgiref; extra == 'async'\nRequires-Dist: typing_ext; python_version < '3.12'\n",
+    "Requires-Dist: asgiref; extra == 'async'\n"
+    "Requires-Dist: typing_ext; python_version < '3.12'\n",
 )
 CLICK = dist(
     "click", "8.1", "License: BSD License\nClassifier: License :: OSI Approved :: MIT License\n"
@@ -178,7 +179,8 @@ def test_files_of_no_package_are_counted(make_bundle) -> None:
             [{"license": {"name": "BSD License"}}],
         ),
         (
-            "License: Dual\nClassifier: License :: OSI Approved\nClassifier: License :: Public Domain",
+            "License: Dual\nClassifier: License :: OSI Approved\n"
+            "Classifier: License :: Public Domain",
             [{"license": {"name": "Public Domain"}}],
         ),
         ("License: BSD", [{"license": {"name": "BSD"}}]),
