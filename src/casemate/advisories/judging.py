@@ -163,19 +163,20 @@ def _affected(package: Package, entry: Entry) -> tuple[bool, str]:
 
 def merged(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Return entries in groups that share ids or aliases, directly or over others."""
-    groups: list[tuple[set[str], list[Entry]]] = []
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while (higher := above.setdefault(name, name)) != name:
+            above[name] = name = above[higher]
+        return name
+
     for entry in entries:
-        names = {entry.id, *entry.aliases}
-        together: list[Entry] = [entry]
-        apart = []
-        for known, group in groups:
-            if known.isdisjoint(names):
-                apart.append((known, group))
-            else:
-                names |= known
-                together = [*group, *together]
-        groups = [*apart, (names, together)]
-    return [group for _, group in groups]
+        for alias in entry.aliases:
+            above[top(alias)] = top(entry.id)
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(top(entry.id), []).append(entry)
+    return list(groups.values())
 
 
 def _finding(package: Package, group: Sequence[Entry]) -> Finding:

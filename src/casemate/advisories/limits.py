@@ -39,13 +39,17 @@ MAX_REFERENCES = 40
 
 MAX_ENRICHMENT_BYTES = 256 * MIB
 """A file of known exploited vulnerabilities, or of EPSS scores, unpacked."""
-MAX_LOCK_BYTES = 32 * MIB
+MAX_LOCK_BYTES = 16 * MIB
 """A lock or SBOM that is checked."""
 MAX_PACKAGES = 50_000
 """Packages of one lock or SBOM."""
 MAX_BLOCK_BYTES = 256 * MIB
 """All advisories of one package in the database, and one record of it unpacked."""
 MAX_INDEX_BYTES = 256 * MIB
+MAX_COMPILED_BYTES = 2048 * MIB
+"""What all records of an import come to in the database; while they are read it is in memory."""
+MAX_COMPILED_RECORD_BYTES = 32 * MIB
+"""The same of one record, which names each of its aliases for each of its packages."""
 
 MAX_AGE = 7 * 86400.0
 """How old the last successful import may be."""

@@ -5,8 +5,10 @@ Read are requirements files, uv.lock, pylock.toml (PEP 751) and CycloneDX in JSO
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from casemate.advisories.packages import Ecosystem, Package, normalised, package
 
 _MAX_LINE = 4096
 _MAX_COMPONENT_DEPTH = 32
+_MAX_KEY_PARTS = 32
+_LONG_QUOTES = ('"""', "'''")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,11 +47,12 @@ def read_packages(path: Path) -> Listed:
     if len(data) > limits.MAX_LOCK_BYTES:
         raise LockFileError(f"{path} is larger than {limits.MAX_LOCK_BYTES // limits.MIB} MiB.")
     if path.suffix == ".json" or text.lstrip().startswith("{"):
-        found = list(_cyclonedx(path, data))
+        named = _cyclonedx(path, data)
     elif path.suffix == ".toml" or path.name == "uv.lock":
-        found = list(_toml_lock(path, text))
+        named = _toml_lock(path, text)
     else:
-        found = list(_requirements(text))
+        named = _requirements(text)
+    found = list(islice(named, limits.MAX_PACKAGES + 1))
     if len(found) > limits.MAX_PACKAGES:
         raise LockFileError(f"{path} names more than {limits.MAX_PACKAGES} packages.")
     packages = {each for each in found if isinstance(each, Package)}
@@ -94,7 +100,17 @@ def _pypi(name: str, version: str) -> Package | NotJudged:
     return Package(ecosystem=Ecosystem.PYPI, name=found, version=version)
 
 
+def _check_keys(path: Path, text: str) -> None:
+    """Refuse what no lock has and what takes the reader time by its square: keys of many parts."""
+    lines = text.splitlines()
+    if any(quotes in text for quotes in _LONG_QUOTES) or any(
+        _QUOTED.sub("", line).count(".") > _MAX_KEY_PARTS for line in lines
+    ):
+        raise LockFileError(f"{path} has texts or keys that no lock has.")
+
+
 def _toml_lock(path: Path, text: str) -> Iterator[Package | NotJudged]:
+    _check_keys(path, text)
     try:
         document: dict[str, Any] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 
+from casemate.advisories import limits
 from casemate.advisories.database import (
     HEADER_BYTES,
     ROW_BYTES,
@@ -23,9 +24,13 @@ from casemate.advisories.database import (
     key_of,
 )
 from casemate.advisories.entry import Block, Entry, Key, Known, described, entries_of
+from casemate.advisories.errors import RecordError, SourceError
 from casemate.advisories.packages import Ecosystem
 from casemate.advisories.place import give
 from casemate.advisories.record import OsvRecord
+
+_NAME_BYTES = 128
+"""What an id or alias takes in memory and in the index."""
 
 
 class _Kept(msgspec.Struct):
@@ -33,9 +38,9 @@ class _Kept(msgspec.Struct):
 
     modified: float
     withdrawn: bool
-    entries: dict[Key, list[bytes]]
-    row: bytes = b""
-    names: tuple[str, ...] = ()
+    entries: dict[Key, dict[bytes, None]]
+    row: bytes
+    names: tuple[str, ...]
 
 
 class Compiler:
@@ -59,6 +64,7 @@ class Compiler:
         self._records: dict[str, _Kept] = {}
         self._others = 0
         self._newest = 0.0
+        self._size = 0
         descriptor, name = tempfile.mkstemp(prefix=".advisories-", dir=path.parent)
         self._temporary: Path | None = Path(name)
         self._file = os.fdopen(descriptor, "wb")
@@ -66,31 +72,42 @@ class Compiler:
         self._at = HEADER_BYTES
 
     def add(self, record: OsvRecord) -> None:
-        """Take a record."""
-        entries = {
-            key: [msgspec.msgpack.encode(entry)]
-            for key, entry in entries_of(record, self._known)
-            if key[0] in self._ecosystems
-        }
+        """Take a record. Raises RecordError, SourceError."""
+        entries = self._encoded(record)
         if not entries:
             self._others += 1
             return
-        modified = record.modified_at
-        withdrawn = record.withdrawn_at
+        modified, withdrawn = record.modified_at, record.withdrawn_at
         self._newest = max(self._newest, modified)
-        kept = _Kept(modified, withdrawn is not None and withdrawn <= self._now, entries)
+        gone = withdrawn is not None and withdrawn <= self._now
         before = self._records.get(record.id)
         if before is not None and before.modified > modified:
             return
         if before is not None and before.modified == modified:
-            for key, encoded in before.entries.items():
-                there = entries.setdefault(key, [])
-                there += [each for each in encoded if each not in there]
-            kept.withdrawn = kept.withdrawn and before.withdrawn
+            for key, encoded in entries.items():
+                before.entries.setdefault(key, {}).update(encoded)
+            before.withdrawn = before.withdrawn and gone
+            return
         data = zlib.compress(msgspec.msgpack.encode(described(record, self._known)), 1)
-        kept.row = self._write(data)
-        kept.names = (record.id, *(record.aliases or ()))
-        self._records[record.id] = kept
+        names = (record.id, *(record.aliases or ()))
+        self._records[record.id] = _Kept(modified, gone, entries, self._write(data), names)
+
+    def _encoded(self, record: OsvRecord) -> dict[Key, dict[bytes, None]]:
+        """Return the entries of a record, as long as they are not too much. Raises SourceError."""
+        found: dict[Key, dict[bytes, None]] = {}
+        size = _NAME_BYTES * (1 + len(record.aliases or ()))
+        for key, entry in entries_of(record, self._known):
+            if key[0] not in self._ecosystems:
+                continue
+            encoded = msgspec.msgpack.encode(entry)
+            size += len(encoded)
+            if size > limits.MAX_COMPILED_RECORD_BYTES:
+                raise RecordError(f"{record.id} says too much of too many packages.")
+            found[key] = {encoded: None}
+        self._size += size
+        if self._size > limits.MAX_COMPILED_BYTES:
+            raise SourceError("All records together are too much for a database.")
+        return found
 
     def counts(self) -> dict[str, int]:
         """Return how many records there are of each ecosystem."""
@@ -149,8 +166,8 @@ class Compiler:
     def _write_packages(self, standing: list[_Kept]) -> tuple[list[bytes], int]:
         by_package: dict[Key, list[bytes]] = {}
         for kept in standing:
-            for key, encoded in kept.entries.items():
-                by_package.setdefault(key, []).extend(encoded)
+            for key, own in kept.entries.items():
+                by_package.setdefault(key, []).extend(own)
         undecided, rows = 0, []
         for (ecosystem, name), encoded in by_package.items():
             entries = sorted(

@@ -21,8 +21,11 @@ from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.errors import CasemateError
 
 _MAX_BYTES = 4 * 1024 * 1024
-_MAX_NEEDS = 5_000
-"""What one package may say that it needs."""
+_MAX_NEEDS = 2_000
+"""What one package may say that it needs; the rest is not read."""
+_MAX_NEED_CHARS = 4_096
+_MAX_EXTRAS = 50
+"""Extras of one package that others ask for."""
 _METADATA = re.compile(r"deps/([^/]+\.dist-info)/METADATA")
 
 
@@ -76,29 +79,28 @@ def needed(found: Sequence[Distribution], environment: Mapping[str, str]) -> dic
     Extras that a package asks for count; those that the function itself asked for are not known.
     """
     by_name = {each.package.name: each for each in found}
-    extras: dict[str, set[str]] = {name: set() for name in by_name}
+    extras: dict[str, set[str]] = {name: {""} for name in by_name}
     edges: dict[str, set[str]] = {name: set() for name in by_name}
-    waiting = list(by_name)
+    waiting = [(name, "") for name in by_name]
     while waiting:
-        name = waiting.pop()
+        name, extra = waiting.pop()
         for need in by_name[name].needs:
             other = normalised(Ecosystem.PYPI, need.name)
-            if other not in by_name or not _applies(need, environment, extras[name]):
+            if other not in by_name or not _applies(need, environment, extra):
                 continue
             edges[name].add(other)
-            if not set(need.extras) <= extras[other]:
-                extras[other] |= set(need.extras)
-                waiting.append(other)
+            for asked in sorted(need.extras):
+                if asked not in extras[other] and len(extras[other]) < _MAX_EXTRAS:
+                    extras[other].add(asked)
+                    waiting.append((other, asked))
     return {name: sorted(others - {name}) for name, others in edges.items()}
 
 
-def _applies(need: Requirement, environment: Mapping[str, str], extras: set[str]) -> bool:
+def _applies(need: Requirement, environment: Mapping[str, str], extra: str) -> bool:
     if need.marker is None:
         return True
     try:
-        return any(
-            need.marker.evaluate({**environment, "extra": extra}) for extra in ("", *sorted(extras))
-        )
+        return need.marker.evaluate({**environment, "extra": extra})
     except (ValueError, KeyError, RecursionError):
         return True  # a marker that cannot be told: better one edge too many
 
@@ -123,8 +125,10 @@ def _distribution(metadata: Message, rows: Sequence[BundleFile]) -> Distribution
 def _needs(metadata: Message) -> tuple[Requirement, ...]:
     needs = []
     for text in (metadata.get_all("Requires-Dist") or ())[:_MAX_NEEDS]:
+        if len(str(text)) > _MAX_NEED_CHARS:
+            continue
         try:
-            needs.append(Requirement(str(text)[:4096]))
+            needs.append(Requirement(str(text)))
         except (InvalidRequirement, RecursionError):
             continue
     return tuple(needs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.advisories import Database, Severity, Trouble, judge
+from casemate.advisories import AdvisoriesError, Database, Severity, Trouble, judge
 from casemate.advisories.limits import MAX_AGE
 from support.advisories import NOW, npm, pypi, record
 
@@ -51,6 +51,25 @@ def test_aliases_in_circles_and_hubs_end(bring, place) -> None:
     bring(*ring, hub)
     [found] = judge([pypi("left", "1")], place, now=NOW).findings
     assert len(found.ids) == 201
+
+
+def test_thousands_of_records_of_one_package_are_merged_in_no_time(bring, place) -> None:
+    bring(*[record(f"X-{n}", aliases=[f"X-{n // 2}"]) for n in range(1, 3000)])
+    [found] = judge([pypi("left", "1")], place, now=NOW).findings
+    assert len(found.ids) == 3000
+
+
+def test_a_record_that_says_too_much_of_too_much_is_refused(bring, place) -> None:
+    names = [{"package": {"ecosystem": "PyPI", "name": f"p{n}"}} for n in range(5000)]
+    with pytest.raises(AdvisoriesError, match="too much of too many"):
+        bring(record(aliases=[f"{n:0100}" for n in range(1000)], affected=names))
+    assert not place.database.exists()
+
+
+def test_one_id_with_many_contents_keeps_them_all(bring, place) -> None:
+    bring(*[record("A", events=[{"introduced": "0"}, {"fixed": f"{n}"}]) for n in range(1, 1500)])
+    [found] = judge([pypi("left", "1400")], place, now=NOW).findings
+    assert found.fixed[0] == "1401"
 
 
 def test_withdrawn_records_count_for_nothing(bring, place) -> None:

@@ -110,6 +110,10 @@ def _deep(levels: int) -> bytes:
         ("uv.lock", b"a = ["),
         ("uv.lock", b"a = 1"),
         ("uv.lock", b"a = " + b"[" * 100_000),
+        ("uv.lock", b".".join([b"a"] * 100_000) + b" = 1"),
+        ("uv.lock", b"x = {" + b".".join([b"a"] * 100_000) + b" = 1}"),
+        ("uv.lock", b"'\"'." + b".".join([b"a"] * 100_000) + b" = 1"),
+        ("uv.lock", b'x = ["""\ny""", {' + b".".join([b"a"] * 100_000) + b' = 1}, "z"]'),
         ("requirements.txt", b"\xff\xfe"),
         ("missing", None),
     ],
@@ -127,6 +131,10 @@ def test_bounds(tmp_path: Path, monkeypatch) -> None:
         read(tmp_path / "x.json", b" " * (bounds.MAX_LOCK_BYTES + 1))
     assert read(tmp_path / "r.txt", "a" * 1_000_000).unknown[0].reason == "the line is too long"
     assert read(tmp_path / "r.txt", "a\\\n" * 100_000).unknown[0].reason == "the line is too long"
+    with pytest.raises(LockFileError, match="more than"):
+        read(tmp_path / "r.txt", "?\n" * 5_000_000)
+    with pytest.raises(LockFileError, match="more than"):
+        read(tmp_path / "x.json", bom(*[{}] * 100_000))
     monkeypatch.setattr(bounds, "MAX_PACKAGES", 3)
     with pytest.raises(LockFileError, match="more than 3"):
         read(tmp_path / "r.txt", "a==1\nb==1\nc==1\nd==1\n")

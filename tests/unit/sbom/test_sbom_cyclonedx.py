@@ -113,6 +113,12 @@ def test_packages_that_need_each_other_in_a_circle(make_bundle) -> None:
     assert edges["pkg:pypi/b@1"] == ["pkg:pypi/a@1", "pkg:pypi/c@1"]
 
 
+def test_many_extras_and_needs_take_no_time(make_bundle) -> None:
+    extras = ",".join(f"x{n}" for n in range(400))
+    needs = "".join(f"Requires-Dist: b; extra == 'x{n}'\n" for n in range(3000))
+    sbom(*make_bundle(dist("a", "1", f"Requires-Dist: b[{extras}]\n"), dist("b", "1", needs)))
+
+
 def test_it_is_read_again_as_a_list_of_packages(make_bundle, tmp_path: Path) -> None:
     path = tmp_path / "x.cdx.json"
     path.write_bytes(sbom(*make_bundle(FLASK, CLICK)))

@@ -47,11 +47,11 @@ def sbom(
         typer.Option("--out", metavar="FOLDER", help="Write FUNCTION.cdx.json files there."),
     ] = None,
 ) -> None:
-    """Print what a bundle is made of, as CycloneDX 1.6 in JSON.
+    """Print what a bundle is made of, as CycloneDX.
 
-    Functions are built as `casemate build` does, unless --bundle names one. Packages have their
-    package URL, hash, licence and what they need of each other. The same bundle gives the same
-    bytes.
+    It is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless --bundle names
+    one. Packages have their package URL, hash, licence and what they need of each other. The same
+    bundle gives the same bytes.
     """
     if bundle is not None:
         if functions or manifest is not None:
