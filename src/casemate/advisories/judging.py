@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from casemate.advisories.database import Database
-from casemate.advisories.entry import Entry
+from casemate.advisories.entry import Block, Entry
 from casemate.advisories.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
     VersionError,
 )
-from casemate.advisories.packages import Package
+from casemate.advisories.packages import Ecosystem, Package
 from casemate.advisories.place import Place
 from casemate.advisories.ranges import affects, fixes
 from casemate.advisories.severity import RANK, Severity
@@ -23,6 +23,8 @@ from casemate.advisories.versions import version_key
 
 _MAX_KEPT = 200_000
 """Packages whose findings a `Judge` remembers."""
+_MAX_BLOCKS = 20_000
+"""Packages whose advisories it remembers, for further versions."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +107,7 @@ class Judge:
     def __init__(self, database: Database) -> None:
         """Judge by `database`, which stays open as long as this is used."""
         self._database = database
+        self._blocks: dict[tuple[Ecosystem, str], Block | None] = {}
         self._kept: dict[Package, tuple[tuple[Finding, ...], tuple[NotJudged, ...]]] = {}
 
     def judge(
@@ -131,12 +134,20 @@ class Judge:
             kept = self._kept[package] = self._judge(package)
         return kept
 
+    def _block(self, ecosystem: Ecosystem, name: str) -> Block | None:
+        key = ecosystem, name
+        if key not in self._blocks:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            self._blocks[key] = self._database.block(ecosystem, name)
+        return self._blocks[key]
+
     def _judge(self, package: Package) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
         try:
             version_key(package.ecosystem, package.version)
         except VersionError as error:
             return (), (NotJudged(package=package.purl, reason=error.message.rstrip(".")),)
-        block = self._database.block(package.ecosystem, package.name)
+        block = self._block(package.ecosystem, package.name)
         if block is None:
             return (), ()
         matching, missed = [], []

@@ -11,14 +11,16 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import httpx2
 import msgspec
 
 from casemate.advisories import limits
 from casemate.advisories.errors import CutShortError, SourceError
 from casemate.advisories.packages import Ecosystem
+
+if TYPE_CHECKING:
+    import httpx2
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -54,6 +56,8 @@ def fetch(
     below `folder` without a name: they are gone with whoever closes them. Raises SourceError,
     CutShortError.
     """
+    import httpx2  # not above: a gate does without it
+
     for address in addresses:
         _check_address(address, plain=plain)
     deadline = time.monotonic() + limits.DOWNLOAD_SECONDS
@@ -100,6 +104,8 @@ def _get(
     plain: bool,
 ) -> tuple[Fetched | None, tuple[str, str]]:
     """Return what is at an address and its validator; None instead if it is not newer."""
+    import httpx2  # not above: a gate does without it
+
     place = address
     for _ in range(limits.MAX_REDIRECTS + 1):
         try:
@@ -131,6 +137,8 @@ def _get(
 
 def _save(answer: httpx2.Response, address: str, folder: Path, deadline: float) -> IO[bytes]:
     """Write a body to a file without a name, within the bounds. Raises CutShortError."""
+    import httpx2  # not above: a gate does without it
+
     file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - handed to the caller
     size = 0
     try:
@@ -158,6 +166,8 @@ def _save(answer: httpx2.Response, address: str, folder: Path, deadline: float) 
 
 def _check_address(address: str, *, plain: bool) -> None:
     """Refuse what anybody on the way could thin out, unless that was asked for."""
+    import httpx2  # not above: a gate does without it
+
     try:
         url = httpx2.URL(address)
     except httpx2.InvalidURL as error:

@@ -67,10 +67,13 @@ def affects(
 
     Raises VersionError if that cannot be told.
     """
-    forms = spellings(ecosystem, version)
-    if any(canonical(ecosystem, form) in versions or form in versions for form in forms):
-        return True
-    return any(within(ecosystem, form, each) for form in forms for each in ranges)
+    for form in spellings(ecosystem, version):
+        if versions and (canonical(ecosystem, form) in versions or form in versions):
+            return True
+        for each in ranges:
+            if within(ecosystem, form, each):
+                return True
+    return False
 
 
 def fixes(ecosystem: Ecosystem, version: str, ranges: Sequence[Range]) -> tuple[str, ...]:

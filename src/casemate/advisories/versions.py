@@ -26,6 +26,7 @@ def version_key(ecosystem: Ecosystem, text: str) -> Any:
         raise VersionError(f"{text[:80]!a} is not a version (PEP 440).") from error
 
 
+@lru_cache(maxsize=1 << 16)
 def canonical(ecosystem: Ecosystem, text: str) -> str:
     """Return a form in which equal versions are equal texts; what is no version stays as it is.
 
@@ -48,6 +49,7 @@ def canonical(ecosystem: Ecosystem, text: str) -> str:
     return f"{epoch}{'.'.join(map(str, release))}{pre}{post}{dev}{local}"
 
 
+@lru_cache(maxsize=1 << 16)
 def spellings(ecosystem: Ecosystem, text: str) -> tuple[str, ...]:
     """Return a version, and for a local one (`2.1+cu118`) also the public one it was made of.
 
