@@ -14,7 +14,7 @@ from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import JOURNAL, require_losses
+from casemate.folder.presence import JOURNAL, RECORDS, require_losses
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
@@ -275,6 +275,9 @@ class Node:
             self._vault.connect_recorder,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
+            accept_records_loss=(
+                RECORDS in self._options.accepted_losses and not self._gateway.started
+            ),
         )
 
     def _gateway_config(

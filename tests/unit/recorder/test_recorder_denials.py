@@ -10,81 +10,56 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import KEY, denial, invocation, memory
+from records_samples import KEY, Filled, database, denial, every
 
 from casemate.model.denial import DenialKind
 from casemate.model.errors import InvalidInputError
-from casemate.operations.records import ListDenials, ShowInvocation
-from casemate.store.sqlite import SqliteOptions, SqliteStore
-from casemate.store.sqlite.denials import MAX_REASON, denials, insert_denials
-from casemate.store.sqlite.schema import migrate
+from casemate.operations.records import ListDenials
+from casemate.recorder.records import database as module
+from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.denials import MAX_REASON, denials, insert_denials
+from casemate.recorder.records.options import RecordsOptions
 
 
 def test_the_newest_come_first_and_filters_hold_together(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
-        for number in range(10):
-            store.deny(
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        await Filled(records).tell(
+            *(
                 denial(
                     reason=str(number),
                     project="p" if number % 2 else "q",
                     function="f",
                     invocation=f"i{number // 5}",
                 )
+                for number in range(10)
             )
-        await store.flush()
-        assert [d.reason for d in (await store.read(ListDenials(limit=3))).denials] == [
-            "9",
-            "8",
-            "7",
-        ]
-        found = (await store.read(ListDenials(project="p", function="f", invocation="i0"))).denials
+        )
+        assert [d.reason for d in await every(records, ListDenials(limit=3))] == ["9", "8", "7"]
+        found = await every(records, ListDenials(project="p", function="f", invocation="i0"))
         assert [d.reason for d in found] == ["3", "1"]
-        assert (await store.read(ListDenials(project="none"))).denials == ()
+        assert await every(records, ListDenials(project="none")) == []
         with pytest.raises(InvalidInputError):
-            (await store.read(ListDenials(limit=-1))).denials
-        await store.close()
-        store.deny(denial())
-        assert store.lost_records == 1
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
-        assert len((await store.read(ListDenials())).denials) == 10
-        await store.close()
-
-    asyncio.run(run())
-
-
-def test_a_flood_of_denials_leaves_room_for_records(tmp_path: Path) -> None:
-    async def run() -> None:
-        options = SqliteOptions(max_queued_denials=50, flush_interval=5.0)
-        store = SqliteStore.open(tmp_path / "s", options, key=KEY)
-        for _ in range(500):
-            store.deny(denial())
-        assert store.lost_records == 450
-        store.record(invocation())
-        await store.flush()
-        assert store.lost_records == 450
-        assert (await store.read(ShowInvocation(id="i1"))).id == "i1"
-        for _ in range(50):
-            store.deny(denial())
-        await store.flush()
-        assert len((await store.read(ListDenials(limit=1000))).denials) == 100
-        await store.close()
+            await every(records, ListDenials(limit=-1))
+        records.close()
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        assert len(await every(records, ListDenials())) == 10
+        records.close()
 
     asyncio.run(run())
 
 
 def test_old_ones_go_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("casemate.store.sqlite.store.PRUNE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "PRUNE_SECONDS", 0.05)
 
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", SqliteOptions(retention=0.01), key=KEY)
-        store.deny(denial())
-        await store.flush()
+        records = RecordsDatabase.open(tmp_path / "r", KEY, RecordsOptions(retention=0.01))
+        await Filled(records).tell(denial())
         end = time.monotonic() + 10
-        while (await store.read(ListDenials())).denials and time.monotonic() < end:
+        while await every(records, ListDenials()) and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        assert (await store.read(ListDenials())).denials == ()
-        await store.close()
+        assert await every(records, ListDenials()) == []
+        records.close()
 
     asyncio.run(run())
 
@@ -99,11 +74,10 @@ def test_old_ones_go_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_any_text_is_kept_bounded_and_readable(
     text: str, size: int, kind: DenialKind, count: int
 ) -> None:
-    connection = memory()
-    migrate(connection)
+    connection = database()
     given = denial(kind=kind, reason=text * 10**size, by=text, remote_address=text, count=count)
     assert insert_denials(connection, [given], 5.0) == 0
-    (found,) = denials(connection, ListDenials(limit=5)).denials
+    (found,) = denials(connection, ListDenials(limit=5)).rows
     assert found.kind is kind
     assert found.count == count
     assert found.reason.encode("utf-8") is not None  # no lone surrogate is left
@@ -114,10 +88,9 @@ def test_any_text_is_kept_bounded_and_readable(
 
 
 def test_what_cannot_be_stored_is_counted_and_fails_no_other() -> None:
-    connection = memory()
-    migrate(connection)
+    connection = database()
     wrong = msgspec.structs.replace(denial(), version=2**70)
     assert insert_denials(connection, [denial(), wrong, denial()], 5.0) == 1
-    found = denials(connection, ListDenials(limit=5)).denials
+    found = denials(connection, ListDenials(limit=5)).rows
     assert len(found) == 2
     connection.close()

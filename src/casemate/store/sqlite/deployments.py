@@ -35,7 +35,7 @@ from casemate.operations.functions import Functions, ListFunctions, SetAlias, Ta
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.store.sqlite import grants
-from casemate.store.sqlite.questions import require_limit
+from casemate.sqlite.questions import require_limit
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
