@@ -1,6 +1,6 @@
 """Handing the records that a release before has kept in the store to the recorder, once.
 
-A start does it in the background. It goes on where it was after a crash at any place: the recorder
+A start does it in the background where it takes long. It goes on where it was after a crash at any place: the recorder
 knows which rows it has, and the store forgets its own only once all of them are there, for good.
 """
 
@@ -14,6 +14,8 @@ from casemate.recorder.records.client import RecordsClient
 from casemate.store.sqlite import SqliteStore
 
 RETRY_SECONDS = 30.0
+BEFORE_SECONDS = 5.0
+"""How long a start waits for them: few are there before anything is answered."""
 _PAUSE_SECONDS = 0.005
 """Between two batches: calls have the processor first."""
 _log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class OlderRecords:
             await self._records.end_taking_over()
         if self._highest:
             self._task = asyncio.ensure_future(self._run())
+            await asyncio.wait({self._task}, timeout=BEFORE_SECONDS)
 
     async def _run(self) -> None:
         while True:
