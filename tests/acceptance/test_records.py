@@ -94,8 +94,8 @@ def test_the_file_belongs_to_the_recorder_s_user_and_the_key_to_nobody_else(
 def test_a_backup_holds_the_records(node: TestNode, tmp_path: Path) -> None:
     assert node.invoke("kept in a backup").status_code == 200
     archive = tmp_path / "node.tar"
-    assert casemate("backup", str(archive), node=node).returncode == 0
-    done = casemate("restore", str(archive), "--data", str(tmp_path / "again"))
+    assert casemate(node, "backup", str(archive)).returncode == 0
+    done = casemate(node, "restore", str(archive), "--data", str(tmp_path / "again"))
     assert done.returncode == 0, done.stderr
     again = TestNode(tmp_path / "again", "--master-key", f"file:{node.master_key}")
     again.key = node.key

@@ -170,7 +170,7 @@ def _blocks(
         wanted.append(only.since)
     if only.level is not None:
         where += " AND b.worst >= ?"
-        wanted.append(_RANKS[only.level.value])
+        wanted.append(_RANKS[only.level])
     order, place = _direction(span), "b.first"
     source = "log_block b"
     parts = _parts(only.search or "")
