@@ -32,10 +32,10 @@ TARGET_MEMORY_MB = 60.0
 BATCH = 256
 _KEY = bytes(32)
 _ROUNDS = 5
-_WORDS = (
-    "order payment customer invoice shipped received queued retried timeout warehouse address "
-    "total price currency refund cart item stock supplier parcel label printed scanned user"
-).split()
+_WORDS = """
+order payment customer invoice shipped received queued retried timeout warehouse address total
+price currency refund cart item stock supplier parcel label printed scanned user
+"""
 
 
 def _record(number: int) -> InvocationRecord:
@@ -57,7 +57,7 @@ def _record(number: int) -> InvocationRecord:
 
 
 def _line(record: InvocationRecord, number: int, words: random.Random) -> LogLine:
-    said = " ".join(words.choices(_WORDS, k=8))
+    said = " ".join(words.choices(_WORDS.split(), k=8))
     return LogLine(
         invocation=record.id,
         project=record.project,
@@ -133,7 +133,9 @@ async def _measure(folder: Path, count: int, lines: int) -> bool:
         good = took <= TARGET_SEARCH_MS
         met = met and good
         verdict = "met" if good else "MISSED"
-        print(f"{name:<24}{took:>9.1f} ms, {found} found  ({verdict}: at most {TARGET_SEARCH_MS:g})")
+        print(
+            f"{name:<24}{took:>9.1f} ms, {found} found  ({verdict}: at most {TARGET_SEARCH_MS:g})"
+        )
     records.close()
     size = sum(file.stat().st_size for file in (folder / "records").iterdir())
     print(f"size on disk            {size / lines:>9.0f} bytes a line, its records with it")

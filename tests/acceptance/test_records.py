@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_journal import recorder_of
 
 from casemate.model.processes import RECORDER_UID
 from support.cli import casemate
 from support.node import TestNode
-from test_journal import recorder_of
 
 SPEAKER = """
 def handler(event, context):
@@ -111,9 +111,7 @@ def test_a_backup_holds_the_records(node: TestNode, tmp_path: Path) -> None:
 def test_rotated_keys_reach_the_records(node: TestNode) -> None:
     file = node.data / "journal" / "records" / "records.db"
     before = file.read_bytes()[:4096]
-    answer = node.client.post(
-        f"{node.url}/api/v1/vault/rotate", json={"key": "data"}, timeout=60
-    )
+    answer = node.client.post(f"{node.url}/api/v1/vault/rotate", json={"key": "data"}, timeout=60)
     assert answer.status_code == 200, answer.text
     assert file.read_bytes()[:4096] != before
     assert "line of shown" in texts(node)

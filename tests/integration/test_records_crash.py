@@ -106,9 +106,7 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
     for _ in range(KILLS):
         # What was acknowledged last is sent again: the word of it may not have come.
         first = max(acknowledged - 50, 0)
-        acknowledged = max(
-            acknowledged, crash(tmp_path / "r", first, moments.uniform(0, LONGEST))
-        )
+        acknowledged = max(acknowledged, crash(tmp_path / "r", first, moments.uniform(0, LONGEST)))
         asyncio.run(check(tmp_path / "r", acknowledged))
     assert acknowledged > 500
 

@@ -72,7 +72,8 @@ def _make_private(
 ) -> None:
     """Give a folder mode 0700 and its owner, through a descriptor that is no link's target.
 
-    The group `passes` may pass through it, to names that it knows. What is in the data folder is the gateway's to change, and this may run as root. Raises OSError.
+    The group `passes` may pass through it, to names that it knows. What is in the data folder is
+    the gateway's to change, and this may run as root. Raises OSError.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(folder, flags)

@@ -1,7 +1,8 @@
 """Checking all that a node keeps: at its own pace in the background, or at once for an operator.
 
-What is read: each page of each database and its log's end, those of the recorder by itself, counters, every object, every bundle
-and what the store says of it, and the vault's files. Reading is all that is done.
+What is read: each page of each database and its log's end (the recorder reads its own), counters,
+every object, every bundle and what the store says of it, and the vault's files. Reading is all that
+is done.
 """
 
 from __future__ import annotations

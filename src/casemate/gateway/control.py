@@ -39,6 +39,7 @@ from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.records import ReadLogs
+from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
@@ -321,11 +322,9 @@ class NodeControl:
         """See Control."""
         if self._stopping and isinstance(operation, ReadLogs):
             raise UnavailableError("The node is stopping.", next_step="try again soon")
-        if isinstance(operation, ListUses):
-            await self._uses.flush()
-            return await self._store.read(operation)
-        await self._flush()
-        return await self._records.read(operation)
+        uses = isinstance(operation, ListUses)
+        await (self._uses.flush() if uses else self._flush())
+        return await (self._store.read(operation) if uses else self._records.read(operation))
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
         """See Control."""

@@ -1,7 +1,8 @@
 """Handing the records that a release before has kept in the store to the recorder, once.
 
-A start does it in the background where it takes long. It goes on where it was after a crash at any place: the recorder
-knows which rows it has, and the store forgets its own only once all of them are there, for good.
+A start does it in the background where it takes long. It goes on where it was after a crash at any
+place: the recorder knows which rows it has, and the store forgets its own only once all of them are
+there, for good.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class OlderRecords:
                 await self._move(table)
             await self._records.end_taking_over()
             self._wanted = False
-        while await self._store.forget_old_rows():
+        left = True
+        while left:
+            left = await self._store.forget_old_rows()
             await asyncio.sleep(_PAUSE_SECONDS)
         _log.info("the records of the release before are the recorder's now")
 

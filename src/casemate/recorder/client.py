@@ -146,9 +146,9 @@ class RecorderClient:
 
     def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
-        if share < 1.0 and self._fill >= share:
-            self.lost += 1
-        elif not self._buffered(Told(kind, body), RECORD_COMPANY_SECONDS):
+        if (share < 1.0 and self._fill >= share) or not self._buffered(
+            Told(kind, body), RECORD_COMPANY_SECONDS
+        ):
             self.lost += 1
 
     def _buffered(self, told: Told, company: float) -> bool:

@@ -29,9 +29,7 @@ class RecordsServer:
         self._vault = vault
 
     @classmethod
-    async def open(
-        cls, home: Path, vault: RecorderVault, *, accept_loss: bool
-    ) -> RecordsServer:
+    async def open(cls, home: Path, vault: RecorderVault, *, accept_loss: bool) -> RecordsServer:
         """Open the records below the recorder's folder, made where there were none.
 
         Raises RecordsMissingError where there were some, RecordsError, VaultError.
@@ -79,17 +77,18 @@ class RecordsServer:
         """Return what is asked for. Raises CasemateError."""
         match request:
             case protocol.RekeyRecords():
-                return await self._database.rekey((await self._vault.records_key()).key)
+                await self._database.rekey((await self._vault.records_key()).key)
             case protocol.CheckRecords():
                 return [*self._database.faults(), *await self._database.scrub(request.rate)]
             case protocol.BeginTakingOver():
                 return await self._database.begin_taking_over(request.highest)
             case protocol.TakeOver():
-                return await self._database.take_over(request.table, request.rows)
+                await self._database.take_over(request.table, request.rows)
             case protocol.EndTakingOver():
-                return await self._database.end_taking_over()
+                await self._database.end_taking_over()
             case _:
                 raise RecorderInputError("The recorder does not answer this.")
+        return None
 
     async def page(self, request: protocol.Ask) -> protocol.PageOfRecords:
         """Return one page of an answer. Raises CasemateError."""

@@ -168,8 +168,7 @@ class Recorder:
             if isinstance(request, protocol.Ask):
                 # One page at a time: whoever asks much and reads slowly fills no memory.
                 async with self._paging:
-                    while self._socket.unsent_bytes > MAX_UNREAD and not self._socket.closed:
-                        await asyncio.sleep(UNREAD_SECONDS)
+                    await self._answers_are_read()
                     self._socket.send(reply(request.n, await self._records.page(request)))
             else:
                 self._socket.send(reply(request.n, await self._result(request, descriptor)))
@@ -181,10 +180,18 @@ class Recorder:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    async def _answers_are_read(self) -> None:
+        """Wait until little of what was answered waits to be read."""
+        while True:
+            if self._socket.closed or self._socket.unsent_bytes <= MAX_UNREAD:
+                return
+            await asyncio.sleep(UNREAD_SECONDS)
+
     async def _result(self, request: protocol.Request, descriptor: int) -> object:
         match request:
             case protocol.CopyRecords():
-                return await self._records.copy(descriptor)
+                await self._records.copy(descriptor)
+                return None
             case protocol.Find():
                 return await self._search.find(request.query)
             case protocol.Prove():

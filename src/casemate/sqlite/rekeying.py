@@ -12,9 +12,7 @@ from casemate.sqlite.copying import change_key
 from casemate.sqlite.writer import Writer
 
 
-def rekey(
-    connections: Connections, writer: Writer[Any], reads: Executor, new_key: bytes
-) -> bool:
+def rekey(connections: Connections, writer: Writer[Any], reads: Executor, new_key: bytes) -> bool:
     """Encrypt the database with another key, page by page in one transaction. Blocks.
 
     `reads` has the one thread that reads. After a crash the database has the one key or the other,

@@ -1,4 +1,4 @@
-"""The recorder's way to the vault: its keys, signatures for heads, and whether there are records."""
+"""The recorder's way to the vault: its keys, signatures for heads, whether there are records."""
 
 from __future__ import annotations
 

@@ -258,9 +258,7 @@ async def test_records_are_told_like_facts_in_their_order_and_once(
     recorder.end()
     recorder.answers = True
     await waiting
-    assert recorder.names == [
-        name for n in range(300) for name in (protocol.LEFT, f"user:{n}")
-    ]
+    assert recorder.names == [name for n in range(300) for name in (protocol.LEFT, f"user:{n}")]
     assert recorder.messages >= 3, "each is of bounded size"
 
 

@@ -161,7 +161,9 @@ def test_a_lower_bound_of_a_function_holds_after_a_day_and_a_higher_one_at_once(
     add(connection, "p", "f", 10, at=NOW, logs=Logs(keep=5 * day))
     add(connection, "p", "f", 1, at=NOW + 10, logs=Logs(keep=0.0, keep_bytes=0))
     run_all(connection, RecordsOptions())
-    assert owned(connection, "log_line") == {("p", "f"): 11}, "nothing is forgotten by being told so"
+    assert owned(connection, "log_line") == {("p", "f"): 11}, (
+        "nothing is forgotten by being told so"
+    )
     assert kept() == {5 * day}
     add(connection, "p", "f", 1, at=NOW + day + 11, logs=Logs(keep=60.0))
     assert kept() == {60.0}

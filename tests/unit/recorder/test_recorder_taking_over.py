@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from records_samples import KEY, Filled, denial, every, failure, invocation, invocations, line, lines
+from records_samples import (
+    KEY,
+    Filled,
+    denial,
+    every,
+    failure,
+    invocation,
+    invocations,
+    line,
+    lines,
+)
 
 from casemate.gateway.older_records import OlderRecords
 from casemate.operations.records import ListDenials, ListErrors
@@ -60,8 +70,10 @@ def older_store(folder: Path) -> None:
     connection.execute("BEGIN")
     for n in range(1, NUMBER + 1):
         rows: dict[str, tuple[object, ...]] = {
-            "invocation": (n, 9e9, f"old{n}", "p", "f", 1, "http", "ok", 200, 1.0, 0.1, 0.2, 0, 1, 2)
-            + (None,),
+            "invocation": (
+                *(n, 9e9, f"old{n}", "p", "f", 1, "http", "ok", 200, 1.0, 0.1, 0.2, 0, 1, 2),
+                None,
+            ),
             "error": (n, 9e9, f"e{n}", f"old{n}", "p", "f", 1, "timeout", 1.0, "T", "m", "t"),
             "log_line": (n, 9e9, f"old{n}", "p", "f", 1, 1.0, "info", f"older line {n}"),
             "denial": (n, 9e9, 1.0, "load", "a", "b", "c", f"r{n}", "p", "f", 1, "", "", 1),

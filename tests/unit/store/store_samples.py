@@ -69,7 +69,9 @@ async def keep_values(store: SqliteStore, count: int, size: int = 200) -> None:
     """Keep so many values of the node."""
     names = [f"i{number}" for number in range(count)]
     for start in range(0, count, 500):
-        changes = [KeepNodeValue(name=name, value=b"x" * size) for name in names[start : start + 500]]
+        changes = [
+            KeepNodeValue(name=name, value=b"x" * size) for name in names[start : start + 500]
+        ]
         await asyncio.gather(*(store.change(change) for change in changes))
 
 

@@ -126,9 +126,7 @@ def test_damage_met_while_serving_is_an_error_of_the_call_alone(closed: Path) ->
         await store.close()
 
     other = opened(closed)
-    (page,) = other.execute(
-        "SELECT rootpage FROM sqlite_schema WHERE name = 'error'"
-    ).fetchone()
+    (page,) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'error'").fetchone()
     other.close()
     damage(closed / "records.db", page)
     (closed / "owner.pid").write_text("")

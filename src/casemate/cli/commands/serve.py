@@ -160,7 +160,8 @@ LossOption = Annotated[
         "--accept-loss",
         metavar="NAME",
         help="Start although this is gone or has lost what was acknowledged: `store`, `journal`, "
-        "`records`, or the data of a project, `data/PROJECT`. What is lost stays lost. Can be given several times.",
+        "`records`, or the data of a project, `data/PROJECT`. What is lost stays lost. Can be "
+        "given several times.",
     ),
 ]
 ProxyOption = Annotated[

@@ -105,9 +105,7 @@ class RecordsDatabase:
         `expected`: there were some. Raises RecordsMissingError, RecordsKeyError,
         RecordsCorruptError, RecordsVersionError, RecordsError.
         """
-        connections = opening.connections(
-            folder, key, expected=expected, accept_loss=accept_loss
-        )
+        connections = opening.connections(folder, key, expected=expected, accept_loss=accept_loss)
         try:
             opened = cls(connections, options or RecordsOptions())
         except BaseException:
@@ -201,9 +199,7 @@ class RecordsDatabase:
     async def scrub(self, rate: int) -> list[str]:
         """Read all of the database, `rate` bytes a second; return what is wrong with it."""
         guard = self._connections.guard
-        return await asyncio.to_thread(
-            scrub, guard.file, self._connections.key, self._pace(rate)
-        )
+        return await asyncio.to_thread(scrub, guard.file, self._connections.key, self._pace(rate))
 
     def _pace(self, rate: int) -> Pace:
         def pace(read: int) -> None:

@@ -76,9 +76,7 @@ RECORDS = Family(
     ),
     unread=Telling(RecordsMediumError, _UNREAD, _LOOK),
     passed=Telling(RecordsMediumError, _UNREAD.format("the disk failed for a moment"), _LOOK),
-    closed=Telling(
-        RecordsClosedError, "The records are being closed.", "Try again in a moment."
-    ),
+    closed=Telling(RecordsClosedError, "The records are being closed.", "Try again in a moment."),
     newer=Telling(
         RecordsVersionError,
         "The records have schema version {}.",

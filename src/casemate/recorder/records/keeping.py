@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from casemate.sqlite import engine
 MAX_SESSIONS = 64
 """Gateways, the newest, whose records are known again when they are sent twice."""
 
-_decoders = {
+_decoders: dict[str, Callable[[bytes], Left | Denial]] = {
     LEFT: msgspec.msgpack.Decoder(Left).decode,
     DENIED: msgspec.msgpack.Decoder(Denial).decode,
 }
@@ -62,7 +62,7 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
 
 def _decoded(told: Told) -> Left | Denial:
     try:
-        one: Left | Denial = _decoders[told.kind](told.fact)
+        one = _decoders[told.kind](told.fact)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(f"This is no record: {error}.") from error
     if isinstance(one, Left) and one.invocation is None and not one.log:

@@ -66,12 +66,8 @@ _QUESTIONS = (
         rows.invocations,
         lambda _, found: Invocations(invocations=tuple(found)),
     ),
-    Question(
-        ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))
-    ),
-    Question(
-        ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))
-    ),
+    Question(ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))),
+    Question(ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))),
     Question(ReadLogs, LogLine, rows.logs, _in_order),
 )
 QUESTIONS: Mapping[type[Operation[Any]], Question] = {each.kind: each for each in _QUESTIONS}
@@ -81,9 +77,10 @@ NAMED: Mapping[str, Question] = {each.kind.__name__: each for each in _QUESTIONS
 def decode(name: str, body: bytes) -> Operation[Any]:
     """Return a question as it was asked. Raises RecorderInputError for what is none."""
     try:
-        return msgspec.msgpack.decode(body, type=NAMED[name].kind)
+        asked: Operation[Any] = msgspec.msgpack.decode(body, type=NAMED[name].kind)
     except (KeyError, msgspec.MsgspecError) as error:
         raise RecorderInputError(f"This is no question about records: {error}.") from error
+    return asked
 
 
 def page(connection: Connection, operation: Operation[Any], at: int | None) -> Page:

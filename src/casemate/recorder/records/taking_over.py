@@ -133,7 +133,7 @@ def _require_rows(table: Table, rows: Sequence[Row], done: int) -> None:
         if table.checked is not None:
             place, kinds = table.checked
             try:
-                kinds(row[place])
+                kinds(str(row[place]))
             except ValueError as error:
                 raise RecorderInputError(f"A row of an older store is none: {error}.") from error
         done = sequence

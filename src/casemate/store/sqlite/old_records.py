@@ -18,9 +18,7 @@ TABLES = {
         "sequence, stored_at, id, invocation, project, function, version, outcome, at, type, "
         "message, trace"
     ),
-    "log_line": (
-        "sequence, stored_at, invocation, project, function, version, at, level, text"
-    ),
+    "log_line": ("sequence, stored_at, invocation, project, function, version, at, level, text"),
     "denial": (
         "sequence, stored_at, at, kind, principal, action, resource, reason, project, function, "
         "version, invocation, remote_address, count"

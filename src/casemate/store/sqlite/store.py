@@ -29,6 +29,7 @@ from casemate.store.sqlite import accounts, deployments, grants, old_records, po
 from casemate.store.sqlite.connection import open_writer, require_readable
 from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder
+from casemate.store.sqlite.old_records import Row
 from casemate.store.sqlite.snapshot import copy_database
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -131,7 +132,7 @@ class SqliteStore:
         """Return which tables of records a release before has left, each with its end."""
         return await self._run(self._reads, self._connections.read, old_records.tables)
 
-    async def old_rows(self, table: str, after: int) -> list[old_records.Row]:
+    async def old_rows(self, table: str, after: int) -> list[Row]:
         """Return rows of one of them with a higher sequence, ascending, as many as go at once."""
         return await self._run(
             self._reads, self._connections.read, lambda c: old_records.rows(c, table, after)
