@@ -26,15 +26,13 @@ class Folders:
     def make(self, uid: int | None, vault_uid: int | None, recorder_uid: int | None) -> None:
         """Make what is missing, private to `uid` (None: to whoever runs this).
 
-        The vault's folder is its own user's, and so is that of the journal. The recorder's user
-        may pass through the data folder, and no more: its database is opened by a path.
+        The vault's folder is its own user's, and so is that of the journal.
         """
         owners = dict.fromkeys((self.data, self.store, self.projects, self.bundles), uid)
         owners |= {self.spool: uid, self.vault: vault_uid, self.journal: recorder_uid}
         for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            own = folder == self.data
-            _make_private(folder, owner, follow=own, passes=recorder_uid if own else None)
+            _make_private(folder, owner, follow=folder == self.data)
 
     def clear_spool(self) -> None:
         """Delete what a killed gateway was still sending. Raises OSError."""
@@ -67,19 +65,16 @@ def default_master_key(data: Path) -> str:
     return f"file:{path}"
 
 
-def _make_private(
-    folder: Path, owner: int | None, *, follow: bool, passes: int | None = None
-) -> None:
+def _make_private(folder: Path, owner: int | None, *, follow: bool) -> None:
     """Give a folder mode 0700 and its owner, through a descriptor that is no link's target.
 
-    The group `passes` may pass through it, to names that it knows. What is in the data folder is
-    the gateway's to change, and this may run as root. Raises OSError.
+    What is in the data folder is the gateway's to change, and this may run as root. Raises OSError.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(folder, flags)
     try:
-        os.fchmod(descriptor, 0o700 if passes is None else 0o710)
+        os.fchmod(descriptor, 0o700)
         if owner is not None:
-            os.fchown(descriptor, owner, owner if passes is None else passes)
+            os.fchown(descriptor, owner, owner)
     finally:
         os.close(descriptor)

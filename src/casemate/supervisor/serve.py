@@ -271,7 +271,8 @@ class Node:
         """Return what starts recorders for the gateway that is about to be started."""
         return RecorderStarter(
             RECORDER_UID if self._root else None,
-            str(self._folders.journal),
+            # Its database is opened by a path, which its uid may not be able to walk to either.
+            self._staging.visible(str(self._folders.journal)),
             self._vault.connect_recorder,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
