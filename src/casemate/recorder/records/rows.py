@@ -205,7 +205,7 @@ def logs(connection: engine.Connection, operation: ReadLogs, at: int | None = No
     require_limit(operation.limit)
     require_range("after", operation.after, 2**63 - 1)
     span = search.Span(operation.after, at)
-    if operation.only == EVERY_LINE or operation.invocation is not None:
+    if operation.only == EVERY_LINE or search.are_few(connection, operation):
         return page(search.lines(connection, operation, span), _to_line)
     return page(search.found(connection, operation, span), _to_line)
 

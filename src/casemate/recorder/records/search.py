@@ -19,6 +19,7 @@ from casemate.sqlite.questions import conditions
 
 BLOCK_LINES = 64
 BLOCK_CHARACTERS = 32 * 1024
+FEW_LINES = 50_000
 PART = 3
 """Letters of a part; a shorter text has none to look for."""
 MAX_PARTS = 40
@@ -103,6 +104,22 @@ def _note(connection: engine.Connection, block: list[Written]) -> None:
     # The engine reads a text up to its first NUL.
     text = "\n".join([line.text for line in block]).replace("\0", "\n")
     connection.execute("INSERT INTO log_text (rowid, text) VALUES (?, ?)", (first, text))
+
+
+def are_few(connection: engine.Connection, operation: ReadLogs) -> bool:
+    """Tell whether it is quicker to look at all lines of whose are wanted than at blocks."""
+    if operation.invocation is not None:
+        return True
+    where, values = conditions(
+        (("kind", "log_line"), ("function", operation.function), ("project", operation.project))
+    )
+    if len(values) == 1:
+        return False
+    (number,) = connection.execute(
+        f"SELECT coalesce(sum(number), 0) FROM record_share {where}",  # noqa: S608
+        values,
+    ).fetchone()
+    return int(number) <= FEW_LINES
 
 
 def lines(
