@@ -290,7 +290,7 @@ class RecorderClient:
 
     def trouble(self) -> str:
         """Return why nothing more may begin, empty while all is recorded."""
-        if self._fill >= 0.5:
+        if self._waiting >= MAX_BUFFERED // 2 or self._bytes >= MAX_BUFFERED_BYTES // 2:
             return self.problem or f"{self._waiting} facts wait to be recorded."
         gone = self._gone_at
         if gone is not None and self._loop.time() - gone > GONE_SECONDS:
