@@ -30,6 +30,7 @@ from casemate.recorder.records.rows import Left
 TARGET_SEARCH_MS = 300.0
 TARGET_MEMORY_MB = 60.0
 BATCH = 256
+TOGETHER = 8
 _KEY = bytes(32)
 _ROUNDS = 5
 _WORDS = """
@@ -70,9 +71,13 @@ def _line(record: InvocationRecord, number: int, words: random.Random) -> LogLin
 
 
 async def _keep(records: RecordsDatabase, first: int, told: list[Told]) -> None:
-    for start in range(0, len(told), BATCH):
-        part = tuple(told[start : start + BATCH])
-        await records.keep([Take(1, bytes(8), first + start, part)])
+    """Keep all of it, as many messages together as the recorder has when it is busy."""
+    takes = [
+        Take(1, bytes(8), first + start, tuple(told[start : start + BATCH]))
+        for start in range(0, len(told), BATCH)
+    ]
+    for start in range(0, len(takes), TOGETHER):
+        await records.keep(takes[start : start + TOGETHER])
 
 
 async def _flood(records: RecordsDatabase, count: int, first: int) -> float:
