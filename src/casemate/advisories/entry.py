@@ -15,14 +15,14 @@ from casemate.advisories.severity import Rating, rating_of
 from casemate.advisories.versions import canonical
 
 
-class Known(msgspec.Struct, frozen=True, array_like=True):
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What others know of a CVE: that it is exploited (CISA), how likely that is (EPSS)."""
 
     exploited: bool = False
     likelihood: float | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One advisory about one package. `undecided` says why versions cannot be told apart."""
 
     id: str
@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     undecided: str = ""
 
 
-class Block(msgspec.Struct, frozen=True, array_like=True):
+class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All entries of one package."""
 
     ecosystem: Ecosystem

@@ -27,7 +27,7 @@ _MAX_BLOCKS = 20_000
 """Packages whose advisories it remembers, for further versions."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One hole in one package, however many advisories tell of it."""
 
     package: Package
@@ -174,6 +174,8 @@ def _affected(package: Package, entry: Entry) -> tuple[bool, str]:
 
 def merged(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Return entries in groups that share ids or aliases, directly or over others."""
+    if len(entries) < 2:
+        return [[entry] for entry in entries]
     above: dict[str, str] = {}
 
     def top(name: str) -> str:

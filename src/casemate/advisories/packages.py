@@ -19,7 +19,7 @@ class Ecosystem(StrEnum):
     NPM = "npm"
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class Package(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
     """One version of a package. `name` is as `normalised` returns it."""
 
     ecosystem: Ecosystem

@@ -27,7 +27,7 @@ RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _WORDS = {"MODERATE": Severity.MEDIUM, **{word.name: word for word in Severity}}
 
 
-class Rating(msgspec.Struct, frozen=True, array_like=True):
+class Rating(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A severity, the score it comes from, and the vector that was scored."""
 
     severity: Severity
