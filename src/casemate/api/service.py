@@ -19,6 +19,7 @@ from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.data.interface import ProjectData
+from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -110,6 +111,7 @@ class Service:
     """Encrypts the store anew with another key."""
     facts: FactStream
     recorder: Recorder
+    decoys: Decoys
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
@@ -128,6 +130,7 @@ class Service:
     def require(self, request: Request, action: Action, resource: Resource) -> None:
         """Let who asks do this, or record the denial and raise RequestError (403)."""
         asking = principal(request)
+        self.decoys.watch.on_resource(resource, action.value, actor(request))
         if self.policy.allows(asking, action, resource):
             return
         decided = self.policy.decide(asking, action, resource)

@@ -25,6 +25,7 @@ from casemate.certificates.issuing import Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.data import SqliteProjectData
+from casemate.decoys import Decoys
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.admitted import AdmissionMarks
@@ -112,6 +113,7 @@ class Gateway:
         self.denials = DenialRecorder(store.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
+        self.decoys = Decoys(store, vault, self.facts)
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
@@ -165,6 +167,7 @@ class Gateway:
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
             learn=config.learn,
+            variables=self.decoys.variables,
         )
 
     def _build_path(self, url: str) -> None:
@@ -263,6 +266,7 @@ class Gateway:
             rekey_store=self.store.rekey,
             facts=self.facts,
             recorder=self.recorder,
+            decoys=self.decoys,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -292,6 +296,7 @@ class Gateway:
                 HOOKS_PREFIX: WebHooks(self.hooks.handle),
             },
             others=DeclaredRoutes(self.catalogue, calls, nowhere),
+            on_credential=self.decoys.watch.on_credential,
         )
         self.server = HttpServer(
             table.find,
@@ -309,7 +314,9 @@ class Gateway:
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.decoys.load(present)
         await self.control.load()
+        await self.decoys.ensure_all(self.catalogue.projects())
         self.health.start()
         self.running_logs.start()
         for risk in self._config.accepted_risks:
@@ -323,6 +330,7 @@ class Gateway:
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()
+        self.decoys.watch.flush()
         self.denials.flush()
         self.uses.close()
         await self.uses.flush()

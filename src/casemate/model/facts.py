@@ -99,6 +99,28 @@ class GrantUsed(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class HostAsked(Fact, frozen=True, kw_only=True):
+    """A function wanted to connect to a host, `count` times alike. What came of it has facts of
+    its own, which name the grant or the reason."""
+
+    host: str
+    port: int
+    allowed: bool
+    count: int = 1
+
+
+class DecoyTouched(Fact, frozen=True, kw_only=True):
+    """Somebody touched what nothing honest touches, `count` times alike."""
+
+    kind: str
+    """A `casemate.model.decoy.DecoyKind`."""
+    decoy: str
+    """Which: project, kind and generation. Nothing of its name or value."""
+    action: str
+    """What was tried with it."""
+    count: int = 1
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 

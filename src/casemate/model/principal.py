@@ -93,6 +93,10 @@ class Action(StrEnum):
     DENIAL_READ = "denial:read"
     JOURNAL_READ = "journal:read"
     """See everything that happened, who did it and from where."""
+    DECOYS_READ = "decoys:read"
+    """See where decoys are, which whoever touches one must not know."""
+    DECOYS_WRITE = "decoys:write"
+    """Replace decoys, turn them off and on."""
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
     """Set a value, make a version, delete. No principal but a function reads a value."""

@@ -13,6 +13,7 @@ from casemate.operations import (
     backup,
     bundles,
     check,
+    decoys,
     delivery,
     deployments,
     functions,
@@ -55,7 +56,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(resources, leases, inboxes, invocations, positions),
     *(deployments, accounts),
     *(login, users, tokens, oidc),
-    *(policies, secrets, vault),
+    *(policies, secrets, decoys, vault),
 )
 
 

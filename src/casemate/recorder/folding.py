@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Fact, GrantUsed, InvocationEnded
+from casemate.model.facts import DecoyTouched, Fact, GrantUsed, InvocationEnded
 
 WINDOW_SECONDS = 1.0
 MAX_DIFFERENT = 256
@@ -47,8 +47,13 @@ def _ended_key(fact: Any) -> tuple[object, ...]:
     return (fact.project, fact.function, fact.version, fact.outcome)
 
 
+def _touch_key(fact: Any) -> tuple[object, ...]:
+    return (fact.decoy, fact.project, fact.function, fact.by, fact.remote_address, fact.action)
+
+
 _KEYS: dict[type[Fact], Callable[[Any], tuple[object, ...]]] = {
     Denial: _denial_key,
+    DecoyTouched: _touch_key,
     GrantUsed: _use_key,
     InvocationEnded: _ended_key,
 }

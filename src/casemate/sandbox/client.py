@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -67,6 +67,10 @@ class ImportFailedError(CasemateError):
         self.output = output
 
 
+Variables = Callable[[str], Awaitable[dict[str, str]]]
+"""Gives variables of the environment of a project's functions."""
+
+
 class SandboxClient:
     """One per gateway."""
 
@@ -81,12 +85,14 @@ class SandboxClient:
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
         learn: bool = False,
+        variables: Variables | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. With `learn`
-        every function finds the proxy, granted or not.
+        every function finds the proxy, granted or not. `variables` gives what the environment of
+        a project's functions holds beside their own.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -98,6 +104,7 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._learn = learn
+        self._variables = variables
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -133,6 +140,7 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
+        variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes.begin(Zygote(self, number, version, restores=self.restores))
@@ -149,7 +157,7 @@ class SandboxClient:
         asked = self.loop.time()
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report)
+                self._ask_to_open(zygote, version, ports, report, variables)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -171,7 +179,12 @@ class SandboxClient:
         return zygote
 
     def _ask_to_open(
-        self, zygote: Zygote, version: Version, ports: tuple[int, ...], report: Report
+        self,
+        zygote: Zygote,
+        version: Version,
+        ports: tuple[int, ...],
+        report: Report,
+        variables: dict[str, str],
     ) -> None:
         spec, limits = version.spec, version.spec.limits
         request = protocol.Open(
@@ -190,7 +203,7 @@ class SandboxClient:
             tmp=limits.tmp,
             response=limits.response,
             ports=ports,
-            environment=spec.environment,
+            environment=variables | spec.environment,
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),

@@ -63,7 +63,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     response: Positive
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
-    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
+    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64 + 8)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
     layout: Layout = Layout.SHARED
     restorable: bool = False

@@ -29,6 +29,8 @@ class Purpose(StrEnum):
     """Bundle archives, AES-256-GCM; project is `""`."""
     JOURNAL = "journal"
     """Entries of the journal, AES-256-GCM; `""`: those of no project."""
+    DECOYS = "decoys"
+    """Names and values of a project's decoys. Encrypts nothing."""
 
 
 class Mac(StrEnum):
