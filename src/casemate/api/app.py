@@ -16,6 +16,7 @@ from starlette.routing import Match, Route
 from casemate.api import (
     accounts,
     backup,
+    baselines,
     bundles,
     check,
     data,
@@ -56,6 +57,7 @@ OPERATIONS = (
     *records.OPERATIONS,
     *journal.OPERATIONS,
     *grants.OPERATIONS,
+    *baselines.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

@@ -18,6 +18,7 @@ from casemate.accounts import Accounts
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
+from casemate.baselines import Baselines
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
@@ -112,6 +113,7 @@ class Service:
     facts: FactStream
     recorder: Recorder
     decoys: Decoys
+    baselines: Baselines
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

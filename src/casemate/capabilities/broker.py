@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.baselines import Baselines
 from casemate.capabilities import requests
 from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
 from casemate.capabilities.flow import caller_of, require_within
@@ -68,6 +69,9 @@ _RESOURCE_KINDS = {
     GrantKind.SECRET: ResourceKind.SECRET,
     GrantKind.FUNCTION: ResourceKind.FUNCTION,
 }
+_NOT_ALLOWED = "The token does not allow this."
+"""What is said of every caller that may not: which of them a baseline refuses tells of others."""
+UNUSUAL = "outside of the function's baseline"
 _encode = msgspec.json.Encoder().encode
 
 Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
@@ -125,6 +129,7 @@ class Broker:
         policy: Policy,
         operations: Operations,
         facts: FactStream,
+        baselines: Baselines,
         keep: Invoke,
         learn: bool = False,
     ) -> None:
@@ -134,6 +139,7 @@ class Broker:
         self.policy = policy
         self.operations = operations
         self.facts = facts
+        self.baselines = baselines
         self._keep = keep
         self.learn = learn
         self.room = ReplyRoom()
@@ -171,6 +177,11 @@ class Broker:
         """
         rights = self.rights(admitted.version)
         session = Session(self, rights, admitted, deadline, invoke)
+        caller = admitted.principal
+        if not self.baselines.admits(admitted.version, caller.text, admitted.request.id):
+            target = rights.resource(GrantKind.FUNCTION, admitted.version.function)
+            session.record(Action.FUNCTION_INVOKE, target, UNUSUAL)
+            raise RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=caller)
         if admitted.request.raw.caller is None:
             return session
         try:
@@ -362,10 +373,12 @@ class Session:
             self._tell_use(f"{kind.value} {name}", action, prefix)
             return
         asked = Action(f"{kind.value}:{action}")
+        unusual = False
         if (
             found is not None
             and within
             and broker.policy.allows(rights.principal, asked, resource, granted=True)
+            and not (unusual := self._is_refused(found[0].text, action))
         ):
             grant, prefix = found
             self._tell_use(grant.text, action, prefix)
@@ -375,6 +388,8 @@ class Session:
             reason = "outside what is granted of it" if listed else "not granted"
         elif not within:
             reason = "outside what the calling function allows"
+        elif unusual:
+            reason = UNUSUAL
         else:
             reason = "forbidden by a policy"
         self.record(asked, resource, reason)
@@ -384,6 +399,10 @@ class Session:
             if not granted
             else None,
         )
+
+    def _is_refused(self, grant: str, action: str) -> bool:
+        baselines, invocation = self._broker.baselines, self._admitted.request.id
+        return not baselines.allows(self._rights.version, grant, action, invocation)
 
     def _tell_use(self, grant: str, action: str, prefix: str) -> None:
         facts = self._broker.facts

@@ -18,6 +18,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
+from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -114,6 +115,7 @@ class Gateway:
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
         self.decoys = Decoys(store, vault, self.facts)
+        self.baselines = Baselines(store, self.facts)
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
@@ -168,6 +170,7 @@ class Gateway:
             on_filter_kill=happenings.on_kill,
             learn=config.learn,
             variables=self.decoys.variables,
+            narrow=self.baselines.narrowed,
         )
 
     def _build_path(self, url: str) -> None:
@@ -182,6 +185,7 @@ class Gateway:
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),
             facts=self.facts,
+            baselines=self.baselines,
             keep=keeping.keep,
             learn=config.learn,
         )
@@ -267,6 +271,7 @@ class Gateway:
             facts=self.facts,
             recorder=self.recorder,
             decoys=self.decoys,
+            baselines=self.baselines,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -317,6 +322,7 @@ class Gateway:
         await self.decoys.load(present)
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
+        await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         self.health.start()
         self.running_logs.start()
         for risk in self._config.accepted_risks:
@@ -332,6 +338,7 @@ class Gateway:
         self.refusals.flush()
         self.decoys.watch.flush()
         self.denials.flush()
+        await self.baselines.close()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from casemate.manifest import error_tables
+from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.log_tables import LOGS, UNMASKED
@@ -32,6 +33,7 @@ _SECTIONS = (
     ("[[function.NAME.guard]]", EXCEPTION),
     ("[function.NAME.logs]", LOGS),
     ("[[function.NAME.logs.unmasked]]", UNMASKED),
+    ("[function.NAME.baseline]", BASELINE),
     ("[[function.NAME.errors]]", error_tables.EXCEPTION),
     ("[bucket.NAME]", BUCKET),
     ("[table.NAME]", TABLE),

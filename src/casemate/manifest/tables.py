@@ -5,6 +5,7 @@ Which keys exist, which are required and what their defaults are is taken from t
 
 from __future__ import annotations
 
+from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.environment import MAX_VARIABLES, NAMES, VALUE
 from casemate.manifest.error_tables import ERRORS
 from casemate.manifest.grant_tables import GRANTS
@@ -274,6 +275,7 @@ _FUNCTION_FIELDS = (
     GUARD,
     Field("logs", LOGS, LOGS.description),
     ERRORS,
+    Field("baseline", BASELINE, BASELINE.description),
     Field("limits", LIMITS, LIMITS.description),
     Field(
         "contract",

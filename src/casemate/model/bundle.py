@@ -21,6 +21,7 @@ _LATER_FIELDS = (
     "delivery",
     "guard",
     "logs",
+    "baseline",
     "errors",
     "layout",
     "fresh",

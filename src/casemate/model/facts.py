@@ -121,6 +121,17 @@ class DecoyTouched(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class BaselineDeviation(Fact, frozen=True, kw_only=True):
+    """A function did what is not usual of it, `count` times alike since it was told last."""
+
+    kind: str
+    """A `casemate.model.baseline.Aspect`."""
+    value: str
+    refused: bool
+    """Whether it was not done: by the baseline, or by what refuses it anyway."""
+    count: int = 1
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
@@ -135,3 +146,13 @@ class InvocationEnded(Fact, frozen=True, kw_only=True):
     """An invocation has its outcome."""
 
     outcome: str
+
+
+class InvocationMeasured(Fact, frozen=True, kw_only=True):
+    """An invocation has ended, and how large it was."""
+
+    outcome: str
+    trigger: str
+    run_ms: float
+    request_bytes: int
+    response_bytes: int

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.baseline import OnDeviation
 from casemate.model.grant import ACTIONS, Grant, GrantKind, Resources
 from casemate.model.trigger import AnyTrigger, consumed
 
@@ -99,6 +100,16 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that its records are kept, at most."""
     keep_bytes: int = 4096 * MIB
     """Bytes of its records that are kept, at most."""
+
+
+class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long it is learned what is usual of a function, and what is done about the rest."""
+
+    on_deviation: OnDeviation = OnDeviation.REPORT
+    learn: float = 7 * 86_400.0
+    """Seconds after which nothing more is learned, if anything was."""
+    calls: int = 1000
+    """Calls after which nothing more is learned."""
 
 
 class ErrorException(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,6 +255,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     logs: Logs = Logs()
     errors: tuple[ErrorException, ...] = ()
     """What of the inside answers may tell; without any nothing."""
+    baseline: BaselineSettings = BaselineSettings()
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     cors: Cors = Cors()

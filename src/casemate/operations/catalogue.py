@@ -11,6 +11,7 @@ from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
     backup,
+    baselines,
     bundles,
     check,
     decoys,
@@ -47,7 +48,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, sources, bundles),
+    *(functions, triggers, grants, baselines, sources, bundles),
     records,
     journal,
     delivery,

@@ -109,6 +109,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     ),
     facts.GrantUsed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Grant used"),
     facts.RiskAccepted: Mapped(OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Risk accepted"),
+    facts.BaselineDeviation: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Deviation from a baseline"
+    ),
     facts.DecoyTouched: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Decoy touched", failed=True
     ),

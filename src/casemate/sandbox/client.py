@@ -69,6 +69,8 @@ class ImportFailedError(CasemateError):
 
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
+Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
+"""Gives those of a version's grants that hold."""
 
 
 class SandboxClient:
@@ -86,13 +88,15 @@ class SandboxClient:
         on_filter_kill: Callable[[Zygote, str], None],
         learn: bool = False,
         variables: Variables | None = None,
+        narrow: Narrow | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. With `learn`
         every function finds the proxy, granted or not. `variables` gives what the environment of
-        a project's functions holds beside their own.
+        a project's functions holds beside their own, `narrow` what of its grants of egress a
+        version has now.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -105,6 +109,7 @@ class SandboxClient:
         self.on_filter_kill = on_filter_kill
         self._learn = learn
         self._variables = variables
+        self._narrow = narrow
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -242,7 +247,10 @@ class SandboxClient:
 
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
-        self._egress.grant(zygote.number, egress_grants(zygote.version))
+        grants = egress_grants(zygote.version)
+        if self._narrow is not None:
+            grants = self._narrow(zygote.version, grants)
+        self._egress.grant(zygote.number, grants)
 
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""
