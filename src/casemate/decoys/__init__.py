@@ -1,4 +1,4 @@
-"""Decoys: a secret, a token, a host name and a table row in each project that nothing honest touches.
+"""Decoys: a secret, a token, a host name and a table row in each project, for intruders to touch.
 
 They are made of the project's key by the vault, kept nowhere, and watched for everywhere that
 something could ask for them. Not here: what is done about a touch, beyond telling of it.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.accounts import Clock, MemoryStore
 
 from casemate.baselines import Baselines
 from casemate.facts import FactStream
@@ -26,6 +25,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import BaselineSettings, FunctionSpec
 from casemate.model.grant import Grant, GrantKind
+from support.accounts import Clock, MemoryStore
 
 TABLE = Grant(kind=GrantKind.TABLE, name="orders", actions=("get", "put"))
 WILD = Grant(
@@ -323,5 +323,3 @@ def test_nothing_is_known_of_what_was_never_called(node: Node) -> None:
     ):
         with pytest.raises(NotFoundError):
             ask()
-
-

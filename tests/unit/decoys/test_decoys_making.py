@@ -27,7 +27,9 @@ def test_the_same_key_makes_the_same() -> None:
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_nothing_is_the_same_of(other: tuple[bytes, str, int]) -> None:
     first, second = made(KEY, "shop", 1), made(*other)
-    assert not {first.place(kind) for kind in DecoyKind} & {second.place(kind) for kind in DecoyKind}
+    assert not {first.place(kind) for kind in DecoyKind} & {
+        second.place(kind) for kind in DecoyKind
+    }
     assert first.token != second.token and first.row["id"] != second.row["id"]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from support.accounts import Clock, MemoryStore
 
 from casemate.decoys import Decoys
 from casemate.decoys.settings import MAX_GENERATIONS
@@ -17,6 +16,7 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.facts import Actor, DecoyTouched, RiskAccepted
 from casemate.operations.items import GetItem, QueryItems
 from casemate.vault.interface import DataKey, Purpose
+from support.accounts import Clock, MemoryStore
 
 ADA = Actor("user:ada", "192.0.2.7")
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from casemate.decoys import Made, Watch, made
+from casemate.decoys import Watch, made
 from casemate.decoys.watching import MAX_PENDING
 from casemate.model.decoy import DecoyKind
 from casemate.model.denial import Denial, DenialKind
@@ -194,7 +194,9 @@ def test_a_flood_is_one_fact_with_its_count() -> None:
 def test_a_flood_of_addresses_is_bounded_and_none_is_lost() -> None:
     def flood(watch: Watch) -> None:
         for number in range(3 * MAX_PENDING):
-            watch.on_credential(f"Bearer {SHOP.token}", f"10.0.{number >> 8}.{number & 255}", "route")
+            watch.on_credential(
+                f"Bearer {SHOP.token}", f"10.0.{number >> 8}.{number & 255}", "route"
+            )
 
     told = touches(flood)
     assert len(told) == MAX_PENDING

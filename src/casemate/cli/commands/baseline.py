@@ -57,9 +57,12 @@ def lock(found: Baseline) -> None:
     _print(found)
 
 
-@answered(app, ResetBaseline, examples="$ casemate baseline reset checkout --yes", confirm=(
-    "Forget what is usual of {call.name}?"
-))
+@answered(
+    app,
+    ResetBaseline,
+    examples="$ casemate baseline reset checkout --yes",
+    confirm=("Forget what is usual of {call.name}?"),
+)
 def reset(found: Baseline) -> None:
     """Forget what was learned, and begin anew."""
     _print(found)
