@@ -31,6 +31,7 @@ from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
+from casemate.recordings import Recordings
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -114,6 +115,7 @@ class Service:
     recorder: Recorder
     decoys: Decoys
     baselines: Baselines
+    recordings: Recordings
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

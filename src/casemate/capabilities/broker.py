@@ -23,6 +23,7 @@ from casemate.baselines import Baselines
 from casemate.capabilities import requests
 from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
 from casemate.capabilities.flow import caller_of, require_within
+from casemate.capabilities.kept_frames import KeptFrames
 from casemate.capabilities.operations import Answer, Operations
 from casemate.capabilities.uses import use_of
 from casemate.facts import FactStream
@@ -50,7 +51,7 @@ from casemate.operations.objects import (
     CommitObject,
     ReadObject,
 )
-from casemate.operations.uses import IdentityToken, InvokeFunction
+from casemate.operations.uses import IdentityToken, InvokeFunction, SignedToken
 from casemate.policy.interface import Policy
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.outgoing import ReplyRoom
@@ -211,6 +212,7 @@ class Session:
         "_tasks",
         "_turn",
         "_uploads",
+        "kept",
     )
 
     def __init__(
@@ -231,6 +233,8 @@ class Session:
         self._turn: asyncio.Lock | None = None
         self._denied = 0
         self._uploads: dict[str, tuple[str, str]] = {}
+        self.kept: KeptFrames | None = None
+        """What was asked for and answered, where anything was."""
         flow = admitted.flow
         self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
 
@@ -241,6 +245,9 @@ class Session:
         waits for an instance.
         """
         served = instance.served
+        if self.kept is None:
+            self.kept = KeptFrames()
+        self.kept.asked(head, body)
         try:
             request = requests.decode(head)
         except msgspec.ValidationError as error:
@@ -254,7 +261,9 @@ class Session:
             self._refuse(instance, served, request.n, error)
             return
         if answer is not None:
-            instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
+            reply = _encode(_Ok(request.n, answer.fields))
+            self.kept.answered(reply, answer.body)
+            instance.reply(served, reply, answer.body)
             return
         if self._tasks is None:
             self._tasks = set()
@@ -281,10 +290,13 @@ class Session:
             resize(len(answer.body))
             await self._deliver(instance, served, request.n, answer)
 
-    @staticmethod
-    async def _deliver(instance: Instance, served: int, number: int, answer: Answer) -> None:
+    async def _deliver(self, instance: Instance, served: int, number: int, answer: Answer) -> None:
         """Send an answer and wait until it is read: until then it takes room."""
         head = _encode(_Ok(number, answer.fields))
+        if self.kept is not None:
+            # A token of the function's identity is worth something to who reads a recording.
+            token = isinstance(answer.fields, SignedToken)
+            self.kept.answered(_encode(_Ok(number, None)) if token else head, answer.body)
         if answer.descriptor is None:
             instance.reply(served, head, answer.body)
             del answer
@@ -305,6 +317,8 @@ class Session:
             reply = self._fault(number, error)
         else:
             reply = _encode(_Error(number, code, str(error)))
+        if self.kept is not None:
+            self.kept.answered(reply)
         if isinstance(error, NotGrantedError):
             self._denied += 1
             if self._denied > _DENIED_AT_ONCE:

@@ -68,6 +68,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
+from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -116,6 +117,7 @@ class Gateway:
         self.policy = CedarPolicy()
         self.decoys = Decoys(store, vault, self.facts)
         self.baselines = Baselines(store, self.facts)
+        self.recordings = Recordings(folders.recordings, vault)
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
@@ -191,7 +193,13 @@ class Gateway:
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
         pipeline = Pipeline(
-            admission, self.dispatcher, broker, self.seal, self.refusals, self.recorder.trouble
+            admission,
+            self.dispatcher,
+            broker,
+            self.seal,
+            self.refusals,
+            self.recorder.trouble,
+            self.recordings.offer,
         )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
@@ -272,6 +280,7 @@ class Gateway:
             recorder=self.recorder,
             decoys=self.decoys,
             baselines=self.baselines,
+            recordings=self.recordings,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -339,6 +348,7 @@ class Gateway:
         self.decoys.watch.flush()
         self.denials.flush()
         await self.baselines.close()
+        await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()

@@ -21,6 +21,7 @@ from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.locator import KeyLocator
 from casemate.manifest.log_tables import LOGS
 from casemate.manifest.problem import ProblemCollector, printable
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.rendering import grants_table, resources_tables
 from casemate.manifest.resource_tables import RESOURCES
@@ -132,6 +133,9 @@ def _log_problems(spec: FunctionSpec) -> list[str]:
     return (
         _told(problems)
         + _range_problems("logs", LOGS, spec.logs, ("keep", "keep_bytes"))
+        + _range_problems(
+            "recordings", RECORDINGS, spec.recordings, ("sample", "keep", "keep_bytes")
+        )
         + _range_problems("baseline", BASELINE, spec.baseline, ("learn", "calls"))
     )
 

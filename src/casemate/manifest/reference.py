@@ -9,6 +9,7 @@ from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.log_tables import LOGS, UNMASKED
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
 from casemate.manifest.tables import CORS, FUNCTION, HTTP, LIMITS, PROJECT
@@ -33,6 +34,7 @@ _SECTIONS = (
     ("[[function.NAME.guard]]", EXCEPTION),
     ("[function.NAME.logs]", LOGS),
     ("[[function.NAME.logs.unmasked]]", UNMASKED),
+    ("[function.NAME.recordings]", RECORDINGS),
     ("[function.NAME.baseline]", BASELINE),
     ("[[function.NAME.errors]]", error_tables.EXCEPTION),
     ("[bucket.NAME]", BUCKET),

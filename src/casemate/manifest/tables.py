@@ -21,6 +21,7 @@ from casemate.manifest.kinds import (
 )
 from casemate.manifest.log_tables import LOGS
 from casemate.manifest.numeric_kinds import Duration, Number, Size, Whole
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.routes import METHODS
 from casemate.manifest.structure import (
@@ -275,6 +276,7 @@ _FUNCTION_FIELDS = (
     GUARD,
     Field("logs", LOGS, LOGS.description),
     ERRORS,
+    Field("recordings", RECORDINGS, RECORDINGS.description),
     Field("baseline", BASELINE, BASELINE.description),
     Field("limits", LIMITS, LIMITS.description),
     Field(

@@ -22,6 +22,7 @@ _LATER_FIELDS = (
     "guard",
     "logs",
     "baseline",
+    "recordings",
     "errors",
     "layout",
     "fresh",

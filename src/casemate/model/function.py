@@ -102,6 +102,17 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of its records that are kept, at most."""
 
 
+class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded of a function's invocations beside those that fail, and how long."""
+
+    sample: float = 0.0
+    """Share of those that end well which is recorded."""
+    keep: float = 7 * 86_400.0
+    """Seconds that a recording is kept, at most."""
+    keep_bytes: int = 16 * MIB
+    """Bytes of the function's recordings that are kept, at most."""
+
+
 class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long it is learned what is usual of a function, and what is done about the rest."""
 
@@ -256,6 +267,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[ErrorException, ...] = ()
     """What of the inside answers may tell; without any nothing."""
     baseline: BaselineSettings = BaselineSettings()
+    recordings: RecordingSettings = RecordingSettings()
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     cors: Cors = Cors()

@@ -68,6 +68,8 @@ RULES: dict[Action, Rule] = {
     Action.ERROR_READ: _ON_RECORDS,
     Action.DENIAL_READ: _ON_RECORDS,
     Action.JOURNAL_READ: _ON_FUNCTION,
+    Action.RECORDINGS_READ: _ON_FUNCTION,
+    Action.RECORDINGS_WRITE: _ON_FUNCTION,
     Action.DECOYS_READ: Rule((_P, _N)),
     Action.DECOYS_WRITE: Rule((_P, _N)),
     Action.SECRET_LIST: Rule((ResourceKind.SECRET, _P, _N)),

@@ -31,6 +31,8 @@ class Purpose(StrEnum):
     """Entries of the journal, AES-256-GCM; `""`: those of no project."""
     DECOYS = "decoys"
     """Names and values of a project's decoys. Encrypts nothing."""
+    RECORDINGS = "recordings"
+    """What went into invocations and came out of them, AES-256-GCM."""
 
 
 class Mac(StrEnum):
