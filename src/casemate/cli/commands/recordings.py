@@ -100,7 +100,7 @@ def export(
     text = encoding.dumps(to_builtins(found), indent=2) + "\n"
     try:
         descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)
     except OSError as error:
         raise CommandError(
