@@ -1,4 +1,4 @@
-"""Recordings hold what callers sent: who may read them, what is in them, and what the disk shows."""
+"""Recordings hold what callers sent: who may read them, what is in them, what the disk shows."""
 
 from __future__ import annotations
 

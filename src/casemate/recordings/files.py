@@ -1,6 +1,6 @@
 """Recordings as files: one each, sealed. Nothing of them is in clear but their ids.
 
-    magic, length of the head, head (wrapped by the vault for the node), body (under the project's key)
+    magic, length of the head, head (wrapped for the node), body (under the project's key)
 
 A file that was changed, cut off or given another's name is not taken for a recording.
 """
@@ -38,11 +38,8 @@ class Parts(NamedTuple):
 
 def names(folder: Path) -> list[str]:
     """Return the ids of what is there. Raises OSError."""
-    return [
-        entry.name.removesuffix(".sealed")
-        for entry in os.scandir(folder)
-        if _NAME.match(entry.name)
-    ]
+    found = [path.name for path in folder.iterdir()]
+    return [name.removesuffix(".sealed") for name in found if _NAME.match(name)]
 
 
 def write(folder: Path, identity: str, parts: Parts) -> None:
@@ -51,19 +48,19 @@ def write(folder: Path, identity: str, parts: Parts) -> None:
     passing = path.with_suffix(".writing")
     descriptor = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(MAGIC + len(parts.head).to_bytes(_LENGTH, "big") + parts.head + parts.body)
-        os.rename(passing, path)
+        passing.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(passing)
+            passing.unlink()
         raise
 
 
 def read(folder: Path, identity: str, most: int) -> Parts:
     """Return a recording's parts. Raises DamagedRecordingError, OSError."""
     descriptor = os.open(_path(folder, identity), os.O_RDONLY | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         data = file.read(most + 1)
     start = len(MAGIC) + _LENGTH
     length = int.from_bytes(data[len(MAGIC) : start], "big")
@@ -75,7 +72,7 @@ def read(folder: Path, identity: str, most: int) -> Parts:
 def remove(folder: Path, identity: str) -> None:
     """Delete a recording; one that is gone is fine. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(_path(folder, identity))
+        _path(folder, identity).unlink()
 
 
 def damaged(identity: str) -> DamagedRecordingError:

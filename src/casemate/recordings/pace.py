@@ -1,4 +1,4 @@
-"""How many recordings are made of one function in a time: a flood of failures records itself once."""
+"""How many recordings are made of one function in a time: a flood of failures is one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes, keeps and shows recordings. What is offered is looked through, sealed and written later."""
+"""Makes, keeps and shows recordings. What is offered is looked through and written later."""
 
 from __future__ import annotations
 
