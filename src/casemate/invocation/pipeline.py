@@ -160,6 +160,7 @@ class Pipeline:
             outcome=reply.outcome,
             request=request,
             frames=tuple(kept.frames) if kept is not None else (),
+            held=reply.held,
             frames_left_out=kept.left_out if kept is not None else 0,
             version=version,
             head=reply.head,

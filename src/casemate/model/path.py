@@ -167,6 +167,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     frames: tuple[Frame, ...] = ()
     """What the function asked for, and was answered."""
     frames_left_out: int = 0
+    held: bytes = b""
+    """What the function's own frames held when it raised, by name and kind."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
 

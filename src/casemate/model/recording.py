@@ -43,6 +43,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     event: bytes
     frames: tuple[Frame, ...] = ()
     reply: bytes = b""
+    held: bytes = b""
+    """What the function's own frames held when it raised, by name and kind: text."""
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,6 +87,7 @@ class Recordings:
             self.dropped += 1
             return
         content, cut = _bounded(request.event, finished.frames, finished.body)
+        content = msgspec.structs.replace(content, held=finished.held)
         size = _size(content)
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             self.dropped += 1
@@ -134,15 +135,15 @@ class Recordings:
         """Return content without secrets' values: what cannot be looked through is not kept."""
         if not await self._vault.has_secrets(project):
             return content
-        texts = [content.event, content.reply]
+        texts = [content.event, content.reply, content.held]
         for frame in content.frames:
             texts += [frame.head, frame.content]
-        event, reply, *rest = await self._vault.redact(project, texts)
+        event, reply, held, *rest = await self._vault.redact(project, texts)
         frames = tuple(
             Frame(frame.asked, rest[2 * place], rest[2 * place + 1])
             for place, frame in enumerate(content.frames)
         )
-        return Content(event=event, frames=frames, reply=reply)
+        return Content(event=event, frames=frames, reply=reply, held=held)
 
     async def _remove(self, index: Index, gone: list[str]) -> None:
         for identity in gone:
@@ -214,7 +215,7 @@ class Recordings:
 
 def _size(content: Content) -> int:
     frames = sum(len(frame.head) + len(frame.content) for frame in content.frames)
-    return len(content.event) + len(content.reply) + frames
+    return len(content.event) + len(content.reply) + len(content.held) + frames
 
 
 def _bounded(event: bytes, frames: tuple[Frame, ...], reply: bytes) -> tuple[Content, bool]:

@@ -66,6 +66,9 @@ def show(found: Recording) -> None:
         print_text(_text(frame.head))
         if frame.content:
             print_text(_text(frame.content))
+    if found.content.held:
+        print_line("held by the function's frames when it raised", BOLD)
+        print_text(_text(found.content.held))
     print_line("reply", BOLD)
     print_text(_text(found.content.reply))
 
