@@ -184,6 +184,9 @@ class Recordings:
         summary = await self._known(project, identity)
         try:
             parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
+            head = await self._vault.unwrap(files.use_of(identity), parts.head)
+            if msgspec.json.decode(head, type=RecordingSummary) != summary:
+                raise files.damaged(identity)
             version = files.key_version(parts.body)
             key = await self._vault.data_key(project, Purpose.RECORDINGS, version)
             body = files.unseal(key, project, identity, parts.body)
@@ -209,7 +212,7 @@ class Recordings:
 
     async def close(self) -> None:
         """Write what was offered."""
-        if self._working is not None:
+        if self._working is not None and not self._working.done():
             await asyncio.wait((self._working,), timeout=5.0)
 
 

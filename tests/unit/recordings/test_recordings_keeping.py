@@ -18,6 +18,7 @@ from casemate.model.recording import Frame
 from casemate.recordings import Recordings
 from casemate.recordings import recordings as keeping
 from casemate.recordings.files import DamagedRecordingError
+from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey, Purpose
 from support.accounts import Clock, MemoryVault
 
@@ -39,6 +40,12 @@ class Vault(MemoryVault):
             raise NotFoundError("no key")
         number = version or self.version
         return DataKey(version=number, key=f"{project}{number}".encode().ljust(32))
+
+    async def unwrap(self, context: str, wrapped: bytes) -> bytes:
+        try:
+            return await super().unwrap(context, wrapped)
+        except CasemateError as error:
+            raise DecryptionError("changed", next_step="none") from error
 
     async def has_secrets(self, project: str) -> bool:
         return project == "shop"
