@@ -20,7 +20,7 @@ def handler(event, context):
     if event.get("look"):
         context.table("orders").put({"id": "o1", "text": "an-item-of-the-table"})
         context.table("orders").get("o1")
-        context.identity_token("audience") if hasattr(context, "identity_token") else None
+        context.identity_token("audience")
         value = context.secret("key")
         context.table("orders").put({"id": "o2", "text": str(value)})
     if event.get("fail"):
@@ -37,7 +37,7 @@ VALUE = "a-value-of-the-secret-0815"
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
     node = TestNode(tmp_path_factory.mktemp("recordings") / "data").start()
-    casemate(node, "secrets", "set", "shop/key", "--stdin", stdin=VALUE)
+    casemate(node, "secrets", "set", "shop/key", stdin=VALUE)
     for project in ("shop", "mail"):
         node.deploy(
             SOURCE, project=project, grants=GRANTS, resources='[table.orders]\nkey = "id"',
