@@ -221,7 +221,7 @@ def test_an_honest_table_has_its_own_rows_alone(intruded: TestNode, found: dict[
         "def handler(event, context):\n"
         "    table = context.table('orders')\n"
         "    table.put({'id': 'a'})\n"
-        "    return [dict(each) for each in table.query()]\n"
+        "    return [each.value for each in table.query()]\n"
     )
     intruded.deploy(
         source, project="shop", name="honest", approve=True,
