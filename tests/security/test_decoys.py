@@ -5,6 +5,7 @@ Each answer is that to a wrong guess, and each touch is on record as critical.
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from casemate.accounts.credential import new_text
 from support.attacks import until
 from support.cli import casemate
 from support.node import TestNode
@@ -86,6 +88,10 @@ def by(entry: dict[str, Any]) -> str:
     return str(entry["event"]["actor"]["user"]["name"])
 
 
+def by_people(node: TestNode, kind: str) -> list[dict[str, Any]]:
+    return [t for t in touches(node, kind=kind) if by({"event": t}).startswith("token:")]
+
+
 BY_FUNCTIONS = [("secret", "secret"), ("query", "row"), ("get", "row"), ("host", "host")]
 
 
@@ -151,18 +157,21 @@ def test_a_token_is_refused_like_a_wrong_one_and_told_of(
 
 @pytest.mark.alone
 def test_a_token_is_refused_in_the_same_time(intruded: TestNode, found: dict[str, str]) -> None:
-    times: dict[str, list[float]] = {found["token"]: [], WRONG["token"]: []}
+    tokens = [found["token"], new_text()[1]]
+    times: dict[str, list[float]] = {token: [] for token in tokens}
     with httpx2.Client() as client:
-        for _ in range(300):
-            for token, taken in times.items():
+        for _ in range(400):
+            random.shuffle(tokens)  # what comes first waits for what the one before left behind
+            for token in tokens:
                 began = time.perf_counter()
                 client.get(
                     f"{intruded.url}/api/v1/functions",
                     headers={"authorization": f"Bearer {token}"},
                 )
-                taken.append(time.perf_counter() - began)
-    one, other = map(statistics.median, times.values())
-    assert abs(one - other) < 0.2 * min(one, other)
+                times[token].append(time.perf_counter() - began)
+    # What others on the machine do makes requests slower, and none faster.
+    one, other = (statistics.quantiles(taken, n=40)[0] for taken in times.values())
+    assert abs(one - other) < 0.25 * min(one, other)
 
 
 def test_a_person_who_asks_is_told_of(intruded: TestNode, found: dict[str, str]) -> None:
@@ -172,7 +181,7 @@ def test_a_person_who_asks_is_told_of(intruded: TestNode, found: dict[str, str])
     wrong = intruded.client.get(f"{api}/secrets/shop/{other}")
     assert asked.status_code == wrong.status_code == 404
     assert str(same(asked)).replace(found["secret"], other) == str(same(wrong))
-    [touch] = [t for t in touches(intruded, kind="secret") if by({"event": t}).startswith("token:")]
+    [touch] = until(lambda: by_people(intruded, "secret"))
     assert touch["unmapped"]["action"] == "secret:list"
     [row] = intruded.client.post(f"{api}/tables/shop/{found['row']}/query", json={}).json()["items"]
     assert row["value"]["api_token"] == found["token"]
@@ -180,11 +189,10 @@ def test_a_person_who_asks_is_told_of(intruded: TestNode, found: dict[str, str])
         f"{api}/tables/shop/{found['row']}/get", json={"key": row["value"]["id"]}
     )
     assert got.json() == row
-    assert {
-        touch["unmapped"]["action"]
-        for touch in touches(intruded, kind="row")
-        if by({"event": touch}).startswith("token:")
-    } == {"table:query", "table:get"}
+    assert until(lambda: len(by_people(intruded, "row")) == 2)
+    assert {touch["unmapped"]["action"] for touch in by_people(intruded, "row")} == {
+        *("table:query", "table:get"),
+    }
 
 
 def test_who_may_not_read_the_table_is_told_of_as_well(

@@ -111,6 +111,7 @@ class Baselines:
             return True
         if version.number > found.learned.version:
             found.learned.meet(version.number, _texts(version))
+            self._look_later((version.project, version.function))
         if version.number >= found.learned.version:
             found.settings = version.spec.baseline
         if found.learned.knows(Aspect.CALLER, caller):
@@ -200,7 +201,7 @@ class Baselines:
         found = self._functions.get(key)
         if found is None or end.outcome != Outcome.OK:
             return
-        found.waiting.calls += 1
+        found.waiting.calls += 0 if found.learned.locked else 1
         if not found.learned.knows(Aspect.TRIGGER, end.trigger):
             self._met_of(end, found, Aspect.TRIGGER, end.trigger)
         for aspect, value in (

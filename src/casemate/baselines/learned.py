@@ -172,7 +172,7 @@ class Waiting:
     def take_over(self, learned: Learned) -> None:
         """Have usual what was met, unless something was wrong meanwhile; begin anew."""
         if self.poisoned:
-            learned.withheld += 1
+            learned.withheld += 0 if learned.locked else 1
         else:
             for aspect, value in sorted(self.values):
                 learned.add(aspect, value)

@@ -21,6 +21,8 @@ from casemate.model.principal import ANONYMOUS, Resource
 TELL_SECONDS = 0.01
 MAX_PENDING = 1024
 """Different touches within TELL_SECONDS that are told apart; more are counted with the last."""
+MAX_SEEN = 1024
+"""Touches that are remembered one by one, before those alike are counted."""
 _WATCHED_DENIALS = frozenset({DenialKind.CAPABILITY})
 
 
@@ -57,6 +59,7 @@ class Watch:
         self._tokens: dict[str, Mark] = {}
         self._hosts: dict[str, Mark] = {}
         self._by_project: dict[str, list[tuple[dict[str, Mark], str]]] = {}
+        self._seen: list[tuple[Mark, Actor, FunctionPlace | None, str, int]] = []
         self._pending: dict[_Touch, int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -140,20 +143,28 @@ class Watch:
         action: str = "",
         count: int = 1,
     ) -> None:
-        place = place or FunctionPlace(mark.project, "", 0, "")
-        touch = _Touch(mark, by, place, action)
-        if touch not in self._pending and len(self._pending) >= MAX_PENDING:
-            touch = next(reversed(self._pending))
-        self._pending[touch] = self._pending.get(touch, 0) + count
+        """Remember a touch: what it takes to tell it is done when nobody waits any more."""
+        self._seen.append((mark, by, place, action, count))
+        if len(self._seen) >= MAX_SEEN:
+            self._fold()
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(TELL_SECONDS, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(TELL_SECONDS, self.flush)
+
+    def _fold(self) -> None:
+        """Count those alike; what there is no room for is counted with the last."""
+        seen, self._seen = self._seen, []
+        for mark, by, place, action, count in seen:
+            touch = _Touch(mark, by, place or FunctionPlace(mark.project, "", 0, ""), action)
+            if touch not in self._pending and len(self._pending) >= MAX_PENDING:
+                touch = next(reversed(self._pending))
+            self._pending[touch] = self._pending.get(touch, 0) + count
 
     def flush(self) -> None:
         """Tell what was touched."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._fold()
         pending, self._pending = self._pending, {}
         for touch, count in pending.items():
             self._happened(
