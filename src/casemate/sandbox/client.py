@@ -67,6 +67,12 @@ class ImportFailedError(CasemateError):
         self.output = output
 
 
+def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Return a function's variables, and the others where there is room for all of them."""
+    together = variables | own
+    return together if len(together) <= protocol.MAX_VARIABLES else own
+
+
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
 Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
@@ -208,7 +214,7 @@ class SandboxClient:
             tmp=limits.tmp,
             response=limits.response,
             ports=ports,
-            environment=variables | spec.environment,
+            environment=_together(variables, spec.environment),
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
