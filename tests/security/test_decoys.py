@@ -260,8 +260,11 @@ def test_nothing_of_them_is_on_the_disk_or_in_a_log(
 ) -> None:
     values = [found["token"], found["token"][20:], found["row"], found["host"]]
     for path in [*intruded.data.rglob("*"), intruded.errors]:
-        if path.is_file():
+        try:
             content = Path(path).read_bytes()
+        except (IsADirectoryError, FileNotFoundError):
+            continue  # the journal writes a part of a tile anew when it goes on
+        else:
             assert not [each for each in values if each.encode() in content], path
 
 
