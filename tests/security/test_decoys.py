@@ -295,3 +295,24 @@ def test_one_that_is_off_is_shown_with_its_reason(intruded: TestNode) -> None:
     casemate(intruded, "decoys", "enable", "shop", "host")
     states = {each["kind"]: each for each in intruded.get("/decoys", project="shop")["decoys"]}
     assert states["host"]["on"]
+
+
+def test_what_was_stolen_is_known_to_a_node_that_is_restored(
+    intruded: TestNode, tmp_path: Path
+) -> None:
+    looked = intruded.invoke({"do": "look around"}, function="shop/f").json()
+    file, again = tmp_path / "node.tar", tmp_path / "again"
+    for done in (
+        casemate(intruded, "backup", str(file)),
+        casemate(intruded, "restore", str(file), "--data", str(again)),
+    ):
+        assert done.returncode == 0, done.stderr
+    restored = TestNode(again, "--master-key", f"file:{intruded.master_key}")
+    restored.key = intruded.key
+    try:
+        restored.start()
+        present(restored, WAYS["the API"], looked[VARIABLES["token"]])
+        [touch, *_] = touches(restored, kind="token")
+        assert touch["unmapped"]["decoy"].startswith("shop/token/")
+    finally:
+        restored.close()
