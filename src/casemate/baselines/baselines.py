@@ -32,6 +32,9 @@ from casemate.store.interface import Store
 
 LOOK_SECONDS = 10.0
 """How often what was met becomes usual, and is kept."""
+ENDS_SECONDS = 0.25
+MAX_ENDS = 1024
+"""Ends of invocations that wait to be looked at."""
 MAX_FUNCTIONS = 20_000
 _AT_ONCE = 64
 _POISONING = {
@@ -70,6 +73,8 @@ class Baselines:
         self._functions: dict[_Key, _Function] = {}
         self._met: set[_Key] = set()
         """Functions of which something was met since they were looked at."""
+        self._ends: list[InvocationMeasured] = []
+        self._soon_taken: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
         facts.listen(GrantUsed, self._on_use)
@@ -197,6 +202,23 @@ class Baselines:
             found.waiting.poisoned = True
 
     def _on_end(self, end: InvocationMeasured) -> None:
+        """Remember an end: its answer has not left yet, and nothing of this is in a hurry."""
+        self._ends.append(end)
+        if len(self._ends) >= MAX_ENDS:
+            self._take_ends()
+        elif self._soon_taken is None:
+            loop = asyncio.get_running_loop()
+            self._soon_taken = loop.call_later(ENDS_SECONDS, self._take_ends)
+
+    def _take_ends(self) -> None:
+        if self._soon_taken is not None:
+            self._soon_taken.cancel()
+            self._soon_taken = None
+        ends, self._ends = self._ends, []
+        for end in ends:
+            self._take_end(end)
+
+    def _take_end(self, end: InvocationMeasured) -> None:
         key = (end.project, end.function)
         found = self._functions.get(key)
         if found is None or end.outcome != Outcome.OK:
@@ -291,6 +313,7 @@ class Baselines:
 
     async def look(self) -> None:
         """Have usual what was met, lock what has learned enough, and keep it."""
+        self._take_ends()
         met, self._met = self._met, set()
         for key in met:
             found = self._functions.get(key)
@@ -329,6 +352,7 @@ class Baselines:
     async def lock(self, project: str, function: str, by: str) -> Baseline:
         """Learn nothing more of a function."""
         found = self._known(project, function)
+        self._take_ends()
         found.waiting.take_over(found.learned)
         if not found.learned.locked:
             found.learned.locked_at, found.learned.locked_by = self._clock(), by
