@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """Names and values of a project's decoys. Encrypts nothing."""
     RECORDINGS = "recordings"
     """What went into invocations and came out of them, AES-256-GCM."""
+    RECORDS = "records"
+    """Page encryption of the records of invocations; project is `""`."""
 
 
 class Mac(StrEnum):
