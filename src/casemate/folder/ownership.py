@@ -22,7 +22,7 @@ MARKER = "casemate.json"
 _MAX_MARKER = 4096
 _OURS = frozenset(
     (
-        *("store", "data", "bundles", "spool", "vault", "journal", "advisories"),
+        *("store", "data", "bundles", "spool", "vault", "journal", "recordings", "advisories"),
         *(MARKER, FIRST_START),
     )
 )
