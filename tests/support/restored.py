@@ -114,6 +114,8 @@ class Restored(RestoredChild):
         self.late = 0
         """How often it had to wait at a flagged call, having made too many of them."""
         self.files = ProcessFiles(open_process(self.pid))
+        # Without those of an instance it has one by which it stops where it waits.
+        filters += "NO_FILTER" in prepare
         self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
         self.go()
 

@@ -9,7 +9,7 @@ one call with much memory does not slow down all that come after it.
 from __future__ import annotations
 
 from casemate.kernel import remote_memory, userfault
-from casemate.kernel.pagemap import PreparedScan, Scanner, TooManyPagesError
+from casemate.kernel.pagemap import Scanner, SpanScan, TooManyPagesError
 from casemate.restorer.ranges import Range, pages, without
 from casemate.restorer.snapshot import Snapshot
 
@@ -28,21 +28,23 @@ class Written:
         self._pid = pid
         self._uffd = uffd
         self._scanner = scanner
-        self._scans: list[PreparedScan] = []
+        self._span: SpanScan | None = None
         self._kept: list[Range] = []
         self._clean = remote_memory.Copy([], bytearray())
+        self._dropped: list[remote_memory.Copy] = []
         self._calls = 0
         self._renew_at = _FIRST_RENEWAL
         self.pages = 0
         """How many were written back for the last call."""
 
-    def write_back(self, snapshot: Snapshot) -> None:
+    def write_back(self, snapshot: Snapshot, *, closely: bool) -> None:
         """Write over all that was written what the twin has. Raises OSError.
 
-        Of a range that is not watched as it was UnwatchedError: nobody knows what was written.
+        `closely`: look at each range by itself. Of one that is not watched as it was
+        UnwatchedError: nobody knows what was written.
         """
-        runs = self._scan(snapshot)
-        known = runs == self._kept
+        runs = self._each_range(snapshot) if closely else self._all_ranges(snapshot)
+        known = runs is self._kept or runs == self._kept
         if not known:
             self.pages = pages(runs)
         self._calls += 1
@@ -59,20 +61,27 @@ class Written:
             self._clean.write(self._pid)
             if not known:
                 self._write_and_protect(snapshot.twin, without(runs, self._kept))
-        for start, end in snapshot.dropped:
-            remote_memory.write(self._pid, [(start, end)], bytearray(end - start))
+        for zeros in self._zeros(snapshot):
+            zeros.write(self._pid)
 
-    def _scan(self, snapshot: Snapshot) -> list[Range]:
-        runs: list[Range] = []
-        if not self._scans:
-            self._scans = [
-                PreparedScan(self._scanner, start, end, MOST_PAGES)
-                for start, end in snapshot.ranges
+    def _zeros(self, snapshot: Snapshot) -> list[remote_memory.Copy]:
+        if len(self._dropped) != len(snapshot.dropped):
+            self._dropped = [
+                remote_memory.Copy([(start, end)], bytearray(end - start))
+                for start, end in snapshot.dropped
             ]
-        for scan in self._scans:
-            if found := scan.written(MOST_PAGES):
-                runs += found
-        if runs != self._kept and pages(runs) > MOST_PAGES:
+        return self._dropped
+
+    def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
+        if self._span is None:
+            self._span = SpanScan(self._scanner, snapshot.ranges, MOST_PAGES)
+        return self._span.written()
+
+    def _each_range(self, snapshot: Snapshot) -> list[Range]:
+        runs: list[Range] = []
+        for start, end in snapshot.ranges:
+            runs += self._scanner.written(start, end, MOST_PAGES)
+        if pages(runs) > MOST_PAGES:
             raise TooManyPagesError
         return runs
 
