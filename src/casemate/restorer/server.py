@@ -207,6 +207,7 @@ class Server:
             if held.flagged is not None:
                 raise held.flagged
             if not held.at_home:
+                held.tracee.resume_late()
                 self._wanted[number] = time.monotonic() + STOP_SECONDS
                 return
             held.prepare()
@@ -227,6 +228,8 @@ class Server:
         for number, until in list(self._wanted.items()):
             if now >= until:
                 self._discard(number, self._held[number], DiscardError(Reason.NOT_WAITING))
+            elif now >= until - STOP_SECONDS + _WANTED_MS / 1000:
+                self._held[number].held.tracee.urge_home()
 
     def _let_unasked_go(self, now: float) -> None:
         for instance in self._held.values():

@@ -24,6 +24,8 @@ HELD_OPTIONS = OPTIONS | tracing.EXIT_KILL
 """While it is stopped: whoever is half restored ends with the tracer."""
 STEP_SECONDS = 0.25
 """For a system call that it is made to make."""
+_URGE_SECONDS = 0.005
+"""Who does not come home within this may wait for its next call already."""
 _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
@@ -63,6 +65,8 @@ class Tracee:
         self.stopped = False
         self._asked = False
         """Whether a stop was asked for that has not come yet."""
+        self._urged = False
+        """Whether it is still to be broken off: until then it is not let stand at home."""
         self._others: set[int] = set()
         self._expects = False
         self._expected = 0
@@ -91,18 +95,32 @@ class Tracee:
 
     def await_stop(self, seconds: float) -> None:
         """Wait for a stop that was asked for. Raises DiscardError."""
-        self._await(lambda: self.stopped, Reason.NOT_STOPPING, seconds)
+        if not self._comes_to(lambda: self.stopped, seconds):
+            raise DiscardError(Reason.NOT_STOPPING)
 
     def await_home(self, seconds: float) -> None:
         """Wait until it stands before the call that waits for its next one. Raises DiscardError."""
-        self._await(self._came_home, Reason.NOT_WAITING, seconds)
+        self.resume_late()
+        if self._comes_to(self._came_home, _URGE_SECONDS):
+            return
+        self.urge_home()
+        if not self._comes_to(self._came_home, seconds):
+            raise DiscardError(Reason.NOT_WAITING)
+
+    def urge_home(self) -> None:
+        """Have the call be broken off in which it may wait already: it is made again, from home."""
+        if self.alive and self.home is None:
+            with contextlib.suppress(OSError):  # it has ended, which is waited for as well
+                tracing.interrupt(self.pid)
+                self._urged = True
 
     def _came_home(self) -> bool:
         if self.noting and self.flagged is not None:
             raise self.flagged
         return self.home is not None
 
-    def _await(self, done: Callable[[], bool], late: Reason, seconds: float) -> None:
+    def _comes_to(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Take what happens to it until something is so, but not for longer. DiscardError."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
         turns = 0
@@ -117,9 +135,10 @@ class Tracee:
                 os.sched_yield()
                 continue
             if time.monotonic() > deadline:
-                raise DiscardError(late)
+                return False
             time.sleep(pause)
             pause = min(2 * pause, _MOST_PAUSE)
+        return True
 
     def leave_home(self) -> None:
         """Have one that stands at home make no call there, and stop behind it. DiscardError."""
@@ -302,6 +321,8 @@ class Tracee:
             if pid == self.pid and self._asked:
                 self.stopped, self._asked = True, False
                 return
+            if pid == self.pid:
+                self._urged = False
             tracing.resume(pid)
             return
         if event == tracing.EVENT_SECCOMP:
@@ -329,7 +350,10 @@ class Tracee:
         if self.flagged is None or not self.noting:
             state = tracing.general_state(pid)
             if pid == self.pid and is_home(state, self.home_is):
-                self.home = state
+                if self._urged:
+                    tracing.resume(pid)
+                else:
+                    self.home = state
                 return
             if self.noting:
                 self._judge(pid, tracing.General.of(state))
