@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,9 @@ def spent(stat: str, *, children: bool) -> float:
     return sum(int(one) for one in fields[11 : 15 if children else 13]) * _TICK
 
 
-def processor_seconds(root: int) -> Counter[str]:
+def processor_seconds(root: int) -> dict[str, float]:
     """Return the seconds on a processor by role, for a node whose first process is `root`."""
-    total: Counter[str] = Counter()
+    total: defaultdict[str, float] = defaultdict(float)
     for identity in tree(root):
         try:
             role = role_of(Path(f"/proc/{identity.pid}/cmdline").read_bytes())
@@ -98,7 +98,10 @@ class Measured:
         after = processor_seconds(self.node.process)
         if found.wrong or found.lost or not found.right:
             raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
-        us = {role: 1e6 * (after[role] - before[role]) / found.right for role in after}
+        us = {
+            role: 1e6 * (spent_by - before.get(role, 0.0)) / found.right
+            for role, spent_by in after.items()
+        }
         return {
             "us": sum(us.values()),
             **{f"{role}_us": one for role, one in us.items()},
@@ -123,9 +126,9 @@ def measure(seconds: int, rounds: int, before: Path | None = None) -> Figures:
         for measured in nodes.values():
             measured.node.close()
     figures: Figures = {name: {} for name in nodes}
-    for (name, function), found in taken.items():
+    for (name, function), rounds_of in taken.items():
         figures[name][function] = {
-            key: statistics.median(one.get(key, 0.0) for one in found) for key in found[0]
+            key: statistics.median(one.get(key, 0.0) for one in rounds_of) for key in rounds_of[0]
         }
     figures["ratio"] = _ratios(taken, figures)
     return figures
@@ -136,7 +139,7 @@ def _ratios(taken: dict[tuple[str, str], list[Figures]], figures: Figures) -> Fi
 
     def ratio(upper: tuple[str, str], lower: tuple[str, str]) -> float:
         pairs = zip(taken[upper], taken[lower], strict=True)
-        return statistics.median(above["us"] / below["us"] for above, below in pairs)
+        return float(statistics.median(above["us"] / below["us"] for above, below in pairs))
 
     ratios: Figures = {}
     for name in figures:

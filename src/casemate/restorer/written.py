@@ -30,8 +30,7 @@ class Written:
         self._scanner = scanner
         self._span: SpanScan | None = None
         self._kept: list[Range] = []
-        self._clean = remote_memory.Copy([], bytearray())
-        self._dropped: list[remote_memory.Copy] = []
+        self._clean: remote_memory.Copy | None = None
         self._calls = 0
         self._renew_at = _FIRST_RENEWAL
         self.pages = 0
@@ -50,27 +49,24 @@ class Written:
         self._calls += 1
         if self._calls >= self._renew_at:
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
-            self._kept, self._clean = [], remote_memory.Copy([], bytearray())
+            self._keep(snapshot, [])
             self.pages = pages(runs)
             self._write_and_protect(snapshot.twin, runs)
         elif not known and self.pages <= _MOST_KEPT:
-            self._kept = runs
-            self._clean = remote_memory.Copy(runs, remote_memory.read(snapshot.twin, runs))
-            self._clean.write(self._pid)
-        else:
-            self._clean.write(self._pid)
-            if not known:
-                self._write_and_protect(snapshot.twin, without(runs, self._kept))
-        for zeros in self._zeros(snapshot):
-            zeros.write(self._pid)
+            self._keep(snapshot, runs)
+        elif not known:
+            self._write_and_protect(snapshot.twin, without(runs, self._kept))
+        if self._clean is None:
+            self._clean = self._keep(snapshot, self._kept)
+        self._clean.write(self._pid)
 
-    def _zeros(self, snapshot: Snapshot) -> list[remote_memory.Copy]:
-        if len(self._dropped) != len(snapshot.dropped):
-            self._dropped = [
-                remote_memory.Copy([(start, end)], bytearray(end - start))
-                for start, end in snapshot.dropped
-            ]
-        return self._dropped
+    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> remote_memory.Copy:
+        """Have these be written back each time, and what the kernel may drop be zeroed."""
+        data = remote_memory.read(snapshot.twin, runs)
+        data += bytes(sum(end - start for start, end in snapshot.dropped))
+        self._kept = runs
+        self._clean = remote_memory.Copy([*runs, *snapshot.dropped], data)
+        return self._clean
 
     def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
         if self._span is None:
