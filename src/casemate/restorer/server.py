@@ -215,7 +215,8 @@ class Server:
         except DiscardError as error:
             self._discard(number, instance, error)
         else:
-            if self._gateway is not None:
+            # Another gateway has others by the same names.
+            if self._gateway is not None and self._by_name.get(instance.name) == number:
                 self._gateway.tell(instance.name, ready=True, pages=held.pages)
 
     def _discard(self, number: int, instance: _Instance, error: DiscardError) -> None:
@@ -283,6 +284,7 @@ class Server:
         if self._gateway is not None:
             self._leave(self._gateway)
         self._by_name.clear()
+        self._wanted.clear()
         self._gateway = Gateway(descriptor)
         self._poll.register(descriptor, select.POLLIN)
 

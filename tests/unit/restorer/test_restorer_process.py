@@ -318,6 +318,24 @@ def test_what_a_gateway_says_comes_in_any_parts(restorer: Restorer, child: Resto
     assert make_ready(restorer)
 
 
+def test_what_one_gateway_asked_for_the_next_is_not_told(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    """It numbers from the start again: the same name would be another instance's."""
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.send("time.sleep(0.1)")
+    ask(restorer)
+    time.sleep(0.02)
+    before, restorer.gateway = restorer.gateway, restorer.another_gateway()
+    assert child.answer() is None
+    restorer.gateway.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        restorer.gateway.recv(1)
+    before.close()
+
+
 @pytest.mark.parametrize("close", [True, False])
 def test_a_gateway_that_goes_or_does_not_read_ends_nothing(
     restorer: Restorer, child: RestoredChild, close: bool
