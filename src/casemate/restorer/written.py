@@ -16,6 +16,8 @@ from casemate.restorer.snapshot import Snapshot
 MOST_PAGES = 2000
 """That are written back for one call."""
 _MOST_KEPT = 768
+_MOST_COPIES = 8
+"""Then they are made one again."""
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -30,7 +32,8 @@ class Written:
         self._scanner = scanner
         self._span: SpanScan | None = None
         self._kept: list[Range] = []
-        self._clean: remote_memory.Copy | None = None
+        self._clean: list[remote_memory.Copy] = []
+        """What was there: of what is kept, and of what was kept later in others."""
         self._calls = 0
         self._renew_at = _FIRST_RENEWAL
         self.pages = 0
@@ -49,24 +52,33 @@ class Written:
         self._calls += 1
         if self._calls >= self._renew_at:
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
-            self._keep(snapshot, [])
+            self._keep_anew(snapshot, [])
             self.pages = pages(runs)
             self._write_and_protect(snapshot.twin, runs)
         elif not known and self.pages <= _MOST_KEPT:
             self._keep(snapshot, runs)
         elif not known:
             self._write_and_protect(snapshot.twin, without(runs, self._kept))
-        if self._clean is None:
-            self._clean = self._keep(snapshot, self._kept)
-        self._clean.write(self._pid)
+        if not self._clean:
+            self._keep_anew(snapshot, self._kept)
+        for copy in self._clean:
+            copy.write(self._pid)
 
-    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> remote_memory.Copy:
+    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> None:
+        """Have these be written back each time; those that are kept already are among them."""
+        new = without(runs, self._kept)
+        if len(self._clean) in (0, _MOST_COPIES) or pages(new) + pages(self._kept) != pages(runs):
+            self._keep_anew(snapshot, runs)
+            return
+        self._kept = runs
+        self._clean.append(remote_memory.Copy(new, remote_memory.read(snapshot.twin, new)))
+
+    def _keep_anew(self, snapshot: Snapshot, runs: list[Range]) -> None:
         """Have these be written back each time, and what the kernel may drop be zeroed."""
         data = remote_memory.read(snapshot.twin, runs)
         data += bytes(sum(end - start for start, end in snapshot.dropped))
         self._kept = runs
-        self._clean = remote_memory.Copy([*runs, *snapshot.dropped], data)
-        return self._clean
+        self._clean = [remote_memory.Copy([*runs, *snapshot.dropped], data)]
 
     def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
         if self._span is None:

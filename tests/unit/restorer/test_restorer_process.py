@@ -250,7 +250,7 @@ def test_a_call_that_ends_is_set_back_before_it_is_asked_for(
     hold(restorer, child)
     child.go()
     make_ready(restorer)
-    child.send("state['x'] = 1; time.sleep(0.2)")
+    child.send("state['x'] = 1; time.sleep(0.03)")
     ask(restorer)  # it is not home yet
     assert told(restorer).ready and child.answer() is None
     assert child.call("result = len(state)") == 0
