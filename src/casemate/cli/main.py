@@ -57,6 +57,8 @@ ENTRIES = (
     Entry("dev", PROJECT, "Run the project on this machine and reload it on every save"),
     Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
+    Entry("sbom", PROJECT, "Print what a bundle is made of, as CycloneDX"),
+    Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
     Entry("serve", NODE, "Run a node"),

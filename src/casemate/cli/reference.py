@@ -31,7 +31,11 @@ _ENVIRONMENT = (
     ("NO_COLOR", "Set to anything: no colours."),
     ("XDG_CONFIG_HOME", "`casemate/credentials.json` below it holds what `login` stored."),
     ("XDG_DATA_HOME", "`casemate` below it is where `serve` keeps its data, unless it is root."),
-    ("XDG_CACHE_HOME", "`casemate` below it is where `build` keeps downloads."),
+    (
+        "XDG_CACHE_HOME",
+        "`casemate` below it is where `build` keeps downloads, and advisories are.",
+    ),
+    ("CASEMATE_ADVISORIES", "Folder of the advisories, instead of the one in the cache."),
 )
 
 

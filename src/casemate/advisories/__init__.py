@@ -1,0 +1,67 @@
+"""Which holes are known in which packages: OSV records in, findings about versions out.
+
+It reads records of PyPI and npm from a folder, an archive or a mirror into one file, says whether
+that can be relied upon, and judges packages by it. It knows no bundle, no node and no policy: what
+a finding is allowed to mean is decided elsewhere. May import `model` only.
+"""
+
+from casemate.advisories.database import Database, Header
+from casemate.advisories.entry import Description
+from casemate.advisories.errors import (
+    AdvisoriesError,
+    BusyError,
+    CutShortError,
+    DatabaseMissingError,
+    DatabaseUnreadableError,
+    LockFileError,
+    RecordError,
+    SourceError,
+    VectorError,
+    VersionError,
+)
+from casemate.advisories.importing import Imported, Wanted, import_advisories
+from casemate.advisories.judging import Finding, Judge, Judgement, NotJudged, judge
+from casemate.advisories.locks import Listed, read_packages
+from casemate.advisories.packages import Ecosystem, Package, normalised
+from casemate.advisories.place import Place, default_place, place_of_node
+from casemate.advisories.severity import Severity, score_of, severity_of
+from casemate.advisories.standing import Problem, Standing, Trouble, look
+
+__all__ = [
+    "AdvisoriesError",
+    "BusyError",
+    "CutShortError",
+    "Database",
+    "DatabaseMissingError",
+    "DatabaseUnreadableError",
+    "Description",
+    "Ecosystem",
+    "Finding",
+    "Header",
+    "Imported",
+    "Judge",
+    "Judgement",
+    "Listed",
+    "LockFileError",
+    "NotJudged",
+    "Package",
+    "Place",
+    "Problem",
+    "RecordError",
+    "Severity",
+    "SourceError",
+    "Standing",
+    "Trouble",
+    "VectorError",
+    "VersionError",
+    "Wanted",
+    "default_place",
+    "import_advisories",
+    "judge",
+    "look",
+    "normalised",
+    "place_of_node",
+    "read_packages",
+    "score_of",
+    "severity_of",
+]

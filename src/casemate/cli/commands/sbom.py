@@ -1,0 +1,123 @@
+"""`casemate sbom`: what a bundle is made of, for people who keep lists of that."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from casemate.cli.building import Workspace
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import ManifestOption, command, new_app
+from casemate.cli.terminal import note
+
+if TYPE_CHECKING:
+    from casemate.model.bundle import BundleManifest
+
+app = new_app()
+
+_DIGEST_CHARS = 64
+
+
+@command(
+    app,
+    examples="$ casemate sbom thumbnail\n"
+    "$ casemate sbom --out sboms\n"
+    "$ casemate sbom --bundle .casemate/bundles/DIGEST",
+)
+def sbom(
+    functions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+    ] = None,
+    manifest: ManifestOption = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="PATH",
+            help="Of a bundle that is there: its folder, or its archive, named by its digest.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Write FUNCTION.cdx.json files there."),
+    ] = None,
+) -> None:
+    """Print what a bundle is made of, as CycloneDX.
+
+    It is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless --bundle names
+    one. Packages have their package URL, hash, licence and what they need of each other. The same
+    bundle gives the same bytes.
+    """
+    if bundle is not None:
+        if functions or manifest is not None:
+            raise UsageError("--bundle takes no FUNCTION and no --manifest.")
+        found = [_of_bundle(bundle)]
+    else:
+        found = _of_functions(functions or [], manifest, several=out is not None)
+    for name, document in found:
+        if out is None:
+            sys.stdout.write(document.decode())
+            sys.stdout.flush()
+        else:
+            _write(out / f"{name}.cdx.json", document)
+
+
+def _of_functions(
+    names: list[str], manifest: Path | None, *, several: bool
+) -> list[tuple[str, bytes]]:
+    from casemate.sbom import sbom as sbom_of
+
+    workspace = Workspace(manifest, names)
+    if len(workspace.chosen) != 1 and not several:
+        known = ", ".join(spec.name for spec in workspace.chosen)
+        raise UsageError(
+            f"There are several functions: {known}.",
+            next_step="Name one, or a folder for all with --out.",
+        )
+    return [
+        (built.manifest.function.name, sbom_of(built.path, built.manifest))
+        for built in workspace.build(None, relock=False)
+    ]
+
+
+def _of_bundle(path: Path) -> tuple[str, bytes]:
+    """Return the SBOM of a folder, or of an archive. Nothing in either is run."""
+    from casemate.build import unpack, verify
+    from casemate.sbom import sbom as sbom_of
+
+    path = path.absolute()
+    if path.is_dir():
+        verify(path)
+        read = _manifest(path)
+        return read.function.name, sbom_of(path, read)
+    digest = path.name[:_DIGEST_CHARS]
+    with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
+        try:
+            with path.open("rb") as archive:
+                read = unpack(archive, Path(folder) / digest, digest)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        return read.function.name, sbom_of(Path(folder) / digest, read)
+
+
+def _manifest(bundle: Path) -> BundleManifest:
+    """Return the manifest of a folder that was verified."""
+    import msgspec
+
+    from casemate.model.bundle import BundleManifest
+
+    return msgspec.json.decode((bundle / "bundle.json").read_bytes(), type=BundleManifest)
+
+
+def _write(path: Path, document: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(document)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+    note(f"Wrote {path}")

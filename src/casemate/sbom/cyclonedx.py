@@ -1,0 +1,138 @@
+"""Writes the SBOM of a bundle: CycloneDX 1.6 in JSON, the same bytes for the same bundle."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from casemate import __version__
+from casemate.model.bundle import BundleManifest
+from casemate.sbom.distributions import Distribution, distributions, needed
+from casemate.sbom.licences import licences_of
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/casemate/bundle")
+_MAX_DESCRIPTION = 500
+_ROOT = "bundle"
+
+
+def sbom(bundle: Path, manifest: BundleManifest) -> bytes:
+    """Return the SBOM of the bundle in a folder. Raises SbomError.
+
+    There is no time in it, and its serial number is made of the bundle's digest.
+    """
+    digest = manifest.digest()
+    found, rest = distributions(bundle, manifest)
+    document = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, digest)}",
+        "version": 1,
+        "metadata": {
+            "tools": {
+                "components": [{"type": "application", "name": "casemate", "version": __version__}]
+            },
+            "component": _root(manifest, digest, rest),
+        },
+        "components": [_component(each) for each in found],
+        "dependencies": _dependencies(found, manifest),
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _root(manifest: BundleManifest, digest: str, rest: int) -> dict[str, Any]:
+    function = manifest.function
+    properties = {
+        "casemate:handler": function.handler,
+        "casemate:python": function.python or "",
+        "casemate:lock-sha256": manifest.lock_sha256 or "",
+        "casemate:files": str(len(manifest.files)),
+        "casemate:dependency-files-of-no-package": str(rest),
+    }
+    return {
+        "type": "application",
+        "bom-ref": _ROOT,
+        "group": manifest.project,
+        "name": function.name,
+        "version": digest[:12],
+        "hashes": [{"alg": "SHA-256", "content": digest}],
+        "properties": _properties(properties),
+    }
+
+
+def _component(found: Distribution) -> dict[str, Any]:
+    component: dict[str, Any] = {
+        "type": "library",
+        "bom-ref": found.package.purl,
+        "name": found.package.name,
+        "version": found.package.version,
+    }
+    summary = " ".join(str(found.metadata["Summary"] or "").split())[:_MAX_DESCRIPTION]
+    if summary and summary != "UNKNOWN":
+        component["description"] = summary
+    component["hashes"] = [{"alg": "SHA-256", "content": found.content}]
+    licences = licences_of(found.metadata)
+    if licences:
+        component["licenses"] = licences
+    component["purl"] = found.package.purl
+    component["properties"] = _properties(
+        {
+            "casemate:files": str(found.files),
+            "casemate:bytes": str(found.size),
+            "casemate:native-files": str(found.native),
+            "casemate:hash-of": "sha256sum lines of the package's files, sorted by path",
+        }
+    )
+    return component
+
+
+def _dependencies(found: Sequence[Distribution], manifest: BundleManifest) -> list[dict[str, Any]]:
+    refs = {each.package.name: each.package.purl for each in found}
+    edges = needed(found, _environment(manifest))
+    listed = [
+        {"ref": refs[name], "dependsOn": [refs[other] for other in edges[name]]} for name in refs
+    ]
+    return [{"ref": _ROOT, "dependsOn": [refs[name] for name in _first(edges)]}, *listed]
+
+
+def _first(edges: dict[str, list[str]]) -> list[str]:
+    """Return what the function itself needs: what nothing else does, and one of each circle."""
+    first = sorted(edges.keys() - {other for others in edges.values() for other in others})
+    reached: set[str] = set()
+    waiting = list(first)
+    for name in [None, *sorted(edges)]:
+        if name is not None and name not in reached:
+            first.append(name)
+            waiting.append(name)
+        while waiting:
+            one = waiting.pop()
+            if one not in reached:
+                reached.add(one)
+                waiting += edges[one]
+    return sorted(first)
+
+
+def _environment(manifest: BundleManifest) -> dict[str, str]:
+    """Return what markers are held against (PEP 508), by the bundle alone."""
+    minor = manifest.function.python or "3.11"
+    arm = any("aarch64-linux-gnu" in file.path for file in manifest.files)
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{minor}.0",
+        "os_name": "posix",
+        "platform_machine": "aarch64" if arm else "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{minor}.0",
+        "python_version": minor,
+        "sys_platform": "linux",
+    }
+
+
+def _properties(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items() if value]

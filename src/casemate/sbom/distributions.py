@@ -1,0 +1,166 @@
+"""The packages in a bundle: what each says of itself, which files are its, what it needs."""
+
+from __future__ import annotations
+
+import csv
+import email.parser
+import email.policy
+import hashlib
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from email.message import Message
+from pathlib import Path
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+
+from casemate.advisories import Ecosystem, Package, normalised
+from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.errors import CasemateError
+
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_NEEDS = 2_000
+"""What one package may say that it needs; the rest is not read."""
+_MAX_NEED_CHARS = 4_096
+_MAX_EXTRAS = 50
+"""Extras of one package that others ask for."""
+_METADATA = re.compile(r"deps/([^/]+\.dist-info)/METADATA")
+
+
+class SbomError(CasemateError):
+    """The bundle's packages cannot be read."""
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """One installed package. `content` is a digest over the names and digests of its files."""
+
+    package: Package
+    metadata: Message
+    files: int
+    size: int
+    content: str
+    native: int
+    """How many of its files are code of the machine."""
+    needs: tuple[Requirement, ...]
+
+
+def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribution], int]:
+    """Return the packages of a bundle by name, and how many files below `deps/` are nobody's.
+
+    Raises SbomError.
+    """
+    files = {file.path: file for file in manifest.files}
+    found, owned = [], set()
+    for path in sorted(files):
+        match = _METADATA.fullmatch(path)
+        if match is None:
+            continue
+        metadata = _headers(bundle, files[path])
+        rows = _recorded(bundle, files, match.group(1))
+        owned |= {file.path for file in rows}
+        found.append(_distribution(metadata, rows))
+    named = {(each.name, each.version) for each in manifest.packages}
+    if {(each.package.name, each.package.version) for each in found} != named:
+        raise SbomError("The packages in the bundle are not those that its manifest names.")
+    rest = [
+        path
+        for path in files
+        if path.startswith("deps/") and path not in owned and "__pycache__" not in path
+    ]
+    found.sort(key=lambda each: each.package)
+    return found, sum(not path.endswith("/RECORD") for path in rest)
+
+
+def needed(found: Sequence[Distribution], environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what each package needs of the others, by name, where this interpreter runs it.
+
+    Extras that a package asks for count; those that the function itself asked for are not known.
+    """
+    by_name = {each.package.name: each for each in found}
+    extras: dict[str, set[str]] = {name: {""} for name in by_name}
+    edges: dict[str, set[str]] = {name: set() for name in by_name}
+    waiting = [(name, "") for name in by_name]
+    while waiting:
+        name, extra = waiting.pop()
+        for need in by_name[name].needs:
+            other = normalised(Ecosystem.PYPI, need.name)
+            if other not in by_name or not _applies(need, environment, extra):
+                continue
+            edges[name].add(other)
+            for asked in sorted(need.extras):
+                if asked not in extras[other] and len(extras[other]) < _MAX_EXTRAS:
+                    extras[other].add(asked)
+                    waiting.append((other, asked))
+    return {name: sorted(others - {name}) for name, others in edges.items()}
+
+
+def _applies(need: Requirement, environment: Mapping[str, str], extra: str) -> bool:
+    if need.marker is None:
+        return True
+    try:
+        return need.marker.evaluate({**environment, "extra": extra})
+    except (ValueError, KeyError, RecursionError):
+        return True  # a marker that cannot be told: better one edge too many
+
+
+def _distribution(metadata: Message, rows: Sequence[BundleFile]) -> Distribution:
+    name = normalised(Ecosystem.PYPI, str(metadata["Name"] or ""))
+    version = str(metadata["Version"] or "")
+    if name is None or not version:
+        raise SbomError("A package in the bundle has no valid name and version.")
+    lines = "".join(f"{file.sha256}  {file.path}\n" for file in rows)
+    return Distribution(
+        package=Package(ecosystem=Ecosystem.PYPI, name=name, version=version),
+        metadata=metadata,
+        files=len(rows),
+        size=sum(file.size for file in rows),
+        content=hashlib.sha256(lines.encode()).hexdigest(),
+        native=sum(bool(re.search(r"\.so(?:\.[0-9]+){0,4}\Z", file.path)) for file in rows),
+        needs=_needs(metadata),
+    )
+
+
+def _needs(metadata: Message) -> tuple[Requirement, ...]:
+    needs = []
+    for text in (metadata.get_all("Requires-Dist") or ())[:_MAX_NEEDS]:
+        if len(str(text)) > _MAX_NEED_CHARS:
+            continue
+        try:
+            needs.append(Requirement(str(text)))
+        except (InvalidRequirement, RecursionError):
+            continue
+    return tuple(needs)
+
+
+def _recorded(bundle: Path, files: Mapping[str, BundleFile], folder: str) -> list[BundleFile]:
+    """Return the files that a RECORD names (PEP 376), without itself and what was compiled here."""
+    record = files.get(f"deps/{folder}/RECORD")
+    if record is None:
+        return []
+    try:
+        rows = [row[0] for row in csv.reader(io.StringIO(_text(bundle, record), newline="")) if row]
+    except csv.Error as error:
+        raise SbomError(f"{folder} has an unreadable RECORD.") from error
+    paths = {f"deps/{row}" for row in rows} - {record.path}
+    return [files[path] for path in sorted(paths & files.keys())]
+
+
+def _headers(bundle: Path, file: BundleFile) -> Message:
+    return email.parser.HeaderParser(policy=email.policy.compat32).parsestr(_text(bundle, file))
+
+
+def _text(bundle: Path, file: BundleFile) -> str:
+    """Return the text of a file, if it is the one that the manifest names."""
+    if file.size > _MAX_BYTES:
+        raise SbomError(f"{file.path} is too large.")
+    try:
+        descriptor = os.open(bundle / file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as opened:
+            data = opened.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise SbomError(f"{file.path} of the bundle cannot be read.") from error
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise SbomError(f"{file.path} of the bundle is not what its manifest names.")
+    return data.decode("utf-8", "replace")
