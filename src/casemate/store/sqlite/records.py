@@ -30,9 +30,11 @@ from casemate.operations.records import (
     ReadLogs,
     ShowError,
     ShowInvocation,
-)
+    )
+from casemate.operations.traces import FindTrace
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint
+from casemate.store.sqlite import traces
 from casemate.store.sqlite.faults import UNSTORABLE
 from casemate.store.sqlite.questions import conditions, require_limit, require_range
 from casemate.store.sqlite.shares import Added
@@ -51,7 +53,8 @@ Row = tuple[str | int | float | None, ...]
 _INSERT_INVOCATION = """
     INSERT INTO invocation (
         stored_at, id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, attempt, trace_id,
+        parent_id, spans
     ) VALUES """
 _INSERT_ERROR = """
     INSERT INTO error (
@@ -64,7 +67,8 @@ _INSERT_LINE = """
 _SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, attempt, trace_id,
+        parent_id, spans
     FROM invocation """
 _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
@@ -125,6 +129,13 @@ def invocations(connection: engine.Connection, operation: ListInvocations) -> In
     where, values = _where(operation, "started_at", operation.trigger)
     rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
     return Invocations(invocations=tuple(map(_to_invocation, rows)))
+
+
+@performs(FindTrace)
+def trace(connection: engine.Connection, operation: FindTrace) -> tuple[InvocationRecord, ...]:
+    """Return the invocations of a trace, oldest first, or of that which an invocation is in."""
+    found = traces.invocations(connection, _SELECT_INVOCATIONS, operation.id)
+    return tuple(map(_to_invocation, found))
 
 
 @performs(ShowError)
@@ -246,7 +257,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
         if record is not None:
             row = _from_invocation(record, now)
             invocation_rows.append(row)
-            added.note(str(row[2]), str(row[3]), "invocation", 0, logs)
+            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[18] or "")), logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
@@ -261,7 +272,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
                 row = _from_line(line, text, now)
                 log_rows.append(row)
                 added.note(str(row[2]), str(row[3]), "log_line", _size(row[7]), logs)
-    _insert_rows(connection, _INSERT_INVOCATION, 15, invocation_rows)
+    _insert_rows(connection, _INSERT_INVOCATION, 19, invocation_rows)
     _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
     _insert_rows(connection, _INSERT_LINE, 8, log_rows)
     added.write(connection)
@@ -306,6 +317,7 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         record.request_bytes,
         record.response_bytes,
         None if record.error_id is None else clean(record.error_id),
+        *traces.row(record),
     )
 
 
@@ -354,6 +366,7 @@ def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         request_bytes=row[11],
         response_bytes=row[12],
         error_id=row[13],
+        **traces.fields(row[0], *row[14:18]),
     )
 
 

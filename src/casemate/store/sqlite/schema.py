@@ -299,6 +299,15 @@ _SHARES = (
     "CREATE INDEX error_owner ON error (project, function)",
 )
 
+# Nothing of what follows from the invocation's id is stored; see `casemate.model.tracing`.
+_TRACES = (
+    "ALTER TABLE invocation ADD COLUMN attempt INTEGER",
+    "ALTER TABLE invocation ADD COLUMN trace_id TEXT",
+    "ALTER TABLE invocation ADD COLUMN parent_id TEXT",
+    "ALTER TABLE invocation ADD COLUMN spans TEXT",
+    "CREATE INDEX invocation_trace ON invocation (trace_id) WHERE trace_id IS NOT NULL",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -309,6 +318,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX denial_principal ON denial (principal, kind, sequence)",
     ),
     _SHARES,
+    _TRACES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
