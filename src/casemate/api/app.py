@@ -23,12 +23,14 @@ from casemate.api import (
     functions,
     grants,
     journal,
+    metrics,
     node,
     policy,
     records,
     routes,
     secrets,
     sources,
+    traces,
     triggers,
 )
 from casemate.api.authentication import RequireCredential
@@ -53,6 +55,8 @@ OPERATIONS = (
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *records.OPERATIONS,
+    *traces.OPERATIONS,
+    *metrics.OPERATIONS,
     *journal.OPERATIONS,
     *grants.OPERATIONS,
     *data.OPERATIONS,

@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.model.tracing import AMBIENT, MAX_SPANS, Span, TraceContext
 from casemate.operations.declaration import Operation
 from casemate.operations.objects import (
     AbortObject,
@@ -164,13 +165,16 @@ class Broker:
             rights = self._rights[key] = Rights(version)
         return rights
 
-    def serve(self, admitted: Admitted, deadline: float, invoke: Invoke) -> Session:
+    def serve(
+        self, admitted: Admitted, deadline: float, invoke: Invoke, trace: TraceContext
+    ) -> Session:
         """Return what serves one invocation's requests. RefusedError if it may not run at all.
 
-        `invoke` is the path that it is on itself, which functions that it invokes take as well.
+        `invoke` is the path that it is on itself, which functions that it invokes take as well, as
+        does what comes of its requests with `trace`.
         """
         rights = self.rights(admitted.version)
-        session = Session(self, rights, admitted, deadline, invoke)
+        session = Session(self, rights, admitted, deadline, invoke, trace)
         if admitted.request.raw.caller is None:
             return session
         try:
@@ -198,8 +202,11 @@ class Session:
         "_path",
         "_rights",
         "_tasks",
+        "_trace",
         "_turn",
         "_uploads",
+        "more_spans",
+        "spans",
     )
 
     def __init__(
@@ -209,7 +216,12 @@ class Session:
         admitted: Admitted,
         deadline: float,
         path: Invoke,
+        trace: TraceContext,
     ) -> None:
+        self._trace = trace
+        self.spans: Sequence[Span] = ()
+        """The first uses that were answered."""
+        self.more_spans = 0
         self._broker = broker
         self._path = path
         self._rights = rights
@@ -229,7 +241,7 @@ class Session:
         Requests of one invocation are done one after the other, so that at most one large reply
         waits for an instance.
         """
-        served = instance.served
+        served, began = instance.served, time.time()
         try:
             request = requests.decode(head)
         except msgspec.ValidationError as error:
@@ -240,9 +252,11 @@ class Session:
             self._authorize(request)
             answer = self._perform_at_once(request)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+            self._note(request, began, ok=False)
             self._refuse(instance, served, request.n, error)
             return
         if answer is not None:
+            self._note(request, began)
             instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
             return
         if self._tasks is None:
@@ -250,14 +264,33 @@ class Session:
         if self._turn is None:
             self._turn = asyncio.Lock()
         task = asyncio.get_running_loop().create_task(
-            self._serve(instance, served, request, body, self._turn)
+            self._serve(instance, served, request, body, self._turn, began)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _note(self, request: Any, began: float, *, ok: bool = True) -> None:
+        """Keep that a request was answered, for the trace."""
+        if len(self.spans) >= MAX_SPANS:
+            self.more_spans += 1
+            return
+        name, on = requests.told(request)
+        came = self._admitted.request.raw.received_at
+        start, took = (began - came) * 1000, (time.time() - began) * 1000
+        span = Span(name=name, on=on, start_ms=round(start, 3), ms=round(took, 3), ok=ok)
+        self.spans = (*self.spans, span)
+
     async def _serve(
-        self, instance: Instance, served: int, request: Any, body: bytes, turn: asyncio.Lock
+        self,
+        instance: Instance,
+        served: int,
+        request: Any,
+        body: bytes,
+        turn: asyncio.Lock,
+        began: float,
     ) -> None:
+        # What it changes happens in this trace; nothing else runs in the context of this task.
+        AMBIENT.set(self._trace.kept)
         room = self._broker.room.held(self._rights.principal.id, requests.reply_bytes(request))
         async with turn, room as resize:
             try:
@@ -265,8 +298,10 @@ class Session:
                     requests.read(self._rights.version.project, request, body)
                 )
             except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+                self._note(request, began, ok=False)
                 self._refuse(instance, served, request.n, error)
                 return
+            self._note(request, began)
             resize(len(answer.body))
             await self._deliver(instance, served, request.n, answer)
 
@@ -424,6 +459,7 @@ class Session:
                 body=operation.content,
                 received_at=time.time(),
                 caller=caller,
+                trace=self._trace,
             ),
             self._path if operation.wait else None,
         )

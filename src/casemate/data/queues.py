@@ -35,7 +35,7 @@ from casemate.data.routes import Routes
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
-from casemate.model.messages import NewMessage, QueueInfo
+from casemate.model.messages import Depth, NewMessage, QueueInfo
 from casemate.sqlite.engine import Connection
 
 MAX_CALLER_NAME_BYTES = 512
@@ -204,6 +204,20 @@ def info(connection: Connection, queue: Resource) -> QueueInfo:
         "SELECT min(sent_at) FROM message WHERE queue = ? AND sent_at > ?", (queue.id, since)
     ).fetchone()
     return QueueInfo(name=queue.name, waiting=number - old, oldest_at=oldest, dead=dead)
+
+
+def depths(connection: Connection) -> tuple[Depth, ...]:
+    """Return how much waits in each queue, topic and inbox."""
+    rows = connection.execute(
+        "SELECT kind, name, number, dead, "
+        "(SELECT min(sent_at) FROM message WHERE queue = resource.id) "
+        "FROM resource WHERE kind IN (?, ?, ?) ORDER BY kind, name LIMIT ?",
+        (QUEUE, TOPIC, INBOX, MAX_DEPTHS),
+    )
+    return tuple(
+        Depth(kind=kind, name=name, waiting=number, oldest_at=oldest, dead=dead)
+        for kind, name, number, dead, oldest in rows
+    )
 
 
 def purge(work: Work, queue: Resource, routes: Routes) -> int:

@@ -36,6 +36,7 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
+from casemate.model.tracing import handed_on
 from casemate.sandbox.frames import Output
 from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
@@ -51,8 +52,12 @@ class InvokeHead(msgspec.Struct, omit_defaults=True):
     shape: str
     at: float
     """Unix time at which it came, in seconds."""
+    trace: str
+    """`traceparent` of the invocation itself."""
     open: tuple[str, ...] = ()
     """What its answer may tell of the inside."""
+    state: str = ""
+    """`tracestate`."""
 
 
 class Pipeline:
@@ -117,6 +122,7 @@ class Pipeline:
             raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
         shape, http, body = sent(admitted)
+        trace = handed_on(request.id, request.raw.trace, request.raw.attempt)
         head = InvokeHead(
             request.id,
             deadline,
@@ -124,7 +130,9 @@ class Pipeline:
             str(version.number),
             shape,
             request.raw.received_at,
+            trace.text,
             version.spec.shown(request.raw.event),
+            trace.state,
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
@@ -133,7 +141,7 @@ class Pipeline:
         instance.serving = request.id
         session = None
         try:
-            session = self._broker.serve(admitted, deadline, self.invoke)
+            session = self._broker.serve(admitted, deadline, self.invoke, trace)
             reply = await instance.invoke(
                 self._encode(head),
                 body,
@@ -164,4 +172,8 @@ class Pipeline:
             output_dropped=output.dropped,
             output_lines=output.lines,
             used_secret=instance.holds_secret,
+            own=reply.own,
+            trace=trace,
+            spans=session.spans,
+            more_spans=session.more_spans,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -10,6 +12,9 @@ MAX_NAMES = 32
 """Names of measurements of its own that a function has, all its versions together."""
 NAME_PATTERN = r"[a-z][a-z0-9_]{0,62}"
 UNIT_PATTERN = r"[A-Za-z0-9%/_.-]{1,16}"
+LARGEST = 1e300
+"""Of a measurement and of a sum of such: they stay finite."""
+_MOST_AT_ONCE = 2**53
 
 
 class Durations(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +67,29 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     least: float
     most: float
     unit: str = ""
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one invocation tells of one measurement, already added up."""
+
+    name: Annotated[str, msgspec.Meta(pattern=rf"^{NAME_PATTERN}$(?!\n)", max_length=63)]
+    unit: Annotated[str, msgspec.Meta(pattern=rf"^(?:{UNIT_PATTERN})?$(?!\n)", max_length=16)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=_MOST_AT_ONCE)]
+    sum: float
+    least: float
+    most: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its numbers can be those of any measurements."""
+        numbers = (self.sum, self.least, self.most)
+        return self.least <= self.most and all(abs(n) <= LARGEST for n in numbers)
+
+
+class OwnHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The head of a frame that tells measurements."""
+
+    own: Annotated[tuple[Told, ...], msgspec.Meta(min_length=1, max_length=MAX_NAMES)]
 
 
 class FunctionMetrics(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ from casemate.model.event import Event
 from casemate.model.grant import Grant
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
+from casemate.model.metrics import Told
 from casemate.model.principal import Checked, Principal, PrincipalKind
+from casemate.model.tracing import Span, TraceContext
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,10 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     remote_address: str = ""
     caller: Caller | None = None
+    trace: TraceContext | None = None
+    """Where the caller stands in a trace; None: one begins here."""
+    sent_at: float = 0.0
+    """Unix time from which it waited to be delivered; 0: it did not."""
 
     @property
     def admitted_under(self) -> str:
@@ -165,6 +171,14 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
+    own: Sequence[Told] = ()
+    """What the handler measured."""
+    trace: TraceContext | None = None
+    """Where what it began stands in a trace, its own span being the parent."""
+    spans: Sequence[Span] = ()
+    """What it used of the platform, the first ones."""
+    more_spans: int = 0
+    """Uses beyond these."""
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +189,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     error_id: str = ""
     retry_after: int | None = None
     """Seconds."""
+    trace: str = ""
+    """`TraceContext.kept` of what comes of it."""
 
 
 class RefusedError(CasemateError):

@@ -29,8 +29,8 @@ _MEMBER = re.compile(
 )
 _MAX_MEMBERS = 32
 
-AMBIENT: ContextVar[str] = ContextVar("traceparent", default="")
-"""The `traceparent` under which a running function's use is done: what comes of it goes on there."""
+AMBIENT: ContextVar[str] = ContextVar("trace", default="")
+"""The `TraceContext.kept` of a running function whose use is done: events of it go on there."""
 
 
 class TraceContext(msgspec.Struct, frozen=True):
@@ -47,6 +47,11 @@ class TraceContext(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """As `traceparent` says it."""
         return f"{_VERSION}-{self.trace_id}-{self.parent_id}-{self.flags}"
+
+    @property
+    def kept(self) -> str:
+        """As it is kept with an event; see `kept_context`."""
+        return f"{self.text} {self.state}" if self.state else self.text
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +83,12 @@ def read_context(parent: str, state: str = "") -> TraceContext | None:
     # Bits that this version does not know are not handed on.
     known = f"{int(flags, 16) & 3:02x}"
     return TraceContext(trace, span, known, _state(state))
+
+
+def kept_context(text: str) -> TraceContext | None:
+    """Return what was kept with an event, None if that is nothing."""
+    parent, _, state = text.partition(" ")
+    return read_context(parent, state) if parent else None
 
 
 def _state(text: str) -> str:

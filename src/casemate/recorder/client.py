@@ -100,6 +100,11 @@ class RecorderClient:
         """Done when there will be no recorder any more."""
         return self._process.gone
 
+    @property
+    def starts(self) -> int:
+        """How many recorders there were."""
+        return self._process.starts
+
     # -- what happens ----------------------------------------------------------------------------
 
     def note(self, fact: Fact) -> None:
@@ -115,7 +120,7 @@ class RecorderClient:
             self._put(fact, count)
 
     def _put(self, fact: Fact, count: int) -> None:
-        if self._waiting >= MAX_BUFFERED:
+        if self.waiting >= MAX_BUFFERED:
             self.missed += count
             return
         self._buffer.append(Told(type(fact).__name__, _encoder.encode(fact), count))
@@ -125,7 +130,13 @@ class RecorderClient:
             self._flushing = self._loop.call_later(COMPANY_SECONDS, self._flush)
 
     @property
-    def _waiting(self) -> int:
+    def told(self) -> int:
+        """How many facts were told and had room."""
+        return self._next + len(self._buffer)
+
+    @property
+    def waiting(self) -> int:
+        """How many facts wait to be acknowledged."""
         return self._next + len(self._buffer) - self._acknowledged
 
     def _flush(self) -> None:
@@ -222,8 +233,8 @@ class RecorderClient:
 
     def trouble(self) -> str:
         """Return why nothing more may begin, empty while all is recorded."""
-        if self._waiting >= MAX_BUFFERED // 2:
-            return self.problem or f"{self._waiting} facts wait to be recorded."
+        if self.waiting >= MAX_BUFFERED // 2:
+            return self.problem or f"{self.waiting} facts wait to be recorded."
         gone = self._gone_at
         if gone is not None and self._loop.time() - gone > GONE_SECONDS:
             return self.problem or "The recorder is gone and not yet back."

@@ -27,6 +27,8 @@ from . import restorable, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .measures import Measures
+from .trace import Trace
 
 Handler = Callable[[Any, Context], Any]
 
@@ -163,6 +165,7 @@ class Instance:
         self._restored = restored
         self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
+        self._measures = Measures()
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
         self._run_async: Callable[[Any], Any] | None = None
@@ -212,6 +215,8 @@ class Instance:
         return data
 
     def _context(self, head: dict[str, Any], event: events.Event) -> Context:
+        trace = Trace(head.get("trace", ""), head.get("state", ""))
+        trace.tell()
         return Context(
             event=event,
             request_id=head["id"],
@@ -222,6 +227,8 @@ class Instance:
             memory_limit=self._memory,
             log=self._log,
             channel=self._channel,
+            measures=self._measures,
+            trace=trace,
         )
 
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
@@ -231,6 +238,7 @@ class Instance:
         """
         guard = self._guard
         guard.raised.clear()
+        self._measures.clear()
         frame = self._answered(head, event)
         blocked, guard.blocked = guard.blocked, None
         guard.end()
@@ -288,7 +296,7 @@ class Instance:
                 self._channel.open = True
                 frame = self._frame(_decode(head.decode()), event)
                 flush_output()
-                self._channel.finish(frame)
+                self._channel.finish(self._measures.before(frame))
                 if not self._reuse:
                     return
 

@@ -10,6 +10,7 @@ import os
 import msgspec
 
 from casemate.model.invocation import Outcome
+from casemate.model.metrics import OwnHead, Told
 
 
 class ErrorHead(msgspec.Struct, frozen=True):
@@ -59,6 +60,8 @@ class Reply(msgspec.Struct, frozen=True):
     trace: str = ""
     reusable: bool = False
     """True if the instance can serve another invocation."""
+    own: tuple[Told, ...] = ()
+    """What the handler measured."""
 
 
 MAX_LINES = 10_000
@@ -136,6 +139,8 @@ ERROR_KINDS = {
 """What the kinds of an error frame mean for its invocation."""
 
 decode_error = msgspec.json.Decoder(ErrorHead).decode
+decode_measures = msgspec.json.Decoder(OwnHead).decode
+MAX_MEASURES_BYTES = 8 * 1024
 decode_log = msgspec.json.Decoder(LogHead).decode
 
 

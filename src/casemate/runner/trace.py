@@ -1,0 +1,39 @@
+"""Where an invocation stands in a trace (W3C Trace Context), for what the handler calls itself."""
+
+from __future__ import annotations
+
+import os
+
+_PARENT, _STATE = "TRACEPARENT", "TRACESTATE"
+"""Variables of the environment by which OpenTelemetry hands a context to a process."""
+
+
+class Trace:
+    """Its ids. To go on in the trace elsewhere, send `traceparent` along as a header."""
+
+    __slots__ = ("traceparent", "tracestate")
+
+    def __init__(self, traceparent: str, tracestate: str = "") -> None:
+        """Keep both as the headers of these names have them."""
+        self.traceparent = traceparent
+        self.tracestate = tracestate
+
+    @property
+    def trace_id(self) -> str:
+        """The trace, 32 hexadecimal digits."""
+        return self.traceparent[3:35]
+
+    @property
+    def span_id(self) -> str:
+        """The invocation's own span in it, 16 hexadecimal digits."""
+        return self.traceparent[36:52]
+
+    def tell(self) -> None:
+        """Say so in the environment, as it is between processes."""
+        if not self.traceparent:
+            return
+        os.environ[_PARENT] = self.traceparent
+        if self.tracestate:
+            os.environ[_STATE] = self.tracestate
+        elif _STATE in os.environ:
+            del os.environ[_STATE]
