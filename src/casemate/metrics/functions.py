@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from casemate.metrics.exposition import Exposition, labels
-from casemate.model.metrics import FunctionMetrics
+from casemate.model.metrics import FunctionMetrics, Measured
 
 Value = Callable[[FunctionMetrics], float]
 
@@ -98,8 +98,13 @@ def _own(out: Exposition, named: Sequence[tuple[str, FunctionMetrics]]) -> Itera
     for of, measured in own:
         out.sample(of, measured.count)
     yield
-    for name, text in (("sum", "Sum of"), ("least", "Least of"), ("most", "Greatest of")):
+    shown: tuple[tuple[str, str, Callable[[Measured], float]], ...] = (
+        ("sum", "Sum of", lambda m: m.sum),
+        ("min", "Least of", lambda m: m.least),
+        ("max", "Greatest of", lambda m: m.most),
+    )
+    for name, text, value_of in shown:
         out.family(f"casemate_custom_{name}", "gauge", f"{text} these measurements.")
         for of, measured in own:
-            out.sample(of, getattr(measured, name))
+            out.sample(of, value_of(measured))
         yield

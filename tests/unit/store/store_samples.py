@@ -10,6 +10,7 @@ from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.principal import OWNER, RoleBinding
+from casemate.model.tracing import span_of, trace_of
 from casemate.operations.deployments import KeepVersions
 from casemate.sqlite import engine
 from casemate.store.sqlite import SqliteStore
@@ -79,6 +80,8 @@ def invocation(invocation_id: str = "i1", **changes: object) -> InvocationRecord
         "cold": True,
         "request_bytes": 10,
         "response_bytes": 20,
+        "trace_id": trace_of(invocation_id),
+        "span_id": span_of(invocation_id),
     }
     return InvocationRecord(**{**values, **changes})  # type: ignore[arg-type]
 
