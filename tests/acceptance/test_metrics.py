@@ -108,7 +108,13 @@ def test_the_command_line_shows_the_same(node: TestNode) -> None:
     told = json.loads(casemate(node, "metrics", "t/f", "--json").stdout)
     (one,) = told["functions"]
     assert one["outcomes"] == {"ok": 3, "handler-error": 1}
-    assert one["own"]["orders"] == {"count": 4, "sum": 2.0, "least": -4.0, "most": 3.0, "unit": "pc"}
+    assert one["own"]["orders"] == {
+        "count": 4,
+        "sum": 2.0,
+        "least": -4.0,
+        "most": 3.0,
+        "unit": "pc",
+    }
     looked = json.loads(casemate(node, "top", "--once", "--json").stdout)
     assert "f" in [rate["function"] for rate in looked["functions"]]
 

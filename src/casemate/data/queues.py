@@ -30,7 +30,7 @@ from casemate.data.limits import (
     require_whole,
 )
 from casemate.data.messages import text_of
-from casemate.data.registry import INBOX, Resource
+from casemate.data.registry import INBOX, QUEUE, TOPIC, Resource
 from casemate.data.routes import Routes
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
@@ -204,6 +204,10 @@ def info(connection: Connection, queue: Resource) -> QueueInfo:
         "SELECT min(sent_at) FROM message WHERE queue = ? AND sent_at > ?", (queue.id, since)
     ).fetchone()
     return QueueInfo(name=queue.name, waiting=number - old, oldest_at=oldest, dead=dead)
+
+
+MAX_DEPTHS = 10_000
+"""Queues, topics and inboxes of a project that are told together."""
 
 
 def depths(connection: Connection) -> tuple[Depth, ...]:

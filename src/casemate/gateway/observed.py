@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -192,7 +192,7 @@ class Observed:
         _write_process(out)
 
     @staticmethod
-    def _write_queues(out: Exposition, queues: dict[tuple[str, str], Depth]) -> None:
+    def _write_queues(out: Exposition, queues: Mapping[tuple[str, str], Depth]) -> None:
         named = [
             (labels({"project": project, "kind": depth.kind, "name": name}), depth)
             for (project, name), depth in queues.items()

@@ -58,9 +58,7 @@ _NOW = (
 
 def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
     """Write the families of functions, pausing after each: there may be many functions."""
-    named = [
-        (labels({"project": one.project, "function": one.function}), one) for one in functions
-    ]
+    named = [(labels({"project": one.project, "function": one.function}), one) for one in functions]
     out.family("casemate_invocations_total", "counter", "Invocations that ended, by how.")
     for of, one in named:
         for outcome, count in one.outcomes.items():

@@ -1,7 +1,8 @@
 """What a function measures itself, with `context.metric`: told by its process, so held to bounds.
 
-A frame that breaks a bound of form is no frame, which ends the instance; see `casemate.model.metrics.OwnHead`. What is
-well formed and too much, such as a name more than there may be, is counted and not kept.
+A frame that breaks a bound of form is no frame, which ends the instance (`OwnHead` of
+`casemate.model.metrics`). What is well formed and too much, such as a name more than there may be,
+is counted and not kept.
 """
 
 from __future__ import annotations

@@ -169,9 +169,14 @@ def test_facts_are_counted_for_functions_that_there_are() -> None:
     for name in ("f", "guess"):
         facts.happened(
             Denial(
-                at=1.0, project="p", function=name, kind=DenialKind.LOAD, action="a",
-                resource="r", reason="r",
-            )  # fmt: skip
+                at=1.0,
+                project="p",
+                function=name,
+                kind=DenialKind.LOAD,
+                action="a",
+                resource="r",
+                reason="r",
+            )
         )
     assert registry.of("p", "f").denials == {"load": 1}
     assert registry.others.denials == {"load": 1}
@@ -251,7 +256,7 @@ def test_the_loop_s_lag_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         lag = LoopLag(asyncio.get_running_loop())
         lag.start()
         await asyncio.sleep(0.03)
-        time.sleep(0.2)  # noqa: ASYNC251 - this is what is to be seen
+        time.sleep(0.2)
         await asyncio.sleep(0.03)
         lag.close()
         told = lag.seen.told()

@@ -70,7 +70,9 @@ def full_registry() -> Registry:
         figures.ran(0.3, 0.001, cold=True)
         figures.ran(0.1, 99.0, cold=False)
         figures.denied("egress", 3)
-        figures.own.add((Told("orders", "", 2, 5.0, 2.0, 3.0), Told("kg", "kg", 1, -1.5, -1.5, -1.5)))
+        figures.own.add(
+            (Told("orders", "", 2, 5.0, 2.0, 3.0), Told("kg", "kg", 1, -1.5, -1.5, -1.5))
+        )
     return registry
 
 

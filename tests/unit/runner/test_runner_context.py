@@ -86,7 +86,11 @@ def test_what_is_measured_is_added_up() -> None:
 def test_it_says_where_it_stands_in_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = context_of().trace
     assert trace.traceparent == PARENT
-    assert (trace.trace_id, trace.span_id, trace.tracestate) == (PARENT[3:35], PARENT[36:52], "vendor=1")
+    assert (trace.trace_id, trace.span_id, trace.tracestate) == (
+        PARENT[3:35],
+        PARENT[36:52],
+        "vendor=1",
+    )
     monkeypatch.setenv("TRACEPARENT", "of the call before")
     monkeypatch.setenv("TRACESTATE", "of the call before")
     trace.tell()

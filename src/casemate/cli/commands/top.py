@@ -104,16 +104,16 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _lines(
-    newest: Metrics, rates: Sequence[Rate], width: int
-) -> list[tuple[str, str | None]]:
+def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, str | None]]:
     name = min(max(width - len(_HEAD) - 1, _LEAST_NAME), _MOST_NAME)
     calls = sum(rate.calls for rate in rates)
     errors = sum(rate.errors for rate in rates)
     busy = sum(rate.busy for rate in rates)
     waiting = sum(rate.waiting + rate.inbox for rate in rates)
     up = short_seconds(max(0.0, newest.at - newest.started_at))
-    first = f"{_count(calls)} calls/s, {_count(errors)} errors/s, {busy} run, {waiting} wait; up {up}"
+    first = (
+        f"{_count(calls)} calls/s, {_count(errors)} errors/s, {busy} run, {waiting} wait; up {up}"
+    )
     return [
         (first, None),
         (f"{'FUNCTION'.ljust(name)} {_HEAD}", BOLD),
@@ -138,8 +138,10 @@ def _count(number: float) -> str:
     """Return a number in four characters or hardly more."""
     for unit in ("", "k", "M"):
         if number < 999.5:
-            return f"{number:.0f}{unit}" if number >= 10 or number == int(number) else (
-                f"{number:.1f}{unit}"
+            return (
+                f"{number:.0f}{unit}"
+                if number >= 10 or number == int(number)
+                else (f"{number:.1f}{unit}")
             )
         number /= 1000
     return f"{number:.0f}G"

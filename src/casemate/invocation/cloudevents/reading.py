@@ -13,6 +13,7 @@ from casemate.invocation.cloudevents.modes import Mode, media_type_of, mode_of
 from casemate.model.event import Event
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError
+from casemate.model.tracing import TraceContext, read_context
 from casemate.model.trigger import TriggerKind
 
 MAX_BATCH = 1000

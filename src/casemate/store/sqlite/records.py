@@ -30,7 +30,7 @@ from casemate.operations.records import (
     ReadLogs,
     ShowError,
     ShowInvocation,
-    )
+)
 from casemate.operations.traces import FindTrace
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import savepoint

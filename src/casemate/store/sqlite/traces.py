@@ -49,9 +49,7 @@ def fields(
     }
 
 
-def invocations(
-    connection: engine.Connection, select: str, wanted: str
-) -> list[tuple[Any, ...]]:
+def invocations(connection: engine.Connection, select: str, wanted: str) -> list[tuple[Any, ...]]:
     """Return rows of the trace with this id, or of the one that this invocation is part of.
 
     `select` is all of the question but its condition.
