@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from casemate.cli.text import one_line
 from casemate.operations.traces import Trace, TraceSpan
 
 LEAST_WIDTH = 60
@@ -23,7 +24,7 @@ def rows(trace: Trace, width: int) -> Iterator[tuple[str, bool]]:
     scale = max(end - begin, 1e-6)
     label = max(width, LEAST_WIDTH) - _BAR - _TIME - 4
     for span, branch in _in_order(trace.spans):
-        text = f"{branch}{_named(span)}"
+        text = one_line(f"{branch}{_named(span)}")
         if len(text) > label:
             text = text[: label - 1] + "…"
         bar = _bar((span.started_at - begin) / scale, span.ms / 1000 / scale)

@@ -28,7 +28,7 @@ from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
 from .measures import Measures
-from .trace import Trace
+from .trace import Trace, tell
 
 Handler = Callable[[Any, Context], Any]
 
@@ -216,7 +216,7 @@ class Instance:
 
     def _context(self, head: dict[str, Any], event: events.Event) -> Context:
         trace = Trace(head.get("trace", ""), head.get("state", ""))
-        trace.tell()
+        tell(trace)
         return Context(
             event=event,
             request_id=head["id"],

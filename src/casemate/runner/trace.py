@@ -28,12 +28,13 @@ class Trace:
         """The invocation's own span in it, 16 hexadecimal digits."""
         return self.traceparent[36:52]
 
-    def tell(self) -> None:
-        """Say so in the environment, as it is between processes."""
-        if not self.traceparent:
-            return
-        os.environ[_PARENT] = self.traceparent
-        if self.tracestate:
-            os.environ[_STATE] = self.tracestate
-        elif _STATE in os.environ:
-            del os.environ[_STATE]
+
+def tell(trace: Trace) -> None:
+    """Say so in the environment, as it is between processes."""
+    if not trace.traceparent:
+        return
+    os.environ[_PARENT] = trace.traceparent
+    if trace.tracestate:
+        os.environ[_STATE] = trace.tracestate
+    elif _STATE in os.environ:
+        del os.environ[_STATE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from casemate.api.traces import spans_of
@@ -103,9 +105,8 @@ def test_who_may_see_nothing_of_it_is_told_that_there_is_none(ask, crossing, par
         for wanted in (TRACE, identity(0), identity(1)):
             answer = ask("GET", f"/traces/{wanted}", key=key)
             assert answer.status_code == 404
-            told = {k: v.replace(wanted, "0" * 32) if isinstance(v, str) else v
-                    for k, v in answer.json().items()}  # fmt: skip
-            assert told == absent
+            told = json.loads(answer.text.replace(wanted, "0" * 32))
+            assert told | {"error_id": ""} == absent | {"error_id": ""}
 
 
 def test_another_s_invocation_does_not_lead_to_one_s_own_trace(ask, crossing, parts) -> None:

@@ -170,6 +170,7 @@ def test_facts_are_counted_for_functions_that_there_are() -> None:
         facts.happened(
             Denial(
                 at=1.0,
+                by="user:ada",
                 project="p",
                 function=name,
                 kind=DenialKind.LOAD,

@@ -12,7 +12,7 @@ from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
 from casemate.runner.event import Origin, plain
 from casemate.runner.measures import Measures
-from casemate.runner.trace import Trace
+from casemate.runner.trace import Trace, tell
 
 NOBODY = socket.socket()
 
@@ -93,9 +93,9 @@ def test_it_says_where_it_stands_in_a_trace(monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setenv("TRACEPARENT", "of the call before")
     monkeypatch.setenv("TRACESTATE", "of the call before")
-    trace.tell()
+    tell(trace)
     assert (os.environ["TRACEPARENT"], os.environ["TRACESTATE"]) == (PARENT, "vendor=1")
-    Trace(PARENT).tell()
+    tell(Trace(PARENT))
     assert "TRACESTATE" not in os.environ
 
 

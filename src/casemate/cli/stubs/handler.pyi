@@ -261,6 +261,7 @@ class Event(dict[str, Any]):
     def data(self) -> Any:
         """The payload: of a request its body, of a batch the list of payloads."""
 
+@type_check_only
 class Trace:
     """Its ids. To go on in the trace elsewhere, send `traceparent` along as a header."""
 
