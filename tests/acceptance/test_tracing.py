@@ -25,7 +25,7 @@ handler = "app:first"
 [function.first.grants]
 queues = ["jobs"]
 topics = ["news"]
-functions = ["last", "later"]
+invoke = ["last", "later"]
 buckets = [{ name = "files", actions = ["write"] }]
 tables = [{ name = "rows", actions = ["put"] }]
 [function.last]
