@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from casemate.model.metrics import FunctionMetrics, Metrics
 
@@ -13,7 +12,7 @@ _MOST_LOOKS = 10
 """Rates are over so many looks, so that a call every few seconds is seen."""
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
+class Rate(NamedTuple):
     """One function's."""
 
     project: str

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from casemate.metrics.exposition import Exposition, labels
-from casemate.model.metrics import FunctionMetrics, Measured
+from casemate.model.metrics import Durations, FunctionMetrics, Measured
 
+_AT_ONCE = 50
+"""Histograms that are written without a pause."""
 Value = Callable[[FunctionMetrics], float]
 
 
@@ -65,13 +67,9 @@ def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[Non
             out.sample(f'{of},outcome="{outcome}"', count)
     yield
     out.family("casemate_run_seconds", "histogram", "How long handlers ran.")
-    for of, one in named:
-        out.durations(of, one.run)
-    yield
+    yield from _histogram(out, [(of, one.run) for of, one in named])
     out.family("casemate_queue_wait_seconds", "histogram", "How long calls waited for an instance.")
-    for of, one in named:
-        out.durations(of, one.queue)
-    yield
+    yield from _histogram(out, [(of, one.queue) for of, one in named])
     out.family("casemate_denials_total", "counter", "What was denied to a function, or of it.")
     for of, one in named:
         for kind, count in one.denials.items():
@@ -83,6 +81,14 @@ def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[Non
             out.sample(of, value(one))
         yield
     yield from _own(out, named)
+
+
+def _histogram(out: Exposition, named: Sequence[tuple[str, Durations]]) -> Iterator[None]:
+    for number, (of, durations) in enumerate(named):
+        out.durations(of, durations)
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            yield
+    yield
 
 
 def _own(out: Exposition, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:

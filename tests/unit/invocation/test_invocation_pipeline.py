@@ -34,6 +34,7 @@ from casemate.model.path import (
     Request,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
+from casemate.model.tracing import handed_on
 from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
 from casemate.sandbox.frames import Reply
@@ -210,7 +211,8 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         sent = json.loads(head)
         assert event == b'{"a":1}'
         assert path.peer.instance.serving == sent["id"]
-        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at"}
+        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at", "trace"}
+        assert sent["trace"] == handed_on(sent["id"], None).text
         assert sent["shape"] == ""
         assert (sent["http"], sent["version"]) == (False, "3")
         assert sent["deadline"] > before

@@ -14,7 +14,7 @@ import pytest
 from store_samples import KEY, deploy, failure, invocation, line, opened, token, user
 
 from casemate.model.errors import InvalidInputError, NotFoundError, UnavailableError
-from casemate.operations import accounts, deployments, grants, node, policies
+from casemate.operations import accounts, deployments, grants, node, policies, traces
 from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens, ReplaceUser
 from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Decided
@@ -56,7 +56,7 @@ SHARED = {
 """What the API asks of the store as it was asked itself."""
 OWN = {
     kind
-    for module in (accounts, deployments, grants, node, policies)
+    for module in (accounts, deployments, grants, node, policies, traces)
     for kind in operations_of(module)
     if kind.declared.decided is Decided.INSIDE
 }

@@ -79,7 +79,7 @@ def _show_once(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
     looks.add(newest)
     rates = looks.rates()
     if json:
-        print_json({"at": newest.at, "functions": rates})
+        print_json(_told(newest, rates))
         return
     for line, style in _lines(newest, rates, WIDTH):
         print(paint(line, style, sys.stdout))
@@ -93,7 +93,7 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
         looks.add(newest)
         rates = looks.rates()
         if json:
-            print_json_line({"at": newest.at, "functions": rates}, compact=True)
+            print_json_line(_told(newest, rates), compact=True)
         else:
             width, height = shutil.get_terminal_size()
             lines = _lines(newest, rates, width)[: height - 1]
@@ -102,6 +102,10 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
             sys.stdout.write(f"{_HOME}{shown}\n")
             sys.stdout.flush()
         time.sleep(LOOK_SECONDS)
+
+
+def _told(newest: Metrics, rates: Sequence[Rate]) -> dict[str, object]:
+    return {"at": newest.at, "functions": [rate._asdict() for rate in rates]}
 
 
 def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, str | None]]:
