@@ -21,10 +21,10 @@ app = new_app()
     examples="$ casemate metrics\n$ casemate metrics hello\n$ casemate metrics shop/cart --json",
 )
 def metrics(found: Metrics) -> None:
-    """Show how functions do: calls, errors, durations, and what they measure themselves.
+    """Show how functions do since the node's start, in numbers.
 
-    Counted since the node's start. `casemate top` shows what happens at the moment, and Prometheus
-    reads the same numbers at `/metrics`.
+    Calls, errors, durations, and what they measure themselves. `casemate top` shows what happens at
+    the moment, and Prometheus reads the same numbers at `/metrics`.
     """
     shown = (*found.functions, *(() if found.others is None else (found.others,)))
     print_table(

@@ -16,7 +16,7 @@ from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.rates import Looks, Rate
-from casemate.cli.terminal import BOLD, RED, paint, print_json, print_json_line
+from casemate.cli.terminal import BOLD, RED, print_json, print_json_line, print_line, print_screen
 from casemate.cli.text import one_line, size
 from casemate.cli.times_shown import short_seconds
 from casemate.model.metrics import Metrics
@@ -27,7 +27,6 @@ LOOK_SECONDS = 1.0
 WIDTH = 80
 _HEAD = "CALLS/S  ERR/S    P50    P99 COLD/S  RUN IDLE WAIT   AGE    MEM"
 _LEAST_NAME, _MOST_NAME = WIDTH - len(_HEAD) - 1, 60
-_HOME = "\x1b[H\x1b[J"
 
 
 @asked(
@@ -48,11 +47,11 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Show one second, and end.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what functions do at the moment: rates, durations, errors, instances, what waits.
+    """Show what functions do at the moment.
 
-    It is shown anew each second until Ctrl-C; rates and durations are of the last ten seconds. What
-    is written to a file, or read by a program, is shown once. With --json each look is one line, or
-    with --once one document.
+    Rates, durations, errors, instances, and what waits. It is shown anew each second until Ctrl-C;
+    rates and durations are of the last ten seconds. What is written to a file, or read by a
+    program, is shown once. With --json each look is one line, or with --once one document.
     """
     if project is not None:
         if wanted.function is not None:
@@ -82,8 +81,7 @@ def _show_once(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
         print_json(_told(newest, rates))
         return
     for line, style in _lines(newest, rates, WIDTH):
-        print(paint(line, style, sys.stdout))
-    sys.stdout.flush()
+        print_line(line, style)
 
 
 def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
@@ -96,11 +94,7 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
             print_json_line(_told(newest, rates), compact=True)
         else:
             width, height = shutil.get_terminal_size()
-            lines = _lines(newest, rates, width)[: height - 1]
-            # In one piece, so that it does not flicker.
-            shown = "\n".join(paint(text, style, sys.stdout) for text, style in lines)
-            sys.stdout.write(f"{_HOME}{shown}\n")
-            sys.stdout.flush()
+            print_screen(_lines(newest, rates, width)[: height - 1])
         time.sleep(LOOK_SECONDS)
 
 
