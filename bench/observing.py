@@ -20,7 +20,7 @@ from casemate.metrics import Registry, functions
 from casemate.metrics.exposition import Exposition, Format
 from casemate.metrics.registry import MAX_FUNCTIONS
 from casemate.model.invocation import Outcome
-from casemate.model.tracing import handed_on, read_context
+from casemate.model.tracing import read_context, text_of
 
 TARGET_US = 1.0
 BATCH = 100
@@ -55,10 +55,10 @@ def measure(seconds: float) -> Figures:
         figures.ran(0.0, 0.0004, cold=False)
 
     def trace() -> str:
-        return handed_on(_ID, None).text
+        return text_of(_ID, None)
 
     def taken() -> str:
-        return handed_on(_ID, read_context(_PARENT)).text
+        return text_of(_ID, read_context(_PARENT))
 
     def expose() -> str:
         out = Exposition(Format.PLAIN)

@@ -41,7 +41,7 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
-from casemate.model.tracing import AMBIENT, MAX_SPANS, Span, TraceContext
+from casemate.model.tracing import AMBIENT, MAX_SPANS, Span, TraceContext, handed_on
 from casemate.operations.declaration import Operation
 from casemate.operations.objects import (
     AbortObject,
@@ -165,16 +165,13 @@ class Broker:
             rights = self._rights[key] = Rights(version)
         return rights
 
-    def serve(
-        self, admitted: Admitted, deadline: float, invoke: Invoke, trace: TraceContext
-    ) -> Session:
+    def serve(self, admitted: Admitted, deadline: float, invoke: Invoke) -> Session:
         """Return what serves one invocation's requests. RefusedError if it may not run at all.
 
-        `invoke` is the path that it is on itself, which functions that it invokes take as well, as
-        does what comes of its requests with `trace`.
+        `invoke` is the path that it is on itself, which functions that it invokes take as well.
         """
         rights = self.rights(admitted.version)
-        session = Session(self, rights, admitted, deadline, invoke, trace)
+        session = Session(self, rights, admitted, deadline, invoke)
         if admitted.request.raw.caller is None:
             return session
         try:
@@ -202,7 +199,6 @@ class Session:
         "_path",
         "_rights",
         "_tasks",
-        "_trace",
         "_turn",
         "_uploads",
         "more_spans",
@@ -216,9 +212,7 @@ class Session:
         admitted: Admitted,
         deadline: float,
         path: Invoke,
-        trace: TraceContext,
     ) -> None:
-        self._trace = trace
         self.spans: Sequence[Span] = ()
         """The first uses that were answered."""
         self.more_spans = 0
@@ -268,6 +262,12 @@ class Session:
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _trace(self) -> TraceContext:
+        """Where what comes of its requests stands in a trace, whatever the function says of it."""
+        request = self._admitted.request
+        return handed_on(request.id, request.raw.trace, request.raw.attempt)
 
     def _note(self, request: Any, began: float, *, ok: bool = True) -> None:
         """Keep that a request was answered, for the trace."""

@@ -195,7 +195,7 @@ class Attempts:
                         delivery,
                         waiting,
                         now,
-                        sealed.trace if sealed is not None else "",
+                        sealed.trace.kept if sealed is not None and sealed.trace else "",
                     ),
                 ),
             ),

@@ -36,7 +36,7 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
-from casemate.model.tracing import handed_on
+from casemate.model.tracing import text_of
 from casemate.sandbox.frames import Output
 from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
@@ -122,7 +122,7 @@ class Pipeline:
             raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
         shape, http, body = sent(admitted)
-        trace = handed_on(request.id, request.raw.trace, request.raw.attempt)
+        came = request.raw.trace
         head = InvokeHead(
             request.id,
             deadline,
@@ -130,9 +130,9 @@ class Pipeline:
             str(version.number),
             shape,
             request.raw.received_at,
-            trace.text,
+            text_of(request.id, came, request.raw.attempt),
             version.spec.shown(request.raw.event),
-            trace.state,
+            "" if came is None else came.state,
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
@@ -141,7 +141,7 @@ class Pipeline:
         instance.serving = request.id
         session = None
         try:
-            session = self._broker.serve(admitted, deadline, self.invoke, trace)
+            session = self._broker.serve(admitted, deadline, self.invoke)
             reply = await instance.invoke(
                 self._encode(head),
                 body,
@@ -173,7 +173,6 @@ class Pipeline:
             output_lines=output.lines,
             used_secret=instance.holds_secret,
             own=reply.own,
-            trace=trace,
             spans=session.spans,
             more_spans=session.more_spans,
         )

@@ -66,7 +66,8 @@ class InvocationRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     """Which try of an event that is kept it was."""
     trace_id: str = ""
-    """W3C trace that it is part of, 32 hexadecimal digits."""
+    """W3C trace that it is part of, 32 hexadecimal digits. Empty, as the next one, until it is read
+    from where it is kept: it follows from the id then (`casemate.model.tracing`)."""
     span_id: str = ""
     """Its own span in it, 16."""
     parent_id: str = ""

@@ -173,8 +173,6 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """True if the function was given a secret's value: its answer may hold it."""
     own: Sequence[Told] = ()
     """What the handler measured."""
-    trace: TraceContext | None = None
-    """Where what it began stands in a trace, its own span being the parent."""
     spans: Sequence[Span] = ()
     """What it used of the platform, the first ones."""
     more_spans: int = 0
@@ -189,8 +187,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     error_id: str = ""
     retry_after: int | None = None
     """Seconds."""
-    trace: str = ""
-    """`TraceContext.kept` of what comes of it."""
+    trace: TraceContext | None = None
+    """Where what comes of it stands in a trace; None where nothing can, or it never ran."""
 
 
 class RefusedError(CasemateError):

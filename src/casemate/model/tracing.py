@@ -21,7 +21,7 @@ MAX_STATE = 512
 """Characters of a `tracestate` that go on; of a longer one nothing does."""
 _VERSION = "00"
 _SPAN_DIGITS = 16
-_OURS = re.compile(r"[0-9a-f]{24}")
+_OURS = re.compile(r"[0-9a-f]{24}").fullmatch
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.{0,256})?")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _MEMBER = re.compile(
@@ -121,6 +121,14 @@ def invocation_of(trace: str) -> str:
     return f"inv_{trace[len(TRACE_PREFIX) :]}" if trace.startswith(TRACE_PREFIX) else ""
 
 
+def text_of(invocation: str, context: TraceContext | None, attempt: int = 1) -> str:
+    """Return the text of `handed_on`. Every invocation is told it; what few need is not made."""
+    if context is None and attempt == 1:
+        digits = _digits(invocation)
+        return f"{_VERSION}-{TRACE_PREFIX}{digits}-{digits[-_SPAN_DIGITS:]}-01"
+    return handed_on(invocation, context, attempt).text
+
+
 def handed_on(invocation: str, context: TraceContext | None, attempt: int = 1) -> TraceContext:
     """Return what an invocation says of itself to whatever comes of it."""
     if context is None:
@@ -134,6 +142,6 @@ def handed_on(invocation: str, context: TraceContext | None, attempt: int = 1) -
 def _digits(invocation: str) -> str:
     """Return 24 hexadecimal digits; ids that are not ours are made into such."""
     digits = invocation[4:]
-    if _OURS.fullmatch(digits) and not digits.endswith(_NO_SPAN):
+    if _OURS(digits) and not digits.endswith(_NO_SPAN):
         return digits
     return hashlib.sha256(invocation.encode()).hexdigest()[:24]

@@ -16,7 +16,7 @@ from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
-from casemate.model.tracing import Span, handed_on
+from casemate.model.tracing import Span, TraceContext, handed_on
 from casemate.seal.answer import AnswerError, response
 from casemate.seal.firewall import inside
 from casemate.seal.ids import new_invocation_id
@@ -154,13 +154,12 @@ class Seal:
         answer: HttpResponse,
         error: ErrorRecord | None,
         request_id: str,
-    ) -> str:
-        """Record and count it; return what comes of it as a trace says it."""
+    ) -> TraceContext | None:
+        """Record and count it; return where what comes of it stands in a trace."""
         raw = finished.raw or (finished.request.raw if finished.request else None)
         if raw is None:
-            return ""
+            return None
         body = answer.body
-        trace = finished.trace or handed_on(request_id, raw.trace, raw.attempt)
         record = InvocationRecord(
             id=request_id,
             project=raw.project,
@@ -176,20 +175,19 @@ class Seal:
             request_bytes=len(raw.body) or sum(len(bytes(e.data)) for e in raw.events),
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
-            attempt=raw.attempt,
-            trace_id=trace.trace_id,
-            span_id=trace.parent_id,
-            parent_id="" if raw.trace is None else raw.trace.parent_id,
-            spans=_spans(raw, finished),
-            more_spans=finished.more_spans,
         )
+        trace = None
+        if raw.trace is not None or raw.sent_at or finished.spans:
+            # For all others it follows from the id; see `casemate.model.tracing`.
+            trace = handed_on(request_id, raw.trace, raw.attempt)
+            record = _traced(record, trace, raw, finished)
         wrote = finished.output or finished.output_dropped or finished.output_lines > MAX_LINES
         silent = error is None and not wrote
         lines = () if silent else self._lines(finished, record, error)
         version = finished.version
         self._count(finished, record, lines)
         self._redactor.record(record, error, lines, version.spec.logs if version else Logs())
-        return trace.kept
+        return trace
 
     def _count(
         self, finished: Finished, record: InvocationRecord, lines: Sequence[LogLine]
@@ -243,13 +241,23 @@ class Seal:
             self._redactor.write(lines, version.spec.logs)
 
 
-def _spans(raw: RawInvocation, finished: Finished) -> tuple[Span, ...]:
-    """Return what it waited for and used, as the trace shows it."""
-    if not raw.sent_at:
-        return tuple(finished.spans)
-    waited = max(0.0, raw.received_at - raw.sent_at) * 1000
-    delivery = Span(name="delivery", start_ms=-waited, ms=waited)
-    return (delivery, *finished.spans)
+def _traced(
+    record: InvocationRecord, trace: TraceContext, raw: RawInvocation, finished: Finished
+) -> InvocationRecord:
+    """Return a record with where it stands in a trace, what it waited for and what it used."""
+    spans = tuple(finished.spans)
+    if raw.sent_at:
+        waited = max(0.0, raw.received_at - raw.sent_at) * 1000
+        spans = (Span(name="delivery", start_ms=-waited, ms=waited), *spans)
+    return msgspec.structs.replace(
+        record,
+        attempt=raw.attempt,
+        trace_id=trace.trace_id,
+        span_id=trace.parent_id,
+        parent_id="" if raw.trace is None else raw.trace.parent_id,
+        spans=spans,
+        more_spans=finished.more_spans,
+    )
 
 
 def _id_of(finished: Finished) -> str:

@@ -19,7 +19,7 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, Caller, Flow, RawInvocation, RefusedError
 from casemate.model.principal import Action, Principal, PrincipalKind
-from casemate.model.tracing import AMBIENT, MAX_SPANS, TraceContext
+from casemate.model.tracing import AMBIENT, MAX_SPANS, TraceContext, handed_on
 from casemate.operations.declaration import Operation
 from casemate.operations.messages import PublishMessage, SendMessage, Sent
 from casemate.operations.objects import (
@@ -138,7 +138,7 @@ class Stage:
 
     async def begin(self) -> Stage:
         await self.peer.send(wire.pack(wire.READY))
-        self.session = self.broker.serve(self.admitted, 1e10, lambda raw: self.path(raw), TRACE)
+        self.session = self.broker.serve(self.admitted, 1e10, lambda raw: self.path(raw))
         self.waiter = self.peer.instance.invoke(
             b"{}", b"null", Output(1000), self.session.on_request
         )
@@ -218,11 +218,12 @@ def test_what_comes_of_a_use_is_part_of_the_trace_whatever_the_function_says() -
         assert reply["error"] == "invalid"
         await stage.ask("function.invoke", b"1", function="resize")
         await stage.ask("function.invoke", b"1", function="resize", wait=False)
-        assert seen == [TRACE.kept]
-        assert [raw.trace for raw in (*stage.invoked, *stage.kept)] == [TRACE, TRACE]
+        trace = handed_on("inv_test", TRACE)
+        assert seen == [trace.kept]
+        assert [raw.trace for raw in (*stage.invoked, *stage.kept)] == [trace, trace]
         assert AMBIENT.get() == ""
 
-    play(scene)
+    play(scene, raw={"trace": TRACE})
 
 
 DENIED: list[tuple[str, dict[str, Any]]] = [
@@ -535,10 +536,10 @@ def test_a_function_with_more_network_than_its_caller_allows_does_not_run(
         stage = Stage(grants=(EGRESS,), flow=flow(ceiling))
         try:
             if runs:
-                stage.broker.serve(stage.admitted, 1e10, stage.invoke, TRACE)
+                stage.broker.serve(stage.admitted, 1e10, stage.invoke)
             else:
                 with pytest.raises(RefusedError):
-                    stage.broker.serve(stage.admitted, 1e10, stage.invoke, TRACE)
+                    stage.broker.serve(stage.admitted, 1e10, stage.invoke)
         finally:
             stage.peer.close()
 

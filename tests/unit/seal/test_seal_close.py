@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.path import Failure, Finished
-from casemate.model.tracing import span_of, trace_of
 from casemate.seal import Seal
 from casemate.seal.close import problem
 from casemate.seal.lines import merge_output
@@ -193,8 +192,6 @@ def test_an_ok_answer_is_sent_and_recorded_without_an_error(store: MemoryStore) 
                 request_bytes=5,
                 response_bytes=4,
                 error_id=None,
-                trace_id=trace_of("inv_test"),
-                span_id=span_of("inv_test"),
             ),
             None,
             (),

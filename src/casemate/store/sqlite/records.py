@@ -53,8 +53,7 @@ Row = tuple[str | int | float | None, ...]
 _INSERT_INVOCATION = """
     INSERT INTO invocation (
         stored_at, id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, attempt, trace_id,
-        parent_id, spans
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace
     ) VALUES """
 _INSERT_ERROR = """
     INSERT INTO error (
@@ -67,8 +66,7 @@ _INSERT_LINE = """
 _SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, attempt, trace_id,
-        parent_id, spans
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace
     FROM invocation """
 _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
@@ -257,7 +255,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
         if record is not None:
             row = _from_invocation(record, now)
             invocation_rows.append(row)
-            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[18] or "")), logs)
+            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[15] or "")), logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
@@ -272,7 +270,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
                 row = _from_line(line, text, now)
                 log_rows.append(row)
                 added.note(str(row[2]), str(row[3]), "log_line", _size(row[7]), logs)
-    _insert_rows(connection, _INSERT_INVOCATION, 19, invocation_rows)
+    _insert_rows(connection, _INSERT_INVOCATION, 16, invocation_rows)
     _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
     _insert_rows(connection, _INSERT_LINE, 8, log_rows)
     added.write(connection)
@@ -317,7 +315,7 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         record.request_bytes,
         record.response_bytes,
         None if record.error_id is None else clean(record.error_id),
-        *traces.row(record),
+        traces.column(record),
     )
 
 
@@ -366,7 +364,7 @@ def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         request_bytes=row[11],
         response_bytes=row[12],
         error_id=row[13],
-        **traces.fields(row[0], *row[14:18]),
+        **traces.fields(row[0], row[14]),
     )
 
 

@@ -299,13 +299,10 @@ _SHARES = (
     "CREATE INDEX error_owner ON error (project, function)",
 )
 
-# Nothing of what follows from the invocation's id is stored; see `casemate.model.tracing`.
+# The trace's id, then more of it as JSON; see `casemate.store.sqlite.traces`.
 _TRACES = (
-    "ALTER TABLE invocation ADD COLUMN attempt INTEGER",
-    "ALTER TABLE invocation ADD COLUMN trace_id TEXT",
-    "ALTER TABLE invocation ADD COLUMN parent_id TEXT",
-    "ALTER TABLE invocation ADD COLUMN spans TEXT",
-    "CREATE INDEX invocation_trace ON invocation (trace_id) WHERE trace_id IS NOT NULL",
+    "ALTER TABLE invocation ADD COLUMN trace TEXT",
+    "CREATE INDEX invocation_trace ON invocation (substr(trace, 1, 32)) WHERE trace IS NOT NULL",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -1,6 +1,7 @@
-"""The columns of an invocation that say where it stands in a trace, and how a trace is found.
+"""The column of an invocation that says where it stands in a trace, and how a trace is found.
 
-What follows from the invocation's id is not stored, so most invocations have nothing here.
+An invocation with which a trace begins, and that used nothing, has nothing here: all that there is
+to say follows from its id. Any other has the trace's id, which is indexed, and the rest as JSON.
 """
 
 from __future__ import annotations
@@ -13,39 +14,44 @@ from casemate.model.invocation import InvocationRecord
 from casemate.model.tracing import Span, invocation_of, span_of, trace_of
 from casemate.operations.traces import MAX_INVOCATIONS
 from casemate.sqlite import engine
-from casemate.store.sqlite.text import clean, escaped
+from casemate.store.sqlite.text import escaped
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[tuple[Span, ...], int]).decode
+_ID = 32
 _OLDEST = " ORDER BY sequence LIMIT ?"
 
 
-def row(record: InvocationRecord) -> tuple[str | int | None, ...]:
-    """Return attempt, trace_id, parent_id and spans as they are stored."""
-    own = not record.trace_id or record.trace_id == trace_of(record.id)
-    spans = None
-    if record.spans or record.more_spans:
-        spans = escaped(_encode((record.spans, record.more_spans)).decode())
-    return (
-        None if record.attempt == 1 else record.attempt,
-        None if own else clean(record.trace_id),
-        clean(record.parent_id) or None,
-        spans,
-    )
+class _Kept(msgspec.Struct, array_like=True):
+    attempt: int
+    parent: str
+    spans: tuple[Span, ...]
+    more: int
 
 
-def fields(
-    invocation: str, attempt: int | None, trace: str | None, parent: str | None, spans: str | None
-) -> dict[str, Any]:
-    """Return the fields of a record that `row` became."""
-    known, more = _decode(spans) if spans else ((), 0)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Kept).decode
+
+
+def column(record: InvocationRecord) -> str | None:
+    """Return what is stored. Only a trace from outside has a parent where its first span is."""
+    if record.attempt == 1 and not (record.parent_id or record.spans or record.more_spans):
+        return None
+    trace = record.trace_id if len(record.trace_id) == _ID else trace_of(record.id)
+    kept = _Kept(record.attempt, record.parent_id, record.spans, record.more_spans)
+    return escaped(f"{trace}{_encode(kept).decode()}")
+
+
+def fields(invocation: str, kept: str | None) -> dict[str, Any]:
+    """Return the fields of a record that `column` became."""
+    if kept is None:
+        return {"trace_id": trace_of(invocation), "span_id": span_of(invocation)}
+    more = _decode(kept[_ID:])
     return {
-        "attempt": attempt or 1,
-        "trace_id": trace or trace_of(invocation),
-        "span_id": span_of(invocation, attempt or 1),
-        "parent_id": parent or "",
-        "spans": known,
-        "more_spans": more,
+        "attempt": more.attempt,
+        "trace_id": kept[:_ID],
+        "span_id": span_of(invocation, more.attempt),
+        "parent_id": more.parent,
+        "spans": more.spans,
+        "more_spans": more.more,
     }
 
 
@@ -56,15 +62,15 @@ def invocations(connection: engine.Connection, select: str, wanted: str) -> list
     """
     if wanted.startswith("inv_"):
         found = connection.execute(
-            "SELECT trace_id FROM invocation WHERE id = ? ORDER BY sequence DESC LIMIT 1", (wanted,)
+            "SELECT trace FROM invocation WHERE id = ? ORDER BY sequence DESC LIMIT 1", (wanted,)
         ).fetchone()
         if found is None:
             return []
-        wanted = found[0] or trace_of(wanted)
+        wanted = trace_of(wanted) if found[0] is None else found[0][:_ID]
     rows: list[tuple[Any, ...]] = []
     if first := invocation_of(wanted):
-        query = f"{select} WHERE id = ? AND trace_id IS NULL{_OLDEST}"
+        query = f"{select} WHERE id = ? AND trace IS NULL{_OLDEST}"
         rows += connection.execute(query, (first, MAX_INVOCATIONS)).fetchall()
-    query = f"{select} WHERE trace_id = ?{_OLDEST}"
+    query = f"{select} WHERE substr(trace, 1, 32) = ? AND trace IS NOT NULL{_OLDEST}"
     rows += connection.execute(query, (wanted, MAX_INVOCATIONS)).fetchall()
     return rows[:MAX_INVOCATIONS]
