@@ -52,10 +52,10 @@ class InvokeHead(msgspec.Struct, omit_defaults=True):
     shape: str
     at: float
     """Unix time at which it came, in seconds."""
-    trace: str
-    """`traceparent` of the invocation itself."""
     open: tuple[str, ...] = ()
     """What its answer may tell of the inside."""
+    trace: str = ""
+    """`traceparent` of the invocation itself, where it does not follow from `id` alone."""
     state: str = ""
     """`tracestate`."""
 
@@ -122,7 +122,6 @@ class Pipeline:
             raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
         shape, http, body = sent(admitted)
-        came = request.raw.trace
         head = InvokeHead(
             request.id,
             deadline,
@@ -130,9 +129,8 @@ class Pipeline:
             str(version.number),
             shape,
             request.raw.received_at,
-            text_of(request.id, came, request.raw.attempt),
             version.spec.shown(request.raw.event),
-            "" if came is None else came.state,
+            *_trace(request),
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
@@ -176,3 +174,12 @@ class Pipeline:
             spans=session.spans,
             more_spans=session.more_spans,
         )
+
+
+def _trace(request: Request) -> tuple[str, ...]:
+    """Return what its instance cannot know of the trace that an invocation is part of."""
+    raw = request.raw
+    if raw.trace is None and raw.attempt == 1 and not raw.id:
+        return ()
+    state = "" if raw.trace is None else raw.trace.state
+    return text_of(request.id, raw.trace, raw.attempt), state

@@ -28,7 +28,8 @@ from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
 from .measures import Measures
-from .trace import Trace, tell
+from .trace import of as trace_of
+from .trace import tell
 
 Handler = Callable[[Any, Context], Any]
 
@@ -215,7 +216,7 @@ class Instance:
         return data
 
     def _context(self, head: dict[str, Any], event: events.Event) -> Context:
-        trace = Trace(head.get("trace", ""), head.get("state", ""))
+        trace = trace_of(head)
         tell(trace)
         return Context(
             event=event,

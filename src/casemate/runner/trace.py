@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+PREFIX = "ca5e3a7e"
+"""The platform's `TRACE_PREFIX`."""
+_ID = 28
+"""Characters of an invocation's id, the last 24 of which are hexadecimal digits."""
 _PARENT, _STATE = "TRACEPARENT", "TRACESTATE"
 """Variables of the environment by which OpenTelemetry hands a context to a process."""
 
@@ -27,6 +32,15 @@ class Trace:
     def span_id(self) -> str:
         """The invocation's own span in it, 16 hexadecimal digits."""
         return self.traceparent[36:52]
+
+
+def of(head: dict[str, Any]) -> Trace:
+    """Return that of an invocation; one that nothing is said of begins with it, as of its id."""
+    parent: str = head.get("trace", "")
+    identity: str = head["id"]
+    if not parent and len(identity) == _ID:
+        parent = f"00-{PREFIX}{identity[4:]}-{identity[-16:]}-01"
+    return Trace(parent, head.get("state", ""))
 
 
 def tell(trace: Trace) -> None:

@@ -34,9 +34,10 @@ from casemate.model.path import (
     Request,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
-from casemate.model.tracing import handed_on
+from casemate.model.tracing import text_of
 from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
+from casemate.runner.trace import of as trace_of
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
 from support.core import (
@@ -211,8 +212,9 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         sent = json.loads(head)
         assert event == b'{"a":1}'
         assert path.peer.instance.serving == sent["id"]
-        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at", "trace"}
-        assert sent["trace"] == handed_on(sent["id"], None).text
+        assert set(sent) == {"id", "deadline", "http", "version", "shape", "at"}
+        # Where it stands in a trace follows from its id, for its instance as well.
+        assert trace_of(sent).traceparent == text_of(sent["id"], None)
         assert sent["shape"] == ""
         assert (sent["http"], sent["version"]) == (False, "3")
         assert sent["deadline"] > before

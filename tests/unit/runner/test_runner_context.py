@@ -8,11 +8,13 @@ import time
 
 import pytest
 
+from casemate.model.tracing import TRACE_PREFIX, text_of
 from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
 from casemate.runner.event import Origin, plain
 from casemate.runner.measures import Measures
-from casemate.runner.trace import Trace, tell
+from casemate.runner.trace import PREFIX, Trace, tell
+from casemate.runner.trace import of as trace_of
 
 NOBODY = socket.socket()
 
@@ -97,6 +99,16 @@ def test_it_says_where_it_stands_in_a_trace(monkeypatch: pytest.MonkeyPatch) -> 
     assert (os.environ["TRACEPARENT"], os.environ["TRACESTATE"]) == (PARENT, "vendor=1")
     tell(Trace(PARENT))
     assert "TRACESTATE" not in os.environ
+
+
+def test_a_trace_begins_with_the_invocation_unless_it_is_said() -> None:
+    identity = "inv_01a21a5c499d6d1728d66ddc"
+    assert PREFIX == TRACE_PREFIX
+    assert trace_of({"id": identity}).traceparent == text_of(identity, None)
+    said = trace_of({"id": identity, "trace": PARENT, "state": "a=1"})
+    assert (said.traceparent, said.tracestate) == (PARENT, "a=1")
+    # As while it is rehearsed: then nothing is told.
+    assert trace_of({"id": ""}).traceparent == ""
 
 
 def test_a_context_takes_nothing_else() -> None:
