@@ -144,4 +144,4 @@ def _digits(invocation: str) -> str:
     digits = invocation[4:]
     if _OURS(digits) and not digits.endswith(_NO_SPAN):
         return digits
-    return hashlib.sha256(invocation.encode()).hexdigest()[:24]
+    return hashlib.sha256(invocation.encode(errors="backslashreplace")).hexdigest()[:24]
