@@ -30,8 +30,8 @@ from casemate.model.messages import Depth
 from casemate.model.metrics import FunctionMetrics, Metrics
 from casemate.model.node import NodeHealth
 from casemate.recorder import RecorderClient
+from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
-from casemate.store.interface import Store
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_LOAD = Load()
@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     client: SandboxClient
     depths: Depths
     lag: LoopLag
-    store: Store
+    records: Records
     recorder: RecorderClient
     health: Callable[[], NodeHealth]
     starts: Callable[[], dict[str, int]]
@@ -166,7 +166,7 @@ class Observed:
             ("open_connections", "gauge", "Connections to the node's port.", opened),
             ("failed_handshakes_total", "counter", "TLS handshakes that failed.", failed),
             ("records_lost_total", "counter", "Records that could not be kept.",
-             parts.store.lost_records),
+             parts.records.lost_records),
             ("facts_total", "counter", "Facts that were told.", recorder.told),
             ("facts_lost_total", "counter", "Facts that had no room.", recorder.missed),
             ("facts_waiting", "gauge", "Facts that are not durable yet.", recorder.waiting),

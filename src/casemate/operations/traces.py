@@ -79,4 +79,4 @@ class FindTrace(Operation[tuple[InvocationRecord, ...]], frozen=True, kw_only=Tr
     """Return the invocations of a trace, or of the one that an invocation is part of."""
 
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
-    id: str
+    id: Id

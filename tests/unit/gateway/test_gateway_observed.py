@@ -72,7 +72,7 @@ class Played:
                 client=SimpleNamespace(zygotes=4),  # type: ignore[arg-type]
                 depths=self,  # type: ignore[arg-type]
                 lag=lag,
-                store=SimpleNamespace(lost_records=6),  # type: ignore[arg-type]
+                records=SimpleNamespace(lost_records=6),  # type: ignore[arg-type]
                 recorder=recorder,  # type: ignore[arg-type]
                 health=lambda: health,
                 starts=lambda: {"recorder": 1, "egress": 0},

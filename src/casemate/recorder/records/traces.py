@@ -12,12 +12,10 @@ import msgspec
 
 from casemate.model.invocation import InvocationRecord
 from casemate.model.tracing import Span, invocation_of, span_of, trace_of
-from casemate.operations.traces import MAX_INVOCATIONS
+from casemate.recorder.records.text import escaped
 from casemate.sqlite import engine
-from casemate.store.sqlite.text import escaped
 
 _ID = 32
-_OLDEST = " ORDER BY sequence LIMIT ?"
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -55,22 +53,13 @@ def fields(invocation: str, kept: str | None) -> dict[str, Any]:
     }
 
 
-def invocations(connection: engine.Connection, select: str, wanted: str) -> list[tuple[Any, ...]]:
-    """Return rows of the trace with this id, or of the one that this invocation is part of.
-
-    `select` is all of the question but its condition.
-    """
+def condition(connection: engine.Connection, wanted: str) -> tuple[str, tuple[str, str]]:
+    """Return which rows are of a trace, or of the one that an invocation is part of."""
     if wanted.startswith("inv_"):
         found = connection.execute(
             "SELECT trace FROM invocation WHERE id = ? ORDER BY sequence DESC LIMIT 1", (wanted,)
         ).fetchone()
-        if found is None:
-            return []
-        wanted = trace_of(wanted) if found[0] is None else found[0][:_ID]
-    rows: list[tuple[Any, ...]] = []
-    if first := invocation_of(wanted):
-        query = f"{select} WHERE id = ? AND trace IS NULL{_OLDEST}"
-        rows += connection.execute(query, (first, MAX_INVOCATIONS)).fetchall()
-    query = f"{select} WHERE substr(trace, 1, 32) = ? AND trace IS NOT NULL{_OLDEST}"
-    rows += connection.execute(query, (wanted, MAX_INVOCATIONS)).fetchall()
-    return rows[:MAX_INVOCATIONS]
+        if found is not None:
+            wanted = trace_of(wanted) if found[0] is None else found[0][:_ID]
+    where = "(id = ? AND trace IS NULL) OR (substr(trace, 1, 32) = ? AND trace IS NOT NULL)"
+    return where, (invocation_of(wanted), wanted)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from store_samples import invocation, memory
+from records_samples import invocation, memory
 
 from casemate.model.invocation import InvocationRecord
 from casemate.model.tracing import MAX_SPANS, Span, span_of, trace_of
 from casemate.operations.records import ShowInvocation
 from casemate.operations.traces import MAX_INVOCATIONS, FindTrace
+from casemate.recorder.records import rows
+from casemate.recorder.records.faults import RECORDS
+from casemate.recorder.records.rows import Left, insert_records
+from casemate.recorder.records.schema import APPLICATION_ID, MIGRATIONS, migrate
 from casemate.sqlite import engine
-from casemate.store.sqlite import records
-from casemate.store.sqlite.records import Entry, insert_records
-from casemate.store.sqlite.schema import MIGRATIONS, migrate
+from casemate.sqlite.migrating import migrate as bring_forward
 
 OUTSIDE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OUTER = "00f067aa0ba902b7"
@@ -33,19 +35,19 @@ def connection() -> engine.Connection:
 
 def insert(connection: engine.Connection, kept: Sequence[InvocationRecord]) -> None:
     connection.execute("BEGIN")
-    assert insert_records(connection, [Entry(record) for record in kept], 5.0) == 0
+    assert insert_records(connection, [Left(record) for record in kept], 5.0) == 0
     connection.execute("COMMIT")
 
 
 def found(connection: engine.Connection, wanted: str) -> list[str]:
-    return [one.id for one in records.trace(connection, FindTrace(id=wanted))]
+    return [one.id for one in rows.trace(connection, FindTrace(id=wanted)).rows]
 
 
 def test_what_follows_from_the_id_is_not_stored(connection: engine.Connection) -> None:
     record = invocation(identity(0))
     insert(connection, [record])
     assert connection.execute("SELECT trace FROM invocation").fetchone() == (None,)
-    assert records.invocation(connection, ShowInvocation(id=record.id)) == record
+    assert rows.invocation(connection, ShowInvocation(id=record.id)) == record
     assert found(connection, record.trace_id) == found(connection, record.id) == [record.id]
 
 
@@ -64,7 +66,7 @@ def test_all_of_it_comes_back(connection: engine.Connection) -> None:
         more_spans=9,
     )
     insert(connection, [record])
-    assert records.invocation(connection, ShowInvocation(id=record.id)) == record
+    assert rows.invocation(connection, ShowInvocation(id=record.id)) == record
 
 
 def test_a_trace_is_found_with_all_that_came_of_it(connection: engine.Connection) -> None:
@@ -122,7 +124,7 @@ def test_both_ways_use_an_index(connection: engine.Connection) -> None:
 
 def test_records_of_an_older_release_are_part_of_traces_of_their_own() -> None:
     connection = memory()
-    migrate(connection, MIGRATIONS[:4])
+    bring_forward(connection, RECORDS, APPLICATION_ID, MIGRATIONS[:1])
     connection.execute(
         "INSERT INTO invocation (stored_at, id, project, function, version, trigger, outcome, "
         "status, started_at, queued_ms, run_ms, cold, request_bytes, response_bytes) "
@@ -130,5 +132,5 @@ def test_records_of_an_older_release_are_part_of_traces_of_their_own() -> None:
         (identity(0),),
     )
     migrate(connection)
-    (record,) = records.trace(connection, FindTrace(id=trace_of(identity(0))))
+    (record,) = rows.trace(connection, FindTrace(id=trace_of(identity(0)))).rows
     assert (record.attempt, record.parent_id, record.spans) == (1, "", ())
