@@ -76,6 +76,11 @@ ENTRIES = (
     Entry("top", OPERATE, "Show what functions do at the moment"),
     Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
     Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
+    Entry(
+        "recordings", OPERATE, "See what went into invocations that failed, and came out of them"
+    ),
+    Entry("baseline", OPERATE, "See, lock, and reset what is usual of a function"),
+    Entry("decoys", OPERATE, "See, replace, and turn off the decoys that tell of an intruder"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
     Entry("journal", OPERATE, "See what happened, and prove that nothing of it was changed"),
     Entry("detect", OPERATE, "Find attacks in what happened, by rules"),

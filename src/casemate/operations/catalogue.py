@@ -11,10 +11,13 @@ from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
     backup,
+    baselines,
     bundles,
     check,
+    decoys,
     delivery,
     deployments,
+    error_groups,
     functions,
     grants,
     inboxes,
@@ -30,6 +33,7 @@ from casemate.operations import (
     oidc,
     policies,
     positions,
+    recordings,
     records,
     resources,
     routes,
@@ -48,10 +52,12 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, sources, bundles),
+    *(functions, triggers, grants, baselines, sources, bundles),
     records,
     traces,
     metrics,
+    error_groups,
+    recordings,
     journal,
     delivery,
     routes,
@@ -59,7 +65,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(resources, leases, inboxes, invocations, positions),
     *(deployments, accounts),
     *(login, users, tokens, oidc),
-    *(policies, secrets, vault),
+    *(policies, secrets, decoys, vault),
 )
 
 

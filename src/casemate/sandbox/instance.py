@@ -11,7 +11,7 @@ import msgspec
 
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import Told
-from casemate.runner import wire
+from casemate.runner import snapshot, wire
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     MAX_MEASURES_BYTES,
@@ -287,6 +287,7 @@ class Instance:
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
+                    held=bytes(body[: snapshot.MAX_BYTES]),
                     reusable=reusable,
                 )
             )
