@@ -6,6 +6,7 @@ Started by `zygote.py` right after the fork; `lock_down` comes before everything
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import json
 import os
@@ -21,7 +22,7 @@ from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
 from ..guard.leaks.judgement import Judge, described
 from ..guard.sinks.response import check_answer
-from ..kernel import landlock, linux
+from ..kernel import flagging, landlock, linux
 from . import event as events
 from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
@@ -301,16 +302,33 @@ class Instance:
         """Answer invocations until the socket closes, or after one if not reused."""
         receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
-        while data := receive(reader.read_size):
+        while data := self._wait():
             if self._restored:
                 restorable.reseed()
-            for _kind, head, event in reader.feed(data):
-                self._channel.open = True
-                frame = self._frame(_decode(head.decode()), event)
-                flush_output()
-                self._channel.finish(self._measures.before(frame))
-                if not self._reuse:
+            answered = False
+            while not answered:
+                for _kind, head, event in reader.feed(data):
+                    self._channel.open = True
+                    frame = self._frame(_decode(head.decode()), event)
+                    flush_output()
+                    self._channel.finish(self._measures.before(frame))
+                    if not self._reuse:
+                        return
+                    answered = True
+                if not answered and not (data := receive(reader.read_size)):
                     return
+
+    def _wait(self) -> bytes:
+        """Return the first of what comes next; empty if nothing will."""
+        if not self._restored:
+            return self._sock.recv(self._reader.read_size)
+        try:
+            # Before this very call it is stopped, and set back.
+            return self._sock.recv(self._reader.read_size, flagging.WAITING)
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return b""  # nobody is there to restore it
+            raise
 
 
 def rehearse(landlock_abi: int) -> None:
@@ -325,11 +343,16 @@ def rehearse(landlock_abi: int) -> None:
         "response": 1024,
         "isolation": "request",
     }
-    for _ in range(REHEARSALS):
+    for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)
-            rehearsed = Instance(lambda event, context: event, assignment, theirs, Guard())
+            ours.shutdown(socket.SHUT_WR)
+            rehearsed = Instance(
+                *(lambda event, context: event, assignment, theirs, Guard()),
+                # Where one waits must not change by what the interpreter makes of its code.
+                restored=number % 2 == 1,
+            )
             rehearsed.touch()
             rehearsed.serve()
             if restriction is not None:

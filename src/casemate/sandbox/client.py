@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,10 +16,12 @@ from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.grant import Grant, GrantKind
+from casemate.runner import control
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.report import Report
+from casemate.sandbox.restorer import RestorerLink
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 from casemate.sandbox.zygote import SupervisorLostError, Zygote
 from casemate.sandbox.zygotes import Zygotes
@@ -123,8 +125,7 @@ class SandboxClient:
         self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
-        self.restores = False
-        """Whether instances can be restored after a call, instead of forked for each."""
+        self._restorer: RestorerLink | None = None
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -138,6 +139,15 @@ class SandboxClient:
                 self._sock.send(payload)
         except OSError as error:
             raise SupervisorLostError(f"the supervisor takes no requests: {error}") from error
+
+    @property
+    def restores(self) -> bool:
+        """Whether instances can be restored after a call, instead of forked for each."""
+        return self._restorer is not None
+
+    def make_ready(self, zygote: int, instance: int) -> bool:
+        """Have an instance be as it was at its first call; False if nobody can be asked."""
+        return self._restorer is not None and self._restorer.ask(zygote, instance)
 
     def prepare(self, minor: str) -> None:
         """Have an interpreter ready for the first call."""
@@ -298,20 +308,23 @@ class SandboxClient:
     def _readable(self) -> None:
         for _ in range(_MAX_PACKETS_PER_TURN):
             try:
-                data = self._sock.recv(protocol.MAX_PACKET)
+                data, descriptors, _ = control.receive_packet(self._sock, protocol.MAX_PACKET)
             except BlockingIOError:
                 return
             except OSError:
-                data = b""
+                data, descriptors = b"", []
             if not data:
                 self._supervisor_lost()
                 return
-            self._on_event(_decode_event(data))
+            event = _decode_event(data)
+            if isinstance(event, protocol.Restorer):
+                self._on_restorer(event, descriptors)
+                continue
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._on_event(event)
 
     def _on_event(self, event: protocol.Event) -> None:
-        if isinstance(event, protocol.Restorer):
-            self.restores = not event.problem
-            return
         if isinstance(event, protocol.Interpreter):
             self.problems.pop(event.python, None)
             if event.problem:
@@ -330,8 +343,27 @@ class SandboxClient:
             self._zygotes.end(event.z)
         zygote.handle(event)
 
+    def _on_restorer(self, event: protocol.Restorer, descriptors: Sequence[int]) -> None:
+        """Speak to another restorer from now on, or to none."""
+        if self._restorer is not None:
+            self._restorer.close()
+            self._restorer = None
+        for descriptor in descriptors:
+            if event.problem or self._restorer is not None:
+                os.close(descriptor)
+            else:
+                self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
+
+    def _on_told(self, z: int, i: int, ready: bool) -> None:
+        """Take what the restorer says of an instance."""
+        zygote = self._zygotes.get(z)
+        if zygote is not None:
+            zygote.made_ready(i, "" if ready else "it is not held by a restorer")
+
     def _supervisor_lost(self) -> None:
         self.loop.remove_reader(self._sock.fileno())
+        if self._restorer is not None:
+            self._restorer.close()
         for number in self._zygotes.numbers():
             self._on_event(protocol.ZygoteEnded(number, "the supervisor is gone"))
         if not self.lost.done():

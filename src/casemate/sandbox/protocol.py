@@ -80,13 +80,6 @@ class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True
     """Have it traced, so that it can be made ready again after a call."""
 
 
-class MakeReady(msgspec.Struct, tag="make-ready", frozen=True, forbid_unknown_fields=True):
-    """Have an instance that waits be as it was when it was ready: now, or at its first call."""
-
-    z: Id
-    i: Id
-
-
 class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
     """End an instance and all it started."""
 
@@ -113,7 +106,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | MakeReady | Kill | Close | Weigh | Prepare
+Request = Open | Spawn | Kill | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
@@ -161,13 +154,6 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
-class MadeReady(msgspec.Struct, tag="made-ready", frozen=True):
-    """An instance is as it was when it was ready, and waits for a call."""
-
-    z: int
-    i: int
-
-
 class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
     """An instance cannot be made ready, and is to be ended. `reason` is for the owner."""
 
@@ -184,7 +170,10 @@ class Held(msgspec.Struct, tag="held", frozen=True):
 
 
 class Restorer(msgspec.Struct, tag="restorer", frozen=True):
-    """Whether instances can be restored at all; `problem` is empty if they can."""
+    """Whether instances can be restored at all; `problem` is empty if they can.
+
+    Then it carries a descriptor, by which the restorer itself is asked (`restorer/protocol.py`).
+    """
 
     z: int
     """Of no zygote."""
@@ -200,15 +189,5 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = (
-    Opened
-    | ZygoteEnded
-    | SpawnFailed
-    | Exited
-    | MadeReady
-    | NotReady
-    | Held
-    | Restorer
-    | Interpreter
-)
+Event = Opened | ZygoteEnded | SpawnFailed | Exited | NotReady | Held | Restorer | Interpreter
 MAX_PACKET = 16 * 1024

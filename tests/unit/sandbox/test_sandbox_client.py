@@ -18,6 +18,7 @@ from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
+from casemate.restorer.protocol import ASKED, TOLD
 from casemate.runner import wire
 from casemate.sandbox import client as client_module
 from casemate.sandbox import protocol, zygotes
@@ -181,6 +182,8 @@ class Supervisor:
         for zygote in list(self.zygotes._open.values()):
             zygote.handle(protocol.ZygoteEnded(zygote.number, "the scene is over"))
         assert self.bundles.used == []
+        if self.client._restorer is not None:
+            self.client._restorer.close()
         self.loop.remove_reader(self.ours.fileno())
         self.ours.close()
         self.sock.close()
@@ -202,6 +205,95 @@ def play(scene: Callable[[Supervisor], Awaitable[None]], **options: Any) -> None
     asyncio.run(run())
     assert descriptors_held() == before
     assert not faults, faults
+
+
+# -- the restorer --------------------------------------------------------------------------------
+
+
+async def restorer(supervisor: Supervisor) -> socket.socket:
+    """Return the end of a restorer that the client is given a way to."""
+    theirs, way = socket.socketpair()
+    with way:
+        event = msgspec.json.encode(protocol.Restorer(0, ""))
+        socket.send_fds(supervisor.sock, [event], [way.fileno()])
+    theirs.setblocking(False)
+    await supervisor.settle()
+    assert supervisor.client.restores
+    return theirs
+
+
+def test_an_instance_is_made_ready_by_the_restorer_itself() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as theirs:
+            zygote = await supervisor.opened()
+            instance, sock, _ = await supervisor.spawned(zygote)
+            told: list[tuple[Instance, str]] = []
+            assert zygote.make_ready(instance, lambda *one: told.append(one))
+            assert ASKED.unpack(theirs.recv(99)) == (zygote.number, instance.number)
+            records = [
+                (99, 0, 1, 0),
+                (zygote.number, 99, 1, 0),
+                (zygote.number, instance.number, 1, 85),
+                (zygote.number, instance.number, 0, 0),
+            ]
+            data = b"".join(TOLD.pack(*one) for one in records)
+            for at in range(0, len(data), 7):
+                theirs.send(data[at : at + 7])
+                await supervisor.settle()
+            assert told == [(instance, ""), (instance, "it is not held by a restorer")]
+            assert supervisor.nothing_asked()
+            instance.close()
+            sock.close()
+
+    play(scene)
+
+
+def test_who_has_not_read_all_is_not_made_ready() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as theirs:
+            zygote = await supervisor.opened()
+            instance, sock, _ = await supervisor.spawned(zygote)
+            instance.invoke(b"{}", b"{}", Output(99))
+            assert not zygote.make_ready(instance, lambda *_: None)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(9)
+            sock.recv(999)
+            assert zygote.make_ready(instance, lambda *_: None)
+            instance.close()
+            sock.close()
+
+    play(scene)
+
+
+def test_without_a_restorer_nobody_is_asked() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        instance, sock, _ = await supervisor.spawned(zygote)
+        assert not zygote.make_ready(instance, lambda *_: None)
+        for lose in (True, False):
+            theirs = await restorer(supervisor)
+            if lose:
+                theirs.close()
+                await supervisor.settle()
+            else:
+                await supervisor.tell(protocol.Restorer(0, "it has ended"))
+                assert theirs.recv(9) == b"" and not supervisor.client.restores
+                theirs.close()
+            assert not zygote.make_ready(instance, lambda *_: None)
+        instance.close()
+        sock.close()
+
+    play(scene)
+
+
+def test_another_restorer_takes_the_place_of_the_one_before() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as first, await restorer(supervisor) as second:
+            assert first.recv(9) == b""
+            with pytest.raises(BlockingIOError):
+                second.recv(9)
+
+    play(scene)
 
 
 # -- opening -------------------------------------------------------------------------------------
