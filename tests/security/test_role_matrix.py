@@ -74,10 +74,11 @@ BY_THE_ENDPOINT = {
     "revokeToken": "account:write",
     "showInvocation": "invocation:read",
     "showError": "error:read",
+    "showTrace": "invocation:read",
 }
-HIDDEN = ("showInvocation", "showError")
+HIDDEN = ("showInvocation", "showError", "showTrace")
 """What one may not see is answered as what is not there, and recorded as denied."""
-BY_WHAT_THEY_NAME = ("showInvocation", "showError", "addToken", "deployFunctions")
+BY_WHAT_THEY_NAME = ("showInvocation", "showError", "showTrace", "addToken", "deployFunctions")
 """The project is in the record, or in the body."""
 OPEN = {
     "health", "ready", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
@@ -116,6 +117,7 @@ def callers(node: TestNode) -> Iterator[Callers]:
         node.deploy(FAILING, name="f", project=project)
         failed = node.invoke({}, function=f"{project}/f")
         made.ids["showInvocation", project] = failed.headers["x-request-id"]
+        made.ids["showTrace", project] = failed.headers["x-request-id"]
         made.ids["showError", project] = failed.json()["error_id"]
     yield made
     for client in made.clients.values():

@@ -26,6 +26,7 @@ from casemate.api import (
     functions,
     grants,
     journal,
+    metrics,
     node,
     policy,
     recordings,
@@ -33,6 +34,7 @@ from casemate.api import (
     routes,
     secrets,
     sources,
+    traces,
     triggers,
 )
 from casemate.api.authentication import RequireCredential
@@ -57,6 +59,8 @@ OPERATIONS = (
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *records.OPERATIONS,
+    *traces.OPERATIONS,
+    *metrics.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,

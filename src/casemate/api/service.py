@@ -24,6 +24,7 @@ from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
+from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
@@ -97,6 +98,11 @@ def nothing_known() -> NodeHealth:
     return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
 
 
+async def nothing_counted(_project: str | None, _function: str | None) -> Metrics:
+    """Return the numbers of a node that counts nothing."""
+    return Metrics(at=time.time(), started_at=0.0, functions=())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """What every endpoint works with."""
@@ -123,6 +129,8 @@ class Service:
     ensure_inbox: Callable[[str], Awaitable[None]]
     """Has every function of a project an inbox."""
     health: Callable[[], NodeHealth] = nothing_known
+    metrics: Callable[[str | None, str | None], Awaitable[Metrics]] = nothing_counted
+    """Tells how the functions of a project do, of all, or one."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))

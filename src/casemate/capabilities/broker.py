@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +43,7 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.model.tracing import AMBIENT, MAX_SPANS, Span, TraceContext, handed_on
 from casemate.operations.declaration import Operation
 from casemate.operations.objects import (
     AbortObject,
@@ -213,6 +214,8 @@ class Session:
         "_turn",
         "_uploads",
         "kept",
+        "more_spans",
+        "spans",
     )
 
     def __init__(
@@ -223,6 +226,9 @@ class Session:
         deadline: float,
         path: Invoke,
     ) -> None:
+        self.spans: Sequence[Span] = ()
+        """The first uses that were answered."""
+        self.more_spans = 0
         self._broker = broker
         self._path = path
         self._rights = rights
@@ -244,7 +250,7 @@ class Session:
         Requests of one invocation are done one after the other, so that at most one large reply
         waits for an instance.
         """
-        served = instance.served
+        served, began = instance.served, time.time()
         if self.kept is None:
             self.kept = KeptFrames()
         self.kept.asked(head, body)
@@ -258,9 +264,11 @@ class Session:
             self._authorize(request)
             answer = self._perform_at_once(request)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+            self._note(request, began, ok=False)
             self._refuse(instance, served, request.n, error)
             return
         if answer is not None:
+            self._note(request, began)
             reply = _encode(_Ok(request.n, answer.fields))
             self.kept.answered(reply, answer.body)
             instance.reply(served, reply, answer.body)
@@ -270,14 +278,39 @@ class Session:
         if self._turn is None:
             self._turn = asyncio.Lock()
         task = asyncio.get_running_loop().create_task(
-            self._serve(instance, served, request, body, self._turn)
+            self._serve(instance, served, request, body, self._turn, began)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def _trace(self) -> TraceContext:
+        """Where what comes of its requests stands in a trace, whatever the function says of it."""
+        request = self._admitted.request
+        return handed_on(request.id, request.raw.trace, request.raw.attempt)
+
+    def _note(self, request: Any, began: float, *, ok: bool = True) -> None:
+        """Keep that a request was answered, for the trace."""
+        if len(self.spans) >= MAX_SPANS:
+            self.more_spans += 1
+            return
+        name, on = requests.told(request)
+        came = self._admitted.request.raw.received_at
+        start, took = (began - came) * 1000, (time.time() - began) * 1000
+        span = Span(name=name, on=on, start_ms=round(start, 3), ms=round(took, 3), ok=ok)
+        self.spans = (*self.spans, span)
+
     async def _serve(
-        self, instance: Instance, served: int, request: Any, body: bytes, turn: asyncio.Lock
+        self,
+        instance: Instance,
+        served: int,
+        request: Any,
+        body: bytes,
+        turn: asyncio.Lock,
+        began: float,
     ) -> None:
+        # What it changes happens in this trace; nothing else runs in the context of this task.
+        AMBIENT.set(self._trace.kept)
         room = self._broker.room.held(self._rights.principal.id, requests.reply_bytes(request))
         async with turn, room as resize:
             try:
@@ -285,8 +318,10 @@ class Session:
                     requests.read(self._rights.version.project, request, body)
                 )
             except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
+                self._note(request, began, ok=False)
                 self._refuse(instance, served, request.n, error)
                 return
+            self._note(request, began)
             resize(len(answer.body))
             await self._deliver(instance, served, request.n, answer)
 
@@ -457,6 +492,7 @@ class Session:
                 body=operation.content,
                 received_at=time.time(),
                 caller=caller,
+                trace=self._trace,
             ),
             self._path if operation.wait else None,
         )

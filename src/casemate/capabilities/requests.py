@@ -127,6 +127,13 @@ def wanted(head: Any) -> Wanted | None:
     return None if found is None else found.wanted(head)
 
 
+def told(head: Any) -> tuple[str, str]:
+    """Return what a request is called in a trace: `queue.send` and `queue jobs`, no key of it."""
+    name = _KINDS[type(head)].form.declared.capability
+    asked = wanted(head)
+    return name, "" if asked is None else f"{asked.kind.value} {asked.name}"
+
+
 def reply_bytes(head: Any) -> int:
     """Return how many bytes of room a reply is given before it is known how many it has.
 

@@ -73,6 +73,8 @@ class KeptProcess:
         self._socket: FrameSocket | None = None
         self._started_at = 0.0
         self._failures = 0
+        self.starts = 0
+        """How many there were."""
         self._timer: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = loop.create_future()
         """Done when there will be no process any more."""
@@ -102,6 +104,7 @@ class KeptProcess:
     def attach(self, sock: socket.socket) -> None:
         """Speak to a process that is there, over a connected stream socket."""
         self._started_at = self._loop.time()
+        self.starts += 1
         self._socket = FrameSocket(
             sock, self._loop, self._bounds, received=self._received, ended=self._ended
         )

@@ -75,6 +75,9 @@ ENTRIES = (
     Entry("logs", OPERATE, "Print what functions wrote"),
     Entry("errors", OPERATE, "List errors, and look up the one that a caller got the id of"),
     Entry("invocations", OPERATE, "List the latest invocations"),
+    Entry("top", OPERATE, "Show what functions do at the moment"),
+    Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
+    Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
     Entry(
         "recordings", OPERATE, "See what went into invocations that failed, and came out of them"
     ),

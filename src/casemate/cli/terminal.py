@@ -38,6 +38,12 @@ def print_line(text: str = "", style: str | None = None) -> None:
     print(paint(one_line(text), style, sys.stdout), flush=True)
 
 
+def print_screen(lines: Sequence[tuple[str, str | None]]) -> None:
+    """Show lines in their styles in place of what the terminal shows, in one piece."""
+    shown = "\n".join(paint(one_line(text), style, sys.stdout) for text, style in lines)
+    print(f"\x1b[H\x1b[J{shown}", flush=True)
+
+
 def print_row(cells: Sequence[str]) -> None:
     """Print a line of CSV that no spreadsheet takes for a formula."""
     import csv

@@ -91,6 +91,7 @@ class Fanout:
                 expires_at=old.expires_at,
                 labels=old.labels,
                 attributes=old.attributes,
+                trace=old.trace,
             )
             self._tell_topic(work, topic, old.id, new, old.sent_at)
         connection.executemany("DELETE FROM message WHERE id = ?", [(row[0],) for row in rows])
@@ -119,6 +120,7 @@ class Fanout:
                     trigger=route.trigger.name,
                     data=msgspec.Raw(new.body),
                     detail={"topic": topic.name, "attributes": new.attributes},
+                    trace=new.trace,
                 )
                 key = _key("topic", topic.name, new.key) if new.key else ""
                 self._tell(work, route, event, new, key)
@@ -152,6 +154,7 @@ class Fanout:
                 subject=info.key,
                 data=msgspec.Raw(msgspec.json.encode(detail)),
                 detail=detail,
+                trace=work.trace,
             )
             self._tell(work, route, told, NewMessage(body=b"", labels=info.labels))
 
@@ -197,6 +200,7 @@ class Fanout:
                     "revision": revision,
                     **images,
                 },
+                trace=work.trace,
             )
             # The stored key: 1 and 1.0 are one.
             order = _key("table", table, *map(_exact, place))

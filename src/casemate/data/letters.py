@@ -175,7 +175,8 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
         ).fetchone()
         if row is None:
             continue
-        body, key, priority, lifetime, invocation, qualifier, labels, attributes = row
+        body, key, priority, lifetime, invocation, qualifier, labels, kept = row
+        attributes, trace = messages.unpacked(kept)
         new = NewMessage(
             body=body,
             key=key,
@@ -184,7 +185,8 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
             invocation=invocation,
             qualifier=qualifier,
             labels=labels,
-            attributes=messages.unpacked(attributes),
+            attributes=attributes,
+            trace=trace,
         )
         messages.insert(work, queue, new, now)
         invocations.forget_end(connection, invocation)

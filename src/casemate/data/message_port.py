@@ -8,8 +8,9 @@ from typing import Any
 from casemate.data import leasing, limits, queues
 from casemate.data.port import LEASED, AtPlace, Place, Port
 from casemate.data.registry import INBOX, QUEUE, TOPIC
-from casemate.model.messages import Message, NewMessage, QueueInfo
-from casemate.operations.inboxes import PurgeInbox, ShowInbox
+from casemate.model.messages import Depth, Message, NewMessage, QueueInfo
+from casemate.model.tracing import AMBIENT
+from casemate.operations.inboxes import PurgeInbox, ShowDepths, ShowInbox
 from casemate.operations.leases import (
     AcknowledgeMessages,
     ExtendLeases,
@@ -50,6 +51,7 @@ class MessagePort(Port):
             priority=operation.priority,
             labels=operation.labels,
             attributes=operation.attributes or {},
+            trace=AMBIENT.get(),
         )
         (identity,) = await self._keep(Place(operation.project, QUEUE, operation.queue), (new,))
         return Sent(id=identity)
@@ -61,6 +63,7 @@ class MessagePort(Port):
             deduplication=operation.deduplication,
             labels=operation.labels,
             attributes=operation.attributes or {},
+            trace=AMBIENT.get(),
         )
         (identity,) = await self._keep(Place(operation.project, TOPIC, operation.topic), (new,))
         return Sent(id=identity)
@@ -157,6 +160,11 @@ class MessagePort(Port):
 
     async def _show(self, place: Place) -> QueueInfo:
         return await self._read_queue(place, _KINDS, queues.info)
+
+    @performs(ShowDepths)
+    async def _show_depths(self, operation: ShowDepths) -> tuple[Depth, ...]:
+        async with self._projects.use(operation.project) as opened:
+            return await opened.read(queues.depths)
 
     @performs(PurgeQueue)
     async def _purge_queue(self, operation: PurgeQueue) -> Purged:

@@ -37,6 +37,8 @@ COLUMNS = (
     "attributes, admitted, fence"
 )
 """What `message` takes, in its order."""
+_TRACE = ""
+"""Stands for the trace among the attributes, none of which has an empty name."""
 _INSERT = (
     "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, expires_at, key, "
     "invocation, qualifier, labels, body, caller, attributes, admitted)"
@@ -56,20 +58,26 @@ def message(row: Any) -> Message:
         invocation=row[7],
         qualifier=row[8],
         labels=row[9],
-        attributes=unpacked(row[10]),
+        attributes=(attributes := unpacked(row[10]))[0],
+        trace=attributes[1],
         admitted=row[11],
         fence=row[12],
     )
 
 
-def packed(attributes: dict[str, str]) -> bytes:
-    """Return attributes as they are kept; nothing for none."""
+def packed(attributes: dict[str, str], trace: str) -> bytes:
+    """Return attributes and trace as they are kept; nothing for none."""
+    if trace:
+        attributes = {**attributes, _TRACE: trace}
     return msgspec.json.encode(attributes) if attributes else b""
 
 
-def unpacked(kept: bytes) -> dict[str, str]:
-    """Return attributes that were kept."""
-    return msgspec.json.decode(kept, type=dict[str, str]) if kept else {}
+def unpacked(kept: bytes) -> tuple[dict[str, str], str]:
+    """Return attributes and trace that were kept."""
+    if not kept:
+        return {}, ""
+    attributes = msgspec.json.decode(kept, type=dict[str, str])
+    return attributes, attributes.pop(_TRACE, "")
 
 
 def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
@@ -103,7 +111,7 @@ def _row(queue: Resource, new: NewMessage, now: float, *, held: bool) -> tuple[o
         new.labels,
         new.body,
         new.caller,
-        packed(new.attributes),
+        packed(new.attributes, new.trace),
         new.admitted,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.recent import FoundObject
 from casemate.data.registry import BUCKET
-from casemate.data.work import Work
+from casemate.data.work import Work, in_trace
 from casemate.model.data import MAX_PART, ObjectInfo
 from casemate.model.errors import InvalidInputError
 from casemate.sqlite.answers import Answers, Waiter
@@ -42,7 +43,7 @@ def put_change(
             opened.files.delete,
         )
 
-    return change
+    return in_trace(change)
 
 
 def start_put_file(
@@ -54,13 +55,13 @@ def start_put_file(
     if_revision: int | None,
 ) -> asyncio.Future[ObjectInfo]:
     """Write a file on a thread, which also queues the change: nothing is lost between."""
-    waiter = Waiter.of_running_loop()
+    waiter, context = Waiter.of_running_loop(), contextvars.copy_context()
 
     def work() -> None:
         writer = FileWriter(opened.files)
         try:
             writer.write(content)
-            change = put_change(opened, bucket, named(writer), if_revision)
+            change = context.run(put_change, opened, bucket, named(writer), if_revision)
             opened.writer.enqueue(waiter, change, writer.discard)
         except Exception as error:  # noqa: BLE001 - carried to whoever waits
             writer.discard()

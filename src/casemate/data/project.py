@@ -19,7 +19,7 @@ from casemate.data.reading import ReadThreads
 from casemate.data.recent import RecentObjects
 from casemate.data.registry import Registry, Resource, find, load
 from casemate.data.schema import migrate
-from casemate.data.work import ProjectDuties, Work
+from casemate.data.work import ProjectDuties, Work, in_trace
 from casemate.model.errors import CasemateError
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room
@@ -146,7 +146,7 @@ class OpenProject:
 
     def change(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
         """Make a change; the future has its result once it is durable."""
-        return self.writer.submit(change)
+        return self.writer.submit(in_trace(change))
 
     @property
     def page_key(self) -> bytes:

@@ -30,12 +30,12 @@ from casemate.data.limits import (
     require_whole,
 )
 from casemate.data.messages import text_of
-from casemate.data.registry import INBOX, Resource
+from casemate.data.registry import INBOX, QUEUE, TOPIC, Resource
 from casemate.data.routes import Routes
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
-from casemate.model.messages import NewMessage, QueueInfo
+from casemate.model.messages import Depth, NewMessage, QueueInfo
 from casemate.sqlite.engine import Connection
 
 MAX_CALLER_NAME_BYTES = 512
@@ -204,6 +204,24 @@ def info(connection: Connection, queue: Resource) -> QueueInfo:
         "SELECT min(sent_at) FROM message WHERE queue = ? AND sent_at > ?", (queue.id, since)
     ).fetchone()
     return QueueInfo(name=queue.name, waiting=number - old, oldest_at=oldest, dead=dead)
+
+
+MAX_DEPTHS = 10_000
+"""Queues, topics and inboxes of a project that are told together."""
+
+
+def depths(connection: Connection) -> tuple[Depth, ...]:
+    """Return how much waits in each queue, topic and inbox."""
+    rows = connection.execute(
+        "SELECT kind, name, number, dead, "
+        "(SELECT min(sent_at) FROM message WHERE queue = resource.id) "
+        "FROM resource WHERE kind IN (?, ?, ?) ORDER BY kind, name LIMIT ?",
+        (QUEUE, TOPIC, INBOX, MAX_DEPTHS),
+    )
+    return tuple(
+        Depth(kind=kind, name=name, waiting=number, oldest_at=oldest, dead=dead)
+        for kind, name, number, dead, oldest in rows
+    )
 
 
 def purge(work: Work, queue: Resource, routes: Routes) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from casemate.data.recent import RecentObjects
 from casemate.model.errors import CasemateError
+from casemate.model.tracing import AMBIENT
 from casemate.sqlite.duties import Duties
 from casemate.sqlite.engine import Connection
 
@@ -16,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 class Work:
     """What a change works with."""
 
-    __slots__ = ("_after", "connection", "hints", "recent")
+    __slots__ = ("_after", "connection", "hints", "recent", "trace")
 
     def __init__(self, connection: Connection, recent: RecentObjects) -> None:
         self.connection = connection
@@ -24,6 +26,8 @@ class Work:
         """What changes an object has to drop it there before the commit."""
         self.hints: set[tuple[str, str]] = set()
         """Kind and name of queues and inboxes that may have something to lease."""
+        self.trace = ""
+        """`TraceContext.kept` under which the change at hand is made; empty for none."""
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -49,6 +53,28 @@ class Work:
                 action()
             except Exception:  # noqa: BLE001 - a dead thread would answer nobody
                 _LOG.exception("What follows a commit failed.")
+
+
+T = TypeVar("T")
+
+
+def in_trace(change: Callable[[Work], T]) -> Callable[[Work], T]:
+    """Return a change with which events know of which trace they come.
+
+    To be called where the change is asked for: it is made on another thread.
+    """
+    trace = AMBIENT.get()
+    if not trace:
+        return change
+
+    def made(work: Work) -> T:
+        work.trace = trace
+        try:
+            return change(work)
+        finally:
+            work.trace = ""
+
+    return made
 
 
 Announce = Callable[[set[tuple[str, str]]], None]

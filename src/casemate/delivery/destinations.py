@@ -36,8 +36,12 @@ def ends(
     delivery: Delivery,
     waiting: Iterable[Waiting],
     now: float,
+    trace: str = "",
 ) -> tuple[tuple[str, str, NewMessage], ...]:
-    """Return the messages that are kept with the end of an event; none for one that goes on."""
+    """Return the messages that are kept with the end of an event; none for one that goes on.
+
+    `trace` is that of the invocation, where there was one.
+    """
     if verdict.fate is Fate.RETRY or leased.event is None:
         return ()
     succeeded = verdict.fate is Fate.DONE
@@ -49,14 +53,18 @@ def ends(
     depth = _depth(leased.event) + 1
     if depth > MAX_CHAIN:
         return ()
-    event = _end(function, leased, verdict, sealed, depth, now)
+    event = _end(function, leased, verdict, sealed, depth, now, trace or leased.event.trace)
     sends: list[tuple[str, str, NewMessage]] = []
     for destination in destinations:
         if destination.kind is DestinationKind.FUNCTION:
             sends.append((INBOX, destination.name, NewMessage(body=_encode(event))))
         else:
             sends.append(
-                (destination.kind.value, destination.name, NewMessage(body=structured(event)))
+                (
+                    destination.kind.value,
+                    destination.name,
+                    NewMessage(body=structured(event), trace=event.trace),
+                )
             )
     for name, trigger in told:
         named = msgspec.structs.replace(event, trigger=trigger.name)
@@ -76,6 +84,7 @@ def _end(
     sealed: Sealed | None,
     depth: int,
     now: float,
+    trace: str,
 ) -> Event:
     succeeded = verdict.fate is Fate.DONE
     message, event = leased.message, leased.event
@@ -95,6 +104,7 @@ def _end(
             "attempts": message.attempts,
             "depth": depth,
         },
+        trace=trace,
     )
 
 

@@ -29,6 +29,7 @@ from casemate.invocation.parse import parse
 from casemate.invocation.rendering import events_of
 from casemate.invocation.unfinished import broken, refused
 from casemate.model.errors import ConflictError, UnavailableError
+from casemate.model.event import Event
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request
@@ -130,9 +131,11 @@ class Keeping:
     ) -> tuple[NewMessage, ...]:
         """Return what is to be kept, an event for each identity."""
         now, version = time.time(), admitted.version
+        trace = admitted.request.raw.trace
+        kept = "" if trace is None else trace.kept
         return tuple(
             NewMessage(
-                body=(body := _encode(event)),
+                body=(body := _encode(_in_trace(event, kept))),
                 delay=wish.delay,
                 key=wish.key,
                 priority=wish.priority,
@@ -255,6 +258,11 @@ def under_way() -> RefusedError:
         status=409,
         retry_after=1,
     )
+
+
+def _in_trace(event: Event, kept: str) -> Event:
+    """Return an event as part of the trace that its request is part of, if it is of one."""
+    return event if kept in ("", event.trace) else msgspec.structs.replace(event, trace=kept)
 
 
 def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:

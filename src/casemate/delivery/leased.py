@@ -10,6 +10,7 @@ from casemate.model.deployment import Version
 from casemate.model.event import Event
 from casemate.model.path import Caller, RawInvocation
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.tracing import kept_context
 from casemate.model.trigger import INBOX, AnyTrigger, TriggerKind
 
 Place = tuple[str, str, str]
@@ -78,6 +79,7 @@ def read_message(
             "key": message.key,
             "attributes": message.attributes,
         },
+        trace=message.trace,
     )
     return Leased(place, message, until, event)
 
@@ -91,6 +93,8 @@ def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
     """Return what goes along the path for a batch whose messages are all events."""
     project, first = batch.place[0], batch.messages[0]
     events = tuple(leased.event for leased in batch.messages if leased.event is not None)
+    # One invocation is in one trace: a batch is in that of its first event.
+    trace = kept_context(events[0].trace)
     kind = events[0].kind
     principal = Principal(
         kind=PrincipalKind.TRIGGER,
@@ -110,6 +114,8 @@ def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
         id="" if batch.is_list else first.message.invocation,
         received_at=now,
         caller=Caller(principal=principal, admitted_under=_admitted_under(batch)),
+        trace=trace,
+        sent_at=first.message.sent_at,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from casemate.dispatch.ahead import Ahead
 from casemate.dispatch.pool import Pool
@@ -33,6 +34,18 @@ _FILES_PART = 8
 """Of the files that the gateway may open, one part of so many is for zygotes at rest."""
 
 Name = tuple[str, str, int]
+
+
+class Load(NamedTuple):
+    """What a function takes at the moment, all its versions together."""
+
+    busy: int = 0
+    spares: int = 0
+    waiting: int = 0
+    concurrency: int = 0
+    """Most calls at once of the version that may have the most."""
+    resting: int = 0
+    """Bytes at rest."""
 
 
 def _name(version: Version) -> Name:
@@ -214,6 +227,22 @@ class Dispatcher:
         found: Counter[tuple[str, str]] = Counter()
         for (project, function, _), pool in self._pools.items():
             found[project, function] += pool.spares
+        return found
+
+    def loads(self) -> dict[tuple[str, str], Load]:
+        """Return what each function takes that is in use."""
+        found: dict[tuple[str, str], Load] = {}
+        now = self._loop.time()
+        for (project, function, _), pool in self._pools.items():
+            before = found.get((project, function), Load())
+            resting = pool.resting(now)
+            found[project, function] = Load(
+                before.busy + pool.busy,
+                before.spares + pool.spares,
+                before.waiting + pool.waiting,
+                max(before.concurrency, pool.limits.concurrency),
+                before.resting + (0 if resting is None else resting.memory),
+            )
         return found
 
     @property

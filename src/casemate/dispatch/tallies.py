@@ -31,6 +31,10 @@ class Tally:
         self.reasons[reason] += 1
         return self.reasons[reason] == 1
 
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many were restored, discarded and forked."""
+        return self.restored, self.reasons.total(), self.forks
+
     def told(self) -> Restoring:
         """Return them as they are told."""
         return Restoring(
@@ -58,6 +62,11 @@ class Tallies:
         if len(self._by_name) > _MOST_FUNCTIONS:
             self._by_name.popitem(last=False)
         return tally
+
+    def counts(self, project: str, function: str) -> tuple[int, int, int]:
+        """Return how many were restored, discarded and forked, without the reasons."""
+        tally = self._by_name.get((project, function))
+        return (0, 0, 0) if tally is None else tally.counts()
 
     def told(self, project: str, function: str) -> Restoring:
         """Return the figures of a function, zeros if it was not called."""

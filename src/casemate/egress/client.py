@@ -78,6 +78,11 @@ class EgressClient:
         there = self._process.connection is not None
         return not self.lost.done() and (there or not self._open)
 
+    @property
+    def starts(self) -> int:
+        """How many egress proxies there were."""
+        return self._process.starts
+
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """See `Egress.open`. What cannot be served is reported as a denial by `on_event`."""
         if zygote in self._open or zygote in self._ungranted:

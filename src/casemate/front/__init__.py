@@ -10,6 +10,7 @@ from casemate.front.authority import AUTHORITY_PATH, Authority
 from casemate.front.calls import Calls
 from casemate.front.declared import DeclaredRoutes
 from casemate.front.identity import DISCOVERY_PATH, KEYS_PATH, Identity
+from casemate.front.metrics import METRICS_PATH, MetricsPage
 from casemate.front.named import INVOKE_PREFIX, NamedCalls
 from casemate.front.nowhere import Nowhere
 from casemate.front.places import API_PREFIX, ControlApi, WebHooks
@@ -21,11 +22,13 @@ __all__ = [
     "DISCOVERY_PATH",
     "INVOKE_PREFIX",
     "KEYS_PATH",
+    "METRICS_PATH",
     "Authority",
     "Calls",
     "ControlApi",
     "DeclaredRoutes",
     "Identity",
+    "MetricsPage",
     "NamedCalls",
     "Nowhere",
     "RouteTable",

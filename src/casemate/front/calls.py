@@ -22,7 +22,7 @@ from casemate.invocation.cloudevents import answered
 from casemate.invocation.rendering import function_source
 from casemate.invocation.unfinished import refused
 from casemate.model.deployment import Version
-from casemate.model.http import HttpHead, HttpResponse
+from casemate.model.http import HttpResponse
 from casemate.model.path import RawInvocation
 from casemate.seal import Seal
 
@@ -69,7 +69,7 @@ class Calls:
             self._dispatcher,
             version,
             self._catalogue.closure(version.project, version.function, version),
-            partial(_unread, version, said.head, trigger),
+            partial(_unread, version, said, trigger),
             asking.caller,
         )
 
@@ -104,7 +104,7 @@ class Calls:
         return public or asking.principal() is not None
 
 
-def _unread(version: Version, head: HttpHead, trigger: str) -> RawInvocation:
+def _unread(version: Version, said: Said, trigger: str) -> RawInvocation:
     """Return what is known of a call whose body was not read, for its record."""
     return RawInvocation(
         trigger=trigger,
@@ -115,5 +115,6 @@ def _unread(version: Version, head: HttpHead, trigger: str) -> RawInvocation:
         content_type="",
         body=b"",
         received_at=time.time(),
-        remote_address=head.peer,
+        remote_address=said.head.peer,
+        trace=said.trace,
     )

@@ -85,6 +85,7 @@ class DeclaredRoutes:
             event=event,
             received_at=time.time(),
             remote_address=head.peer,
+            trace=said.trace,
         )
         response = await self._calls.call(raw, said, asking)
         cors = self._cors(match)

@@ -137,5 +137,6 @@ class _NamedCall:
             attributes=said.attributes,
             received_at=time.time(),
             remote_address=request.head.peer,
+            trace=said.trace,
         )
         return await self._calls.call(raw, said, asking)

@@ -30,6 +30,7 @@ class Said:
         "is_plain",
         "may_wait",
         "refusal",
+        "trace",
         "wish",
     )
 
@@ -44,6 +45,7 @@ class Said:
         """Whether its answer is to be a CloudEvent."""
         self.may_wait = any(name in _KEPT_OR_REPLAYED for name, _ in head.headers)
         """Whether it may be answered without an instance."""
+        self.trace = head.trace
         self.wish: Wish = NOTHING
         self.refusal: RefusedError | None = None
         """Why its wishes cannot be met."""

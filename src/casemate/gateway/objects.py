@@ -43,11 +43,13 @@ from casemate.front import (
     DISCOVERY_PATH,
     INVOKE_PREFIX,
     KEYS_PATH,
+    METRICS_PATH,
     Authority,
     Calls,
     ControlApi,
     DeclaredRoutes,
     Identity,
+    MetricsPage,
     NamedCalls,
     Nowhere,
     RouteTable,
@@ -56,9 +58,12 @@ from casemate.front import (
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
+from casemate.gateway.depths import Depths
 from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.loop_lag import LoopLag
+from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
@@ -127,7 +132,8 @@ class Gateway:
         )
         self.catalogue = Catalogue()
         self.redactor = Redactor(self.records, vault, self.facts)
-        self.seal = Seal(self.redactor)
+        self.registry = counting(self.facts, self.catalogue)
+        self.seal = Seal(self.redactor, self.registry)
         self.uses = UseCounter(store)
         self.facts.listen(GrantUsed, self.uses.note)
         self._build_data()
@@ -268,6 +274,32 @@ class Gateway:
             )
         )
 
+        self.lag, self.depths = LoopLag(self._loop), Depths(self.data)
+        self.observed = Observed(
+            Parts(
+                registry=self.registry,
+                dispatcher=self.dispatcher,
+                client=self.client,
+                depths=self.depths,
+                lag=self.lag,
+                records=self.records,
+                recorder=self.recorder,
+                health=self.health.now,
+                starts=self._starts,
+                connections=lambda: (self.server.open_connections, self.server.failed_handshakes),
+                functions=lambda: len(self.catalogue),
+                started_at=self._config.started_at,
+            )
+        )
+
+    def _starts(self) -> dict[str, int]:
+        """Return how often each process beside this one was started."""
+        return {
+            "recorder": self.recorder.starts,
+            "egress": self.egress.starts,
+            "sources": self.outside.starts,
+        }
+
     def _service(self) -> Service:
         """Return what the control API works with."""
         backups = BackupMaker(
@@ -299,6 +331,7 @@ class Gateway:
             schedules=self.schedules.statuses,
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
+            metrics=self.observed.metrics,
         )
 
     async def _rekey_store(self, key: bytes) -> None:
@@ -320,6 +353,9 @@ class Gateway:
                 KEYS_PATH: identity,
                 DISCOVERY_PATH: identity,
                 AUTHORITY_PATH: Authority(self.tls, nowhere),
+                METRICS_PATH: MetricsPage(
+                    self.policy, self.facts.happened, self.observed.exposition, nowhere
+                ),
             },
             below={
                 INVOKE_PREFIX: NamedCalls(self.catalogue, calls, nowhere),
@@ -352,6 +388,7 @@ class Gateway:
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         self.health.start()
         self.running_logs.start()
+        self.lag.start()
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
@@ -360,6 +397,8 @@ class Gateway:
         """Write what waits in memory and let go of everything but the store."""
         await self.health.close()
         await self.running_logs.close()
+        self.lag.close()
+        await self.depths.close()
         await self.older_records.close()
         self.dispatcher.close()
         await self.check.close()

@@ -128,6 +128,7 @@ class LoadRefusals:
         window = self._window(version, principal)
         if window.answer is not None and window.recorded >= RECORDED:
             window.folded += 1
+            self._seal.count_alike(version, refusal.outcome)
             window.reason = refusal.message
             return _alike(window.answer, refusal.retry_after)
         window.recorded += 1

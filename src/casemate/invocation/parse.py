@@ -9,6 +9,7 @@ import msgspec
 from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
+from casemate.model.tracing import kept_context
 from casemate.seal.ids import new_invocation_id
 
 MAX_DEPTH = 64
@@ -117,7 +118,9 @@ def parse(raw: RawInvocation, *, later: bool = False) -> Request:
     if not raw.events and (not is_json or raw.attributes):
         brought = read_events(raw, later=later)
         if brought:
-            raw = msgspec.structs.replace(raw, events=brought)
+            # The request's own headers are of its last hop, the event's of where it began.
+            trace = raw.trace or kept_context(brought[0].trace)
+            raw = msgspec.structs.replace(raw, events=brought, trace=trace)
     if raw.events:
         if not raw.admitted_under:
             _check_events(raw)

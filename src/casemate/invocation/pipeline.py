@@ -36,6 +36,7 @@ from casemate.model.path import (
     Request,
     Sealed,
 )
+from casemate.model.tracing import text_of
 from casemate.sandbox.frames import Output
 from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
@@ -53,6 +54,10 @@ class InvokeHead(msgspec.Struct, omit_defaults=True):
     """Unix time at which it came, in seconds."""
     open: tuple[str, ...] = ()
     """What its answer may tell of the inside."""
+    trace: str = ""
+    """`traceparent` of the invocation itself, where it does not follow from `id` alone."""
+    state: str = ""
+    """`tracestate`."""
 
 
 class Pipeline:
@@ -130,6 +135,7 @@ class Pipeline:
             shape,
             request.raw.received_at,
             version.spec.shown(request.raw.event),
+            *_trace(request),
         )
         output = Output(limits.log)
         loop = asyncio.get_running_loop()
@@ -173,4 +179,16 @@ class Pipeline:
             output_dropped=output.dropped,
             output_lines=output.lines,
             used_secret=instance.holds_secret,
+            own=reply.own,
+            spans=session.spans,
+            more_spans=session.more_spans,
         )
+
+
+def _trace(request: Request) -> tuple[str, ...]:
+    """Return what its instance cannot know of the trace that an invocation is part of."""
+    raw = request.raw
+    if raw.trace is None and raw.attempt == 1 and not raw.id:
+        return ()
+    state = "" if raw.trace is None else raw.trace.state
+    return text_of(request.id, raw.trace, raw.attempt), state

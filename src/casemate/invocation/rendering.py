@@ -116,6 +116,7 @@ def events_of(request: Request) -> tuple[Event, ...]:
         kind=TriggerKind.HTTP if is_route else TriggerKind.INVOKE,
         data=msgspec.Raw(b"null" if is_route else request.event),
         detail=raw.event or {},
+        trace="" if raw.trace is None else raw.trace.kept,
     )
     return (event,)
 

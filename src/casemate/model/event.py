@@ -29,6 +29,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """JSON."""
     detail: dict[str, object] = {}
     """What only this kind of source has: `{"key": ..., "revision": ...}` of a bucket."""
+    trace: str = ""
+    """`TraceContext.kept` of what it came of; empty: a trace begins with it."""
 
 
 MAX_CLOCK_AHEAD = 300.0

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from casemate.model.tracing import TraceContext, read_context
+
 
 class HttpHead(msgspec.Struct, frozen=True):
     """What is known before the body. Header names are lower case, in order, repeats kept."""
@@ -26,6 +28,15 @@ class HttpHead(msgspec.Struct, frozen=True):
             if key == name:
                 return value
         return None
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """Where its sender stands in a trace, None if it says nothing valid (W3C Trace Context)."""
+        parents = [value for key, value in self.headers if key == b"traceparent"]
+        if len(parents) != 1:
+            return None
+        states = [value for key, value in self.headers if key == b"tracestate"]
+        return read_context(parents[0].decode("latin-1"), b",".join(states).decode("latin-1"))
 
 
 class HttpRequest(msgspec.Struct, frozen=True):

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.tracing import Span
+
 
 class Outcome(StrEnum):
     """How an invocation ended. The order is that of the path."""
@@ -61,6 +63,19 @@ class InvocationRecord(msgspec.Struct, frozen=True, kw_only=True):
     request_bytes: int
     response_bytes: int
     error_id: str | None = None
+    attempt: int = 1
+    """Which try of an event that is kept it was."""
+    trace_id: str = ""
+    """W3C trace that it is part of, 32 hexadecimal digits. Empty, as the next one, until it is read
+    from where it is kept: it follows from the id then (`casemate.model.tracing`)."""
+    span_id: str = ""
+    """Its own span in it, 16."""
+    parent_id: str = ""
+    """The span that it came of; empty where the trace began with it."""
+    spans: tuple[Span, ...] = ()
+    """What it used of the platform, the first ones; see `casemate trace`."""
+    more_spans: int = 0
+    """Uses beyond these."""
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):

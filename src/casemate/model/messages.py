@@ -20,6 +20,18 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Dead letters."""
 
 
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits in a queue, a topic or an inbox, what is too old included."""
+
+    kind: str
+    """`queue`, `topic` or `inbox`."""
+    name: str
+    waiting: int
+    oldest_at: float | None
+    dead: int
+    """Dead letters."""
+
+
 class Lease(msgspec.Struct, frozen=True):
     """That somebody holds a message for a time. Whoever took it before has no say any more."""
 
@@ -52,6 +64,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What of it came from which event, as the runner told it; opaque here."""
     attributes: dict[str, str] = {}
     """Queues and topics: what its sender said beside the body. In an inbox the event has them."""
+    trace: str = ""
+    """Queues and topics: `TraceContext.kept` of who sent it. In an inbox the event has it."""
     admitted: bytes = b""
     """Inboxes: what proves to the gateway that the event was looked at; opaque here."""
 
@@ -74,6 +88,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     qualifier: str = ""
     labels: bytes = b""
     attributes: dict[str, str] = {}
+    trace: str = ""
     admitted: bytes = b""
     caller: str = ""
     """Inboxes: whom it is kept for (a principal's text), who may have so many bytes waiting."""

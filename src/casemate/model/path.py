@@ -16,8 +16,10 @@ from casemate.model.event import Event
 from casemate.model.grant import Grant
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
+from casemate.model.metrics import Told
 from casemate.model.principal import Checked, Principal, PrincipalKind
 from casemate.model.recording import Frame
+from casemate.model.tracing import Span, TraceContext
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,10 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     remote_address: str = ""
     caller: Caller | None = None
+    trace: TraceContext | None = None
+    """Where the caller stands in a trace; None: one begins here."""
+    sent_at: float = 0.0
+    """Unix time from which it waited to be delivered; 0: it did not."""
 
     @property
     def admitted_under(self) -> str:
@@ -171,6 +177,12 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """What the function's own frames held when it raised, by name and kind."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
+    own: Sequence[Told] = ()
+    """What the handler measured."""
+    spans: Sequence[Span] = ()
+    """What it used of the platform, the first ones."""
+    more_spans: int = 0
+    """Uses beyond these."""
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +193,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     error_id: str = ""
     retry_after: int | None = None
     """Seconds."""
+    trace: TraceContext | None = None
+    """Where what comes of it stands in a trace; None where nothing can, or it never ran."""
 
 
 class RefusedError(CasemateError):

@@ -70,6 +70,8 @@ class Action(StrEnum):
 
     NODE_READ = "node:read"
     NODE_BACKUP = "node:backup"
+    METRICS_READ = "metrics:read"
+    """See the numbers of the whole node, of all projects, at `/metrics`."""
     FUNCTION_READ = "function:read"
     FUNCTION_INVOKE = "function:invoke"
     ROUTE_WRITE = "route:write"

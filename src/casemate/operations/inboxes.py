@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.messages import QueueInfo, Subscription
+from casemate.model.messages import Depth, QueueInfo, Subscription
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation
 from casemate.operations.fields import Name
 from casemate.operations.messages import Purged
@@ -37,6 +37,13 @@ class ShowInbox(Operation[QueueInfo], frozen=True, kw_only=True):
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
     project: Name
     function: Name
+
+
+class ShowDepths(Operation[tuple[Depth, ...]], frozen=True, kw_only=True):
+    """Tell how much waits in every queue, topic and inbox of a project."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
 
 
 class PurgeInbox(Operation[Purged], frozen=True, kw_only=True):

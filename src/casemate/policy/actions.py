@@ -52,6 +52,7 @@ def _on_data(kind: ResourceKind, group: str) -> Rule:
 RULES: dict[Action, Rule] = {
     Action.NODE_READ: _ON_NODE,
     Action.NODE_BACKUP: _ON_NODE,
+    Action.METRICS_READ: _ON_NODE,
     Action.FUNCTION_READ: _ON_FUNCTION,
     Action.FUNCTION_INVOKE: Rule((_F,), tuple(PrincipalKind), (CAPABILITY,)),
     Action.ROUTE_WRITE: _ON_NODE,

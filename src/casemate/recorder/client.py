@@ -125,6 +125,11 @@ class RecorderClient:
         """Done when there will be no recorder any more."""
         return self._process.gone
 
+    @property
+    def starts(self) -> int:
+        """How many recorders there were."""
+        return self._process.starts
+
     # -- what happens ----------------------------------------------------------------------------
 
     def note(self, fact: Fact) -> None:
@@ -153,7 +158,7 @@ class RecorderClient:
 
     def _buffered(self, told: Told, company: float) -> bool:
         size = len(told.fact)
-        if self._waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
+        if self.waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
             return False
         self._buffer.append(told)
         self._bytes += size
@@ -167,13 +172,19 @@ class RecorderClient:
         return True
 
     @property
-    def _waiting(self) -> int:
+    def told(self) -> int:
+        """How many facts were told and had room."""
+        return self._next + len(self._buffer)
+
+    @property
+    def waiting(self) -> int:
+        """How many facts wait to be acknowledged."""
         return self._next + len(self._buffer) - self._acknowledged
 
     @property
     def _fill(self) -> float:
         """How much of the buffer is taken."""
-        return max(self._waiting / MAX_BUFFERED, self._bytes / MAX_BUFFERED_BYTES)
+        return max(self.waiting / MAX_BUFFERED, self._bytes / MAX_BUFFERED_BYTES)
 
     def _flush(self) -> None:
         if self._flushing is not None:
@@ -290,8 +301,8 @@ class RecorderClient:
 
     def trouble(self) -> str:
         """Return why nothing more may begin, empty while all is recorded."""
-        if self._waiting >= MAX_BUFFERED // 2 or self._bytes >= MAX_BUFFERED_BYTES // 2:
-            return self.problem or f"{self._waiting} facts wait to be recorded."
+        if self.waiting >= MAX_BUFFERED // 2 or self._bytes >= MAX_BUFFERED_BYTES // 2:
+            return self.problem or f"{self.waiting} facts wait to be recorded."
         gone = self._gone_at
         if gone is not None and self._loop.time() - gone > GONE_SECONDS:
             return self.problem or "The recorder is gone and not yet back."

@@ -28,6 +28,9 @@ from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .measures import Measures
+from .trace import of as trace_of
+from .trace import tell
 
 Handler = Callable[[Any, Context], Any]
 
@@ -175,6 +178,7 @@ class Instance:
         self._restored = restored
         self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
+        self._measures = Measures()
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
         self._run_async: Callable[[Any], Any] | None = None
@@ -224,6 +228,8 @@ class Instance:
         return data
 
     def _context(self, head: dict[str, Any], event: events.Event) -> Context:
+        trace = trace_of(head)
+        tell(trace)
         return Context(
             event=event,
             request_id=head["id"],
@@ -234,6 +240,8 @@ class Instance:
             memory_limit=self._memory,
             log=self._log,
             channel=self._channel,
+            measures=self._measures,
+            trace=trace,
         )
 
     def _frame(self, head: dict[str, Any], event: bytes) -> bytes:
@@ -243,6 +251,7 @@ class Instance:
         """
         guard = self._guard
         guard.raised.clear()
+        self._measures.clear()
         frame = self._answered(head, event)
         blocked, guard.blocked = guard.blocked, None
         guard.end()
@@ -302,7 +311,7 @@ class Instance:
                     self._channel.open = True
                     frame = self._frame(_decode(head.decode()), event)
                     flush_output()
-                    self._channel.finish(frame)
+                    self._channel.finish(self._measures.before(frame))
                     if not self._reuse:
                         return
                     answered = True

@@ -10,6 +10,7 @@ import os
 import msgspec
 
 from casemate.model.invocation import Outcome
+from casemate.model.metrics import OwnHead, Told
 
 
 class ErrorHead(msgspec.Struct, frozen=True):
@@ -61,6 +62,8 @@ class Reply(msgspec.Struct, frozen=True):
     """What the function's frames held when it raised, by name and kind."""
     reusable: bool = False
     """True if the instance can serve another invocation."""
+    own: tuple[Told, ...] = ()
+    """What the handler measured."""
 
 
 MAX_LINES = 10_000
@@ -138,6 +141,8 @@ ERROR_KINDS = {
 """What the kinds of an error frame mean for its invocation."""
 
 decode_error = msgspec.json.Decoder(ErrorHead).decode
+decode_measures = msgspec.json.Decoder(OwnHead).decode
+MAX_MEASURES_BYTES = 8 * 1024
 decode_log = msgspec.json.Decoder(LogHead).decode
 
 

@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from casemate.model.invocation import Outcome
+from casemate.model.metrics import Told
 from casemate.runner import snapshot, wire
 from casemate.sandbox.frames import (
     ERROR_KINDS,
+    MAX_MEASURES_BYTES,
     Output,
     Reply,
     decode_error,
     decode_log,
+    decode_measures,
     describe_status,
 )
 from casemate.sandbox.guard_watch import GuardWatch, OnGuard
@@ -60,6 +63,7 @@ class Instance:
         "_on_end",
         "_on_ready",
         "_outgoing",
+        "_own",
         "_paused",
         "_pipe",
         "_reader",
@@ -123,6 +127,7 @@ class Instance:
         )
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
+        self._own: tuple[Told, ...] = ()
         self._requests = 0
         self._freed = 0
         self._reading = False
@@ -268,6 +273,8 @@ class Instance:
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
             self._guard.take(head)
+        elif kind == wire.MEASURES and self._waiter is not None:
+            self._on_measures(head, body)
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)
@@ -286,6 +293,11 @@ class Instance:
             )
         else:
             raise wire.FrameError(f"a frame of kind {kind!r} is not due")
+
+    def _on_measures(self, head: bytes, body: bytes) -> None:
+        if self._own or body or len(head) > MAX_MEASURES_BYTES:
+            raise wire.FrameError("measurements that are not due, or too many")
+        self._own = decode_measures(head).own
 
     def _on_log(self, head: bytes, body: bytes) -> None:
         entry = decode_log(head)
@@ -323,6 +335,9 @@ class Instance:
         self._on_capability = None
         self._requests = self._freed = 0
         reply = self._guard.end(reply)
+        if self._own:
+            reply = msgspec.structs.replace(reply, own=self._own)
+            self._own = ()
         self.serving = ""
         self.served += 1
         if waiter is not None and not waiter.done():

@@ -9,11 +9,14 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.metrics import Registry
+from casemate.model.deployment import Version
 from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.model.path import Admitted, Failure, Finished, Sealed
+from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
+from casemate.model.tracing import Span, TraceContext, handed_on
 from casemate.seal.answer import AnswerError, response
 from casemate.seal.firewall import inside
 from casemate.seal.ids import new_invocation_id
@@ -72,9 +75,10 @@ class Written(Protocol):
 class Seal:
     """Stage 5."""
 
-    def __init__(self, redactor: Redactor) -> None:
-        """Record through `redactor`."""
+    def __init__(self, redactor: Redactor, figures: Registry | None = None) -> None:
+        """Record through `redactor`, and count in `figures`."""
         self._redactor = redactor
+        self._figures = Registry() if figures is None else figures
 
     async def redact(self, finished: Finished) -> Finished:
         """Take secrets out of the answer of a function that was given one."""
@@ -114,13 +118,18 @@ class Seal:
             record = self._error(error_id, finished)
         request_id = _id_of(finished)
         answer.headers = (*answer.headers, (b"x-request-id", request_id.encode()))
-        self._record(finished, answer, record, request_id)
+        trace = self._record(finished, answer, record, request_id)
         return Sealed(
             outcome=finished.outcome,
             response=answer,
             error_id=record.id if record is not None else "",
             retry_after=finished.retry_after,
+            trace=trace,
         )
+
+    def count_alike(self, version: Version, outcome: Outcome) -> None:
+        """Count an invocation that was refused like the one before it, and is not recorded."""
+        self._figures.of(version.project, version.function).outcomes[outcome] += 1
 
     @staticmethod
     def _error(error_id: str, finished: Finished) -> ErrorRecord:
@@ -145,10 +154,11 @@ class Seal:
         answer: HttpResponse,
         error: ErrorRecord | None,
         request_id: str,
-    ) -> None:
+    ) -> TraceContext | None:
+        """Record and count it; return where what comes of it stands in a trace."""
         raw = finished.raw or (finished.request.raw if finished.request else None)
         if raw is None:
-            return
+            return None
         body = answer.body
         record = InvocationRecord(
             id=request_id,
@@ -166,11 +176,32 @@ class Seal:
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
         )
+        trace = None
+        if raw.trace is not None or raw.sent_at or finished.spans:
+            # For all others it follows from the id; see `casemate.model.tracing`.
+            trace = handed_on(request_id, raw.trace, raw.attempt)
+            record = _traced(record, trace, raw, finished)
         wrote = finished.output or finished.output_dropped or finished.output_lines > MAX_LINES
         silent = error is None and not wrote
         lines = () if silent else self._lines(finished, record, error)
         version = finished.version
+        self._count(finished, record, lines)
         self._redactor.record(record, error, lines, version.spec.logs if version else Logs())
+        return trace
+
+    def _count(
+        self, finished: Finished, record: InvocationRecord, lines: Sequence[LogLine]
+    ) -> None:
+        figures = self._figures.of(record.project, record.function)
+        figures.outcomes[finished.outcome] += 1
+        figures.request_bytes += record.request_bytes
+        figures.response_bytes += record.response_bytes
+        if finished.ran:
+            figures.ran(finished.queued, finished.ran, cold=finished.cold)
+        if lines:
+            figures.wrote(lines)
+        if finished.own:
+            figures.own.add(finished.own)
 
     @staticmethod
     def _lines(
@@ -206,7 +237,27 @@ class Seal:
         lines, made = writer.lines(output.take(), output.lines)
         output.lines += made
         if lines:
+            self._figures.of(version.project, version.function).wrote(lines)
             self._redactor.write(lines, version.spec.logs)
+
+
+def _traced(
+    record: InvocationRecord, trace: TraceContext, raw: RawInvocation, finished: Finished
+) -> InvocationRecord:
+    """Return a record with where it stands in a trace, what it waited for and what it used."""
+    spans = tuple(finished.spans)
+    if raw.sent_at:
+        waited = max(0.0, raw.received_at - raw.sent_at) * 1000
+        spans = (Span(name="delivery", start_ms=-waited, ms=waited), *spans)
+    return msgspec.structs.replace(
+        record,
+        attempt=raw.attempt,
+        trace_id=trace.trace_id,
+        span_id=trace.parent_id,
+        parent_id="" if raw.trace is None else raw.trace.parent_id,
+        spans=spans,
+        more_spans=finished.more_spans,
+    )
 
 
 def _id_of(finished: Finished) -> str:

@@ -145,6 +145,11 @@ class SourcesClient:
         """Tell whether there is a process, if there are sources at all."""
         return self._process.connection is not None or not self._entries
 
+    @property
+    def starts(self) -> int:
+        """How many processes there were."""
+        return self._process.starts
+
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
         return tuple(self._entries[key].status for key in sorted(self._entries))

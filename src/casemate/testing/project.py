@@ -20,6 +20,8 @@ from casemate.runner import event as runner_event
 from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
 from casemate.runner.event import Event
+from casemate.runner.measures import Measures
+from casemate.runner.trace import Trace
 from casemate.testing.channel import FakeChannel, Fakes, Handler
 from casemate.testing.memory import MemoryBucket, MemoryMessages, MemoryTable
 from casemate.triggers.http_event import http_event
@@ -71,6 +73,8 @@ class TestProject:
             memory_limit=spec.limits.memory,
             log=Log(lambda level, text: self.lines.append((level, text))),
             channel=cast(Channel, channel),
+            measures=Measures(),
+            trace=Trace(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"),
         )
 
     def event(self, function: str, trigger: str, data: object = msgspec.UNSET) -> Any:

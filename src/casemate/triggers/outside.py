@@ -174,6 +174,11 @@ class OutsideTriggers:
         """Tell whether the sources process is there, if one is needed."""
         return self._client.running
 
+    @property
+    def starts(self) -> int:
+        """How many sources processes there were."""
+        return self._client.starts
+
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
         return self._client.statuses()

@@ -58,6 +58,7 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
+from casemate.operations.traces import FindTrace
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
 from support.parts import unused_parts
@@ -307,6 +308,11 @@ class FakeControl:
             if record.id == wanted.id:
                 return record
         raise wanted.missing
+
+    @performs(FindTrace)
+    async def _trace(self, wanted: FindTrace) -> tuple[InvocationRecord, ...]:
+        ids = {r.trace_id for r in self.invocation_records if wanted.id in (r.id, r.trace_id)}
+        return tuple(r for r in self.invocation_records if r.trace_id in ids)
 
     @performs(ShowError)
     async def _error(self, wanted: ShowError) -> ErrorRecord:

@@ -36,6 +36,7 @@ DECIDED_INSIDE = {
     "putBundle": "who may deploy anything",
     "showInvocation": "the function of the record",
     "showError": "the function of the record",
+    "showTrace": "the function of each record",
     "listBuckets": "each that is listed",
     "listTables": "each that is listed",
     "listQueues": "each that is listed",

@@ -20,6 +20,7 @@ from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, Caller, Flow, RawInvocation, RefusedError
 from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.model.tracing import AMBIENT, MAX_SPANS, TraceContext, handed_on
 from casemate.operations.declaration import Operation
 from casemate.operations.messages import PublishMessage, SendMessage, Sent
 from casemate.operations.objects import (
@@ -45,6 +46,7 @@ QUEUE = Grant(kind=GrantKind.QUEUE, name="jobs", actions=("send",))
 GRANTS = (BUCKET, SECRET, INVOKE, QUEUE)
 FUNCTION = Principal(kind=PrincipalKind.FUNCTION, id="t/f")
 MARK = "s3cr3t-payload"
+TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "01", "vendor=1")
 
 ANSWERS: dict[type, Any] = {
     ReadObject: (
@@ -182,6 +184,49 @@ def test_what_is_granted_is_done_and_counted() -> None:
         assert stage.store.denied == []
 
     play(scene)
+
+
+def test_uses_are_spans_of_the_trace_without_what_was_asked() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.ask("bucket.get", bucket="uploads", key="in/secret-key")
+        await stage.ask("bucket.get", bucket="other", key="in/secret-key")
+        await stage.ask("queue.send", b"1", queue="jobs")
+        spans = stage.session.spans
+        assert [(span.name, span.on, span.ok) for span in spans] == [
+            ("bucket.get", "bucket uploads", True),
+            ("bucket.get", "bucket other", False),
+            ("queue.send", "queue jobs", True),
+        ]
+        assert all(span.ms >= 0 for span in spans)
+        assert "secret-key" not in str(spans)
+        for _ in range(MAX_SPANS):
+            await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert (len(stage.session.spans), stage.session.more_spans) == (MAX_SPANS, 3)
+
+    play(scene)
+
+
+def test_what_comes_of_a_use_is_part_of_the_trace_whatever_the_function_says() -> None:
+    async def scene(stage: Stage) -> None:
+        seen: list[str] = []
+        perform = stage.broker.operations.perform
+
+        async def noted(operation: Any) -> Any:
+            seen.append(AMBIENT.get())
+            return await perform(operation)
+
+        stage.broker.operations.perform = noted  # type: ignore[method-assign]
+        await stage.ask("queue.send", b"1", queue="jobs", attributes={"traceparent": "00-x"})
+        reply, _ = await stage.ask("queue.send", b"1", queue="jobs", trace="00-mine")
+        assert reply["error"] == "invalid"
+        await stage.ask("function.invoke", b"1", function="resize")
+        await stage.ask("function.invoke", b"1", function="resize", wait=False)
+        trace = handed_on("inv_test", TRACE)
+        assert seen == [trace.kept]
+        assert [raw.trace for raw in (*stage.invoked, *stage.kept)] == [trace, trace]
+        assert AMBIENT.get() == ""
+
+    play(scene, raw={"trace": TRACE})
 
 
 DENIED: list[tuple[str, dict[str, Any]]] = [

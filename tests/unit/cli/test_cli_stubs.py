@@ -17,9 +17,10 @@ from casemate.cli.stubs import STUB_PATH, stub_text, write_stub, writing
 from casemate.runner import capabilities, channel, objects, zygote
 from casemate.runner import context as runner_context
 from casemate.runner import event as runner_event
+from casemate.runner import trace as runner_trace
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_TYPES = {"Log", "ObjectReader", "ObjectWriter"}
+ONLY_TYPES = {"Log", "ObjectReader", "ObjectWriter", "Trace"}
 OFFERED = {*(public.__name__ for public in capabilities.PUBLIC), "Context", "Event"}
 PROTOCOLS = {"__enter__", "__exit__", "__iter__"}
 Members = dict[str, tuple[str, ...]]
@@ -31,7 +32,7 @@ def classes_of(text: str) -> dict[str, ast.ClassDef]:
 
 RUNNER = {
     name: node
-    for module in (capabilities, channel, objects, runner_context, runner_event)
+    for module in (capabilities, channel, objects, runner_context, runner_event, runner_trace)
     for name, node in classes_of(Path(module.__file__ or "").read_text()).items()
 }
 STUB = classes_of(stub_text())
@@ -122,7 +123,7 @@ def test_the_attributes_of_a_context_have_the_types_that_its_init_takes() -> Non
     (init,) = [m for m in RUNNER["Context"].body if getattr(m, "name", "") == "__init__"]
     assert isinstance(init, ast.FunctionDef)
     taken = {a.arg: ast.unparse(a.annotation) for a in init.args.kwonlyargs if a.annotation}
-    del taken["channel"]
+    del taken["channel"], taken["measures"]
     assert fields(STUB["Context"]) == taken
 
 

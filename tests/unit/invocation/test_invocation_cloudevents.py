@@ -117,6 +117,24 @@ def test_a_structured_event() -> None:
     }
 
 
+def test_an_event_brings_the_trace_that_it_came_of_if_it_is_valid() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert one(traceparent=parent, tracestate="a=1").trace == f"{parent} a=1"
+    assert binary(b"1", "application/json", traceparent=parent).trace == parent
+    for wrong in ("00-ab", "", 7, parent.upper()):
+        assert one(traceparent=wrong or "x").trace == ""
+
+
+def test_an_event_of_ours_says_the_trace_that_it_came_of() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    event = Event(
+        id="1", source="/p", type="t", time=1.0, kind=TriggerKind.RESULT, trace=f"{parent} a=1"
+    )
+    told = json.loads(structured(event))
+    assert (told["traceparent"], told["tracestate"]) == (parent, "a=1")
+    assert "traceparent" not in json.loads(structured(msgspec.structs.replace(event, trace="")))
+
+
 def test_a_binary_event() -> None:
     event = binary(b'{"amount":3}', "application/json", subject="x", myext="1")
     assert bytes(event.data) == b'{"amount":3}'

@@ -36,8 +36,10 @@ from casemate.model.path import (
     Sealed,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
+from casemate.model.tracing import text_of
 from casemate.operations.messages import SendMessage, Sent
 from casemate.runner import wire
+from casemate.runner.trace import of as trace_of
 from casemate.sandbox.frames import Reply
 from casemate.seal import Redactor, Seal
 from support.core import (
@@ -217,6 +219,8 @@ def test_an_event_goes_in_and_the_answer_comes_out() -> None:
         assert event == b'{"a":1}'
         assert path.peer.instance.serving == sent["id"]
         assert set(sent) == {"id", "deadline", "http", "version", "shape", "at"}
+        # Where it stands in a trace follows from its id, for its instance as well.
+        assert trace_of(sent).traceparent == text_of(sent["id"], None)
         assert sent["shape"] == ""
         assert (sent["http"], sent["version"]) == (False, "3")
         assert sent["deadline"] > before

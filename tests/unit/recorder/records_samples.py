@@ -11,6 +11,7 @@ import msgspec
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
+from casemate.model.tracing import span_of, trace_of
 from casemate.operations.records import ListInvocations, ReadLogs
 from casemate.recorder import protocol
 from casemate.recorder.protocol import Take, Told
@@ -56,6 +57,8 @@ def invocation(invocation_id: str = "i1", **changes: object) -> InvocationRecord
         "cold": True,
         "request_bytes": 10,
         "response_bytes": 20,
+        "trace_id": trace_of(invocation_id),
+        "span_id": span_of(invocation_id),
     }
     return InvocationRecord(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -35,6 +35,7 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
+from casemate.operations.traces import FindTrace
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import Take, Told
@@ -117,7 +118,7 @@ def test_what_is_no_record_is_refused_with_all_that_came_with_it(tmp_path: Path,
 
 @pytest.mark.parametrize("kind", list(questions.QUESTIONS))
 def test_every_question_travels_and_nothing_else_does(kind: type) -> None:
-    asked = kind(id="i1") if kind in (ShowInvocation, ShowError) else kind(project="p")
+    asked = kind(id="i1") if kind in (ShowInvocation, ShowError, FindTrace) else kind(project="p")
     assert questions.decode(kind.__name__, msgspec.msgpack.encode(asked)) == asked
     for name, body in (
         (kind.__name__, b""),

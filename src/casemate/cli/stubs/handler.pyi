@@ -261,6 +261,20 @@ class Event(dict[str, Any]):
     def data(self) -> Any:
         """The payload: of a request its body, of a batch the list of payloads."""
 
+@type_check_only
+class Trace:
+    """Its ids. To go on in the trace elsewhere, send `traceparent` along as a header."""
+
+    traceparent: str
+    tracestate: str
+    @property
+    def trace_id(self) -> str:
+        """The trace, 32 hexadecimal digits."""
+
+    @property
+    def span_id(self) -> str:
+        """The invocation's own span in it, 16 hexadecimal digits."""
+
 class Context:
     """What a handler may know of its invocation. Times are seconds, sizes bytes.
 
@@ -279,8 +293,16 @@ class Context:
     function_version: str
     memory_limit: int
     log: Log
+    trace: Trace
     def remaining(self) -> float:
         """Return the seconds left until the invocation is ended."""
+
+    def metric(self, name: str, value: float, unit: str | None = None) -> None:
+        """Measure something of the function's own: `context.metric("orders", 3)`.
+
+        Told with the answer: count, sum, least and greatest of each name are in `casemate metrics`
+        and at `/metrics`. Raises ValueError beyond 32 names, and for what is no finite number.
+        """
 
     def bucket(self, name: str) -> Bucket:
         """Return a bucket of the project. Each use of it must be granted."""

@@ -13,6 +13,7 @@ from casemate.invocation.cloudevents.modes import Mode, media_type_of, mode_of
 from casemate.model.event import Event
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError
+from casemate.model.tracing import TraceContext, read_context
 from casemate.model.trigger import TriggerKind
 
 MAX_BATCH = 1000
@@ -114,6 +115,7 @@ def _encoded(raw: RawInvocation, found: Attributes, data: bytes) -> Event:
 
 def _event(raw: RawInvocation, found: Attributes, data: msgspec.Raw) -> Event:
     is_route = raw.event is not None
+    trace = _trace(found)
     return Event(
         id=found.id,
         source=found.source,
@@ -123,7 +125,16 @@ def _event(raw: RawInvocation, found: Attributes, data: msgspec.Raw) -> Event:
         subject=found.subject,
         data=data,
         detail={**raw.event, "cloudevent": found.detail} if raw.event is not None else found.detail,
+        trace="" if trace is None else trace.kept,
     )
+
+
+def _trace(found: Attributes) -> TraceContext | None:
+    """Return what the extension for distributed tracing says, None if that is nothing valid."""
+    extensions = found.detail.get("extensions")
+    if not isinstance(extensions, dict) or "traceparent" not in extensions:
+        return None
+    return read_context(str(extensions["traceparent"]), str(extensions.get("tracestate", "")))
 
 
 def _is_json(content_type: str) -> bool:

@@ -13,6 +13,7 @@ from casemate.invocation.cloudevents.attributes import SPEC_VERSION
 from casemate.invocation.cloudevents.modes import STRUCTURED, media_type_of
 from casemate.model.event import Event
 from casemate.model.http import HttpResponse
+from casemate.model.tracing import kept_context
 
 ANSWER_TYPE = "casemate.function.answered"
 
@@ -35,6 +36,11 @@ def structured(event: Event) -> bytes:
     }
     if event.subject:
         fields["subject"] = event.subject
+    trace = kept_context(event.trace)
+    if trace is not None:
+        fields["traceparent"] = trace.text
+        if trace.state:
+            fields["tracestate"] = trace.state
     for name, value in event.detail.items():
         short = _NOT_IN_NAMES.sub("", name.lower())[:_MAX_NAME]
         if short and short not in known and isinstance(value, (str, bool, int)) and value != "":

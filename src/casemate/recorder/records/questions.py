@@ -25,6 +25,7 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
+from casemate.operations.traces import FindTrace
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.records import denials, rows
 from casemate.recorder.records.rows import Page
@@ -69,6 +70,7 @@ _QUESTIONS = (
     Question(ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))),
     Question(ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))),
     Question(ReadLogs, LogLine, rows.logs, _in_order),
+    Question(FindTrace, InvocationRecord, rows.trace, lambda _, found: tuple(found)),
 )
 QUESTIONS: Mapping[type[Operation[Any]], Question] = {each.kind: each for each in _QUESTIONS}
 NAMED: Mapping[str, Question] = {each.kind.__name__: each for each in _QUESTIONS}

@@ -30,7 +30,8 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
-from casemate.recorder.records import search
+from casemate.operations.traces import MAX_INVOCATIONS, FindTrace
+from casemate.recorder.records import search, traces
 from casemate.recorder.records.faults import UNSTORABLE
 from casemate.recorder.records.shares import Added
 from casemate.recorder.records.text import MAX_TEXT, clean, escaped
@@ -56,7 +57,7 @@ Row = tuple[str | int | float | None, ...]
 _INSERT_INVOCATION = """
     INSERT INTO invocation (
         stored_at, id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace
     )"""
 _INSERT_ERROR = """
     INSERT INTO error (
@@ -69,7 +70,7 @@ _INSERT_LINE = """
 _SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, sequence
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace, sequence
     FROM invocation """
 _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
@@ -131,6 +132,17 @@ def invocations(
     """Return the newest invocations that have ended, newest first."""
     where, values = _where(operation, at, "started_at", operation.trigger)
     rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
+    return page(rows, _to_invocation)
+
+
+def trace(connection: engine.Connection, operation: FindTrace, at: int | None = None) -> Page:
+    """Return the first invocations of a trace, or of that which an invocation is in, in order."""
+    where, values = traces.condition(connection, operation.id)
+    first = f"SELECT sequence FROM invocation WHERE {where} ORDER BY sequence LIMIT ?"  # noqa: S608
+    rows = connection.execute(
+        f"{_SELECT_INVOCATIONS} WHERE sequence IN ({first}) AND sequence > ? ORDER BY sequence",
+        (*values, MAX_INVOCATIONS, at or 0),
+    )
     return page(rows, _to_invocation)
 
 
@@ -222,7 +234,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) 
         if record is not None:
             row = _from_invocation(record, now)
             invocation_rows.append(row)
-            added.note(str(row[2]), str(row[3]), "invocation", 0, logs)
+            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[15] or "")), logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
@@ -272,6 +284,7 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         record.request_bytes,
         record.response_bytes,
         None if record.error_id is None else clean(record.error_id),
+        traces.column(record),
     )
 
 
@@ -320,6 +333,7 @@ def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         request_bytes=row[11],
         response_bytes=row[12],
         error_id=row[13],
+        **traces.fields(row[0], row[14]),
     )
 
 

@@ -147,7 +147,16 @@ _TELLING = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),)
+# The trace's id, then more of it as JSON; see `casemate.recorder.records.traces`.
+_TRACES = (
+    "ALTER TABLE invocation ADD COLUMN trace TEXT",
+    "CREATE INDEX invocation_trace ON invocation (substr(trace, 1, 32)) WHERE trace IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),
+    _TRACES,
+)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
 CHECKED_TABLES = ("record_share", "session", "progress")

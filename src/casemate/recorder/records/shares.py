@@ -15,7 +15,7 @@ from casemate.sqlite import engine
 TABLES = ("log_line", "invocation", "error")
 BYTES = {
     "log_line": "length(CAST(text AS BLOB)) + 200",
-    "invocation": "300",
+    "invocation": "coalesce(length(trace), 0) + 300",
     "error": "length(CAST(message AS BLOB)) + length(CAST(trace AS BLOB)) + 300",
 }
 """Of one row, its indexes guessed."""

@@ -81,7 +81,7 @@ class Hook(msgspec.Struct, frozen=True):
             return any(_matches(notice.branch, pattern) for pattern in trigger.branches)
         return True
 
-    def message(self, notice: Notice, now: float) -> NewMessage:
+    def message(self, notice: Notice, now: float, trace: str = "") -> NewMessage:
         """Return what is kept of a notice. What is told again has the same id and token."""
         name = self.key[2]
         path = f"{HOOKS_PREFIX}{'/'.join(self.key)}"
@@ -98,6 +98,7 @@ class Hook(msgspec.Struct, frozen=True):
             subject=notice.subject,
             data=notice.data,
             detail=notice.detail,
+            trace=trace,
         )
         return NewMessage(
             body=msgspec.json.encode(event),

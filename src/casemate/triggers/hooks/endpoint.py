@@ -179,7 +179,9 @@ class Hooks:
     ) -> HttpResponse:
         """Keep what is wanted, and say 202 after that; what came before is kept no second time."""
         now = self._clock()
-        messages = [hook.message(notice, now) for notice in wanted]
+        trace = request.head.trace
+        kept = "" if trace is None else trace.kept
+        messages = [hook.message(notice, now, kept) for notice in wanted]
         alone = messages[0] if len(messages) == 1 else None
         known = alone is not None and await self._is_known(hook, alone)
         if not known:

@@ -1,0 +1,76 @@
+"""`casemate metrics`: how functions do, in numbers since the node's start."""
+
+from __future__ import annotations
+
+import time
+
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import print_line, print_table
+from casemate.cli.text import size
+from casemate.cli.times_shown import short_seconds
+from casemate.model.metrics import FunctionMetrics, Metrics
+from casemate.operations.metrics import ShowMetrics
+
+app = new_app()
+
+
+@answered(
+    app,
+    ShowMetrics,
+    examples="$ casemate metrics\n$ casemate metrics hello\n$ casemate metrics shop/cart --json",
+)
+def metrics(found: Metrics) -> None:
+    """Show how functions do since the node's start, in numbers.
+
+    Calls, errors, durations, and what they measure themselves. `casemate top` shows what happens at
+    the moment, and Prometheus reads the same numbers at `/metrics`.
+    """
+    shown = (*found.functions, *(() if found.others is None else (found.others,)))
+    print_table(
+        ("function", "calls", "errors", "p50", "p99", "cold", "waits", "memory", "dead"),
+        [_columns(one) for one in shown if one.calls or one.project],
+        below=("cold", "waits", "memory", "dead"),
+        empty="No function was called since the node's start.",
+    )
+    own = [(one, name, measured) for one in shown for name, measured in one.own.items()]
+    if own:
+        print_line()
+        print_table(
+            ("function", "measures", "count", "sum", "mean", "least", "most", "unit"),
+            [
+                (
+                    f"{one.project}/{one.function}",
+                    name,
+                    str(measured.count),
+                    f"{measured.sum:g}",
+                    f"{measured.sum / measured.count:g}",
+                    f"{measured.least:g}",
+                    f"{measured.most:g}",
+                    measured.unit,
+                )
+                for one, name, measured in own
+            ],
+            below=("least", "most", "unit"),
+            empty="",
+        )
+    refused = sum(one.own_refused for one in shown)
+    if refused:
+        print_line(f"{refused} measurements broke a bound and are not counted.")
+    started = max(0.0, time.time() - found.started_at)
+    print_line(f"Since the node's start {short_seconds(started)} ago.")
+
+
+def _columns(one: FunctionMetrics) -> tuple[str, ...]:
+    name = f"{one.project}/{one.function}" if one.project else f"({one.function})"
+    return (
+        name,
+        str(one.calls),
+        str(one.errors),
+        short_seconds(one.run.quantile(0.5)),
+        short_seconds(one.run.quantile(0.99)),
+        str(one.cold_starts),
+        str(one.waiting + one.inbox),
+        size(one.resting_bytes),
+        str(one.dead_letters),
+    )

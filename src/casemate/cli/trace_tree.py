@@ -1,0 +1,82 @@
+"""A trace as a tree, with a bar for when each part of it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from casemate.cli.text import one_line
+from casemate.operations.traces import Trace, TraceSpan
+
+LEAST_WIDTH = 60
+_BAR = 24
+_TIME = 11
+_MOST_DEEP = 12
+"""Levels that are indented; what is deeper stands below each other."""
+_FULL, _POINT = "█", "▏"
+
+
+def rows(trace: Trace, width: int) -> Iterator[tuple[str, bool]]:
+    """Yield a line for each span, and whether it went well."""
+    if not trace.spans:
+        return
+    begin = min(span.started_at for span in trace.spans)
+    end = max(span.started_at + span.ms / 1000 for span in trace.spans)
+    scale = max(end - begin, 1e-6)
+    label = max(width, LEAST_WIDTH) - _BAR - _TIME - 4
+    for span, branch in _in_order(trace.spans):
+        text = one_line(f"{branch}{_named(span)}")
+        if len(text) > label:
+            text = text[: label - 1] + "…"
+        bar = _bar((span.started_at - begin) / scale, span.ms / 1000 / scale)
+        yield f"{text.ljust(label)}  {_duration(span.ms).rjust(_TIME - 2)}  {bar}".rstrip(), span.ok
+
+
+def _in_order(spans: tuple[TraceSpan, ...]) -> Iterator[tuple[TraceSpan, str]]:
+    """Yield spans, each before what came of it, with the lines that lead to it."""
+    known = {span.id for span in spans}
+    below: dict[str, list[TraceSpan]] = {}
+    for span in spans:
+        # Parents come from callers: one that is not here, or itself, leads to none.
+        parent = span.parent if span.parent in known and span.parent != span.id else ""
+        below.setdefault(parent, []).append(span)
+    seen: set[int] = set()
+    # Those in a circle come of none of the first; each is a beginning then.
+    for first in (*below.get("", ()), *spans):
+        todo: list[tuple[TraceSpan, str, str]] = [(first, "", "")]
+        while todo:
+            span, branch, before = todo.pop()
+            if id(span) in seen:
+                continue
+            seen.add(id(span))
+            yield span, branch
+            children = [one for one in below.get(span.id, ()) if id(one) not in seen]
+            # An id that is there twice, as of an event that was tried again, has them once.
+            deep = len(before) // 2 >= _MOST_DEEP
+            for number, child in reversed(list(enumerate(children, 1))):
+                last = number == len(children)
+                mark, more = ("└ ", "  ") if last else ("├ ", "│ ")
+                todo.append((child, before + mark, before if deep else before + more))
+
+
+def _named(span: TraceSpan) -> str:
+    if not span.outcome:
+        return f"{span.name} {span.on}".rstrip()
+    text = f"{span.name} {span.project}/{span.function}"
+    if span.version:
+        text += f"@{span.version}"
+    if span.attempt > 1:
+        text += f" attempt {span.attempt}"
+    if not span.ok:
+        text += f" {span.outcome}"
+    return text + (f" (+{span.more} uses)" if span.more else "")
+
+
+def _bar(start: float, part: float) -> str:
+    """Return a bar from `start`, `part` of the whole long; what is short is a point."""
+    first = min(int(start * _BAR), _BAR - 1)
+    length = min(round(part * _BAR), _BAR - first)
+    return " " * first + (_FULL * length or _POINT)
+
+
+def _duration(ms: float) -> str:
+    return f"{ms / 1000:.2f} s" if ms >= 1000 else f"{ms:.1f} ms"

@@ -1,0 +1,112 @@
+"""The counts of one function. To add to them is all that an invocation costs here."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from casemate.metrics.own import OwnMeasures
+from casemate.model.invocation import LogLine, Outcome
+from casemate.model.metrics import SECONDS, Durations, FunctionMetrics
+
+_CLASSES = len(SECONDS) + 1
+
+
+class Timed:
+    """How many of a thing took how long."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.counts = [0] * _CLASSES
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.seconds += seconds
+
+    def told(self) -> Durations:
+        """Return them as they are now."""
+        return Durations(counts=tuple(self.counts), seconds=self.seconds)
+
+
+class Figures:
+    """One function's, of bounded size."""
+
+    __slots__ = (
+        "cold_starts",
+        "connections",
+        "denials",
+        "function",
+        "log_bytes",
+        "log_lines",
+        "outcomes",
+        "own",
+        "project",
+        "queue",
+        "request_bytes",
+        "response_bytes",
+        "run",
+    )
+
+    def __init__(self, project: str, function: str) -> None:
+        """Start at nothing."""
+        self.project = project
+        self.function = function
+        self.outcomes = dict.fromkeys(Outcome, 0)
+        self.run = Timed()
+        self.queue = Timed()
+        self.cold_starts = 0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.log_lines = 0
+        self.log_bytes = 0
+        self.denials: dict[str, int] = {}
+        """By kind, of which there are few."""
+        self.connections = 0
+        self.own = OwnMeasures()
+
+    def ran(self, queued: float, seconds: float, *, cold: bool) -> None:
+        """Count a call that had an instance; times in seconds."""
+        run, queue = self.run, self.queue
+        run.counts[bisect_left(SECONDS, seconds)] += 1
+        run.seconds += seconds
+        if queued:
+            queue.counts[bisect_left(SECONDS, queued)] += 1
+            queue.seconds += queued
+        else:
+            queue.counts[0] += 1
+        if cold:
+            self.cold_starts += 1
+
+    def wrote(self, lines: Sequence[LogLine]) -> None:
+        """Count lines that it wrote."""
+        self.log_lines += len(lines)
+        self.log_bytes += sum([len(line.text) for line in lines])
+
+    def denied(self, kind: str, count: int) -> None:
+        """Count what it was denied, or what was denied of it."""
+        self.denials[kind] = self.denials.get(kind, 0) + count
+
+    def told(self, more: Mapping[str, int | float] | None = None) -> FunctionMetrics:
+        """Return them as they are now, with `more` of what others know."""
+        return FunctionMetrics(
+            project=self.project,
+            function=self.function,
+            calls=sum(self.outcomes.values()),
+            outcomes={outcome.value: n for outcome, n in self.outcomes.items() if n},
+            run=self.run.told(),
+            queue=self.queue.told(),
+            cold_starts=self.cold_starts,
+            request_bytes=self.request_bytes,
+            response_bytes=self.response_bytes,
+            log_lines=self.log_lines,
+            log_bytes=self.log_bytes,
+            denials=dict(self.denials),
+            connections=self.connections,
+            own=self.own.told(),
+            own_refused=self.own.refused,
+            **(more or {}),  # type: ignore[arg-type]
+        )

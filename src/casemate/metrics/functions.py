@@ -1,0 +1,114 @@
+"""The families of numbers that each function has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from casemate.metrics.exposition import Exposition, labels
+from casemate.model.metrics import Durations, FunctionMetrics, Measured
+
+_AT_ONCE = 50
+"""Histograms that are written without a pause."""
+Value = Callable[[FunctionMetrics], float]
+
+
+class _Plain(NamedTuple):
+    """A family with one number a function."""
+
+    name: str
+    kind: str
+    text: str
+    value: Value
+
+
+_COUNTS = (
+    _Plain("cold_starts_total", "counter", "Calls that had a process started for their function.",
+           lambda f: f.cold_starts),
+    _Plain("request_bytes_total", "counter", "Bytes of the events of calls.",
+           lambda f: f.request_bytes),
+    _Plain("response_bytes_total", "counter", "Bytes of the answers of calls.",
+           lambda f: f.response_bytes),
+    _Plain("log_lines_total", "counter", "Lines that the function wrote.", lambda f: f.log_lines),
+    _Plain("log_bytes_total", "counter", "Characters of these lines.", lambda f: f.log_bytes),
+    _Plain("egress_connections_total", "counter", "Connections to the network let through.",
+           lambda f: f.connections),
+    _Plain("restores_total", "counter", "Processes that were made ready again after a call.",
+           lambda f: f.restored),
+    _Plain("discards_total", "counter", "Processes that could not be made ready again.",
+           lambda f: f.discarded),
+    _Plain("forks_total", "counter", "Processes that were made for one call alone.",
+           lambda f: f.forks),
+    _Plain("custom_refused_total", "counter", "Own measurements that broke a bound.",
+           lambda f: f.own_refused),
+)  # fmt: skip
+_NOW = (
+    _Plain("running", "gauge", "Invocations that run.", lambda f: f.busy),
+    _Plain("spare_instances", "gauge", "Instances that wait for a call.", lambda f: f.spares),
+    _Plain("waiting_calls", "gauge", "Calls that wait for an instance.", lambda f: f.waiting),
+    _Plain("concurrency_limit", "gauge", "Most invocations that may run at once; 0: not in use.",
+           lambda f: f.concurrency),
+    _Plain("resting_memory_bytes", "gauge", "Memory that the function holds while nobody calls.",
+           lambda f: f.resting_bytes),
+    _Plain("inbox_messages", "gauge", "Kept events that wait for the function.",
+           lambda f: f.inbox),
+    _Plain("inbox_oldest_seconds", "gauge", "For how long the oldest of them waits.",
+           lambda f: f.inbox_age),
+    _Plain("inbox_dead_letters", "gauge", "Events that were given up.", lambda f: f.dead_letters),
+)  # fmt: skip
+
+
+def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
+    """Write the families of functions, pausing after each: there may be many functions."""
+    named = [(labels({"project": one.project, "function": one.function}), one) for one in functions]
+    out.family("casemate_invocations_total", "counter", "Invocations that ended, by how.")
+    for of, one in named:
+        for outcome, count in one.outcomes.items():
+            out.sample(f'{of},outcome="{outcome}"', count)
+    yield
+    out.family("casemate_run_seconds", "histogram", "How long handlers ran.")
+    yield from _histogram(out, [(of, one.run) for of, one in named])
+    out.family("casemate_queue_wait_seconds", "histogram", "How long calls waited for an instance.")
+    yield from _histogram(out, [(of, one.queue) for of, one in named])
+    out.family("casemate_denials_total", "counter", "What was denied to a function, or of it.")
+    for of, one in named:
+        for kind, count in one.denials.items():
+            out.sample(f'{of},kind="{kind}"', count)
+    yield
+    for name, kind, text, value in (*_COUNTS, *_NOW):
+        out.family(f"casemate_{name}", kind, text)
+        for of, one in named:
+            out.sample(of, value(one))
+        yield
+    yield from _own(out, named)
+
+
+def _histogram(out: Exposition, named: Sequence[tuple[str, Durations]]) -> Iterator[None]:
+    for number, (of, durations) in enumerate(named):
+        out.durations(of, durations)
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            yield
+    yield
+
+
+def _own(out: Exposition, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:
+    """Write what functions measure themselves."""
+    own = [
+        (f"{of},{labels({'name': name, 'unit': measured.unit})}", measured)
+        for of, one in named
+        for name, measured in one.own.items()
+    ]
+    out.family("casemate_custom_measurements_total", "counter", "Own measurements of functions.")
+    for of, measured in own:
+        out.sample(of, measured.count)
+    yield
+    shown: tuple[tuple[str, str, Callable[[Measured], float]], ...] = (
+        ("sum", "Sum of", lambda m: m.sum),
+        ("min", "Least of", lambda m: m.least),
+        ("max", "Greatest of", lambda m: m.most),
+    )
+    for name, text, value_of in shown:
+        out.family(f"casemate_custom_{name}", "gauge", f"{text} these measurements.")
+        for of, measured in own:
+            out.sample(of, value_of(measured))
+        yield

@@ -1,0 +1,66 @@
+"""The figures of every function, of which there is a bounded number.
+
+Whoever only names a function that does not exist makes none for it, and beyond MAX_FUNCTIONS all
+others are counted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from casemate.metrics.figures import Figures
+from casemate.model.denial import Denial
+from casemate.model.facts import FunctionRemoved, GrantUsed
+
+MAX_FUNCTIONS = 500
+"""Functions that are told apart: each is some sixty lines of what Prometheus reads."""
+OTHER = "other"
+"""What stands for the function where none, or one too many, is meant; its project is empty."""
+_CONNECT = "connect"
+
+
+def _any(_project: str, _function: str) -> bool:
+    return True
+
+
+class Registry:
+    """One per gateway. On the event loop only."""
+
+    def __init__(self, known: Callable[[str, str], bool] = _any) -> None:
+        """`known` tells whether there is such a function."""
+        self._known = known
+        self._figures: dict[tuple[str, str], Figures] = {}
+        self.others = Figures("", OTHER)
+
+    def of(self, project: str, function: str) -> Figures:
+        """Return those of a function, to be counted in."""
+        found = self._figures.get((project, function))
+        return found if found is not None else self._new(project, function)
+
+    def _new(self, project: str, function: str) -> Figures:
+        if len(self._figures) >= MAX_FUNCTIONS or not self._known(project, function):
+            return self.others
+        found = self._figures[project, function] = Figures(project, function)
+        return found
+
+    def __iter__(self) -> Iterator[Figures]:
+        """Give those of each function, as they are now."""
+        return iter(tuple(self._figures.values()))
+
+    def __len__(self) -> int:
+        """Return how many functions are told apart."""
+        return len(self._figures)
+
+    def note_denial(self, denial: Denial) -> None:
+        """Count a denial."""
+        self.of(denial.project, denial.function).denied(denial.kind.value, denial.count)
+
+    def note_use(self, use: GrantUsed) -> None:
+        """Count a connection that was let through."""
+        if use.action == _CONNECT:
+            self.of(use.project, use.function).connections += use.count
+
+    def note_removal(self, removed: FunctionRemoved) -> None:
+        """Forget a function that is gone, to make room for others."""
+        if not removed.version:
+            self._figures.pop((removed.project, removed.function), None)

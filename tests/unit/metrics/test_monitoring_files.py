@@ -1,0 +1,113 @@
+"""The dashboard and the alert rules name what a node has, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from casemate.metrics import Registry, functions
+from casemate.metrics.exposition import Exposition, Format
+from casemate.model.denial import DenialKind
+from casemate.model.invocation import Outcome
+
+ROOT = Path(__file__).resolve().parents[3]
+ALERTS, DASHBOARD = ROOT / "monitoring" / "alerts.yml", ROOT / "monitoring" / "grafana.json"
+DOCS = ROOT / "docs" / "explanation" / "metrics.md"
+SOURCES = ("src/casemate/gateway/observed.py", "src/casemate/metrics/functions.py")
+_NAME = re.compile(r"\b(?:casemate|process)_[a-z][a-z0-9_]*")
+_KINDS = re.compile(r"_(?:bucket|count|sum)$")
+
+
+def of_functions() -> set[str]:
+    registry = Registry()
+    registry.of("p", "f")
+    out = Exposition(Format.PLAIN)
+    for _ in functions.write(out, [one.told() for one in registry]):
+        pass
+    return families(out.text())
+
+
+def families(text: str) -> set[str]:
+    return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+
+
+def of_the_node() -> set[str]:
+    """Return the families that `observed.py` writes, from its text."""
+    text = (ROOT / SOURCES[0]).read_text()
+    named = set(re.findall(r'out\.family\(\s*"([a-z0-9_]+)"', text))
+    listed = set(re.findall(r'^\s+\(\s*"([a-z0-9_]+)", "(?:gauge|counter)"', text, re.MULTILINE))
+    return named | {f"casemate_{name}" for name in listed}
+
+
+KNOWN = of_functions() | of_the_node()
+
+
+def expressions() -> list[str]:
+    alerts = yaml.safe_load(ALERTS.read_text())
+    found = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    board: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    found += [t["expr"] for panel in board["panels"] for t in panel.get("targets", ())]
+    variables = board["templating"]["list"]
+    return found + [v["query"]["query"] for v in variables if v["type"] == "query"]
+
+
+@pytest.mark.parametrize("expression", sorted(set(expressions())))
+def test_every_name_is_one_that_a_node_has(expression: str) -> None:
+    for name in _NAME.findall(expression):
+        assert name in KNOWN or _KINDS.sub("", name) in KNOWN, name
+
+
+def test_outcomes_and_kinds_are_those_there_are() -> None:
+    text = "\n".join(expressions())
+    for value in re.findall(r'outcome!?=~?"([^"]*)"', text):
+        assert set(value.split("|")) <= {outcome.value for outcome in Outcome}, value
+    for value in re.findall(r'kind="([^"]*)"', text):
+        assert value in {kind.value for kind in DenialKind}, value
+
+
+def test_alerts_are_told_apart_and_say_what_is_wrong() -> None:
+    alerts = yaml.safe_load(ALERTS.read_text())
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    names = [rule["alert"] for rule in rules]
+    assert len(set(names)) == len(names)
+    for rule in rules:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["annotations"]["summary"].endswith(".")
+
+
+def test_the_dashboard_s_panels_are_told_apart_and_do_not_overlap() -> None:
+    board = json.loads(DASHBOARD.read_text())
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_the_documentation_names_every_family() -> None:
+    documented = set(_NAME.findall(DOCS.read_text()))
+    assert documented >= KNOWN, sorted(KNOWN - documented)
+    assert documented <= KNOWN | {"casemate_top"}, sorted(documented - KNOWN)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
+def test_prometheus_takes_the_rules() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
