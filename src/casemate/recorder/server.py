@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.child.calls import refusal, reply
@@ -24,6 +25,8 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.reading import Readers
+from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.search import Search
 from casemate.vault.recorder_client import RecorderVault
 
@@ -55,7 +58,8 @@ class Recorder:
         self._keeper = keeper
         self._vault = vault
         self._search = Search(folder, writer, keys)
-        self._waiting: list[protocol.Take] = []
+        self.readers = Readers(self._search, lambda: writer.size, self._take)
+        self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
         self._publishing = asyncio.Lock()
@@ -78,6 +82,7 @@ class Recorder:
             if isinstance(failure, Exception):
                 _log.error("the recorder ends: %s", failure)
         self._socket.close()
+        self.readers.close()
         self._writer.close()
 
     def _lost(self, why: str) -> None:
@@ -88,10 +93,9 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if len(self._waiting) >= MAX_WAITING:
-                raise FrameError("more facts than may be under way")
-            self._waiting.append(request)
-            self._ready.set()
+            if any(told.kind in KINDS_OF_READERS for told in request.facts):
+                raise FrameError("a fact that is not the gateway's to tell")
+            self._take(request, self._socket.send)
             return
         if len(self._questions) >= MAX_QUESTIONS:
             busy = RecorderError("The recorder has many questions to answer first.")
@@ -101,6 +105,12 @@ class Recorder:
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
+    def _take(self, request: protocol.Take, answer: Callable[[bytes], None]) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise FrameError("more facts than may be under way")
+        self._waiting.append((request, answer))
+        self._ready.set()
+
     async def _keep(self) -> None:
         """Keep what has come, together, and acknowledge it; end where it cannot be kept."""
         while True:
@@ -108,15 +118,16 @@ class Recorder:
             self._ready.clear()
             batches, self._waiting = self._waiting, []
             try:
-                await self._keeper.keep(batches)
+                await self._keeper.keep([batch for batch, _ in batches])
             except CasemateError as error:
                 _log.error("facts cannot be kept: %s", error)
                 failure = protocol.ERRORS.failure(error)
-                for batch in (*batches, *self._waiting):
-                    self._socket.send(refusal(batch.n, failure))
+                for batch, answer in (*batches, *self._waiting):
+                    answer(refusal(batch.n, failure))
                 return
-            for batch in batches:
-                self._socket.send(reply(batch.n, None))
+            for batch, answer in batches:
+                answer(reply(batch.n, None))
+            self.readers.wake()
 
     async def _sign(self) -> None:
         while True:

@@ -29,6 +29,8 @@ class Purpose(StrEnum):
     """Bundle archives, AES-256-GCM; project is `""`."""
     JOURNAL = "journal"
     """Entries of the journal, AES-256-GCM; `""`: those of no project."""
+    MONITOR = "monitor"
+    """What the monitor remembers, AES-256-GCM; project is `""`."""
 
 
 class Mac(StrEnum):

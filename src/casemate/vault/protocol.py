@@ -24,6 +24,7 @@ ASKING = Bounds(frame=MAX_FRAME, unsent=80 * 1024 * 1024)
 ANSWERING = Bounds(frame=MAX_FRAME, unsent=32 * 1024 * 1024, pauses=True)
 MAX_WRAPPED_VALUE = 64 * 1024
 MAX_CLAIMS_BYTES = 16 * 1024
+MAX_TO_SIGN = 256 * 1024
 
 Name = Annotated[str, msgspec.Meta(max_length=63)]
 Version = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
@@ -191,6 +192,14 @@ class SignHead(Message, frozen=True, tag=24):
     head: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
+class SignHmac(Message, frozen=True, tag=25):
+    """`MonitorVault.sign_hmac`."""
+
+    project: Name
+    secret: Name
+    message: Annotated[bytes, msgspec.Meta(max_length=MAX_TO_SIGN)]
+
+
 Request = (
     GetDataKey
     | GetPublicKey
@@ -216,17 +225,35 @@ Request = (
     | VerifyEqual
     | GetJournalKey
     | SignHead
+    | SignHmac
 )
 
 RECORDER = b"recorder"
 """Kind of connection by which the journal is kept, and nothing else can be asked for."""
+MONITOR = b"monitor"
+"""Kind of connection by which alerts are signed and channels signed in to, with the secrets alone
+that the node's settings name for it."""
 
 
-def is_allowed(request: Request, *, recorder: bool) -> bool:
-    """Tell whether this kind of connection may ask for it: what is the one's is not the other's."""
+def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozenset()) -> bool:
+    """Tell whether this kind of connection may ask for it: what is the one's is not the other's.
+
+    `secrets` are those of the monitor, as `PROJECT/NAME`.
+    """
+    if kind == RECORDER:
+        of_journal = isinstance(request, GetDataKey) and request.purpose is Purpose.JOURNAL
+        return of_journal or isinstance(request, GetJournalKey | SignHead)
+    if kind == MONITOR:
+        if isinstance(request, GetDataKey):
+            return request.purpose is Purpose.MONITOR and not request.project
+        if isinstance(request, SignHmac):
+            return f"{request.project}/{request.secret}" in secrets
+        return (
+            isinstance(request, DeliverSecret) and f"{request.project}/{request.name}" in secrets
+        )
     if isinstance(request, GetDataKey):
-        return (request.purpose is Purpose.JOURNAL) is recorder
-    return isinstance(request, GetJournalKey | SignHead) is recorder
+        return request.purpose not in (Purpose.JOURNAL, Purpose.MONITOR)
+    return not isinstance(request, GetJournalKey | SignHead | SignHmac)
 
 
 ERRORS = Errors(
