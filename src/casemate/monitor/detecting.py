@@ -1,0 +1,146 @@
+"""Detection over the stream: rules see what happens, and what they find is kept and told."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from casemate.detection import Detector, Finding, Level, Memory, RuleError, Rules, rules_of
+from casemate.monitor.consumers import Happened
+from casemate.monitor.findings import Findings, Found
+from casemate.recorder.reading_protocol import KINDS
+
+MAX_LEFT_OUT = 16
+"""Files of one's own rules that are left out one after the other; then all of them are."""
+ROLLED_BACK = "journal-rolled-back"
+DAMAGED = "journal-unreadable"
+_log = logging.getLogger("casemate.monitor")
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What detection needs to go on."""
+
+    detector: Memory
+    findings: list[Found]
+    dropped: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Remembered).decode
+
+
+def usable_rules(
+    shipped: Sequence[tuple[bytes, str]], own: Sequence[tuple[bytes, str]]
+) -> tuple[Rules, tuple[str, ...]]:
+    """Return the rules to run, and what is wrong with those that are left out.
+
+    A broken file of one's own is no reason to notice nothing: the others are run without it.
+    """
+    used, problems = list(own), []
+    while True:
+        try:
+            return rules_of(*shipped, *used), tuple(problems)
+        except RuleError as error:
+            named = [each for each in used if error.message.startswith((f"{each[1]}:",))]
+            problems.append(f"rules are left out: {error.message}")
+            if not used:
+                raise
+            if not named or len(problems) >= MAX_LEFT_OUT:
+                used = []
+            else:
+                used.remove(named[0])
+
+
+class Detection:
+    """Runs rules over what happens."""
+
+    name = "detection"
+
+    def __init__(self, rules: Rules, findings: Findings, tell: Callable[[Found], None]) -> None:
+        """Give each finding, once, to `findings` and `tell`."""
+        self.rules = rules
+        self._detector = Detector(rules)
+        self._findings = findings
+        self._tell = tell
+        self.faults = 0
+        """Events on which a rule failed: of ours, if any."""
+
+    @property
+    def forgotten(self) -> int:
+        """Entities that were forgotten for want of room."""
+        return self._detector.forgotten
+
+    def take(self, batch: Sequence[Happened]) -> None:
+        """See what has happened, but for what the monitor itself has told."""
+        for each in batch:
+            if each.kind in KINDS:
+                continue
+            try:
+                found = self._detector.see(each.event, each.at)
+            except Exception as error:  # noqa: BLE001 - one event must not keep all others out
+                self.faults += 1
+                _log.error("entry %d cannot be looked at: %s", each.index, type(error).__name__)
+                continue
+            for finding in found:
+                self._keep(_found(finding, each))
+        if batch:
+            self._findings.expire(batch[-1].at)
+
+    def report(self, rule: str, level: Level, title: str, entity: str, at: float) -> None:
+        """Tell of something that no rule can see, because it is about the journal itself."""
+        text = f"{rule}\0{entity}".encode()
+        self._keep(
+            Found(
+                id=hashlib.sha256(text).hexdigest()[:16],
+                rule=rule,
+                title=title,
+                level=level,
+                entity=entity,
+                at=at,
+                count=1,
+                events=(),
+                techniques=("T1070",),
+                project="",
+            )
+        )
+
+    def _keep(self, found: Found) -> None:
+        if self._findings.add(found):
+            self._tell(found)
+
+    def remembered(self) -> bytes:
+        """Return what it has seen and found."""
+        return _encode(
+            Remembered(
+                self._detector.remembered(), self._findings.remembered(), self._findings.dropped
+            )
+        )
+
+    def recall(self, data: bytes) -> None:
+        """Go on from what was remembered. Raises ValueError."""
+        found = _decode(data)
+        self._detector.recall(found.detector)
+        self._findings.recall(found.findings)
+        self._findings.dropped = found.dropped
+
+
+def _found(finding: Finding, last: Happened) -> Found:
+    """Return a finding as it is kept. Its id is that of what completed it: found again, the same."""
+    text = f"{finding.rule}\0{finding.entity}\0{last.id}".encode()
+    cloud = last.event.get("cloud")
+    project = cloud.get("project_uid") if isinstance(cloud, dict) else None
+    return Found(
+        id=hashlib.sha256(text).hexdigest()[:16],
+        rule=finding.rule,
+        title=finding.title,
+        level=finding.level,
+        entity=finding.entity,
+        at=finding.at,
+        count=finding.count,
+        events=finding.events,
+        techniques=finding.techniques,
+        project=project if isinstance(project, str) else "",
+    )
