@@ -48,7 +48,8 @@ class ChildStarter:
         self._config = config
         self._gives = gives
         self._ready = ready
-        self._is_ready = False
+        self.is_ready = False
+        """Whether the process that was started last was passed its connection."""
         self._child: Child | None = None
         self._connection = -1
         """What the child is passed when it is ready; -1 when it was."""
@@ -133,14 +134,14 @@ class ChildStarter:
         else:
             with contextlib.suppress(OSError):  # it has just ended, or will find no connection
                 child.pass_connection(self._connection)
-                self._is_ready = True
+                self.is_ready = True
         self._settle()
-        if self._is_ready:
+        if self.is_ready:
             self._ready()
 
     def introduce(self, connection: socket.socket, name: bytes) -> bool:
         """Pass a further connection to the process; False where none is ready for it."""
-        if self._child is None or not self._is_ready:
+        if self._child is None or not self.is_ready:
             return False
         try:
             self._child.pass_connection(connection.fileno(), name)
@@ -164,7 +165,7 @@ class ChildStarter:
 
     def _end_process(self, seconds: float) -> None:
         self._settle()
-        self._is_ready = False
+        self.is_ready = False
         if self._child is not None:
             self._child.close(seconds)
             self._child = None

@@ -63,6 +63,7 @@ from casemate.model.denial import Denial
 from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
@@ -109,6 +110,7 @@ class Gateway:
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
+        self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.denials = DenialRecorder(store.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
@@ -241,6 +243,7 @@ class Gateway:
                 egress=self.egress,
                 outside=self.outside,
                 recorder=self.recorder,
+                monitor=self.monitor,
                 folder=self._folders.data,
                 faults=self.check.faults,
             )
@@ -263,6 +266,7 @@ class Gateway:
             rekey_store=self.store.rekey,
             facts=self.facts,
             recorder=self.recorder,
+            monitor=self.monitor,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -332,6 +336,7 @@ class Gateway:
         await self.outside.close()
         await self.data.close()
         await self.recorder.close()
+        self.monitor.close()
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()

@@ -93,6 +93,10 @@ class Action(StrEnum):
     DENIAL_READ = "denial:read"
     JOURNAL_READ = "journal:read"
     """See everything that happened, who did it and from where."""
+    FINDINGS_READ = "findings:read"
+    """See what the rules of detection have found, and how channels of alerts are."""
+    ALERTS_WRITE = "alerts:write"
+    """Silence alerts of a rule for a time, and send tests."""
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
     """Set a value, make a version, delete. No principal but a function reads a value."""

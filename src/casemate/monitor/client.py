@@ -20,6 +20,8 @@ from casemate.monitor.protocol import AlertsState, FoundPage, Status
 
 ANSWER_SECONDS = 30.0
 """Longer than a channel may take for a test."""
+GONE_SECONDS = 5.0
+"""How long there may be none before that is told."""
 SILENT_SECONDS = 10.0
 """A monitor that has not told how it is for as long is not well."""
 MAX_BEHIND = 10_000
@@ -75,9 +77,11 @@ class MonitorClient:
 
     def problems(self) -> str:
         """Return what is wrong with what is noticed and told, empty where nothing is."""
-        if self._told is None:
-            return "The monitor is gone and not yet back: what happens is looked at later."
         silent = self._loop.time() - self._told_at
+        if self._told is None:
+            if silent <= GONE_SECONDS:
+                return ""  # it is being started
+            return "The monitor is gone and not yet back: what happens is looked at later."
         if silent > SILENT_SECONDS:
             return f"The monitor has said nothing for {silent:.0f} s."
         if self._told.behind > MAX_BEHIND:

@@ -17,6 +17,10 @@ MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
 ROLLED_BACK = "journal-rolled-back"
 DAMAGED = "journal-unreadable"
+FORGOTTEN = "monitor-memory-damaged"
+OWN = frozenset((ROLLED_BACK, DAMAGED, FORGOTTEN))
+"""What is found by no rule, but while the journal is read."""
+_TOLD = ("rule", "level", "title", "entity", "events", "techniques")
 _log = logging.getLogger("casemate.monitor")
 
 
@@ -59,8 +63,18 @@ class Detection:
 
     name = "detection"
 
-    def __init__(self, rules: Rules, findings: Findings, tell: Callable[[Found], None]) -> None:
-        """Give each finding, once, to `findings` and `tell`."""
+    def __init__(
+        self,
+        rules: Rules,
+        findings: Findings,
+        tell: Callable[[Found], None],
+        replace: Callable[[Found, Found], None] = lambda _anew, _known: None,
+    ) -> None:
+        """Give each finding, once, to `findings` and `tell`.
+
+        `replace` is told of one that was found anew, and which known one it is.
+        """
+        self._replace = replace
         self.rules = rules
         self._detector = Detector(rules)
         self._findings = findings
@@ -77,6 +91,7 @@ class Detection:
         """See what has happened, but for what the monitor itself has told."""
         for each in batch:
             if each.kind in KINDS:
+                self._known(each)
                 continue
             try:
                 found = self._detector.see(each.event, each.at)
@@ -108,8 +123,37 @@ class Detection:
         )
 
     def _keep(self, found: Found) -> None:
+        # A detector whose memory was lost finds again what is known, by another event.
+        if self._findings.alike(found.rule, found.entity, found.at) is not None:
+            return
         if self._findings.add(found):
             self._tell(found)
+
+    def _known(self, told: Happened) -> None:
+        """Keep a finding that stands in the journal, in place of one that was found anew."""
+        if told.kind != "Finding":
+            return
+        own = told.event.get("unmapped", {})
+        if not isinstance(own, dict) or self._findings.get(str(own.get("finding"))) is not None:
+            return
+        try:
+            found = msgspec.convert(
+                {
+                    **{name: own.get(name) for name in _TOLD},
+                    "id": own.get("finding"),
+                    "at": told.at,
+                    "count": told.event.get("count", 1),
+                    "project": told.event.get("cloud", {}).get("project_uid", ""),
+                },
+                Found,
+            )
+        except (msgspec.ValidationError, AttributeError):
+            return  # of another release
+        anew = self._findings.alike(found.rule, found.entity, found.at)
+        if anew is not None:
+            self._findings.remove(anew.id)
+            self._replace(anew, found)
+        self._findings.add(found)
 
     def remembered(self) -> bytes:
         """Return what it has seen and found."""

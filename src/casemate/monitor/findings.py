@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from casemate.detection import Level
+from casemate.detection.detector import QUIET_SECONDS
 
 MAX_FINDINGS = 4096
 MAX_OF_RULE = 512
@@ -47,6 +48,8 @@ class Findings:
         """Begin with none."""
         self._kept: OrderedDict[str, Found] = OrderedDict()
         self._of_rule: Counter[str] = Counter()
+        self._newest: dict[tuple[str, str], str] = {}
+        """By rule and entity, the id of the newest."""
         self.dropped = 0
         """Those for which there was no room any more."""
 
@@ -63,6 +66,7 @@ class Findings:
         if found.id in self._kept:
             return False
         self._kept[found.id] = found
+        self._newest[found.rule, found.entity] = found.id
         self._of_rule[found.rule] += 1
         if self._of_rule[found.rule] > MAX_OF_RULE:
             self._drop(next(each.id for each in self._kept.values() if each.rule == found.rule))
@@ -80,8 +84,21 @@ class Findings:
                 return
             self._drop(oldest.id)
 
+    def alike(self, rule: str, entity: str, at: float) -> Found | None:
+        """Return the newest of a rule and an entity, if it is of about this time."""
+        id = self._newest.get((rule, entity))
+        found = None if id is None else self._kept[id]
+        return found if found is not None and abs(found.at - at) < QUIET_SECONDS else None
+
+    def remove(self, id: str) -> None:
+        """Forget one that is there."""
+        self._drop(id)
+
     def _drop(self, id: str) -> None:
-        rule = self._kept.pop(id).rule
+        dropped = self._kept.pop(id)
+        rule, key = dropped.rule, (dropped.rule, dropped.entity)
+        if self._newest.get(key) == id:
+            del self._newest[key]
         self._of_rule[rule] -= 1
         if not self._of_rule[rule]:
             del self._of_rule[rule]

@@ -82,12 +82,14 @@ class Memory:
         except (ValueError, InvalidTag) as error:
             raise MemoryDamagedError("What the monitor remembered was changed or cut.") from error
 
-    def put_aside(self) -> None:
-        """Keep a file that cannot be read beside, for people to look at; few of them."""
+    def put_aside(self) -> str:
+        """Keep a file that cannot be read beside, for people to look at; return its name."""
         aside = sorted(self._folder.glob(f"{_ASIDE}*"))
         for each in aside[: max(0, len(aside) - MAX_ASIDE + 1)]:
             each.unlink(missing_ok=True)
-        (self._folder / FILE).rename(self._folder / f"{_ASIDE}{int(time.time())}")
+        name = f"{_ASIDE}{int(time.time())}"
+        (self._folder / FILE).rename(self._folder / name)
+        return name
 
     def sealed(self, remembered: Remembered) -> bytes:
         """Return what is to be written."""

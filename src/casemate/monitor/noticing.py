@@ -14,7 +14,7 @@ from casemate.detection import Level
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.consumers import Consumer, Happened
 from casemate.monitor.deadman import Deadman
-from casemate.monitor.detecting import DAMAGED, ROLLED_BACK, Detection
+from casemate.monitor.detecting import DAMAGED, FORGOTTEN, OWN, ROLLED_BACK, Detection
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
@@ -47,7 +47,7 @@ class Noticing:
         problems: Sequence[str] = (),
         others: Sequence[Consumer] = (),
     ) -> None:
-        """Give what is read to alerting, detection and the `others`, in this order."""
+        """Give what is read to alerting and detection, entry by entry, and then to the `others`."""
         self.node = node
         self.findings = findings
         self.alerting = alerting
@@ -56,7 +56,7 @@ class Noticing:
         self._telling = telling
         self._detection = detection
         self._problems = list(problems)
-        # Alerting comes first: what was told already, and silences, hold for what is found now.
+        self._others = tuple(others)
         self._consumers: tuple[Consumer, ...] = (alerting, detection, *others)
         self.following: Following
         self._unsaved = False
@@ -83,17 +83,25 @@ class Noticing:
 
     def _begin_anew(self, error: Exception) -> None:
         _log.error("what was remembered is put aside: %s", error)
-        self._problems.append(
-            "what the monitor remembered was damaged; the newest entries were read again"
+        kept = self._memory.put_aside()
+        self._detection.report(
+            FORGOTTEN,
+            Level.MEDIUM,
+            "What the monitor remembered was damaged; the newest entries are read again",
+            f"kept={kept}",
+            time.time(),
         )
-        self._memory.put_aside()
 
     # -- what is read ------------------------------------------------------------------------------
 
     def _take(self, entries: Sequence[Seen]) -> None:
         batch = [found for each in entries if (found := _happened(each)) is not None]
-        self._telling.read(batch)
-        for consumer in self._consumers:
+        for each in batch:
+            # One after the other: what became of an alert comes after what it tells of.
+            self._telling.read(each)
+            self.alerting.take((each,))
+            self._detection.take((each,))
+        for consumer in self._others:
             consumer.take(batch)
         self._unsaved = True
 
@@ -101,6 +109,12 @@ class Noticing:
         """Tell of a finding: the journal, and people."""
         self._telling.tell(fact_of(found))
         self.alerting.put(found)
+
+    def replace(self, anew: Found, known: Found) -> None:
+        """Know by its id of before what was found anew."""
+        self._telling.drop(anew.id)
+        for outlet in self.alerting.outlets.values():
+            outlet.replace(anew, known)
 
     def _rolled_back(self, position: int, size: int) -> None:
         self._detection.report(
@@ -174,7 +188,7 @@ class Noticing:
 
     def has_rule(self, rule: str) -> bool:
         """Tell whether there is a rule of this name that is told of."""
-        return rule in self._detection.rules.told or rule in (ROLLED_BACK, DAMAGED)
+        return rule in self._detection.rules.told or rule in OWN
 
     def well(self) -> bool:
         """Tell whether what happens is read, and people can be told."""

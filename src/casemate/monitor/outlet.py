@@ -143,6 +143,12 @@ class Outlet:
         for id in ids:
             self._waiting.pop(id, None)
 
+    def replace(self, anew: Found, known: Found) -> None:
+        """Know an alert that waits by the id under which it may have been told already."""
+        waiting = self._waiting.pop(anew.id, None)
+        if waiting is not None:
+            self._waiting[known.id] = Waiting(known, waiting.attempts)
+
     # -- telling it --------------------------------------------------------------------------------
 
     async def run(self) -> None:

@@ -105,7 +105,12 @@ async def _serve(
                 vault, node=config.node, tell=telling.tell, changed=lambda: noticing.changed()
             )
         )
-        detection = Detection(usable, findings, lambda found: noticing.found(found))
+        detection = Detection(
+            usable,
+            findings,
+            lambda found: noticing.found(found),
+            lambda anew, known: noticing.replace(anew, known),
+        )
         noticing = Noticing(
             Memory(_HERE, vault.key),
             telling,

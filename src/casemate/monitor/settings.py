@@ -17,7 +17,9 @@ from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
 from casemate.monitor.errors import SettingsError
 
-MAX_SETTINGS_BYTES = 256 * 1024
+MAX_SETTINGS_BYTES = 64 * 1024
+MAX_UNDERSTOOD_BYTES = 128 * 1024
+"""With all authorities: it waits in a socket for the monitor to read it."""
 MAX_CHANNELS = 16
 MAX_CA_BYTES = 64 * 1024
 _MAX_URL = 2048
@@ -207,6 +209,11 @@ def read_settings(file: Path) -> MonitorSettings:
     for name, reached in (*found.alerts.items(), ("deadman", found.deadman)):
         if reached is not None:
             _require_sound(f"{file}: {name}", reached)
+    if len(msgspec.json.encode(found)) > MAX_UNDERSTOOD_BYTES:
+        raise SettingsError(
+            f"{file} has over {MAX_UNDERSTOOD_BYTES} bytes with the authorities that it names.",
+            next_step="name files with fewer authorities",
+        )
     return found
 
 

@@ -66,15 +66,18 @@ class Telling:
         told = Told(type(fact).__name__, _encode(fact))
         self._waiting.setdefault(key_of(fact), told)
 
-    def read(self, batch: list[Happened]) -> None:
+    def read(self, each: Happened) -> None:
         """Take note of what is in the journal."""
-        for each in batch:
-            own = each.event.get("unmapped", {})
-            if each.kind == "Finding":
-                self._waiting.pop(f"Finding {own.get('finding')}", None)
-            elif each.kind in ("AlertSent", "AlertFailed"):
-                ids = " ".join(own.get("findings", ()))
-                self._waiting.pop(f"{each.kind} {own.get('channel')} {ids}", None)
+        own = each.event.get("unmapped", {})
+        if each.kind == "Finding":
+            self.drop(str(own.get("finding")))
+        elif each.kind in ("AlertSent", "AlertFailed"):
+            ids = " ".join(map(str, own.get("findings", ())))
+            self._waiting.pop(f"{each.kind} {own.get('channel')} {ids}", None)
+
+    def drop(self, finding: str) -> None:
+        """Tell no more of a finding."""
+        self._waiting.pop(f"Finding {finding}", None)
 
     def next(self) -> dict[str, Told]:
         """Return what is to be told next, by its keys."""

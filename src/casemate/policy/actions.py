@@ -68,6 +68,8 @@ RULES: dict[Action, Rule] = {
     Action.ERROR_READ: _ON_RECORDS,
     Action.DENIAL_READ: _ON_RECORDS,
     Action.JOURNAL_READ: _ON_FUNCTION,
+    Action.FINDINGS_READ: Rule((_P, _N)),
+    Action.ALERTS_WRITE: _ON_NODE,
     Action.SECRET_LIST: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_WRITE: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_READ: Rule((ResourceKind.SECRET,), _FUNCTIONS, (CAPABILITY,)),

@@ -21,11 +21,12 @@ class RecorderStarter(ChildStarter):
         vault: Callable[[], socket.socket],
         *,
         accept_loss: bool,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a recorder alone.
+        vault, for a recorder alone; `ready` is told of each recorder that can be spoken to.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
@@ -39,5 +40,8 @@ class RecorderStarter(ChildStarter):
             )
 
         super().__init__(
-            ChildProgram(module="casemate.recorder.process"), config, gives=lambda: (vault(),)
+            ChildProgram(module="casemate.recorder.process"),
+            config,
+            gives=lambda: (vault(),),
+            ready=ready,
         )
