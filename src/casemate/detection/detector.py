@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from casemate.detection.fields import Event, Get, text_of
-from casemate.detection.rule import Correlation, CorrelationType, Level, Rule
+from casemate.detection.rule import Correlation, CorrelationType, Rule
+from casemate.model.level import Level
 from casemate.detection.rules import Rules
 from casemate.detection.windows import Remembered, Window
 

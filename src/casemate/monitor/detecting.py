@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from casemate.detection import Detector, Finding, Level, Memory, RuleError, Rules, rules_of
+from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rules_of
+from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found
 from casemate.recorder.reading_protocol import KINDS

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from casemate.detection import Level
-from casemate.detection.detector import QUIET_SECONDS
+from casemate.model.level import Level
 
 MAX_FINDINGS = 4096
 MAX_OF_RULE = 512
 """Of one rule: a flood of it pushes out its own, and no other's."""
+QUIET_SECONDS = 3600.0
+"""A detector tells of a rule and an entity again after so long at the earliest."""
 KEPT_SECONDS = 90 * 86_400.0
 
 LEVELS = tuple(Level)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from casemate import __version__
-from casemate.detection import Level
+from casemate.model.level import Level
 from casemate.monitor.findings import LEVELS, Found
 
 MAX_SHOWN = 20

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from casemate.detection import Level
+from casemate.model.level import Level
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.consumers import Consumer, Happened
 from casemate.monitor.deadman import Deadman

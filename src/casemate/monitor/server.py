@@ -11,7 +11,7 @@ from collections.abc import Callable
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
-from casemate.detection import Level
+from casemate.model.level import Level
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorError

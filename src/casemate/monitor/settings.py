@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.detection import Level
+from casemate.model.level import Level
 from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN

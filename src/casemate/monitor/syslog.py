@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from casemate.detection import Level
+from casemate.model.level import Level
 from casemate.monitor.messages import Message, plain
 from casemate.monitor.reaching import Reach
 from casemate.monitor.settings import Syslog
