@@ -29,7 +29,7 @@ class Folders:
         uid: int | None,
         vault_uid: int | None,
         recorder_uid: int | None,
-        monitor_uid: int | None,
+        monitor_uid: int | None = None,
     ) -> None:
         """Make what is missing, private to `uid` (None: to whoever runs this).
 
