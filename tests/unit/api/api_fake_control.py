@@ -60,6 +60,7 @@ from casemate.operations.records import (
 )
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
+from support.fake_monitor import FakeMonitor
 from support.recorder import FakeRecorder
 
 T = TypeVar("T")
@@ -400,6 +401,7 @@ class Parts:
         self.denied: list[Denial] = []
         self.facts = self.control.facts = stream(self.denied.append)
         self.recorder = FakeRecorder()
+        self.monitor = FakeMonitor()
         self.sources: tuple[SourceStatus, ...] = ()
         self.schedules: tuple[ScheduleStatus, ...] = ()
         self.health = nothing_known()
@@ -415,6 +417,7 @@ class Parts:
             rekey_store=_no_rekey,
             facts=self.facts,
             recorder=self.recorder,
+            monitor=self.monitor,
             make_backup=make_backup,
             checks=FakeChecks(),
             sources=lambda: self.sources,
