@@ -89,14 +89,13 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
         raise NotFoundError(
             f"There is no rule {wanted.rule}.", next_step="casemate findings ls shows the names"
         )
-    now = time.time()
     call.service.facts.happened(
         AlertsSilenced(
-            at=now,
+            at=time.time(),
             by=call.actor.principal,
             remote_address=call.actor.remote_address,
             rule=wanted.rule,
-            until=now + wanted.seconds,
+            seconds=wanted.seconds,
             reason=wanted.reason,
         )
     )

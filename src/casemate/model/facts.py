@@ -154,6 +154,6 @@ class AlertsSilenced(Fact, frozen=True, kw_only=True):
     """Somebody has no alerts sent of a rule for a time; what it finds is kept all the same."""
 
     rule: str
-    until: float
-    """Unix time; not later than the fact itself: a silence is ended."""
+    seconds: int
+    """For how long; 0: a silence is ended."""
     reason: str

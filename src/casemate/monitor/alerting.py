@@ -74,17 +74,17 @@ class Alerting:
 
     def _silence(self, told: Happened) -> None:
         own = told.event.get("unmapped", {})
-        rule, until = own.get("rule"), own.get("until")
-        if not isinstance(rule, str) or not isinstance(until, int | float):
+        rule, seconds = own.get("rule"), own.get("seconds")
+        if not isinstance(rule, str) or not isinstance(seconds, int | float):
             return
         self._silences.pop(rule, None)
-        if until <= told.at:
+        if seconds <= 0:
             return  # ended
         user = told.event.get("actor", {}).get("user", {})
         self._silences[rule] = Silence(
             rule=rule,
             since=told.at,
-            until=min(float(until), told.at + MAX_SILENCE_SECONDS),
+            until=told.at + min(float(seconds), MAX_SILENCE_SECONDS),
             reason=str(own.get("reason", "")),
             by=str(user.get("name", "")),
         )

@@ -8,7 +8,6 @@ when the vault is gone. Recorders come and go: the supervisor passes a connectio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import sys
@@ -19,7 +18,7 @@ import uvloop
 
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import take_named_connection
-from casemate.detection import examples, rules_of, shipped_texts
+from casemate.detection import rules_of, shipped_texts
 from casemate.detection.documents import MAX_BYTES
 from casemate.model.errors import CasemateError
 from casemate.monitor.alerting import Alerting
@@ -79,11 +78,7 @@ def told_settings(descriptor: int) -> MonitorSettings:
 
 def _warm_up(shipped: Texts) -> None:
     """Have everything loaded that would be read from files on first use."""
-    examples()
     rules_of(*shipped[:1])
-    for name in ("quopri", "email.generator", "email.policy"):
-        with contextlib.suppress(ImportError):
-            __import__(name)
 
 
 async def _serve(
@@ -91,10 +86,10 @@ async def _serve(
     supervised: Supervised,
     channels: Channels,
     rules: tuple[Texts, Texts, list[str]],
+    gateway: socket.socket,
 ) -> int:
     loop = asyncio.get_running_loop()
     supervised.heart.beat_in(loop)
-    gateway = supervised.connection()
     vault = MonitorVault(socket.socket(fileno=config.vault), loop)
     shipped, own, problems = rules
     try:
@@ -171,7 +166,8 @@ def run(config: MonitorConfig) -> int:
     _warm_up(shipped)
     held = supervised.confine(confinement_of(settings), folder=descriptor)
     supervised.ready(held)
-    return uvloop.run(_serve(config, supervised, channels, (shipped, own, problems)))
+    gateway = supervised.connection()
+    return uvloop.run(_serve(config, supervised, channels, (shipped, own, problems), gateway))
 
 
 if __name__ == "__main__":

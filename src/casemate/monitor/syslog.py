@@ -5,6 +5,8 @@ Syslog has no acknowledgement: what a server took over TLS and then lost is not 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -24,6 +26,7 @@ _SEVERITIES: Mapping[Level, int] = {
 _ENTERPRISE = "casemate@32473"
 """An id of structured data; the number is the one for documentation (RFC 5612): we have none."""
 _MAX_VALUE = 512
+_GOODBYE_SECONDS = 2.0
 
 
 def _value(text: str) -> str:
@@ -72,7 +75,9 @@ class SyslogChannel:
             writer.write(b"%d " % len(data) + data)
             await writer.drain()
             writer.close()
-            # Until it has said good-bye: what it did not take is an error here.
-            await writer.wait_closed()
+            # A connection that it has reset is an error here. One that says no good-bye is none.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await writer.wait_closed()
         finally:
             writer.transport.abort()

@@ -242,7 +242,7 @@ async def test_a_silenced_rule_is_found_and_not_told(tmp_path: Path) -> None:
     silence = {"by": "user:ada", "reason": "a test"}
     rules = ("tokens-tried", "tokens-tried-fast", "login-spray", "credentials-flood")
     await journal.keep(
-        *(AlertsSilenced(at=NOW - 1, rule=rule, until=NOW + 600, **silence) for rule in rules)
+        *(AlertsSilenced(at=NOW - 1, rule=rule, seconds=601, **silence) for rule in rules)
     )
     await spray(journal)
     await until(lambda: "tokens-tried" in {each.rule for each in watch.findings.newest_first()})
@@ -263,9 +263,9 @@ async def test_a_silenced_rule_is_found_and_not_told(tmp_path: Path) -> None:
 async def test_an_ended_silence_and_one_without_end_are_none(tmp_path: Path) -> None:
     journal, sink = Journal(tmp_path / "journal"), Sink()
     watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
-    forever = AlertsSilenced(at=NOW, rule="a", until=NOW + 10**9, reason="")
-    ended = AlertsSilenced(at=NOW + 1, rule="b", until=NOW + 1, reason="")
-    begun = AlertsSilenced(at=NOW, rule="b", until=NOW + 500, reason="")
+    forever = AlertsSilenced(at=NOW, rule="a", seconds=10**9, reason="")
+    ended = AlertsSilenced(at=NOW + 1, rule="b", seconds=0, reason="")
+    begun = AlertsSilenced(at=NOW, rule="b", seconds=500, reason="")
     await journal.keep(forever, begun, ended)
     await until(lambda: watch.noticing.following.position.next == 3)
     [left] = watch.alerting.silences(NOW)
