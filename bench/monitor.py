@@ -38,7 +38,7 @@ TARGET_P50, TARGET_P99 = 0.100, 1.0
 TARGET_MEMORY, TARGET_TOGETHER = 60 << 20, 120 << 20
 _PROBES_PER_SECOND = 8
 _TICK_SECONDS = 0.01
-_SECRET = "ops/alerts"  # noqa: S105 - its name
+_SECRET = "ops/alerts"
 _RULE = """
 title: Probe {n}
 id: 00000000-0000-4000-8000-{n:012d}
@@ -155,9 +155,7 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
     gateway_vault = VaultClient(vault.connect(), loop)
     sealed = seal_value(await gateway_vault.public_key(), "ops", "alerts", b"whatever it is")
     await gateway_vault.put_secret("ops", "alerts", sealed, "user:bench")
-    recording = Recording(
-        folders, vault, settings, node="bench", root=root, accept_loss=False
-    )
+    recording = Recording(folders, vault, settings, node="bench", root=root, accept_loss=False)
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))
     supervisor.start()

@@ -138,7 +138,9 @@ def test_a_spray_of_sign_ins_is_told_within_a_second(node: TestNode, receiver: R
 
 
 def test_a_channel_that_does_not_work_is_shown_and_delays_no_other(node: TestNode) -> None:
-    state = {each["name"]: each for each in json.loads(cli(node, "alert", "ls", "--json"))["channels"]}
+    state = {
+        each["name"]: each for each in json.loads(cli(node, "alert", "ls", "--json"))["channels"]
+    }
     assert state["pager"]["problem"] == ""
     assert "cannot be connected to" in cli_error(node, "alert", "test", "lost")
     assert "loopback" in cli_error(node, "alert", "test", "inside")
@@ -156,8 +158,11 @@ def cli_error(node: TestNode, *arguments: str) -> str:
 
 def test_a_rule_is_silenced(node: TestNode) -> None:
     cli(node, "alert", "silence", "secret-denied", "--for", "2h", "--reason", "a test of ours")
+
     def known() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(cli(node, "alert", "silences", "--json"))["silences"]
+        found: list[dict[str, Any]] = json.loads(cli(node, "alert", "silences", "--json"))[
+            "silences"
+        ]
         return found
 
     node.wait_until(known)
@@ -165,7 +170,9 @@ def test_a_rule_is_silenced(node: TestNode) -> None:
     assert silence["rule"] == "secret-denied" and silence["reason"] == "a test of ours"
     cli(node, "alert", "silence", "secret-denied", "--for", "0s", "--reason", "over")
     node.wait_until(lambda: not known())
-    assert "no rule" in cli_error(node, "alert", "silence", "nonsense", "--for", "1h", "--reason", "x")
+    assert "no rule" in cli_error(
+        node, "alert", "silence", "nonsense", "--for", "1h", "--reason", "x"
+    )
     node.wait_until(lambda: listed(node, "alerts-silenced"))
 
 
@@ -189,7 +196,8 @@ def test_who_may_not_see_findings_does_not(node: TestNode) -> None:
 def test_it_has_a_user_a_folder_and_no_rights(node: TestNode) -> None:
     pid = process_of(node, MONITOR)
     status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
         if ":\t" in line
     )
     assert set(status["Uid"].split()) == {str(MONITOR_UID)}
@@ -214,7 +222,7 @@ def test_a_killed_monitor_is_back_and_tells_nothing_twice(
         os.kill(killed, signal.SIGKILL)
         # Calls are served meanwhile.
         assert node.client.get(f"{node.url}/api/v1/functions").status_code == 200
-        node.wait_until(lambda: back(node, killed), 20)
+        node.wait_until(lambda killed=killed: back(node, killed), 20)  # type: ignore[misc]
     node.wait_until(lambda: listed(node, SPRAYED))
     time.sleep(1.0)
     after = Counter(each["id"] for each in alerts(receiver))
@@ -259,7 +267,9 @@ def test_signs_of_life_are_sent_while_all_is_well(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_wrong_keep_a_node_from_starting(tmp_path: Path) -> None:
-    (tmp_path / "node.toml").write_text('[alerts.x]\nkind = "webhook"\nurl = "http://a.example/"\nsecret = "a/b"\n')
+    (tmp_path / "node.toml").write_text(
+        '[alerts.x]\nkind = "webhook"\nurl = "http://a.example/"\nsecret = "a/b"\n'
+    )
     node = TestNode(tmp_path / "data", "--config", str(tmp_path / "node.toml"))
     with pytest.raises(RuntimeError, match="did not start"):
         node.start()

@@ -1,4 +1,4 @@
-"""A monitor of tests: a real journal and recorder's readers, and receivers of alerts on loopback."""
+"""A monitor of tests: a real journal and its readers, and receivers of alerts on loopback."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from casemate.detection import Rules, shipped_rules
 from casemate.journal.writer import Writer
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.facts import Fact
+from casemate.model.level import Level
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.detecting import Detection
 from casemate.monitor.findings import Findings, Found
@@ -31,7 +32,6 @@ from casemate.monitor.noticing import Noticing
 from casemate.monitor.outlet import Outlet
 from casemate.monitor.settings import Channel, Webhook
 from casemate.monitor.telling import Telling
-from casemate.model.level import Level
 from casemate.recorder import ocsf, reading_protocol
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.protocol import Take, Told
@@ -168,17 +168,11 @@ class Watch:
                 sink.send,
                 node="test",
                 tell=self.telling.tell,
-                changed=lambda: self.noticing.changed(),
             )
             for name, sink in sinks.items()
         }
         self.alerting = Alerting(self.outlets)
-        self.detection = Detection(
-            rules or shipped_rules(),
-            self.findings,
-            lambda found: self.noticing.found(found),
-            lambda anew, known: self.noticing.replace(anew, known),
-        )
+        self.detection = Detection(rules or shipped_rules(), self.findings)
         self.memory = Memory(folder, monitor_key)
         self.noticing = Noticing(
             self.memory, self.telling, self.findings, self.alerting, self.detection, node="test"
@@ -201,7 +195,6 @@ class Watch:
     async def kill(self) -> None:
         """End it as SIGKILL does: nothing more is kept."""
         self.noticing._unsaved = False
-        self.noticing.changed = lambda: None  # type: ignore[method-assign]
         if self.task is not None:
             self.noticing.save = _nothing  # type: ignore[method-assign]
             self.ended.set()
@@ -221,6 +214,7 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
 
 def running(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Return a test that runs a coroutine."""
+
     @functools.wraps(test)
     def run(*arguments: Any, **named: Any) -> None:
         asyncio.run(test(*arguments, **named))
@@ -228,7 +222,9 @@ def running(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-def found(n: int = 1, *, rule: str = "tokens-tried", level: Level = Level.HIGH, **more: Any) -> Found:
+def found(
+    n: int = 1, *, rule: str = "tokens-tried", level: Level = Level.HIGH, **more: Any
+) -> Found:
     """Return a finding; those of other numbers are of other entities."""
     fields: dict[str, Any] = {
         "id": f"{n:016x}",

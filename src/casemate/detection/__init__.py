@@ -7,9 +7,9 @@ reads no journal, tells nobody and does nothing about what it finds; that is up 
 from casemate.detection.detector import Detector, Finding, Memory, over
 from casemate.detection.errors import RuleError
 from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Rule
-from casemate.model.level import Level
 from casemate.detection.rules import Rules, rules_of
 from casemate.detection.shipped import examples, shipped_rules, shipped_texts, with_own
+from casemate.model.level import Level
 
 __all__ = [
     "About",

@@ -11,9 +11,9 @@ import msgspec
 
 from casemate.detection.fields import Event, Get, text_of
 from casemate.detection.rule import Correlation, CorrelationType, Rule
-from casemate.model.level import Level
 from casemate.detection.rules import Rules
 from casemate.detection.windows import Remembered, Window
+from casemate.model.level import Level
 
 MAX_TOLD = 4096
 """Findings that are remembered so that they are not told again at once."""

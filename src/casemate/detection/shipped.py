@@ -22,9 +22,7 @@ def shipped_rules() -> Rules:
 
 def with_own(*texts: tuple[bytes, str]) -> Rules:
     """Return the shipped rules and one's own, each text with its name. Raises RuleError."""
-    return Rules(
-        one for data, name in (*shipped_texts(), *texts) for one in read_rules(data, name)
-    )
+    return Rules(one for data, name in (*shipped_texts(), *texts) for one in read_rules(data, name))
 
 
 def shipped_texts() -> list[tuple[bytes, str]]:

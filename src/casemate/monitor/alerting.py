@@ -1,4 +1,4 @@
-"""Which findings people are told of, by which channels: levels, silences, and what was told already.
+"""Which findings people are told of, by which channels: levels, silences, what was told already.
 
 Silences and what became of alerts stand in the journal, and are read from there like all else.
 """

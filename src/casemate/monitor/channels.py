@@ -30,12 +30,7 @@ class Channels:
                 self._reach.context(each)
 
     def outlets(
-        self,
-        vault: MonitorVault,
-        *,
-        node: str,
-        tell: Callable[[Fact], None],
-        changed: Callable[[], None],
+        self, vault: MonitorVault, *, node: str, tell: Callable[[Fact], None]
     ) -> Mapping[str, Outlet]:
         """Return each channel, by its name; what becomes of alerts is told to `tell`."""
         return {
@@ -45,7 +40,6 @@ class Channels:
                 self._send(settings, place, vault),
                 node=node,
                 tell=tell,
-                changed=changed,
             )
             for place, (name, settings) in enumerate(self._settings.alerts.items())
         }

@@ -21,9 +21,7 @@ PLACE = -1
 class Deadman:
     """Sends it."""
 
-    def __init__(
-        self, settings: DeadmanSettings, reach: Reach, well: Callable[[], bool]
-    ) -> None:
+    def __init__(self, settings: DeadmanSettings, reach: Reach, well: Callable[[], bool]) -> None:
         """Send it for as long as all is `well`."""
         self._settings = settings
         self._reach = reach

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -44,7 +45,8 @@ def usable_rules(
 
     A broken file of one's own is no reason to notice nothing: the others are run without it.
     """
-    used, problems = list(own), []
+    used = list(own)
+    problems: list[str] = []
     while True:
         try:
             return rules_of(*shipped, *used), tuple(problems)
@@ -64,22 +66,15 @@ class Detection:
 
     name = "detection"
 
-    def __init__(
-        self,
-        rules: Rules,
-        findings: Findings,
-        tell: Callable[[Found], None],
-        replace: Callable[[Found, Found], None] = lambda _anew, _known: None,
-    ) -> None:
-        """Give each finding, once, to `findings` and `tell`.
-
-        `replace` is told of one that was found anew, and which known one it is.
-        """
-        self._replace = replace
+    def __init__(self, rules: Rules, findings: Findings) -> None:
+        """Keep each finding in `findings`."""
         self.rules = rules
         self._detector = Detector(rules)
         self._findings = findings
-        self._tell = tell
+        self.tell: Callable[[Found], None] = _nobody
+        """Told of each finding, once."""
+        self.replace: Callable[[Found, Found], None] = _nobody
+        """Told of one that was found anew, and which known one it is."""
         self.faults = 0
         """Events on which a rule failed: of ours, if any."""
 
@@ -103,7 +98,8 @@ class Detection:
             for finding in found:
                 self._keep(_found(finding, each))
         if batch:
-            self._findings.expire(batch[-1].at)
+            # By both: neither this clock nor the one that wrote may be ahead alone.
+            self._findings.expire(min(batch[-1].at, time.time()))
 
     def report(self, rule: str, level: Level, title: str, entity: str, at: float) -> None:
         """Tell of something that no rule can see, because it is about the journal itself."""
@@ -128,7 +124,7 @@ class Detection:
         if self._findings.alike(found.rule, found.entity, found.at) is not None:
             return
         if self._findings.add(found):
-            self._tell(found)
+            self.tell(found)
 
     def _known(self, told: Happened) -> None:
         """Keep a finding that stands in the journal, in place of one that was found anew."""
@@ -153,7 +149,7 @@ class Detection:
         anew = self._findings.alike(found.rule, found.entity, found.at)
         if anew is not None:
             self._findings.remove(anew.id)
-            self._replace(anew, found)
+            self.replace(anew, found)
         self._findings.add(found)
 
     def remembered(self) -> bytes:
@@ -172,8 +168,12 @@ class Detection:
         self._findings.dropped = found.dropped
 
 
+def _nobody(*_found: Found) -> None:
+    """Tell nobody."""
+
+
 def _found(finding: Finding, last: Happened) -> Found:
-    """Return a finding as it is kept. Its id is that of what completed it: found again, the same."""
+    """Return a finding as it is kept. Found again by the same event, it has the same id."""
     text = f"{finding.rule}\0{finding.entity}\0{last.id}".encode()
     cloud = last.event.get("cloud")
     project = cloud.get("project_uid") if isinstance(cloud, dict) else None

@@ -1,4 +1,4 @@
-"""What was found, kept: bounded in number, for each rule, and in time. The journal has it as well."""
+"""What was found, kept: bounded in number, for each rule, and in time. The journal has it, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the journal along: one recorder after the other, from a kept position, nothing left out."""
+"""Reading the journal along: from a kept position, nothing left out, over recorders."""
 
 from __future__ import annotations
 

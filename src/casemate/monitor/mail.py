@@ -70,9 +70,7 @@ class MailChannel:
     async def send(self, message: Message) -> None:
         """Deliver a message. Raises UndeliveredError, VaultError, OSError."""
         settings = self._settings
-        reader, writer = await self._reach.open(
-            self._place, settings, tls=not settings.starttls
-        )
+        reader, writer = await self._reach.open(self._place, settings, tls=not settings.starttls)
         try:
             talk = _Conversation(reader, writer)
             await talk.answer(220)
@@ -91,7 +89,7 @@ class MailChannel:
 
     async def _secure(self, talk: _Conversation) -> None:
         # What came in clear after its answer would be taken for what came by TLS.
-        if talk.reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001
+        if talk.reader._buffer:  # type: ignore[attr-defined]
             raise UndeliveredError("It says more than it should before TLS.")
         context = self._reach.context(self._settings)
         await talk.writer.start_tls(context, server_hostname=self._settings.target.host)

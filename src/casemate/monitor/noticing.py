@@ -56,6 +56,9 @@ class Noticing:
         self._telling = telling
         self._detection = detection
         self._problems = list(problems)
+        detection.tell, detection.replace = self.found, self.replace
+        for outlet in alerting.outlets.values():
+            outlet.changed = self.changed
         self._others = tuple(others)
         self._consumers: tuple[Consumer, ...] = (alerting, detection, *others)
         self.following: Following

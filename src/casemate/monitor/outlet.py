@@ -90,7 +90,6 @@ class Outlet:
         *,
         node: str,
         tell: Callable[[Fact], None],
-        changed: Callable[[], None] = lambda: None,
     ) -> None:
         """Send by `send`; what becomes of alerts is told to `tell`."""
         self.name = name
@@ -98,7 +97,8 @@ class Outlet:
         self._send = send
         self._node = node
         self._tell = tell
-        self._changed = changed
+        self.changed: Callable[[], None] = _nothing
+        """Told that there is something new to remember."""
         self._waiting: OrderedDict[str, Waiting] = OrderedDict()
         self._folded: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
         self._sent_at: deque[float] = deque()
@@ -219,7 +219,7 @@ class Outlet:
                 each.attempts += 1
                 each.due = now + pause_after(each.attempts, FIRST_PAUSE, LONGEST_PAUSE, _draw())
             self._give_up([e.found.id for e in tried if e.attempts >= MAX_ATTEMPTS], problem)
-        self._changed()
+        self.changed()
 
     async def deliver(self, message: Message) -> str:
         """Send one message; return why it was not taken, empty if it was."""
@@ -281,6 +281,10 @@ class Outlet:
         for rule, entity, at, count in found.folded[-MAX_FOLDED:]:
             self._folded[rule, entity] = [at, count]
         self.sent, self.failed, self.dropped = found.sent, found.failed, found.dropped
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _forget(times: deque[float], now: float) -> None:

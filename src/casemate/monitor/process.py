@@ -49,9 +49,7 @@ def own_rules(folder: str | None) -> tuple[Texts, list[str]]:
     found: Texts = []
     problems: list[str] = []
     try:
-        files = sorted(
-            each for each in Path(folder).iterdir() if each.suffix in (".yml", ".yaml")
-        )
+        files = sorted(each for each in Path(folder).iterdir() if each.suffix in (".yml", ".yaml"))
     except OSError as error:
         return [], [f"the folder of rules {folder} cannot be read: {error.strerror}"]
     if len(files) > MAX_RULE_FILES:
@@ -95,17 +93,8 @@ async def _serve(
     try:
         usable, left_out = usable_rules(shipped, own)
         telling, findings = Telling(), Findings()
-        alerting = Alerting(
-            channels.outlets(
-                vault, node=config.node, tell=telling.tell, changed=lambda: noticing.changed()
-            )
-        )
-        detection = Detection(
-            usable,
-            findings,
-            lambda found: noticing.found(found),
-            lambda anew, known: noticing.replace(anew, known),
-        )
+        alerting = Alerting(channels.outlets(vault, node=config.node, tell=telling.tell))
+        detection = Detection(usable, findings)
         noticing = Noticing(
             Memory(_HERE, vault.key),
             telling,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
-from casemate.model.level import Level
 from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.level import Level
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorError
 from casemate.monitor.findings import LEVELS, Found, at_least

@@ -1,4 +1,4 @@
-"""What a node's settings file says to the monitor: rules of one's own, channels, a dead-man's signal.
+"""What a node's settings file says to the monitor: rules of one's own, channels, signs of life.
 
 Read by whoever starts the node, once, and passed on as it was understood. Nothing in it is secret
 but the addresses themselves: keys and passwords are named by their place in the vault.
@@ -7,14 +7,14 @@ but the addresses themselves: keys and passwords are named by their place in the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from casemate.model.level import Level
 from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
+from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 
 MAX_SETTINGS_BYTES = 64 * 1024
@@ -217,7 +217,7 @@ def read_settings(file: Path) -> MonitorSettings:
     return found
 
 
-def _tables(found: object) -> list[dict[str, object]]:
+def _tables(found: object) -> list[dict[str, Any]]:
     values = found.values() if isinstance(found, dict) else ()
     return [each for each in values if isinstance(each, dict)]
 

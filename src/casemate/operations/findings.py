@@ -179,9 +179,7 @@ class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
 class ListAlertChannels(Operation[AlertChannels], frozen=True, kw_only=True):
     """Show the channels by which people are told of findings, and how each is."""
 
-    declared = Declaration(
-        http="GET /alerts", tag="findings", action=Action.FINDINGS_READ
-    )
+    declared = Declaration(http="GET /alerts", tag="findings", action=Action.FINDINGS_READ)
 
 
 class TestAlertChannel(Operation[AlertTest], frozen=True, kw_only=True):
@@ -212,15 +210,11 @@ class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
         example={"rule": "tokens-tried", "seconds": 7200, "reason": "a planned test"},
     )
     rule: RuleName
-    seconds: Annotated[
-        int, number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE)
-    ]
+    seconds: Annotated[int, number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE)]
     reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
 
 
 class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):
     """List the silences that hold."""
 
-    declared = Declaration(
-        http="GET /alerts/silences", tag="findings", action=Action.FINDINGS_READ
-    )
+    declared = Declaration(http="GET /alerts/silences", tag="findings", action=Action.FINDINGS_READ)

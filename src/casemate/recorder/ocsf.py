@@ -112,9 +112,7 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
-    facts.AlertsSilenced: Mapped(
-        OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"
-    ),
+    facts.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {
     facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),

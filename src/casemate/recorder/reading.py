@@ -19,8 +19,8 @@ from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.protocol import SESSION_BYTES, Take
 from casemate.recorder.reading_protocol import Batch, Follow, Seen, Tell
-from casemate.recorder.search import Search
 from casemate.recorder.sealing import opening
+from casemate.recorder.search import Search
 
 MAX_READERS = 2
 """The one that came first makes room: it is one that hangs."""

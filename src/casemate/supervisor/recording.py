@@ -1,4 +1,4 @@
-"""What keeps what happens, and what notices it: started for a gateway, and introduced to each other.
+"""What keeps what happens and what notices it: started for a gateway, introduced to each other.
 
 Each comes and goes by itself. Whenever both are there they are passed the two ends of a new
 connection, over which the one is read along by the other.

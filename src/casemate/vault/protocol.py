@@ -248,9 +248,7 @@ def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozense
             return request.purpose is Purpose.MONITOR and not request.project
         if isinstance(request, SignHmac):
             return f"{request.project}/{request.secret}" in secrets
-        return (
-            isinstance(request, DeliverSecret) and f"{request.project}/{request.name}" in secrets
-        )
+        return isinstance(request, DeliverSecret) and f"{request.project}/{request.name}" in secrets
     if isinstance(request, GetDataKey):
         return request.purpose not in (Purpose.JOURNAL, Purpose.MONITOR)
     return not isinstance(request, GetJournalKey | SignHead | SignHmac)

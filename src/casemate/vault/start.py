@@ -68,7 +68,9 @@ def start_vault(
     """Start the vault in `folder` (data/vault) and wait until it is open and confined.
 
     `uid` is the user it becomes, None for an ordinary user's node. With `create` a vault is made
-    where there is none. `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. A variable that `source` names is gone from this process afterwards.
+    where there is none.
+    `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. A variable that `source`
+    names is gone from this process afterwards.
     Raises what kept the vault from opening: WrongMasterKeyError, MasterKeySourceError,
     VaultDamagedError, VaultError.
     """

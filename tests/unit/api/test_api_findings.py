@@ -73,7 +73,13 @@ def test_a_silence_is_a_fact_also_while_there_is_no_monitor(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"seconds": 8 * 86_400}, {"seconds": -1}, {"reason": ""}, {"rule": "a b"}, {"rule": "x" * 200}],
+    [
+        {"seconds": 8 * 86_400},
+        {"seconds": -1},
+        {"reason": ""},
+        {"rule": "a b"},
+        {"rule": "x" * 200},
+    ],
 )
 def test_a_silence_without_end_or_reason_is_refused(
     ask: Client, parts: Parts, wrong: dict[str, object]

@@ -19,9 +19,10 @@ import msgspec
 import pytest
 
 from casemate.model.level import Level
+from casemate.monitor import messages
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.mail import MailChannel
-from casemate.monitor.messages import Kind, Message, test_message
+from casemate.monitor.messages import Kind, Message
 from casemate.monitor.reaching import Reach
 from casemate.monitor.settings import Channel
 from casemate.monitor.syslog import SyslogChannel
@@ -47,7 +48,9 @@ def message(*numbers: int) -> Message:
 
 
 async def post(port: int, **more: Any) -> None:
-    chosen = settings("webhook", secret="ops/key", **{"url": f"http://127.0.0.1:{port}/hook?a=1"} | more)
+    chosen = settings(
+        "webhook", secret="ops/key", **{"url": f"http://127.0.0.1:{port}/hook?a=1"} | more
+    )
     await WebhookChannel(chosen, Reach(not_own), 0, signed).send(message())
 
 
@@ -150,7 +153,7 @@ def _private() -> Iterator[tuple[str, Callable[[Any], bool], str]]:
     yield "http://127.0.0.1:{port}/", not_own, "loopback"
     yield "http://10.1.2.3/", not_own, "private"
     yield "http://169.254.169.254/latest/", not_own, "metadata"
-    yield "http://[::ffff:127.0.0.1]/", not_own, "embedded"
+    yield "http://[64:ff9b:1::7]/", not_own, "embedded"
     yield "http://8.8.8.8/", lambda _address: True, "own"
 
 
@@ -216,7 +219,7 @@ def test_a_mail_arrives(authority: TestAuthority, starttls: bool) -> None:
     assert sender == "FROM:<node@example.org>"
     assert to == ["TO:<ada@example.org>", "TO:<grace@example.org>"]
     read = email.message_from_bytes(data, policy=policy.default)
-    assert read["subject"].startswith("Casemate [high] Tokens are tried (and 1 more)")
+    assert read["subject"].strip().startswith("Casemate [high] Tokens are tried (and 1 more)")
     assert f"casemate findings show {found(1).id}" in read.get_content()
     assert base64.b64decode(server.credentials[0].split()[1]) == b"\0node\0correct horse"
     assert not any(b"AUTH" in line or b"DATA" in line for line in server.in_clear)
@@ -279,10 +282,12 @@ def test_a_datagram_of_syslog_arrives() -> None:
         sock.bind(("127.0.0.1", 0))
         sock.settimeout(5)
         chosen = settings("syslog", server=f"127.0.0.1:{sock.getsockname()[1]}", udp=True)
-        asyncio.run(SyslogChannel(chosen, Reach(not_own), 0).send(test_message("node")))
+        asyncio.run(SyslogChannel(chosen, Reach(not_own), 0).send(messages.test_message("node")))
         assert sock.recv(4096).startswith(b"<110>1 ")
         inside = settings(
             "syslog", server=f"127.0.0.1:{sock.getsockname()[1]}", udp=True, accept=["plaintext"]
         )
         with pytest.raises(UndeliveredError, match="loopback"):
-            asyncio.run(SyslogChannel(inside, Reach(not_own), 0).send(test_message("node")))
+            asyncio.run(
+                SyslogChannel(inside, Reach(not_own), 0).send(messages.test_message("node"))
+            )

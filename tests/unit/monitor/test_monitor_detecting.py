@@ -1,4 +1,4 @@
-"""Rules over the stream: one's own beside the shipped, broken ones left out, memory that goes on."""
+"""Rules over the stream: one's own beside the shipped, broken ones left out, and bounds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def test_rules_of_one_s_own_run_beside_the_shipped() -> None:
     rules, problems = usable_rules(shipped_texts(), [(RULE.format(name="own").encode(), "own.yml")])
     assert problems == ()
     told: list[Found] = []
-    detection = Detection(rules, Findings(), told.append)
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
     detection.take([happened(0, by="user:ada"), happened(1, by="user:mallory", project="shop")])
     assert [each.rule for each in told if each.rule == "own"] == ["own"]
     assert told[-1].project == "shop"
@@ -45,7 +46,8 @@ def test_rules_of_one_s_own_run_beside_the_shipped() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"\xff\xfe", b"title: [", b"a: &a [*a]", RULE.format(name="x").replace("SignedIn", "!!x").encode(),
+    [b"\xff\xfe", b"title: [", b"a: &a [*a]",
+     RULE.format(name="x").replace("SignedIn", "!!x").encode(),
      b"title: x\ndetection: {selection: {a|re: '(a+)+$'}, condition: not there}"],
 )  # fmt: skip
 def test_a_broken_file_is_left_out_by_name_and_the_others_run(broken: bytes) -> None:
@@ -81,7 +83,8 @@ def test_the_folder_of_rules_is_read_within_bounds(tmp_path: Path) -> None:
 def test_a_fault_of_a_rule_keeps_no_other_event_out(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = rules_of((RULE.format(name="own").encode(), "own.yml"))
     told: list[Found] = []
-    detection = Detection(rules, Findings(), told.append)
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
     see = Detector.see
 
     def fails(self: Detector, event: dict[str, object], at: float) -> object:
@@ -96,6 +99,6 @@ def test_a_fault_of_a_rule_keeps_no_other_event_out(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_was_remembered_of_no_monitor_is_refused() -> None:
-    detection = Detection(rules_of(*shipped_texts()), Findings(), lambda _: None)
+    detection = Detection(rules_of(*shipped_texts()), Findings())
     with pytest.raises(ValueError):
         detection.recall(b"\x93\x01\x02\x03")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from casemate.model.facts import AlertsSilenced, AlertSent, Finding, InvocationEnded, SignedIn
+from casemate.model.facts import AlertSent, AlertsSilenced, Finding, InvocationEnded, SignedIn
 from casemate.monitor import following as following_module
 from casemate.monitor.detecting import DAMAGED, FORGOTTEN, ROLLED_BACK
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.memory import FILE
 from support.monitor import Journal, Sink, Watch, refused, running, until
 
-NOW = 1_772_409_600.0
+NOW = float(int(time.time()) - 7200)
 
 
 async def spray(journal: Journal, n: int = 0, *, count: int = 40, at: float = NOW) -> None:
@@ -82,9 +82,9 @@ def test_kills_at_any_moment_lose_and_double_nothing(tmp_path: Path, seed: int) 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("casemate.monitor.outlet.RULE_PER_MINUTE", 1000)
             for n in range(attacks):
-                watch = await Watch(
-                    tmp_path / "monitor", {"pager": sink}, settings=None
-                ).start(journal)
+                watch = await Watch(tmp_path / "monitor", {"pager": sink}, settings=None).start(
+                    journal
+                )
                 await spray(journal, n, at=NOW + n * 60)
                 await asyncio.sleep(draw.random() * 0.15)
                 if draw.random() < 0.5:
@@ -162,7 +162,9 @@ def test_a_damaged_memory_is_made_good_from_the_journal(tmp_path: Path, damage: 
         data = bytearray(file.read_bytes())
         if damage == "flip":
             data[len(data) // 2] ^= 1
-        data = {"cut": data[:-7], "empty": data[:0], "other": bytearray(b"x" * 99)}.get(damage, data)
+        data = {"cut": data[:-7], "empty": data[:0], "other": bytearray(b"x" * 99)}.get(
+            damage, data
+        )
         file.write_bytes(data)
         if damage == "gone":
             file.unlink()

@@ -90,7 +90,9 @@ async def test_the_gravest_goes_first() -> None:
 
 
 @running
-async def test_what_is_not_taken_is_tried_again(monkeypatch: pytest.MonkeyPatch | None = None) -> None:
+async def test_what_is_not_taken_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch | None = None,
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outlet_module, "FIRST_PAUSE", 0.01)
         world = World()

@@ -9,7 +9,14 @@ import pytest
 from casemate.model.level import Level
 from casemate.monitor.confinement import confinement_of
 from casemate.monitor.errors import SettingsError
-from casemate.monitor.settings import Mail, MonitorSettings, Syslog, Webhook, parse_url, read_settings
+from casemate.monitor.settings import (
+    Mail,
+    MonitorSettings,
+    Syslog,
+    Webhook,
+    parse_url,
+    read_settings,
+)
 
 GOOD = """
 rules = "rules"

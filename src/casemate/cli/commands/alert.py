@@ -100,7 +100,9 @@ def silence(
         print_line(f"Alerts of {rule} are sent.")
 
 
-@answered(app, ListAlertSilences, examples="$ casemate alert silences\n$ casemate alert silences --json")
+@answered(
+    app, ListAlertSilences, examples="$ casemate alert silences\n$ casemate alert silences --json"
+)
 def silences(found: AlertSilences) -> None:
     """List the rules of which no alerts are sent for now."""
     print_table(
