@@ -9,7 +9,8 @@ import msgspec
 
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, FieldOf, Operation
-from casemate.operations.fields import Id, Moment, OnlyProject, number, text, whole
+from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
+from casemate.operations.given import Given
 
 MAX_FINDINGS = 1000
 MAX_SILENCE = 7 * 86_400
@@ -151,7 +152,11 @@ class ListFindings(Operation[FindingPage], frozen=True, kw_only=True):
     rule: RuleName | None = None
     level: LevelName | None = None
     since: (
-        Annotated[Moment, msgspec.Meta(description="Only what happened at this time or later.")]
+        Annotated[
+            Moment,
+            msgspec.Meta(description="Only what happened at this time or later."),
+            Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME"),
+        ]
         | None
     ) = None
     before: (
@@ -173,7 +178,9 @@ class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
         answer=_FINDING,
     )
     id: Id
-    project: OnlyProject | None = None
+    project: Annotated[Name, msgspec.Meta(description="Only if it is of this project.")] | None = (
+        None
+    )
 
 
 class ListAlertChannels(Operation[AlertChannels], frozen=True, kw_only=True):

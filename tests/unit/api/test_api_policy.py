@@ -26,6 +26,7 @@ from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.operations.policies import KeepPolicy, RemovePolicy
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
+from support.fake_monitor import FakeMonitor
 from support.recorder import FakeRecorder
 
 ROLE = """\
@@ -114,6 +115,7 @@ class Node:
             rekey_store=None,  # type: ignore[arg-type]
             facts=stream(self.denials.append),
             recorder=FakeRecorder(),
+            monitor=FakeMonitor(),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,
