@@ -17,6 +17,8 @@ from casemate.recorder.reading_protocol import KINDS
 
 MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
+MAX_TITLE, MAX_ENTITY = 256, 2048
+MAX_TECHNIQUES, MAX_TECHNIQUE = 16, 32
 ROLLED_BACK = "journal-rolled-back"
 DAMAGED = "journal-unreadable"
 FORGOTTEN = "monitor-memory-damaged"
@@ -180,12 +182,13 @@ def _found(finding: Finding, last: Happened) -> Found:
     return Found(
         id=hashlib.sha256(text).hexdigest()[:16],
         rule=finding.rule,
-        title=finding.title,
+        # Bounded: rules of one's own may say as much as a file holds.
+        title=finding.title[:MAX_TITLE],
         level=finding.level,
-        entity=finding.entity,
+        entity=finding.entity[:MAX_ENTITY],
         at=finding.at,
         count=finding.count,
         events=finding.events,
-        techniques=finding.techniques,
+        techniques=tuple(each[:MAX_TECHNIQUE] for each in finding.techniques[:MAX_TECHNIQUES]),
         project=project if isinstance(project, str) else "",
     )

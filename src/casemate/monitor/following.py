@@ -11,7 +11,7 @@ import msgspec
 
 from casemate.child.calls import Callee, Calls
 from casemate.model.errors import CasemateError
-from casemate.monitor.errors import MonitorUnavailableError
+from casemate.monitor.errors import MonitorError, MonitorUnavailableError
 from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.protocol import Told
 from casemate.recorder.reading_protocol import Batch, Follow, Seen, Tell
@@ -20,6 +20,7 @@ LOOKBACK = 50_000
 """Entries that are read again where it is not known what was read before."""
 ANSWER_SECONDS = 30.0
 RETRY_SECONDS = 1.0
+LONELY_SECONDS = 30.0
 _RECORDER = Callee(
     name="recorder",
     bounds=protocol.ASKING,
@@ -85,10 +86,18 @@ class Following:
             self._calls.close()
 
     async def run(self) -> None:
-        """Read for ever."""
+        """Read for ever. Raises MonitorError where there is no recorder for too long."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._came.wait()
+            try:
+                async with asyncio.timeout(LONELY_SECONDS):
+                    await self._came.wait()
+            except TimeoutError:
+                # One that ended the connection and lives is not introduced again: another monitor
+                # is.
+                raise MonitorError(
+                    f"There has been no recorder to read from for {LONELY_SECONDS:g} s."
+                ) from None
             self._came.clear()
             sock, self._newest = self._newest, None
             if sock is None:

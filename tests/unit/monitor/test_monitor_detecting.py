@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.detection import MORNING, event_of
 
@@ -12,6 +13,8 @@ from casemate.monitor.consumers import Happened
 from casemate.monitor.detecting import Detection, usable_rules
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.process import MAX_RULE_FILES, own_rules
+from casemate.monitor.telling import fact_of
+from casemate.recorder.protocol import MAX_FACT_BYTES
 
 RULE = """
 title: Somebody called mallory signs in
@@ -102,3 +105,14 @@ def test_what_was_remembered_of_no_monitor_is_refused() -> None:
     detection = Detection(rules_of(*shipped_texts()), Findings())
     with pytest.raises(ValueError):
         detection.recall(b"\x93\x01\x02\x03")
+
+
+def test_what_a_rule_says_of_itself_is_bounded_where_it_is_told() -> None:
+    tags = "".join(f"  - attack.t1{'0' * 3000}{n}\n" for n in range(60))
+    loud = RULE.format(name="loud").replace("status: test\n", f"status: test\ntags:\n{tags}")
+    loud = loud.replace("Somebody called mallory signs in", "x" * 4000)
+    told: list[Found] = []
+    detection = Detection(rules_of((loud.encode(), "loud.yml")), Findings())
+    detection.tell = told.append
+    detection.take([happened(0, by="user:mallory")])
+    assert len(msgspec.msgpack.encode(fact_of(told[0]))) < MAX_FACT_BYTES // 4

@@ -326,3 +326,18 @@ async def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
     assert watch.noticing.status().problems == ()
     await watch.stop()
     journal.close()
+
+
+@running
+async def test_without_a_recorder_for_too_long_another_monitor_is_asked_for(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(following_module, "LONELY_SECONDS", 0.05)
+        journal, sink = Journal(tmp_path / "journal"), Sink()
+        watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
+        await until(lambda: watch.noticing.following.current)
+        await asyncio.sleep(0.1)
+        assert not watch.ended.is_set()
+        journal.readers.close()
+        await until(watch.ended.is_set)
+        await watch.stop()
+        journal.close()
