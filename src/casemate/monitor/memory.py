@@ -7,6 +7,7 @@ monitor that was killed sees again exactly what came after it.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ class Memory:
         self._folder = folder
         self._get_key = get_key
         self._key: DataKey | None = None
+        self._writing = threading.Lock()
 
     async def load(self) -> Remembered | None:
         """Return what was remembered, None at the very first start.
@@ -101,5 +103,6 @@ class Memory:
         return head + b"\n" + nonce + sealed
 
     def write(self, data: bytes) -> None:
-        """Put it in place, durably. Raises OSError."""
-        write_whole(self._folder / FILE, data, durable=True)
+        """Put it in place, durably; one after the other, from any thread. Raises OSError."""
+        with self._writing:
+            write_whole(self._folder / FILE, data, durable=True)

@@ -73,7 +73,7 @@ async def test_an_attack_over_a_kill_is_found(tmp_path: Path) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_kills_at_any_moment_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
     async def run() -> None:
         draw = random.Random(seed)
