@@ -155,7 +155,16 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
     gateway_vault = VaultClient(vault.connect(), loop)
     sealed = seal_value(await gateway_vault.public_key(), "ops", "alerts", b"whatever it is")
     await gateway_vault.put_secret("ops", "alerts", sealed, "user:bench")
-    recording = Recording(folders, vault, settings, node="bench", root=root, accept_loss=False)
+    recording = Recording(
+        folders,
+        vault,
+        settings,
+        journal=str(folders.journal),
+        node="bench",
+        root=root,
+        accept_loss=False,
+        accept_records_loss=False,
+    )
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))
     supervisor.start()

@@ -57,6 +57,7 @@ from casemate.gateway.control import NodeControl
 from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
@@ -67,10 +68,11 @@ from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
+from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.records.client import RecordsClient
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
-from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
@@ -111,14 +113,16 @@ class Gateway:
         self.facts = FactStream()
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
-        self.denials = DenialRecorder(store.deny, loop)
+        self.records = RecordsClient(self.recorder)
+        self.older_records = OlderRecords(store, self.records)
+        self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
         self.catalogue = Catalogue()
-        self.redactor = Redactor(store, vault, self.facts)
+        self.redactor = Redactor(self.records, vault, self.facts)
         self.seal = Seal(self.redactor)
         self.uses = UseCounter(store)
         self.facts.listen(GrantUsed, self.uses.note)
@@ -218,6 +222,7 @@ class Gateway:
         self.control = NodeControl(
             config=self._config,
             store=self.store,
+            records=self.records,
             catalogue=self.catalogue,
             dispatcher=self.dispatcher,
             client=self.client,
@@ -231,7 +236,9 @@ class Gateway:
             delivery=self.delivery,
             on_live=self._follow_live,
         )
-        self.check = NodeCheck(self.store, self.data, self.bundles, self.vault)
+        self.check = NodeCheck(
+            self.store, self.data, self.bundles, self.vault, check_records=self.records.check
+        )
         self.health = Health(
             parts_of(
                 store=self.store,
@@ -252,7 +259,12 @@ class Gateway:
     def _service(self) -> Service:
         """Return what the control API works with."""
         backups = BackupMaker(
-            self._folders, store=self.store, data=self.data, vault=self.vault, version=__version__
+            self._folders,
+            store=self.store,
+            records=self.records,
+            data=self.data,
+            vault=self.vault,
+            version=__version__,
         )
         return Service(
             control=self.control,
@@ -263,7 +275,7 @@ class Gateway:
             vault=self.vault,
             data=self.data,
             store=self.store,
-            rekey_store=self.store.rekey,
+            rekey_store=self._rekey_store,
             facts=self.facts,
             recorder=self.recorder,
             monitor=self.monitor,
@@ -274,6 +286,11 @@ class Gateway:
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
         )
+
+    async def _rekey_store(self, key: bytes) -> None:
+        """Have the store encrypted with another key, and the records with their newest."""
+        await self.store.rekey(key)
+        await self.records.rekey()
 
     def _build_front(self, url: str) -> None:
         """Build the table of all that is answered, and the server that asks it."""
@@ -312,6 +329,7 @@ class Gateway:
         self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()
+        await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.control.load()
         self.health.start()
@@ -324,6 +342,7 @@ class Gateway:
         """Write what waits in memory and let go of everything but the store."""
         await self.health.close()
         await self.running_logs.close()
+        await self.older_records.close()
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()

@@ -24,16 +24,23 @@ class Recording:
         vault: NodeVault,
         settings: MonitorSettings,
         *,
+        journal: str,
         node: str,
         root: bool,
         accept_loss: bool,
+        accept_records_loss: bool,
     ) -> None:
-        """Make both starters. `node` is what alerts call the node."""
+        """Make both starters.
+
+        `journal` is a path of the journal's folder by which anybody can walk to it, `node` is what
+        alerts call the node.
+        """
         self.recorder = RecorderStarter(
             RECORDER_UID if root else None,
-            str(folders.journal),
+            journal,
             vault.connect_recorder,
             accept_loss=accept_loss,
+            accept_records_loss=accept_records_loss,
             ready=self._introduce,
         )
         self.monitor = MonitorStarter(

@@ -14,7 +14,7 @@ from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import JOURNAL, require_losses
+from casemate.folder.presence import JOURNAL, RECORDS, require_losses
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
@@ -283,10 +283,15 @@ class Node:
             self._folders,
             self._vault,
             self._options.monitor,
+            # Its database is opened by a path, which its uid may not be able to walk to either.
+            journal=self._staging.visible(str(self._folders.journal)),
             node=self._options.public_url or f"{host}:{port}",
             root=self._root,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
+            accept_records_loss=(
+                RECORDS in self._options.accepted_losses and not self._gateway.started
+            ),
         )
 
     def _gateway_config(

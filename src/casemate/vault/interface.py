@@ -29,6 +29,8 @@ class Purpose(StrEnum):
     """Bundle archives, AES-256-GCM; project is `""`."""
     JOURNAL = "journal"
     """Entries of the journal, AES-256-GCM; `""`: those of no project."""
+    RECORDS = "records"
+    """Page encryption of the records of invocations; project is `""`."""
     MONITOR = "monitor"
     """What the monitor remembers, AES-256-GCM; project is `""`."""
 

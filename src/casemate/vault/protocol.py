@@ -192,7 +192,15 @@ class SignHead(Message, frozen=True, tag=24):
     head: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
-class SignHmac(Message, frozen=True, tag=25):
+class AreRecordsKept(Message, frozen=True, tag=25):
+    """`RecorderVault.records_kept`."""
+
+
+class KeepRecords(Message, frozen=True, tag=26):
+    """`RecorderVault.keep_records`."""
+
+
+class SignHmac(Message, frozen=True, tag=27):
     """`MonitorVault.sign_hmac`."""
 
     project: Name
@@ -225,14 +233,18 @@ Request = (
     | VerifyEqual
     | GetJournalKey
     | SignHead
+    | AreRecordsKept
+    | KeepRecords
     | SignHmac
 )
 
 RECORDER = b"recorder"
-"""Kind of connection by which the journal is kept, and nothing else can be asked for."""
+"""Kind of connection by which journal and records are kept, and nothing else can be asked for."""
 MONITOR = b"monitor"
 """Kind of connection by which alerts are signed and channels signed in to, with the secrets alone
 that the node's settings name for it."""
+_OF_RECORDER = frozenset({Purpose.JOURNAL, Purpose.RECORDS})
+_RECORDER_S = (GetJournalKey, SignHead, AreRecordsKept, KeepRecords)
 
 
 def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozenset()) -> bool:
@@ -241,8 +253,8 @@ def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozense
     `secrets` are those of the monitor, as `PROJECT/NAME`.
     """
     if kind == RECORDER:
-        of_journal = isinstance(request, GetDataKey) and request.purpose is Purpose.JOURNAL
-        return of_journal or isinstance(request, GetJournalKey | SignHead)
+        own_key = isinstance(request, GetDataKey) and request.purpose in _OF_RECORDER
+        return own_key or isinstance(request, _RECORDER_S)
     if kind == MONITOR:
         if isinstance(request, GetDataKey):
             return request.purpose is Purpose.MONITOR and not request.project
@@ -250,8 +262,8 @@ def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozense
             return f"{request.project}/{request.secret}" in secrets
         return isinstance(request, DeliverSecret) and f"{request.project}/{request.name}" in secrets
     if isinstance(request, GetDataKey):
-        return request.purpose not in (Purpose.JOURNAL, Purpose.MONITOR)
-    return not isinstance(request, GetJournalKey | SignHead | SignHmac)
+        return request.purpose not in _OF_RECORDER and request.purpose is not Purpose.MONITOR
+    return not isinstance(request, (*_RECORDER_S, SignHmac))
 
 
 ERRORS = Errors(

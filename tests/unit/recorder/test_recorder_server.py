@@ -38,6 +38,16 @@ class Vault:
         return PRIVATE.sign(text.encode())
 
 
+class Records:
+    """Keeps no records."""
+
+    async def keep(self, _batches: list[Take]) -> int:
+        return 0
+
+    async def close(self) -> None:
+        return
+
+
 def told(fact: Fact) -> Told:
     return Told(type(fact).__name__, msgspec.msgpack.encode(fact))
 
@@ -48,8 +58,11 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder)
         vault: Any = Vault()
+        records: Any = Records()
         journal = self.journal
-        self.recorder = Recorder(folder, journal.writer, KEY, journal.keys, journal.keeper, vault)
+        self.recorder = Recorder(
+            folder, journal.writer, KEY, journal.keys, journal.keeper, vault, records
+        )
         self.gateway, theirs = socket.socketpair()
         self.gateway.setblocking(False)
         self.task = asyncio.ensure_future(self.recorder.serve(theirs))

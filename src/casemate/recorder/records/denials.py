@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.operations.performing import DirectPerformers
-from casemate.operations.records import Denials, ListDenials
+from casemate.operations.records import ListDenials
+from casemate.recorder.records.faults import UNSTORABLE
+from casemate.recorder.records.rows import Page, page
+from casemate.recorder.records.text import clean
 from casemate.sqlite import engine
+from casemate.sqlite.questions import conditions, require_limit
 from casemate.sqlite.transaction import savepoint
-from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.questions import conditions, require_limit
-from casemate.store.sqlite.text import clean
 
 MAX_REASON = 1024
 """Characters kept of a reason and of a resource."""
@@ -22,9 +22,7 @@ _COLUMNS = (
     "remote_address, count"
 )
 _INSERT = f"INSERT INTO denial (stored_at, {_COLUMNS}) VALUES ({','.join('?' * 13)})"  # noqa: S608
-_SELECT = f"SELECT {_COLUMNS} FROM denial "  # noqa: S608
-
-performs = DirectPerformers()
+_SELECT = f"SELECT {_COLUMNS}, sequence FROM denial "  # noqa: S608
 
 
 def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now: float) -> int:
@@ -42,9 +40,8 @@ def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now
     return 0
 
 
-@performs(ListDenials)
-def denials(connection: engine.Connection, operation: ListDenials) -> Denials:
-    """Return the newest denials, newest first."""
+def denials(connection: engine.Connection, operation: ListDenials, at: int | None = None) -> Page:
+    """Return the newest denials, newest first; `at` is where the page before ended."""
     require_limit(operation.limit)
     where, values = conditions(
         (
@@ -53,10 +50,13 @@ def denials(connection: engine.Connection, operation: ListDenials) -> Denials:
             ("project", operation.project),
         )
     )
+    if at is not None:
+        where += f"{' AND' if where else 'WHERE'} sequence < ?"
+        values = (*values, at)
     rows = connection.execute(
         f"{_SELECT}{where} ORDER BY sequence DESC LIMIT ?", (*values, operation.limit)
     )
-    return Denials(denials=tuple(map(_denial, rows)))
+    return page(rows, _denial)
 
 
 def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
@@ -78,6 +78,6 @@ def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
 
 
 def _denial(row: tuple[Any, ...]) -> Denial:
-    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values = dict(zip(_COLUMNS.split(", "), row[:-1], strict=True))
     kind, by = DenialKind(values["kind"]), values.pop("principal")
     return Denial(**{**values, "kind": kind, "by": by})

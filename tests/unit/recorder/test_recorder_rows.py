@@ -6,11 +6,13 @@ import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import KEY, failure, invocation, line, memory
+from records_samples import KEY, Filled, database, failure, invocation, line
+from records_samples import invocations as kept_invocations
 
 from casemate.model.errors import NotFoundError
 from casemate.model.function import Logs, Unmasked
@@ -22,45 +24,43 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
+from casemate.recorder.records import rows
+from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.rows import MAX_TRACE, Left, insert_records
+from casemate.recorder.records.text import MAX_NAME, MAX_TEXT
 from casemate.sqlite import engine
-from casemate.store.sqlite import SqliteStore, records
-from casemate.store.sqlite.records import MAX_TRACE, Entry, insert_records
-from casemate.store.sqlite.schema import migrate
-from casemate.store.sqlite.text import MAX_NAME, MAX_TEXT
 
-
-def database() -> engine.Connection:
-    connection = memory()
-    migrate(connection)
-    return connection
+Entry = tuple[Any, ...]
 
 
 def insert(connection: engine.Connection, entries: Sequence[Entry]) -> int:
     connection.execute("BEGIN")
-    lost = insert_records(connection, [Entry(*entry) for entry in entries], 5.0)
+    lost = insert_records(connection, [Left(*entry) for entry in entries], 5.0)
     connection.execute("COMMIT")
     return lost
 
 
 def read(connection: engine.Connection, **asked: object) -> tuple[LogLine, ...]:
-    return records.logs(connection, ReadLogs(**asked))  # type: ignore[arg-type]
+    wanted = ReadLogs(**asked)  # type: ignore[arg-type]
+    found = rows.logs(connection, wanted).rows
+    return tuple(found if wanted.after else reversed(found))
 
 
 def invocations(connection: engine.Connection, **asked: object) -> tuple[InvocationRecord, ...]:
     wanted = ListInvocations(**asked)  # type: ignore[arg-type]
-    return records.invocations(connection, wanted).invocations
+    return tuple(rows.invocations(connection, wanted).rows)
 
 
 def errors(connection: engine.Connection, **asked: object) -> tuple[ErrorSummary, ...]:
-    return records.errors(connection, ListErrors(**asked)).errors  # type: ignore[arg-type]
+    return tuple(rows.errors(connection, ListErrors(**asked)).rows)  # type: ignore[arg-type]
 
 
 def find(connection: engine.Connection, identity: str) -> InvocationRecord:
-    return records.invocation(connection, ShowInvocation(id=identity))
+    return rows.invocation(connection, ShowInvocation(id=identity))
 
 
 def error(connection: engine.Connection, identity: str) -> ErrorRecord:
-    return records.error(connection, ShowError(id=identity))
+    return rows.error(connection, ShowError(id=identity))
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
@@ -260,16 +260,15 @@ def test_a_record_that_cannot_be_stored_is_lost_alone_and_wholly(bad: Entry) -> 
     assert connection.execute("SELECT count(*) FROM error").fetchone() == (0,)
 
 
-def test_a_record_that_cannot_be_stored_is_counted_by_the_store(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_stored_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
-        store.record(invocation("a"))
-        store.record(invocation("b", status=2**70))
-        store.record(invocation("c"))
-        await store.flush()
-        assert store.lost_records == 1
-        assert [r.id for r in (await store.read(ListInvocations())).invocations] == ["c", "a"]
-        await store.close()
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        filled = Filled(records)
+        values = (invocation("a"), invocation("b", status=2**63 - 1), invocation("c"))
+        assert await filled.tell(*(Left(value) for value in values)) == 0
+        assert await filled.record(invocation("d", status=2**63)) == 1
+        assert [r.id for r in await kept_invocations(records)] == ["c", "b", "a"]
+        records.close()
 
     asyncio.run(run())
 

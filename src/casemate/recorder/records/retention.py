@@ -1,6 +1,6 @@
-"""Forgetting invocations, errors, log lines, denials and ended tokens, a small batch at a time.
+"""Forgetting invocations, errors, log lines and denials, a small batch at a time.
 
-Nothing else is touched. Age is that of `stored_at`, the store's own clock:
+Nobody asks for it: the bounds alone do. Age is that of `stored_at`, the recorder's own clock:
 what a function claims as the time of a line cannot keep it for ever.
 
 What is beyond the node's bounds goes from whoever has the most: projects share alike, and so do the
@@ -13,10 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from casemate.recorder.records.options import RecordsOptions
+from casemate.recorder.records.search import prune_blocks
+from casemate.recorder.records.shares import (
+    BYTES,
+    TABLES,
+    Place,
+    Share,
+    level,
+    shares,
+    surplus,
+    taken,
+)
 from casemate.sqlite import engine
-from casemate.store.sqlite.accounts import prune_tokens
-from casemate.store.sqlite.options import SqliteOptions
-from casemate.store.sqlite.shares import BYTES, TABLES, Place, Share, level, shares, surplus, taken
 
 PRUNED_TABLES = (*TABLES, "denial")
 _DENIALS = "\0"
@@ -50,14 +59,16 @@ _FIRST_OF = """
 """
 
 
-def prune(connection: engine.Connection, options: SqliteOptions, *, now: float, batch: int) -> bool:
+def prune(
+    connection: engine.Connection, options: RecordsOptions, *, now: float, batch: int
+) -> bool:
     """Delete up to `batch` rows of each kind for each of the bounds that asks for it.
 
     Returns True if more may be left to delete. `now` is Unix time in seconds. Runs inside a
     transaction of the caller's; raises engine.Error.
     """
     full = used_bytes(connection) > options.max_bytes
-    deleted = [prune_tokens(connection, now=now, batch=batch)]
+    deleted = []
     for table in PRUNED_TABLES:
         values = {"batch": batch, "cutoff": now - options.retention}
         if table == "denial":
@@ -70,6 +81,7 @@ def prune(connection: engine.Connection, options: SqliteOptions, *, now: float, 
     deleted.append(_prune_denials(connection, options.max_denials, batch=batch))
     if full:
         deleted.append(_make_room(connection, batch=batch))
+    prune_blocks(connection, batch=batch)
     return max(deleted) >= batch or (full and any(deleted))
 
 
@@ -85,7 +97,7 @@ def _delete(
 
 
 def _prune_ages(
-    connection: engine.Connection, options: SqliteOptions, *, now: float, batch: int
+    connection: engine.Connection, options: RecordsOptions, *, now: float, batch: int
 ) -> list[int]:
     """Delete what functions do not want kept for as long as the node does."""
     rows = connection.execute(
@@ -105,7 +117,7 @@ def _prune_ages(
 
 
 def _prune_beyond(
-    connection: engine.Connection, options: SqliteOptions, *, batch: int
+    connection: engine.Connection, options: RecordsOptions, *, batch: int
 ) -> list[int]:
     """Delete what is beyond the node's number of each kind, and beyond a function's own bytes."""
     found = shares(connection)

@@ -3,13 +3,15 @@
 All text here may come from hostile code or callers: it is cut to a bound, and what is not Unicode
 is written as escapes. What functions write is masked on its way into the rows: nothing that is
 stored holds a token, or data of a person, that is known by its shape (`casemate.masking`). Runs on
-the thread that owns the connection it is given.
+the thread that owns the connection it is given. Lists come in pages of bounded size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from casemate.masking import InvocationMasker, Masker
 from casemate.model.function import Logs
@@ -20,29 +22,32 @@ from casemate.model.invocation import (
     LogLine,
     Outcome,
 )
-from casemate.model.log_filter import EVERY_LINE, MAX_LINES_SEARCHED, LineFilter
-from casemate.operations.performing import DirectPerformers
+from casemate.model.log_filter import EVERY_LINE
 from casemate.operations.records import (
-    Errors,
-    Invocations,
     ListErrors,
     ListInvocations,
     ReadLogs,
     ShowError,
     ShowInvocation,
 )
+from casemate.recorder.records import search
+from casemate.recorder.records.faults import UNSTORABLE
+from casemate.recorder.records.shares import Added
+from casemate.recorder.records.text import MAX_TEXT, clean, escaped
 from casemate.sqlite import engine
+from casemate.sqlite.questions import conditions, require_limit, require_range
+from casemate.sqlite.rows import insert_rows
 from casemate.sqlite.transaction import savepoint
-from casemate.store.sqlite.faults import UNSTORABLE
-from casemate.store.sqlite.questions import conditions, require_limit, require_range
-from casemate.store.sqlite.shares import Added
-from casemate.store.sqlite.text import MAX_TEXT, clean, escaped
 
 MAX_TRACE = 64 * 1024
 """Characters kept of a trace: its end, where the error is."""
 
 MAX_SUMMARY = 500
 """Characters of an error's message in a list."""
+
+PAGE_CHARACTERS = 1 << 20
+"""After so many characters a page of a list ends, and the next one goes on."""
+_ROW_CHARACTERS = 200
 
 _MASKER = Masker()
 
@@ -52,19 +57,19 @@ _INSERT_INVOCATION = """
     INSERT INTO invocation (
         stored_at, id, project, function, version, trigger, outcome, status, started_at,
         queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
-    ) VALUES """
+    )"""
 _INSERT_ERROR = """
     INSERT INTO error (
         stored_at, id, invocation, project, function, version, outcome, at, type, message, trace
-    ) VALUES """
+    )"""
 _INSERT_LINE = """
     INSERT INTO log_line (
         stored_at, invocation, project, function, version, at, level, text
-    ) VALUES """
+    )"""
 _SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, sequence
     FROM invocation """
 _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
@@ -72,29 +77,31 @@ _SELECT_ERROR = """
 """
 _SELECT_ERRORS = f"""
     SELECT id, invocation, project, function, version, outcome, at, type,
-        substr(message, 1, {MAX_SUMMARY})
+        substr(message, 1, {MAX_SUMMARY}), sequence
     FROM error """  # noqa: S608 - a number of ours
-_SELECT_LINES = """
-    SELECT invocation, project, function, version, at, level, text, sequence FROM log_line """
 _NEWEST = " ORDER BY sequence DESC LIMIT ?"
-_OLDEST = " ORDER BY sequence LIMIT ?"
-_ROWS_PER_STATEMENT = 64
-
-performs = DirectPerformers()
 
 
-class Entry(NamedTuple):
-    """What one invocation left behind, not masked yet."""
+class Page(NamedTuple):
+    """Some of what was asked for, in the order of the question."""
+
+    rows: list[Any]
+    at: int | None
+    """Where the next page goes on; None: this was the last one."""
+
+
+class Left(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one invocation left behind, not masked yet, as it is told by the gateway."""
 
     invocation: InvocationRecord | None
     """None while it runs: then these are lines of it."""
     error: ErrorRecord | None = None
-    log: Sequence[LogLine] = ()
+    log: tuple[LogLine, ...] = ()
     logs: Logs = Logs()
-    """What of it is masked."""
+    """What of it is masked, and how long it is kept."""
 
 
-def insert_records(connection: engine.Connection, entries: Sequence[Entry], now: float) -> int:
+def insert_records(connection: engine.Connection, entries: Sequence[Left], now: float) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
 
     `now` is the Unix time to keep as `stored_at`. Raises engine.Error if the medium fails.
@@ -109,9 +116,8 @@ def insert_records(connection: engine.Connection, entries: Sequence[Entry], now:
     return 0
 
 
-@performs(ShowInvocation)
 def invocation(connection: engine.Connection, operation: ShowInvocation) -> InvocationRecord:
-    """Return the newest invocation with this id."""
+    """Return the newest invocation with this id. Raises NotFoundError."""
     where, values = conditions((("id", operation.id),))
     row = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
     if row is None:
@@ -119,17 +125,17 @@ def invocation(connection: engine.Connection, operation: ShowInvocation) -> Invo
     return _to_invocation(row)
 
 
-@performs(ListInvocations)
-def invocations(connection: engine.Connection, operation: ListInvocations) -> Invocations:
+def invocations(
+    connection: engine.Connection, operation: ListInvocations, at: int | None = None
+) -> Page:
     """Return the newest invocations that have ended, newest first."""
-    where, values = _where(operation, "started_at", operation.trigger)
+    where, values = _where(operation, at, "started_at", operation.trigger)
     rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
-    return Invocations(invocations=tuple(map(_to_invocation, rows)))
+    return page(rows, _to_invocation)
 
 
-@performs(ShowError)
 def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
-    """Return the newest error with this id."""
+    """Return the newest error with this id. Raises NotFoundError."""
     row = connection.execute(_SELECT_ERROR, (operation.id,)).fetchone()
     if row is None:
         raise operation.missing
@@ -148,31 +154,30 @@ def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
     )
 
 
-@performs(ListErrors)
-def errors(connection: engine.Connection, operation: ListErrors) -> Errors:
+def errors(connection: engine.Connection, operation: ListErrors, at: int | None = None) -> Page:
     """Return the newest errors, newest first."""
-    where, values = _where(operation, "at")
+    where, values = _where(operation, at, "at")
     rows = connection.execute(_SELECT_ERRORS + where + _NEWEST, (*values, operation.limit))
-    return Errors(
-        errors=tuple(
-            ErrorSummary(
-                id=row[0],
-                invocation=row[1],
-                project=row[2],
-                function=row[3],
-                version=row[4],
-                outcome=Outcome(row[5]),
-                at=row[6],
-                type=row[7],
-                message=row[8],
-            )
-            for row in rows
-        )
-    )
+    return page(rows, _to_summary)
+
+
+def page(rows: Iterable[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Any]) -> Page:
+    """Return what is made of rows, which end with their sequence, as far as a page goes."""
+    found: list[Any] = []
+    characters = 0
+    for row in rows:
+        found.append(make(row))
+        characters += _ROW_CHARACTERS + sum([len(value) for value in row if type(value) is str])
+        if characters >= PAGE_CHARACTERS:
+            return Page(found, row[-1])
+    return Page(found, None)
 
 
 def _where(
-    wanted: ListInvocations | ListErrors, time_column: str, trigger: str | None = None
+    wanted: ListInvocations | ListErrors,
+    at: int | None,
+    time_column: str,
+    trigger: str | None = None,
 ) -> tuple[str, tuple[str | int | float, ...]]:
     require_limit(wanted.limit)
     where, values = conditions(
@@ -184,63 +189,34 @@ def _where(
             ("trigger", trigger),
         )
     )
-    for bound, sign in ((wanted.since, ">="), (wanted.until, "<")):
+    bounds = ((time_column, ">=", wanted.since), (time_column, "<", wanted.until))
+    for column, sign, bound in (*bounds, ("sequence", "<", at)):
         if bound is not None:
-            where += f"{' AND' if where else 'WHERE'} {time_column} {sign} ?"
+            where += f"{' AND' if where else 'WHERE'} {column} {sign} ?"
             values = (*values, bound)
     return where, values
 
 
-@performs(ReadLogs)
-def logs(connection: engine.Connection, operation: ReadLogs) -> tuple[LogLine, ...]:
-    """Return lines in ascending sequence: those after `after`, or the newest with `after` = 0.
+def logs(connection: engine.Connection, operation: ReadLogs, at: int | None = None) -> Page:
+    """Return lines in ascending sequence: those after `after`; with `after` = 0 the newest first.
 
-    For what has no index, MAX_LINES_SEARCHED lines are looked at, in the same order.
+    `at` is where the page before ended.
     """
-    after, only = operation.after, operation.only
     require_limit(operation.limit)
-    require_range("after", after, 2**63 - 1)
-    where, values = conditions(
-        (
-            ("invocation", operation.invocation),
-            ("function", operation.function),
-            ("project", operation.project),
-        )
-    )
-    if after:
-        where = f"{where} AND sequence > ?" if where else "WHERE sequence > ?"
-        values = (*values, after)
-    order = _OLDEST if after else _NEWEST
-    query = _SELECT_LINES + where + order
-    if only != EVERY_LINE:
-        wanted, more = _wanted(only)
-        query = f"SELECT * FROM ({query}) WHERE {wanted}{order}"  # noqa: S608 - constants alone
-        values = (*values, MAX_LINES_SEARCHED, *more)
-    rows = connection.execute(query, (*values, operation.limit)).fetchall()
-    return tuple(_to_line(row) for row in (rows if after else reversed(rows)))
+    require_range("after", operation.after, 2**63 - 1)
+    span = search.Span(operation.after, at)
+    if operation.only == EVERY_LINE or search.are_few(connection, operation):
+        return page(search.lines(connection, operation, span), _to_line)
+    return page(search.found(connection, operation, span), _to_line)
 
 
-def _wanted(only: LineFilter) -> tuple[str, tuple[str | int | float, ...]]:
-    """Return the condition that `LineFilter.wants` is, and its values."""
-    parts: list[tuple[str, tuple[str | int | float, ...]]] = [("TRUE", ())]
-    if only.since is not None:
-        parts.append(("at >= ?", (only.since,)))
-    if only.version is not None:
-        parts.append(("version = ?", (only.version,)))
-    if unwanted := only.unwanted_levels:
-        parts.append((f"level NOT IN ({','.join('?' * len(unwanted))})", unwanted))
-    if only.search is not None:
-        parts.append(("instr(lower(text), lower(?)) > 0", (only.search,)))
-    condition = " AND ".join(condition for condition, _ in parts)
-    return condition, tuple(value for _, values in parts for value in values)
-
-
-def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float) -> None:
+def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
     invocation_rows: list[Row] = []
     error_rows: list[Row] = []
     log_rows: list[Row] = []
     added = Added()
-    for record, failure, lines, logs in entries:
+    for entry in entries:
+        record, failure, lines, logs = entry.invocation, entry.error, entry.log, entry.logs
         if record is None and not lines:
             raise TypeError("neither an invocation nor a line of one")
         if record is not None:
@@ -261,32 +237,22 @@ def _insert(connection: engine.Connection, entries: Sequence[Entry], now: float)
                 row = _from_line(line, text, now)
                 log_rows.append(row)
                 added.note(str(row[2]), str(row[3]), "log_line", _size(row[7]), logs)
-    _insert_rows(connection, _INSERT_INVOCATION, 15, invocation_rows)
-    _insert_rows(connection, _INSERT_ERROR, 11, error_rows)
-    _insert_rows(connection, _INSERT_LINE, 8, log_rows)
-    added.write(connection)
+    insert_rows(connection, _INSERT_INVOCATION, invocation_rows)
+    insert_rows(connection, _INSERT_ERROR, error_rows)
+    numbers = insert_rows(connection, _INSERT_LINE, log_rows)
+    search.index(
+        connection,
+        [
+            search.Written(number, float(row[5] or 0.0), str(row[6]), str(row[7]))
+            for number, row in zip(numbers, log_rows, strict=True)
+        ],
+    )
+    added.write(connection, now)
 
 
 def _size(text: object) -> int:
     value = str(text)
     return len(value) if value.isascii() else len(value.encode())
-
-
-def _insert_rows(connection: engine.Connection, insert: str, width: int, rows: list[Row]) -> None:
-    """Insert rows, many per statement where there are many.
-
-    Each statement gives up the interpreter lock once. With one row per statement (executemany)
-    and a busy event loop, waiting to get the lock back doubled the time and slowed the loop.
-    """
-    one = f"({','.join('?' * width)})"
-    whole = len(rows) - len(rows) % _ROWS_PER_STATEMENT
-    if whole:
-        statement = insert + ",".join([one] * _ROWS_PER_STATEMENT)
-        for start in range(0, whole, _ROWS_PER_STATEMENT):
-            chunk = rows[start : start + _ROWS_PER_STATEMENT]
-            connection.execute(statement, [value for row in chunk for value in row])
-    if whole < len(rows):
-        connection.executemany(insert + one, rows[whole:])
 
 
 def _from_invocation(record: InvocationRecord, now: float) -> Row:
@@ -354,6 +320,20 @@ def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         request_bytes=row[11],
         response_bytes=row[12],
         error_id=row[13],
+    )
+
+
+def _to_summary(row: tuple[Any, ...]) -> ErrorSummary:
+    return ErrorSummary(
+        id=row[0],
+        invocation=row[1],
+        project=row[2],
+        function=row[3],
+        version=row[4],
+        outcome=Outcome(row[5]),
+        at=row[6],
+        type=row[7],
+        message=row[8],
     )
 
 

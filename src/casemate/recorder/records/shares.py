@@ -21,12 +21,22 @@ BYTES = {
 """Of one row, its indexes guessed."""
 ROW_BYTES = {"log_line": 200, "invocation": 300, "error": 300}
 
-_ADD = """
-    INSERT INTO record_share (project, function, kind, number, bytes, age, most)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET number = number + excluded.number, bytes = bytes + excluded.bytes,
-        age = excluded.age, most = excluded.most
+LOWERING_SECONDS = 86_400.0
+"""After so long without the higher one, a lower bound of a function's own holds. A gateway that
+was broken into could have all that was recorded forgotten at once else, by a bound of nothing."""
+
+_HOLDS = f"""
+    CASE WHEN excluded.age >= age AND excluded.most >= most
+        OR excluded.told_at > told_at + {LOWERING_SECONDS}
+    THEN excluded.{{name}} ELSE {{name}} END
 """
+_ADD = f"""
+    INSERT INTO record_share (project, function, kind, number, bytes, age, most, told_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET number = number + excluded.number, bytes = bytes + excluded.bytes,
+        age = {_HOLDS.format(name="age")}, most = {_HOLDS.format(name="most")},
+        told_at = {_HOLDS.format(name="told_at")}
+"""  # noqa: S608 - constants alone
 _TAKE = """
     UPDATE record_share SET number = max(number - ?, 0), bytes = max(bytes - ?, 0)
     WHERE project = ? AND function = ? AND kind = ?
@@ -67,19 +77,23 @@ class Added:
 
     def note(self, project: str, function: str, kind: str, size: int, logs: Logs) -> None:
         """Count a row with `size` bytes of text."""
+        self.note_whole(project, function, kind, size + ROW_BYTES[kind], logs)
+
+    def note_whole(self, project: str, function: str, kind: str, size: int, logs: Logs) -> None:
+        """Count a row of `size` bytes, its indexes guessed."""
         sums = self._sums.get((project, function, kind))
         if sums is None:
             sums = self._sums[project, function, kind] = [0, 0]
         sums[0] += 1
-        sums[1] += size + ROW_BYTES[kind]
+        sums[1] += size
         self._logs[project, function] = logs
 
-    def write(self, connection: engine.Connection) -> None:
-        """Add it to the table."""
+    def write(self, connection: engine.Connection, now: float) -> None:
+        """Add it to the table. `now` is when the bounds were told; 0: they may be any."""
         connection.executemany(
             _ADD,
             [
-                (*place, *sums, self._logs[place[:2]].keep, self._logs[place[:2]].keep_bytes)
+                (*place, *sums, self._logs[place[:2]].keep, self._logs[place[:2]].keep_bytes, now)
                 for place, sums in self._sums.items()
             ],
         )

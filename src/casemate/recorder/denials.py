@@ -31,7 +31,7 @@ _Key = tuple[str, ...]
 
 
 class DenialRecorder:
-    """Listens to `Denial`, and stands before `Store.deny`. On the event loop only."""
+    """Listens to `Denial`, and stands before `Records.deny`. On the event loop only."""
 
     def __init__(self, record: Callable[[Denial], None], loop: asyncio.AbstractEventLoop) -> None:
         """Write through `record`."""

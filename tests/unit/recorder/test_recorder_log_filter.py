@@ -1,4 +1,4 @@
-"""The store gives the lines that `LineFilter.wants`, and looks at no more than it says."""
+"""The recorder gives the lines that `LineFilter.wants`, and looks at no more than it says."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import KEY, invocation, line
+from records_samples import KEY, Filled, invocation, line
+from records_samples import lines as kept_lines
 
 from casemate.model.log_filter import LineFilter, LogLevel
 from casemate.operations.records import ReadLogs
-from casemate.store.sqlite import SqliteStore, records
+from casemate.recorder.records import search
+from casemate.recorder.records.database import RecordsDatabase
 
 _TEXTS = st.text(alphabet="aAbB\u00fc\u00dc%_\\' \0", max_size=6)
 _LINES = st.lists(
@@ -38,10 +40,9 @@ _FILTERS = st.builds(
 @given(lines=_LINES, only=_FILTERS, after=st.integers(0, 4), limit=st.integers(1, 5))
 def test_it_is_the_same_filter(tmp_path_factory, lines, only, after, limit) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path_factory.mktemp("s") / "s", key=KEY)
-        store.record(invocation(), log=lines)
-        await store.flush()
-        everything = await store.read(ReadLogs())
+        records = RecordsDatabase.open(tmp_path_factory.mktemp("r") / "r", KEY)
+        await Filled(records).record(invocation(), log=lines)
+        everything = await kept_lines(records)
         wanted = [one for one in everything if one.sequence > after and only.wants(one)]
         asked = ReadLogs(
             after=after,
@@ -52,24 +53,24 @@ def test_it_is_the_same_filter(tmp_path_factory, lines, only, after, limit) -> N
             version=only.version or 0,
         )
         assert asked.only == only
-        found = await store.read(asked)
-        assert list(found) == (wanted[:limit] if after else wanted[-limit:])
-        await store.close()
+        found = (await records.page(asked, None)).rows
+        assert found == (wanted[:limit] if after else wanted[::-1][:limit])
+        records.close()
 
     asyncio.run(run())
 
 
 def test_the_newest_lines_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MAX_LINES_SEARCHED", 3)
+    monkeypatch.setattr(search, "MAX_LINES_SEARCHED", 3)
+    monkeypatch.setattr(search, "BLOCK_LINES", 1)
 
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
-        store.record(invocation(), log=[line(f"text {number}") for number in range(5)])
-        await store.flush()
-        found = await store.read(ReadLogs(search="text"))
-        assert [one.text for one in found] == ["text 2", "text 3", "text 4"]
-        assert await store.read(ReadLogs(search="text 1")) == ()
-        assert len(await store.read(ReadLogs())) == 5
-        await store.close()
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        await Filled(records).record(invocation(), log=[line(f"x {n}") for n in range(5)])
+        found = await kept_lines(records, search="x")
+        assert [one.text for one in found] == ["x 2", "x 3", "x 4"]
+        assert await kept_lines(records, search="1") == []
+        assert len(await kept_lines(records)) == 5
+        records.close()
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from casemate.facts import FactStream
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.principal import ANONYMOUS
-from casemate.store.denials import BURST, EXAMPLES, MAX_KINDS, OTHERS, DenialRecorder
+from casemate.recorder.denials import BURST, EXAMPLES, MAX_KINDS, OTHERS, DenialRecorder
 
 
 def denial(action: str = "a", **rest: object) -> Denial:
