@@ -26,10 +26,11 @@ import uvloop
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.model.facts import Fact, InvocationEnded, OperationPerformed, SignedIn
-from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
+from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, SANDBOX_UID, VAULT_UID
 from casemate.monitor import MonitorClient
 from casemate.monitor.settings import MonitorSettings
 from casemate.recorder import RecorderClient
+from casemate.sandbox.staging import Staging
 from casemate.supervisor.recording import Recording
 from casemate.supervisor.vault import NodeVault
 from casemate.vault import VaultClient, seal_value
@@ -155,11 +156,14 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
     gateway_vault = VaultClient(vault.connect(), loop)
     sealed = seal_value(await gateway_vault.public_key(), "ops", "alerts", b"whatever it is")
     await gateway_vault.put_secret("ops", "alerts", sealed, "user:bench")
+    staging = Staging(
+        SANDBOX_UID if root else None, GATEWAY_UID if root else None, f"bench-{os.getpid()}"
+    )
     recording = Recording(
         folders,
         vault,
         settings,
-        journal=str(folders.journal),
+        journal=staging.visible(str(folders.journal)),
         node="bench",
         root=root,
         accept_loss=False,
@@ -186,6 +190,7 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
         recording.recorder.close()
         recording.monitor.close()
         vault.close()
+        staging.close()
         receiver.server.shutdown()
     return met
 
