@@ -124,14 +124,14 @@ QUICK = Size(rounds=2, calls=200, requests=100, load_seconds=1)
 class CheckoutNode:
     """A node of any checkout, with data of its own. To be closed."""
 
-    def __init__(self, checkout: Path) -> None:
-        """Start it. Raises StartError."""
+    def __init__(self, checkout: Path, *options: str) -> None:
+        """Start it with options of `serve`. Raises StartError."""
         self.folder = Path(tempfile.mkdtemp(prefix="cmcap-", dir="/var/tmp"))
         self.port = free_port()
         self._env = environment(PYTHONPATH=str(checkout / "src"))
         self._program = [sys.executable, "-m", "casemate.cli.main"]
         command = [*self._program, "serve", "--json", "--data", str(self.folder / "data")]
-        command += ["--port", str(self.port)]
+        command += ["--port", str(self.port), *options]
         if "master_key" in (checkout / "src/casemate/cli/commands/serve.py").read_text("utf-8"):
             command += ["--master-key", f"file:{self.folder / 'master.key'}"]
         log = self.folder / "serve.log"

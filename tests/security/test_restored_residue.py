@@ -296,6 +296,46 @@ def test_it_is_seen_without_the_filter(row: str) -> None:
         assert caught.value.reason in expected
 
 
+REPLACED = COMPARED["a whole mapping replaced by one of the same form"][0]
+"""By which nothing is changed that is compared after each call."""
+
+
+def test_a_call_about_memory_has_it_looked_at_closely() -> None:
+    """However many calls there were before: its flag is enough, and it is there in each."""
+    with restored(PLACES) as child:
+        for _ in range(40):
+            child.call("state['x'] = 1")
+            child.ready()
+        child.call(f"({REPLACED})")
+        with pytest.raises(DiscardError) as caught:
+            child.ready()
+        assert caught.value.reason is Reason.CALL
+
+
+def test_without_the_filter_memory_is_looked_at_closely_by_chance() -> None:
+    with restored(PLACES + NO_FILTER, filters=0) as child:
+        for _ in range(40):
+            child.call("state['x'] = 1")
+            child.ready()
+        child.call(f"({REPLACED})")
+        with pytest.raises(DiscardError) as caught:
+            for _ in range(300):  # of which one in sixteen is, and nobody knows which
+                child.ready()
+                child.call("result = 1")
+        assert caught.value.reason is Reason.UNWATCHED
+
+
+def test_without_the_filter_another_size_has_memory_looked_at_closely() -> None:
+    with restored(PLACES + NO_FILTER, filters=0) as child:
+        for _ in range(40):
+            child.call("state['x'] = 1")
+            child.ready()
+        child.call("(raw('mprotect', PAGE, 4096, 1))")
+        with pytest.raises(DiscardError) as caught:
+            child.ready()
+        assert caught.value.reason is Reason.MEMORY_LAYOUT
+
+
 TMP = {
     "a file": "open('/tmp/x', 'w').close()",
     "a folder": "os.mkdir('/tmp/x')",

@@ -18,6 +18,7 @@ from typing import Any
 
 from casemate.kernel import linux
 from casemate.kernel.process_files import ProcessFiles, open_process
+from casemate.restorer.reasons import DiscardError
 from casemate.restorer.restoring import Held
 
 SECONDS = 20.0
@@ -111,9 +112,13 @@ class Restored(RestoredChild):
     def __init__(self, *, prepare: str = "", filters: int = 2, tmp: bool = False) -> None:
         """Start it, and have it traced; `prepare` is run before its snapshot is taken."""
         super().__init__(prepare=prepare, tmp=tmp)
+        self._called = False
+        """Whether it was sent code since it was ready."""
         self.late = 0
         """How often it had to wait at a flagged call, having made too many of them."""
         self.files = ProcessFiles(open_process(self.pid))
+        # Without those of an instance it has one by which it stops where it waits.
+        filters += "NO_FILTER" in prepare
         self.held = Held(self.pid, files=self.files, uffd=self.uffd, tmp=self.tmp, filters=filters)
         self.go()
 
@@ -124,7 +129,17 @@ class Restored(RestoredChild):
 
     def ready(self) -> None:
         """Take the snapshot, or restore."""
+        self._called = False
         self.held.make_ready()
+
+    def send(self, code: str) -> None:
+        """Have code run there, after that of a call before it as it is."""
+        if self._called:
+            with suppress(DiscardError):
+                self.held.tracee.await_home(1)
+                self.held.tracee.go_on()
+        self._called = True
+        super().send(code)
 
     def close(self) -> None:
         """End it with its twin."""

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -62,7 +63,13 @@ def serve(line):
 
 state = {}
 keep = restorable.make_room()
-if "NO_FILTER" not in prepare:
+RECVFROM, FLAGS, TRACE, ALLOW = CALLS["recvfrom"], 16 + 3 * 8, flagging.TRACE, 0x7FFF0000
+# It stops where it waits, and nothing else is flagged.
+WAITS_ALONE = [(0x20, 0, 0, 0), (0x15, 0, 2, RECVFROM), (0x20, 0, 0, FLAGS)]
+WAITS_ALONE += [(0x15, 1, 0, flagging.WAITING), (0x6, 0, 0, ALLOW), (0x6, 0, 0, TRACE)]
+if "NO_FILTER" in prepare:
+    linux.install_filter(b"".join(struct.pack("=HBBI", *one) for one in WAITS_ALONE))
+else:
     linux.install_filter(flagging.flag_program())
     if "ONE_FILTER" not in prepare:
         linux.install_filter(flagging.flag_program())
@@ -72,7 +79,7 @@ exec(prepare)
 def main():
     serve('"result = 1"')
     sock.sendall(b"r")
-    while line := sock.recv(65536):
+    while line := sock.recv(65536, flagging.WAITING):
         sock.sendall(json.dumps(serve(line)).encode() + b"\n")
 
 

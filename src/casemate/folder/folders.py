@@ -23,6 +23,7 @@ class Folders:
         self.spool = data / "spool"
         self.journal = data / "journal"
         self.monitor = data / "monitor"
+        self.recordings = data / "recordings"
 
     def make(
         self,
@@ -36,7 +37,12 @@ class Folders:
         The vault's folder is its own user's, and so are those of the journal and the monitor.
         """
         owners = dict.fromkeys((self.data, self.store, self.projects, self.bundles), uid)
-        owners |= {self.spool: uid, self.vault: vault_uid, self.journal: recorder_uid}
+        owners |= {
+            self.recordings: uid,
+            self.spool: uid,
+            self.vault: vault_uid,
+            self.journal: recorder_uid,
+        }
         owners[self.monitor] = monitor_uid
         for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -21,7 +21,10 @@ FORMAT = 1
 MARKER = "casemate.json"
 _MAX_MARKER = 4096
 _OURS = frozenset(
-    ("store", "data", "bundles", "spool", "vault", "journal", "monitor", MARKER, FIRST_START)
+    (
+        *("store", "data", "bundles", "spool", "vault", "journal", "recordings", "monitor"),
+        *(MARKER, FIRST_START),
+    )
 )
 _TELLING = frozenset(("store", "vault", FIRST_START))
 """Of which a folder without the marker has at least one: of a release that made none, or of a first

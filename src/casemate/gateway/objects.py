@@ -18,6 +18,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
+from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -25,6 +26,7 @@ from casemate.certificates.issuing import Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.data import SqliteProjectData
+from casemate.decoys import Decoys
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.admitted import AdmissionMarks
@@ -70,6 +72,7 @@ from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.client import RecordsClient
+from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -118,6 +121,9 @@ class Gateway:
         self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
+        self.decoys = Decoys(store, vault, self.facts)
+        self.baselines = Baselines(store, self.facts)
+        self.recordings = Recordings(folders.recordings, vault)
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
@@ -171,6 +177,8 @@ class Gateway:
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
             learn=config.learn,
+            variables=self.decoys.variables,
+            narrow=self.baselines.narrowed,
         )
 
     def _build_path(self, url: str) -> None:
@@ -185,12 +193,19 @@ class Gateway:
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),
             facts=self.facts,
+            baselines=self.baselines,
             keep=keeping.keep,
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
         pipeline = Pipeline(
-            admission, self.dispatcher, broker, self.seal, self.refusals, self.recorder.trouble
+            admission,
+            self.dispatcher,
+            broker,
+            self.seal,
+            self.refusals,
+            self.recorder.trouble,
+            self.recordings.offer,
         )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
@@ -279,6 +294,9 @@ class Gateway:
             facts=self.facts,
             recorder=self.recorder,
             monitor=self.monitor,
+            decoys=self.decoys,
+            baselines=self.baselines,
+            recordings=self.recordings,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -313,6 +331,7 @@ class Gateway:
                 HOOKS_PREFIX: WebHooks(self.hooks.handle),
             },
             others=DeclaredRoutes(self.catalogue, calls, nowhere),
+            on_credential=self.decoys.watch.on_credential,
         )
         self.server = HttpServer(
             table.find,
@@ -331,7 +350,10 @@ class Gateway:
         await self.recorder.ready()
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.decoys.load(present)
         await self.control.load()
+        await self.decoys.ensure_all(self.catalogue.projects())
+        await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         self.health.start()
         self.running_logs.start()
         for risk in self._config.accepted_risks:
@@ -346,7 +368,10 @@ class Gateway:
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()
+        self.decoys.watch.flush()
         self.denials.flush()
+        await self.baselines.close()
+        await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()

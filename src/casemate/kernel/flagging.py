@@ -42,6 +42,10 @@ FIRST = 4
 """The first descriptor that is not kept."""
 TRACE = 0x7FF00000
 """SECCOMP_RET_TRACE."""
+WAITING = 0x40000000
+"""MSG_CMSG_CLOEXEC, which changes nothing of recvfrom(2): the flags with which an instance waits
+for its next call. It stops before it, where nothing has been begun in the kernel, and is set back
+there."""
 _ARG3 = 40
 _HIGH = 4
 """The upper half of an argument comes after the lower one."""

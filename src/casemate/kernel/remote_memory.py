@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import linux
 
@@ -17,30 +18,45 @@ _VECTOR = struct.Struct("=QQ")
 _MOST_VECTORS = 1024
 """IOV_MAX: what the kernel takes at once."""
 _KCMP_FILE = 0
-_ONE, _NONE = ctypes.c_ulong(1), ctypes.c_ulong(0)
 
 
-def _transfer(name: str, pid: int, address: int, runs: Sequence[tuple[int, int]]) -> None:
-    """Move the bytes of runs (start, end), in order, to or from local memory at `address`."""
-    for first in range(0, len(runs), _MOST_VECTORS):
-        part = runs[first : first + _MOST_VECTORS]
-        remote = b"".join(_VECTOR.pack(start, end - start) for start, end in part)
-        size = sum(end - start for start, end in part)
-        moved = linux.call(
-            name,
-            ctypes.c_long(pid),
-            _VECTOR.pack(address, size),
-            ctypes.c_ulong(1),
-            remote,
-            ctypes.c_ulong(len(part)),
-            ctypes.c_ulong(0),
-        )
-        if moved < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"{name}: {os.strerror(number)}")
-        if moved != size:
-            raise OSError(errno.EFAULT, f"{name}: {moved} of {size} bytes")
-        address += size
+@functools.cache
+def _moving(name: str) -> Callable[..., int]:
+    """process_vm_readv(2) or process_vm_writev(2): pid, local and remote vectors, flags."""
+    vectors = (ctypes.c_char_p, ctypes.c_ulong)
+    return linux.prepared(name, ctypes.c_long, *vectors, *vectors, ctypes.c_ulong)
+
+
+@functools.cache
+def _comparing() -> Callable[..., int]:
+    return linux.prepared("kcmp", *[ctypes.c_long] * 3, *[ctypes.c_ulong] * 2)
+
+
+class _Transfer:
+    """Moves the bytes of runs (start, end), in order, to or from local memory."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, address: int, runs: Sequence[tuple[int, int]]) -> None:
+        """Lay out for the kernel what goes to or comes from `address` on."""
+        self._parts: list[tuple[bytes, bytes, int, int]] = []
+        for first in range(0, len(runs), _MOST_VECTORS):
+            part = runs[first : first + _MOST_VECTORS]
+            remote = b"".join(_VECTOR.pack(start, end - start) for start, end in part)
+            size = sum(end - start for start, end in part)
+            self._parts.append((_VECTOR.pack(address, size), remote, len(part), size))
+            address += size
+
+    def make(self, name: str, pid: int) -> None:
+        """Move all of it or raise OSError."""
+        move = _moving(name)
+        for local, remote, count, size in self._parts:
+            moved = move(pid, local, 1, remote, count, 0)
+            if moved < 0:
+                number = ctypes.get_errno()
+                raise OSError(number, f"{name}: {os.strerror(number)}")
+            if moved != size:
+                raise OSError(errno.EFAULT, f"{name}: {moved} of {size} bytes")
 
 
 def read(pid: int, runs: Sequence[tuple[int, int]]) -> bytearray:
@@ -48,7 +64,7 @@ def read(pid: int, runs: Sequence[tuple[int, int]]) -> bytearray:
     data = bytearray(sum(end - start for start, end in runs))
     if data:
         view = (ctypes.c_char * len(data)).from_buffer(data)
-        _transfer("process_vm_readv", pid, ctypes.addressof(view), runs)
+        _Transfer(ctypes.addressof(view), runs).make("process_vm_readv", pid)
     return data
 
 
@@ -57,11 +73,7 @@ def write(pid: int, runs: Sequence[tuple[int, int]], data: bytearray) -> None:
 
     Where the process itself may not write (EFAULT) nobody does.
     """
-    if len(data) != sum(end - start for start, end in runs):
-        raise ValueError("the data is not as long as the runs")
-    if data:
-        view = (ctypes.c_char * len(data)).from_buffer(data)
-        _transfer("process_vm_writev", pid, ctypes.addressof(view), runs)
+    Copy(runs, data).write(pid)
 
 
 class Copy:
@@ -71,31 +83,15 @@ class Copy:
         """Take over `data`, which goes to `runs` (start, end), one after the other."""
         if len(data) != sum(end - start for start, end in runs):
             raise ValueError("the data is not as long as the runs")
-        self._data = data
-        self._parts: list[tuple[bytes, bytes, ctypes.c_ulong, int]] = []
-        if not data:
-            return
-        self._view = (ctypes.c_char * len(data)).from_buffer(data)
-        address = ctypes.addressof(self._view)
-        for first in range(0, len(runs), _MOST_VECTORS):
-            part = runs[first : first + _MOST_VECTORS]
-            size = sum(end - start for start, end in part)
-            remote = b"".join(_VECTOR.pack(start, end - start) for start, end in part)
-            local = _VECTOR.pack(address, size)
-            self._parts.append((local, remote, ctypes.c_ulong(len(part)), size))
-            address += size
+        self._transfer: _Transfer | None = None
+        if data:
+            self._view = (ctypes.c_char * len(data)).from_buffer(data)
+            self._transfer = _Transfer(ctypes.addressof(self._view), runs)
 
     def write(self, pid: int) -> None:
         """Write all of it to a process or raise OSError."""
-        for local, remote, count, size in self._parts:
-            moved = linux.call(
-                "process_vm_writev", ctypes.c_long(pid), local, _ONE, remote, count, _NONE
-            )
-            if moved < 0:
-                number = ctypes.get_errno()
-                raise OSError(number, f"process_vm_writev: {os.strerror(number)}")
-            if moved != size:
-                raise OSError(errno.EFAULT, f"process_vm_writev: {moved} of {size} bytes")
+        if self._transfer is not None:
+            self._transfer.make("process_vm_writev", pid)
 
 
 def same_file(one: int, other: int, descriptor: int) -> bool:
@@ -103,14 +99,7 @@ def same_file(one: int, other: int, descriptor: int) -> bool:
 
     False too if either has none. Raises OSError if they cannot be compared.
     """
-    result = linux.call(
-        "kcmp",
-        ctypes.c_long(one),
-        ctypes.c_long(other),
-        ctypes.c_long(_KCMP_FILE),
-        ctypes.c_ulong(descriptor),
-        ctypes.c_ulong(descriptor),
-    )
+    result = _comparing()(one, other, _KCMP_FILE, descriptor, descriptor)
     if result < 0:
         number = ctypes.get_errno()
         if number == errno.EBADF:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from . import linux, machines
@@ -31,6 +33,8 @@ _MOST_STATE = 65536
 _VECTOR = struct.Struct("=QQ")
 _GENERAL = struct.Struct("=27Q")
 """struct user_regs_struct of x86-64."""
+_CALL = struct.Struct("=56xQ48xQQ")
+"""Of those: r10, rdi and orig_rax."""
 RESTART = (1 << 64) - 512
 """-ERESTARTSYS, as a register: the call is made again, as if nothing had been."""
 NO_CALL = (1 << 64) - 1
@@ -68,6 +72,11 @@ class General(NamedTuple):
     fs: int
     gs: int
 
+    @classmethod
+    def of(cls, state: bytes) -> General:
+        """Return what `general_state` has returned."""
+        return cls(*_GENERAL.unpack(state))
+
     def packed(self) -> bytes:
         """Return them as the kernel takes them."""
         return _GENERAL.pack(*self)
@@ -82,12 +91,13 @@ def require_known_machine() -> None:
         )
 
 
-def _ptrace(request: int, pid: int, address: int = 0, data: object = 0) -> None:
-    passed = ctypes.c_ulong(data) if isinstance(data, int) else data
-    result = linux.call(
-        "ptrace", ctypes.c_long(request), ctypes.c_long(pid), ctypes.c_ulong(address), passed
-    )
-    if result < 0:
+@functools.cache
+def _prepared() -> Callable[..., int]:
+    return linux.prepared("ptrace", *[ctypes.c_long] * 2, *[ctypes.c_void_p] * 2)
+
+
+def _ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> None:
+    if _prepared()(request, pid, address, data) < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"ptrace({request:#x}): {os.strerror(number)}")
 
@@ -131,19 +141,21 @@ def kill(pid: int) -> None:
 def event_message(pid: int) -> int:
     """Return what an event says: the id of what was forked. Raises OSError."""
     message = ctypes.c_ulong()
-    _ptrace(_GETEVENTMSG, pid, 0, ctypes.byref(message))
+    _ptrace(_GETEVENTMSG, pid, 0, ctypes.addressof(message))
     return message.value
 
 
 _STATE = ctypes.create_string_buffer(_MOST_STATE)
-_STATE_VECTOR = ctypes.create_string_buffer(16)
+_STATE_AT = ctypes.addressof(_STATE)
 _STATE_VIEW = memoryview(_STATE).cast("B")
-"""Asked for again and again, from one thread: see above."""
+_STATE_VECTOR = ctypes.create_string_buffer(16)
+_STATE_VECTOR_AT = ctypes.addressof(_STATE_VECTOR)
+"""Used again and again, from one thread: see above."""
 
 
 def _get(pid: int, kind: int, most: int) -> bytes:
-    _VECTOR.pack_into(_STATE_VECTOR, 0, ctypes.addressof(_STATE), most)
-    _ptrace(_GETREGSET, pid, kind, _STATE_VECTOR)
+    _VECTOR.pack_into(_STATE_VECTOR, 0, _STATE_AT, most)
+    _ptrace(_GETREGSET, pid, kind, _STATE_VECTOR_AT)
     size = _VECTOR.unpack_from(_STATE_VECTOR, 0)[1]
     if not 0 < size < most + (kind == _NT_PRSTATUS):
         raise OSError(errno.EOVERFLOW, "the registers are not of the size that is known")
@@ -151,16 +163,35 @@ def _get(pid: int, kind: int, most: int) -> bytes:
 
 
 def _set(pid: int, kind: int, data: bytes) -> None:
-    buffer = ctypes.create_string_buffer(data, len(data))
-    _ptrace(_SETREGSET, pid, kind, _VECTOR.pack(ctypes.addressof(buffer), len(data)))
+    if len(data) > _MOST_STATE:
+        raise OSError(errno.EOVERFLOW, "the registers are not of the size that is known")
+    _STATE_VIEW[: len(data)] = data
+    _VECTOR.pack_into(_STATE_VECTOR, 0, _STATE_AT, len(data))
+    _ptrace(_SETREGSET, pid, kind, _STATE_VECTOR_AT)
+
+
+def general_state(pid: int) -> bytes:
+    """Return the general registers of one that is stopped, as the kernel has them. OSError."""
+    data = _get(pid, _NT_PRSTATUS, _GENERAL.size)
+    if len(data) != _GENERAL.size:
+        raise OSError(errno.EOVERFLOW, "the process has registers of another size")
+    return data
+
+
+def call_of(state: bytes) -> tuple[int, int, int]:
+    """Return the number, the first and the fourth argument of the call that registers are of."""
+    fourth, first, number = _CALL.unpack_from(state)
+    return number, first, fourth
 
 
 def general(pid: int) -> General:
     """Return the general registers of one that is stopped. Raises OSError."""
-    data = _get(pid, _NT_PRSTATUS, _GENERAL.size)
-    if len(data) != _GENERAL.size:
-        raise OSError(errno.EOVERFLOW, "the process has registers of another size")
-    return General(*_GENERAL.unpack(data))
+    return General.of(general_state(pid))
+
+
+def set_general_state(pid: int, registers: bytes) -> None:
+    """Set the general registers to what `general_state` has returned. Raises OSError."""
+    _set(pid, _NT_PRSTATUS, registers)
 
 
 def set_general(pid: int, registers: General) -> None:

@@ -4,11 +4,13 @@ From outside: the process is stopped, compared with its snapshot, its memory and
 back, and only then it goes on. Whatever differs, or cannot be compared, is discarded for a reason.
 
     reasons.py   why an instance is not used again
+    home.py      where an instance stands when it is set back
     tracee.py    stops a process, follows what it does and what it starts
     snapshot.py  what an instance was when it was ready, and its untouched copy
     restoring.py compares with the snapshot and sets back
 
-    protocol.py  what the supervisor asks, and is told
+    protocol.py  what the supervisor and the gateway ask, and are told
+    asking.py    the gateway's end
     server.py    the loop of the process; process.py confines it, start.py starts it
 
 No decision about which functions are restored, no sandbox, and nothing of a function's is parsed:

@@ -54,6 +54,8 @@ class Judge:
         self._starts = [start for start, _ in mappings]
         self._ends = [end for _, end in mappings]
         self._heap = heap
+        self.remapped = False
+        """Whether calls about memory were let pass: what is mapped may be another."""
         self.heap_moved = False
         """Whether the end of the heap may be another: no table of the kernel's tells exactly."""
         calls = machines.X86_64.calls
@@ -72,6 +74,7 @@ class Judge:
         rule = self._rules.get(registers.orig_rax)
         if rule is None:
             return registers.orig_rax == self._send and self._sends_bytes(registers, read)
+        self.remapped = True
         return rule(registers)
 
     def new(self, start: int, size: int) -> bool:

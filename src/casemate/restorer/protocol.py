@@ -1,6 +1,8 @@
-"""What the supervisor and a restorer say to each other: records of a fixed form, nothing else.
+"""What a restorer is asked and says: records of a fixed form, nothing else.
 
-One SOCK_SEQPACKET socket. The supervisor names each instance by a number that it never uses again.
+By a SOCK_SEQPACKET socket the supervisor passes instances on, each by a number that it never uses
+again, and hears of those that are discarded. By a SOCK_STREAM socket the gateway asks for
+instances to be made ready, and hears that they are: nobody stands in between.
 """
 
 from __future__ import annotations
@@ -11,15 +13,21 @@ from typing import NamedTuple
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import Reason
 
-REQUEST = struct.Struct("!cIiB")
-"""kind, number of the instance, process id, number of its filters."""
-HOLD, MAKE_READY = b"H", b"M"
-"""Trace a process, which comes with its descriptors; take its snapshot, or set it back to it."""
+REQUEST = struct.Struct("!cIiBII")
+"""kind, number of the instance, process id, number of its filters, the gateway's numbers of its
+zygote and of itself."""
+HOLD, GATEWAY = b"H", b"G"
+"""Trace a process, which comes with its descriptors; take over a socket of a gateway, which comes
+in the place of the one before it."""
 HOLD_DESCRIPTORS = ProcessFiles.COUNT + 2
 """The files of the process, its userfaultfd, its /tmp."""
 REPORT = struct.Struct("!cIBiI")
 """kind, number, reason, detail, pages that were written back."""
-HELD, READY, DISCARDED = b"h", b"r", b"d"
+HELD, DISCARDED = b"h", b"d"
+ASKED = struct.Struct("!II")
+"""What a gateway asks for, by its numbers: to be made ready for a call."""
+TOLD = struct.Struct("!IIBI")
+"""What it is told: the numbers, whether it is ready, how many pages were written back."""
 _NONE = 0
 
 
@@ -47,7 +55,7 @@ def read_report(data: bytes) -> Report:
     if len(data) != REPORT.size:
         raise ReportError("a report of another size")
     kind, number, reason, detail, pages = REPORT.unpack(data)
-    if kind not in (HELD, READY, DISCARDED) or (reason == _NONE) != (kind != DISCARDED):
+    if kind not in (HELD, DISCARDED) or (reason == _NONE) != (kind != DISCARDED):
         raise ReportError("a report of another kind")
     try:
         return Report(kind, number, None if reason == _NONE else Reason(reason), detail, pages)

@@ -1,13 +1,14 @@
 """Compares an instance with its snapshot after a call, and sets it back.
 
-In this order: it stops where it waits for its next call; nothing was flagged; memory that it has
+In this order: it stops before it waits for its next call; nothing was flagged; memory that it has
 mapped is taken away (`repairing.py`); what the kernel tells of it is what it was; what it wrote is
 written over with what was there; its registers are set. Any step that fails ends it: there is no
-way round one.
+way round one. It goes on once who called it has asked for it to be ready.
 """
 
 from __future__ import annotations
 
+import random
 import time
 
 from casemate.kernel import remote_memory, tracing
@@ -21,13 +22,15 @@ from casemate.restorer.written import Written
 
 _CLOCK_NS = 20_000_000
 """By how much the times of files may be behind the clock: they change with its ticks."""
-_HOME_TRIES = 8
-_HOME_SECONDS = 0.0005
-"""Between the answer and the wait for the next call there are some instructions."""
+_CLOSELY_FIRST = 8
+"""So many calls are followed by a close look in any case."""
+_CLOSELY_BITS = 4
+"""And of those after them one in sixteen, by chance: none knows which."""
+_CHANCE = random.SystemRandom()
 
 
 class Held:
-    """One instance. Each method raises DiscardError, after which nothing else is to be called."""
+    """One instance. Methods that raise DiscardError are the last to be called."""
 
     def __init__(
         self, pid: int, *, files: ProcessFiles, uffd: int, tmp: int | None, filters: int
@@ -42,6 +45,8 @@ class Held:
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""
         self.restored = 0
+        self.prepared = False
+        """Whether it stands at home as it was at its snapshot."""
         try:
             self.tracee = Tracee(pid)
         except OSError as error:
@@ -53,74 +58,75 @@ class Held:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
 
     def make_ready(self) -> None:
-        """Take the snapshot, or restore it; the instance then waits for a call."""
-        if self.snapshot is None:
-            self._stop_waiting()
-            self.tracee.flagged = None
-            self.snapshot = take(self.tracee, self._files, self._uffd, self._tmp, self._filters)
-            self.tracee.flagged = None
-            self.tracee.judge = self.snapshot.judge
-            self.tracee.noting = True
-            self._tmp_was = self.snapshot.state.tmp
-        else:
-            self._stop_waiting()
-            self._restore(self.snapshot)
-            self.restored += 1
-        self._let_go()
+        """Wait for it, take the snapshot or restore it, and let it wait for a call."""
+        self.tracee.await_home(STOP_SECONDS)
+        self.prepare()
+        self.let_go()
+
+    @property
+    def at_home(self) -> bool:
+        """Whether it stands before its wait for the next call, and nothing was flagged."""
+        return self.tracee.home is not None
 
     @property
     def pages(self) -> int:
         """How many pages were written back last."""
         return self._written.pages
 
-    def _let_go(self) -> None:
+    @property
+    def flagged(self) -> DiscardError | None:
+        """Why it is not to be used again, if something was flagged since its snapshot."""
+        return self.tracee.flagged if self.tracee.noting else None
+
+    def prepare(self) -> None:
+        """Take the snapshot of one at home, or restore it, unless that is done."""
+        tracee = self.tracee
+        if self.flagged is not None:
+            raise self.flagged
+        if self.prepared:
+            return
+        if self.snapshot is None:
+            tracee.flagged = None
+            self.snapshot = take(tracee, self._files, self._uffd, self._tmp, self._filters)
+            tracee.flagged = None
+            tracee.judge, tracee.home_is = self.snapshot.judge, self.snapshot.general
+            tracee.noting = True
+            self._tmp_was = self.snapshot.state.tmp
+        else:
+            self._restore(self.snapshot)
+            self.restored += 1
+        self.prepared = True
+
+    def let_go(self) -> None:
+        """Have one that is prepared wait for a call."""
+        if not self.prepared:
+            raise DiscardError(Reason.NOT_WAITING)
+        self.prepared = False
         try:
             tracing.set_options(self.tracee.pid, OPTIONS)
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
         self.tracee.begin()
 
-    def _stop_waiting(self) -> None:
-        """Stop it where it waits: nowhere else a broken-off call leaves nothing in the kernel."""
-        for attempt in range(_HOME_TRIES):
-            self.tracee.stop(STOP_SECONDS)
-            self._require_unflagged()
-            try:
-                here = tracing.general(self.tracee.pid)
-            except OSError as error:
-                raise DiscardError(Reason.GONE, error.errno or 0) from error
-            if self._at_home(here):
-                return
-            self.tracee.go_on()
-            time.sleep(_HOME_SECONDS * (attempt + 1))
-        raise DiscardError(Reason.NOT_WAITING)
-
-    def _at_home(self, here: tracing.General) -> bool:
-        home = self.snapshot.general if self.snapshot is not None else None
-        if home is None:
-            return here.rax == tracing.RESTART
-        same = ("rip", "rsp", "orig_rax", "rax", "rdi", "cs", "ss")
-        return all(getattr(here, name) == getattr(home, name) for name in same)
-
-    def _require_unflagged(self) -> None:
-        if self.tracee.noting and self.tracee.flagged is not None:
-            raise self.tracee.flagged
+    def give_up(self) -> None:
+        """Let one go that nobody asks for: it is not used again."""
+        self.tracee.flag(Reason.NOT_WAITING)
+        self.let_go()
 
     def _restore(self, snapshot: Snapshot) -> None:
-        pid = self.tracee.pid
+        tracee = self.tracee
         try:
-            tracing.set_options(pid, HELD_OPTIONS)
-            self._repair_memory(snapshot)
+            tracing.set_options(tracee.pid, HELD_OPTIONS)
+            same = self._files.status() == snapshot.state.status
+            closely = self._is_due(snapshot) or not same
+            if closely and self._repair_memory(snapshot):
+                same = self._files.status() == snapshot.state.status
             self._repair_tmp(snapshot)
-            self._compare(snapshot)
-            self._written.write_back(snapshot)
-            tracing.set_extended(pid, snapshot.extended)
-            tracing.set_general(pid, snapshot.general)
-            if (
-                tracing.general(pid) != snapshot.general
-                or tracing.extended(pid) != snapshot.extended
-            ):
-                raise DiscardError(Reason.REGISTERS)
+            self._compare(snapshot, same_status=same)
+            self._written.write_back(snapshot, closely=closely)
+            if tracee.home is None:
+                tracee.return_home(snapshot.general)
+            self._set_registers(snapshot)
         except UnwatchedError as error:
             raise DiscardError(Reason.UNWATCHED, error.errno or 0) from error
         except TooManyPagesError as error:
@@ -130,14 +136,43 @@ class Held:
         except (OSError, ValueError) as error:
             raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
 
-    def _repair_memory(self, snapshot: Snapshot) -> None:
-        """Have the mappings be those of the snapshot, all of them, or raise DiscardError."""
-        mappings = snapshot.state.maps
-        if self._files.maps() != mappings or snapshot.judge.heap_moved:
+    def _set_registers(self, snapshot: Snapshot) -> None:
+        """Have the registers be those of the snapshot, or raise DiscardError."""
+        pid = self.tracee.pid
+        if self.tracee.home != snapshot.home:
+            tracing.set_general_state(pid, snapshot.home)
+            if tracing.general_state(pid) != snapshot.home:
+                raise DiscardError(Reason.REGISTERS)
+        if tracing.extended(pid) != snapshot.extended:
+            tracing.set_extended(pid, snapshot.extended)
+            if tracing.extended(pid) != snapshot.extended:
+                raise DiscardError(Reason.REGISTERS)
+
+    def _is_due(self, snapshot: Snapshot) -> bool:
+        """Tell whether memory is to be looked at closely: all mappings, each that is watched.
+
+        The kernel takes long to tell of them. Unless calls about memory were let pass, or the
+        sizes that `status` has are others, they are what they were, or a flag would say so.
+        """
+        return (
+            snapshot.judge.remapped
+            or self.restored < _CLOSELY_FIRST
+            or _CHANCE.getrandbits(_CLOSELY_BITS) == 0
+        )
+
+    def _repair_memory(self, snapshot: Snapshot) -> bool:
+        """Have the mappings be those of the snapshot, all of them, or raise DiscardError.
+
+        Returns whether there was something to do.
+        """
+        judge, mappings = snapshot.judge, snapshot.state.maps
+        differs = self._files.maps() != mappings or judge.heap_moved
+        if differs:
             repair_memory(self.tracee, snapshot, self._files)
             if self._files.maps() != mappings:
                 raise DiscardError(Reason.MEMORY_LAYOUT)
-        snapshot.judge.heap_moved = False
+        judge.heap_moved = judge.remapped = False
+        return differs
 
     def _repair_tmp(self, snapshot: Snapshot) -> None:
         """Have /tmp be as it was but for its times, which are new, or raise DiscardError."""
@@ -159,7 +194,7 @@ class Held:
     def _tmp_now(self) -> Tmp | None:
         return None if self._tmp is None else Tmp.of(self._tmp)
 
-    def _compare(self, snapshot: Snapshot) -> None:
+    def _compare(self, snapshot: Snapshot, *, same_status: bool) -> None:
         """Raise DiscardError for the first thing that is not what it was."""
         was, files = snapshot.state, self._files
         for same, reason in (
@@ -167,7 +202,7 @@ class Held:
             (files.children() == was.children, Reason.PROCESSES),
             (files.kept() == was.kept, Reason.FILES),
             (files.folder() == was.folder, Reason.FOLDER),
-            (files.status() == was.status, Reason.STATUS),
+            (same_status, Reason.STATUS),
             (files.limits() == was.limits, Reason.STATUS),
         ):
             if not same:

@@ -1,7 +1,8 @@
-"""The restorer's loop: takes requests for instances, follows what they do, reports.
+"""The restorer's loop: takes requests, follows what instances do, says when they are ready.
 
 It parses nothing that a function has written: requests and reports are of a fixed form, memory is
-copied as it is.
+copied as it is. An instance is set back as soon as it has come home, while the gateway still
+answers its caller, and stands there until the gateway asks for it.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ import socket
 import time
 
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
-from casemate.kernel import tracing
+from casemate.kernel import linux, tracing
 from casemate.kernel.process_files import ProcessFiles
+from casemate.restorer.asking import Gateway, Name
 from casemate.restorer.protocol import (
     DISCARDED,
+    GATEWAY,
     HELD,
     HOLD,
     HOLD_DESCRIPTORS,
-    MAKE_READY,
-    READY,
     REQUEST,
     Report,
 )
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.restoring import Held
+from casemate.restorer.snapshot import STOP_SECONDS
 
 MOST_HELD = 4096
 """Instances at a time; more are not restored."""
@@ -38,16 +40,26 @@ _ANYTHING = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
 """Ask who it is to whom something has happened, and leave it to be taken."""
 _LATE_MS = 5
 """How often those go on that make flagged calls without end, one call each."""
+_WANTED_MS = 20
+"""How often it is looked whether one that was asked for has taken too long to come home."""
+_UNASKED_SECONDS = 1.0
+"""Nobody asks for one at home for so long: it may have been broken off where it waits for its next
+call, by a host that slept, and goes on."""
 _SPACE = socket.CMSG_SPACE(4 * (HOLD_DESCRIPTORS + 1))
+_SIGNALS_BYTES = 4096
 
 
 class _Instance:
     """One that is held, with the descriptors that came with it."""
 
-    def __init__(self, pid: int, filters: int, descriptors: list[int]) -> None:
+    def __init__(self, pid: int, filters: int, name: Name, descriptors: list[int]) -> None:
         """Trace it. Raises DiscardError; the descriptors are closed then."""
         *files, self._uffd, self._tmp = descriptors
         self._files = ProcessFiles(files)
+        self.name = name
+        self.problem: DiscardError | None = None
+        """Why it could not be set back, until somebody asks for it."""
+        self.home_since = 0.0
         try:
             self.held = Held(
                 pid, files=self._files, uffd=self._uffd, tmp=self._tmp, filters=filters
@@ -63,46 +75,69 @@ class _Instance:
 
 
 class Server:
-    """Serves one supervisor."""
+    """Serves one supervisor, and one gateway at a time."""
 
     def __init__(self, sock: socket.socket, heart: Heart) -> None:
         """Take over the socket."""
         self._sock = sock
         self._heart = heart
+        self._gateway: Gateway | None = None
         self._held: dict[int, _Instance] = {}
         self._by_pid: dict[int, int] = {}
+        self._by_name: dict[Name, int] = {}
+        self._wanted: dict[int, float] = {}
+        """Numbers of those that were asked for and are not home yet, and until when they may."""
         self._late: set[int] = set()
         """Numbers of those that make so many flagged calls that they have to wait between them."""
-        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._more = False
+        """Whether something has happened that was not taken yet."""
+        self._signals = linux.signal_descriptor(signal.SIGCHLD)
+        self._poll = select.poll()
+        self._poll.register(self._sock, select.POLLIN)
+        self._poll.register(self._signals, select.POLLIN)
 
     def run(self) -> None:
         """Serve until the supervisor is gone."""
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
         beat_at = late_at = 0.0
         while True:
             now = time.monotonic()
             if now >= beat_at:
                 self._heart.beat()
                 beat_at = now + BEAT_SECONDS
-            for descriptor, _ in poll.poll(_LATE_MS if self._late else BEAT_SECONDS * 1000):
-                if descriptor == self._wake:
+                self._let_unasked_go(now)
+            for descriptor, _ in self._poll.poll(self._patience()):
+                if descriptor == self._signals:
                     with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake, 4096)
-                elif not self._read():
-                    return
+                        os.read(self._signals, _SIGNALS_BYTES)
+                elif descriptor == self._sock.fileno():
+                    if not self._read():
+                        return
+                elif self._gateway is not None:
+                    self._hear(self._gateway)
             self._sweep()
+            if self._gateway is not None and self._gateway.gone:
+                self._leave(self._gateway)
+            if self._wanted:
+                self._refuse_who_does_not_come()
             if self._late and (now := time.monotonic()) >= late_at:
                 late_at = now + _LATE_MS / 1000
                 for number in self._late:
                     self._held[number].held.tracee.resume_late()
                 self._late.clear()
 
+    def _patience(self) -> float:
+        """Return how long nothing has to be done unless something happens, in milliseconds."""
+        if self._more:
+            return 0
+        if self._late:
+            return _LATE_MS
+        return _WANTED_MS if self._wanted else BEAT_SECONDS * 1000
+
+    # -- what has happened ---------------------------------------------------------------------
+
     def _sweep(self) -> None:
         """Let those go on with whom something has happened, in the order in which it did."""
+        self._more = False
         for _ in range(_EVENTS_PER_TURN):
             try:
                 found = os.waitid(os.P_ALL, 0, _ANYTHING)
@@ -114,48 +149,112 @@ class Server:
             if number is None:
                 # A twin, or what an instance has started: whose it is, it knows itself.
                 for each in list(self._held):
-                    self._sweep_one(each)
+                    self._held[each].held.tracee.sweep()
+                    self._look_at(each)
                 return
-            self._sweep_one(number)
+            self._held[number].held.tracee.take()
+            self._look_at(number)
+        self._more = True
 
-    def _sweep_one(self, number: int) -> None:
+    def _look_at(self, number: int) -> None:
+        """See to one with whom something has happened."""
         instance = self._held[number]
         tracee = instance.held.tracee
-        tracee.sweep()
         if tracee.late:
             self._late.add(number)
+        if tracee.home is not None:
+            self._at_home(number, instance)
+        elif number in self._wanted and instance.held.flagged is not None:
+            self._make_ready(number)
         if not tracee.alive and not tracee.following:
             del self._held[number], self._by_pid[tracee.pid]
+            self._wanted.pop(number, None)
             self._late.discard(number)
+            if self._by_name.get(instance.name) == number:
+                del self._by_name[instance.name]
             instance.close()
             self._report(Report(DISCARDED, number, Reason.GONE, 0, 0))
 
+    def _at_home(self, number: int, instance: _Instance) -> None:
+        """Set one back that has come home; let it go if it was asked for."""
+        if self._wanted.pop(number, None) is not None:
+            self._make_ready(number)
+        elif instance.held.snapshot is not None and instance.problem is None:
+            instance.home_since = time.monotonic()
+            try:
+                instance.held.prepare()
+            except DiscardError as error:
+                instance.problem = error
+
+    # -- what is asked -------------------------------------------------------------------------
+
+    def _hear(self, gateway: Gateway) -> None:
+        """Take what a gateway asks for."""
+        for name in gateway.asked():
+            number = self._by_name.get(name)
+            if number is None:
+                gateway.tell(name, ready=False)
+            else:
+                self._make_ready(number)
+
+    def _make_ready(self, number: int) -> None:
+        """Let one go that is home; have all others waited for, but not for long."""
+        instance = self._held[number]
+        held = instance.held
+        try:
+            if instance.problem is not None:
+                raise instance.problem
+            if held.flagged is not None:
+                raise held.flagged
+            if not held.at_home:
+                held.tracee.resume_late()
+                self._wanted[number] = time.monotonic() + STOP_SECONDS
+                return
+            held.prepare()
+            held.let_go()
+        except DiscardError as error:
+            self._discard(number, instance, error)
+        else:
+            # Another gateway has others by the same names.
+            if self._gateway is not None and self._by_name.get(instance.name) == number:
+                self._gateway.tell(instance.name, ready=True, pages=held.pages)
+
+    def _discard(self, number: int, instance: _Instance, error: DiscardError) -> None:
+        instance.problem = error
+        self._wanted.pop(number, None)
+        self._report(Report(DISCARDED, number, error.reason, error.detail, instance.held.pages))
+
+    def _refuse_who_does_not_come(self) -> None:
+        now = time.monotonic()
+        for number, until in list(self._wanted.items()):
+            if now >= until:
+                self._discard(number, self._held[number], DiscardError(Reason.NOT_WAITING))
+            elif now >= until - STOP_SECONDS + _WANTED_MS / 1000:
+                self._held[number].held.tracee.urge_home()
+
+    def _let_unasked_go(self, now: float) -> None:
+        for instance in self._held.values():
+            held = instance.held
+            if held.prepared and held.at_home and now - instance.home_since > _UNASKED_SECONDS:
+                with contextlib.suppress(DiscardError):
+                    held.give_up()
+
+    # -- the supervisor ------------------------------------------------------------------------
+
     def _read(self) -> bool:
-        """Take what has come; False once the supervisor is gone."""
-        due: list[int] = []
-        gone = False
+        """Take what the supervisor has sent; False once it is gone."""
         for _ in range(_REQUESTS_PER_TURN):
             try:
                 data, descriptors, flags = self._receive()
             except BlockingIOError:
-                break
+                return True
             except OSError:
-                gone = True
-                break
+                return False
             if not data:
-                gone = True
-                break
+                return False
             cut = flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
-            number = self._take(b"" if cut else data, descriptors)
-            if number:
-                due.append(number)
-        # All of them stop at the same time, instead of one after the other.
-        for number in due:
-            with contextlib.suppress(DiscardError):
-                self._held[number].held.tracee.ask_to_stop()
-        for number in due:
-            self._make_ready(number)
-        return not gone
+            self._take(b"" if cut else data, descriptors)
+        return True
 
     def _receive(self) -> tuple[bytes, list[int], int]:
         descriptors = array.array("i")
@@ -167,49 +266,48 @@ class Server:
                 descriptors.frombytes(payload[: len(payload) - len(payload) % 4])
         return data, list(descriptors), flags
 
-    def _take(self, data: bytes, descriptors: list[int]) -> int:
-        """Take a request; return the number of one that is to be made ready, 0 for others."""
-        if len(data) != REQUEST.size:
-            return self._wrong(descriptors)
-        kind, number, pid, filters = REQUEST.unpack(data)
-        if kind == HOLD and len(descriptors) == HOLD_DESCRIPTORS and number not in self._held:
-            self._hold(number, pid, filters, descriptors)
-            return 0
-        if descriptors or kind != MAKE_READY:
-            return self._wrong(descriptors)
-        if number in self._held:
-            return int(number)
-        self._report(Report(DISCARDED, number, Reason.GONE, 0, 0))
-        return 0
-
-    @staticmethod
-    def _wrong(descriptors: list[int]) -> int:
+    def _take(self, data: bytes, descriptors: list[int]) -> None:
+        if len(data) == REQUEST.size:
+            kind, number, pid, filters, *name = REQUEST.unpack(data)
+            if kind == HOLD and len(descriptors) == HOLD_DESCRIPTORS and number not in self._held:
+                self._hold(number, pid, filters, (name[0], name[1]), descriptors)
+                return
+            if kind == GATEWAY and len(descriptors) == 1:
+                self._serve(descriptors[0])
+                return
         for descriptor in descriptors:
             os.close(descriptor)
         raise ValueError("the supervisor asks for something unknown")
 
-    def _hold(self, number: int, pid: int, filters: int, descriptors: list[int]) -> None:
+    def _serve(self, descriptor: int) -> None:
+        """Serve another gateway, which knows nothing of the instances of the one before it."""
+        if self._gateway is not None:
+            self._leave(self._gateway)
+        self._by_name.clear()
+        self._wanted.clear()
+        self._gateway = Gateway(descriptor)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _leave(self, gateway: Gateway) -> None:
+        self._poll.unregister(gateway.descriptor)
+        gateway.close()
+        self._gateway = None
+
+    def _hold(
+        self, number: int, pid: int, filters: int, name: Name, descriptors: list[int]
+    ) -> None:
         if len(self._held) >= MOST_HELD:
             for descriptor in descriptors:
                 os.close(descriptor)
             self._report(Report(DISCARDED, number, Reason.KERNEL, 0, 0))
             return
         try:
-            self._held[number] = _Instance(pid, filters, descriptors)
-            self._by_pid[pid] = number
+            self._held[number] = _Instance(pid, filters, name, descriptors)
         except DiscardError as error:
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
-        else:
-            self._report(Report(HELD, number, None, 0, 0))
-
-    def _make_ready(self, number: int) -> None:
-        held = self._held[number].held
-        try:
-            held.make_ready()
-        except DiscardError as error:
-            self._report(Report(DISCARDED, number, error.reason, error.detail, held.pages))
-        else:
-            self._report(Report(READY, number, None, 0, held.pages))
+            return
+        self._by_pid[pid] = self._by_name[name] = number
+        self._report(Report(HELD, number, None, 0, 0))
 
     def _report(self, report: Report) -> None:
         # The supervisor reads all the time. If it does not, it is ended, and this with it.

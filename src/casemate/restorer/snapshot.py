@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from casemate.kernel import machines, remote_memory, tracing, userfault
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
@@ -19,12 +20,10 @@ from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.tracee import HELD_OPTIONS, Tracee
 
 STOP_SECONDS = 0.25
-_SOCKET = KEPT[-1]
 _FILTERS = b"Seccomp_filters"
 
 
-@dataclass(frozen=True, slots=True)
-class Tmp:
+class Tmp(NamedTuple):
     """What is compared of a /tmp: its root, and how much of it is left."""
 
     root: tuple[int, ...]
@@ -80,6 +79,8 @@ class Snapshot:
 
     twin: int
     general: tracing.General
+    home: bytes
+    """The same registers, as the kernel has them."""
     extended: bytes
     state: State
     ranges: tuple[tuple[int, int], ...]
@@ -93,30 +94,24 @@ class Snapshot:
     judge: Judge
 
 
-def waits(registers: tracing.General) -> bool:
-    """Tell whether a stopped instance was waiting for its socket, in a call that is made anew."""
-    return (
-        registers.orig_rax == machines.X86_64.calls["recvfrom"]
-        and registers.rax == tracing.RESTART
-        and registers.rdi == _SOCKET
-    )
-
-
 def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filters: int) -> Snapshot:
-    """Take the snapshot of an instance that is stopped while it waits; it stays stopped.
+    """Take the snapshot of an instance that stands at home, where it stays.
 
     `filters` is how many of system calls it has to have. Raises DiscardError.
     """
     try:
-        general, extended = tracing.general(tracee.pid), tracing.extended(tracee.pid)
-        if not waits(general):
+        home = tracee.home
+        if home is None:
             raise DiscardError(Reason.NOT_WAITING)
+        general, extended = tracing.General.of(home), tracing.extended(tracee.pid)
         tracing.set_options(tracee.pid, HELD_OPTIONS)
         if files.children():
             raise DiscardError(Reason.PROCESSES)
         twin = _clone(tracee, general)
         heap = tracee.make(general, machines.X86_64.calls["brk"], 0)
-        tracing.set_general(tracee.pid, general)
+        tracee.return_home(general)
+        if tracee.home != home:
+            raise DiscardError(Reason.REGISTERS)
         ranges, dropped = _watch(files, uffd, tmp)
         state = State.of(files, tmp)
         _require(state, twin, filters)
@@ -135,8 +130,18 @@ def take(tracee: Tracee, files: ProcessFiles, uffd: int, tmp: int | None, filter
     except (OSError, ValueError) as error:
         raise DiscardError(Reason.KERNEL, getattr(error, "errno", 0) or 0) from error
     mappings = tuple((one.start, one.end) for one in parse_maps(state.maps))
-    judge = Judge(mappings, heap)
-    return Snapshot(twin, general, extended, state, ranges, dropped, mappings, heap, judge)
+    return Snapshot(
+        twin=twin,
+        general=general,
+        home=home,
+        extended=extended,
+        state=state,
+        ranges=ranges,
+        dropped=dropped,
+        mappings=mappings,
+        heap=heap,
+        judge=Judge(mappings, heap),
+    )
 
 
 def _require(state: State, twin: int, filters: int) -> None:
@@ -159,6 +164,7 @@ def _clone(tracee: Tracee, general: tracing.General) -> int:
 
     It signals nobody when it ends, and so is no child that the process would wait for by chance.
     """
+    tracee.leave_home()
     place = general.rip - len(tracing.SYSCALL_INSTRUCTION)
     code = remote_memory.read(tracee.pid, [(place, general.rip)])
     if code != tracing.SYSCALL_INSTRUCTION:

@@ -11,8 +11,10 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from casemate.kernel import remote_memory, tracing
+from casemate.restorer.home import before, is_home, skipping
 from casemate.restorer.judging import Judge
 from casemate.restorer.reasons import DiscardError, Reason
 
@@ -22,6 +24,8 @@ HELD_OPTIONS = OPTIONS | tracing.EXIT_KILL
 """While it is stopped: whoever is half restored ends with the tracer."""
 STEP_SECONDS = 0.25
 """For a system call that it is made to make."""
+_URGE_SECONDS = 0.005
+"""Who does not come home within this may wait for its next call already."""
 _MOST_OTHERS = 4096
 """Processes and threads that are followed; who starts more is killed."""
 _FORKED = (tracing.EVENT_FORK, tracing.EVENT_VFORK, tracing.EVENT_CLONE)
@@ -54,9 +58,15 @@ class Tracee:
         self.judge: Judge | None = None
         """Who finds calls that were flagged harmless, once there is a snapshot."""
         self.alive = True
+        self.home: bytes | None = None
+        """Its registers, while it stands before the call that waits for its next one."""
+        self.home_is: tracing.General | None = None
+        """Where it has to stand, once there is a snapshot."""
         self.stopped = False
         self._asked = False
         """Whether a stop was asked for that has not come yet."""
+        self._urged = False
+        """Whether it is still to be broken off: until then it is not let stand at home."""
         self._others: set[int] = set()
         self._expects = False
         self._expected = 0
@@ -85,10 +95,36 @@ class Tracee:
 
     def await_stop(self, seconds: float) -> None:
         """Wait for a stop that was asked for. Raises DiscardError."""
+        if not self._comes_to(lambda: self.stopped, seconds):
+            raise DiscardError(Reason.NOT_STOPPING)
+
+    def await_home(self, seconds: float) -> None:
+        """Wait until it stands before the call that waits for its next one. Raises DiscardError."""
+        self.resume_late()
+        if self._comes_to(self._came_home, _URGE_SECONDS):
+            return
+        self.urge_home()
+        if not self._comes_to(self._came_home, seconds):
+            raise DiscardError(Reason.NOT_WAITING)
+
+    def urge_home(self) -> None:
+        """Have the call be broken off in which it may wait already: it is made again, from home."""
+        if self.alive and self.home is None:
+            with contextlib.suppress(OSError):  # it has ended, which is waited for as well
+                tracing.interrupt(self.pid)
+                self._urged = True
+
+    def _came_home(self) -> bool:
+        if self.noting and self.flagged is not None:
+            raise self.flagged
+        return self.home is not None
+
+    def _comes_to(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Take what happens to it until something is so, but not for longer. DiscardError."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
         turns = 0
-        while not self.stopped:
+        while not done():
             if self._take(self.pid):
                 continue
             if not self.alive:
@@ -99,9 +135,33 @@ class Tracee:
                 os.sched_yield()
                 continue
             if time.monotonic() > deadline:
-                raise DiscardError(Reason.NOT_STOPPING)
+                return False
             time.sleep(pause)
             pause = min(2 * pause, _MOST_PAUSE)
+        return True
+
+    def leave_home(self) -> None:
+        """Have one that stands at home make no call there, and stop behind it. DiscardError."""
+        home = self.home
+        if home is None:
+            raise DiscardError(Reason.NOT_WAITING)
+        self.home = None
+        try:
+            tracing.set_general(self.pid, skipping(home))
+            tracing.step(self.pid)
+            self._await_step(STEP_SECONDS)
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        self.stopped = True
+
+    def return_home(self, home: tracing.General) -> None:
+        """Have one that was made to leave it stand at home again. Raises DiscardError."""
+        try:
+            tracing.set_general(self.pid, before(home))
+        except OSError as error:
+            raise DiscardError(Reason.GONE, error.errno or 0) from error
+        self.go_on()
+        self.await_home(STEP_SECONDS)
 
     def fork_by(self, seconds: float) -> int:
         """Let a stopped process make the call to fork that its registers ask for; return whom.
@@ -138,6 +198,8 @@ class Tracee:
         It is stopped afterwards as before, but with other registers. Returns the result, negative
         for an errno. Raises DiscardError.
         """
+        if self.home is not None:
+            self.leave_home()
         place = home.rip - len(tracing.SYSCALL_INSTRUCTION)
         given = dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments, strict=False))
         asked = home._replace(rip=place, rax=number, orig_rax=tracing.NO_CALL, **given)
@@ -177,7 +239,7 @@ class Tracee:
             tracing.resume(self.pid)
         except OSError as error:
             raise DiscardError(Reason.GONE, error.errno or 0) from error
-        self.stopped = False
+        self.stopped, self.home = False, None
 
     def resume_late(self) -> None:
         """Let those go on that have waited at a flagged call."""
@@ -192,6 +254,10 @@ class Tracee:
         self.go_on()
 
     # -- following -----------------------------------------------------------------------------
+
+    def take(self) -> None:
+        """Take note of one thing that has happened to it; let it go on, unless it is home."""
+        self._take(self.pid)
 
     def sweep(self) -> None:
         """Take note of what has happened to it and to what it started; let them go on."""
@@ -232,6 +298,7 @@ class Tracee:
         self._others.discard(pid)
         if pid == self.pid:
             self.alive = self.stopped = False
+            self.home = None
             self.forget_twin()
 
     def _take(self, pid: int) -> bool:
@@ -254,16 +321,12 @@ class Tracee:
             if pid == self.pid and self._asked:
                 self.stopped, self._asked = True, False
                 return
+            if pid == self.pid:
+                self._urged = False
             tracing.resume(pid)
             return
         if event == tracing.EVENT_SECCOMP:
-            self.flags += 1
-            if self.noting and self.flagged is None:
-                self._judge(pid)
-            if self.noting and self.flags > self._free:
-                self.late.append(pid)
-            else:
-                tracing.resume(pid)
+            self._on_flagged(pid)
         elif event in _FORKED:
             if self._expects and pid == self.pid and not self._expected:
                 self._expected = tracing.event_message(pid)
@@ -282,9 +345,26 @@ class Tracee:
             else:
                 tracing.resume(pid, 0 if event else number)
 
-    def _judge(self, pid: int) -> None:
+    def _on_flagged(self, pid: int) -> None:
+        """Let a flagged call be made, now or later; at home it is not made before `begin`."""
+        if self.flagged is None or not self.noting:
+            state = tracing.general_state(pid)
+            if pid == self.pid and is_home(state, self.home_is):
+                if self._urged:
+                    tracing.resume(pid)
+                else:
+                    self.home = state
+                return
+            if self.noting:
+                self._judge(pid, tracing.General.of(state))
+        self.flags += 1
+        if self.noting and self.flags > self._free:
+            self.late.append(pid)
+        else:
+            tracing.resume(pid)
+
+    def _judge(self, pid: int, registers: tracing.General) -> None:
         """Flag a call that may leave something behind, and any that another process makes."""
-        registers = tracing.general(pid)
         judge = self.judge
         if judge is None or pid != self.pid or not judge.passes(registers, self._read):
             self.flag(Reason.CALL, registers.orig_rax & 0xFFFF)

@@ -9,13 +9,15 @@ one call with much memory does not slow down all that come after it.
 from __future__ import annotations
 
 from casemate.kernel import remote_memory, userfault
-from casemate.kernel.pagemap import PreparedScan, Scanner, TooManyPagesError
+from casemate.kernel.pagemap import Scanner, SpanScan, TooManyPagesError
 from casemate.restorer.ranges import Range, pages, without
 from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
 """That are written back for one call."""
 _MOST_KEPT = 768
+_MOST_COPIES = 8
+"""Then they are made one again."""
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -28,51 +30,66 @@ class Written:
         self._pid = pid
         self._uffd = uffd
         self._scanner = scanner
-        self._scans: list[PreparedScan] = []
+        self._span: SpanScan | None = None
         self._kept: list[Range] = []
-        self._clean = remote_memory.Copy([], bytearray())
+        self._clean: list[remote_memory.Copy] = []
+        """What was there: of what is kept, and of what was kept later in others."""
         self._calls = 0
         self._renew_at = _FIRST_RENEWAL
         self.pages = 0
         """How many were written back for the last call."""
 
-    def write_back(self, snapshot: Snapshot) -> None:
+    def write_back(self, snapshot: Snapshot, *, closely: bool) -> None:
         """Write over all that was written what the twin has. Raises OSError.
 
-        Of a range that is not watched as it was UnwatchedError: nobody knows what was written.
+        `closely`: look at each range by itself. Of one that is not watched as it was
+        UnwatchedError: nobody knows what was written.
         """
-        runs = self._scan(snapshot)
-        known = runs == self._kept
+        runs = self._each_range(snapshot) if closely else self._all_ranges(snapshot)
+        known = runs is self._kept or runs == self._kept
         if not known:
             self.pages = pages(runs)
         self._calls += 1
         if self._calls >= self._renew_at:
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
-            self._kept, self._clean = [], remote_memory.Copy([], bytearray())
+            self._keep_anew(snapshot, [])
             self.pages = pages(runs)
             self._write_and_protect(snapshot.twin, runs)
         elif not known and self.pages <= _MOST_KEPT:
-            self._kept = runs
-            self._clean = remote_memory.Copy(runs, remote_memory.read(snapshot.twin, runs))
-            self._clean.write(self._pid)
-        else:
-            self._clean.write(self._pid)
-            if not known:
-                self._write_and_protect(snapshot.twin, without(runs, self._kept))
-        for start, end in snapshot.dropped:
-            remote_memory.write(self._pid, [(start, end)], bytearray(end - start))
+            self._keep(snapshot, runs)
+        elif not known:
+            self._write_and_protect(snapshot.twin, without(runs, self._kept))
+        if not self._clean:
+            self._keep_anew(snapshot, self._kept)
+        for copy in self._clean:
+            copy.write(self._pid)
 
-    def _scan(self, snapshot: Snapshot) -> list[Range]:
+    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> None:
+        """Have these be written back each time; those that are kept already are among them."""
+        new = without(runs, self._kept)
+        if len(self._clean) in (0, _MOST_COPIES) or pages(new) + pages(self._kept) != pages(runs):
+            self._keep_anew(snapshot, runs)
+            return
+        self._kept = runs
+        self._clean.append(remote_memory.Copy(new, remote_memory.read(snapshot.twin, new)))
+
+    def _keep_anew(self, snapshot: Snapshot, runs: list[Range]) -> None:
+        """Have these be written back each time, and what the kernel may drop be zeroed."""
+        data = remote_memory.read(snapshot.twin, runs)
+        data += bytes(sum(end - start for start, end in snapshot.dropped))
+        self._kept = runs
+        self._clean = [remote_memory.Copy([*runs, *snapshot.dropped], data)]
+
+    def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
+        if self._span is None:
+            self._span = SpanScan(self._scanner, snapshot.ranges, MOST_PAGES)
+        return self._span.written()
+
+    def _each_range(self, snapshot: Snapshot) -> list[Range]:
         runs: list[Range] = []
-        if not self._scans:
-            self._scans = [
-                PreparedScan(self._scanner, start, end, MOST_PAGES)
-                for start, end in snapshot.ranges
-            ]
-        for scan in self._scans:
-            if found := scan.written(MOST_PAGES):
-                runs += found
-        if runs != self._kept and pages(runs) > MOST_PAGES:
+        for start, end in snapshot.ranges:
+            runs += self._scanner.written(start, end, MOST_PAGES)
+        if pages(runs) > MOST_PAGES:
             raise TooManyPagesError
         return runs
 

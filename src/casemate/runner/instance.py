@@ -6,6 +6,7 @@ Started by `zygote.py` right after the fork; `lock_down` comes before everything
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import json
 import os
@@ -21,9 +22,9 @@ from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
 from ..guard.leaks.judgement import Judge, described
 from ..guard.sinks.response import check_answer
-from ..kernel import landlock, linux
+from ..kernel import flagging, landlock, linux
 from . import event as events
-from . import restorable, wire
+from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
@@ -110,9 +111,20 @@ def _trace(error: BaseException) -> str:
     return "".join(shown.format())
 
 
-def error_frame(kind: str, detail: dict[str, str]) -> bytes:
-    """Return the frame that tells an error; what is not Unicode in it is replaced."""
-    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"))
+def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
+    """Return the frame that tells an error; what is not Unicode in it is replaced.
+
+    `held` is what the function's frames held then, as `snapshot` describes it.
+    """
+    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"), held)
+
+
+def held_at(error: BaseException) -> bytes:
+    """Return what the function's frames held when it raised; nothing if that cannot be told."""
+    try:
+        return snapshot.taken(error)
+    except BaseException:  # noqa: BLE001 - a function's own types may do anything
+        return b""
 
 
 def flush_output() -> None:
@@ -253,7 +265,7 @@ class Instance:
         except BadResultError as error:
             return self._failed("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            return self._failed("handler-error", describe(error))
+            return self._failed("handler-error", describe(error), held_at(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
@@ -273,24 +285,41 @@ class Instance:
             detail = describe(error)
         return self._failed("exposed", detail)
 
-    def _failed(self, kind: str, detail: dict[str, str]) -> bytes:
+    def _failed(self, kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
         """Return the frame of an error; what came of a call that was stopped is that stop."""
-        return error_frame(kind if self._guard.blocked is None else "blocked", detail)
+        return error_frame(kind if self._guard.blocked is None else "blocked", detail, held)
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""
         receive, reader = self._sock.recv, self._reader
         self._sock.sendall(wire.pack(wire.READY))
-        while data := receive(reader.read_size):
+        while data := self._wait():
             if self._restored:
                 restorable.reseed()
-            for _kind, head, event in reader.feed(data):
-                self._channel.open = True
-                frame = self._frame(_decode(head.decode()), event)
-                flush_output()
-                self._channel.finish(frame)
-                if not self._reuse:
+            answered = False
+            while not answered:
+                for _kind, head, event in reader.feed(data):
+                    self._channel.open = True
+                    frame = self._frame(_decode(head.decode()), event)
+                    flush_output()
+                    self._channel.finish(frame)
+                    if not self._reuse:
+                        return
+                    answered = True
+                if not answered and not (data := receive(reader.read_size)):
                     return
+
+    def _wait(self) -> bytes:
+        """Return the first of what comes next; empty if nothing will."""
+        if not self._restored:
+            return self._sock.recv(self._reader.read_size)
+        try:
+            # Before this very call it is stopped, and set back.
+            return self._sock.recv(self._reader.read_size, flagging.WAITING)
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return b""  # nobody is there to restore it
+            raise
 
 
 def rehearse(landlock_abi: int) -> None:
@@ -305,11 +334,16 @@ def rehearse(landlock_abi: int) -> None:
         "response": 1024,
         "isolation": "request",
     }
-    for _ in range(REHEARSALS):
+    for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)
-            rehearsed = Instance(lambda event, context: event, assignment, theirs, Guard())
+            ours.shutdown(socket.SHUT_WR)
+            rehearsed = Instance(
+                *(lambda event, context: event, assignment, theirs, Guard()),
+                # Where one waits must not change by what the interpreter makes of its code.
+                restored=number % 2 == 1,
+            )
             rehearsed.touch()
             rehearsed.serve()
             if restriction is not None:

@@ -29,6 +29,7 @@ _ARENA_BYTES = 1 << 20
 _ARENAS = 3
 _OBJECT_BYTES = 400
 _STACK_BYTES = 1 << 20
+_SEED_BYTES = 32
 _FRAME_WORDS = (1 << 16) + 1024
 """Python doubles a chunk of frames until one fits: of 1 MB this leaves half to those above."""
 
@@ -94,7 +95,7 @@ def reseed() -> None:
     """Give generators of random numbers new seeds: restored, they would repeat what they gave."""
     random = sys.modules.get("random")
     if random is not None:
-        random.seed()
+        random.seed(int.from_bytes(os.urandom(_SEED_BYTES), "little"))  # half of what none costs
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         words = numpy_random.bit_generator.randbits(128)

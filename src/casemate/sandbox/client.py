@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,10 +16,12 @@ from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.grant import Grant, GrantKind
+from casemate.runner import control
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.report import Report
+from casemate.sandbox.restorer import RestorerLink
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
 from casemate.sandbox.zygote import SupervisorLostError, Zygote
 from casemate.sandbox.zygotes import Zygotes
@@ -67,6 +69,18 @@ class ImportFailedError(CasemateError):
         self.output = output
 
 
+def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Return a function's variables, and the others where there is room for all of them."""
+    together = variables | own
+    return together if len(together) <= protocol.MAX_VARIABLES else own
+
+
+Variables = Callable[[str], Awaitable[dict[str, str]]]
+"""Gives variables of the environment of a project's functions."""
+Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
+"""Gives those of a version's grants that hold."""
+
+
 class SandboxClient:
     """One per gateway."""
 
@@ -81,12 +95,16 @@ class SandboxClient:
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
         learn: bool = False,
+        variables: Variables | None = None,
+        narrow: Narrow | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. With `learn`
-        every function finds the proxy, granted or not.
+        every function finds the proxy, granted or not. `variables` gives what the environment of
+        a project's functions holds beside their own, `narrow` what of its grants of egress a
+        version has now.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -98,6 +116,8 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._learn = learn
+        self._variables = variables
+        self._narrow = narrow
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -105,8 +125,7 @@ class SandboxClient:
         self._opening: dict[int, asyncio.Future[protocol.ZygoteEnded | None]] = {}
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
-        self.restores = False
-        """Whether instances can be restored after a call, instead of forked for each."""
+        self._restorer: RestorerLink | None = None
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -121,6 +140,15 @@ class SandboxClient:
         except OSError as error:
             raise SupervisorLostError(f"the supervisor takes no requests: {error}") from error
 
+    @property
+    def restores(self) -> bool:
+        """Whether instances can be restored after a call, instead of forked for each."""
+        return self._restorer is not None
+
+    def make_ready(self, zygote: int, instance: int) -> bool:
+        """Have an instance be as it was at its first call; False if nobody can be asked."""
+        return self._restorer is not None and self._restorer.ask(zygote, instance)
+
     def prepare(self, minor: str) -> None:
         """Have an interpreter ready for the first call."""
         self.send(protocol.Prepare(minor), ())
@@ -133,6 +161,7 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
+        variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes.begin(Zygote(self, number, version, restores=self.restores))
@@ -149,7 +178,7 @@ class SandboxClient:
         asked = self.loop.time()
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report)
+                self._ask_to_open(zygote, version, ports, report, variables)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -171,7 +200,12 @@ class SandboxClient:
         return zygote
 
     def _ask_to_open(
-        self, zygote: Zygote, version: Version, ports: tuple[int, ...], report: Report
+        self,
+        zygote: Zygote,
+        version: Version,
+        ports: tuple[int, ...],
+        report: Report,
+        variables: dict[str, str],
     ) -> None:
         spec, limits = version.spec, version.spec.limits
         request = protocol.Open(
@@ -190,7 +224,7 @@ class SandboxClient:
             tmp=limits.tmp,
             response=limits.response,
             ports=ports,
-            environment=spec.environment,
+            environment=_together(variables, spec.environment),
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
@@ -229,7 +263,10 @@ class SandboxClient:
 
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
-        self._egress.grant(zygote.number, egress_grants(zygote.version))
+        grants = egress_grants(zygote.version)
+        if self._narrow is not None:
+            grants = self._narrow(zygote.version, grants)
+        self._egress.grant(zygote.number, grants)
 
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""
@@ -271,20 +308,23 @@ class SandboxClient:
     def _readable(self) -> None:
         for _ in range(_MAX_PACKETS_PER_TURN):
             try:
-                data = self._sock.recv(protocol.MAX_PACKET)
+                data, descriptors, _ = control.receive_packet(self._sock, protocol.MAX_PACKET)
             except BlockingIOError:
                 return
             except OSError:
-                data = b""
+                data, descriptors = b"", []
             if not data:
                 self._supervisor_lost()
                 return
-            self._on_event(_decode_event(data))
+            event = _decode_event(data)
+            if isinstance(event, protocol.Restorer):
+                self._on_restorer(event, descriptors)
+                continue
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._on_event(event)
 
     def _on_event(self, event: protocol.Event) -> None:
-        if isinstance(event, protocol.Restorer):
-            self.restores = not event.problem
-            return
         if isinstance(event, protocol.Interpreter):
             self.problems.pop(event.python, None)
             if event.problem:
@@ -303,8 +343,27 @@ class SandboxClient:
             self._zygotes.end(event.z)
         zygote.handle(event)
 
+    def _on_restorer(self, event: protocol.Restorer, descriptors: Sequence[int]) -> None:
+        """Speak to another restorer from now on, or to none."""
+        if self._restorer is not None:
+            self._restorer.close()
+            self._restorer = None
+        for descriptor in descriptors:
+            if event.problem or self._restorer is not None:
+                os.close(descriptor)
+            else:
+                self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
+
+    def _on_told(self, z: int, i: int, ready: bool) -> None:
+        """Take what the restorer says of an instance."""
+        zygote = self._zygotes.get(z)
+        if zygote is not None:
+            zygote.made_ready(i, "" if ready else "it is not held by a restorer")
+
     def _supervisor_lost(self) -> None:
         self.loop.remove_reader(self._sock.fileno())
+        if self._restorer is not None:
+            self._restorer.close()
         for number in self._zygotes.numbers():
             self._on_event(protocol.ZygoteEnded(number, "the supervisor is gone"))
         if not self.lost.done():

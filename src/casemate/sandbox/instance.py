@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from casemate.model.invocation import Outcome
-from casemate.runner import wire
+from casemate.runner import snapshot, wire
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     Output,
@@ -22,7 +22,7 @@ from casemate.sandbox.frames import (
 from casemate.sandbox.guard_watch import GuardWatch, OnGuard
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
-from casemate.sandbox.quiet import is_quiet
+from casemate.sandbox.quiet import has_read_all, is_quiet
 
 _log = logging.getLogger(__name__)
 EXIT_SECONDS = 0.05
@@ -280,6 +280,7 @@ class Instance:
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
+                    held=bytes(body[: snapshot.MAX_BYTES]),
                     reusable=reusable,
                 )
             )
@@ -300,9 +301,15 @@ class Instance:
         # What it has not read would be taken for a reply to the next caller's request.
         return self._reuse and not self._reader.pending and not self._outgoing
 
+    def has_read_all(self) -> bool:
+        """Tell whether it has taken all that was sent to it: only then it is made ready again."""
+        return not self._outgoing and has_read_all(self._sock.fileno())
+
     def quiet(self) -> bool:
         """Tell whether it, made ready again, has nothing left of its last call on the way."""
         self.holds_secret = False
+        if is_quiet(self._sock.fileno(), self._pipe.fileno()):
+            return True
         self._pipe.read()  # what is left belongs to the call before
         return is_quiet(self._sock.fileno(), self._pipe.fileno())
 

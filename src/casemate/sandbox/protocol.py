@@ -33,6 +33,7 @@ Minor = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}\Z")]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
+MAX_VARIABLES = 64
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
@@ -63,7 +64,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     response: Positive
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
-    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
+    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
     layout: Layout = Layout.SHARED
     restorable: bool = False
@@ -77,13 +78,6 @@ class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True
     i: Id
     restorable: bool = False
     """Have it traced, so that it can be made ready again after a call."""
-
-
-class MakeReady(msgspec.Struct, tag="make-ready", frozen=True, forbid_unknown_fields=True):
-    """Have an instance that waits be as it was when it was ready: now, or at its first call."""
-
-    z: Id
-    i: Id
 
 
 class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
@@ -112,7 +106,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | MakeReady | Kill | Close | Weigh | Prepare
+Request = Open | Spawn | Kill | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
@@ -160,13 +154,6 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
-class MadeReady(msgspec.Struct, tag="made-ready", frozen=True):
-    """An instance is as it was when it was ready, and waits for a call."""
-
-    z: int
-    i: int
-
-
 class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
     """An instance cannot be made ready, and is to be ended. `reason` is for the owner."""
 
@@ -183,7 +170,10 @@ class Held(msgspec.Struct, tag="held", frozen=True):
 
 
 class Restorer(msgspec.Struct, tag="restorer", frozen=True):
-    """Whether instances can be restored at all; `problem` is empty if they can."""
+    """Whether instances can be restored at all; `problem` is empty if they can.
+
+    Then it carries a descriptor, by which the restorer itself is asked (`restorer/protocol.py`).
+    """
 
     z: int
     """Of no zygote."""
@@ -199,15 +189,5 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = (
-    Opened
-    | ZygoteEnded
-    | SpawnFailed
-    | Exited
-    | MadeReady
-    | NotReady
-    | Held
-    | Restorer
-    | Interpreter
-)
+Event = Opened | ZygoteEnded | SpawnFailed | Exited | NotReady | Held | Restorer | Interpreter
 MAX_PACKET = 16 * 1024

@@ -18,9 +18,17 @@ def _asked(descriptor: int, request: int) -> int:
     return int(number)
 
 
+def has_read_all(sock: int) -> bool:
+    """Tell whether the other end of a connected pair of sockets, ours given, has read all."""
+    try:
+        return not _asked(sock, _UNTAKEN)
+    except (OSError, ValueError):  # the latter for what is closed
+        return False
+
+
 def is_quiet(sock: int, pipe: int) -> bool:
     """Tell whether a connected pair of sockets and a pipe, by our ends, hold nothing."""
     try:
         return not (_asked(sock, _UNREAD) or _asked(sock, _UNTAKEN) or _asked(pipe, _UNREAD))
-    except (OSError, ValueError):  # the latter for what is closed
+    except (OSError, ValueError):
         return False

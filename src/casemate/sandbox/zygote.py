@@ -36,6 +36,10 @@ class Link(Protocol):
         """Send a request. Raises SupervisorLostError."""
         ...
 
+    def make_ready(self, zygote: int, instance: int) -> bool:
+        """Have an instance be as it was at its first call; False if nobody can be asked."""
+        ...
+
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
         ...
@@ -126,14 +130,14 @@ class Zygote:
 
         `done` is called with it and a problem, empty if there is none; not if it ends meanwhile.
         """
-        self._readying[instance.number] = done
-        try:
-            self._client.send(protocol.MakeReady(self.number, instance.number), ())
-        except SupervisorLostError:
+        # What it has not read of its call would be the first that it reads afterwards.
+        if not instance.has_read_all() or not self._client.make_ready(self.number, instance.number):
             return False
+        self._readying[instance.number] = done
         return True
 
-    def _made_ready(self, number: int, problem: str) -> None:
+    def made_ready(self, number: int, problem: str) -> None:
+        """Take it that an instance was made ready, or what keeps it from that."""
         instance = self.instances.get(number)
         done = self._readying.get(number)
         if instance is not None and done is not None:
@@ -175,10 +179,8 @@ class Zygote:
     def handle(self, event: protocol.Event) -> None:
         """Take an event of this zygote."""
         match event:
-            case protocol.MadeReady():
-                self._made_ready(event.i, "")
             case protocol.NotReady():
-                self._made_ready(event.i, event.reason)
+                self.made_ready(event.i, event.reason)
             case protocol.Exited():
                 self._readying.pop(event.i, None)
                 instance = self.instances.pop(event.i, None)

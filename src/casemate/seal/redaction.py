@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Sequence
 import msgspec
 
 from casemate.facts import FactStream
-from casemate.model.facts import InvocationEnded, LogsWritten
+from casemate.model.facts import InvocationEnded, InvocationMeasured, LogsWritten
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
@@ -147,6 +147,8 @@ class Redactor:
         facts = self._facts
         if log:
             self._tell(log[0])
+        if facts.wanted(InvocationMeasured) and invocation.version:
+            facts.happened(_measured(invocation))
         if facts.wanted(InvocationEnded):
             facts.happened(
                 InvocationEnded(
@@ -183,6 +185,21 @@ class Redactor:
         """Return once everything recorded before this call has been told to the recorder."""
         if self._waiting:
             await asyncio.wait(tuple(self._waiting))
+
+
+def _measured(invocation: InvocationRecord) -> InvocationMeasured:
+    return InvocationMeasured(
+        at=invocation.started_at,
+        project=invocation.project,
+        function=invocation.function,
+        version=invocation.version,
+        invocation=invocation.id,
+        outcome=invocation.outcome.value,
+        trigger=invocation.trigger,
+        run_ms=invocation.run_ms,
+        request_bytes=invocation.request_bytes,
+        response_bytes=invocation.response_bytes,
+    )
 
 
 def _split(text: str, log: Sequence[LogLine]) -> Sequence[LogLine]:

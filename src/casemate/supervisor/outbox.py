@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 
@@ -15,7 +16,7 @@ class Outbox:
 
     def __init__(self) -> None:
         """Speak to nobody yet."""
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, int | None]] = deque()
         self._gateway: socket.socket | None = None
 
     def open(self, gateway: socket.socket) -> None:
@@ -25,6 +26,12 @@ class Outbox:
     def close(self) -> None:
         """Speak to it no more: it is gone."""
         self._gateway = None
+        self._clear()
+
+    def _clear(self) -> None:
+        for _, descriptor in self._waiting:
+            if descriptor is not None:
+                os.close(descriptor)
         self._waiting.clear()
 
     @property
@@ -38,22 +45,28 @@ class Outbox:
 
     def events(self) -> list[protocol.Event]:
         """Return the events that wait."""
-        return [msgspec.json.decode(text, type=protocol.Event) for text in self._waiting]
+        return [msgspec.json.decode(text, type=protocol.Event) for text, _ in self._waiting]
 
-    def tell(self, event: protocol.Event) -> None:
-        """Say something, now or with a later turn."""
-        self._waiting.append(msgspec.json.encode(event))
+    def tell(self, event: protocol.Event, descriptor: int | None = None) -> None:
+        """Say something, now or with a later turn. Takes over a descriptor that goes with it."""
+        self._waiting.append((msgspec.json.encode(event), descriptor))
         self.flush()
 
     def flush(self) -> None:
         """Send events until the gateway takes no more; what is left goes with a later turn."""
         while self._waiting and self._gateway is not None:
+            text, descriptor = self._waiting[0]
             try:
-                self._gateway.send(self._waiting[0])
+                if descriptor is None:
+                    self._gateway.send(text)
+                else:
+                    socket.send_fds(self._gateway, [text], [descriptor])
             except BlockingIOError:
                 return
             except OSError:
                 # It is gone, which the loop learns when it reads.
-                self._waiting.clear()
+                self._clear()
                 return
             self._waiting.popleft()
+            if descriptor is not None:
+                os.close(descriptor)

@@ -1,8 +1,9 @@
-"""Instances that are restored, for the supervisor: has them traced, set back, told of.
+"""Instances that are restored, for the supervisor: has them traced, and told of when they end.
 
 An instance that is forked to be restored says by a socket of its own what its memory is watched
 by; the kernel says who it is. If it is the one process in its slot it is passed to the restorer,
-and told to go on as one that is restored. In any other case it goes on as one that is not.
+and told to go on as one that is restored. In any other case it goes on as one that is not. The
+gateway asks the restorer itself for each to be made ready, by a socket that it is given here.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ from casemate.kernel.process_files import open_process
 from casemate.kernel.system_calls import name_of
 from casemate.restorer.protocol import (
     DISCARDED,
+    GATEWAY,
     HELD,
     HOLD,
-    MAKE_READY,
-    READY,
     REPORT,
     REQUEST,
     ReportError,
@@ -47,6 +47,7 @@ _AGAIN_SECONDS = 5.0
 """After its end a restorer is started again, at most so often."""
 _OFFER_SECONDS = 5.0
 _REPORTS_PER_TURN = 64
+_ROOM_BYTES = 4 << 20
 _OWN_FILTERS = 2
 """Of an instance that is restored, beside those of its zygote."""
 _FILTERS = b"Seccomp_filters:\t"
@@ -118,8 +119,22 @@ class Restoring:
                 self._refuse(number)
 
     def tell(self) -> None:
-        """Tell a new gateway whether instances are restored."""
-        self._outbox.tell(protocol.Restorer(0, "" if self._ready else "the restorer starts"))
+        """Tell a gateway whether instances are restored, and give it a way to the restorer."""
+        child = self._child
+        if child is None or not self._ready:
+            self._outbox.tell(protocol.Restorer(0, "the restorer starts"))
+            return
+        theirs, gateways = socket.socketpair()
+        with theirs, gateways:
+            theirs.setblocking(False)  # the restorer may not do so itself
+            # Room for all instances at once while the gateway is busy.
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM_BYTES)
+            try:
+                request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0)
+                socket.send_fds(child.control, [request], [theirs.fileno()])
+            except OSError:
+                return  # its end is about to be read
+            self._outbox.tell(protocol.Restorer(0, ""), gateways.detach())
 
     def read(self) -> None:
         """Take what the restorer says."""
@@ -223,7 +238,7 @@ class Restoring:
             if others != {pid}:
                 raise OSError("it is not the one process in its slot")
             filters = _filters_of(zygote.pid) + _OWN_FILTERS
-            request = REQUEST.pack(HOLD, number, pid, filters)
+            request = REQUEST.pack(HOLD, number, pid, filters, *offer.name)
             socket.send_fds(child.control, [request], [*files, uffd, offer.tmpfs])
         finally:
             for descriptor in files:
@@ -243,17 +258,6 @@ class Restoring:
         offer.sock.close()
         os.close(offer.tmpfs)
 
-    def make_ready(self, request: protocol.MakeReady) -> None:
-        """Have an instance set back, and the gateway told."""
-        name = (request.z, request.i)
-        number = self._held.get(name)
-        child = self._child
-        if number is not None and child is not None:
-            with contextlib.suppress(OSError):
-                child.control.send(REQUEST.pack(MAKE_READY, number, 0, 0))
-                return
-        self._outbox.tell(protocol.NotReady(*name, "it is not held by a restorer"))
-
     def _on_report(self, data: bytes) -> None:
         report = read_report(data)
         offer = self._offers.get(report.number)
@@ -268,9 +272,7 @@ class Restoring:
         name = self._names.get(report.number)
         if name is None:
             return
-        if report.kind == READY:
-            self._outbox.tell(protocol.MadeReady(*name))
-        elif report.kind == DISCARDED and report.reason is not None:
+        if report.kind == DISCARDED and report.reason is not None:
             del self._names[report.number], self._held[name]
             detail = str(report.detail) if report.detail else ""
             if report.reason is Reason.CALL:

@@ -196,8 +196,6 @@ class Sandboxes:
                 self._bases.open(request, descriptors)
             case protocol.Spawn():
                 self._zygotes.spawn(request, descriptors)
-            case protocol.MakeReady():
-                self._make_ready(request)
             case protocol.Kill():
                 self._zygotes.kill(request)
             case protocol.Close():
@@ -209,13 +207,6 @@ class Sandboxes:
                 self._zygotes.weigh(request)
             case protocol.Prepare():
                 self._bases.ask(request.python)
-
-    def _make_ready(self, request: protocol.MakeReady) -> None:
-        if self._restoring is not None:
-            self._restoring.make_ready(request)
-        else:
-            reason = "instances are not restored here"
-            self._outbox.tell(protocol.NotReady(request.z, request.i, reason))
 
     @property
     def restoring(self) -> Restoring | None:

@@ -61,6 +61,7 @@ from casemate.operations.records import (
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
 from support.fake_monitor import FakeMonitor
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 T = TypeVar("T")
@@ -418,6 +419,7 @@ class Parts:
             facts=self.facts,
             recorder=self.recorder,
             monitor=self.monitor,
+            **unused_parts(self.facts, spool),
             make_backup=make_backup,
             checks=FakeChecks(),
             sources=lambda: self.sources,

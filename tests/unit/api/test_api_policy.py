@@ -27,6 +27,7 @@ from casemate.operations.policies import KeepPolicy, RemovePolicy
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
 from support.fake_monitor import FakeMonitor
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 ROLE = """\
@@ -104,6 +105,7 @@ class Node:
         self.store = FakeStore()
         self.denials: list[Denial] = []
         self.policy = CedarPolicy()
+        facts = stream(self.denials.append)
         service: Any = Service(
             control=FakeControl(),  # type: ignore[arg-type]
             spool=None,  # type: ignore[arg-type]
@@ -113,7 +115,8 @@ class Node:
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
             rekey_store=None,  # type: ignore[arg-type]
-            facts=stream(self.denials.append),
+            facts=facts,
+            **unused_parts(facts),
             recorder=FakeRecorder(),
             monitor=FakeMonitor(),
             checks=None,  # type: ignore[arg-type]

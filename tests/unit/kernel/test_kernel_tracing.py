@@ -198,3 +198,17 @@ def test_the_registers_are_those_of_the_headers() -> None:
     old = {"eflags": "eflags", "xcs": "cs", "xss": "ss"}
     assert [old.get(name, name) for name in names][:27] == list(tracing.General._fields)
     assert ctypes.sizeof(ctypes.c_ulong) * 27 == tracing._GENERAL.size
+
+
+def test_the_call_of_registers_is_read_without_the_others() -> None:
+    registers = tracing.General(*range(100, 127))
+    assert tracing.General.of(registers.packed()) == registers
+    expected = (registers.orig_rax, registers.rdi, registers.r10)
+    assert tracing.call_of(registers.packed()) == expected
+
+
+def test_more_state_than_there_is_room_for_is_refused(child: Child) -> None:
+    tracing.seize(child.pid, 0)
+    stop(child.pid)
+    with pytest.raises(OSError):
+        tracing.set_extended(child.pid, bytes(1 << 17))

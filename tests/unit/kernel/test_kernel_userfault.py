@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from casemate.kernel import userfault
-from casemate.kernel.pagemap import PAGE, Scanner, TooManyPagesError, UnwatchedError
+from casemate.kernel.pagemap import PAGE, Scanner, SpanScan, TooManyPagesError, UnwatchedError
 
 PAGES = 600
 
@@ -100,6 +100,40 @@ def test_memory_mapped_anew_in_its_place_fails(watched: Watched) -> None:
     libc.mmap(watched.start + 9 * PAGE, PAGE, 3, 0x32, -1, 0)
     with pytest.raises(UnwatchedError):
         watched.written()
+
+
+def test_all_ranges_are_scanned_at_once(watched: Watched) -> None:
+    start = watched.start
+    userfault.protect(watched.uffd, start, watched.end)
+    # What lies between them and is watched is found as well; what is not watched is not.
+    span = SpanScan(watched.scanner, [(start, start + PAGE), (watched.end - PAGE, watched.end)], 9)
+    nothing = span.written()
+    assert nothing == [] and span.written() is nothing
+    watched.area[0] = watched.area[1 * PAGE] = watched.area[7 * PAGE] = 1
+    found = span.written()
+    assert found == [(start, start + 2 * PAGE), (start + 7 * PAGE, start + 8 * PAGE)]
+    assert span.written() is found
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+    libc.mmap(start + 7 * PAGE, PAGE, 3, 0x32, -1, 0)
+    watched.area[7 * PAGE] = 1
+    assert span.written() == [(start, start + 2 * PAGE)]
+    with pytest.raises(UnwatchedError):
+        watched.written()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_span_has_more_than_is_taken(watched: Watched, step: int) -> None:
+    userfault.protect(watched.uffd, watched.start, watched.end)
+    span = SpanScan(watched.scanner, [(watched.start, watched.end)], 10)
+    for page in range(0, 10 * step, step):
+        watched.area[page * PAGE] = 1
+    assert sum(last - first for first, last in span.written()) == 10 * PAGE
+    for page in (11 * step, PAGES - 1):
+        watched.area[page * PAGE] = 1
+        with pytest.raises(TooManyPagesError):
+            span.written()
 
 
 def test_one_descriptor_alone_can_watch(watched: Watched) -> None:

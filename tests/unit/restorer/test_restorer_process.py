@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from casemate.child.start import Child
 from casemate.kernel import linux
 from casemate.kernel.process_files import open_process
 from casemate.model.processes import RESTORER_UID
 from casemate.restorer.protocol import (
+    ASKED,
     DISCARDED,
+    GATEWAY,
     HELD,
     HOLD,
-    MAKE_READY,
-    READY,
     REQUEST,
+    TOLD,
     Report,
     ReportError,
     read_report,
@@ -36,33 +39,84 @@ pytestmark = [
 ]
 
 
+NAME = (3, 7)
+
+
+class Restorer:
+    """A restorer, asked by a supervisor and a gateway."""
+
+    def __init__(self) -> None:
+        self.process = start_restorer()
+        self.control = self.process.control
+        self.control.settimeout(30)
+        held = self.process.receive_ready().held
+        assert held.capabilities == KEEPS and held.filtered and not held.dumpable
+        self.gateway = self.another_gateway()
+
+    def another_gateway(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0)
+            socket.send_fds(self.control, [request], [theirs.fileno()])
+        ours.settimeout(30)
+        return ours
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def close(self) -> None:
+        self.gateway.close()
+        self.process.close()
+
+
+class Ready(NamedTuple):
+    """What the gateway is told."""
+
+    ready: bool
+    pages: int
+
+
 @pytest.fixture
-def restorer() -> Iterator[Child]:
-    child = start_restorer()
-    child.control.settimeout(30)
-    held = child.receive_ready().held
-    assert held.capabilities == KEEPS and held.filtered and not held.dumpable
-    yield child
-    child.close()
+def restorer() -> Iterator[Restorer]:
+    running = Restorer()
+    yield running
+    running.close()
 
 
-def hold(restorer: Child, child: RestoredChild, number: int = 1, filters: int = 2) -> Report:
+def hold(restorer: Restorer, child: RestoredChild, number: int = 1, filters: int = 2) -> Report:
     tmp = linux.new_tmpfs(1 << 20, 64)
     descriptors = [*open_process(child.pid), child.uffd, tmp]
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, number, child.pid, filters)], descriptors)
+    request = REQUEST.pack(HOLD, number, child.pid, filters, *NAME)
+    socket.send_fds(restorer.control, [request], descriptors)
     for descriptor in descriptors[:-2]:
         os.close(descriptor)
     os.close(tmp)
     return report(restorer)
 
 
-def report(restorer: Child) -> Report:
+def report(restorer: Restorer) -> Report:
     return read_report(restorer.control.recv(100))
 
 
-def make_ready(restorer: Child, number: int = 1) -> Report:
-    restorer.control.send(REQUEST.pack(MAKE_READY, number, 0, 0))
-    return report(restorer)
+def ask(restorer: Restorer, name: tuple[int, int] = NAME) -> None:
+    restorer.gateway.sendall(ASKED.pack(*name))
+
+
+def told(restorer: Restorer, name: tuple[int, int] = NAME) -> Ready:
+    data = restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL)
+    if not data:
+        raise EOFError
+    *told_of, ready, pages = TOLD.unpack(data)
+    assert tuple(told_of) == name
+    return Ready(ready == 1, pages)
+
+
+def make_ready(restorer: Restorer) -> Ready | Report:
+    """Ask for it; return what the gateway is told, or else the supervisor."""
+    ask(restorer)
+    [some, *_], _, _ = select.select([restorer.gateway, restorer.control], [], [], 30)
+    return told(restorer) if some is restorer.gateway else report(restorer)
 
 
 @pytest.fixture
@@ -72,20 +126,21 @@ def child() -> Iterator[RestoredChild]:
     running.close()
 
 
-def test_an_instance_is_held_and_restored(restorer: Child, child: RestoredChild) -> None:
+def test_an_instance_is_held_and_restored(restorer: Restorer, child: RestoredChild) -> None:
     assert hold(restorer, child) == Report(HELD, 1, None, 0, 0)
     child.go()
-    assert make_ready(restorer).kind == READY
+    assert make_ready(restorer) == Ready(ready=True, pages=0)
     for _ in range(20):
         assert child.call("state['x'] = 1; result = len(state)") == 1
-        told = make_ready(restorer)
-        assert told.kind == READY and 0 < told.pages < 2000
+        found = make_ready(restorer)
+        assert isinstance(found, Ready) and found.ready and 0 < found.pages < 2000
     child.call("os.umask(0)")
-    told = make_ready(restorer)
-    assert (told.kind, told.reason, told.detail) == (DISCARDED, Reason.CALL, 95)
+    found = make_ready(restorer)
+    assert isinstance(found, Report)
+    assert (found.kind, found.reason, found.detail) == (DISCARDED, Reason.CALL, 95)
 
 
-def test_its_calls_are_let_through_and_flagged(restorer: Child, child: RestoredChild) -> None:
+def test_its_calls_are_let_through_and_flagged(restorer: Restorer, child: RestoredChild) -> None:
     hold(restorer, child)
     child.go()
     make_ready(restorer)
@@ -94,10 +149,11 @@ def test_its_calls_are_let_through_and_flagged(restorer: Child, child: RestoredC
         child.call("t = threading.Thread(target=time.sleep, args=(.01,)); t.start(); t.join()")
         is None
     )
-    assert make_ready(restorer).reason is Reason.CALL
+    found = make_ready(restorer)
+    assert isinstance(found, Report) and found.reason is Reason.CALL
 
 
-def test_the_end_of_an_instance_is_told(restorer: Child, child: RestoredChild) -> None:
+def test_the_end_of_an_instance_is_told(restorer: Restorer, child: RestoredChild) -> None:
     hold(restorer, child)
     child.go()
     make_ready(restorer)
@@ -105,11 +161,11 @@ def test_the_end_of_an_instance_is_told(restorer: Child, child: RestoredChild) -
     for pid in (*child.children(), child.pid):
         os.kill(pid, signal.SIGKILL)
     assert report(restorer) == Report(DISCARDED, 1, Reason.GONE, 0, 0)
-    assert make_ready(restorer) == Report(DISCARDED, 1, Reason.GONE, 0, 0)
+    assert make_ready(restorer) == Ready(ready=False, pages=0)
 
 
 def test_a_call_goes_on_without_a_restorer_and_what_it_flags_fails(
-    restorer: Child, child: RestoredChild
+    restorer: Restorer, child: RestoredChild
 ) -> None:
     hold(restorer, child)
     child.go()
@@ -120,7 +176,7 @@ def test_a_call_goes_on_without_a_restorer_and_what_it_flags_fails(
     assert child.answer() == -38
 
 
-def test_who_is_stopped_ends_with_the_restorer(restorer: Child, child: RestoredChild) -> None:
+def test_who_is_stopped_ends_with_the_restorer(restorer: Restorer, child: RestoredChild) -> None:
     hold(restorer, child)
     child.go()
     make_ready(restorer)
@@ -141,18 +197,18 @@ def _state(pid: int) -> str:
 
 @pytest.mark.parametrize("delay", [0.0, 0.0002, 0.0005, 0.001, 0.002, 0.004])
 def test_killed_at_any_step_nothing_is_restored_by_half(
-    restorer: Child, child: RestoredChild, delay: float
+    restorer: Restorer, child: RestoredChild, delay: float
 ) -> None:
     hold(restorer, child)
     child.go()
     make_ready(restorer)
     child.call("state['x'] = 1; state['y'] = 'z' * 100000")
-    restorer.control.send(REQUEST.pack(MAKE_READY, 1, 0, 0))
+    ask(restorer)
     time.sleep(delay)
     restorer.kill()
     try:
-        restored = report(restorer).kind == READY
-    except (OSError, ReportError):
+        restored = told(restorer).ready
+    except (OSError, EOFError):
         restored = False
     if restored:
         # It said so before its end: then it was.
@@ -160,25 +216,153 @@ def test_killed_at_any_step_nothing_is_restored_by_half(
 
 
 @pytest.mark.parametrize(
-    "data", [b"x", REQUEST.pack(b"Z", 1, 0, 0), REQUEST.pack(HOLD, 1, 1, 1), b"y" * 40]
+    "data",
+    [
+        b"x",
+        REQUEST.pack(b"Z", 1, 0, 0, 0, 0),
+        REQUEST.pack(HOLD, 1, 1, 1, 0, 0),
+        REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0),
+        b"y" * 40,
+    ],
 )
-def test_another_request_ends_it(restorer: Child, data: bytes) -> None:
+def test_another_request_ends_it(restorer: Restorer, data: bytes) -> None:
     restorer.control.send(data)
     assert restorer.control.recv(100) == b""
 
 
-def test_descriptors_of_another_kind_hold_nothing(restorer: Child, child: RestoredChild) -> None:
+def test_descriptors_of_another_kind_hold_nothing(restorer: Restorer, child: RestoredChild) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     count = len(open_process(child.pid)) + 2
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2)], [null] * count)
+    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2, *NAME)], [null] * count)
     assert report(restorer).kind == DISCARDED
     os.close(null)
 
 
-def test_who_is_not_there_is_not_held(restorer: Child, child: RestoredChild) -> None:
+def test_who_is_not_there_is_not_held(restorer: Restorer, child: RestoredChild) -> None:
     descriptors = [*open_process(child.pid), child.uffd, child.uffd]
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, 2**22 + 9, 2)], descriptors)
+    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, 2**22 + 9, 2, *NAME)], descriptors)
     assert report(restorer).reason is Reason.GONE
+
+
+def test_a_call_that_ends_is_set_back_before_it_is_asked_for(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.send("state['x'] = 1; time.sleep(0.03)")
+    ask(restorer)  # it is not home yet
+    assert told(restorer).ready and child.answer() is None
+    assert child.call("result = len(state)") == 0
+
+
+def test_who_does_not_come_home_is_discarded(restorer: Restorer, child: RestoredChild) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.send("time.sleep(1.5)")
+    assert make_ready(restorer) == Report(DISCARDED, 1, Reason.NOT_WAITING, 0, 0)
+    assert child.answer() is None
+    assert make_ready(restorer) == Report(DISCARDED, 1, Reason.NOT_WAITING, 0, 0)
+
+
+def test_who_is_flagged_while_it_is_waited_for_is_discarded(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.send("time.sleep(0.1); os.umask(0); time.sleep(5)")
+    found = make_ready(restorer)
+    assert isinstance(found, Report) and found.reason is Reason.CALL
+
+
+def test_one_that_nobody_asks_for_goes_on_and_is_not_used_again(
+    restorer: Restorer, child: RestoredChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that slept breaks off calls that wait: they come home without having served."""
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.call("state['x'] = 1")
+    # Nobody asked: it stands at home, and serves once it has been let go.
+    assert child.call("result = len(state)") == 0
+    found = make_ready(restorer)
+    assert isinstance(found, Report) and found.reason is Reason.NOT_WAITING
+
+
+def test_the_next_gateway_knows_none_of_the_last_one_s(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    before, restorer.gateway = restorer.gateway, restorer.another_gateway()
+    assert make_ready(restorer) == Ready(ready=False, pages=0)
+    assert before.recv(1) == b""
+    before.close()
+
+
+def test_what_a_gateway_says_comes_in_any_parts(restorer: Restorer, child: RestoredChild) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    asked = ASKED.pack(*NAME) + 2 * ASKED.pack(9, 9)
+    for at in range(0, len(asked), 5):
+        restorer.gateway.sendall(asked[at : at + 5])
+        time.sleep(0.01)
+    found = [TOLD.unpack(restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL)) for _ in range(3)]
+    # It waits for a call already, and is urged home meanwhile.
+    assert sorted(one[:3] for one in found) == [(*NAME, 1), (9, 9, 0), (9, 9, 0)]
+    assert child.call("result = 5") == 5
+    assert make_ready(restorer)
+
+
+def test_what_one_gateway_asked_for_the_next_is_not_told(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    """It numbers from the start again: the same name would be another instance's."""
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    child.send("time.sleep(0.1)")
+    ask(restorer)
+    time.sleep(0.02)
+    before, restorer.gateway = restorer.gateway, restorer.another_gateway()
+    assert child.answer() is None
+    restorer.gateway.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        restorer.gateway.recv(1)
+    before.close()
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_gateway_that_goes_or_does_not_read_ends_nothing(
+    restorer: Restorer, child: RestoredChild, close: bool
+) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    if close:
+        restorer.gateway.close()
+    else:
+        restorer.gateway.setblocking(False)
+        with suppress(OSError):
+            while True:
+                restorer.gateway.send(ASKED.pack(9, 9) * 1000)
+    restorer.gateway = restorer.another_gateway()
+    assert hold(restorer, child, number=2).reason is Reason.GONE  # it is traced already
+    assert make_ready(restorer) == Ready(ready=False, pages=0)
+
+
+def test_descriptors_that_a_gateway_sends_go_nowhere(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    folder = Path(f"/proc/{restorer.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    socket.send_fds(restorer.gateway, [ASKED.pack(9, 9)], [0, 1, 2])
+    assert told(restorer, (9, 9)) == Ready(ready=False, pages=0)
+    assert len(list(folder.iterdir())) == before
 
 
 def test_it_ends_with_its_supervisor() -> None:
@@ -195,7 +379,7 @@ def test_another_report_is_refused(data: bytes) -> None:
     with pytest.raises(ReportError):
         read_report(data)
     with pytest.raises(ReportError):
-        read_report(Report(READY, 1, Reason.CALL, 0, 0).packed())
+        read_report(Report(HELD, 1, Reason.CALL, 0, 0).packed())
     with pytest.raises(ReportError):
         read_report(Report(DISCARDED, 1, None, 0, 0).packed())
     whole = bytearray(Report(DISCARDED, 1, Reason.CALL, 0, 0).packed())

@@ -18,6 +18,7 @@ from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
+from casemate.restorer.protocol import ASKED, TOLD
 from casemate.runner import wire
 from casemate.sandbox import client as client_module
 from casemate.sandbox import protocol, zygotes
@@ -102,7 +103,7 @@ def send_descriptors(report: int, listeners: int, *, said: int | None = None) ->
 class Supervisor:
     """The other end of the client's socket."""
 
-    def __init__(self, *, learn: bool = False) -> None:
+    def __init__(self, **how: Any) -> None:
         self.loop = asyncio.get_running_loop()
         ours, self.sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours = ours
@@ -119,7 +120,7 @@ class Supervisor:
             egress=self.egress,
             on_denied_call=lambda *told: self.denied.append(told),
             on_filter_kill=lambda *told: self.killed.append(told),
-            learn=learn,
+            **how,
         )
         self.held: list[int] = []
         self.ready: list[Instance] = []
@@ -181,6 +182,8 @@ class Supervisor:
         for zygote in list(self.zygotes._open.values()):
             zygote.handle(protocol.ZygoteEnded(zygote.number, "the scene is over"))
         assert self.bundles.used == []
+        if self.client._restorer is not None:
+            self.client._restorer.close()
         self.loop.remove_reader(self.ours.fileno())
         self.ours.close()
         self.sock.close()
@@ -202,6 +205,95 @@ def play(scene: Callable[[Supervisor], Awaitable[None]], **options: Any) -> None
     asyncio.run(run())
     assert descriptors_held() == before
     assert not faults, faults
+
+
+# -- the restorer --------------------------------------------------------------------------------
+
+
+async def restorer(supervisor: Supervisor) -> socket.socket:
+    """Return the end of a restorer that the client is given a way to."""
+    theirs, way = socket.socketpair()
+    with way:
+        event = msgspec.json.encode(protocol.Restorer(0, ""))
+        socket.send_fds(supervisor.sock, [event], [way.fileno()])
+    theirs.setblocking(False)
+    await supervisor.settle()
+    assert supervisor.client.restores
+    return theirs
+
+
+def test_an_instance_is_made_ready_by_the_restorer_itself() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as theirs:
+            zygote = await supervisor.opened()
+            instance, sock, _ = await supervisor.spawned(zygote)
+            told: list[tuple[Instance, str]] = []
+            assert zygote.make_ready(instance, lambda *one: told.append(one))
+            assert ASKED.unpack(theirs.recv(99)) == (zygote.number, instance.number)
+            records = [
+                (99, 0, 1, 0),
+                (zygote.number, 99, 1, 0),
+                (zygote.number, instance.number, 1, 85),
+                (zygote.number, instance.number, 0, 0),
+            ]
+            data = b"".join(TOLD.pack(*one) for one in records)
+            for at in range(0, len(data), 7):
+                theirs.send(data[at : at + 7])
+                await supervisor.settle()
+            assert told == [(instance, ""), (instance, "it is not held by a restorer")]
+            assert supervisor.nothing_asked()
+            instance.close()
+            sock.close()
+
+    play(scene)
+
+
+def test_who_has_not_read_all_is_not_made_ready() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as theirs:
+            zygote = await supervisor.opened()
+            instance, sock, _ = await supervisor.spawned(zygote)
+            instance.invoke(b"{}", b"{}", Output(99))
+            assert not zygote.make_ready(instance, lambda *_: None)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(9)
+            sock.recv(999)
+            assert zygote.make_ready(instance, lambda *_: None)
+            instance.close()
+            sock.close()
+
+    play(scene)
+
+
+def test_without_a_restorer_nobody_is_asked() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        instance, sock, _ = await supervisor.spawned(zygote)
+        assert not zygote.make_ready(instance, lambda *_: None)
+        for lose in (True, False):
+            theirs = await restorer(supervisor)
+            if lose:
+                theirs.close()
+                await supervisor.settle()
+            else:
+                await supervisor.tell(protocol.Restorer(0, "it has ended"))
+                assert theirs.recv(9) == b"" and not supervisor.client.restores
+                theirs.close()
+            assert not zygote.make_ready(instance, lambda *_: None)
+        instance.close()
+        sock.close()
+
+    play(scene)
+
+
+def test_another_restorer_takes_the_place_of_the_one_before() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as first, await restorer(supervisor) as second:
+            assert first.recv(9) == b""
+            with pytest.raises(BlockingIOError):
+                second.recv(9)
+
+    play(scene)
 
 
 # -- opening -------------------------------------------------------------------------------------
@@ -250,6 +342,53 @@ def test_open_asks_for_exactly_what_the_version_says() -> None:
         assert (zygote.number, zygote.alive, supervisor.client.zygotes) == (1, True, 1)
 
     play(scene)
+
+
+MANY = {f"V{number}": "x" for number in range(protocol.MAX_VARIABLES)}
+
+
+async def _two(_project: str) -> dict[str, str]:
+    return {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "of another"}
+
+
+@pytest.mark.parametrize(
+    ("own", "opened"),
+    [
+        ({}, {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "of another"}),
+        ({"LEVEL": "info"}, {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "info"}),
+        (MANY, MANY),
+    ],
+    ids=["none of its own", "one of the same name", "no room"],
+)
+def test_a_function_has_other_variables_where_there_is_room(
+    own: dict[str, str], opened: dict[str, str]
+) -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        of = version()
+        of = msgspec.structs.replace(of, spec=msgspec.structs.replace(of.spec, environment=own))
+        opening = supervisor.loop.create_task(supervisor.client.open(of))
+        request, _ = await supervisor.request()
+        assert isinstance(request, protocol.Open)
+        assert request.environment == opened
+        opening.cancel()
+        await supervisor.settle()
+
+    play(scene, variables=_two)
+
+
+def test_what_is_not_usual_is_not_let_out() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        opening = supervisor.loop.create_task(
+            supervisor.client.open(version(grants=(WEB, DATABASE)))
+        )
+        _request, (report, _) = await supervisor.request()
+        send_descriptors(report, 2)
+        await supervisor.settle()
+        await supervisor.tell(protocol.Opened(1))
+        await opening
+        assert supervisor.egress.asked[1:] == [("grant", 1, (WEB,))]
+
+    play(scene, narrow=lambda _version, grants: tuple(g for g in grants if g == WEB))
 
 
 def test_zygotes_are_numbered_for_good() -> None:

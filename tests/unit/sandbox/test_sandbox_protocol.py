@@ -38,13 +38,12 @@ OPEN: dict[str, Any] = {
     "restorable": True,
 }
 SPAWN = {"type": "spawn", "z": 1, "i": 2, "restorable": True}
-MAKE_READY = {"type": "make-ready", "z": 1, "i": 2}
 KILL = {"type": "kill", "z": 1, "i": 2}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
 OPTIONAL = {"ports", "environment", "guard", "layout", "restorable"}
 """A function without them has neither a way out nor a variable."""
-ALL = {m["type"]: m for m in (OPEN, SPAWN, MAKE_READY, KILL, CLOSE, PREPARE)}
+ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
 
 
 def refused(message: Any) -> None:
@@ -64,7 +63,7 @@ def test_a_request_survives_the_way(message: dict[str, Any]) -> None:
 def test_descriptors_come_with_open_and_spawn_only() -> None:
     assert {
         name: protocol.descriptors_of(decode(json.dumps(m).encode())) for name, m in ALL.items()
-    } == {"open": 2, "spawn": 2, "make-ready": 0, "kill": 0, "close": 0, "prepare": 0}
+    } == {"open": 2, "spawn": 2, "kill": 0, "close": 0, "prepare": 0}
 
 
 def test_typed_fields() -> None:
@@ -230,7 +229,7 @@ def test_every_field_is_needed_and_no_other_is_taken(message: dict[str, Any]) ->
         refused(message | {extra: 1})
 
 
-@pytest.mark.parametrize("message", [SPAWN, MAKE_READY, KILL, CLOSE])
+@pytest.mark.parametrize("message", [SPAWN, KILL, CLOSE])
 def test_numbers_are_bounded_everywhere(message: dict[str, Any]) -> None:
     for field in set(message) - {"type", "restorable"}:
         for value in (-1, 0x80000000, 1 << 64, "1", None, 0.5, False):

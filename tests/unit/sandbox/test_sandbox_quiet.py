@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from casemate.sandbox.quiet import is_quiet
+from casemate.sandbox.quiet import has_read_all, is_quiet
 
 
 @dataclass
@@ -70,3 +70,14 @@ def test_a_byte_out_of_band_is_seen(ends: Ends) -> None:
 def test_what_is_closed_is_not_quiet(ends: Ends) -> None:
     assert not is_quiet(-1, ends.reading)
     assert not is_quiet(ends.ours.fileno(), -1)
+
+
+def test_who_has_read_all_is_told_from_who_has_not(ends: Ends) -> None:
+    assert has_read_all(ends.ours.fileno())
+    ends.theirs.send(b"x")  # the other direction does not matter
+    assert has_read_all(ends.ours.fileno())
+    ends.ours.send(b"x")
+    assert not has_read_all(ends.ours.fileno())
+    ends.theirs.recv(1)
+    assert has_read_all(ends.ours.fileno())
+    assert not has_read_all(-1)

@@ -14,10 +14,9 @@ import pytest
 
 from casemate.restorer.protocol import (
     DISCARDED,
+    GATEWAY,
     HELD,
     HOLD,
-    MAKE_READY,
-    READY,
     REQUEST,
     Report,
 )
@@ -57,6 +56,8 @@ class Node:
         )
         self.restoring.tick(100.0)
         self.restoring.read()
+        self.ways: list[socket.socket] = []
+        """That the gateway was given to the restorer."""
         self.members = [os.getpid()]
         self.zygote: Any = SimpleNamespace(
             pid=1,
@@ -74,9 +75,17 @@ class Node:
         found = []
         while True:
             try:
-                found.append(msgspec.json.decode(self.gateway.recv(9999), type=protocol.Event))
+                data, descriptors, _, _ = socket.recv_fds(self.gateway, 9999, 4)
             except TimeoutError:
                 return found
+            self.ways += [socket.socket(fileno=one) for one in descriptors]
+            found.append(msgspec.json.decode(data, type=protocol.Event))
+
+    def way(self) -> socket.socket:
+        """Return the restorer's end of the way that it was given last."""
+        data, [descriptor], _, _ = socket.recv_fds(self.restorer, 100, 4)
+        assert REQUEST.unpack(data) == (GATEWAY, 0, 0, 0, 0, 0)
+        return socket.socket(fileno=descriptor)
 
     def offer(self) -> socket.socket:
         tmp = os.open("/tmp", os.O_PATH)
@@ -102,15 +111,18 @@ class Node:
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     running = Node(monkeypatch)
     assert running.told()[-1] == protocol.Restorer(0, "")
+    running.way().close()
     yield running
     running.restoring.close()
+    for way in running.ways:
+        way.close()
 
 
 def hold(node: Node) -> socket.socket:
     instance = node.offer()
     node.send(instance)
     data, descriptors, _, _ = socket.recv_fds(node.restorer, 100, 64)
-    assert REQUEST.unpack(data) == (HOLD, 1, os.getpid(), 3)
+    assert REQUEST.unpack(data) == (HOLD, 1, os.getpid(), 3, 3, 7)
     for descriptor in descriptors:
         os.close(descriptor)
     node.report(HELD, 1, None, 0, 0)
@@ -118,12 +130,19 @@ def hold(node: Node) -> socket.socket:
     return instance
 
 
-def test_one_that_is_alone_in_its_slot_is_held_and_made_ready(node: Node) -> None:
+def test_one_that_is_alone_in_its_slot_is_held(node: Node) -> None:
     hold(node)
-    node.restoring.make_ready(protocol.MakeReady(3, 7))
-    assert REQUEST.unpack(node.restorer.recv(100)) == (MAKE_READY, 1, 0, 0)
-    node.report(READY, 1, None, 0, 9)
-    assert node.told() == [protocol.MadeReady(3, 7)]
+    assert node.told() == [] and node.killed == []
+
+
+def test_each_gateway_is_given_a_way_of_its_own(node: Node) -> None:
+    node.restoring.tell()
+    assert node.told() == [protocol.Restorer(0, "")]
+    theirs, ours = node.way(), node.ways[-1]
+    ours.sendall(b"x")
+    assert theirs.recv(9) == b"x" and not os.get_blocking(theirs.fileno())
+    theirs.close()
+    assert ours.recv(9) == b""
 
 
 def test_one_that_is_discarded_is_told_and_killed(node: Node) -> None:
@@ -132,8 +151,6 @@ def test_one_that_is_discarded_is_told_and_killed(node: Node) -> None:
     [told] = node.told()
     assert (told.z, told.i) == (3, 7) and "/tmp" in told.reason
     assert node.killed == [(3, 7)]
-    node.restoring.make_ready(protocol.MakeReady(3, 7))
-    assert isinstance(node.told()[0], protocol.NotReady)
 
 
 @pytest.mark.parametrize("members", [[], [1], [1, 2**22 + 1]])
@@ -223,12 +240,11 @@ def test_the_next_gateway_hears_nothing_of_the_last_one_s(node: Node) -> None:
     waiting = node.offer()
     node.restoring.forget()
     assert waiting.recv(1) == b"n"
-    node.report(READY, 1, None, 0, 0)
     node.report(DISCARDED, 1, Reason.CALL, 0, 0)
     assert node.told() == [] and node.killed == []
 
 
 def test_reports_of_nobody_change_nothing(node: Node) -> None:
-    for kind, reason in ((HELD, None), (READY, None), (DISCARDED, Reason.CALL)):
+    for kind, reason in ((HELD, None), (DISCARDED, Reason.CALL)):
         node.report(kind, 99, reason, 0, 0)
     assert node.told() == [] and node.killed == []

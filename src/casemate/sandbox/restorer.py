@@ -1,0 +1,68 @@
+"""The gateway's way to the restorer: asks for instances to be made ready, hears that they are.
+
+Nobody stands in between. That one is discarded the supervisor says, who ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from casemate.restorer.protocol import ASKED, TOLD
+
+_READ_BYTES = TOLD.size * 256
+OnTold = Callable[[int, int, bool], None]
+"""Takes the numbers of a zygote and of an instance, and whether it is ready."""
+
+
+class RestorerLink:
+    """A way to one restorer, which ends with it."""
+
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop, on_told: OnTold) -> None:
+        """Take over a stream socket."""
+        self._sock: socket.socket | None = socket.socket(fileno=descriptor)
+        self._sock.setblocking(False)
+        self._loop = loop
+        self._on_told = on_told
+        self._rest = b""
+        loop.add_reader(descriptor, self._readable)
+
+    def ask(self, zygote: int, instance: int) -> bool:
+        """Ask for an instance to be made ready; False if nobody can be asked."""
+        if self._sock is None:
+            return False
+        record = ASKED.pack(zygote, instance)
+        try:
+            if self._sock.send(record) == len(record):
+                return True
+        except OSError:
+            pass
+        self.close()  # half of it, or nothing is read there
+        return False
+
+    def _readable(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        if self._rest:
+            data = self._rest + data
+        whole = len(data) - len(data) % TOLD.size
+        self._rest = data[whole:]
+        for zygote, instance, ready, _pages in TOLD.iter_unpack(data[:whole]):
+            self._on_told(zygote, instance, ready == 1)
+
+    def close(self) -> None:
+        """Ask nothing more. Closing twice is fine."""
+        if self._sock is not None:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None

@@ -1,0 +1,61 @@
+"""What is said to a gateway comes in order, descriptors with it, and none of them stays open."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from casemate.sandbox import protocol
+from casemate.supervisor.outbox import Outbox
+from support.descriptors import descriptors_held
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield ours, theirs
+
+
+def opened() -> int:
+    return os.open("/dev/null", os.O_RDONLY)
+
+
+def test_a_descriptor_goes_with_its_event(ends: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = ends
+    outbox = Outbox()
+    before = descriptors_held()
+    outbox.tell(protocol.Restorer(0, ""), opened())  # before there is a gateway
+    outbox.open(ours)
+    outbox.tell(protocol.Opened(5))
+    for expected, count in ((protocol.Restorer(0, ""), 1), (protocol.Opened(5), 0)):
+        data, descriptors, _, _ = socket.recv_fds(theirs, 999, 4)
+        assert msgspec.json.decode(data, type=protocol.Event) == expected
+        assert len(descriptors) == count
+        for descriptor in descriptors:
+            os.close(descriptor)
+    assert descriptors_held() == before
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_cannot_be_said_keeps_nothing_open(
+    ends: tuple[socket.socket, socket.socket], gone: bool
+) -> None:
+    ours, theirs = ends
+    outbox = Outbox()
+    before = descriptors_held()
+    outbox.tell(protocol.Restorer(0, ""), opened())
+    if gone:
+        theirs.close()
+        before -= 1
+        outbox.open(ours)
+        outbox.flush()
+    else:
+        outbox.close()
+    assert len(outbox) == 0 and descriptors_held() == before
