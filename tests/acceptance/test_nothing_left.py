@@ -136,8 +136,9 @@ def state(node: TestNode) -> State:
     node.client = httpx2.Client(timeout=60, headers={"authorization": f"Bearer {node.key}"})
     node.wait_until(lambda: _rests(node), 30)
     zygotes = zygotes_of(pid)
-    # Supervisor, gateway, vault, recorder, the three of a base zygote; a restorer if there is one.
-    own = 7 + node.restores
+    # Supervisor, gateway, vault, recorder, monitor, the three of a base zygote; a restorer if there
+    # is one.
+    own = 8 + node.restores
     node.wait_until(lambda: len(node.processes()) == own + 2 * len(zygotes_of(pid)), 30)
     gateway = gateway_of(pid)
     assert gateway is not None

@@ -46,7 +46,7 @@ ROLES: dict[str, set[str]] = {
     },
     "auditor": {
         "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
-        "dead-letter:read", "journal:read", *RECORDS,
+        "dead-letter:read", "journal:read", "findings:read", *RECORDS,
     },
     "invoker": {"function:invoke", "invocation:status"},
     "clerk": {"invocation:read", "secret:list"},

@@ -18,6 +18,7 @@ _TAGS = {
     "bundles": "bundles",
     "records": "invocations, errors, logs, denials and recordings",
     "journal": "the journal",
+    "findings": "findings and alerts",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",
     "delivery": "asynchronous invocations and dead letters",

@@ -29,6 +29,7 @@ from casemate.model.node import NodeHealth
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
+from casemate.monitor.interface import Monitor
 from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
@@ -119,6 +120,7 @@ class Service:
     """Encrypts the store anew with another key."""
     facts: FactStream
     recorder: Recorder
+    monitor: Monitor
     decoys: Decoys
     baselines: Baselines
     recordings: Recordings

@@ -10,7 +10,7 @@ from typing import IO
 
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
 from casemate.folder.folders import Folders
-from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
+from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 from casemate.recorder.config import NEW_JOURNAL
 
 _PIECE = 1024 * 1024
@@ -67,9 +67,10 @@ def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
     root = os.geteuid() == 0
     uid, vault_uid = (GATEWAY_UID, VAULT_UID) if root else (None, None)
     folders = Folders(draft)
-    folders.make(uid, vault_uid, RECORDER_UID if root else None)
-    # No backup holds the journal: another one begins, and is expected to.
-    recorder_uid = RECORDER_UID if root else None
+    recorder_uid, monitor_uid = (RECORDER_UID, MONITOR_UID) if root else (None, None)
+    folders.make(uid, vault_uid, recorder_uid, monitor_uid)
+    # No backup holds the journal: another one begins, and is expected to. Nor does one hold what
+    # the monitor remembers of it.
     mark = folders.journal / NEW_JOURNAL
     mark.touch(mode=0o600)
     if recorder_uid is not None:

@@ -21,7 +21,8 @@ _OWN_FOLDER = 1 << 1 | _READ_FILE | _READ_DIR | 1 << 5 | 1 << 8 | 1 << 14
 _FOLDERS = 1 << 4 | 1 << 7 | 1 << 13
 """Remove and make folders, and move between them."""
 _BIND, _CONNECT = 1, 2
-"""LANDLOCK_ACCESS_NET_BIND_TCP and LANDLOCK_ACCESS_NET_CONNECT_TCP: handled, never allowed."""
+"""LANDLOCK_ACCESS_NET_BIND_TCP and LANDLOCK_ACCESS_NET_CONNECT_TCP: handled; the one is never
+allowed, the other to ports that are declared."""
 _SCOPES = 3
 """Abstract unix sockets and signals, of and to processes outside."""
 
@@ -45,6 +46,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     """What one kind of process may still do. None may start a program or gain a privilege."""
 
     system_calls: SystemCalls
+    connects: tuple[int, ...] | None = None
+    """Ports that it connects to by TCP, where the kernel can tell (Landlock); None: any."""
     reads: tuple[str, ...] = ()
     """Folders whose files it reads, where they are there and its user may."""
     makes_folders: bool = False
@@ -113,8 +116,8 @@ def _lock_memory() -> bool:
 def _restrict_files(declared: Confinement, folder: int | None, abi: int) -> None:
     """Allow what is declared to be read, and the files in `folder` (Landlock)."""
     handled = landlock.handled_files(abi)
-    connects = declared.system_calls is SystemCalls.INTERNET
-    network = _BIND if connects else _BIND | _CONNECT
+    anywhere = declared.system_calls is SystemCalls.INTERNET and declared.connects is None
+    network = _BIND if anywhere else _BIND | _CONNECT
     ruleset = linux.landlock_create(
         handled, network if abi >= 4 else 0, _SCOPES if abi >= 6 else 0, abi
     )
@@ -122,6 +125,8 @@ def _restrict_files(declared: Confinement, folder: int | None, abi: int) -> None
         if folder is not None:
             own = _OWN_FOLDER | (_FOLDERS if declared.makes_folders else 0)
             linux.landlock_allow(ruleset, folder, own & handled)
+        for port in declared.connects or () if abi >= 4 else ():
+            linux.landlock_allow_port(ruleset, port, _CONNECT)
         for path in declared.reads:
             # Not there, or not for this uid: then there is nothing to allow either.
             with contextlib.suppress(PermissionError, FileNotFoundError, NotADirectoryError):

@@ -34,17 +34,22 @@ class ChildStarter:
         config: Callable[[int, int, tuple[int, ...]], ChildConfig],
         *,
         gives: Callable[[], tuple[socket.socket, ...]] = tuple,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `config` is given the descriptors of control socket and heart, and those of what `gives`
-        returns for each process: connections that it inherits.
+        returns for each process: connections that it inherits. `ready` is told of each one that was
+        passed its connection.
         """
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)
         self._program = program
         self._config = config
         self._gives = gives
+        self._ready = ready
+        self.is_ready = False
+        """Whether the process that was started last was passed its connection."""
         self._child: Child | None = None
         self._connection = -1
         """What the child is passed when it is ready; -1 when it was."""
@@ -129,7 +134,20 @@ class ChildStarter:
         else:
             with contextlib.suppress(OSError):  # it has just ended, or will find no connection
                 child.pass_connection(self._connection)
+                self.is_ready = True
         self._settle()
+        if self.is_ready:
+            self._ready()
+
+    def introduce(self, connection: socket.socket, name: bytes) -> bool:
+        """Pass a further connection to the process; False where none is ready for it."""
+        if self._child is None or not self.is_ready:
+            return False
+        try:
+            self._child.pass_connection(connection.fileno(), name)
+        except OSError:
+            return False  # it has just ended, or takes no more for now
+        return True
 
     def _settle(self) -> None:
         """Wait no more for the child to be ready."""
@@ -147,6 +165,7 @@ class ChildStarter:
 
     def _end_process(self, seconds: float) -> None:
         self._settle()
+        self.is_ready = False
         if self._child is not None:
             self._child.close(seconds)
             self._child = None

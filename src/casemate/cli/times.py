@@ -12,6 +12,12 @@ _AGO = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+def seconds_of(text: str) -> int | None:
+    """Return the seconds of `90s`, `10m`, `2h` or `7d`; None for what is no such text."""
+    found = _AGO.fullmatch(text)
+    return None if found is None else int(found[1]) * _SECONDS[found[2]]
+
+
 def moment_of(text: str | None, option: str) -> float | None:
     """Return the Unix time that an option means; None for None.
 
@@ -20,9 +26,9 @@ def moment_of(text: str | None, option: str) -> float | None:
     """
     if text is None:
         return None
-    ago = _AGO.fullmatch(text)
+    ago = seconds_of(text)
     if ago is not None:
-        return round(max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]]), 3)
+        return round(max(0.0, time.time() - ago), 3)
     try:
         found = datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError) as error:

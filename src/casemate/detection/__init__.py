@@ -4,11 +4,12 @@ Pure: rules are compiled once, a `Detector` sees events one after the other and 
 reads no journal, tells nobody and does nothing about what it finds; that is up to who runs it.
 """
 
-from casemate.detection.detector import Detector, Finding, over
+from casemate.detection.detector import Detector, Finding, Memory, over
 from casemate.detection.errors import RuleError
-from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Level, Rule
+from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Rule
 from casemate.detection.rules import Rules, rules_of
-from casemate.detection.shipped import examples, shipped_rules, with_own
+from casemate.detection.shipped import examples, shipped_rules, shipped_texts, with_own
+from casemate.model.level import Level
 
 __all__ = [
     "About",
@@ -18,6 +19,7 @@ __all__ = [
     "Filter",
     "Finding",
     "Level",
+    "Memory",
     "Rule",
     "RuleError",
     "Rules",
@@ -25,5 +27,6 @@ __all__ = [
     "over",
     "rules_of",
     "shipped_rules",
+    "shipped_texts",
     "with_own",
 ]

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from casemate.detection.fields import Event, Get, text_of
-from casemate.detection.rule import Correlation, CorrelationType, Level, Rule
+from casemate.detection.rule import Correlation, CorrelationType, Rule
 from casemate.detection.rules import Rules
-from casemate.detection.windows import Window
+from casemate.detection.windows import Remembered, Window
+from casemate.model.level import Level
 
 MAX_TOLD = 4096
 """Findings that are remembered so that they are not told again at once."""
@@ -44,6 +45,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Of ATT&CK."""
 
 
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a detector has seen, for another one that goes on in its place."""
+
+    windows: dict[str, Remembered]
+    """By the form of a correlation."""
+    told: list[tuple[str, str, float, float]]
+    """Rule, entity, when, and how many have come since."""
+    forgotten: int
+
+
 class Detector:
     """Runs rules over events."""
 
@@ -59,6 +70,22 @@ class Detector:
     def forgotten(self) -> int:
         """Entities that were forgotten for want of room: what they did before counts no more."""
         return self._forgotten + sum(window.forgotten for window in self._windows)
+
+    def remembered(self) -> Memory:
+        """Return what it has seen."""
+        return Memory(
+            windows={each.form: found for each in self._windows if (found := each.remembered())},
+            told=[(*key, *value) for key, value in self._told.items()],  # type: ignore[misc]
+            forgotten=self.forgotten,
+        )
+
+    def recall(self, memory: Memory) -> None:
+        """Go on in the place of another one. What rules that are gone have seen is left out."""
+        for each in self._windows:
+            each.recall(memory.windows.get(each.form, []))
+        for rule, entity, at, count in memory.told[-MAX_TOLD:]:
+            self._told[rule, entity] = [at, count]
+        self._forgotten = memory.forgotten
 
     def see(self, event: Event, at: float) -> list[Finding]:
         """Return what an event, which happened at a Unix time, lets be told."""

@@ -14,8 +14,9 @@ from casemate.detection.anchors import anchors_of
 from casemate.detection.documents import Map, read_documents
 from casemate.detection.errors import refused
 from casemate.detection.fields import Get, getter
-from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Level, Rule
+from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Rule
 from casemate.detection.selections import Check, both, either, selection
+from casemate.model.level import Level
 
 MAX_SELECTIONS = 32
 MAX_NAMED = 64

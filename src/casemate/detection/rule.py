@@ -9,16 +9,7 @@ import msgspec
 
 from casemate.detection.fields import Get
 from casemate.detection.selections import Check
-
-
-class Level(StrEnum):
-    """How grave it is, as Sigma has it."""
-
-    INFORMATIONAL = "informational"
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
+from casemate.model.level import Level
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

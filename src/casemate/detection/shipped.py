@@ -22,7 +22,12 @@ def shipped_rules() -> Rules:
 
 def with_own(*texts: tuple[bytes, str]) -> Rules:
     """Return the shipped rules and one's own, each text with its name. Raises RuleError."""
-    return Rules(one for data, name in (*_texts("rules"), *texts) for one in read_rules(data, name))
+    return Rules(one for data, name in (*shipped_texts(), *texts) for one in read_rules(data, name))
+
+
+def shipped_texts() -> list[tuple[bytes, str]]:
+    """Return the files of the shipped rules, each with its name: for who reads no files later."""
+    return _texts("rules")
 
 
 def examples() -> dict[str, Map]:

@@ -29,6 +29,10 @@ class Kept(NamedTuple):
     id: str
 
 
+Remembered = list[tuple[tuple[str, ...], list[tuple[str, float, int, str]]]]
+"""What is remembered of each entity, in the order in which they were seen last."""
+
+
 class Reached(NamedTuple):
     """That a correlation's condition holds of an entity."""
 
@@ -98,6 +102,30 @@ class Window:
         self._number = 0
         self.forgotten = 0
         """Entities that were pushed out by others."""
+
+    @property
+    def form(self) -> str:
+        """What must be alike for a window to go on with what another one remembers."""
+        one = self._correlation
+        return f"{one.about.name} {one.type} {one.seconds:g} {one.least}"
+
+    def remembered(self) -> Remembered:
+        """Return all that it remembers."""
+        return [
+            (entity, [(key, *kept) for key, kept in known.entries.items()])
+            for entity, known in self._entities.items()
+        ]
+
+    def recall(self, found: Remembered) -> None:
+        """Remember what another one did."""
+        for entity, entries in found:
+            known = self._entities[entity] = _Entity()
+            for key, at, times, uid in entries:
+                known.put(key, Kept(at, times, uid))
+                if self._counts and not self._sliced:
+                    self._number = max(self._number, int(key))
+            self._kept += len(known.entries)
+        self._bound()
 
     def see(self, rule: str, event: Event, at: float, count: int, uid: str) -> Reached | None:
         """Take an event that a rule has matched; return what is reached by it."""

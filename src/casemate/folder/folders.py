@@ -22,12 +22,19 @@ class Folders:
         self.vault = data / "vault"
         self.spool = data / "spool"
         self.journal = data / "journal"
+        self.monitor = data / "monitor"
         self.recordings = data / "recordings"
 
-    def make(self, uid: int | None, vault_uid: int | None, recorder_uid: int | None) -> None:
+    def make(
+        self,
+        uid: int | None,
+        vault_uid: int | None,
+        recorder_uid: int | None,
+        monitor_uid: int | None = None,
+    ) -> None:
         """Make what is missing, private to `uid` (None: to whoever runs this).
 
-        The vault's folder is its own user's, and so is that of the journal.
+        The vault's folder is its own user's, and so are those of the journal and the monitor.
         """
         owners = dict.fromkeys((self.data, self.store, self.projects, self.bundles), uid)
         owners |= {
@@ -36,6 +43,7 @@ class Folders:
             self.vault: vault_uid,
             self.journal: recorder_uid,
         }
+        owners[self.monitor] = monitor_uid
         for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(folder, owner, follow=folder == self.data)

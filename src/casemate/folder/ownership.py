@@ -23,6 +23,7 @@ _MAX_MARKER = 4096
 _OURS = frozenset(
     (
         *("store", "data", "bundles", "spool", "vault", "journal", "recordings", "advisories"),
+        "monitor",
         *(MARKER, FIRST_START),
     )
 )

@@ -18,6 +18,7 @@ from casemate.data import SqliteProjectData
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
@@ -120,6 +121,7 @@ def parts_of(
     egress: EgressClient,
     outside: OutsideTriggers,
     recorder: RecorderClient,
+    monitor: MonitorClient,
     folder: Path,
     faults: Callable[[], Iterable[str]],
 ) -> dict[str, tuple[Look, bool]]:
@@ -157,9 +159,6 @@ def parts_of(
     async def look_at_sources() -> str:
         return "" if outside.running else "The sources process is gone and not yet back."
 
-    async def look_at_journal() -> str:
-        return recorder.problems()
-
     async def look_at_disk() -> str:
         free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
         return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
@@ -172,13 +171,23 @@ def parts_of(
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
-        "journal": (look_at_journal, True),
+        "journal": (_told(recorder.problems), True),
+        "monitor": (_told(monitor.problems), False),
         "projects": (look_at_projects, False),
         "check": (look_at_faults, False),
         "bundles": (look_at_bundles, False),
         "egress": (look_at_egress, False),
         "sources": (look_at_sources, False),
     }
+
+
+def _told(problems: Callable[[], str]) -> Look:
+    """Return how to look at a part that knows itself what is wrong."""
+
+    async def look() -> str:
+        return problems()
+
+    return look
 
 
 def _listed(before: str, problems: Iterable[str]) -> str:

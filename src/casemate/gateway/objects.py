@@ -71,6 +71,7 @@ from casemate.model.denial import Denial
 from casemate.model.facts import GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
@@ -119,6 +120,7 @@ class Gateway:
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
+        self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
         self.older_records = OlderRecords(store, self.records)
         self.denials = DenialRecorder(self.records.deny, loop)
@@ -269,6 +271,7 @@ class Gateway:
                 egress=self.egress,
                 outside=self.outside,
                 recorder=self.recorder,
+                monitor=self.monitor,
                 folder=self._folders.data,
                 faults=self.check.faults,
             )
@@ -322,6 +325,7 @@ class Gateway:
             rekey_store=self._rekey_store,
             facts=self.facts,
             recorder=self.recorder,
+            monitor=self.monitor,
             decoys=self.decoys,
             baselines=self.baselines,
             recordings=self.recordings,
@@ -415,6 +419,7 @@ class Gateway:
         await self.outside.close()
         await self.data.close()
         await self.recorder.close()
+        self.monitor.close()
         if self.tls is not None:
             await self.tls.close()
         self.vault.close()

@@ -156,3 +156,47 @@ class InvocationMeasured(Fact, frozen=True, kw_only=True):
     run_ms: float
     request_bytes: int
     response_bytes: int
+
+
+class Finding(Fact, frozen=True, kw_only=True):
+    """A rule of detection matches what happened. Told by the monitor alone."""
+
+    finding: str
+    """Its id."""
+    rule: str
+    level: str
+    """As Sigma has it: `informational` to `critical`."""
+    title: str
+    entity: str
+    """Who or what it is about, as `field=value` for each field that tells it."""
+    events: tuple[str, ...]
+    """Ids of entries of the journal, the newest."""
+    techniques: tuple[str, ...]
+    """Of ATT&CK."""
+    count: int = 1
+    """Events that it stands for."""
+
+
+class AlertSent(Fact, frozen=True, kw_only=True):
+    """A channel took an alert. Told by the monitor alone."""
+
+    channel: str
+    findings: tuple[str, ...]
+    """Ids of what it told of."""
+
+
+class AlertFailed(Fact, frozen=True, kw_only=True):
+    """An alert was given up. Told by the monitor alone."""
+
+    channel: str
+    findings: tuple[str, ...]
+    reason: str
+
+
+class AlertsSilenced(Fact, frozen=True, kw_only=True):
+    """Somebody has no alerts sent of a rule for a time; what it finds is kept all the same."""
+
+    rule: str
+    seconds: int
+    """For how long; 0: a silence is ended."""
+    reason: str

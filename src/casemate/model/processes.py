@@ -14,8 +14,9 @@ EGRESS_UID = 64_803
 SOURCES_UID = 64_804
 RESTORER_UID = 64_805
 RECORDER_UID = 64_806
-"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process, restorer and
-recorder, when the supervisor is root. Of no account, so that they own nothing but what a node
+MONITOR_UID = 64_807
+"""Host uids of the gateway, base zygotes, vault, egress proxy, sources process, restorer, recorder
+and monitor, when the supervisor is root. Of no account, so that they own nothing but what a node
 gives them."""
 
 RESTORES = False
@@ -41,6 +42,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a sources process is asked for."""
     recorder: int
     """Descriptor of the socket by which a recorder is asked for."""
+    monitor: int
+    """Descriptor of the socket by which a monitor is asked for."""
     unpacked: str
     """Folder in memory for the files of bundles in use."""
     uid: int | None

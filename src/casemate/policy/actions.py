@@ -69,6 +69,8 @@ RULES: dict[Action, Rule] = {
     Action.ERROR_READ: _ON_RECORDS,
     Action.DENIAL_READ: _ON_RECORDS,
     Action.JOURNAL_READ: _ON_FUNCTION,
+    Action.FINDINGS_READ: Rule((_P, _N)),
+    Action.ALERTS_WRITE: _ON_NODE,
     Action.RECORDINGS_READ: _ON_FUNCTION,
     Action.RECORDINGS_WRITE: _ON_FUNCTION,
     Action.DECOYS_READ: Rule((_P, _N)),

@@ -119,6 +119,7 @@ class Keeper:
                 self._note(clear.session, clear.number)
 
     def _note(self, session: bytes, number: int) -> None:
+        self._seen.pop(session, None)  # those that were heard of last are forgotten last
         self._seen[session] = number
         if len(self._seen) > MAX_SESSIONS:
             del self._seen[next(iter(self._seen))]

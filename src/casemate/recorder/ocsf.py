@@ -118,16 +118,28 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
+    facts.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
 }
+_MONITORED: Mapping[type[facts.Fact], Mapped] = {
+    facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),
+    facts.AlertSent: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Alert sent"),
+    facts.AlertFailed: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.HIGH, "Alert given up", failed=True
+    ),
+}
+_LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
 _READ = Mapped(OcsfClass.API_ACTIVITY, 2, Severity.LOW, "Read")
 _EFFECTS: Mapping[str, Mapped] = {"destroy": _DESTROYED, "read": _READ}
 """What an operation did, where it did not change something."""
 
 KINDS: tuple[type[facts.Fact], ...] = (*_MAPPED, Denial)
-"""All kinds of facts that are recorded. What is missing here is a hint and no happening."""
+"""All kinds of facts that the gateway has recorded. What is missing here is a hint and no
+happening."""
+MONITOR_KINDS: tuple[type[facts.Fact], ...] = tuple(_MONITORED)
+"""Those that the monitor has recorded, and nobody else."""
 _DECODERS: Mapping[str, Callable[[bytes], facts.Fact]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind).decode for kind in KINDS
+    kind.__name__: msgspec.msgpack.Decoder(kind).decode for kind in (*KINDS, *MONITOR_KINDS)
 }
 _BASE = frozenset(facts.Fact.__struct_fields__)
 
@@ -138,7 +150,10 @@ def mapped(fact: facts.Fact) -> Mapped:
         return _DENIALS[fact.kind]
     if isinstance(fact, facts.OperationPerformed):
         return _EFFECTS.get(fact.effect, _MAPPED[type(fact)])
-    return _MAPPED[type(fact)]
+    if isinstance(fact, facts.Finding):
+        severity = _LEVELS.get(fact.level, Severity.INFORMATIONAL)
+        return msgspec.structs.replace(_MONITORED[facts.Finding], severity=severity)
+    return _MAPPED.get(type(fact)) or _MONITORED[type(fact)]
 
 
 def decode(kind: str, data: bytes) -> facts.Fact:
@@ -200,4 +215,6 @@ def event(fact: facts.Fact, count: int, uid: str) -> bytes:
         found["api"] = {"operation": own["action"]}
     if "reason" in own:
         found["message"] = own["reason"]
+    if isinstance(fact, facts.Finding):
+        found["finding_info"] = {"uid": fact.finding, "title": own["title"]}
     return msgspec.json.encode(found)

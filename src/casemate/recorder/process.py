@@ -18,6 +18,7 @@ import uvloop
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
 from casemate.child.process import Supervised, main
+from casemate.child.protocol import take_named_connection
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import PENDING
 from casemate.journal.note import NoteKey
@@ -28,6 +29,7 @@ from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
+from casemate.recorder.reading_protocol import READER
 from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
@@ -118,8 +120,28 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
         print(f"casemate recorder: {error}", file=sys.stderr, flush=True)
         await _refuse(sock, error)
         return 1
+    _admit_readers(supervised.control, recorder)
     await recorder.serve(sock)
     return 0
+
+
+def _admit_readers(control: socket.socket, recorder: Recorder) -> None:
+    """Serve, from now on, those who read along and are passed by the supervisor."""
+    loop = asyncio.get_running_loop()
+    control.setblocking(False)
+
+    def accept() -> None:
+        try:
+            taken = take_named_connection(control, frozenset({READER}))
+        except BlockingIOError:
+            return
+        except EOFError:
+            loop.remove_reader(control.fileno())  # the gateway's end is ours as well
+            return
+        if taken is not None:
+            recorder.readers.accept(taken[1])
+
+    loop.add_reader(control.fileno(), accept)
 
 
 def run(config: RecorderConfig) -> int:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.child.calls import refusal, reply
@@ -28,6 +29,8 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.reading import Readers
+from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
 from casemate.vault.recorder_client import RecorderVault
@@ -65,7 +68,8 @@ class Recorder:
         self._vault = vault
         self._records = records
         self._search = Search(folder, writer, keys)
-        self._waiting: list[protocol.Take] = []
+        self.readers = Readers(self._search, lambda: writer.size, self._take)
+        self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
         self._publishing = asyncio.Lock()
@@ -89,6 +93,7 @@ class Recorder:
             if isinstance(failure, Exception):
                 _log.error("the recorder ends: %s", failure)
         self._socket.close()
+        self.readers.close()
         self._writer.close()
         await self._records.close()
 
@@ -100,10 +105,9 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if len(self._waiting) >= MAX_WAITING:
-                raise FrameError("more facts than may be under way")
-            self._waiting.append(request)
-            self._ready.set()
+            if any(told.kind in KINDS_OF_READERS for told in request.facts):
+                raise FrameError("a fact that is not the gateway's to tell")
+            self._take(request, self._socket.send)
             return
         descriptor = (
             self._socket.take_descriptor() if isinstance(request, protocol.CopyRecords) else -1
@@ -118,6 +122,12 @@ class Recorder:
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
+    def _take(self, request: protocol.Take, answer: Callable[[bytes], None]) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise FrameError("more facts than may be under way")
+        self._waiting.append((request, answer))
+        self._ready.set()
+
     async def _keep(self) -> None:
         """Keep what has come, together, and acknowledge it; end where it cannot be kept."""
         while True:
@@ -125,16 +135,17 @@ class Recorder:
             self._ready.clear()
             batches, self._waiting = self._waiting, []
             try:
-                lost = await self._keep_all(batches)
+                lost = await self._keep_all([batch for batch, _ in batches])
             except CasemateError as error:
                 _log.error("what happens cannot be kept: %s", error)
                 failure = protocol.ERRORS.failure(error)
-                for batch in (*batches, *self._waiting):
-                    self._socket.send(refusal(batch.n, failure))
+                for batch, answer in (*batches, *self._waiting):
+                    answer(refusal(batch.n, failure))
                 return
-            for batch in batches:
-                self._socket.send(reply(batch.n, lost))
+            for batch, answer in batches:
+                answer(reply(batch.n, lost))
                 lost = 0
+            self.readers.wake()
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""

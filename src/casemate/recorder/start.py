@@ -22,11 +22,12 @@ class RecorderStarter(ChildStarter):
         *,
         accept_loss: bool,
         accept_records_loss: bool = False,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a recorder alone.
+        vault, for a recorder alone; `ready` is told of each recorder that can be spoken to.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
@@ -41,5 +42,8 @@ class RecorderStarter(ChildStarter):
             )
 
         super().__init__(
-            ChildProgram(module="casemate.recorder.process"), config, gives=lambda: (vault(),)
+            ChildProgram(module="casemate.recorder.process"),
+            config,
+            gives=lambda: (vault(),),
+            ready=ready,
         )

@@ -10,6 +10,7 @@ from casemate.model.caps import Caps
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.processes import RESTORES
 from casemate.model.trusted_proxies import TrustedProxies
+from casemate.monitor.settings import MonitorSettings
 
 RISKS = {
     "cgroups": "no limit on the memory, CPU and processes that an instance takes together",
@@ -59,6 +60,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """True lets functions use what they are not granted, and notes it. On loopback only."""
     restore: bool = RESTORES
     """True has instances restored after a call, where the host can; False a fork for each."""
+    monitor: MonitorSettings = MonitorSettings()
+    """Rules of one's own, and who is told of what they find."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
 

@@ -19,6 +19,7 @@ from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
     GATEWAY_UID,
+    MONITOR_UID,
     RECORDER_UID,
     SANDBOX_UID,
     SOURCES_UID,
@@ -27,7 +28,6 @@ from casemate.model.processes import (
     GatewayConfig,
 )
 from casemate.model.runtime import Runtime
-from casemate.recorder.start import RecorderStarter
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
@@ -48,6 +48,7 @@ from casemate.supervisor.protections import (
     require_tls,
     statuses_of,
 )
+from casemate.supervisor.recording import Recording
 from casemate.supervisor.restarts import Restarts
 from casemate.supervisor.sandboxes import Sandboxes
 from casemate.supervisor.systemd import Systemd
@@ -78,8 +79,8 @@ class Node:
         self._root = os.geteuid() == 0
         self._folders = Folders(options.data.absolute())
         require_own(self._folders.data)
-        uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID) if self._root else (None, None, None)
-        self._folders.make(*uids)
+        uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID, MONITOR_UID)
+        self._folders.make(*(uids if self._root else (None, None, None, None)))
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
@@ -89,7 +90,11 @@ class Node:
         # The gateway's uid may not be able to walk to the folder by its own path either.
         self._visible_data = self._staging.visible(str(self._folders.data))
         self._vault = NodeVault(
-            self._folders, options.master_key, options.accepted_losses, root=self._root
+            self._folders,
+            options.master_key,
+            options.accepted_losses,
+            root=self._root,
+            monitors=options.monitor.secrets,
         )
         self._sandboxes = self._make_sandboxes()
         self._gateway = GatewayProcess()
@@ -216,8 +221,10 @@ class Node:
         egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
         self._watchdog.watch("the egress proxy", lambda: egress.pulse, egress.kill)
-        recorder = self._recorder()
+        recording = self._recording()
+        recorder, monitor = recording.recorder, recording.monitor
         self._watchdog.watch("the recorder", lambda: recorder.pulse, recorder.kill)
+        self._watchdog.watch("the monitor", lambda: monitor.pulse, monitor.kill)
         self._watchdog.watch("the sources process", lambda: sources.pulse, sources.kill)
         pulse = self._gateway.next_pulse()
         config = self._gateway_config(
@@ -226,14 +233,16 @@ class Node:
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
             recorder=recorder.gateway_end.fileno(),
+            monitor=monitor.gateway_end.fileno(),
             heart=pulse.theirs,
         )
         inherited = (config.listener, config.supervisor, config.vault, config.egress)
-        children = (egress, sources, recorder)
+        children = (egress, sources, recorder, monitor)
         with contextlib.ExitStack() as closed, ours, theirs, vault:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
-            passed = (*inherited, config.sources, config.recorder, pulse.theirs)
+            others = (config.sources, config.recorder, config.monitor, pulse.theirs)
+            passed = (*inherited, *others)
             self._gateway.start(config, passed)
             theirs.close()
             vault.close()
@@ -267,13 +276,17 @@ class Node:
             self._gateway.end()
             raise
 
-    def _recorder(self) -> RecorderStarter:
-        """Return what starts recorders for the gateway that is about to be started."""
-        return RecorderStarter(
-            RECORDER_UID if self._root else None,
+    def _recording(self) -> Recording:
+        """Return what starts recorders and monitors for the gateway that is about to be started."""
+        host, port = self._listener.getsockname()[:2]
+        return Recording(
+            self._folders,
+            self._vault,
+            self._options.monitor,
             # Its database is opened by a path, which its uid may not be able to walk to either.
-            self._staging.visible(str(self._folders.journal)),
-            self._vault.connect_recorder,
+            journal=self._staging.visible(str(self._folders.journal)),
+            node=self._options.public_url or f"{host}:{port}",
+            root=self._root,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
             accept_records_loss=(
@@ -282,7 +295,15 @@ class Node:
         )
 
     def _gateway_config(
-        self, *, supervisor: int, vault: int, egress: int, sources: int, recorder: int, heart: int
+        self,
+        *,
+        supervisor: int,
+        vault: int,
+        egress: int,
+        sources: int,
+        recorder: int,
+        monitor: int,
+        heart: int,
     ) -> GatewayConfig:
         options = self._options
         return GatewayConfig(
@@ -293,6 +314,7 @@ class Node:
             egress=egress,
             sources=sources,
             recorder=recorder,
+            monitor=monitor,
             heart=heart,
             caps=options.caps(self._memory),
             resting_memory=self._resting_memory,

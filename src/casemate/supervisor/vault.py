@@ -14,7 +14,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.processes import VAULT_UID
 from casemate.supervisor.log import report
 from casemate.vault.errors import VaultUnavailableError
-from casemate.vault.protocol import RECORDER
+from casemate.vault.protocol import MONITOR, RECORDER
 from casemate.vault.start import VaultProcess, start_vault
 
 
@@ -28,11 +28,14 @@ class NodeVault:
         accepted_losses: tuple[str, ...],
         *,
         root: bool,
+        monitors: tuple[str, ...] = (),
     ) -> None:
         """Start the vault, which makes the master key on the very first start.
 
-        `master_key` is where that is, None where the node keeps one itself.
+        `master_key` is where that is, None where the node keeps one itself; `monitors` are the
+        secrets that the monitor may use.
         """
+        self._monitors = monitors
         self._folders = folders
         self._master_key = master_key
         self._accepted_losses = accepted_losses
@@ -74,6 +77,10 @@ class NodeVault:
         """
         return self._process.connect(RECORDER)
 
+    def connect_monitor(self) -> socket.socket:
+        """Return a connection for the monitor; see `connect_recorder`."""
+        return self._process.connect(MONITOR)
+
     def restart(self) -> None:
         """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
@@ -107,6 +114,7 @@ class NodeVault:
             # Where there is something encrypted, a new vault would only hide the loss.
             create=found.may_make_vault,
             uid=VAULT_UID if self._root else None,
+            monitors=self._monitors,
         )
         # Once there is a store, what can be read only by a newer release has refused by itself.
         mark(self._folders.data)

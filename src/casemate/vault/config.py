@@ -15,3 +15,5 @@ class VaultConfig(ChildConfig, frozen=True, kw_only=True):
     """Make a new vault if there is none."""
     variable: int | None = None
     """Descriptor to read what the variable of an `env:` source held."""
+    monitors: tuple[str, ...] = ()
+    """Secrets that the monitor may use, as `PROJECT/NAME`."""

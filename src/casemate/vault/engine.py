@@ -41,7 +41,7 @@ from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.sources import KeyParameters, KeySource
 from casemate.vault.state import STATE_FILE, Header, decode_state, wrapping_key
-from casemate.vault.verifying import is_equal, is_signed
+from casemate.vault.verifying import is_equal, is_signed, signature_of
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
@@ -185,6 +185,17 @@ class VaultEngine:
         """See `Vault.verify_hmac`."""
         _version, value = self._secrets.reading(project, secret, None)
         return is_signed(value(), algorithm, message, signature)
+
+    def sign_hmac(self, project: str, secret: str, message: bytes) -> bytes:
+        """See `MonitorVault.sign_hmac`."""
+        _version, value = self._secrets.reading(project, secret, None)
+        found = signature_of(value(), Mac.STANDARD, message)
+        if found is None:
+            raise VaultInputError(
+                f"The secret {project}/{secret} is no key to sign with.",
+                next_step="set it to a random text, or to `whsec_` and 24 to 64 bytes in base64",
+            )
+        return found
 
     def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
         """See `Vault.verify_equal`."""

@@ -35,6 +35,8 @@ class Purpose(StrEnum):
     """What went into invocations and came out of them, AES-256-GCM."""
     RECORDS = "records"
     """Page encryption of the records of invocations; project is `""`."""
+    MONITOR = "monitor"
+    """What the monitor remembers, AES-256-GCM; project is `""`."""
 
 
 class Mac(StrEnum):

@@ -83,7 +83,8 @@ def serve(config: VaultConfig) -> int:
         return 1
     supervised.ready(held)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    Server(engine, supervised.control, supervised.heart).run()
+    monitors = frozenset(config.monitors)
+    Server(engine, supervised.control, supervised.heart, monitors=monitors).run()
     engine.close()
     return 0
 

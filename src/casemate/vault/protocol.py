@@ -24,6 +24,7 @@ ASKING = Bounds(frame=MAX_FRAME, unsent=80 * 1024 * 1024)
 ANSWERING = Bounds(frame=MAX_FRAME, unsent=32 * 1024 * 1024, pauses=True)
 MAX_WRAPPED_VALUE = 64 * 1024
 MAX_CLAIMS_BYTES = 16 * 1024
+MAX_TO_SIGN = 256 * 1024
 
 Name = Annotated[str, msgspec.Meta(max_length=63)]
 Version = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
@@ -199,6 +200,14 @@ class KeepRecords(Message, frozen=True, tag=26):
     """`RecorderVault.keep_records`."""
 
 
+class SignHmac(Message, frozen=True, tag=27):
+    """`MonitorVault.sign_hmac`."""
+
+    project: Name
+    secret: Name
+    message: Annotated[bytes, msgspec.Meta(max_length=MAX_TO_SIGN)]
+
+
 Request = (
     GetDataKey
     | GetPublicKey
@@ -226,19 +235,35 @@ Request = (
     | SignHead
     | AreRecordsKept
     | KeepRecords
+    | SignHmac
 )
 
 RECORDER = b"recorder"
 """Kind of connection by which journal and records are kept, and nothing else can be asked for."""
+MONITOR = b"monitor"
+"""Kind of connection by which alerts are signed and channels signed in to, with the secrets alone
+that the node's settings name for it."""
 _OF_RECORDER = frozenset({Purpose.JOURNAL, Purpose.RECORDS})
+_RECORDER_S = (GetJournalKey, SignHead, AreRecordsKept, KeepRecords)
 
 
-def is_allowed(request: Request, *, recorder: bool) -> bool:
-    """Tell whether this kind of connection may ask for it: what is the one's is not the other's."""
+def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozenset()) -> bool:
+    """Tell whether this kind of connection may ask for it: what is the one's is not the other's.
+
+    `secrets` are those of the monitor, as `PROJECT/NAME`.
+    """
+    if kind == RECORDER:
+        own_key = isinstance(request, GetDataKey) and request.purpose in _OF_RECORDER
+        return own_key or isinstance(request, _RECORDER_S)
+    if kind == MONITOR:
+        if isinstance(request, GetDataKey):
+            return request.purpose is Purpose.MONITOR and not request.project
+        if isinstance(request, SignHmac):
+            return f"{request.project}/{request.secret}" in secrets
+        return isinstance(request, DeliverSecret) and f"{request.project}/{request.name}" in secrets
     if isinstance(request, GetDataKey):
-        return (request.purpose in _OF_RECORDER) is recorder
-    own = GetJournalKey | SignHead | AreRecordsKept | KeepRecords
-    return isinstance(request, own) is recorder
+        return request.purpose not in _OF_RECORDER and request.purpose is not Purpose.MONITOR
+    return not isinstance(request, (*_RECORDER_S, SignHmac))
 
 
 ERRORS = Errors(

@@ -29,7 +29,7 @@ from casemate.vault.redaction_worker import RedactionWorker
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
-_KINDS = frozenset({CONNECT, protocol.RECORDER})
+_KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR})
 
 _log = logging.getLogger("casemate.vault")
 
@@ -59,6 +59,7 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.SignHead: lambda v, r: v.sign_head(r.head),
     protocol.AreRecordsKept: lambda v, r: v.records_kept(),
     protocol.KeepRecords: lambda v, r: v.keep_records(),
+    protocol.SignHmac: lambda v, r: v.sign_hmac(r.project, r.secret, r.message),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 
@@ -67,9 +68,18 @@ class Server:
     """Serves an engine until the supervisor closes `control`."""
 
     def __init__(
-        self, engine: VaultEngine, control: socket.socket, heart: Heart | None = None
+        self,
+        engine: VaultEngine,
+        control: socket.socket,
+        heart: Heart | None = None,
+        *,
+        monitors: frozenset[str] = frozenset(),
     ) -> None:
-        """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket."""
+        """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket.
+
+        `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`.
+        """
+        self.monitors = monitors
         self._heart = heart or Heart(None)
         self.engine = engine
         self._control = control
@@ -115,7 +125,7 @@ class Server:
         if len(self.connections) >= MAX_CONNECTIONS:
             sock.close()
             return
-        self.connections.add(Connection(self, sock, recorder=kind == protocol.RECORDER))
+        self.connections.add(Connection(self, sock, kind))
 
     def forget(self, connection: Connection) -> None:
         """Drop a closed connection and what was being delivered for it."""
@@ -152,12 +162,12 @@ class Server:
 
 
 class Connection:
-    """One gateway, or one recorder."""
+    """One gateway, recorder or monitor."""
 
-    def __init__(self, server: Server, sock: socket.socket, *, recorder: bool = False) -> None:
+    def __init__(self, server: Server, sock: socket.socket, kind: bytes = CONNECT) -> None:
         """Serve what comes on `sock`."""
         self._server = server
-        self._recorder = recorder
+        self._kind = kind
         self._socket = FrameSocket(
             sock,
             server.loop,
@@ -177,7 +187,7 @@ class Connection:
         self._server.forget(self)
 
     def _answer(self, request: protocol.Request) -> None:
-        if not protocol.is_allowed(request, recorder=self._recorder):
+        if not protocol.is_allowed(request, self._kind, self._server.monitors):
             raise FrameError(f"{type(request).__name__} is not for this kind of connection")
         try:
             if isinstance(request, protocol.DeliverSecret):

@@ -45,7 +45,8 @@ class VaultProcess:
     def connect(self, kind: bytes = CONNECT) -> socket.socket:
         """Return a new connection, for `VaultClient`. Raises VaultUnavailableError.
 
-        Of the kind `protocol.RECORDER` it is for `RecorderVault`.
+        Of the kind `protocol.RECORDER` it is for `RecorderVault`, of `protocol.MONITOR` for
+        `MonitorVault`.
         """
         ours, theirs = protocol.ASKING.pair()
         try:
@@ -61,11 +62,15 @@ class VaultProcess:
         return ours
 
 
-def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> VaultProcess:
+def start_vault(
+    folder: Path, source: str, *, create: bool, uid: int | None, monitors: tuple[str, ...] = ()
+) -> VaultProcess:
     """Start the vault in `folder` (data/vault) and wait until it is open and confined.
 
     `uid` is the user it becomes, None for an ordinary user's node. With `create` a vault is made
-    where there is none. A variable that `source` names is gone from this process afterwards.
+    where there is none.
+    `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. A variable that `source`
+    names is gone from this process afterwards.
     Raises what kept the vault from opening: WrongMasterKeyError, MasterKeySourceError,
     VaultDamagedError, VaultError.
     """
@@ -86,6 +91,7 @@ def start_vault(folder: Path, source: str, *, create: bool, uid: int | None) -> 
                 source=source,
                 create=create,
                 variable=variable,
+                monitors=monitors,
             ),
             passed,
         )

@@ -19,15 +19,20 @@ _PREFIX = b"whsec_"
 
 def is_signed(key: bytes, algorithm: Mac, message: bytes, signature: bytes) -> bool:
     """Tell whether `signature` is the HMAC of `message` under a secret's value."""
+    right = signature_of(key, algorithm, message)
+    return right is not None and hmac.compare_digest(right, signature)
+
+
+def signature_of(key: bytes, algorithm: Mac, message: bytes) -> bytes | None:
+    """Return the HMAC of `message` under a secret's value, None where that is no key."""
     if algorithm is Mac.STANDARD and key.startswith(_PREFIX):
         try:
             key = base64.b64decode(key[len(_PREFIX) :].strip(), validate=True)
         except binascii.Error:
-            return False
+            return None
     if not key:
-        return False  # an empty key is one that everybody has
-    right = hmac.digest(key, message, hashlib.sha256)
-    return hmac.compare_digest(right, signature)
+        return None  # an empty key is one that everybody has
+    return hmac.digest(key, message, hashlib.sha256)
 
 
 def is_equal(value: bytes, shown: bytes) -> bool:

@@ -61,6 +61,7 @@ from casemate.operations.records import (
 from casemate.operations.traces import FindTrace
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
+from support.fake_monitor import FakeMonitor
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
@@ -407,6 +408,7 @@ class Parts:
         self.denied: list[Denial] = []
         self.facts = self.control.facts = stream(self.denied.append)
         self.recorder = FakeRecorder()
+        self.monitor = FakeMonitor()
         self.sources: tuple[SourceStatus, ...] = ()
         self.schedules: tuple[ScheduleStatus, ...] = ()
         self.health = nothing_known()
@@ -422,6 +424,7 @@ class Parts:
             rekey_store=_no_rekey,
             facts=self.facts,
             recorder=self.recorder,
+            monitor=self.monitor,
             **unused_parts(self.facts, spool),
             make_backup=make_backup,
             checks=FakeChecks(),

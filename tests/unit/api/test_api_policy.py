@@ -26,6 +26,7 @@ from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.operations.policies import KeepPolicy, RemovePolicy
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
+from support.fake_monitor import FakeMonitor
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
@@ -117,6 +118,7 @@ class Node:
             facts=facts,
             **unused_parts(facts),
             recorder=FakeRecorder(),
+            monitor=FakeMonitor(),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]
             sources=tuple,

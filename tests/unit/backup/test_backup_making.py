@@ -32,7 +32,7 @@ from casemate.folder.folders import Folders
 from casemate.model.deployment import LIVE, NewVersion
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.function import FunctionSpec
-from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
+from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite import SqliteStore
@@ -103,7 +103,7 @@ def test_a_restore_has_every_file_private(tmp_path: Path) -> None:
         status = path.stat()
         assert status.st_mode & 0o077 == 0, name
         if os.geteuid() == 0:
-            owners = {"vault": VAULT_UID, "journal": RECORDER_UID}
+            owners = {"vault": VAULT_UID, "journal": RECORDER_UID, "monitor": MONITOR_UID}
             assert status.st_uid == owners.get(name.split("/")[0], GATEWAY_UID), name
 
 

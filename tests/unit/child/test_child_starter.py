@@ -14,7 +14,14 @@ from casemate.child import starter as starter_module
 from casemate.child.calls import Failure
 from casemate.child.heartbeat import Pulse
 from casemate.child.proof import Held
-from casemate.child.protocol import CONNECT, ChildConfig, NotReady, Ready, take_connection
+from casemate.child.protocol import (
+    CONNECT,
+    ChildConfig,
+    NotReady,
+    Ready,
+    take_connection,
+    take_named_connection,
+)
 from casemate.child.start import Child, ChildProgram, NotReadyError
 from casemate.child.starter import START, ChildStarter
 from casemate.kernel import linux
@@ -226,3 +233,43 @@ def test_what_a_process_says_is_not_believed_by_whoever_waits_for_it() -> None:
             child.receive_ready()
     finally:
         child.close()
+
+
+def test_one_that_is_ready_is_introduced_to_others_and_no_other_is(world: World) -> None:
+    ready: list[bool] = []
+    world.starter._ready = lambda: ready.append(world.starter.is_ready)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert not world.starter.introduce(theirs, b"other"), "there is none"
+        with world.ask():
+            (child,) = Played.all
+            assert not world.starter.introduce(theirs, b"other"), "it has proved nothing"
+            assert ready == []
+            child.say(msgspec.json.encode(Ready(HELD)))
+            assert world.starter.serve()
+            assert ready == [True]
+            passed = take_connection(child.theirs)
+            assert passed is not None
+            passed.close()
+            assert world.starter.introduce(theirs, b"other")
+            taken = take_named_connection(child.theirs, frozenset({b"other"}))
+            assert taken is not None
+            name, sock = taken
+            with sock:
+                assert name == b"other"
+                ours.send(b"hello")
+                assert sock.recv(10) == b"hello"
+        with world.ask():
+            assert not world.starter.introduce(theirs, b"other"), "another one is being started"
+
+
+def test_one_that_holds_too_much_is_introduced_to_nobody(world: World) -> None:
+    ready: list[bool] = []
+    world.starter._ready = lambda: ready.append(True)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, world.ask():
+        (child,) = Played.all
+        child.say(msgspec.json.encode(Ready(msgspec.structs.replace(HELD, capabilities=1))))
+        assert world.starter.serve()
+        assert not world.starter.introduce(theirs, b"other")
+        assert ready == []

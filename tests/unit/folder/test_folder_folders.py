@@ -11,7 +11,7 @@ import pytest
 
 from casemate.folder.folders import Folders, default_master_key
 from casemate.model.errors import CasemateError
-from casemate.model.processes import GATEWAY_UID, RECORDER_UID, VAULT_UID
+from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 
 
 def mode(path: Path) -> int:
@@ -27,6 +27,7 @@ def every(folders: Folders) -> list[Path]:
         folders.vault,
         folders.spool,
         folders.journal,
+        folders.monitor,
     ]
 
 
@@ -54,9 +55,10 @@ def test_folders_that_were_open_are_closed(tmp_path: Path) -> None:
 def test_folders_belong_to_the_gateway_and_the_vault_s_to_the_vault(tmp_path: Path) -> None:
     folders = Folders(tmp_path / "data")
     for _ in range(2):
-        folders.make(GATEWAY_UID, VAULT_UID, RECORDER_UID)
+        folders.make(GATEWAY_UID, VAULT_UID, RECORDER_UID, MONITOR_UID)
         for folder in every(folders):
             owners = {folders.vault: VAULT_UID, folders.journal: RECORDER_UID}
+            owners[folders.monitor] = MONITOR_UID
             owner = owners.get(folder, GATEWAY_UID)
             assert (folder.stat().st_uid, folder.stat().st_gid) == (owner, owner)
             assert not mode(folder) & 0o066

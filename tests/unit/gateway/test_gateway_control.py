@@ -221,6 +221,7 @@ class Node:
             vault=0,
             egress=0,
             recorder=-1,
+            monitor=-1,
             sources=0,
             unpacked=str(folder),
             uid=None,

@@ -46,7 +46,7 @@ MAY: dict[str, set[str]] = {
     },
     "auditor": {
         *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
-        *("policy:read", "dead-letter:read", "journal:read", *RECORDS),
+        *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
     },
     "invoker": {"function:invoke", "invocation:status"},
 }

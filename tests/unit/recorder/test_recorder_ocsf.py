@@ -33,6 +33,19 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
+    facts.Finding: {
+        "finding": "9f2c51aa03b1e7d4",
+        "rule": "tokens-tried",
+        "level": "high",
+        "title": "Tokens are tried",
+        "entity": "src_endpoint.ip=192.0.2.7",
+        "events": ("a-1", "a-2"),
+        "techniques": ("T1110",),
+        "count": 30,
+    },
+    facts.AlertSent: {"channel": "pager", "findings": ("9f2c51aa03b1e7d4",)},
+    facts.AlertFailed: {"channel": "pager", "findings": ("a",), "reason": "It answers 500."},
     Denial: {
         "kind": DenialKind.INJECTION,
         "action": "sql",
@@ -40,6 +53,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "reason": "changed",
     },
 }
+
+ALL = (*ocsf.KINDS, *ocsf.MONITOR_KINDS)
 
 
 def sample(of: type[facts.Fact], **changes: Any) -> facts.Fact:
@@ -65,11 +80,12 @@ def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
         for _, each in inspect.getmembers(facts, inspect.isclass)
         if issubclass(each, facts.Fact)
     }
-    assert {*kinds, Denial} - HINTS == set(ocsf.KINDS)
-    assert set(SAMPLES) == set(ocsf.KINDS)
+    assert {*kinds, Denial} - HINTS == set(ALL)
+    assert set(SAMPLES) == set(ALL)
+    assert not set(ocsf.KINDS) & set(ocsf.MONITOR_KINDS)
 
 
-@pytest.mark.parametrize("kind", ocsf.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_an_event_says_who_what_when_and_where(kind: type[facts.Fact]) -> None:
     event = read(sample(kind))
     assert event["category_uid"] == event["class_uid"] // 1000
@@ -116,3 +132,11 @@ def test_what_was_not_sent_by_a_gateway_is_refused() -> None:
         with pytest.raises(RecorderInputError):
             ocsf.decode(kind, text)
     assert MAX_FACT_BYTES < 65_536
+
+
+@pytest.mark.parametrize(("level", "severity"), [("critical", 5), ("low", 2), ("none such", 1)])
+def test_a_finding_is_as_grave_as_its_rule(level: str, severity: int) -> None:
+    event = read(sample(facts.Finding, level=level))
+    assert event["severity_id"] == severity
+    assert event["finding_info"] == {"uid": "9f2c51aa03b1e7d4", "title": "Tokens are tried"}
+    assert event["count"] == 30

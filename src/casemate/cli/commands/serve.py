@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from casemate.cli.credentials import parse_url
 from casemate.cli.errors import UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.model.processes import RESTORES
+
+if TYPE_CHECKING:
+    from casemate.monitor.settings import MonitorSettings
 
 app = new_app()
 
@@ -191,6 +194,23 @@ RestoreOption = Annotated[
         "it for the next call, where the host can; or fork one for each call.",
     ),
 ]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings in TOML: who is told of what the rules of detection find, and by which way.",
+    ),
+]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FOLDER",
+        help="Rules of detection of your own (Sigma, *.yml), beside those of Casemate. Read when "
+        "the monitor starts.",
+    ),
+]
 FunctionIdsOption = Annotated[
     str | None,
     typer.Option(
@@ -215,6 +235,20 @@ def _size(option: str, text: str | None) -> int | None:
             next_step="Give a number and its unit: KB, MB or GB.",
         )
     return size
+
+
+def _monitor(config: Path | None, rules: Path | None) -> MonitorSettings:
+    """Return what the settings file says, with the folder of rules that is given. SettingsError."""
+    from msgspec.structs import replace
+
+    from casemate.monitor.settings import MonitorSettings, read_settings
+
+    found = read_settings(config) if config is not None else MonitorSettings()
+    if rules is None:
+        return found
+    if not rules.is_dir():
+        raise UsageError(f"--rules is {rules}, which is no folder.", next_step="Name one.")
+    return replace(found, rules=str(rules.absolute()))
 
 
 def _require_sound(data: str | None, cert: Path | None, key: Path | None, *, owned: bool) -> None:
@@ -280,6 +314,8 @@ def serve(
     resting_memory: RestingMemoryOption = None,
     learn: LearnOption = False,
     restore: RestoreOption = RESTORES,
+    config: ConfigOption = None,
+    rules: RulesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a node.
@@ -320,5 +356,6 @@ def serve(
             learn=learn,
             restore=restore,
             trusted_proxies=tuple(trusted_proxy or ()),
+            monitor=_monitor(config, rules),
         )
     )

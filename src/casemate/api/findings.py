@@ -1,0 +1,114 @@
+"""Operations on findings, channels of alerts and silences."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.model.errors import NotFoundError
+from casemate.model.facts import AlertsSilenced
+from casemate.monitor.errors import MonitorUnavailableError
+from casemate.operations import findings
+from casemate.operations.findings import (
+    AlertChannel,
+    AlertChannels,
+    AlertSilence,
+    AlertSilences,
+    AlertTest,
+    Finding,
+    FindingPage,
+    ListAlertChannels,
+    ListAlertSilences,
+    ListFindings,
+    ShowFinding,
+    SilenceAlerts,
+    TestAlertChannel,
+)
+
+performs = Performers()
+
+
+@performs(ListFindings)
+async def _list(wanted: ListFindings, call: Call) -> FindingPage:
+    page = await call.service.monitor.findings(
+        project=wanted.project,
+        rule=wanted.rule,
+        level=wanted.level,
+        since=wanted.since,
+        before=wanted.before,
+        most=wanted.limit,
+    )
+    return msgspec.convert(page, FindingPage, from_attributes=True)
+
+
+@performs(ShowFinding)
+async def _show(wanted: ShowFinding, call: Call) -> Finding:
+    found = await call.service.monitor.finding(wanted.id)
+    if wanted.project is not None and found.project != wanted.project:
+        raise NotFoundError(
+            f"There is no finding {wanted.id} of {wanted.project}.",
+            next_step="casemate findings ls shows what there is",
+        )
+    return msgspec.convert(found, Finding, from_attributes=True)
+
+
+@performs(ListAlertChannels)
+async def _channels(_wanted: ListAlertChannels, call: Call) -> AlertChannels:
+    found = await call.service.monitor.alerts()
+    return AlertChannels(
+        channels=tuple(
+            AlertChannel(
+                name=each.name,
+                kind=each.kind,
+                server=each.server,
+                level=each.level,
+                **msgspec.structs.asdict(each.state),
+            )
+            for each in found.channels
+        ),
+        signs_of_life=found.signs_of_life,
+    )
+
+
+@performs(TestAlertChannel)
+async def _test(wanted: TestAlertChannel, call: Call) -> AlertTest:
+    problem = await call.service.monitor.test(wanted.channel)
+    return AlertTest(channel=wanted.channel, problem=problem)
+
+
+@performs(SilenceAlerts)
+async def _silence(wanted: SilenceAlerts, call: Call) -> None:
+    try:
+        known = await call.service.monitor.has_rule(wanted.rule)
+    except MonitorUnavailableError:
+        known = True  # it is read from the journal once there is a monitor again
+    if not known:
+        raise NotFoundError(
+            f"There is no rule {wanted.rule}.", next_step="casemate findings ls shows the names"
+        )
+    call.service.facts.happened(
+        AlertsSilenced(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            rule=wanted.rule,
+            seconds=wanted.seconds,
+            reason=wanted.reason,
+        )
+    )
+
+
+@performs(ListAlertSilences)
+async def _silences(_wanted: ListAlertSilences, call: Call) -> AlertSilences:
+    found = await call.service.monitor.alerts()
+    return AlertSilences(
+        silences=tuple(
+            msgspec.convert(each, AlertSilence, from_attributes=True) for each in found.silences
+        )
+    )
+
+
+OPERATIONS = all_served(findings, performs)

@@ -1,0 +1,113 @@
+"""`casemate alert`: the channels by which people are told of findings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from casemate.cli.client import connect
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.operation_command import answered, asked
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import GREEN, note, print_json, print_line, print_table
+from casemate.cli.text import moment
+from casemate.cli.times import seconds_of
+from casemate.operations.findings import (
+    AlertChannels,
+    AlertSilences,
+    ListAlertChannels,
+    ListAlertSilences,
+    SilenceAlerts,
+    TestAlertChannel,
+)
+
+app = new_app("See and try how people are told of findings, and silence rules.")
+
+
+@answered(app, ListAlertChannels, examples="$ casemate alert ls\n$ casemate alert ls --json")
+def ls(found: AlertChannels) -> None:
+    """List the channels of the node's settings, and how each is."""
+    print_table(
+        ("channel", "kind", "server", "from level", "sent", "waiting", "failed", "folded", "why"),
+        [
+            (
+                each.name,
+                each.kind,
+                each.server,
+                each.level,
+                str(each.sent),
+                str(each.waiting),
+                str(each.failed),
+                str(each.folded + each.silenced),
+                each.problem,
+            )
+            for each in found.channels
+        ],
+        empty="There are no channels; name some in the file that casemate serve --config reads.",
+        below=("why",),
+    )
+
+
+@asked(app, TestAlertChannel, examples="$ casemate alert test pager")
+def test(wanted: TestAlertChannel, *, json: JsonOption = False) -> None:
+    """Send a test by a channel, now. The exit code is 1 if it was not taken."""
+    with connect() as client:
+        done = client.call(wanted)
+    if json:
+        print_json(done)
+    elif not done.problem:
+        print_line(f"{done.channel} took it.", GREEN)
+    if done.problem:
+        raise CommandError(
+            f"{done.channel} did not take it: {done.problem}",
+            next_step="mend the node's settings file, or the server",
+        )
+
+
+@command(
+    app,
+    examples="""\
+$ casemate alert silence tokens-tried --for 2h --reason 'a planned test of ours'
+$ casemate alert silence tokens-tried --for 0s --reason 'the test is over'
+""",
+)
+def silence(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its name.")],
+    for_: Annotated[
+        str,
+        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    json: JsonOption = False,
+) -> None:
+    """Have no alerts sent of a rule for a time. `--for 0s` ends that.
+
+    What the rule finds is kept and listed all the same. That it is silenced, by whom and why,
+    stands in the journal and is told as a finding.
+    """
+    seconds = seconds_of(for_)
+    if seconds is None:
+        raise UsageError(f"--for is {for_!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    with connect() as client:
+        client.call(SilenceAlerts(rule=rule, seconds=seconds, reason=reason))
+    if json:
+        print_json({"rule": rule, "seconds": seconds})
+    elif seconds:
+        print_line(f"No alerts of {rule} are sent for {for_}.")
+        note("It finds what it finds: casemate findings ls")
+    else:
+        print_line(f"Alerts of {rule} are sent.")
+
+
+@answered(
+    app, ListAlertSilences, examples="$ casemate alert silences\n$ casemate alert silences --json"
+)
+def silences(found: AlertSilences) -> None:
+    """List the rules of which no alerts are sent for now."""
+    print_table(
+        ("rule", "until", "by", "why"),
+        [(each.rule, moment(each.until), each.by, each.reason) for each in found.silences],
+        empty="Nothing is silenced.",
+        below=("why",),
+    )

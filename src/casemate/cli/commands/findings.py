@@ -1,0 +1,67 @@
+"""`casemate findings`: what the rules of detection have found on the node."""
+
+from __future__ import annotations
+
+from casemate.cli.client import connect
+from casemate.cli.operation_command import answered, asked
+from casemate.cli.options import JsonOption, new_app
+from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table, print_text
+from casemate.cli.text import moment
+from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
+
+app = new_app("See what the rules of detection have found.")
+
+
+@answered(
+    app,
+    ListFindings,
+    examples="$ casemate findings ls\n$ casemate findings ls --level high --since 7d\n"
+    "$ casemate findings ls shop --json",
+)
+def ls(found: FindingPage) -> None:
+    """List what was found, the newest first.
+
+    The node runs the rules over everything that happens, from its first start on. What is found
+    stands in the journal, too.
+    """
+    print_table(
+        ("at", "level", "rule", "times", "id", "of", "title"),
+        [
+            (
+                moment(each.at),
+                each.level,
+                each.rule,
+                str(each.count),
+                each.id,
+                each.entity,
+                each.title,
+            )
+            for each in found.findings
+        ],
+        empty="Nothing that fits was found.",
+        below=("of", "title"),
+    )
+    if found.more:
+        note(f"There are more: --before {found.findings[-1].id}")
+
+
+@asked(
+    app,
+    ShowFinding,
+    examples="$ casemate findings show 9f2c51aa03b1e7d4\n"
+    "$ casemate findings show 9f2c51aa03b1e7d4 --json",
+)
+def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
+    """Show a finding, and by which entries of the journal."""
+    with connect() as client:
+        found = client.call(wanted)
+    if json:
+        print_json(found)
+        return
+    print_line(f"{found.level}: {found.title}", BOLD)
+    print_text(f"rule: {found.rule}; technique: {', '.join(found.techniques) or '-'}")
+    print_text(f"of: {found.entity or '-'}; project: {found.project or '-'}")
+    print_text(f"at: {moment(found.at)}; events: {found.count}")
+    for each in found.events:
+        print_text(f"casemate journal show {each}")
+    note(f"What it means: casemate detect explain {found.rule}")

@@ -1,0 +1,16 @@
+"""What happens, noticed: a process of its own that reads the journal along, and tells people.
+
+    recorder ══ entries, from a kept position ══▶ following ──▶ consumers: detection ──▶ findings
+                                                                                            │
+    outside ◀── webhook, mail, syslog ◀── alerting: levels, silences, folding, rates ◀──────┘
+
+What it is: the process (`process`, `following`), those who take what it reads (`consumers`), what
+was found (`findings`), how people are told (`alerting`, `delivering`, `channels`), and the
+gateway's end (`client`). It may append its findings to the journal and change nothing. What it is
+not: the rules and their matcher (`casemate.detection`), or the journal (`casemate.recorder`).
+"""
+
+from casemate.monitor.client import MonitorClient
+from casemate.monitor.errors import MonitorError, SettingsError
+
+__all__ = ["MonitorClient", "MonitorError", "SettingsError"]

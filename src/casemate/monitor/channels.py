@@ -1,0 +1,60 @@
+"""All channels of a node's settings, made before the monitor gives up its rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from casemate.egress.routes import OwnAddresses
+from casemate.model.facts import Fact
+from casemate.monitor.deadman import Deadman
+from casemate.monitor.mail import MailChannel
+from casemate.monitor.outlet import Outlet, Send
+from casemate.monitor.reaching import Reach, tls_context
+from casemate.monitor.settings import Channel, Mail, MonitorSettings, Webhook
+from casemate.monitor.syslog import SyslogChannel
+from casemate.monitor.webhook import WebhookChannel
+from casemate.vault.monitor_client import MonitorVault
+
+
+class Channels:
+    """Makes what the settings name."""
+
+    def __init__(self, settings: MonitorSettings, own_addresses: tuple[str, ...]) -> None:
+        """Read the host's authorities, and ask the kernel which addresses are its own."""
+        self._settings = settings
+        self._reach: Reach | None = None
+        if settings.reached:
+            hosts = any(not each.ca for each in settings.reached)
+            self._reach = Reach(OwnAddresses(own_addresses), tls_context() if hosts else None)
+            for each in settings.reached:
+                self._reach.context(each)
+
+    def outlets(
+        self, vault: MonitorVault, *, node: str, tell: Callable[[Fact], None]
+    ) -> Mapping[str, Outlet]:
+        """Return each channel, by its name; what becomes of alerts is told to `tell`."""
+        return {
+            name: Outlet(
+                name,
+                settings,
+                self._send(settings, place, vault),
+                node=node,
+                tell=tell,
+            )
+            for place, (name, settings) in enumerate(self._settings.alerts.items())
+        }
+
+    def _send(self, settings: Channel, place: int, vault: MonitorVault) -> Send:
+        if self._reach is None:
+            raise RuntimeError("there is a channel, and no way to it")
+        if isinstance(settings, Webhook):
+            return WebhookChannel(settings, self._reach, place, vault.sign_hmac).send
+        if isinstance(settings, Mail):
+            return MailChannel(settings, self._reach, place, vault.password).send
+        return SyslogChannel(settings, self._reach, place).send
+
+    def deadman(self, well: Callable[[], bool]) -> Deadman | None:
+        """Return what sends signs of life while all is `well`, None where nobody waits for any."""
+        if self._settings.deadman is None or self._reach is None:
+            return None
+        return Deadman(self._settings.deadman, self._reach, well)

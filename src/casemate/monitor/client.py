@@ -1,0 +1,150 @@
+"""The gateway's end: asks the monitor, and knows whether there is one. The node goes on without."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from casemate.child.calls import decode_reply, encode
+from casemate.child.restart import Backoff, KeptProcess
+from casemate.monitor import protocol
+from casemate.monitor.errors import MonitorUnavailableError
+from casemate.monitor.findings import Found
+from casemate.monitor.protocol import AlertsState, FoundPage, Status
+
+ANSWER_SECONDS = 30.0
+"""Longer than a channel may take for a test."""
+GONE_SECONDS = 5.0
+"""How long there may be none before that is told."""
+SILENT_SECONDS = 10.0
+"""A monitor that has not told how it is for as long is not well."""
+MAX_BEHIND = 10_000
+"""Entries that it may be behind and be well."""
+MAX_QUESTIONS = 32
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_status = msgspec.msgpack.Decoder(Status).decode
+
+
+class MonitorClient:
+    """Asks one monitor, whichever it is at the time. In the loop's thread only."""
+
+    def __init__(self, starter: socket.socket | None, loop: asyncio.AbstractEventLoop) -> None:
+        """Have monitors started on `starter`."""
+        self._loop = loop
+        self._numbers = itertools.count(1)
+        self._questions: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._told: Status | None = None
+        self._told_at = loop.time()
+        self._process = KeptProcess(
+            "monitor",
+            starter,
+            loop,
+            bounds=protocol.ASKING,
+            backoff=Backoff(longest=5.0),
+            started=lambda: None,
+            received=self._received,
+            lost=self._lost,
+        )
+        self._process.start()
+
+    def _received(self, body: bytes) -> None:
+        answer = decode_reply(body)
+        if answer.n == protocol.STATUS:
+            self._told, self._told_at = _status(answer.result), self._loop.time()
+            return
+        question = self._questions.pop(answer.n, None)
+        if question is None or question.done():
+            return
+        if answer.failure is None:
+            question.set_result(answer.result)
+        else:
+            question.set_exception(protocol.ERRORS.error(answer.failure))
+
+    def _lost(self) -> None:
+        self._told = None
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            if not question.done():
+                question.set_exception(_gone())
+
+    def problems(self) -> str:
+        """Return what is wrong with what is noticed and told, empty where nothing is."""
+        silent = self._loop.time() - self._told_at
+        if self._told is None:
+            if silent <= GONE_SECONDS:
+                return ""  # it is being started
+            return "The monitor is gone and not yet back: what happens is looked at later."
+        if silent > SILENT_SECONDS:
+            return f"The monitor has said nothing for {silent:.0f} s."
+        if self._told.behind > MAX_BEHIND:
+            return f"The monitor has {self._told.behind} entries of the journal yet to read."
+        return "; ".join(self._told.problems)
+
+    async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
+        if self._process.connection is None or len(self._questions) >= MAX_QUESTIONS:
+            raise _gone()
+        number = next(self._numbers) & 0xFFFFFFFF
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+        self._questions[number] = future
+        self._process.send(encode(make(number)))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return msgspec.msgpack.decode(await future, type=kind)
+        except TimeoutError:
+            raise MonitorUnavailableError(
+                f"The monitor did not answer within {ANSWER_SECONDS:g} s.",
+                next_step="try again in a moment",
+            ) from None
+        finally:
+            self._questions.pop(number, None)
+
+    async def findings(
+        self,
+        *,
+        project: str | None = None,
+        rule: str | None = None,
+        level: str | None = None,
+        since: float | None = None,
+        before: str | None = None,
+        most: int = 100,
+    ) -> FoundPage:
+        """Return findings, newest first. Raises MonitorUnavailableError."""
+        return await self._ask(
+            FoundPage,
+            lambda n: protocol.ListFindings(n, project, rule, level, since, before, most),
+        )
+
+    async def finding(self, id: str) -> Found:
+        """Return one. Raises NotFoundError, MonitorUnavailableError."""
+        return await self._ask(Found, lambda n: protocol.GetFinding(n, id))
+
+    async def alerts(self) -> AlertsState:
+        """Return how channels are. Raises MonitorUnavailableError."""
+        return await self._ask(AlertsState, protocol.GetAlerts)
+
+    async def test(self, channel: str) -> str:
+        """Send a test; return why it was not taken, empty if it was. Raises NotFoundError."""
+        return await self._ask(str, lambda n: protocol.TestChannel(n, channel))
+
+    async def has_rule(self, rule: str) -> bool:
+        """Tell whether there is such a rule. Raises MonitorUnavailableError."""
+        return await self._ask(bool, lambda n: protocol.HasRule(n, rule))
+
+    def close(self) -> None:
+        """End the monitor: what it has not read yet it reads the next time. Twice is fine."""
+        self._process.close()
+
+
+def _gone() -> MonitorUnavailableError:
+    return MonitorUnavailableError(
+        "The monitor is not there, or has too many questions to answer.",
+        next_step="try again in a moment; what happens is recorded all the same",
+    )

@@ -1,0 +1,194 @@
+"""Detection over the stream: rules see what happens, and what they find is kept and told."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rules_of
+from casemate.model.level import Level
+from casemate.monitor.consumers import Happened
+from casemate.monitor.findings import Findings, Found
+from casemate.recorder.reading_protocol import KINDS
+
+MAX_LEFT_OUT = 16
+"""Files of one's own rules that are left out one after the other; then all of them are."""
+MAX_TITLE, MAX_ENTITY = 256, 2048
+MAX_TECHNIQUES, MAX_TECHNIQUE = 16, 32
+ROLLED_BACK = "journal-rolled-back"
+DAMAGED = "journal-unreadable"
+FORGOTTEN = "monitor-memory-damaged"
+OWN = frozenset((ROLLED_BACK, DAMAGED, FORGOTTEN))
+"""What is found by no rule, but while the journal is read."""
+_TOLD = ("rule", "level", "title", "entity", "events", "techniques")
+_log = logging.getLogger("casemate.monitor")
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What detection needs to go on."""
+
+    detector: Memory
+    findings: list[Found]
+    dropped: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Remembered).decode
+
+
+def usable_rules(
+    shipped: Sequence[tuple[bytes, str]], own: Sequence[tuple[bytes, str]]
+) -> tuple[Rules, tuple[str, ...]]:
+    """Return the rules to run, and what is wrong with those that are left out.
+
+    A broken file of one's own is no reason to notice nothing: the others are run without it.
+    """
+    used = list(own)
+    problems: list[str] = []
+    while True:
+        try:
+            return rules_of(*shipped, *used), tuple(problems)
+        except RuleError as error:
+            named = [each for each in used if error.message.startswith((f"{each[1]}:",))]
+            problems.append(f"rules are left out: {error.message}")
+            if not used:
+                raise
+            if not named or len(problems) >= MAX_LEFT_OUT:
+                used = []
+            else:
+                used.remove(named[0])
+
+
+class Detection:
+    """Runs rules over what happens."""
+
+    name = "detection"
+
+    def __init__(self, rules: Rules, findings: Findings) -> None:
+        """Keep each finding in `findings`."""
+        self.rules = rules
+        self._detector = Detector(rules)
+        self._findings = findings
+        self.tell: Callable[[Found], None] = _nobody
+        """Told of each finding, once."""
+        self.replace: Callable[[Found, Found], None] = _nobody
+        """Told of one that was found anew, and which known one it is."""
+        self.faults = 0
+        """Events on which a rule failed: of ours, if any."""
+
+    @property
+    def forgotten(self) -> int:
+        """Entities that were forgotten for want of room."""
+        return self._detector.forgotten
+
+    def take(self, batch: Sequence[Happened]) -> None:
+        """See what has happened, but for what the monitor itself has told."""
+        for each in batch:
+            if each.kind in KINDS:
+                self._known(each)
+                continue
+            try:
+                found = self._detector.see(each.event, each.at)
+            except Exception as error:  # noqa: BLE001 - one event must not keep all others out
+                self.faults += 1
+                _log.error("entry %d cannot be looked at: %s", each.index, type(error).__name__)
+                continue
+            for finding in found:
+                self._keep(_found(finding, each))
+        if batch:
+            # By both: neither this clock nor the one that wrote may be ahead alone.
+            self._findings.expire(min(batch[-1].at, time.time()))
+
+    def report(self, rule: str, level: Level, title: str, entity: str, at: float) -> None:
+        """Tell of something that no rule can see, because it is about the journal itself."""
+        text = f"{rule}\0{entity}".encode()
+        self._keep(
+            Found(
+                id=hashlib.sha256(text).hexdigest()[:16],
+                rule=rule,
+                title=title,
+                level=level,
+                entity=entity,
+                at=at,
+                count=1,
+                events=(),
+                techniques=("T1070",),
+                project="",
+            )
+        )
+
+    def _keep(self, found: Found) -> None:
+        # A detector whose memory was lost finds again what is known, by another event.
+        if self._findings.alike(found.rule, found.entity, found.at) is not None:
+            return
+        if self._findings.add(found):
+            self.tell(found)
+
+    def _known(self, told: Happened) -> None:
+        """Keep a finding that stands in the journal, in place of one that was found anew."""
+        if told.kind != "Finding":
+            return
+        own = told.event.get("unmapped", {})
+        if not isinstance(own, dict) or self._findings.get(str(own.get("finding"))) is not None:
+            return
+        try:
+            found = msgspec.convert(
+                {
+                    **{name: own.get(name) for name in _TOLD},
+                    "id": own.get("finding"),
+                    "at": told.at,
+                    "count": told.event.get("count", 1),
+                    "project": told.event.get("cloud", {}).get("project_uid", ""),
+                },
+                Found,
+            )
+        except (msgspec.ValidationError, AttributeError):
+            return  # of another release
+        anew = self._findings.alike(found.rule, found.entity, found.at)
+        if anew is not None:
+            self._findings.remove(anew.id)
+            self.replace(anew, found)
+        self._findings.add(found)
+
+    def remembered(self) -> bytes:
+        """Return what it has seen and found."""
+        return _encode(
+            Remembered(
+                self._detector.remembered(), self._findings.remembered(), self._findings.dropped
+            )
+        )
+
+    def recall(self, data: bytes) -> None:
+        """Go on from what was remembered. Raises ValueError."""
+        found = _decode(data)
+        self._detector.recall(found.detector)
+        self._findings.recall(found.findings)
+        self._findings.dropped = found.dropped
+
+
+def _nobody(*_found: Found) -> None:
+    """Tell nobody."""
+
+
+def _found(finding: Finding, last: Happened) -> Found:
+    """Return a finding as it is kept. Found again by the same event, it has the same id."""
+    text = f"{finding.rule}\0{finding.entity}\0{last.id}".encode()
+    cloud = last.event.get("cloud")
+    project = cloud.get("project_uid") if isinstance(cloud, dict) else None
+    return Found(
+        id=hashlib.sha256(text).hexdigest()[:16],
+        rule=finding.rule,
+        # Bounded: rules of one's own may say as much as a file holds.
+        title=finding.title[:MAX_TITLE],
+        level=finding.level,
+        entity=finding.entity[:MAX_ENTITY],
+        at=finding.at,
+        count=finding.count,
+        events=finding.events,
+        techniques=tuple(each[:MAX_TECHNIQUE] for each in finding.techniques[:MAX_TECHNIQUES]),
+        project=project if isinstance(project, str) else "",
+    )

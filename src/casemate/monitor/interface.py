@@ -1,0 +1,41 @@
+"""What others of the gateway need of the monitor."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from casemate.monitor.findings import Found
+from casemate.monitor.protocol import AlertsState, FoundPage
+
+
+class Monitor(Protocol):
+    """Knows what was found, and tells people."""
+
+    async def findings(
+        self,
+        *,
+        project: str | None,
+        rule: str | None,
+        level: str | None,
+        since: float | None,
+        before: str | None,
+        most: int,
+    ) -> FoundPage:
+        """Return findings, newest first. Raises MonitorUnavailableError."""
+        ...
+
+    async def finding(self, id: str) -> Found:
+        """Return one. Raises NotFoundError, MonitorUnavailableError."""
+        ...
+
+    async def alerts(self) -> AlertsState:
+        """Return how channels are. Raises MonitorUnavailableError."""
+        ...
+
+    async def test(self, channel: str) -> str:
+        """Send a test; return why it was not taken, empty if it was. Raises NotFoundError."""
+        ...
+
+    async def has_rule(self, rule: str) -> bool:
+        """Tell whether there is such a rule. Raises MonitorUnavailableError."""
+        ...

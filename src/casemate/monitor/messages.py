@@ -1,0 +1,118 @@
+"""What people are told: one message of one finding, or of several that came together."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from casemate import __version__
+from casemate.model.level import Level
+from casemate.monitor.findings import LEVELS, Found
+
+MAX_SHOWN = 20
+"""Findings of a message that are shown one by one."""
+MAX_IDS = 512
+"""Findings that one message stands for."""
+_MAX_LINE = 160
+
+
+class Kind(StrEnum):
+    """Why a message is sent."""
+
+    FINDING = "finding"
+    TEST = "test"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent to a channel at once."""
+
+    kind: Kind
+    node: str
+    at: float
+    """Unix time at which it was first tried; tried again, it is the same message."""
+    found: tuple[Found, ...]
+    """At least one, the oldest first."""
+
+    @property
+    def id(self) -> str:
+        """By which a receiver knows a message that it has had already."""
+        if len(self.found) == 1:
+            return self.found[0].id
+        ids = "\0".join(each.id for each in self.found)
+        return hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+    @property
+    def level(self) -> Level:
+        """The gravest of what is told."""
+        return max((each.level for each in self.found), key=LEVELS.index)
+
+    @property
+    def subject(self) -> str:
+        """One line."""
+        first = self.found[-1]
+        more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
+        prefix = "TEST " if self.kind is Kind.TEST else ""
+        return plain(f"{prefix}[{self.level}] {first.title}{more}: {first.entity}")
+
+
+def test_message(node: str) -> Message:
+    """Return a message by which a channel is tried."""
+    now = time.time()
+    id = hashlib.sha256(f"{node}{now}".encode()).hexdigest()[:16]
+    found = Found(
+        id=id,
+        rule="test",
+        title="A test of this channel",
+        level=Level.INFORMATIONAL,
+        entity=f"node={node}",
+        at=now,
+        count=1,
+        events=(),
+        techniques=(),
+        project="",
+    )
+    return Message(kind=Kind.TEST, node=node, at=now, found=(found,))
+
+
+def plain(text: str, most: int = _MAX_LINE) -> str:
+    """Return a text without what is no letter, on one line and bounded: attackers wrote it."""
+    cut = "".join(each if each.isprintable() else "?" for each in text[:most])
+    return cut + ("..." if len(text) > most else "")
+
+
+def document(message: Message) -> dict[str, Any]:
+    """Return a message for programs."""
+    newest = message.found[-1]
+    return {
+        "id": message.id,
+        "type": str(message.kind),
+        "node": message.node,
+        "version": __version__,
+        "level": str(message.level),
+        "title": newest.title,
+        "findings": [msgspec.to_builtins(each) for each in message.found[-MAX_SHOWN:]],
+        "ids": [each.id for each in message.found],
+        "count": sum(each.count for each in message.found),
+    }
+
+
+def text(message: Message) -> str:
+    """Return a message for people."""
+    lines = [f"Casemate on {message.node}", ""]
+    for each in reversed(message.found[-MAX_SHOWN:]):
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(each.at))
+        lines += [
+            plain(f"{each.level}: {each.title}"),
+            plain(f"  rule:      {each.rule} {' '.join(each.techniques)}"),
+            plain(f"  of:        {each.entity}", 512),
+            f"  at:        {when}, {each.count} times",
+            f"  finding:   casemate findings show {each.id}",
+            "",
+        ]
+    if len(message.found) > MAX_SHOWN:
+        lines.append(f"and {len(message.found) - MAX_SHOWN} more: casemate findings ls")
+    return "\n".join(lines)

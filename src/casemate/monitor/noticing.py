@@ -1,0 +1,267 @@
+"""The monitor's work, without its process: reads along, has consumers see it, tells, remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.model.level import Level
+from casemate.monitor.alerting import Alerting
+from casemate.monitor.consumers import Consumer, Happened
+from casemate.monitor.deadman import Deadman
+from casemate.monitor.detecting import DAMAGED, FORGOTTEN, OWN, ROLLED_BACK, Detection
+from casemate.monitor.findings import Findings, Found
+from casemate.monitor.following import Following, Position
+from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
+from casemate.monitor.protocol import Status
+from casemate.monitor.telling import Telling, fact_of
+from casemate.recorder.reading_protocol import Seen
+
+REMEMBER_SECONDS = 2.0
+"""Between two times at which all is put on disk."""
+_SHARE = 20
+"""Writing takes at most one part in so many of the time."""
+TELL_SECONDS = 0.2
+_log = logging.getLogger("casemate.monitor")
+_decode = msgspec.json.Decoder(dict).decode
+_DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Noticing:
+    """All that the monitor has."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        telling: Telling,
+        findings: Findings,
+        alerting: Alerting,
+        detection: Detection,
+        *,
+        node: str,
+        problems: Sequence[str] = (),
+        others: Sequence[Consumer] = (),
+    ) -> None:
+        """Give what is read to alerting and detection, entry by entry, and then to the `others`."""
+        self.node = node
+        self.findings = findings
+        self.alerting = alerting
+        self.deadman: Deadman | None = None
+        self._memory = memory
+        self._telling = telling
+        self._detection = detection
+        self._problems = list(problems)
+        detection.tell, detection.replace = self.found, self.replace
+        for outlet in alerting.outlets.values():
+            outlet.changed = self.changed
+        self._others = tuple(others)
+        self._consumers: tuple[Consumer, ...] = (alerting, detection, *others)
+        self.following: Following
+        self._unsaved = False
+
+    async def begin(self) -> None:
+        """Go on from what is remembered. Raises VaultError."""
+        position = Position(None)
+        try:
+            remembered = await self._memory.load()
+            if remembered is not None:
+                for each in self._consumers:
+                    if data := remembered.consumers.get(each.name):
+                        each.recall(data)
+                self._telling.recall(remembered.telling)
+                position = Position(remembered.position, remembered.last)
+        except (MemoryDamagedError, ValueError) as error:
+            self._begin_anew(error)
+        self.following = Following(
+            position,
+            taken=self._take,
+            rolled_back=self._rolled_back,
+            unreadable=self._unreadable,
+        )
+
+    def _begin_anew(self, error: Exception) -> None:
+        _log.error("what was remembered is put aside: %s", error)
+        kept = self._memory.put_aside()
+        self._detection.report(
+            FORGOTTEN,
+            Level.MEDIUM,
+            "What the monitor remembered was damaged; the newest entries are read again",
+            f"kept={kept}",
+            time.time(),
+        )
+
+    # -- what is read ------------------------------------------------------------------------------
+
+    def _take(self, entries: Sequence[Seen]) -> None:
+        batch = [found for each in entries if (found := _happened(each)) is not None]
+        for each in batch:
+            # One after the other: what became of an alert comes after what it tells of.
+            self._telling.read(each)
+            self.alerting.take((each,))
+            self._detection.take((each,))
+        for consumer in self._others:
+            consumer.take(batch)
+        self._unsaved = True
+
+    def found(self, found: Found) -> None:
+        """Tell of a finding: the journal, and people."""
+        self._telling.tell(fact_of(found))
+        self.alerting.put(found)
+
+    def replace(self, anew: Found, known: Found) -> None:
+        """Know by its id of before what was found anew."""
+        self._telling.drop(anew.id)
+        for outlet in self.alerting.outlets.values():
+            outlet.replace(anew, known)
+
+    def _rolled_back(self, position: int, size: int) -> None:
+        self._detection.report(
+            ROLLED_BACK,
+            Level.CRITICAL,
+            "The journal is not the one that was read",
+            f"read={position} size={size}",
+            time.time(),
+        )
+
+    def _unreadable(self, first: int, end: int, why: str) -> None:
+        _log.error("entries %d to %d of the journal cannot be read: %s", first, end - 1, why)
+        self._detection.report(
+            DAMAGED,
+            Level.CRITICAL,
+            "Entries of the journal cannot be read",
+            f"first={first} end={end}",
+            time.time(),
+        )
+
+    # -- what is told and kept ---------------------------------------------------------------------
+
+    async def tell(self) -> None:
+        """Have the journal told what was found, for ever."""
+        while True:
+            facts = self._telling.next()
+            if facts and await self.following.tell(tuple(facts.values())):
+                self._telling.told(list(facts))
+                continue
+            await asyncio.sleep(TELL_SECONDS)
+
+    async def remember(self) -> None:
+        """Keep on disk what there is, again and again."""
+        pause = REMEMBER_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            await self.save()
+            pause = max(REMEMBER_SECONDS, _SHARE * (time.monotonic() - began))
+
+    async def save(self) -> None:
+        """Keep what there is, if it is new."""
+        if not self._unsaved:
+            return
+        self._unsaved = False
+        position = self.following.position
+        if position.next is None:
+            return
+        data = self._memory.sealed(
+            Remembered(
+                position=position.next,
+                last=position.last,
+                consumers={each.name: each.remembered() for each in self._consumers},
+                telling=self._telling.remembered(),
+            )
+        )
+        try:
+            await asyncio.to_thread(self._memory.write, data)
+            self._problems = [each for each in self._problems if not each.startswith(_UNSAVED)]
+        except OSError as error:
+            self._unsaved = True
+            if not any(each.startswith(_UNSAVED) for each in self._problems):
+                _log.error("%s: %s", _UNSAVED, error.strerror)
+                self._problems.append(f"{_UNSAVED}: {error.strerror}")
+
+    def changed(self) -> None:
+        """Something is to be kept."""
+        self._unsaved = True
+
+    # -- how it is ---------------------------------------------------------------------------------
+
+    def has_rule(self, rule: str) -> bool:
+        """Tell whether there is a rule of this name that is told of."""
+        return rule in self._detection.rules.told or rule in OWN
+
+    def well(self) -> bool:
+        """Tell whether what happens is read, and people can be told."""
+        return self.following.current and not any(True for _ in self.alerting.problems())
+
+    def status(self) -> Status:
+        """Return how the monitor is."""
+        following = self.following
+        problems = [*self._problems, *self.alerting.problems()]
+        if following.problem:
+            problems.append(following.problem)
+        if self._detection.faults:
+            problems.append(f"{self._detection.faults} entries could not be looked at")
+        if self._telling.missed:
+            problems.append(f"{self._telling.missed} facts of findings could not be recorded")
+        if self.deadman is not None and self.deadman.problem:
+            problems.append(f"the sign of life does not arrive: {self.deadman.problem}")
+        at = following.position.next or 0
+        return Status(
+            behind=max(0, following.size - at),
+            current=following.current,
+            problems=tuple(problems),
+        )
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Work until `ended`; what is there then is kept."""
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(each)
+            for each in (self.following.run(), self.tell(), self.remember(), self._send())
+        ]
+        for task in tasks:
+            task.add_done_callback(lambda _: ended.set())
+        await ended.wait()
+        for task in tasks:
+            task.cancel()
+        for failure in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(failure, Exception):
+                _log.error("the monitor ends: %s", failure)
+        with contextlib.suppress(OSError):
+            await self.save()
+
+    async def _send(self) -> None:
+        """Send by all channels, once it is known what was sent before."""
+        await self.following.caught_up.wait()
+        async with asyncio.TaskGroup() as group:
+            for outlet in self.alerting.outlets.values():
+                group.create_task(outlet.run())
+            if self.deadman is not None:
+                group.create_task(self.deadman.run())
+            await asyncio.Event().wait()
+
+
+_UNSAVED = "what the monitor has seen is not kept"
+
+
+def _happened(seen: Seen) -> Happened | None:
+    """Return an entry as consumers take it; None for one that nobody can read."""
+    if not seen.event:
+        return None
+    try:
+        event = _decode(seen.event)
+    except _DECODE_ERRORS:
+        return None
+    metadata, at = event.get("metadata"), event.get("time")
+    kind = metadata.get("event_code") if isinstance(metadata, dict) else None
+    return Happened(
+        seen.index,
+        seen.id,
+        kind if isinstance(kind, str) else "",
+        at / 1000 if isinstance(at, int | float) else 0.0,
+        event,
+    )

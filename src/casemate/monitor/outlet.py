@@ -1,0 +1,292 @@
+"""One channel: what waits for it, how much it is sent at once, and what becomes of what it refuses.
+
+Each has its own queue, its own bounds and its own task: one that hangs delays no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from random import SystemRandom
+
+import msgspec
+
+from casemate.child.restart import pause_after
+from casemate.model.errors import CasemateError
+from casemate.model.facts import AlertFailed, AlertSent, Fact
+from casemate.monitor.findings import LEVELS, Found, at_least
+from casemate.monitor.messages import MAX_IDS, Kind, Message, plain
+from casemate.monitor.settings import Channel
+
+MAX_WAITING = 1024
+MAX_FOLDED = 4096
+"""Rules and entities, the newest, of which is known when they were told last."""
+RULE_PER_MINUTE = 6
+"""Messages of one rule; beyond that all that waits of it goes in one."""
+ATTEMPT_SECONDS = 10.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 300.0
+MAX_ATTEMPTS = 300
+"""With the pauses between them about a day."""
+_MINUTE = 60.0
+_MAX_PROBLEM = 200
+
+Send = Callable[[Message], Awaitable[None]]
+"""Delivers a message, or raises."""
+
+_draw = SystemRandom().random
+_log = logging.getLogger("casemate.monitor")
+
+
+class Waiting(msgspec.Struct):
+    """An alert that was not taken yet."""
+
+    found: Found
+    attempts: int = 0
+    due: float = 0.0
+    """By the loop's clock; not before."""
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What a channel goes on with."""
+
+    waiting: list[tuple[Found, int]]
+    """With the attempts that were made."""
+    folded: list[tuple[str, str, float, int]]
+    """Rule, entity, when it was told, and how often it has been found since."""
+    sent: int
+    failed: int
+    dropped: int
+
+
+class OutletState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a channel is."""
+
+    waiting: int
+    sent: int
+    """Findings that were told, since there is this node's memory of it."""
+    failed: int
+    """Given up."""
+    dropped: int
+    """For which there was no room."""
+    folded: int
+    """Not told, because alike ones were; since the monitor was started."""
+    silenced: int
+    problem: str
+    """Why the last attempt failed; empty: it did not."""
+
+
+class Outlet:
+    """A channel and what waits for it."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Channel,
+        send: Send,
+        *,
+        node: str,
+        tell: Callable[[Fact], None],
+    ) -> None:
+        """Send by `send`; what becomes of alerts is told to `tell`."""
+        self.name = name
+        self.settings = settings
+        self._send = send
+        self._node = node
+        self._tell = tell
+        self.changed: Callable[[], None] = _nothing
+        """Told that there is something new to remember."""
+        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._folded: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self._sent_at: deque[float] = deque()
+        self._rule_sent_at: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._work = asyncio.Event()
+        self._failures = 0
+        self._due = 0.0
+        self.sent = self.failed = self.dropped = self.folded = self.silenced = 0
+        self.problem = ""
+
+    # -- what is to be told ------------------------------------------------------------------------
+
+    def put(self, found: Found) -> None:
+        """Tell of a finding, unless it is not grave enough or was just told of."""
+        if not at_least(found.level, self.settings.level) or found.id in self._waiting:
+            return
+        key = (found.rule, found.entity)
+        told = self._folded.get(key)
+        if told is not None and abs(found.at - told[0]) < self.settings.fold:
+            told[1] += found.count
+            self.folded += 1
+            return
+        if told is not None and told[1]:
+            found = msgspec.structs.replace(found, count=found.count + int(told[1]))
+        self._folded[key] = [found.at, 0]
+        self._folded.move_to_end(key)
+        if len(self._folded) > MAX_FOLDED:
+            self._folded.popitem(last=False)
+        self._waiting[found.id] = Waiting(found)
+        if len(self._waiting) > MAX_WAITING:
+            self._drop()
+        self._work.set()
+
+    def _drop(self) -> None:
+        """Make room: the oldest of the least grave goes."""
+        least = min(self._waiting.values(), key=lambda each: LEVELS.index(each.found.level))
+        self._give_up([least.found.id], "more alerts wait than there is room for")
+        self.dropped += 1
+
+    def settle(self, ids: Iterable[str]) -> None:
+        """Drop what the journal says was told, or was given up."""
+        for id in ids:
+            self._waiting.pop(id, None)
+
+    def replace(self, anew: Found, known: Found) -> None:
+        """Know an alert that waits by the id under which it may have been told already."""
+        waiting = self._waiting.pop(anew.id, None)
+        if waiting is not None:
+            self._waiting[known.id] = Waiting(known, waiting.attempts)
+
+    # -- telling it --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send what waits, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            ids, pause = self._next(loop.time())
+            if ids:
+                await self._attempt(ids)
+                continue
+            self._work.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._work.wait()
+            except TimeoutError:
+                pass
+
+    def _next(self, now: float) -> tuple[list[str], float | None]:
+        """Return what is to be sent now, or how long to wait; None: until there is something."""
+        if not self._waiting:
+            return [], None
+        _forget(self._sent_at, now)
+        if now < self._due:
+            return [], self._due - now
+        if len(self._sent_at) >= self.settings.per_minute:
+            return [], self._sent_at[0] + _MINUTE - now
+        best: Waiting | None = None
+        soonest = now + _MINUTE
+        for each in self._waiting.values():
+            due = max(each.due, self._free_at(each.found.rule, now))
+            if due > now:
+                soonest = min(soonest, due)
+            elif best is None or LEVELS.index(each.found.level) > LEVELS.index(best.found.level):
+                best = each
+        if best is None:
+            return [], soonest - now
+        rule = best.found.rule
+        alike = [id for id, each in self._waiting.items() if each.found.rule == rule]
+        return (alike[:MAX_IDS] if len(alike) > RULE_PER_MINUTE else [best.found.id]), None
+
+    def _free_at(self, rule: str, now: float) -> float:
+        """Return from when on a message of a rule may be sent."""
+        times = self._rule_sent_at.get(rule)
+        if times is None:
+            return now
+        _forget(times, now)
+        if not times:
+            del self._rule_sent_at[rule]
+        return times[0] + _MINUTE if len(times) >= RULE_PER_MINUTE else now
+
+    async def _attempt(self, ids: list[str]) -> None:
+        tried = [self._waiting[id] for id in ids]
+        found = tuple(each.found for each in tried)
+        message = Message(kind=Kind.FINDING, node=self._node, at=found[-1].at, found=found)
+        problem = await self.deliver(message)
+        now = asyncio.get_running_loop().time()
+        self._sent_at.append(now)
+        self._rule_sent_at[found[0].rule].append(now)
+        if not problem:
+            self._failures = 0
+            self.sent += len(ids)
+            self.settle(ids)
+            self._tell(AlertSent(at=time.time(), channel=self.name, findings=tuple(ids)))
+        else:
+            self._failures += 1
+            self._due = now + pause_after(self._failures, FIRST_PAUSE, LONGEST_PAUSE, _draw())
+            for each in tried:
+                each.attempts += 1
+                each.due = now + pause_after(each.attempts, FIRST_PAUSE, LONGEST_PAUSE, _draw())
+            self._give_up([e.found.id for e in tried if e.attempts >= MAX_ATTEMPTS], problem)
+        self.changed()
+
+    async def deliver(self, message: Message) -> str:
+        """Send one message; return why it was not taken, empty if it was."""
+        before, self.problem = self.problem, ""
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await self._send(message)
+        except TimeoutError:
+            self.problem = f"It was not taken within {ATTEMPT_SECONDS:g} s."
+        except (CasemateError, OSError, EOFError, ValueError) as error:
+            kind = "" if isinstance(error, CasemateError) else f"{type(error).__name__}: "
+            self.problem = plain(f"{kind}{error}", _MAX_PROBLEM)
+        except Exception as error:  # noqa: BLE001 - whatever a channel answers ends no other
+            self.problem = f"a fault in this channel: {type(error).__name__}"
+        if self.problem and not before:
+            _log.error("alerts by %s do not arrive: %s", self.name, self.problem)
+        elif before and not self.problem:
+            _log.info("alerts by %s arrive again", self.name)
+        return self.problem
+
+    def _give_up(self, ids: list[str], reason: str) -> None:
+        if not ids:
+            return
+        self.failed += len(ids)
+        self.settle(ids)
+        self._tell(
+            AlertFailed(at=time.time(), channel=self.name, findings=tuple(ids), reason=reason)
+        )
+
+    # -- how it is ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> OutletState:
+        """Return how the channel is."""
+        return OutletState(
+            waiting=len(self._waiting),
+            sent=self.sent,
+            failed=self.failed,
+            dropped=self.dropped,
+            folded=self.folded,
+            silenced=self.silenced,
+            problem=self.problem,
+        )
+
+    def remembered(self) -> Remembered:
+        """Return what it goes on with after a kill."""
+        return Remembered(
+            [(each.found, each.attempts) for each in self._waiting.values()],
+            [(*key, at, int(count)) for key, (at, count) in self._folded.items()],
+            self.sent,
+            self.failed,
+            self.dropped,
+        )
+
+    def recall(self, found: Remembered) -> None:
+        """Go on from what was remembered."""
+        for each, attempts in found.waiting[:MAX_WAITING]:
+            self._waiting[each.id] = Waiting(each, attempts)
+        for rule, entity, at, count in found.folded[-MAX_FOLDED:]:
+            self._folded[rule, entity] = [at, count]
+        self.sent, self.failed, self.dropped = found.sent, found.failed, found.dropped
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _forget(times: deque[float], now: float) -> None:
+    while times and times[0] <= now - _MINUTE:
+        times.popleft()

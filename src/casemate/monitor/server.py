@@ -1,0 +1,132 @@
+"""Answers for the gateway: what was found, how channels are; and how the monitor itself is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+
+from casemate.child.calls import refusal, reply
+from casemate.child.channel import ENDED, FrameSocket
+from casemate.child.frames import FrameError
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.level import Level
+from casemate.monitor import protocol
+from casemate.monitor.errors import MonitorError
+from casemate.monitor.findings import LEVELS, Found, at_least
+from casemate.monitor.messages import test_message
+from casemate.monitor.noticing import Noticing
+
+STATUS_SECONDS = 1.0
+MAX_QUESTIONS = 32
+_log = logging.getLogger("casemate.monitor")
+
+
+class Server:
+    """Serves one gateway."""
+
+    def __init__(self, noticing: Noticing, sock: socket.socket, ended: Callable[[], None]) -> None:
+        """Serve what comes on `sock`; `ended` is told when the gateway is gone."""
+        self._noticing = noticing
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._questions: set[asyncio.Task[None]] = set()
+        self._socket = FrameSocket(
+            sock, self._loop, protocol.ANSWERING, received=self._received, ended=self._lost
+        )
+
+    def _lost(self, why: str) -> None:
+        if why != ENDED:
+            _log.warning("the connection to the gateway is closed: %s", why)
+        self._ended()
+
+    async def tell_status(self) -> None:
+        """Tell how the monitor is, each second, for ever."""
+        while True:
+            if not self._socket.waiting:  # a gateway that hangs is told once it goes on
+                self._socket.send(reply(protocol.STATUS, self._noticing.status()))
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _received(self, body: bytes) -> None:
+        request = protocol.decode_request(body)
+        if len(self._questions) >= MAX_QUESTIONS:
+            busy = MonitorError("The monitor has many questions to answer first.")
+            self._socket.send(refusal(request.n, protocol.ERRORS.failure(busy)))
+            return
+        task = self._loop.create_task(self._answer(request))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    async def _answer(self, request: protocol.Request) -> None:
+        try:
+            self._socket.send(reply(request.n, await self._result(request)))
+        except CasemateError as error:
+            self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+        except FrameError as error:
+            self._lost(str(error))
+
+    async def _result(self, request: protocol.Request) -> object:
+        noticing = self._noticing
+        match request:
+            case protocol.ListFindings():
+                return self._listed(request)
+            case protocol.GetFinding():
+                found = noticing.findings.get(request.id)
+                if found is None:
+                    raise NotFoundError(
+                        f"There is no finding {request.id[:64]}.",
+                        next_step="casemate findings ls shows what there is",
+                    )
+                return found
+            case protocol.TestChannel():
+                outlet = noticing.alerting.outlets.get(request.channel)
+                if outlet is None:
+                    raise NotFoundError(
+                        f"There is no channel {request.channel[:64]}.",
+                        next_step="name one of the node's settings file; casemate alert ls",
+                    )
+                return await outlet.deliver(test_message(noticing.node))
+            case protocol.HasRule():
+                return noticing.has_rule(request.rule)
+            case _:
+                return protocol.AlertsState(
+                    channels=tuple(
+                        protocol.ChannelState(
+                            name=name,
+                            kind=type(outlet.settings).__name__.lower(),
+                            server=outlet.settings.target.text,
+                            level=str(outlet.settings.level),
+                            state=outlet.state,
+                        )
+                        for name, outlet in noticing.alerting.outlets.items()
+                    ),
+                    silences=noticing.alerting.silences(time.time()),
+                    signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
+                )
+
+    def _listed(self, wanted: protocol.ListFindings) -> protocol.FoundPage:
+        found: list[Found] = []
+        passed = wanted.before is None
+        least = Level(wanted.level) if wanted.level in LEVELS else Level.INFORMATIONAL
+        for each in self._noticing.findings.newest_first():
+            if not passed:
+                passed = each.id == wanted.before
+                continue
+            if (
+                (wanted.project is None or each.project == wanted.project)
+                and (wanted.rule is None or each.rule == wanted.rule)
+                and (wanted.since is None or each.at >= wanted.since)
+                and at_least(each.level, least)
+            ):
+                if len(found) == wanted.most:
+                    return protocol.FoundPage(tuple(found), more=True)
+                found.append(each)
+        return protocol.FoundPage(tuple(found), more=False)
+
+    def close(self) -> None:
+        """End it."""
+        for task in self._questions:
+            task.cancel()
+        self._socket.close()

@@ -1,0 +1,227 @@
+"""Operations on what was found and who is told of it: findings, channels of alerts, silences."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.operations.declaration import Declaration, FieldOf, Operation
+from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
+from casemate.operations.given import Given
+
+MAX_FINDINGS = 1000
+MAX_SILENCE = 7 * 86_400
+
+LEVELS = "informational|low|medium|high|critical"
+RuleName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=whole(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"),
+        description="Name of a rule.",
+        examples=["tokens-tried"],
+    ),
+]
+LevelName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=whole(f"^(?:{LEVELS})$"),
+        description="Only those that are at least as grave.",
+        examples=["high"],
+    ),
+]
+
+
+def _on_project(value: FieldOf) -> Resource:
+    """Act on the project that is asked for, without one on the node."""
+    project = value("project")
+    return NODE if project is None else Resource(kind=ResourceKind.PROJECT, project=project)
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """That a rule matches what happened."""
+
+    id: str
+    rule: str
+    title: str
+    level: str
+    """From `informational` to `critical`."""
+    entity: str
+    """Who or what it is about, as `field=value` for each field that tells it."""
+    at: float
+    """Unix time of the event that completed it."""
+    count: int
+    """Events that it stands for."""
+    events: tuple[str, ...]
+    """Ids of entries of the journal, the newest."""
+    techniques: tuple[str, ...]
+    """Of ATT&CK."""
+    project: str
+    """Empty: of none."""
+
+
+_FINDING = Finding(
+    id="9f2c51aa03b1e7d4",
+    rule="tokens-tried",
+    title="Tokens are tried",
+    level="high",
+    entity="src_endpoint.ip=192.0.2.7",
+    at=1764201600.0,
+    count=30,
+    events=("9f2c51aa03b1e7d4-17",),
+    techniques=("T1110",),
+    project="",
+)
+
+
+class FindingPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings, newest first."""
+
+    findings: tuple[Finding, ...]
+    more: bool
+    """Whether there are more: go on with `before`, the id of the last one."""
+
+
+class AlertChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """A way by which people are told, and how it is."""
+
+    name: str
+    kind: str
+    """`webhook`, `mail` or `syslog`."""
+    server: str
+    level: str
+    """The least grave finding that is told."""
+    waiting: int
+    sent: int
+    failed: int
+    """Given up."""
+    dropped: int
+    """For which there was no room; they are among those that failed."""
+    folded: int
+    """Not told, because alike ones were told shortly before."""
+    silenced: int
+    problem: str
+    """Why the last attempt failed; empty: it did not."""
+
+
+class AlertChannels(msgspec.Struct, frozen=True, kw_only=True):
+    """All channels."""
+
+    channels: tuple[AlertChannel, ...]
+    signs_of_life: int
+    """That were sent to who watches for them, since the monitor was started."""
+
+
+class AlertTest(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a test."""
+
+    channel: str
+    problem: str
+    """Why it was not taken; empty: it was."""
+
+
+class AlertSilence(msgspec.Struct, frozen=True, kw_only=True):
+    """That no alerts are sent of a rule for a time."""
+
+    rule: str
+    since: float
+    until: float
+    reason: str
+    by: str
+
+
+class AlertSilences(msgspec.Struct, frozen=True, kw_only=True):
+    """The silences that hold."""
+
+    silences: tuple[AlertSilence, ...]
+
+
+class ListFindings(Operation[FindingPage], frozen=True, kw_only=True):
+    """List what the rules of detection have found, newest first."""
+
+    declared = Declaration(
+        http="GET /findings",
+        tag="findings",
+        action=Action.FINDINGS_READ,
+        on=_on_project,
+        answer=FindingPage(findings=(_FINDING,), more=False),
+    )
+    project: OnlyProject | None = None
+    rule: RuleName | None = None
+    level: LevelName | None = None
+    since: (
+        Annotated[
+            Moment,
+            msgspec.Meta(description="Only what happened at this time or later."),
+            Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME"),
+        ]
+        | None
+    ) = None
+    before: (
+        Annotated[Id, msgspec.Meta(description="Only those after this one in the list.")] | None
+    ) = None
+    limit: Annotated[int, number("How many at most.", least=1, most=MAX_FINDINGS)] = 100
+
+
+class ShowFinding(Operation[Finding], frozen=True, kw_only=True):
+    """Show one finding."""
+
+    declared = Declaration(
+        http="GET /findings/{id}",
+        tag="findings",
+        action=Action.FINDINGS_READ,
+        on=_on_project,
+        problems=(404,),
+        example={"id": "9f2c51aa03b1e7d4"},
+        answer=_FINDING,
+    )
+    id: Id
+    project: Annotated[Name, msgspec.Meta(description="Only if it is of this project.")] | None = (
+        None
+    )
+
+
+class ListAlertChannels(Operation[AlertChannels], frozen=True, kw_only=True):
+    """Show the channels by which people are told of findings, and how each is."""
+
+    declared = Declaration(http="GET /alerts", tag="findings", action=Action.FINDINGS_READ)
+
+
+class TestAlertChannel(Operation[AlertTest], frozen=True, kw_only=True):
+    """Send a test by a channel, now, and tell what became of it."""
+
+    declared = Declaration(
+        http="POST /alerts/test",
+        tag="findings",
+        action=Action.ALERTS_WRITE,
+        problems=(404,),
+        answer=AlertTest(channel="pager", problem=""),
+    )
+    channel: Annotated[str, text("Name of the channel.", least=1, most=63, example="pager")]
+
+
+class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
+    """Have no alerts sent of a rule for a time. What it finds is kept all the same.
+
+    A silence is itself told, as a finding.
+    """
+
+    declared = Declaration(
+        http="POST /alerts/silences",
+        tag="findings",
+        action=Action.ALERTS_WRITE,
+        problems=(404,),
+        status=HTTPStatus.NO_CONTENT,
+        example={"rule": "tokens-tried", "seconds": 7200, "reason": "a planned test"},
+    )
+    rule: RuleName
+    seconds: Annotated[int, number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE)]
+    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+
+
+class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):
+    """List the silences that hold."""
+
+    declared = Declaration(http="GET /alerts/silences", tag="findings", action=Action.FINDINGS_READ)

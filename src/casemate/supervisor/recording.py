@@ -1,0 +1,61 @@
+"""What keeps what happens and what notices it: started for a gateway, introduced to each other.
+
+Each comes and goes by itself. Whenever both are there they are passed the two ends of a new
+connection, over which the one is read along by the other.
+"""
+
+from __future__ import annotations
+
+from casemate.folder.folders import Folders
+from casemate.model.processes import MONITOR_UID, RECORDER_UID
+from casemate.monitor.settings import MonitorSettings
+from casemate.monitor.start import MonitorStarter
+from casemate.recorder import reading_protocol
+from casemate.recorder.start import RecorderStarter
+from casemate.supervisor.vault import NodeVault
+
+
+class Recording:
+    """Starts recorders and monitors for one gateway."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        vault: NodeVault,
+        settings: MonitorSettings,
+        *,
+        journal: str,
+        node: str,
+        root: bool,
+        accept_loss: bool,
+        accept_records_loss: bool,
+    ) -> None:
+        """Make both starters.
+
+        `journal` is a path of the journal's folder by which anybody can walk to it, `node` is what
+        alerts call the node.
+        """
+        self.recorder = RecorderStarter(
+            RECORDER_UID if root else None,
+            journal,
+            vault.connect_recorder,
+            accept_loss=accept_loss,
+            accept_records_loss=accept_records_loss,
+            ready=self._introduce,
+        )
+        self.monitor = MonitorStarter(
+            MONITOR_UID if root else None,
+            str(folders.monitor),
+            vault.connect_monitor,
+            settings,
+            node=node,
+            ready=self._introduce,
+        )
+
+    def _introduce(self) -> None:
+        if not (self.recorder.is_ready and self.monitor.is_ready):
+            return
+        ours, theirs = reading_protocol.ASKING.pair()
+        with ours, theirs:
+            if self.recorder.introduce(ours, reading_protocol.READER):
+                self.monitor.introduce(theirs, reading_protocol.READER)

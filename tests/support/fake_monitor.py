@@ -1,0 +1,48 @@
+"""A monitor of tests: knows what it is given, or is gone."""
+
+from __future__ import annotations
+
+from casemate.model.errors import NotFoundError
+from casemate.monitor.errors import MonitorUnavailableError
+from casemate.monitor.findings import Found
+from casemate.monitor.protocol import AlertsState, FoundPage
+
+
+class FakeMonitor:
+    """Answers what it is given."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.found: list[Found] = []
+        self.asked: dict[str, object] = {}
+        self.state = AlertsState(channels=(), silences=(), signs_of_life=0)
+        self.problem = ""
+        self.rules = {"tokens-tried"}
+
+    def _require(self) -> None:
+        if self.gone:
+            raise MonitorUnavailableError("The monitor is not there.")
+
+    async def findings(self, **wanted: object) -> FoundPage:
+        self._require()
+        self.asked = wanted
+        return FoundPage(tuple(self.found), more=False)
+
+    async def finding(self, id: str) -> Found:
+        self._require()
+        for each in self.found:
+            if each.id == id:
+                return each
+        raise NotFoundError(f"There is no finding {id}.")
+
+    async def alerts(self) -> AlertsState:
+        self._require()
+        return self.state
+
+    async def test(self, channel: str) -> str:
+        self._require()
+        return self.problem
+
+    async def has_rule(self, rule: str) -> bool:
+        self._require()
+        return rule in self.rules

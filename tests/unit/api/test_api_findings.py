@@ -1,0 +1,98 @@
+"""Findings, channels and silences over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+from api_fake_control import Client, Parts
+
+from casemate.model.facts import AlertsSilenced
+from casemate.monitor.alerting import Silence
+from casemate.monitor.outlet import OutletState
+from casemate.monitor.protocol import AlertsState, ChannelState
+from support.monitor import found
+
+STATE = OutletState(
+    waiting=1, sent=2, failed=3, dropped=1, folded=4, silenced=5, problem="It answers 500."
+)
+
+
+def test_findings_are_listed_as_they_are_asked_for(ask: Client, parts: Parts) -> None:
+    parts.monitor.found = [found(1, project="shop"), found(2)]
+    page = ask("GET", "/findings?project=shop&level=high&since=7.5&limit=5").json()
+    assert [each["id"] for each in page["findings"]] == [found(1).id, found(2).id]
+    assert page["findings"][0]["level"] == "high"
+    assert parts.monitor.asked == {
+        "project": "shop",
+        "rule": None,
+        "level": "high",
+        "since": 7.5,
+        "before": None,
+        "most": 5,
+    }
+    assert ask("GET", "/findings?level=loud").status_code == 400
+
+
+def test_one_is_shown_and_not_as_one_of_another_project(ask: Client, parts: Parts) -> None:
+    parts.monitor.found = [found(1, project="shop")]
+    assert ask("GET", f"/findings/{found(1).id}").json()["rule"] == "tokens-tried"
+    assert ask("GET", f"/findings/{found(1).id}?project=shop").status_code == 200
+    assert ask("GET", f"/findings/{found(1).id}?project=other").status_code == 404
+    assert ask("GET", "/findings/none").status_code == 404
+
+
+def test_channels_and_silences_are_shown(ask: Client, parts: Parts) -> None:
+    channel = ChannelState(name="pager", kind="webhook", server="a:1", level="high", state=STATE)
+    silence = Silence(rule="r", since=1.0, until=2.0, reason="why", by="user:ada")
+    parts.monitor.state = AlertsState(channels=(channel,), silences=(silence,), signs_of_life=7)
+    shown = ask("GET", "/alerts").json()
+    assert shown["channels"][0]["problem"] == "It answers 500."
+    assert shown["signs_of_life"] == 7
+    assert ask("GET", "/alerts/silences").json()["silences"][0]["by"] == "user:ada"
+
+
+def test_a_channel_is_tried(ask: Client, parts: Parts) -> None:
+    parts.monitor.problem = "It answers 500."
+    done = ask("POST", "/alerts/test", json={"channel": "pager"})
+    assert done.json() == {"channel": "pager", "problem": "It answers 500."}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_silence_is_a_fact_also_while_there_is_no_monitor(
+    ask: Client, parts: Parts, gone: bool
+) -> None:
+    told: list[AlertsSilenced] = []
+    parts.service.facts.listen(AlertsSilenced, told.append)
+    parts.monitor.gone = gone
+    body = {"rule": "tokens-tried", "seconds": 3600, "reason": "a test"}
+    assert ask("POST", "/alerts/silences", json=body).status_code == 204
+    [fact] = told
+    assert fact.rule == "tokens-tried" and fact.reason == "a test" and fact.by
+    assert fact.seconds == 3600
+    assert parts.recorder.waited >= 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seconds": 8 * 86_400},
+        {"seconds": -1},
+        {"reason": ""},
+        {"rule": "a b"},
+        {"rule": "x" * 200},
+    ],
+)
+def test_a_silence_without_end_or_reason_is_refused(
+    ask: Client, parts: Parts, wrong: dict[str, object]
+) -> None:
+    body = {"rule": "tokens-tried", "seconds": 3600, "reason": "a test", **wrong}
+    assert ask("POST", "/alerts/silences", json=body).status_code in (400, 422)
+    body = {"rule": "nonsense", "seconds": 60, "reason": "a test"}
+    assert ask("POST", "/alerts/silences", json=body).status_code == 404
+
+
+def test_without_a_monitor_nothing_is_shown_and_nothing_is_broken(
+    ask: Client, parts: Parts
+) -> None:
+    parts.monitor.gone = True
+    for path in ("/findings", "/findings/x", "/alerts", "/alerts/silences"):
+        assert ask("GET", path).status_code == 503

@@ -1,0 +1,118 @@
+"""Rules over the stream: one's own beside the shipped, broken ones left out, and bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.support.detection import MORNING, event_of
+
+from casemate.detection import Detector, rules_of, shipped_texts
+from casemate.monitor.consumers import Happened
+from casemate.monitor.detecting import Detection, usable_rules
+from casemate.monitor.findings import Findings, Found
+from casemate.monitor.process import MAX_RULE_FILES, own_rules
+from casemate.monitor.telling import fact_of
+from casemate.recorder.protocol import MAX_FACT_BYTES
+
+RULE = """
+title: Somebody called mallory signs in
+id: 0c4b5d06-9a0f-4ac7-8d3f-1a2b3c4d5e6f
+name: {name}
+status: test
+logsource: {{product: casemate}}
+detection:
+  selection:
+    metadata.event_code: SignedIn
+    actor.user.name: 'user:mallory'
+  condition: selection
+level: high
+"""
+
+
+def happened(index: int, **fields: object) -> Happened:
+    event = event_of("SignedIn", {"method": "password", **fields}, MORNING + index, f"boot-{index}")
+    return Happened(index, f"boot-{index}", "SignedIn", MORNING + index, event)
+
+
+def test_rules_of_one_s_own_run_beside_the_shipped() -> None:
+    rules, problems = usable_rules(shipped_texts(), [(RULE.format(name="own").encode(), "own.yml")])
+    assert problems == ()
+    told: list[Found] = []
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
+    detection.take([happened(0, by="user:ada"), happened(1, by="user:mallory", project="shop")])
+    assert [each.rule for each in told if each.rule == "own"] == ["own"]
+    assert told[-1].project == "shop"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\xff\xfe", b"title: [", b"a: &a [*a]",
+     RULE.format(name="x").replace("SignedIn", "!!x").encode(),
+     b"title: x\ndetection: {selection: {a|re: '(a+)+$'}, condition: not there}"],
+)  # fmt: skip
+def test_a_broken_file_is_left_out_by_name_and_the_others_run(broken: bytes) -> None:
+    good = (RULE.format(name="own").encode(), "good.yml")
+    rules, problems = usable_rules(shipped_texts(), [(broken, "broken.yml"), good])
+    assert "own" in rules.told
+    assert "tokens-tried" in rules.told
+    [problem] = problems
+    assert "broken.yml" in problem
+
+
+def test_two_of_one_name_are_no_reason_to_notice_nothing() -> None:
+    one = RULE.format(name="own").encode()
+    rules, problems = usable_rules(shipped_texts(), [(one, "a.yml"), (one, "b.yml")])
+    assert problems
+    assert "tokens-tried" in rules.told
+
+
+def test_the_folder_of_rules_is_read_within_bounds(tmp_path: Path) -> None:
+    assert own_rules(None) == ([], [])
+    found, problems = own_rules(str(tmp_path / "none"))
+    assert found == [] and "cannot be read" in problems[0]
+    for n in range(MAX_RULE_FILES + 3):
+        (tmp_path / f"{n:04}.yml").write_text("x")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "0000.yml").unlink()
+    (tmp_path / "0000.yml").symlink_to(tmp_path / "nowhere")
+    found, problems = own_rules(str(tmp_path))
+    assert len(found) == MAX_RULE_FILES - 1
+    assert len(problems) == 2
+
+
+def test_a_fault_of_a_rule_keeps_no_other_event_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = rules_of((RULE.format(name="own").encode(), "own.yml"))
+    told: list[Found] = []
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
+    see = Detector.see
+
+    def fails(self: Detector, event: dict[str, object], at: float) -> object:
+        if at == MORNING:
+            raise ZeroDivisionError
+        return see(self, event, at)
+
+    monkeypatch.setattr(Detector, "see", fails)
+    detection.take([happened(0, by="user:mallory"), happened(1, by="user:mallory")])
+    assert detection.faults == 1
+    assert len(told) == 1
+
+
+def test_what_was_remembered_of_no_monitor_is_refused() -> None:
+    detection = Detection(rules_of(*shipped_texts()), Findings())
+    with pytest.raises(ValueError):
+        detection.recall(b"\x93\x01\x02\x03")
+
+
+def test_what_a_rule_says_of_itself_is_bounded_where_it_is_told() -> None:
+    tags = "".join(f"  - attack.t1{'0' * 3000}{n}\n" for n in range(60))
+    loud = RULE.format(name="loud").replace("status: test\n", f"status: test\ntags:\n{tags}")
+    loud = loud.replace("Somebody called mallory signs in", "x" * 4000)
+    told: list[Found] = []
+    detection = Detection(rules_of((loud.encode(), "loud.yml")), Findings())
+    detection.tell = told.append
+    detection.take([happened(0, by="user:mallory")])
+    assert len(msgspec.msgpack.encode(fact_of(told[0]))) < MAX_FACT_BYTES // 4

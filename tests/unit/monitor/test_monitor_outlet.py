@@ -1,0 +1,190 @@
+"""A channel: levels, folding, rates, retries, bounds; and that one delays no other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from casemate.model.facts import AlertFailed, AlertSent, Fact
+from casemate.model.level import Level
+from casemate.monitor import outlet as outlet_module
+from casemate.monitor.errors import UndeliveredError
+from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet
+from support.monitor import Sink, channel, found, running, until
+
+
+class World:
+    def __init__(self, **settings: object) -> None:
+        self.sink = Sink()
+        self.told: list[Fact] = []
+        self.outlet = Outlet(
+            "pager", channel(**settings), self.sink.send, node="test", tell=self.told.append
+        )
+        self.task = asyncio.get_running_loop().create_task(self.outlet.run())
+
+    async def end(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+@running
+async def test_what_is_grave_enough_is_told_and_recorded() -> None:
+    world = World(level="high")
+    world.outlet.put(found(1, level=Level.MEDIUM))
+    world.outlet.put(found(2, level=Level.HIGH))
+    world.outlet.put(found(3, level=Level.CRITICAL))
+    await until(lambda: len(world.sink.ids) == 2)
+    assert set(world.sink.ids) == {found(2).id, found(3).id}
+    assert all(isinstance(each, AlertSent) for each in world.told)
+    assert world.outlet.state.sent == 2
+    await world.end()
+
+
+@running
+async def test_alike_ones_are_folded_and_told_with_their_count_later() -> None:
+    world = World(fold=3600)
+    first = found(1)
+    world.outlet.put(first)
+    await until(lambda: world.sink.ids)
+    for n in range(2, 6):
+        world.outlet.put(found(n, entity=first.entity, at=first.at + n, count=10))
+    assert world.outlet.state.folded == 4
+    world.outlet.put(found(9, entity=first.entity, at=first.at + 3601, count=1))
+    await until(lambda: len(world.sink.ids) == 2)
+    assert world.sink.messages[1].found[0].count == 41
+    await world.end()
+
+
+@running
+async def test_a_flood_of_one_rule_goes_in_few_messages() -> None:
+    world = World()
+    for n in range(300):
+        world.outlet.put(found(n))
+    world.outlet.put(found(999, rule="another"))
+    await until(lambda: len(set(world.sink.ids)) == 301)
+    assert len(world.sink.messages) <= RULE_PER_MINUTE + 1
+    await world.end()
+
+
+@running
+async def test_no_more_messages_a_minute_than_the_settings_say() -> None:
+    world = World(per_minute=3)
+    for n in range(10):
+        world.outlet.put(found(n, rule=f"rule-{n}"))
+    await until(lambda: len(world.sink.messages) == 3)
+    await asyncio.sleep(0.1)
+    assert len(world.sink.messages) == 3
+    assert world.outlet.state.waiting == 7
+    await world.end()
+
+
+@running
+async def test_the_gravest_goes_first() -> None:
+    world = World(per_minute=1)
+    world.outlet.put(found(1, level=Level.MEDIUM))
+    world.outlet.put(found(2, level=Level.CRITICAL, rule="grave"))
+    await until(lambda: world.sink.ids)
+    assert world.sink.ids == [found(2).id]
+    await world.end()
+
+
+@running
+async def test_what_is_not_taken_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch | None = None,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outlet_module, "FIRST_PAUSE", 0.01)
+        world = World()
+        world.sink.problem = UndeliveredError("It answers 500.")
+        world.outlet.put(found(1))
+        await until(lambda: world.outlet.state.problem == "It answers 500.")
+        assert world.outlet.state.waiting == 1
+        world.sink.problem = None
+        await until(lambda: world.sink.ids == [found(1).id])
+        assert world.outlet.state.problem == ""
+        await world.end()
+
+
+@running
+async def test_what_is_never_taken_is_given_up_and_told() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outlet_module, "FIRST_PAUSE", 0.001)
+        patch.setattr(outlet_module, "LONGEST_PAUSE", 0.001)
+        patch.setattr(outlet_module, "MAX_ATTEMPTS", 3)
+        world = World()
+        world.sink.problem = ValueError("rubbish \x1b[31m answer")
+        world.outlet.put(found(1))
+        await until(lambda: world.outlet.state.failed == 1)
+        [told] = world.told
+        assert isinstance(told, AlertFailed)
+        assert told.findings == (found(1).id,)
+        assert "\x1b" not in told.reason
+        assert world.outlet.state.waiting == 0
+        await world.end()
+
+
+@running
+async def test_one_that_hangs_is_given_up_for_now_and_delays_no_other() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outlet_module, "ATTEMPT_SECONDS", 0.05)
+        hanging, other = World(), World()
+        hanging.sink.hangs = True
+        hanging.outlet.put(found(1))
+        other.outlet.put(found(1))
+        await until(lambda: other.sink.ids)
+        await until(lambda: "was not taken within" in hanging.outlet.state.problem)
+        await hanging.end()
+        await other.end()
+
+
+@running
+async def test_what_waits_is_bounded_and_the_gravest_stay() -> None:
+    world = World()
+    world.sink.hangs = True
+    world.outlet.put(found(0, level=Level.CRITICAL))
+    for n in range(1, MAX_WAITING + 20):
+        world.outlet.put(found(n, level=Level.MEDIUM))
+    state = world.outlet.state
+    assert state.waiting == MAX_WAITING
+    assert state.dropped == state.failed == 20
+    assert found(0).id in world.outlet._waiting
+    assert sum(len(each.findings) for each in world.told) == 20  # type: ignore[attr-defined]
+    await world.end()
+
+
+@running
+async def test_what_is_known_of_entities_is_bounded() -> None:
+    world = World()
+    world.sink.hangs = True
+    for n in range(MAX_FOLDED + 100):
+        world.outlet.put(found(n))
+    assert len(world.outlet._folded) == MAX_FOLDED
+    await world.end()
+
+
+@running
+async def test_it_goes_on_from_what_was_remembered() -> None:
+    world = World()
+    world.sink.hangs = True
+    world.outlet.put(found(1))
+    world.outlet.put(found(2))
+    await world.end()
+    after = World()
+    after.outlet.recall(world.outlet.remembered())
+    after.outlet.put(found(1))
+    after.outlet.put(found(3, entity=found(1).entity, at=found(1).at + 5))
+    after.outlet._work.set()
+    await until(lambda: sorted(after.sink.ids) == [found(1).id, found(2).id])
+    await after.end()
+
+
+@running
+async def test_what_the_journal_says_was_told_is_not_told_again() -> None:
+    world = World(per_minute=1)
+    world.outlet.put(found(1, rule="a"))
+    await until(lambda: world.sink.ids)
+    world.outlet.put(found(2, rule="b"))
+    world.outlet.settle([found(2).id])
+    assert world.outlet.state.waiting == 0
+    await world.end()

@@ -1,0 +1,128 @@
+"""The settings file: what is understood, and what is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from casemate.model.level import Level
+from casemate.monitor.confinement import confinement_of
+from casemate.monitor.errors import SettingsError
+from casemate.monitor.settings import (
+    Mail,
+    MonitorSettings,
+    Syslog,
+    Webhook,
+    parse_url,
+    read_settings,
+)
+
+GOOD = """
+rules = "rules"
+[alerts.pager]
+kind = "webhook"
+url = "https://alerts.example.org:8443/hook?a=b"
+secret = "ops/alert-key"
+level = "high"
+fold = "30m"
+[alerts.people]
+kind = "mail"
+server = "mail.example.org:465"
+sender = "node@example.org"
+to = ["ada@example.org"]
+user = "node"
+password = "ops/smtp"
+[alerts.siem]
+kind = "syslog"
+server = "[2001:db8::7]:6514"
+[deadman]
+url = "https://alive.example.org/1"
+every = "5m"
+"""
+
+
+def written(folder: Path, text: str) -> MonitorSettings:
+    file = folder / "node.toml"
+    file.write_text(text)
+    return read_settings(file)
+
+
+def test_all_of_it_is_understood(tmp_path: Path) -> None:
+    found = written(tmp_path, GOOD)
+    pager, people, siem = found.alerts.values()
+    assert isinstance(pager, Webhook) and isinstance(people, Mail) and isinstance(siem, Syslog)
+    assert (pager.level, pager.fold, pager.target.port) == (Level.HIGH, 1800.0, 8443)
+    assert siem.target.text == "[2001:db8::7]:6514"
+    assert found.deadman is not None and found.deadman.every == 300.0
+    assert found.rules == str(tmp_path / "rules")
+    assert found.secrets == ("ops/alert-key", "ops/smtp")
+    assert confinement_of(found).connects == (53, 443, 465, 6514, 8443)
+
+
+def test_without_anybody_outside_there_is_no_network(tmp_path: Path) -> None:
+    assert confinement_of(written(tmp_path, "")).system_calls == "offline"
+    assert confinement_of(MonitorSettings()).connects is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("https://alerts", "http://alerts", "without TLS"),
+        ("https://alerts", "ftp://alerts", "https://"),
+        ("alerts.example.org:8443", "alerts.example.org:0", "port"),
+        ("alerts.example.org:8443", "user@alerts.example.org:8443", "host"),
+        ("alerts.example.org:8443", "0177.0.0.1:8443", "IPv4"),
+        ("hook?a=b", "ho ok", "character"),
+        ("hook?a=b", "hook\\r\\nx: y", "character"),
+        ("hook?a=b", "hook#x", "character"),
+        ('"webhook"', '"carrier-pigeon"', "carrier-pigeon"),
+        ('level = "high"', 'level = "loud"', "loud"),
+        ('level = "high"', 'accept = ["everything"]', "everything"),
+        ('level = "high"', "colour = 1", "colour"),
+        ("30m", "soon", "no time such as"),
+        ("ops/alert-key", "alert-key", "secret"),
+        ("ops/alert-key", "../../etc", "secret"),
+        ("[alerts.pager]", '[alerts."Pager!"]', "alerts"),
+        ('to = ["ada@example.org"]', "to = []", "to"),
+        ('to = ["ada@example.org"]', 'to = ["a@b>\\r\\nRCPT TO:<x@y"]', "to"),
+        ('password = "ops/smtp"', "", "go together"),
+        ('kind = "syslog"', 'kind = "syslog"\nudp = true', "without TLS"),
+        ("mail.example.org:465", "mail.example.org", "port"),
+        ("rules =", "rule =", "rule"),
+        ("[deadman]", "[deadmen]", "deadmen"),
+        ("[deadman]", "[deadman", "settings"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_what_it_is(
+    tmp_path: Path, before: str, after: str, why: str
+) -> None:
+    assert before in GOOD
+    with pytest.raises(SettingsError, match=why):
+        written(tmp_path, GOOD.replace(before, after, 1))
+
+
+def test_what_is_open_is_accepted_by_name(tmp_path: Path) -> None:
+    text = GOOD.replace("https://alerts", "http://alerts").replace(
+        'level = "high"', 'accept = ["plaintext", "private"]'
+    )
+    pager = written(tmp_path, text).alerts["pager"]
+    assert pager.private and pager.plaintext
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="more than"):
+        written(tmp_path, "#" * 100_000)
+    with pytest.raises(SettingsError, match="No such file"):
+        written(tmp_path, GOOD.replace("[deadman]", 'ca = "none.pem"\n[deadman]'))
+    (tmp_path / "text.pem").write_text("no certificate")
+    with pytest.raises(SettingsError, match="no certificates"):
+        written(tmp_path, GOOD.replace("[deadman]", 'ca = "text.pem"\n[deadman]'))
+
+
+def test_a_url_has_one_reading() -> None:
+    assert parse_url("https://a.example/")[1].port == 443
+    assert parse_url("http://a.example")[2] == "/"
+    assert parse_url("http://[::1]/x")[1].text == "[::1]:80"
