@@ -125,8 +125,12 @@ class SandboxClient:
         """Have an interpreter ready for the first call."""
         self.send(protocol.Prepare(minor), ())
 
-    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
+    async def open(
+        self, version: Version, *, approved: bool = True, beside: Zygote | None = None
+    ) -> Zygote:
         """Start a zygote for a version and wait for its import.
+
+        One that is opened `beside` another gets another layout of memory than that has.
 
         One that is not approved yet has no way to the network until `Zygote.let_out`: what its
         import left running, and what it answers, reach nothing that nobody has allowed.
@@ -149,7 +153,7 @@ class SandboxClient:
         asked = self.loop.time()
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report)
+                self._ask_to_open(zygote, version, ports, report, beside)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -171,7 +175,12 @@ class SandboxClient:
         return zygote
 
     def _ask_to_open(
-        self, zygote: Zygote, version: Version, ports: tuple[int, ...], report: Report
+        self,
+        zygote: Zygote,
+        version: Version,
+        ports: tuple[int, ...],
+        report: Report,
+        beside: Zygote | None,
     ) -> None:
         spec, limits = version.spec, version.spec.limits
         request = protocol.Open(
@@ -196,6 +205,7 @@ class SandboxClient:
             ),
             layout=spec.layout,
             restorable=zygote.restorable,
+            beside=None if beside is None else beside.number,
         )
         with report.other_ends() as descriptors:
             self.send(request, descriptors)
