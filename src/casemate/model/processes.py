@@ -18,8 +18,8 @@ RECORDER_UID = 64_806
 recorder, when the supervisor is root. Of no account, so that they own nothing but what a node
 gives them."""
 
-RESTORES = False
-"""Whether a node restores instances after a call if nobody says so."""
+RESTORES = True
+"""Whether a node restores instances after a call where the host can, if nobody says otherwise."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
