@@ -258,8 +258,8 @@ class Pool:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
             missing = self._target(now) + self.busy - total if ahead else 0
-            if self._zygotes.any_leaving and not spares:
-                missing = max(missing, 1)  # in whose place the others go
+            if self._zygotes.lacks_successors:
+                missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
         need = waiting + target - starting - spares
@@ -451,9 +451,8 @@ class Pool:
                 break
 
     def _retire_zygote(self) -> None:
-        if self.has_zygote:
-            self._spares.close()
-            self._zygotes.retire()
+        self._spares.close()
+        self._zygotes.retire()
 
     def close(self) -> None:
         """End every zygote and with them every instance."""

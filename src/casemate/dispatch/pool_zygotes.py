@@ -95,8 +95,11 @@ class PoolZygotes:
         return bool(self._leaving or self._gone)
 
     @property
-    def any_leaving(self) -> bool:
-        """Whether instances serve whose zygote was replaced."""
+    def lacks_successors(self) -> bool:
+        """Whether instances serve whose zygote was replaced, and nothing else does."""
+        newest = self.current
+        if newest is None or newest.instances:
+            return False
         return any(zygote.instances for zygote, _ in self._leaving)
 
     def _all(self) -> Iterator[Zygote]:

@@ -232,8 +232,8 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "isolation",
         Choice(tuple(choice.value for choice in Isolation)),
-        '"request": a fresh process for each invocation. "instance": processes are reused and '
-        "globals leak from one invocation to the next.",
+        '"request": no invocation finds anything of another one. "instance": processes are reused '
+        "as they are, and globals leak from one invocation to the next.",
     ),
     model_field(
         FunctionSpec,
