@@ -222,7 +222,7 @@ class Pool:
         if wanted <= 0:
             return
         for _ in range(wanted):
-            zygote = self._zygotes.any_current()
+            zygote = self._zygotes.next()
             if zygote is None or not zygote.alive:
                 self._zygotes.open(self.version)
                 return
@@ -273,7 +273,7 @@ class Pool:
         wanted = self._waiting and not self._starting and not self._spares
         if not wanted or self.busy >= self.limits.concurrency:
             return
-        zygote = self._zygotes.any_current()
+        zygote = self._zygotes.next()
         if zygote is None or not zygote.alive:
             self._zygotes.open(self.version)
         else:

@@ -75,9 +75,13 @@ class PoolZygotes:
         """The one before, if there are two at once."""
         return None if self._second is None else self._second.zygote
 
-    def any_current(self) -> Zygote | None:
-        """Return one to fork the next instance from: of two by chance, which nobody can foresee."""
-        return self.second if self._second is not None and secrets.randbits(1) else self.current
+    def next(self) -> Zygote | None:
+        """Return what the next instance is to be forked from: of two the one that has fewer."""
+        newest, second = self.current, self.second
+        if newest is None or second is None:
+            return newest
+        more = len(second.instances) - len(newest.instances)
+        return second if more < 0 or (more == 0 and secrets.randbits(1)) else newest
 
     @property
     def opening(self) -> bool:
