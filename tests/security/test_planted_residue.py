@@ -68,7 +68,9 @@ class Function:
 
     def call(self, **event: Any) -> dict[str, Any]:
         answer = self.node.invoke(event, function=self.name)
-        assert answer.status_code == 200, self.node.error(answer)
+        if answer.status_code != 200:
+            told = self.node.error(answer)
+            raise AssertionError(f"{told['type']}: {told['message']}\n{told['trace'][-500:]}")
         found: dict[str, Any] = answer.json()
         return found
 

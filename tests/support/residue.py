@@ -41,7 +41,7 @@ PYTHON = {
     "a default argument": "default('secret')",
     "defaults exchanged": "default.__defaults__ = (['secret'],)",
     "an attribute of a function": "default.secret = 7",
-    "code exchanged": "default.__code__ = (lambda value, kept=[]: 'secret').__code__",
+    "code exchanged": "cached.__wrapped__.__code__ = (lambda value: 'secret').__code__",
     "a name of a function": "handler.__name__ = 'secret'",
     "a closure": "change('secret')",
     "a generator closed": "running.close()",
@@ -52,6 +52,7 @@ PYTHON = {
     "thread-local data": "local.secret = 7",
     "garbage in a ring": "a = []; a.append(a); globals()['residue'] = a; gc.collect()",
     "much memory": "state.extend(b'x' * 1000 for _ in range(1500))",
+    "a heap that has grown": "state.extend(bytearray(b'x' * 100_000) for _ in range(120))",
     "a large array": "state.append(bytearray(30_000_000))",
     # the interpreter
     "the environment": "os.environ['RESIDUE'] = 'secret'",
@@ -84,14 +85,13 @@ PYTHON = {
         "sys.addaudithook(hook)"
     ),
     "standard output": "import io; sys.stdout = io.StringIO()",
-    "standard output set anew": "sys.stdout.reconfigure(encoding='latin-1')",
     "standard input": "sys.stdin = None",
     "arguments": "sys.argv.append('secret')",
     "the limit of recursion": "sys.setrecursionlimit(5000)",
     "the switch interval": "sys.setswitchinterval(0.5)",
     "the longest number": "sys.set_int_max_str_digits(100_000)",
     "when garbage is collected": "gc.set_threshold(7, 7, 7)",
-    "no garbage collection": "gc.isenabled() and gc.disable() or gc.enable()",
+    "no garbage collection": "gc.disable() if gc.isenabled() else gc.enable()",
     "a callback of the collector": "gc.callbacks.append(lambda *_: None)",
     "garbage that is kept": "gc.garbage.append('secret')",
     "a function for the end": "atexit.register(len)",
@@ -155,7 +155,6 @@ UNSEEN_AGAIN = {
     "a named file": "with tempfile.NamedTemporaryFile() as f: f.write(b'x' * 9000)",
     "a folder": "with tempfile.TemporaryDirectory() as f: open(f + '/x', 'w').write('x')",
     "the times of /tmp": "os.utime('/tmp', ns=(5, 7))",
-    "the mode of /tmp, and back": "m = os.stat('/tmp').st_mode; os.chmod('/tmp', 7); os.chmod('/tmp', m)",
     "a lock on a file": "f = open(__file__); fcntl.flock(f, 2); f.close()",
     "a pair of sockets": "a, b = socket.socketpair(); a.send(b'x'); a.close(); b.close()",
     "a loop": "asyncio.run(asyncio.sleep(0))",
@@ -214,8 +213,6 @@ GONE = {
     "a file in /tmp": "open('/tmp/residue', 'w').write('secret')",
     "an empty folder in /tmp": "os.mkdir('/tmp/residue')",
     "a link in /tmp": "os.symlink('secret', '/tmp/residue')",
-    "a pipe in /tmp": "os.mkfifo('/tmp/residue')",
-    "the mode of /tmp": "os.chmod('/tmp', 0o700)",
     "a file without a name": "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)",
     "the folder": "os.chdir('/tmp')",
     "a limit": "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))",
@@ -231,7 +228,7 @@ GONE_DEEP = {
     "the name": "raw('prctl', 15, ctypes.c_char_p(b'secret'), 0, 0, 0)",
     "the parent's death signal": "raw('prctl', 1, 10, 0, 0, 0)",
     "the slack of timers": "raw('prctl', 29, 70_000, 0, 0, 0)",
-    "a timer": "raw('timer_create', 1, ctypes.create_string_buffer(64), SCRATCH)",
+    "a timer": "raw('timer_create', 1, 0, SCRATCH)",
     "a child": "os.fork() or time.sleep(9)",
     "a child that has ended": "os.fork() or os._exit(0)",
     "huge pages": "raw('prctl', 41, 1, 0, 0, 0)",
@@ -260,12 +257,8 @@ UNSEEN_GONE = {
     "the heap cut and grown": "h = raw('brk', 0); raw('brk', h - 4096); raw('brk', h)",
     "a session": "raw('setsid')",
     "a Landlock domain": "raw('landlock_create_ruleset', LIMIT, 8, 0)",
-    "a filter": "raw('seccomp', 1, 0, SCRATCH)",
     "a broken-off call made again": "raw('restart_syscall')",
     "barriers": "raw('membarrier', 16, 0, 0)",
-    "too many pages": "ctypes.memset(libc.malloc(400_000), 1, 400_000); [libc.malloc(400_000) for _ in range(9)]; "
-    "state.extend(bytearray(b'x' * 100_000) for _ in range(120))",
-    "a write at the end": "os.write(3, b'')",
 }
 """What nothing shows, or is refused, and costs the process its use all the same."""
 
@@ -277,6 +270,8 @@ DENIED = {
     "a program for the kernel": "result = raw('bpf', 0, SCRATCH, 128)",
     "a watch on memory": "result = raw('userfaultfd', 1)",
     "a watch on files": "result = raw('inotify_init1', 0)",
+    "a pipe in /tmp": "result = raw('mknod', b'/tmp/residue', 0o10600, 0)",
+    "a filter": "result = raw('seccomp', 1, 0, SCRATCH)",
     "a mount": "result = raw('mount', b'tmpfs', b'/tmp', b'tmpfs', 0, 0)",
     "a namespace": "result = raw('unshare', 0x10000000)",
     "a trace": "result = raw('ptrace', 0, 0, 0, 0)",
@@ -362,9 +357,9 @@ IMPORTED = {
     "the mode of new files": ("os.umask(0o27)", "os.umask(0o77)", "(os.umask(0o1), os.umask(0o27))[0]"),
     "the folder": ("os.chdir('/')", "os.chdir('/tmp')", "os.getcwd()"),
     "a limit": (
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 60))",
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (30, 60))",
-        "resource.getrlimit(resource.RLIMIT_NOFILE)",
+        "resource.setrlimit(resource.RLIMIT_CPU, (2000, -1))",
+        "resource.setrlimit(resource.RLIMIT_CPU, (1000, -1))",
+        "resource.getrlimit(resource.RLIMIT_CPU)",
     ),
     "the name": (
         "raw('prctl', 15, ctypes.c_char_p(b'clean'), 0, 0, 0)",
@@ -432,7 +427,12 @@ HOSTILE = {
     ),
     "it leaves a child": (
         "_instance = sys.modules['casemate.runner.instance']; _before = _instance.lock_down\n"
-        "_instance.lock_down = lambda **given: os.fork() and _before(**given) or time.sleep(9)"
+        "def _forks(**given):\n"
+        "    if not os.fork():\n"
+        "        time.sleep(9)\n"
+        "        os._exit(0)\n"
+        "    _before(**given)\n"
+        "_instance.lock_down = _forks"
     ),
     "it keeps its descriptor": (
         "_restorable = sys.modules['casemate.runner.restorable']; _before = _restorable.userfault.create\n"

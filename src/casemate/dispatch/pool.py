@@ -155,6 +155,7 @@ class Pool:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
+        self.restored.tally.forks += not (self.reuse or instance.restorable)
         if not instance.alive or self.retired or self._is_replaced(instance):
             instance.close()
             self._match()
@@ -178,7 +179,6 @@ class Pool:
         """Have an instance restored if it is one that can be; end it else."""
         zygote = self._zygotes.of(instance)
         if zygote is None or not self.restored.begin(zygote, instance):
-            self.restored.tally.forks += not instance.restorable
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
@@ -434,7 +434,7 @@ class Pool:
             return False
         if not self.has_zygote:
             return self.warm.due(now)
-        return self._zygotes.is_due(now) and not self.warm.paused(now)
+        return self._zygotes.is_due(now)
 
     async def open_ahead(self) -> None:
         """Open a zygote; it takes the place of the one that is there. Never raises.

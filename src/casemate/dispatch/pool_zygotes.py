@@ -151,16 +151,21 @@ class PoolZygotes:
             zygote = await self._client.open(asked, beside=self.current)
         except (ImportFailedError, NotFoundError) as error:
             refusal = not_imported(error)
-            if self._newest is None:  # else it serves on
+            if self._newest is None:
                 self._failure = (self._loop.time(), refusal)
-            self._on_failed(refusal)
+            self._opening_failed(refusal)
         except (OSError, CasemateError) as error:
-            self._on_failed(unavailable(error))
+            self._opening_failed(unavailable(error))
         else:
             self._on_opened(asked, zygote)
         finally:
             self._opening = None
         self._on_done()
+
+    def _opening_failed(self, refusal: RefusedError) -> None:
+        if self._newest is not None:  # which serves on
+            self._newest.not_replaced(self._loop.time())
+        self._on_failed(refusal)
 
     def adopt(self, zygote: Zygote) -> None:
         """Have instances forked from this one from now on, and from the one before if two are."""
@@ -220,7 +225,7 @@ class PoolZygotes:
     def is_due(self, now: float) -> bool:
         """Tell whether another one is to be opened beside the one in use."""
         newest = self._newest
-        if newest is None:
+        if newest is None or now < newest.again_at:
             return False
         age = now - newest.opened_at
         lacks_second = self._has_two and self._second is None

@@ -20,6 +20,7 @@ _MOST_PART = 1.5
 """Of those calls or forks it goes even if its successor is not there."""
 GRACE_SECONDS = 600.0
 """How long one that is due to be replaced goes on if its successor does not come about."""
+_LEAST_PAUSE, _MOST_PAUSE = 1.0, 60.0
 OVERLAP_SECONDS = 60.0
 """How long instances of one that was replaced serve on while there are no others."""
 SECOND_AFTER_SECONDS = 120.0
@@ -34,6 +35,9 @@ class InUse:
     opened_at: float
     calls: int = 0
     due_since: float | None = None
+    again_at: float = 0.0
+    """When to try again to replace it."""
+    _pause: float = 0.0
 
     def is_due(self, now: float, *, in_turns: bool) -> bool:
         """Tell whether another is to take its place.
@@ -41,8 +45,8 @@ class InUse:
         `in_turns` is for a function that has two: each new one takes the place of the older one, so
         that both are there for as long as a single one would be.
         """
-        seconds = CALLED_SECONDS if self.calls else UNCALLED_SECONDS
-        if now - self.opened_at < (seconds / 2 if in_turns else seconds) and self._part < 1.0:
+        part = (now - self.opened_at) / (CALLED_SECONDS if self.calls else UNCALLED_SECONDS)
+        if max(part, self._part) < (0.5 if in_turns else 1.0):
             return False
         if self.due_since is None:
             self.due_since = now
@@ -53,6 +57,11 @@ class InUse:
         if not self.is_due(now, in_turns=False) or self.due_since is None:
             return False
         return now - self.due_since > GRACE_SECONDS or self._part >= _MOST_PART
+
+    def not_replaced(self, now: float) -> None:
+        """Take note of a try that came to nothing: the next one comes after twice as long."""
+        self._pause = min(max(2 * self._pause, _LEAST_PAUSE), _MOST_PAUSE)
+        self.again_at = now + self._pause
 
     @property
     def _part(self) -> float:

@@ -140,12 +140,12 @@ class Layouts:
         """Start what is to replace those that are too old; see `promote`. May raise."""
         for key, layout in list(self._current.items()):
             old = layout.base.ready and now - layout.base.started_at >= LAYOUT_SECONDS
-            if not old or key in self._next or (key[1] == FIRST and not layout.used):
+            if not old or key in self._next:
                 continue
             self._forget_homes(layout)
-            if len(layout.zygotes) > len(layout.blanks) or key[1] == FIRST:
+            if len(layout.zygotes) > len(layout.blanks) or (key[1] == FIRST and layout.used):
                 self._next[key] = self._start(key)
-            else:
+            elif key[1] != FIRST:
                 self._retire(key)
 
     def other_than(self, used: Layout, key: Key, now: float) -> Layout:

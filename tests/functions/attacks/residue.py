@@ -198,6 +198,18 @@ def audited():
     return ""
 
 
+def named(function):
+    return getattr(function, "__name__", type(function))
+
+
+def sizes():
+    """Return what `state` holds, of large things how large they are."""
+    return [
+        (type(one).__name__, len(one)) if isinstance(one, (bytes, bytearray)) else one
+        for one in state
+    ]
+
+
 def found_codec():
     try:
         return codecs.lookup("residue").name
@@ -208,7 +220,7 @@ def found_codec():
 def of_python():
     return {
         "names": sorted(set(globals()) - NAMES),
-        "values": repr([state, items, table, ring, queue, bytes(text), constant, word]),
+        "values": repr([sizes(), items, table, ring, queue, bytes(text), constant, word]),
         "things": repr([vars(thing), sorted(vars(Thing)), Thing.count, slotted.value]),
         "functions": repr([
             cached.cache_info(), default.__defaults__, closed(), cached.__wrapped__.__code__.co_name,
@@ -216,7 +228,7 @@ def of_python():
         ]),
         "environment": sorted(os.environ.items()),
         "modules": sorted(sys.modules),
-        "patched": repr([json.dumps.__name__, os.getcwd.__name__, time.time.__name__]),
+        "patched": repr([named(json.dumps), named(os.getcwd), named(time.time)]),
         "attributes": [sorted(set(vars(m)) - was) for m, was in VARIABLES],
         "import": repr([sys.path, len(sys.meta_path), len(sys.path_hooks), sys.dont_write_bytecode]),
         "hooks": repr([
@@ -225,7 +237,7 @@ def of_python():
             threading.gettrace(), threading.excepthook is threading.__excepthook__,
             sys.get_asyncgen_hooks()[0], sys.get_coroutine_origin_tracking_depth(), audited(),
             sys.stdout is sys.__stdout__, sys.stderr is sys.__stderr__, sys.stdin is sys.__stdin__,
-            sys.stdout.encoding, sys.stdout.line_buffering, sys.breakpointhook.__name__,
+            getattr(sys.stdout, "errors", ""), getattr(sys.stdout, "line_buffering", 0), sys.breakpointhook.__name__,
         ]),
         "interpreter": repr([
             sys.getrecursionlimit(), sys.getswitchinterval(), gc.get_threshold(), gc.isenabled(),
@@ -251,8 +263,8 @@ def of_process():
     return {
         "folder": os.getcwd(),
         "tmp": repr([
-            sorted(os.listdir("/tmp")), os.stat("/tmp")[:4], os.stat("/tmp").st_size,
-            os.statvfs("/tmp"),
+            sorted(os.listdir("/tmp")), os.stat("/tmp").st_mode, os.stat("/tmp")[3:7],
+            os.statvfs("/tmp")[2:8],
         ]),
         "descriptors": opened(),
         "socket": of_socket(),
@@ -294,7 +306,7 @@ def of_kernel():
         "prctl": [
             [option, asked("prctl", option, ..., 0, 0, 0)] for option in (2, 16, 37, 25, 19)
         ] + [[option, raw("prctl", option, 0, 0, 0, 0)] for option in (3, 7, 21, 27, 30, 34, 39, 42)],
-        "timers": [asked("timer_gettime", number, ...) for number in range(3)],
+        "made timers": [asked("timer_gettime", number, ...) for number in range(3)],
         "children": raw("wait4", -1, 0, 1, 0),
         "priority": raw("ioprio_get", 1, 0),
         "personality": raw("personality", 0xFFFFFFFF),
