@@ -19,8 +19,8 @@ from casemate.egress.interface import NoEgress
 from casemate.kernel import linux
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
-from casemate.model.processes import SANDBOX_UID
 from casemate.model.path import Admitted
+from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.sandbox import layouts
 from casemate.sandbox.client import SandboxClient
@@ -86,9 +86,7 @@ class Node:
         version = self.version(name, layout, project)
         return await asyncio.wait_for(self.client.open(version, beside=beside), 30)
 
-    def version(
-        self, name: str, layout: Layout = Layout.SHARED, project: str = "p"
-    ) -> Version:
+    def version(self, name: str, layout: Layout = Layout.SHARED, project: str = "p") -> Version:
         spec = FunctionSpec(
             name=name,
             handler="app:handler",
@@ -306,7 +304,7 @@ def test_calls_meet_ever_new_layouts_and_wait_for_none(
             dispatcher.release(placed)
             seen.setdefault(layout, []).append(time.monotonic())
             order.append(layout)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03 if busy else 0.2)
         dispatcher.close()
         # No call but the first waited for an import.
         assert cold == [True] + [False] * (len(cold) - 1)

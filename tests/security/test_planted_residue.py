@@ -255,7 +255,9 @@ def test_what_an_import_pretends_has_its_process_used_once(node: TestNode, row: 
     function = Function(node, f"hostile-{number}", again=False).deploy("", residue.HOSTILE[row])
     seen = []
     for _ in range(6):
-        answer = node.invoke({"run": "result = len(state); state.append(1)"}, function=function.name)
+        answer = node.invoke(
+            {"run": "result = len(state); state.append(1)"}, function=function.name
+        )
         if answer.status_code == 200:
             assert answer.json()["result"] == 0
             seen.append(answer.json()["who"])

@@ -110,8 +110,7 @@ PYTHON = {
     "where temporary files go": "tempfile.tempdir = '/secret'",
     "the policy of loops": "asyncio.get_event_loop_policy = lambda: None",
     "a tool that watches": (
-        "sys.monitoring.use_tool_id(3, 'secret') if hasattr(sys, 'monitoring') "
-        "else state.append(1)"
+        "sys.monitoring.use_tool_id(3, 'secret') if hasattr(sys, 'monitoring') else state.append(1)"
     ),
     "an object of constants": "ctypes.memmove(id(constant) + 32, b'secret', 6)",
 }
@@ -145,7 +144,9 @@ C = {
 """What shows to C, and costs the process nothing."""
 
 UNSEEN_AGAIN = {
-    "freed memory": "p = libc.malloc(5000); ctypes.memset(p, 67, 5000); libc.free(ctypes.c_void_p(p))",
+    "freed memory": (
+        "p = libc.malloc(5000); ctypes.memset(p, 67, 5000); libc.free(ctypes.c_void_p(p))"
+    ),
     "the stack": "f = lambda f, n: n and f(f, n - 1); f(f, 300); globals().pop('f', None)",
     "an interned string": "sys.intern('secret-' + str(7))",
     "pending output": "print('x' * 500, end='')",
@@ -173,12 +174,16 @@ UNSEEN_AGAIN = {
 GONE = {
     "memory mapped over": "raw('mmap', WHOLE, SIZE, 3, 0x32, -1, 0)",
     "memory made read-only, and back": (
-        "ctypes.memset(WHOLE, 67, 9); raw('mprotect', WHOLE, SIZE, 1); raw('mprotect', WHOLE, SIZE, 3)"
+        "ctypes.memset(WHOLE, 67, 9); raw('mprotect', "
+        "WHOLE, SIZE, 1); raw('mprotect', WHOLE, SIZE, 3)"
     ),
     "the content of pages dropped": "raw('madvise', WHOLE, SIZE, 4)",
-    "memory moved away": "raw('mremap', WHOLE, SIZE, SIZE, 3, FREE); raw('mmap', WHOLE, SIZE, 3, 0x32, -1, 0)",
+    "memory moved away": (
+        "raw('mremap', WHOLE, SIZE, SIZE, 3, FREE); raw('mmap', WHOLE, SIZE, 3, 0x32, -1, 0)"
+    ),
     "code of a library patched": (
-        "raw('mprotect', LIBRARY & ~4095, 8192, 7); ctypes.memmove(LIBRARY, b'\\xb8\\x07\\x00\\x00\\x00\\xc3', 6);"
+        "raw('mprotect', LIBRARY & ~4095, 8192, 7); "
+        "ctypes.memmove(LIBRARY, b'\\xb8\\x07\\x00\\x00\\x00\\xc3', 6);"
         "raw('mprotect', LIBRARY & ~4095, 8192, 5)"
     ),
     "shared memory": "raw('mmap', FREE, SIZE, 3, 0x31, -1, 0)",
@@ -186,9 +191,12 @@ GONE = {
     "a signal that is handled": "signal.signal(signal.SIGUSR1, lambda *_: None)",
     "a signal mask": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
     "a pending signal": (
-        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); os.kill(os.getpid(), signal.SIGUSR1)"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, "
+        "[signal.SIGUSR1]); os.kill(os.getpid(), signal.SIGUSR1)"
     ),
-    "a stack for signals": "raw('sigaltstack', ctypes.create_string_buffer(struct.pack('QQQ', WHOLE, 0, SIZE)), 0)",
+    "a stack for signals": (
+        "raw('sigaltstack', ctypes.create_string_buffer(struct.pack('QQQ', WHOLE, 0, SIZE)), 0)"
+    ),
     "faults reported": "faulthandler.enable(sys.__stderr__)",
     "an alarm": "signal.alarm(100)",
     "a timer of the process": "signal.setitimer(signal.ITIMER_VIRTUAL, 100)",
@@ -206,10 +214,18 @@ GONE = {
     "a duplicate of its socket": "os.dup(3)",
     "its socket without blocking": "raw('fcntl', 3, 4, 0o4000 | 2)",
     "its socket inherited": "raw('fcntl', 3, 2, 0 if raw('fcntl', 3, 1) else 1)",
-    "the buffer of its socket": "raw('setsockopt', 3, 1, 7, ctypes.create_string_buffer(struct.pack('i', 70_000)), 4)",
-    "a time-out of its socket": "raw('setsockopt', 3, 1, 20, ctypes.create_string_buffer(struct.pack('qq', 77, 0)), 16)",
-    "where its socket is peeked at": "raw('setsockopt', 3, 1, 42, ctypes.create_string_buffer(struct.pack('i', 7)), 4)",
-    "credentials by its socket": "raw('setsockopt', 3, 1, 16, ctypes.create_string_buffer(struct.pack('i', 1)), 4)",
+    "the buffer of its socket": (
+        "raw('setsockopt', 3, 1, 7, ctypes.create_string_buffer(struct.pack('i', 70_000)), 4)"
+    ),
+    "a time-out of its socket": (
+        "raw('setsockopt', 3, 1, 20, ctypes.create_string_buffer(struct.pack('qq', 77, 0)), 16)"
+    ),
+    "where its socket is peeked at": (
+        "raw('setsockopt', 3, 1, 42, ctypes.create_string_buffer(struct.pack('i', 7)), 4)"
+    ),
+    "credentials by its socket": (
+        "raw('setsockopt', 3, 1, 16, ctypes.create_string_buffer(struct.pack('i', 1)), 4)"
+    ),
     "a file in /tmp": "open('/tmp/residue', 'w').write('secret')",
     "an empty folder in /tmp": "os.mkdir('/tmp/residue')",
     "a link in /tmp": "os.symlink('secret', '/tmp/residue')",
@@ -285,20 +301,28 @@ ENDED = {
     "an end": "state.append('secret'); os._exit(3)",
     "an abort": "state.append('secret'); os.abort()",
     "a signal": "state.append('secret'); os.kill(os.getpid(), signal.SIGKILL) or time.sleep(9)",
-    "the stack overflows": "state.append('secret'); sys.setrecursionlimit(1 << 30); f = lambda f: f(f); "
-    "libc.qsort(WHOLE, SIZE, 1, 1)",
+    "a wild jump": "state.append('secret'); libc.qsort(WHOLE, SIZE, 1, 1)",
     "its socket closed": "state.append('secret'); os.close(3)",
     "time runs out": "state.append('secret'); open('/tmp/residue', 'w').write('x'); time.sleep(99)",
     "time runs out at work": "state.append('secret')\nwhile True: pass",
-    "memory runs out": "state.append('secret'); state.append(bytearray(1 << 30)); state[-1][::4096] = b'x' * (1 << 18)",
-    "a frame that is not due": "state.append('secret'); os.write(3, b'R' + bytes(8)); time.sleep(9)",
+    "memory runs out": (
+        "state.append('secret'); state.append(bytearray(1 "
+        "<< 30)); state[-1][::4096] = b'x' * (1 << 18)"
+    ),
+    "a frame that is not due": (
+        "state.append('secret'); os.write(3, b'R' + bytes(8)); time.sleep(9)"
+    ),
     "rubbish for the gateway": "state.append('secret'); os.write(3, b'?' * 64); time.sleep(9)",
 }
 """What ends the process in the middle of the call."""
 
 IMPORTED = {
     "a list": ("I_LIST = []", "I_LIST.append('secret')", "I_LIST"),
-    "an iterator": ("I_ITERATOR = iter('abcdef')", "next(I_ITERATOR)", "repr(I_ITERATOR.__reduce__())"),
+    "an iterator": (
+        "I_ITERATOR = iter('abcdef')",
+        "next(I_ITERATOR)",
+        "repr(I_ITERATOR.__reduce__())",
+    ),
     "a generator of numbers": (
         "I_RANDOM = random.Random(3)",
         "I_RANDOM.random()",
@@ -348,13 +372,21 @@ IMPORTED = {
         "json.dumps.keywords",
     ),
     "a seed of C": ("libc.srandom(5)", "libc.random()", "libc.random()"),
-    "a locale": ("libc.setlocale(1, b'C.UTF-8')", "libc.setlocale(1, b'C')", "libc.setlocale(1, None)"),
+    "a locale": (
+        "libc.setlocale(1, b'C.UTF-8')",
+        "libc.setlocale(1, b'C')",
+        "libc.setlocale(1, None)",
+    ),
     "a signal handler": (
         "signal.signal(signal.SIGUSR2, len)",
         "signal.signal(signal.SIGUSR2, signal.SIG_DFL)",
         "signal.getsignal(signal.SIGUSR2)",
     ),
-    "the mode of new files": ("os.umask(0o27)", "os.umask(0o77)", "(os.umask(0o1), os.umask(0o27))[0]"),
+    "the mode of new files": (
+        "os.umask(0o27)",
+        "os.umask(0o77)",
+        "(os.umask(0o1), os.umask(0o27))[0]",
+    ),
     "the folder": ("os.chdir('/')", "os.chdir('/tmp')", "os.getcwd()"),
     "a limit": (
         "resource.setrlimit(resource.RLIMIT_CPU, (2000, -1))",
@@ -435,7 +467,8 @@ HOSTILE = {
         "_instance.lock_down = _forks"
     ),
     "it keeps its descriptor": (
-        "_restorable = sys.modules['casemate.runner.restorable']; _before = _restorable.userfault.create\n"
+        "_restorable = sys.modules['casemate.runner.restorable']; "
+        "_before = _restorable.userfault.create\n"
         "_restorable.userfault.create = lambda: os.dup(_before())"
     ),
 }
@@ -444,6 +477,16 @@ HOSTILE = {
 AGAIN = PYTHON | C
 COUNT = sum(
     len(rows)
-    for rows in (AGAIN, UNSEEN_AGAIN, GONE, GONE_DEEP, UNSEEN_GONE, DENIED, ENDED, IMPORTED, HOSTILE)
+    for rows in (
+        AGAIN,
+        UNSEEN_AGAIN,
+        GONE,
+        GONE_DEEP,
+        UNSEEN_GONE,
+        DENIED,
+        ENDED,
+        IMPORTED,
+        HOSTILE,
+    )
 )
 """How many there are."""

@@ -50,7 +50,7 @@ class Layout:
         self.waiting: deque[tuple[protocol.Open, list[int]]] = deque()
         """Zygotes asked for before it was ready, with the descriptors that came along."""
         self.used = False
-        """Whether a function's zygote was made of it: of one that was not, nobody knows anything."""
+        """Whether a function's zygote was made of it: else nobody can know anything of it."""
         self.retired = False
         self._tmpfs: dict[int, list[int]] = {}
 

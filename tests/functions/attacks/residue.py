@@ -58,7 +58,7 @@ SCRATCH = ctypes.create_string_buffer(4096)
 def raw(name, *arguments):
     """Make a system call, however Python would; return its result, or minus its errno."""
     given = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    result = libc.syscall(ctypes.c_long(CALLS[name]), *given)
+    result = libc.syscall(ctypes.c_long(CALLS[name]), *given)  # noqa: F821
     return -ctypes.get_errno() if result < 0 else result
 
 
@@ -222,50 +222,106 @@ def of_python():
         "names": sorted(set(globals()) - NAMES),
         "values": repr([sizes(), items, table, ring, queue, bytes(text), constant, word]),
         "things": repr([vars(thing), sorted(vars(Thing)), Thing.count, slotted.value]),
-        "functions": repr([
-            cached.cache_info(), default.__defaults__, closed(), cached.__wrapped__.__code__.co_name,
-            handler.__name__, sorted(vars(default)), running.gi_frame is None,
-        ]),
+        "functions": repr(
+            [
+                cached.cache_info(),
+                default.__defaults__,
+                closed(),
+                cached.__wrapped__.__code__.co_name,
+                handler.__name__,
+                sorted(vars(default)),
+                running.gi_frame is None,
+            ]
+        ),
         "environment": sorted(os.environ.items()),
         "modules": sorted(sys.modules),
         "patched": repr([named(json.dumps), named(os.getcwd), named(time.time)]),
         "attributes": [sorted(set(vars(m)) - was) for m, was in VARIABLES],
-        "import": repr([sys.path, len(sys.meta_path), len(sys.path_hooks), sys.dont_write_bytecode]),
-        "hooks": repr([
-            sys.excepthook is sys.__excepthook__, sys.displayhook is sys.__displayhook__,
-            sys.unraisablehook is sys.__unraisablehook__, sys.gettrace(), sys.getprofile(),
-            threading.gettrace(), threading.excepthook is threading.__excepthook__,
-            sys.get_asyncgen_hooks()[0], sys.get_coroutine_origin_tracking_depth(), audited(),
-            sys.stdout is sys.__stdout__, sys.stderr is sys.__stderr__, sys.stdin is sys.__stdin__,
-            getattr(sys.stdout, "errors", ""), getattr(sys.stdout, "line_buffering", 0), sys.breakpointhook.__name__,
-        ]),
-        "interpreter": repr([
-            sys.getrecursionlimit(), sys.getswitchinterval(), gc.get_threshold(), gc.isenabled(),
-            len(gc.callbacks), gc.get_debug(), len(gc.garbage), tracemalloc.is_tracing(),
-            faulthandler.is_enabled(), sys.get_int_max_str_digits(), atexit._ncallbacks(),
-            [sys.monitoring.get_tool(n) for n in range(6)] if hasattr(sys, "monitoring") else 0,
-            len(sys._current_frames()), threading.active_count(), lock.locked(),
-            event_flag.is_set(), sys.orig_argv, sys.argv,
-        ]),
-        "libraries": repr([
-            found_codec(), locale.setlocale(locale.LC_ALL), decimal.getcontext().prec,
-            decimal.DefaultContext.prec, variable.get(), sorted(vars(local)), len(warnings.filters),
-            logging.root.level, len(logging.root.handlers), logging.root.manager.disable,
-            logger.level, len(logger.filters), logging.getLevelName(77), socket.getdefaulttimeout(),
-            time.tzname, tempfile.tempdir, asyncio.get_event_loop_policy is loop_policy,
-            own_random.getstate()[1][:3], signal.set_wakeup_fd is None, len(weakref.WeakSet()),
-            len(codecs.lookup_error("strict").__name__), mmap.PAGESIZE,
-        ]),
+        "import": repr(
+            [sys.path, len(sys.meta_path), len(sys.path_hooks), sys.dont_write_bytecode]
+        ),
+        "hooks": repr(
+            [
+                sys.excepthook is sys.__excepthook__,
+                sys.displayhook is sys.__displayhook__,
+                sys.unraisablehook is sys.__unraisablehook__,
+                sys.gettrace(),
+                sys.getprofile(),
+                threading.gettrace(),
+                threading.excepthook is threading.__excepthook__,
+                sys.get_asyncgen_hooks()[0],
+                sys.get_coroutine_origin_tracking_depth(),
+                audited(),
+                sys.stdout is sys.__stdout__,
+                sys.stderr is sys.__stderr__,
+                sys.stdin is sys.__stdin__,
+                getattr(sys.stdout, "errors", ""),
+                getattr(sys.stdout, "line_buffering", 0),
+                sys.breakpointhook.__name__,
+            ]
+        ),
+        "interpreter": repr(
+            [
+                sys.getrecursionlimit(),
+                sys.getswitchinterval(),
+                gc.get_threshold(),
+                gc.isenabled(),
+                len(gc.callbacks),
+                gc.get_debug(),
+                len(gc.garbage),
+                tracemalloc.is_tracing(),
+                faulthandler.is_enabled(),
+                sys.get_int_max_str_digits(),
+                atexit._ncallbacks(),
+                [sys.monitoring.get_tool(n) for n in range(6)] if hasattr(sys, "monitoring") else 0,
+                len(sys._current_frames()),
+                threading.active_count(),
+                lock.locked(),
+                event_flag.is_set(),
+                sys.orig_argv,
+                sys.argv,
+            ]
+        ),
+        "libraries": repr(
+            [
+                found_codec(),
+                locale.setlocale(locale.LC_ALL),
+                decimal.getcontext().prec,
+                decimal.DefaultContext.prec,
+                variable.get(),
+                sorted(vars(local)),
+                len(warnings.filters),
+                logging.root.level,
+                len(logging.root.handlers),
+                logging.root.manager.disable,
+                logger.level,
+                len(logger.filters),
+                logging.getLevelName(77),
+                socket.getdefaulttimeout(),
+                time.tzname,
+                tempfile.tempdir,
+                asyncio.get_event_loop_policy is loop_policy,
+                own_random.getstate()[1][:3],
+                signal.set_wakeup_fd is None,
+                len(weakref.WeakSet()),
+                len(codecs.lookup_error("strict").__name__),
+                mmap.PAGESIZE,
+            ]
+        ),
     }
 
 
 def of_process():
     return {
         "folder": os.getcwd(),
-        "tmp": repr([
-            sorted(os.listdir("/tmp")), os.stat("/tmp").st_mode, os.stat("/tmp")[3:7],
-            os.statvfs("/tmp")[2:8],
-        ]),
+        "tmp": repr(
+            [
+                sorted(os.listdir("/tmp")),
+                os.stat("/tmp").st_mode,
+                os.stat("/tmp")[3:7],
+                os.statvfs("/tmp")[2:8],
+            ]
+        ),
         "descriptors": opened(),
         "socket": of_socket(),
         "signals": signals(),
@@ -274,10 +330,14 @@ def of_process():
         "stack for signals": asked("sigaltstack", 0, ...),
         "timers": [signal.getitimer(n) for n in range(3)],
         "limits": [resource.getrlimit(n) for n in range(16)],
-        "scheduling": repr([
-            os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), os.sched_getparam(0),
-            sorted(os.sched_getaffinity(0)),
-        ]),
+        "scheduling": repr(
+            [
+                os.getpriority(os.PRIO_PROCESS, 0),
+                os.sched_getscheduler(0),
+                os.sched_getparam(0),
+                sorted(os.sched_getaffinity(0)),
+            ]
+        ),
         "ids": [os.getpid(), os.getppid(), os.getsid(0), os.getpgrp(), os.getuid(), os.getgid()],
         "robust list": asked("get_robust_list", 0, ..., SCRATCH)[0],
     }
@@ -288,11 +348,18 @@ def of_memory():
         "memory": [digest(PAGE, 8192), digest(WHOLE, SIZE), digest(CODE + 2048, 1024)],
         "mapped": raw("mincore", FREE, 4096, SCRATCH) == -errno.ENOMEM,
         "code": ctypes.string_at(LIBRARY, 16).hex(),
-        "library": repr([
-            libc.rand(), OPTIND.value, libc.getenv(b"RESIDUE"), libc.strtok(None, b" "),
-            libc.setlocale(6, None), libc.__fpending(STDOUT), libc.pthread_getspecific(KEY),
-            ctypes.get_errno(),
-        ]),
+        "library": repr(
+            [
+                libc.rand(),
+                OPTIND.value,
+                libc.getenv(b"RESIDUE"),
+                libc.strtok(None, b" "),
+                libc.setlocale(6, None),
+                libc.__fpending(STDOUT),
+                libc.pthread_getspecific(KEY),
+                ctypes.get_errno(),
+            ]
+        ),
         "registers": [libm.fegetround(), libm.fegetexcept(), machine(GET_GS), machine(GET_FS)],
     }
 
@@ -303,9 +370,8 @@ def of_kernel():
     os.umask(mask)
     return {
         "umask": mask,
-        "prctl": [
-            [option, asked("prctl", option, ..., 0, 0, 0)] for option in (2, 16, 37, 25, 19)
-        ] + [[option, raw("prctl", option, 0, 0, 0, 0)] for option in (3, 7, 21, 27, 30, 34, 39, 42)],
+        "prctl": [[option, asked("prctl", option, ..., 0, 0, 0)] for option in (2, 16, 37, 25, 19)]
+        + [[option, raw("prctl", option, 0, 0, 0, 0)] for option in (3, 7, 21, 27, 30, 34, 39, 42)],
         "made timers": [asked("timer_gettime", number, ...) for number in range(3)],
         "children": raw("wait4", -1, 0, 1, 0),
         "priority": raw("ioprio_get", 1, 0),
