@@ -27,7 +27,7 @@ from bench.settings import QUICK, Settings
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     found = argparse.ArgumentParser(prog="python -m bench", description="Measure side by side.")
-    found.add_argument("--quick", action="store_true", help="one short round, under 3 minutes")
+    found.add_argument("--quick", action="store_true", help="one short round, under 6 minutes")
     found.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (default 3)")
     found.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     found.add_argument("--only", default="", metavar="NAME,...", help=f"of: {', '.join(names())}")

@@ -58,8 +58,8 @@ QUICK = Settings(
     deployed=(1, 50),
     shared_first_calls=1,
     delivery_time=1,
-    many=0,
+    many=10_000,
     enqueue_time=1.0,
     jitter_time=3.0,
-    budget=150.0,
+    budget=420.0,
 )

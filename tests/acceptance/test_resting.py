@@ -51,3 +51,22 @@ def test_memory_decides_what_is_kept_and_the_dearest_stays(small_node: TestNode)
     assert not is_cold(node, "dear")
     # Which of the others went depends on what each took to start.
     assert any(is_cold(node, f"plain{number}") for number in range(6))
+
+
+def test_one_that_can_be_restored_holds_no_more_at_rest(tmp_path: Path) -> None:
+    """Room for what calls take is of instances, and given back with the last of them."""
+    settings = {"restored": "", "forked": 'fresh = "process"'}
+    nodes = {kind: TestNode(tmp_path / kind, "--restore") for kind in settings}
+    try:
+        for kind, node in nodes.items():
+            node.start().deploy(HANDLER, name="f", settings=settings[kind])
+            assert node.invoke({}, function="t/f").json() == 1
+
+        for node in nodes.values():
+            node.wait_until(lambda of=node: of.get("/node")["memory_resting"] > 0, 30)
+        time.sleep(2)
+        held = {kind: node.get("/node")["memory_resting"] for kind, node in nodes.items()}
+        assert held["restored"] <= 1.25 * held["forked"], held
+    finally:
+        for node in nodes.values():
+            node.close()

@@ -529,7 +529,7 @@ def test_ordinary_answers_pass_byte_for_byte(out: Out) -> None:
         "def quiet(text):\n    try:\n        return int(text)\n    except ValueError: return 0\n",
         "/function/code/quiet.py",
     )
-    for number in range(3_000):
+    for number in range(5_000):
         kind, body = ordinary(chance)
 
         def make(number: int = number, kind: str = kind, body: str = body) -> Any:

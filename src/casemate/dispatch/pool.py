@@ -231,8 +231,9 @@ class Pool:
 
     def _spawn(self, zygote: Zygote) -> bool:
         try:
-            # Whoever waits for the first one does not wait for it to be traced as well.
-            restorable = self.restored.wanted(zygote) and not (self._waiting and not zygote.forks)
+            # Whoever waits for the only one does not wait for it to be traced as well.
+            only = not (self.busy or self._starting or self._spares or self.restored)
+            restorable = self.restored.wanted(zygote) and not (self._waiting and only)
             instance = zygote.spawn(self._on_ready, self._on_end, restorable=restorable)
         except (OSError, CasemateError) as error:
             self.warm.failed(self._loop.time())

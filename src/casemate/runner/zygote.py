@@ -40,6 +40,12 @@ _PENDING_SIGNALS = 128
 above them."""
 _SETTLE_MS = 100
 _SETTLE_FORKS = 64
+_REST_MS = 1000
+"""After so long without an instance and a request, memory kept for instances is given back."""
+_FEW = 2
+"""Spares of a function that was called once."""
+_FORKED, _RESTORABLE = 3, 4
+"""Descriptors that come with a request for an instance of either kind."""
 BLANK_NAMESPACES = (
     linux.CLONE_NEWPID
     | linux.CLONE_NEWNS
@@ -233,6 +239,7 @@ class Zygote:
         self._instances: dict[int, int] = {}
         self._forks = 0
         self._settled = False
+        self._restorable = 0
         self._room: list[bytes] | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
@@ -313,15 +320,22 @@ class Zygote:
         poll.register(self._sock, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
         while True:
-            ready = poll.poll(None if self._settled else _SETTLE_MS)
+            ready = poll.poll(self._patience())
             if not self._settled and (not ready or self._forks >= _SETTLE_FORKS):
                 self._settle()
+            elif not ready and not self._instances:
+                self._room = None  # at rest it would be most of what is held
             for descriptor, _events in ready:
                 if descriptor == self._wake_read:
                     os.read(self._wake_read, 4096)
                     self._reap()
                 elif not self._obey():
                     return
+
+    def _patience(self) -> int | None:
+        if not self._settled:
+            return _SETTLE_MS
+        return _REST_MS if self._room is not None and not self._instances else None
 
     def _settle(self) -> None:
         """Make the memory of future instances stay shared; takes too long for a cold start."""
@@ -330,8 +344,6 @@ class Zygote:
             instance.reseed()
         gc.collect()
         sharing.make_immortal()
-        if self._assignment["restorable"]:
-            self._room = restorable.make_room()
         gc.freeze()
 
     def _reap(self) -> None:
@@ -356,12 +368,17 @@ class Zygote:
                     os.kill(pid, signal.SIGKILL)
             return True
         number = message["i"]
-        if not isinstance(number, int) or len(descriptors) not in (3, 4):
+        if not isinstance(number, int) or len(descriptors) not in (_FORKED, _RESTORABLE):
             raise TypeError("a fork request is a number and three or four descriptors")
         self._fork(number, descriptors)
         return True
 
     def _fork(self, number: int, descriptors: list[int]) -> None:
+        if len(descriptors) == _RESTORABLE and self._settled:
+            # The first ones have their own: what is called once in a while has no others.
+            if self._restorable >= _FEW and self._room is None:
+                self._room = restorable.make_room()
+            self._restorable += 1
         try:
             pid = self._cloner.clone(linux.INSTANCE_NAMESPACES)
         except OSError as error:

@@ -56,6 +56,21 @@ def test_what_had_a_process_for_one_call_alone_is_counted() -> None:
     run(scenario)
 
 
+def test_nor_does_the_first_call_after_a_rest() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        assert (await calls.call()).restorable
+        await calls.tend(40)
+        assert not calls.pool.spares and calls.pool.has_zygote
+        first = await calls.call()
+        assert not first.restorable and first.closed
+        await asyncio.sleep(1)
+        assert (await calls.call()).restorable
+
+    run(scenario)
+
+
 def test_nobody_gets_one_that_was_not_made_ready() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)
